@@ -1,0 +1,1 @@
+"""Validation and measurement of the kernels, against the dense reference."""

@@ -1,0 +1,194 @@
+"""Every default of the project, and the file that records them: ``config.toml``, complete, fit to be passed back."""
+
+import dataclasses
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .errors import HollyError
+
+UNIT_NM = 297.0
+"""nm per unit of a cloud that carries no unit: the paper's CEP152 scale (1 unit = 32 px of 9.28 nm)."""
+
+MASK_THRESHOLD_128 = 1e-4
+"""Loss mask on the normalised target of 128 x 128 pixels (HOLLy); other sizes scale it by their number of pixels."""
+
+CHOICES = {
+    "unit": ("nm", "um", "px"),
+    "views": ("given", "random"),
+    "pose": ("search",),
+    "device": ("auto", "cpu", "cuda"),
+}
+"""The words that a setting may take; any other setting takes a number or a path."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """From coarse to fine. Lengths are in terms of the data's own extent, so that any structure works."""
+
+    search_steps: int = 240
+    """Steps with pose search; sigma shrinks geometrically during the first nine tenths of them."""
+    polish_steps: int = 80
+    """Gradient steps on points and poses together at the final sigma, step lengths falling to nothing."""
+    refine_steps: int = 30
+    """Gradient steps on every picture's pose at the end, with the points held."""
+    sigma_start: float = 0.4
+    """Of the structure's radius of gyration: only the overall shape shows, so poses can't lock onto detail too early."""
+    sigma_end: float = 1 / 90
+    """Of the field of view (1.41 px of 128, as the paper's); the data's own precision is the floor."""
+    sigma_per_blur: float = 0.75
+    """Of the fitted scatter of the labels: a picture drawn finer than its labels scatter shows only their noise."""
+    field_of_view: float = 2.8
+    """Of the radius that holds 99.5 % of the intensity: room for a Gaussian's tail and for a shift."""
+    pixel_per_sigma: float = 1.6
+    """Largest pixel, in sigma, that still draws a Gaussian well enough to follow its gradient."""
+    sizes: tuple[int, ...] = (16, 32, 64)
+    """Picture sizes in pixels; the smallest that satisfies pixel_per_sigma is used, or else the last."""
+    batch: int = 256
+    """Pictures a step."""
+    global_search: float = 0.7
+    """Share of the search steps that also look among random rotations; later ones only improve what is known."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How poses are sought in one step."""
+
+    candidates: int = 1000
+    """Random rotations a step, shared by its pictures: about 19 degrees from the nearest, renewed each step."""
+    neighbours: int = 6
+    """Perturbations tried around each picture's best candidate, and around its last pose."""
+    size: int = 32
+    """Largest picture, pixels, on which poses are compared; gradients do the rest."""
+    turn: float = 0.5
+    """Largest perturbation at the start, radians; it falls with sigma."""
+    least_turn: float = 0.1
+    """Of ``turn``: where its fall ends."""
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """Gradient steps on points and poses."""
+
+    gradient_steps: int = 2
+    """After each pose search."""
+    point_rate: float = 0.07
+    """Adam's step for points, in sigma: coarse pictures allow long steps, fine ones ask for short ones."""
+    momentum: float = 0.9
+    second_moment: float = 0.95
+    """Adam's betas; the second is short because sigma, and with it the gradients, changes quickly."""
+    turn_rate: float = 0.03
+    """A pose's step, of the current largest perturbation, along its normalised gradient."""
+    shift_rate: float = 0.02
+    """A shift's step, in sigma, along its normalised gradient, during local search and polishing."""
+    blur_rate: float = 0.02
+    """Adam's step for the logarithm of the fitted blur."""
+    blur_start: float = 0.05
+    """First guess of the blur (scatter of the labels about a point), of the radius of gyration."""
+
+
+@dataclass(frozen=True)
+class Tidying:
+    """Points that explain nothing are moved to where they can."""
+
+    every: int = 25
+    """Steps between looks."""
+    support: float = 0.2
+    """A point is stray when the pictures are, where it projects, fainter than this share of the median point's."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a run."""
+
+    data: str = ""
+    """Path of the localisations or pictures."""
+    unit: str | None = None
+    """Unit of the file's coordinates where the file doesn't say: nm, um or px."""
+    pixel_size: float | None = None
+    """nm per pixel of the input, never of the working grid."""
+    views: str = "given"
+    """``random`` sees particles that have z from random directions; ``given`` projects along z."""
+    views_per_particle: int = 8
+    """Directions per particle with ``views = "random"``."""
+    points: int | None = None
+    """Points of the cloud; None follows from the data (``default_points``)."""
+    pose: str = "search"
+    seed: int = 0
+    device: str = "auto"
+    checkpoint_every: int = 25
+    """Steps between checkpoints."""
+    schedule: Schedule = field(default_factory=Schedule)
+    search: Search = field(default_factory=Search)
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    tidying: Tidying = field(default_factory=Tidying)
+
+    def quick(self) -> "Config":
+        """The same run at a fraction of the steps, for smoke tests."""
+        brief = dataclasses.replace(self.schedule, search_steps=100, polish_steps=20, refine_steps=5)
+        return dataclasses.replace(self, schedule=brief)
+
+
+def read_config(path: Path) -> Config:
+    """Read a ``config.toml``; settings it leaves out keep their defaults.
+
+    Raises:
+        HollyError: No such file, not TOML, an unknown setting, or a value of the wrong kind.
+    """
+    try:
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HollyError(f"{path}: cannot be read ({error.strerror}); pass the config.toml of a run") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HollyError(f"{path}: not a TOML file ({error}); pass the config.toml of a run") from error
+    config = _from_table(Config, settings, str(path))
+    for name, known in CHOICES.items():
+        value = getattr(config, name)
+        if value is not None and value not in known:
+            raise HollyError(f"{path}: {name} is {value!r}; it must be one of {', '.join(known)}")
+    return config
+
+
+def write_config(path: Path, config: Config) -> None:
+    """Write every setting, defaults included (None, which TOML can't say, is left out)."""
+    import tomli_w
+
+    path.write_text(tomli_w.dumps(_to_table(config)), encoding="utf-8")
+
+
+def _to_table(settings: Any) -> dict[str, Any]:
+    return {
+        name: _to_table(value) if dataclasses.is_dataclass(value) else value
+        for name, value in ((f.name, getattr(settings, f.name)) for f in dataclasses.fields(settings))
+        if value is not None
+    }
+
+
+def _from_table(kind: Any, table: dict[str, Any], where: str) -> Any:
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in fields:
+            raise HollyError(f"{where}: unknown setting {name!r}; known are {', '.join(fields)}")
+        default = getattr(kind(), name)
+        if dataclasses.is_dataclass(default) and isinstance(value, dict):
+            values[name] = _from_table(type(default), value, f"{where} [{name}]")
+        else:
+            values[name] = _checked(f"{where}: {name}", fields[name].type, value)
+    return kind(**values)
+
+
+def _checked(where: str, annotation: Any, value: Any) -> Any:
+    """A TOML value as the annotated kind."""
+    if annotation == tuple[int, ...]:
+        if isinstance(value, list) and value and all(type(v) is int and v > 0 for v in value):
+            return tuple(value)
+        raise HollyError(f"{where} is {value!r}; it must be a list of whole numbers above 0")
+    if annotation in (float, float | None) and type(value) in (int, float):
+        return float(value)
+    wanted = {int: "a whole number", int | None: "a whole number", float: "a number", float | None: "a number"}
+    kind = int if annotation in (int, int | None) else str
+    if annotation in (float, float | None) or type(value) is not kind:
+        raise HollyError(f"{where} is {value!r}; it must be {wanted.get(annotation, 'text')}")
+    return value

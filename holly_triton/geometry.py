@@ -1,0 +1,94 @@
+"""The conventions of the whole project, stated once, and the rotations and grids that follow from them.
+
+Lengths are nm everywhere but in ``kernels/``, which works in pixels; ``Grid`` alone converts.
+
+Rotation acts first, then shift: ``xy = (R @ p)[:2] + t``. Axes are right-handed: x right, y down (the row
+index), z into the picture. Rotations are matrices ``[..., 3, 3]``, written to files as axis-angle in radians.
+A pixel (row i, column j) has its centre at (j, i); positions are relative to the picture's centre,
+``((W-1)/2, (H-1)/2)``.
+
+Handedness can't be seen in projections: the cloud mirrored by z -> -z, with every pose (rx, ry, rz) replaced by
+(-rx, -ry, rz), gives the same pictures.
+"""
+
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from torch import Tensor
+
+Array = NDArray[Any]
+Lengths = TypeVar("Lengths", float, Tensor)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A square picture: ``size`` pixels a side over a field of view of ``field_nm`` nm a side."""
+
+    size: int
+    field_nm: float
+
+    @property
+    def pixel_nm(self) -> float:
+        """Side of one pixel, nm."""
+        return self.field_nm / self.size
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) in pixels, as the kernels take it."""
+        return self.size, self.size
+
+    def to_pixels(self, lengths_nm: Lengths) -> Lengths:
+        """Lengths, or positions relative to the picture's centre: nm to pixels."""
+        return lengths_nm / self.pixel_nm
+
+    def to_nm(self, lengths_px: Lengths) -> Lengths:
+        """Lengths, or positions relative to the picture's centre: pixels to nm."""
+        return lengths_px * self.pixel_nm
+
+
+def random_rotations(count: int, generator: torch.Generator) -> Tensor:
+    """Rotations drawn uniformly from SO(3), ``[count, 3, 3]`` float32, on the generator's device.
+
+    A quaternion with normal components is uniform on the 3-sphere, which covers SO(3) evenly (Shoemake 1992).
+    """
+    quaternion = torch.randn(count, 4, generator=generator, device=generator.device)
+    w, x, y, z = torch.nn.functional.normalize(quaternion, dim=1).unbind(1)
+    rows = [
+        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
+        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
+        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
+    ]  # fmt: skip
+    return torch.stack(rows, dim=1).view(count, 3, 3)
+
+
+def rotation_from_axis_angle(axis_angle: Tensor) -> Tensor:
+    """Axis-angle vectors ``[..., 3]`` in radians to matrices ``[..., 3, 3]`` (Rodrigues), differentiable at zero."""
+    x, y, z = axis_angle.unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    squared = (axis_angle * axis_angle).sum(-1)[..., None, None]
+    # Below 1e-4 rad the series is exact in float32, and sqrt would have an infinite slope at zero.
+    small = squared < 1e-8
+    angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
+    sine = torch.where(small, 1 - squared / 6, angle.sin() / angle)
+    versine = torch.where(small, 0.5 - squared / 24, (1 - angle.cos()) / angle**2)
+    return torch.eye(3, dtype=x.dtype, device=x.device) + sine * cross + versine * (cross @ cross)
+
+
+def axis_angle_from_rotation(rotation: Array) -> Array:
+    """Matrices ``[P, 3, 3]`` to axis-angle ``[P, 3]`` in radians, for files."""
+    return Rotation.from_matrix(np.asarray(rotation, dtype=np.float64)).as_rotvec()
+
+
+def project(points: Tensor, rotation: Tensor) -> Tensor:
+    """Points ``[N, 3]`` seen under rotations ``[B, 3, 3]``: positions in the picture ``[B, N, 2]``, same unit."""
+    return points @ rotation[:, :2].transpose(1, 2)
+
+
+def mirror(points: Array) -> Array:
+    """The other hand of a cloud ``[N, 3]``: z -> -z."""
+    return points * np.array([1, 1, -1], dtype=points.dtype)

@@ -1,0 +1,1 @@
+"""From pictures to a structure: schedule, pose search, gradient steps, tidying, checkpoints."""

@@ -1,0 +1,75 @@
+"""Pose search: which rotation of the current cloud looks most like each picture.
+
+Rotations drawn at random from all of SO(3) are drawn once and compared with every picture of the batch; then a few
+perturbations of each picture's winner, and of the pose it had before, are compared too. Pictures are compared after
+normalisation by their squared distance, which random candidates need: unlike L1 it falls smoothly towards the answer
+from far away. Pictures are centred, so shifts need no search; those known already are kept.
+"""
+
+import torch
+from torch import Tensor
+
+from ..config import Search
+from ..geometry import Grid, random_rotations, rotation_from_axis_angle
+from ..kernels import splat
+from .schedule import Stage
+
+
+def search_poses(
+    points: Tensor,
+    blur_nm: float,
+    target: Tensor,
+    rotation: Tensor,
+    shift: Tensor,
+    stage: Stage,
+    settings: Search,
+    generator: torch.Generator,
+) -> Tensor:
+    """The best rotation found for each picture ``[B, 3, 3]``, never worse than the one it had.
+
+    Args:
+        points: Cloud ``[N, 3]``, nm.
+        blur_nm: Scatter of the labels about a point.
+        target: Pictures ``[B, S, S]`` on the stage's search grid at its search sigma.
+        rotation: The poses they had ``[B, 3, 3]``.
+        shift: Their shifts ``[B, 2]``, nm.
+        stage: Grid, sigma and reach of this step.
+        settings: How many candidates to try.
+        generator: Source of the candidates.
+    """
+    wanted = _normalised(target)  # [B, S*S]
+    sigma = (stage.search_sigma_nm**2 + blur_nm**2) ** 0.5
+
+    def draw(candidates: Tensor, shifts: Tensor) -> Tensor:
+        return _normalised(_pictures(points, candidates, shifts, sigma, stage.search_grid))
+
+    centres = [rotation]
+    if stage.global_search:
+        candidates = random_rotations(settings.candidates, generator)
+        drawn = draw(candidates, shift.new_zeros(len(candidates), 2))
+        centres.append(candidates[torch.cdist(wanted, drawn).argmin(1)])
+    tried = torch.cat([_perturbed(centre, settings.neighbours, stage.turn, generator) for centre in centres], dim=1)
+    many = tried.shape[1]
+    drawn = draw(tried.flatten(0, 1), shift.repeat_interleave(many, dim=0)).unflatten(0, (-1, many))  # [B, many, S*S]
+    best = (drawn - wanted[:, None]).square().sum(2).argmin(1)
+    return tried[torch.arange(len(tried), device=tried.device), best]
+
+
+def _pictures(points: Tensor, rotation: Tensor, shift: Tensor, sigma_nm: float, grid: Grid) -> Tensor:
+    return splat(grid.to_pixels(points), rotation, grid.to_pixels(shift), grid.to_pixels(sigma_nm), grid.shape)
+
+
+def _normalised(images: Tensor) -> Tensor:
+    """Pictures of sum 1, flattened; an empty one stays empty."""
+    flat = images.flatten(1)
+    total = flat.sum(1, keepdim=True)
+    return torch.where(total == 0, torch.zeros_like(flat), flat / total)
+
+
+def _perturbed(rotation: Tensor, count: int, turn: float, generator: torch.Generator) -> Tensor:
+    """Each rotation itself and ``count - 1`` others around it, near and far: ``[B, 3, 3]`` to ``[B, count, 3, 3]``."""
+    shape = (len(rotation), count)
+    direction = torch.randn(*shape, 3, generator=generator, device=rotation.device)
+    length = turn * torch.rand(*shape, 1, generator=generator, device=rotation.device)
+    length[:, 0] = 0
+    return rotation_from_axis_angle(direction * length) @ rotation[:, None]

@@ -1,0 +1,79 @@
+"""Everything that changes during a run, in one serialisable dataclass."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..geometry import random_rotations
+from .schedule import Plan
+
+
+@dataclass
+class TrainingState:
+    """A run between two steps: enough to go on as if it had never stopped."""
+
+    step: int
+    seconds: float
+    points: Tensor  # [N, 3] nm, centred
+    log_blur: Tensor  # [], log nm: how far labels scatter about a point
+    optimiser: dict[str, Any]  # Adam's state_dict
+    rotation: Tensor  # [P, 3, 3]
+    shift: Tensor  # [P, 2] nm
+    loss: Tensor  # [P]: each picture's, when last seen
+    order: Tensor  # [P]: pictures in this epoch's order
+    cursor: int  # pictures of this epoch already seen
+    generator: Tensor  # state of the random generator
+    history: list[dict[str, float]]
+
+    @staticmethod
+    def fresh(plan: Plan, points: int, generator: torch.Generator) -> "TrainingState":
+        """The start: a Gaussian ball of the data's own radius of gyration, and a random pose a picture."""
+        device = generator.device
+        cloud = torch.randn(points, 3, generator=generator, device=device) * (plan.gyration_nm / math.sqrt(3))
+        blur = plan.config.optimiser.blur_start * plan.gyration_nm
+        rotation = random_rotations(plan.pictures, generator)
+        return TrainingState(
+            step=0,
+            seconds=0.0,
+            points=cloud - cloud.mean(0),
+            log_blur=torch.tensor(math.log(blur), device=device),
+            optimiser={},
+            rotation=rotation,
+            shift=torch.zeros(plan.pictures, 2, device=device),
+            loss=torch.full((plan.pictures,), torch.nan, device=device),
+            order=torch.randperm(plan.pictures, generator=generator, device=device),
+            cursor=0,
+            generator=generator.get_state(),
+            history=[],
+        )
+
+    def next_batch(self, size: int, generator: torch.Generator) -> Tensor:
+        """Indices of the next pictures; every picture comes once an epoch, in a new order each time."""
+        pictures = len(self.order)
+        if self.cursor >= pictures:
+            self.order = torch.randperm(pictures, generator=generator, device=self.order.device)
+            self.cursor = 0
+        batch = self.order[self.cursor : self.cursor + size]
+        self.cursor += len(batch)
+        return batch
+
+    def blur_nm(self) -> float:
+        """How far labels scatter about a point, nm."""
+        return float(self.log_blur.detach().exp())
+
+    def payload(self) -> dict[str, Any]:
+        """As plain containers and CPU tensors, which can be read back without executing anything."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    @staticmethod
+    def from_payload(payload: dict[str, Any]) -> "TrainingState":
+        """The inverse of ``payload``.
+
+        Raises:
+            KeyError, TypeError: Not a payload of this version.
+        """
+        return TrainingState(**{f.name: payload[f.name] for f in dataclasses.fields(TrainingState)})

@@ -1,0 +1,18 @@
+"""Differentiable drawing of Gaussian point clouds, and the loss that compares the drawing with a picture.
+
+Four operations, in pixels, on ordinary PyTorch tensors with ordinary autograd; each can be used alone:
+
+- ``splat``: a shared 3D cloud under many poses, one Gaussian a point, to pictures
+- ``splat_emitters``: ragged lists of 2D emitters, each with its own width and photons, to pictures
+- ``normalised_masked_l1``: intensity normalisation, mask and L1 distance
+- ``reconstruction_loss``: all of it in one call, with every gradient
+
+``reference`` holds the dense version of each: plain, slow, and the specification of the others.
+"""
+
+from .emitters import splat_emitters
+from .fused import reconstruction_loss
+from .loss import normalised_masked_l1
+from .points import splat
+
+__all__ = ["normalised_masked_l1", "reconstruction_loss", "splat", "splat_emitters"]

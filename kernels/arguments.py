@@ -1,0 +1,103 @@
+"""What every public operation asks of its arguments, and how it says so.
+
+Shape, dtype and device are checked always: they cost nothing. Values (finite, sigma above 0) are checked on
+request only, since reading them back stalls a GPU.
+"""
+
+from numbers import Real
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+Backend = Literal["separable"]
+Precision = Literal["tf32", "tf32x3", "ieee"]
+Sigma = float | Tensor
+Shape = tuple[int, int]
+
+BACKENDS: tuple[str, ...] = ("separable",)
+PRECISIONS: tuple[str, ...] = ("tf32", "tf32x3", "ieee")
+FLOATS = (torch.float32, torch.float64)
+
+
+def check_tensor(name: str, value: object, shape: str, like: Tensor | None = None, **sizes: int) -> Tensor:
+    """``value`` as a float tensor of a shape such as ``"N 3"``; letters in ``sizes`` must have that size.
+
+    Raises:
+        TypeError: not a tensor, not float32 or float64, or not the dtype of ``like``.
+        ValueError: another shape, or another device than that of ``like``.
+    """
+    if not isinstance(value, Tensor):
+        raise TypeError(f"{name} must be a torch.Tensor [{shape}], got {type(value).__name__}")
+    if value.dtype not in FLOATS:
+        raise TypeError(f"{name} must be float32 or float64, got {value.dtype}")
+    axes = shape.split()
+    expected = [sizes.get(axis, int(axis) if axis.isdigit() else None) for axis in axes]
+    fits = value.ndim == len(axes) and all(
+        size is None or size == given for size, given in zip(expected, value.shape, strict=True)
+    )
+    if not fits:
+        known = ", ".join(f"{axis} = {sizes[axis]}" for axis in axes if axis in sizes)
+        raise ValueError(f"{name} must be [{', '.join(axes)}]{' with ' + known if known else ''}, got {list(value.shape)}")
+    if like is not None and value.dtype != like.dtype:
+        raise TypeError(f"{name} must be {like.dtype} as the other tensors are, got {value.dtype}")
+    if like is not None and value.device != like.device:
+        raise ValueError(f"{name} must be on {like.device} as the other tensors are, got {value.device}")
+    return value
+
+
+def check_sigma(sigma: object, like: Tensor, images: int) -> Tensor:
+    """A width in pixels, a number or ``[B]``, as a tensor ``[B]`` or ``[1]``."""
+    if isinstance(sigma, Tensor) and sigma.ndim == 1:
+        return check_tensor("sigma", sigma, "B", like, B=images)
+    if isinstance(sigma, Tensor):
+        return check_tensor("sigma", sigma, "", like).reshape(1)
+    if not isinstance(sigma, Real):
+        raise TypeError(f"sigma must be a number or a tensor [B], got {type(sigma).__name__}")
+    return like.new_full((1,), float(sigma))
+
+
+def check_shape(shape: object) -> Shape:
+    """A picture's (H, W), both at least 1."""
+    fits = isinstance(shape, tuple | list) and len(shape) == 2 and all(isinstance(n, int) and n > 0 for n in shape)
+    if not fits:
+        raise ValueError(f"shape must be (H, W), two whole numbers above 0, got {shape!r}")
+    height, width = shape  # type: ignore[misc]
+    return height, width
+
+
+def check_choice(name: str, value: str | None, known: tuple[str, ...]) -> None:
+    """One of the known words, or None for the default."""
+    if value is not None and value not in known:
+        raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+
+
+def check_values(**tensors: Tensor | None) -> None:
+    """Every value finite, and every sigma above 0. Waits for the device."""
+    for name, value in tensors.items():
+        if value is None:
+            continue
+        if not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{name} must be finite, got NaN or infinity")
+        if name == "sigma" and not bool((value > 0).all()):
+            raise ValueError(f"sigma must be above 0, got {float(value.min())}")
+        if name == "point_sigma" and not bool((value >= 0).all()):
+            raise ValueError(f"point_sigma must not be below 0, got {float(value.min())}")
+
+
+def check_cloud(
+    points: object, rotation: object, shift: object, weights: object, point_sigma: object
+) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
+    """The cloud and its poses, checked against each other; ``point_sigma`` comes back as ``[N, 2]``."""
+    cloud = check_tensor("points", points, "N 3")
+    count = len(cloud)
+    turned = check_tensor("rotation", rotation, "B 3 3", cloud)
+    moved = check_tensor("shift", shift, "B 2", cloud, B=len(turned))
+    weighted = None if weights is None else check_tensor("weights", weights, "N", cloud, N=count)
+    if point_sigma is None:
+        return cloud, turned, moved, weighted, None
+    if isinstance(point_sigma, Tensor) and point_sigma.ndim == 1:
+        widths = check_tensor("point_sigma", point_sigma, "N", cloud, N=count)[:, None].expand(count, 2)
+    else:
+        widths = check_tensor("point_sigma", point_sigma, "N 2", cloud, N=count)
+    return cloud, turned, moved, weighted, widths

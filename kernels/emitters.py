@@ -1,0 +1,117 @@
+"""``splat_emitters``: pictures of ragged lists of 2D emitters, which is how localisation data are drawn."""
+
+from numbers import Real
+
+import torch
+from torch import Tensor
+
+from .arguments import BACKENDS, Backend, Shape, Sigma, check_choice, check_shape, check_tensor, check_values
+from .separable import CHUNK_BYTES, axis_gaussians, pixel_centres
+
+
+def splat_emitters(
+    xy: Tensor,
+    offsets: Tensor,
+    sigma: Sigma,
+    shape: Shape,
+    *,
+    weights: Tensor | None = None,
+    backend: Backend | None = None,
+    check: bool = False,
+) -> Tensor:
+    """Draw emitters ``offsets[b]`` to ``offsets[b + 1]`` into picture b, each a Gaussian of integral ``weights[e]``.
+
+    It draws the data, so it has no gradient.
+
+    Args:
+        xy: Emitters of all pictures, one after the other, ``[E, 2]``, pixels from the picture's centre.
+        offsets: ``[B + 1]`` int64, from 0 to E, never falling; equal neighbours are an empty picture.
+        sigma: Standard deviation, pixels: a number, ``[E]`` or (x, y) ``[E, 2]``, above 0.
+        shape: (H, W).
+        weights: Photons of each emitter ``[E]``; 1 if not given.
+        backend: ``"separable"``, or None to choose by the device.
+        check: Also check values (finite, sigma above 0, offsets in order), which waits for the device.
+
+    Returns:
+        Pictures ``[B, H, W]`` in the dtype of ``xy`` (float32 or float64).
+
+    Raises:
+        TypeError: An argument of another type or dtype.
+        ValueError: An argument of another shape, device or, with ``check``, value.
+
+    Example:
+        >>> import torch
+        >>> from holly_triton.kernels import splat_emitters
+        >>> two_then_none = torch.tensor([0, 2, 2])
+        >>> images = splat_emitters(torch.zeros(2, 2), two_then_none, 1.5, (16, 16))
+        >>> [round(total, 3) for total in images.sum((1, 2)).tolist()]
+        [2.0, 0.0]
+    """
+    xy = check_tensor("xy", xy, "E 2").detach()
+    widths = _emitter_sigma(sigma, xy)
+    shape = check_shape(shape)
+    weights = None if weights is None else check_tensor("weights", weights, "E", xy, E=len(xy)).detach()
+    bounds = _check_offsets(offsets, xy)
+    check_choice("backend", backend, BACKENDS)
+    if check:
+        check_values(xy=xy, sigma=widths, weights=weights)
+    return _splat_emitters_separable(xy, bounds, widths, weights, shape)
+
+
+def _emitter_sigma(sigma: Sigma, xy: Tensor) -> Tensor:
+    """Widths as ``[E, 2]`` or, shared by all emitters, ``[1, 2]``."""
+    if not isinstance(sigma, Tensor):
+        if not isinstance(sigma, Real):
+            raise TypeError(f"sigma must be a number or a tensor [E] or [E, 2], got {type(sigma).__name__}")
+        return xy.new_full((1, 2), float(sigma))
+    if sigma.ndim == 2:
+        return check_tensor("sigma", sigma, "E 2", xy, E=len(xy)).detach()
+    if sigma.ndim == 1:
+        return check_tensor("sigma", sigma, "E", xy, E=len(xy)).detach()[:, None].expand(-1, 2)
+    return check_tensor("sigma", sigma, "", xy).detach().expand(1, 2)
+
+
+def _check_offsets(offsets: object, xy: Tensor) -> list[int]:
+    if not isinstance(offsets, Tensor) or offsets.dtype != torch.int64:
+        raise TypeError(f"offsets must be an int64 tensor [B + 1], got {getattr(offsets, 'dtype', type(offsets).__name__)}")
+    if offsets.ndim != 1 or len(offsets) < 1:
+        raise ValueError(f"offsets must be [B + 1], got {list(offsets.shape)}")
+    bounds: list[int] = offsets.tolist()
+    if bounds[0] != 0 or bounds[-1] != len(xy) or bounds != sorted(bounds):
+        raise ValueError(f"offsets must rise from 0 to E = {len(xy)}, got {bounds[0]} to {bounds[-1]}")
+    return bounds
+
+
+def _splat_emitters_separable(
+    xy: Tensor, bounds: list[int], sigma: Tensor, weights: Tensor | None, shape: Shape
+) -> Tensor:
+    rows, columns = (pixel_centres(length, xy) for length in shape)
+    amplitude = (1 / (2 * torch.pi * sigma[:, 0] * sigma[:, 1])).expand(len(xy))
+    if weights is not None:
+        amplitude = amplitude * weights
+    sigma = sigma.expand(len(xy), 2)
+    images = xy.new_zeros(len(bounds) - 1, *shape)
+    for start, stop, pieces in _emitter_chunks(bounds, CHUNK_BYTES // (xy.element_size() * sum(shape))):
+        block = slice(start, stop)
+        gx = axis_gaussians(xy[block, 0], sigma[block, 0], columns)  # [e, W]
+        gy = axis_gaussians(xy[block, 1], sigma[block, 1], rows) * amplitude[block, None]  # [e, H]
+        for image, first, last in pieces:
+            images[image].addmm_(gy[first - start : last - start].T, gx[first - start : last - start])
+    return images
+
+
+def _emitter_chunks(bounds: list[int], most: int) -> list[tuple[int, int, list[tuple[int, int, int]]]]:
+    """Runs of at most ``most`` emitters, each with its (picture, first, last) pieces; a long picture spans several."""
+    chunks: list[tuple[int, int, list[tuple[int, int, int]]]] = []
+    start, pieces = 0, []
+    for image, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
+        while first < last:
+            end = min(last, start + max(1, most))
+            pieces.append((image, first, end))
+            first = end
+            if end == start + max(1, most):
+                chunks.append((start, end, pieces))
+                start, pieces = end, []
+    if pieces:
+        chunks.append((start, bounds[-1], pieces))
+    return chunks

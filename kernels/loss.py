@@ -1,0 +1,66 @@
+"""``normalised_masked_l1``: how far a drawing is from a picture, whatever the brightness of either."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .arguments import BACKENDS, Backend, check_choice, check_tensor
+from .separable import normalised_l1
+
+
+class _NormalisedMaskedL1(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, target: Tensor, scale: float, mask_threshold: float) -> Tensor:
+        loss, gradient = normalised_l1(images, target, scale, mask_threshold)
+        ctx.save_for_backward(gradient)
+        return loss
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator]
+    def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * grad_loss[:, None, None], None, None, None
+
+
+def normalised_masked_l1(
+    images: Tensor,
+    target: Tensor,
+    *,
+    scale: float = 100.0,
+    mask_threshold: float = 1e-4,
+    backend: Backend | None = None,
+) -> Tensor:
+    """Sum of ``|normalised image - normalised target|`` over the pixels where the normalised target exceeds a threshold.
+
+    Each picture is normalised to an intensity of ``scale`` over the whole of it (Blundell et al. 2021, section 3.2).
+    A picture whose sum is 0 stays 0 and has zero gradient. Differentiable, once, in ``images``.
+
+    Args:
+        images: ``[B, H, W]``.
+        target: ``[B, H, W]``, raw; no gradient.
+        scale: What every picture's intensity is normalised to.
+        mask_threshold: 1e-4 suits 128 x 128; normalised intensity falls with the number of pixels.
+        backend: ``"separable"``, or None to choose by the device.
+
+    Returns:
+        Loss of each picture ``[B]``.
+
+    Raises:
+        TypeError: An argument of another type or dtype.
+        ValueError: An argument of another shape or device.
+
+    Example:
+        >>> import torch
+        >>> from holly_triton.kernels import normalised_masked_l1
+        >>> picture = torch.rand(1, 8, 8)
+        >>> normalised_masked_l1(3 * picture, picture).item() < 1e-4
+        True
+    """
+    images = check_tensor("images", images, "B H W")
+    images_, height, width = images.shape
+    target = check_tensor("target", target, "B H W", images, B=images_, H=height, W=width)
+    check_choice("backend", backend, BACKENDS)
+    loss: Tensor = _NormalisedMaskedL1.apply(images, target.detach(), scale, mask_threshold)
+    return loss
