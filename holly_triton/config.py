@@ -14,6 +14,20 @@ UNIT_NM = 297.0
 MASK_THRESHOLD_128 = 1e-4
 """Loss mask on the normalised target of 128 x 128 pixels (HOLLy); other sizes scale it by their number of pixels."""
 
+@dataclass(frozen=True)
+class DefaultPoints:
+    """How many points a cloud gets when nobody says: the labels that a typical particle shows, within bounds."""
+
+    fewest: int = 80
+    """A few labels a particle still show a structure of more sites, picture by picture."""
+    most: int = 500
+    """More would cost minutes and, at the paper's sigma, could not be told apart."""
+    pictures: int = 300
+    """Where the data are pixels and show no single labels."""
+
+
+DEFAULT_POINTS = DefaultPoints()
+
 CHOICES = {
     "unit": ("nm", "um", "px"),
     "views": ("given", "random"),

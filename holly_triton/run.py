@@ -1,33 +1,157 @@
 """A run and its folder: from a configuration to a structure on disk, stoppable and resumable at any step.
 
-    config.toml   cloud.ply  cloud_mirror.ply  poses.csv  metrics.json  report.html
-    pictures/     checkpoints/last.pt          events.out.tfevents.* (TensorBoard)
+The folder holds config.toml, cloud.ply, cloud_mirror.ply, poses.csv, metrics.json, report.html, pictures/,
+checkpoints/last.pt and TensorBoard events.
 """
 
-import csv
 import dataclasses
-import io
-import json
-import platform
 import shutil
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
-import triton
 
-import holly_triton
-from holly_triton.cloud import write_cloud
-from holly_triton.config import Config, read_config, write_config
+from holly_triton.config import DEFAULT_POINTS, Config, read_config, write_config
 from holly_triton.data import Dataset, Localisations, open_dataset
 from holly_triton.errors import HollyError
-from holly_triton.files import replacing
-from holly_triton.geometry import axis_angle_from_rotation, mirror
-from holly_triton.reconstruct.checkpoint import load_checkpoint, save_checkpoint
+from holly_triton.reconstruct.checkpoint import CHECKPOINTS, load_checkpoint, save_checkpoint
 from holly_triton.reconstruct.schedule import Plan
 from holly_triton.reconstruct.state import TrainingState
 from holly_triton.reconstruct.train import Progress, Trainer
+
+WRITTEN = (
+    "config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "metrics.json", "report.html",
+    "pictures", CHECKPOINTS, "events.out.tfevents.*",
+)  # fmt: skip
+"""All that a run leaves in its folder; ``--overwrite`` removes these and nothing else."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder, what was asked for, and a trainer at the state where it was left."""
+
+    folder: Path
+    config: Config
+    dataset: Dataset
+    trainer: Trainer
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.trainer.state.step >= self.trainer.plan.total_steps
+
+
+def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
+    """Open the data, write the resolved configuration into a fresh folder, and set up the first state.
+
+    Raises:
+        HollyError: The data are at fault, the folder exists (and ``overwrite`` is not set) or can't be written.
+    """
+    check_free(folder, overwrite)
+    config = dataclasses.replace(config, data=str(Path(config.data).resolve()))
+    dataset = _open(config)
+    config = dataclasses.replace(config, points=config.points or default_points(dataset))
+    make_folder(folder, overwrite)
+    write_config(folder / "config.toml", config)
+    return _set_up(folder, config, dataset, None)
+
+
+def resume_run(folder: Path) -> Run:
+    """Take a run up where it was left: from its checkpoint, or from the start if there is none yet.
+
+    Raises:
+        HollyError: Not the folder of a run, its data are gone, or its checkpoint can't be read.
+    """
+    if not (folder / "config.toml").is_file():
+        raise HollyError(f"{folder}: is not the folder of a run (no config.toml); pass what train wrote with --out")
+    config = read_config(folder / "config.toml")
+    state = load_checkpoint(folder / CHECKPOINTS, find_device(config.device))
+    return _set_up(folder, config, _open(config), state)
+
+
+def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[[], bool]) -> bool:
+    """Step to the end or until asked to stop, saving on the way; True when the run is finished."""
+    from tensorboardX import SummaryWriter
+
+    state = run.trainer.state
+    with SummaryWriter(str(run.folder), max_queue=1000) as board:
+        for progress in run.trainer.run():
+            tell(progress)
+            for name, value in state.history[-1].items():
+                if name != "step":
+                    board.add_scalar(name, value, progress.step)
+            stopping = should_stop() and not run.finished
+            if stopping or run.finished or progress.step % run.config.checkpoint_every == 0:
+                save_checkpoint(run.folder / CHECKPOINTS, state)
+            if stopping:
+                break
+    return run.finished
+
+
+def default_points(dataset: Dataset) -> int:
+    """As many points as a typical particle shows labels, within what can be told apart and computed in minutes."""
+    if not isinstance(dataset, Localisations):
+        return DEFAULT_POINTS.pictures
+    return int(min(DEFAULT_POINTS.most, max(DEFAULT_POINTS.fewest, int(dataset.counts.median()))))
+
+
+def find_device(name: str) -> torch.device:
+    """The device that a setting means.
+
+    Raises:
+        HollyError: ``cuda`` on a machine without.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise HollyError("--device cuda: PyTorch finds no CUDA device here; use --device cpu, or auto")
+    cuda = name == "cuda" or (name == "auto" and torch.cuda.is_available())
+    return torch.device("cuda" if cuda else "cpu")
+
+
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder that exists, before any work is done.
+
+    Raises:
+        HollyError: It exists and ``overwrite`` is not set, or it is no folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise HollyError(f"{folder}: is a file; choose another --out")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise HollyError(f"{folder}: exists already; choose another --out, or pass --overwrite to replace the run in it")
+
+
+def make_folder(folder: Path, overwrite: bool) -> None:
+    """An empty place for a run; other files in an overwritten folder stay.
+
+    Raises:
+        HollyError: As ``check_free``, or no permission.
+    """
+    check_free(folder, overwrite)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in (path for pattern in WRITTEN for path in folder.glob(pattern)):
+            shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+        (folder / "pictures").mkdir()
+    except OSError as error:
+        raise HollyError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+
+
+def _open(config: Config) -> Dataset:
+    dataset = open_dataset(config.data, unit=config.unit, pixel_size_nm=config.pixel_size)
+    if config.views == "random":
+        if not isinstance(dataset, Localisations) or not dataset.has_z:
+            raise HollyError(f"{config.data}: has no z, which --views random needs; leave that option out")
+        dataset = dataset.views(config.views_per_particle, torch.Generator().manual_seed(config.seed))
+    return dataset
+
+
+def _set_up(folder: Path, config: Config, dataset: Dataset, state: TrainingState | None) -> Run:
+    device = find_device(config.device)
+    plan = Plan.of(config, dataset)
+    if state is None:
+        assert config.points is not None
+        state = TrainingState.fresh(plan, config.points, torch.Generator(device).manual_seed(config.seed))
+    elif state.shift.shape != (len(dataset), 2):
+        raise HollyError(f"{config.data}: holds {len(dataset)} pictures, but the run was made with {len(state.shift)}")
+    return Run(folder, config, dataset, Trainer(plan, dataset.to(device), state, device))
+

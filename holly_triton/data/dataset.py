@@ -53,6 +53,11 @@ class Dataset(Protocol):
         ...
 
     @property
+    def gyration_nm(self) -> float:
+        """Radius of gyration of the structure, 3D, nm, as the pictures tell it."""
+        ...
+
+    @property
     def precision_nm(self) -> float | None:
         """Median localisation precision, nm; None if the data do not say."""
         ...

@@ -66,6 +66,17 @@ class Pictures:
         inside = held.cumsum(0) / held.sum()
         return float((inside < HELD).sum()) / 2 * self.pixel_nm
 
+    @cached_property
+    def gyration_nm(self) -> float:
+        """Radius of gyration of the structure, 3D, nm: 3 / 2 of the mean square that pictures show, since they hide one axis of three."""
+        squares = 0.0
+        for start in range(0, len(self), CHUNK):
+            images = self.images[start : start + CHUNK]
+            x, y = _positions(images, self.centroids[start : start + CHUNK])
+            spread = (images.sum(1) * x**2).sum(1) + (images.sum(2) * y**2).sum(1)
+            squares += float((spread / images.sum((1, 2))).sum())
+        return float((1.5 * squares / len(self)) ** 0.5 * self.pixel_nm)
+
     def to(self, device: torch.device | str) -> "Pictures":
         """The same data on another device."""
         return replace(self, images=self.images.to(device), centroids=self.centroids.to(device))

@@ -11,6 +11,9 @@ from holly_triton.errors import HollyError
 from .state import TrainingState
 
 FORMAT = "holly-triton state 1"
+CHECKPOINTS = "checkpoints"
+"""The folder of them, inside a run's."""
+
 NAME = "last.pt"
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from ..config import MASK_THRESHOLD_128, Config
-from ..data import Dataset
-from ..geometry import Grid
+from holly_triton.config import MASK_THRESHOLD_128, Config
+from holly_triton.data import Dataset
+from holly_triton.geometry import Grid
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,11 @@ class Plan:
     def steps(self) -> int:
         """Steps in which the cloud moves; the refinement of the poses comes after."""
         return self.config.schedule.search_steps + self.config.schedule.polish_steps
+
+    @property
+    def total_steps(self) -> int:
+        """All steps."""
+        return self.steps + self.config.schedule.refine_steps
 
     @property
     def sigma_end_nm(self) -> float:

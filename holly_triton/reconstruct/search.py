@@ -9,9 +9,9 @@ from far away. Pictures are centred, so shifts need no search; those known alrea
 import torch
 from torch import Tensor
 
-from ..config import Search
-from ..geometry import Grid, random_rotations, rotation_from_axis_angle
-from ..kernels import splat
+from holly_triton.config import Search
+from holly_triton.geometry import Grid, random_rotations, rotation_from_axis_angle
+from holly_triton.kernels import splat
 from .schedule import Stage
 
 

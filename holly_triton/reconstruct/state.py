@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..geometry import random_rotations
+from holly_triton.geometry import random_rotations
 from .schedule import Plan
 
 

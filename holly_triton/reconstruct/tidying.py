@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from ..geometry import Grid, project
+from holly_triton.geometry import Grid, project
 
 
 def find_strays(support: Tensor, threshold: float) -> Tensor:

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..data import Dataset
-from ..errors import HollyError
-from ..geometry import rotation_from_axis_angle
-from ..kernels import reconstruction_loss, splat
+from holly_triton.data import Dataset
+from holly_triton.errors import HollyError
+from holly_triton.geometry import rotation_from_axis_angle
+from holly_triton.kernels import reconstruction_loss, splat
 from .schedule import Plan, Stage
 from .search import search_poses
 from .state import TrainingState
@@ -48,8 +48,7 @@ class Trainer:
 
     def run(self) -> Iterator[Progress]:
         """Step to the end, telling after each step; whoever stops asking between two steps can go on later."""
-        steps = self.plan.steps + self.plan.config.schedule.refine_steps
-        while self.state.step < steps:
+        while self.state.step < self.plan.total_steps:
             began = time.perf_counter()
             stage = self.plan.at(self.state.step, self.state.blur_nm())
             loss = self._refine(stage) if stage.name == "refine" else self._step(stage)
@@ -58,7 +57,7 @@ class Trainer:
             self.state.optimiser = self.adam.state_dict()
             self.state.generator = self.generator.get_state()
             self._record(stage, loss)
-            yield Progress(stage.name, self.state.step, steps, stage.sigma_nm, loss)
+            yield Progress(stage.name, self.state.step, self.plan.total_steps, stage.sigma_nm, loss)
 
     @torch.no_grad()
     def reproject(self, index: Tensor) -> tuple[Tensor, Tensor]:
