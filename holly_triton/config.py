@@ -1,6 +1,7 @@
 """Every default of the project, and the file that records them: ``config.toml``, complete, fit to be passed back."""
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,21 @@ class DefaultPoints:
 
 DEFAULT_POINTS = DefaultPoints()
 
+@dataclass(frozen=True)
+class Demo:
+    """What ``holly-triton demo`` simulates."""
+
+    images: int = 2000
+    quick_images: int = 500
+    points: int = 112
+    """As many as the structure has sites, so that the answer can be exact."""
+    scatter_nm: float = 3.0
+    missing: float = 0.1
+    seed: int = 0
+
+
+DEMO = Demo()
+
 CHOICES = {
     "unit": ("nm", "um", "px"),
     "views": ("given", "random"),
@@ -35,6 +51,9 @@ CHOICES = {
     "device": ("auto", "cpu", "cuda"),
 }
 """The words that a setting may take; any other setting takes a number or a path."""
+
+MAY_BE_ZERO = ("seed", "search_steps", "polish_steps", "refine_steps")
+"""Whole numbers that may be 0; the others count something that there must be."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +117,11 @@ class Optimiser:
     """A shift's step, in sigma, along its normalised gradient, during local search and polishing."""
     blur_rate: float = 0.02
     """Adam's step for the logarithm of the fitted blur."""
+    squared_above: float = 0.1
+    """Unexplained share of the pictures above which squared distance is followed, not L1: see reconstruct/distance.py.
+    Noise-free pictures end at 0.02 to 0.05, a tenth of the labels missing at 0.15, sparse real ones at 0.3 to 0.4."""
+    unexplained_rate: float = 0.1
+    """Of the running mean of that share."""
     blur_start: float = 0.05
     """First guess of the blur (scatter of the labels about a point), of the radius of gyration."""
 
@@ -186,23 +210,30 @@ def _from_table(kind: Any, table: dict[str, Any], where: str) -> Any:
         if name not in fields:
             raise HollyError(f"{where}: unknown setting {name!r}; known are {', '.join(fields)}")
         default = getattr(kind(), name)
-        if dataclasses.is_dataclass(default) and isinstance(value, dict):
+        if not dataclasses.is_dataclass(default):
+            values[name] = _checked(f"{where}: {name}", name, fields[name].type, value)
+        elif isinstance(value, dict):
             values[name] = _from_table(type(default), value, f"{where} [{name}]")
         else:
-            values[name] = _checked(f"{where}: {name}", fields[name].type, value)
+            raise HollyError(f"{where}: {name} is {value!r}; it must be a table, [{name}]")
     return kind(**values)
 
 
-def _checked(where: str, annotation: Any, value: Any) -> Any:
+def _checked(where: str, name: str, annotation: Any, value: Any) -> Any:
     """A TOML value as the annotated kind."""
     if annotation == tuple[int, ...]:
         if isinstance(value, list) and value and all(type(v) is int and v > 0 for v in value):
             return tuple(value)
         raise HollyError(f"{where} is {value!r}; it must be a list of whole numbers above 0")
-    if annotation in (float, float | None) and type(value) in (int, float):
-        return float(value)
-    wanted = {int: "a whole number", int | None: "a whole number", float: "a number", float | None: "a number"}
-    kind = int if annotation in (int, int | None) else str
-    if annotation in (float, float | None) or type(value) is not kind:
-        raise HollyError(f"{where} is {value!r}; it must be {wanted.get(annotation, 'text')}")
-    return value
+    if annotation in (int, int | None):
+        least = 0 if name in MAY_BE_ZERO else 1
+        if type(value) is int and value >= least:
+            return value
+        raise HollyError(f"{where} is {value!r}; it must be a whole number, at least {least}")
+    if annotation in (float, float | None):
+        if type(value) in (int, float) and 0 <= value < math.inf:
+            return float(value)
+        raise HollyError(f"{where} is {value!r}; it must be a number, not negative")
+    if isinstance(value, str):
+        return value
+    raise HollyError(f"{where} is {value!r}; it must be text")

@@ -1,21 +1,22 @@
 """How far a cloud lies from the truth, after the best rigid alignment of either hand.
 
-The score is the symmetric RMSD: the root of the mean of both directions' mean squared nearest-neighbour distance.
-``align`` minimises that very number over rotation, mirror and shift; no scaling, no point left out.
+The score is the symmetric RMSD: the root of the mean of both directions' mean squared distance to the nearest
+point. ``align`` minimises that very number over rotation, mirror and shift; no scaling, no point left out.
 
 Plain ICP locks onto aliases of regular shapes (the CEP152 model turned by one column scores 0.03 units), so the
 search is wide first and exact last:
 
-1. thousands of uniform starts of both hands, a few cheap ICP steps each, most of them dropped;
+1. thousands of random starts of both hands, a few cheap ICP steps each, most of them dropped;
 2. the best few spun about the truth's principal axes in small steps, also reflected: the aliases of a shape with
    an axis are such spins;
-3. two-way ICP to convergence, in the end with every point.
+3. the best of those nudged by a few degrees: the aliases of a screw lie one point away;
+4. two-way ICP to convergence, in the end with every point.
 
 Each ICP step pairs points both ways and solves one joint Kabsch fit whose weights are those of the score, so with
 exact neighbours no step can raise the score (Besl & McKay 1992; Kabsch 1976).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -24,10 +25,13 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from holly_triton.config import UNIT_NM
+
 Array = NDArray[Any]
 
-STARTS = 6000
-"""Uniform start orientations, half of each hand: the nearest start to any orientation is about 10 degrees away."""
+STARTS = 16_000
+"""Random start orientations, half of each hand: the nearest to any orientation is about 7 degrees away, close
+enough to find the one true fit even of a sphere of 300 evenly spread points."""
 COARSE_SAMPLE = 128
 FINE_SAMPLE = 1000
 """Points of each cloud that look for their neighbour (among all of the other's) in the wide and the close search."""
@@ -80,16 +84,35 @@ class Alignment:
         """Median of the distances of both directions, nm."""
         return float(np.median(np.concatenate([self.cloud_to_truth, self.truth_to_cloud])))
 
+    def figures(self, unit_nm: float | None = None) -> dict[str, Any]:
+        """What ``evaluate --json`` prints: lengths in nm, and the RMSD in units of `unit_nm` nm too.
+
+        Args:
+            unit_nm: nm per unit of the truth's coordinates; ``config.UNIT_NM`` if not given.
+        """
+        unit_nm = UNIT_NM if unit_nm is None else unit_nm
+        return {
+            "rmsd": self.rmsd,
+            "rmsd_truth_to_cloud": self.rmsd_truth_to_cloud,
+            "rmsd_cloud_to_truth": self.rmsd_cloud_to_truth,
+            "median": self.median,
+            "largest_truth_to_cloud": float(self.truth_to_cloud.max()),
+            "largest_cloud_to_truth": float(self.cloud_to_truth.max()),
+            "mirrored": self.mirrored,
+            "unit": "nm",
+            "rmsd_units": self.rmsd / unit_nm,
+            "unit_nm": unit_nm,
+            "points": len(self.cloud_to_truth),
+            "truth_points": len(self.truth_to_cloud),
+        }
+
 
 @dataclass(frozen=True)
 class _Poses:
-    """B rigid maps of the cloud onto the truth, ``x -> matrix @ x + shift``; determinant -1 is the other hand."""
+    """B rigid maps of cloud onto truth, ``x -> matrix @ x + shift``; determinant -1 is the other hand."""
 
     matrix: Array  # [B, 3, 3]
     shift: Array  # [B, 3]
-
-    def __len__(self) -> int:
-        return len(self.matrix)
 
     def take(self, chosen: Any) -> "_Poses":
         return _Poses(self.matrix[chosen], self.shift[chosen])
@@ -100,17 +123,21 @@ class _Poses:
 
     def backward(self, truth: Array) -> Array:
         """Positions in the truth's frame ``[m, 3]`` seen in the cloud's ``[B, m, 3]``."""
-        moved: Array = (truth - self.shift[:, None]) @ self.matrix
-        return moved
+        return np.asarray((truth - self.shift[:, None]) @ self.matrix)
 
 
 class _Side(Protocol):
     """One of the two clouds: some of its points ask, all of them may answer."""
 
-    asking: Array  # [n, 3]
+    @property
+    def asking(self) -> Array:
+        """``[n, 3]``."""
 
     def nearest(self, positions: Array) -> Array:
         """The cloud's point nearest to each position, both ``[..., 3]``."""
+
+
+_Sides = Sequence[_Side]  # the cloud, the truth
 
 
 @dataclass(frozen=True)
@@ -122,8 +149,7 @@ class _Tree:
     asking: Array
 
     def nearest(self, positions: Array) -> Array:
-        found: Array = self.points[self.tree.query(positions)[1]]
-        return found
+        return np.asarray(np.take(self.points, self.tree.query(positions)[1], axis=0))
 
 
 class _Table:
@@ -140,8 +166,7 @@ class _Table:
     def nearest(self, positions: Array) -> Array:
         cell = (positions + self.half) * (TABLE_CELLS / (2 * self.half))
         i, j, k = np.moveaxis(np.clip(cell, 0, TABLE_CELLS - 1).astype(np.int32), -1, 0)
-        found: Array = self.answers[(i * TABLE_CELLS + j) * TABLE_CELLS + k]
-        return found
+        return np.asarray(np.take(self.answers, (i * TABLE_CELLS + j) * TABLE_CELLS + k, axis=0))
 
 
 def align(cloud_nm: Array, truth_nm: Array, seed: int = 0) -> Alignment:
@@ -174,51 +199,24 @@ def align(cloud_nm: Array, truth_nm: Array, seed: int = 0) -> Alignment:
     )
 
 
-def score(cloud_nm: Array, truth_nm: Array, unit_nm: float) -> dict[str, Any]:
-    """The figures of ``evaluate --json``, lengths in nm unless the key says units.
-
-    Args:
-        cloud_nm: ``[N, 3]``.
-        truth_nm: ``[M, 3]``.
-        unit_nm: nm per unit of the truth's own coordinates, for ``rmsd_units``.
-
-    Raises:
-        ValueError: as ``align``.
-    """
-    fit = align(cloud_nm, truth_nm)
-    return {
-        "rmsd": fit.rmsd,
-        "rmsd_truth_to_cloud": fit.rmsd_truth_to_cloud,
-        "rmsd_cloud_to_truth": fit.rmsd_cloud_to_truth,
-        "median": fit.median,
-        "largest_truth_to_cloud": float(fit.truth_to_cloud.max()),
-        "largest_cloud_to_truth": float(fit.cloud_to_truth.max()),
-        "mirrored": fit.mirrored,
-        "unit": "nm",
-        "rmsd_units": fit.rmsd / unit_nm,
-        "unit_nm": unit_nm,
-        "points": len(fit.cloud_to_truth),
-        "truth_points": len(fit.truth_to_cloud),
-    }
+def score(cloud_nm: Array, truth_nm: Array, unit_nm: float | None = None) -> dict[str, Any]:
+    """Aligns and scores in one call: arguments and errors as ``align``, result as ``Alignment.figures``."""
+    return align(cloud_nm, truth_nm).figures(unit_nm)
 
 
 def explain(figures: Mapping[str, Any]) -> str:
     """What ``score`` found, in a few plain lines for a terminal."""
-    return "\n".join(
-        [
-            f"RMSD {figures['rmsd']:.2f} nm, both directions together "
-            f"({figures['rmsd_units']:.4f} units of {figures['unit_nm']:g} nm); "
-            f"median distance {figures['median']:.2f} nm.",
-            f"  truth to result: RMSD {figures['rmsd_truth_to_cloud']:.2f} nm, farthest "
-            f"{figures['largest_truth_to_cloud']:.2f} nm (a missing part would show here);",
-            f"  result to truth: RMSD {figures['rmsd_cloud_to_truth']:.2f} nm, farthest "
-            f"{figures['largest_cloud_to_truth']:.2f} nm (a stray point would show here).",
-            f"{figures['points']} points against {figures['truth_points']} of the truth, "
-            "after the best rotation and shift: no scaling, no point left out.",
-            f"The {'mirror image' if figures['mirrored'] else 'given hand'} fits best or as well; projections "
-            "cannot tell a structure from its mirror image, so the hand is not known from the data.",
-        ]
-    )
+    best = "The mirror image fits best" if figures["mirrored"] else "The given hand fits best or as well"
+    return (
+        "RMSD {rmsd:.2f} nm, both directions together ({rmsd_units:.4f} units of {unit_nm:g} nm); "
+        "median distance {median:.2f} nm.\n"
+        "  truth to result: RMSD {rmsd_truth_to_cloud:.2f} nm, largest {largest_truth_to_cloud:.2f} nm "
+        "(a missing part would show here)\n"
+        "  result to truth: RMSD {rmsd_cloud_to_truth:.2f} nm, largest {largest_cloud_to_truth:.2f} nm "
+        "(a stray point would show here)\n"
+        "{points} points against {truth_points} of the truth, after the best rotation and shift: "
+        "no scaling, no point left out.\n"
+    ).format(**figures) + f"{best}; projections cannot tell a structure from its mirror image."
 
 
 def _checked(points: Array, name: str) -> Array:
@@ -230,26 +228,26 @@ def _checked(points: Array, name: str) -> Array:
 
 def _search(cloud: Array, truth: Array, rng: np.random.Generator) -> _Poses:
     """The best pose (B = 1) between two clouds centred on their centroids."""
-    trees = [(cKDTree(points), rng.permutation(points)) for points in (cloud, truth)]
+    shuffled = [(cKDTree(points), rng.permutation(points)) for points in (cloud, truth)]
     few, many, every = (
-        [_Tree(tree.data, tree, shuffled[:asking]) for tree, shuffled in trees]
+        [_Tree(tree.data, tree, points[:asking]) for tree, points in shuffled]
         for asking in (COARSE_SAMPLE, FINE_SAMPLE, None)
     )
     tables = [_Table(side) for side in few]
 
-    poses = _narrow(_uniform_starts(rng), *tables)
-    poses = _distinct(*_icp(poses, *many, steps=3), 6)
-    poses = _narrow(_moved(_spins(truth), poses), *tables)
-    poses = _distinct(*_icp(poses, *many, steps=60), 4)
-    poses = _distinct(*_icp(_moved(_nudges(rng), poses), *few, steps=15), 24)
-    poses, score = _icp(poses, *many, steps=60)
+    poses = _narrow(_uniform_starts(rng), tables)
+    poses = _distinct(*_icp(poses, many, 3), 6)
+    poses = _narrow(_moved(_spins(truth), poses), tables)
+    poses = _distinct(*_icp(poses, many, 20), 4)
+    poses = _distinct(*_icp(_moved(_nudges(rng), poses), few, 15), 12)
+    poses, squared = _icp(poses, many, 60)
 
     finalists = []
     for hand in (1, -1):
         of_hand = np.flatnonzero(np.sign(np.linalg.det(poses.matrix)) == hand)
         if len(of_hand):
-            one = poses.take(of_hand[[np.argmin(score[of_hand])]])
-            finalists.append(_icp(one, *every, steps=60))
+            one = poses.take(of_hand[[np.argmin(squared[of_hand])]])
+            finalists.append(_icp(one, every, 60))
     # The given hand comes first: the mirror image wins only by fitting better, not by rounding.
     extent = float(np.square(truth).sum(axis=1).mean())
     return min(finalists, key=lambda found: np.round(found[1][0] / (extent + 1e-300), 12))[0]
@@ -257,7 +255,7 @@ def _search(cloud: Array, truth: Array, rng: np.random.Generator) -> _Poses:
 
 def _uniform_starts(rng: np.random.Generator) -> _Poses:
     """Random orientations uniform over O(3), centroid on centroid."""
-    matrix = Rotation.random(STARTS, rng=rng).as_matrix()
+    matrix = Rotation.random(STARTS, rng).as_matrix()
     matrix[STARTS // 2 :] *= -1
     return _Poses(matrix, np.zeros((STARTS, 3)))
 
@@ -275,7 +273,7 @@ def _nudges(rng: np.random.Generator) -> Array:
     """Small random rotations ``[K, 3, 3]``, none first: out of aliases one point away, as on a helix."""
     vectors = np.deg2rad(NUDGE_DEG) * rng.uniform(-1, 1, (NUDGES, 3))
     vectors[0] = 0
-    return Rotation.from_rotvec(vectors).as_matrix()
+    return np.asarray(Rotation.from_rotvec(vectors).as_matrix())
 
 
 def _moved(group: Array, poses: _Poses) -> _Poses:
@@ -285,59 +283,59 @@ def _moved(group: Array, poses: _Poses) -> _Poses:
     return _Poses(matrix.reshape(-1, 3, 3), shift.reshape(-1, 3))
 
 
-def _narrow(poses: _Poses, cloud: _Side, truth: _Side) -> _Poses:
+def _narrow(poses: _Poses, sides: _Sides) -> _Poses:
     """A few ICP steps, fewer poses, more steps: thousands of poses to two dozen that differ."""
-    for steps, kept in ((3, 400), (8, 24)):
-        poses = _distinct(*_icp(poses, cloud, truth, steps), kept)
+    for steps, kept in ((4, 800), (8, 24)):
+        poses = _distinct(*_icp(poses, sides, steps), kept)
     return poses
 
 
-def _distinct(poses: _Poses, score: Array, count: int) -> _Poses:
+def _distinct(poses: _Poses, squared: Array, count: int) -> _Poses:
     """The best `count` poses of which no two lie within 2 degrees of each other."""
-    order = np.argsort(score, kind="stable")[: 8 * count]
-    flat = poses.matrix[order].reshape(-1, 9)
-    alike = flat @ flat.T > 1 + 2 * np.cos(np.deg2rad(2.0))  # the trace of a relative rotation
+    flat = poses.matrix.reshape(-1, 9)
+    alike = 1 + 2 * np.cos(np.deg2rad(2.0))  # the trace of a relative rotation
     kept: list[int] = []
-    for row in range(len(order)):
-        if len(kept) < count and not alike[row, kept].any():
+    for row in np.argsort(squared, kind="stable"):
+        if len(kept) == count:
+            break
+        if (flat[kept] @ flat[row] < alike).all():
             kept.append(row)
-    return poses.take(order[kept])
+    return poses.take(kept)
 
 
-def _icp(poses: _Poses, cloud: _Side, truth: _Side, steps: int) -> tuple[_Poses, Array]:
-    """Two-way ICP of every pose: at most `steps` steps; also the mean squared distance ``[B]`` of the result."""
-    done = [
-        _icp_chunk(poses.take(slice(i, i + CHUNK)), cloud, truth, steps) for i in range(0, len(poses), CHUNK)
-    ]
+def _icp(poses: _Poses, sides: _Sides, steps: int) -> tuple[_Poses, Array]:
+    """Two-way ICP of every pose, at most `steps` steps; with the mean squared distance ``[B]`` reached."""
+    chunks = range(0, len(poses.shift), CHUNK)
+    done = [_icp_chunk(poses.take(slice(i, i + CHUNK)), sides, steps) for i in chunks]
     matrix = np.concatenate([chunk.matrix for chunk, _ in done])
     shift = np.concatenate([chunk.shift for chunk, _ in done])
-    return _Poses(matrix, shift), np.concatenate([score for _, score in done])
+    return _Poses(matrix, shift), np.concatenate([squared for _, squared in done])
 
 
-def _icp_chunk(poses: _Poses, cloud: _Side, truth: _Side, steps: int) -> tuple[_Poses, Array]:
-    previous = np.full(len(poses), np.inf)
+def _icp_chunk(poses: _Poses, sides: _Sides, steps: int) -> tuple[_Poses, Array]:
+    cloud, truth = sides
+    n, m = len(cloud.asking), len(truth.asking)
+    weights = np.repeat([0.5 / n, 0.5 / m], [n, m]).astype(cloud.asking.dtype)
+    previous = np.full(len(poses.shift), np.inf)
     for step in range(steps + 1):
         to_truth, to_cloud = poses.forward(cloud.asking), poses.backward(truth.asking)
         on_truth, on_cloud = truth.nearest(to_truth), cloud.nearest(to_cloud)
-        score = (_mean_square(to_truth - on_truth) + _mean_square(to_cloud - on_cloud)) / 2
-        if step == steps or np.all(previous - score <= 1e-7 * score):
+        squared = (_mean_square(to_truth - on_truth) + _mean_square(to_cloud - on_cloud)) / 2
+        if step == steps or np.all(previous - squared <= 1e-7 * squared):
             break
-        previous = score
+        previous = squared
         source = np.concatenate([np.broadcast_to(cloud.asking, on_truth.shape), on_cloud], axis=1)
         target = np.concatenate([on_truth, np.broadcast_to(truth.asking, on_cloud.shape)], axis=1)
-        weights = np.repeat(
-            [0.5 / len(cloud.asking), 0.5 / len(truth.asking)], [len(cloud.asking), len(truth.asking)]
-        )
-        poses = _kabsch(source, target, weights.astype(source.dtype), np.linalg.det(poses.matrix))
-    return poses, score
+        poses = _kabsch(source, target, weights, np.linalg.det(poses.matrix))
+    return poses, squared
 
 
 def _mean_square(offsets: Array) -> Array:
-    return np.einsum("bni,bni->b", offsets, offsets) / offsets.shape[1]
+    return np.asarray(np.einsum("bni,bni->b", offsets, offsets) / offsets.shape[1])
 
 
 def _kabsch(source: Array, target: Array, weights: Array, hand: Array) -> _Poses:
-    """The maps that carry ``source [B, n, 3]`` onto ``target`` with least weighted squares; weights ``[n]`` sum to 1.
+    """The maps of ``source [B, n, 3]`` onto ``target`` with least squares under weights ``[n]`` that sum to 1.
 
     The determinant keeps the sign of `hand` ``[B]``.
     """

@@ -4,6 +4,7 @@ import csv
 import json
 import platform
 import shlex
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -60,6 +61,29 @@ def record_evaluation(folder: Path, truth: Path, unit_nm: float | None) -> dict[
     return figures
 
 
+def render_run(
+    folder: Path, out: Path | None, truth: Path | None, unit_nm: float, movie: Path | None, *, interactive: bool
+) -> list[Path]:
+    """Draw the cloud of a run, over the truth if it is given, in the truth's own frame; what was written.
+
+    Raises:
+        HollyError: There is no cloud, the truth can't be read, or a file can't be written.
+    """
+    from holly_triton import view
+
+    points, target = read_run_cloud(folder), None
+    if truth is not None:
+        target = read_cloud(truth, unit_nm).points
+        points = align(points, target).aligned
+    out = out or folder / "pictures" / ("cloud.png" if truth is None else "truth.png")
+    view.render_cloud(points, out, truth=target)
+    if movie is not None:
+        view.turntable(points, movie, truth=target)
+    if interactive:
+        view.interactive(points, truth=target)
+    return [out] if movie is None else [out, movie]
+
+
 def read_run_cloud(folder: Path) -> Any:
     """Points ``[N, 3]``, nm, of a run.
 
@@ -73,13 +97,12 @@ def read_run_cloud(folder: Path) -> Any:
 
 def _metrics(run: Run) -> dict[str, Any]:
     state, trainer = run.trainer.state, run.trainer
-    drawn = trainer.pictures_drawn()
     return {
         "finished": run.finished,
         "step": state.step,
         "steps": trainer.plan.total_steps,
         "seconds": state.seconds,
-        "pictures_per_second": drawn / state.seconds if state.seconds else None,
+        "pictures_per_second": state.seen / max(state.seconds, 1e-9),
         "device": str(state.points.device),
         "threads": torch.get_num_threads(),
         "seed": run.config.seed,
@@ -99,3 +122,67 @@ def _metrics(run: Run) -> dict[str, Any]:
         },
         "history": state.history,
     }
+
+
+def _command(run: Run) -> str:
+    """The command that makes this run again."""
+    config = run.config
+    words = ["holly-triton", "train", config.data, "--out", str(run.folder), "--points", str(config.points)]
+    words += ["--seed", str(config.seed)]
+    for option, value in (("--unit", config.unit), ("--pixel-size", config.pixel_size)):
+        words += [option, str(value)] if value is not None else []
+    if config.views == "random":
+        words += ["--views", "random", "--views-per-particle", str(config.views_per_particle)]
+    return shlex.join(words)
+
+
+def _write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    with replacing(folder / "metrics.json") as partial:
+        partial.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+
+
+def _read_metrics(folder: Path) -> dict[str, Any]:
+    path = folder / "metrics.json"
+    with foreign(path, "the figures of a run"):
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(metrics, dict):
+            raise ValueError("no table")
+        return metrics
+
+
+def _write_poses(path: Path, trainer: Trainer) -> None:
+    state, stage = trainer.state, trainer.final_stage
+    axis_angle = axis_angle_from_rotation(state.rotation.cpu().numpy())
+    sigma = float(np.hypot(stage.sigma_nm, state.blur_nm()))
+    table = zip(trainer.dataset.names, axis_angle, state.shift.tolist(), state.loss.tolist(), strict=True)
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["picture", "rx", "ry", "rz", "tx_nm", "ty_nm", "sigma_nm", "loss"])
+        for name, turned, moved, loss in table:
+            numbers = (*turned, *moved, sigma, loss)
+            writer.writerow([name, *(f"{number:.6g}" for number in numbers)])
+
+
+def _write_reprojections(path: Path, trainer: Trainer) -> None:
+    """Some pictures, evenly chosen over the data, beside what the structure makes of them."""
+    count = len(trainer.dataset)
+    chosen = torch.linspace(0, count - 1, min(SHOWN, count)).long()
+    inputs, drawn = (images.cpu().numpy() for images in trainer.reproject(chosen.to(trainer.state.points.device)))
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(
+            file,
+            inputs=inputs,
+            reprojections=drawn,
+            names=np.array([trainer.dataset.names[int(picture)] for picture in chosen]),
+            pixel_nm=trainer.final_stage.grid.pixel_nm,
+        )
+
+
+def _draw(path: Path, points: Any, truth: Any = None) -> None:
+    """A picture of the cloud, or one line where no pyvista is installed: computing machines often have none."""
+    try:
+        from holly_triton.view import render_cloud
+
+        render_cloud(points, path, truth=truth)
+    except ImportError as error:
+        print(f"{path}: not drawn ({error}); pip install pyvista, then holly-triton render", file=sys.stderr)

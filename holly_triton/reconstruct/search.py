@@ -12,6 +12,7 @@ from torch import Tensor
 from holly_triton.config import Search
 from holly_triton.geometry import Grid, random_rotations, rotation_from_axis_angle
 from holly_triton.kernels import splat
+from .distance import normalised
 from .schedule import Stage
 
 
@@ -37,11 +38,11 @@ def search_poses(
         settings: How many candidates to try.
         generator: Source of the candidates.
     """
-    wanted = _normalised(target)  # [B, S*S]
+    wanted = normalised(target).flatten(1)  # [B, S*S]
     sigma = (stage.search_sigma_nm**2 + blur_nm**2) ** 0.5
 
     def draw(candidates: Tensor, shifts: Tensor) -> Tensor:
-        return _normalised(_pictures(points, candidates, shifts, sigma, stage.search_grid))
+        return normalised(_pictures(points, candidates, shifts, sigma, stage.search_grid)).flatten(1)
 
     centres = [rotation]
     if stage.global_search:
@@ -57,13 +58,6 @@ def search_poses(
 
 def _pictures(points: Tensor, rotation: Tensor, shift: Tensor, sigma_nm: float, grid: Grid) -> Tensor:
     return splat(grid.to_pixels(points), rotation, grid.to_pixels(shift), grid.to_pixels(sigma_nm), grid.shape)
-
-
-def _normalised(images: Tensor) -> Tensor:
-    """Pictures of sum 1, flattened; an empty one stays empty."""
-    flat = images.flatten(1)
-    total = flat.sum(1, keepdim=True)
-    return torch.where(total == 0, torch.zeros_like(flat), flat / total)
 
 
 def _perturbed(rotation: Tensor, count: int, turn: float, generator: torch.Generator) -> Tensor:

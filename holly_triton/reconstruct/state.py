@@ -18,12 +18,14 @@ class TrainingState:
 
     step: int
     seconds: float
+    seen: int  # pictures worked on, each as often as it came
     points: Tensor  # [N, 3] nm, centred
     log_blur: Tensor  # [], log nm: how far labels scatter about a point
     optimiser: dict[str, Any]  # Adam's state_dict
     rotation: Tensor  # [P, 3, 3]
     shift: Tensor  # [P, 2] nm
     loss: Tensor  # [P]: each picture's, when last seen
+    unexplained: float  # share of the pictures' intensity that the cloud leaves unexplained, running mean
     order: Tensor  # [P]: pictures in this epoch's order
     cursor: int  # pictures of this epoch already seen
     generator: Tensor  # state of the random generator
@@ -39,12 +41,14 @@ class TrainingState:
         return TrainingState(
             step=0,
             seconds=0.0,
+            seen=0,
             points=cloud - cloud.mean(0),
             log_blur=torch.tensor(math.log(blur), device=device),
             optimiser={},
             rotation=rotation,
             shift=torch.zeros(plan.pictures, 2, device=device),
             loss=torch.full((plan.pictures,), torch.nan, device=device),
+            unexplained=0.0,
             order=torch.randperm(plan.pictures, generator=generator, device=device),
             cursor=0,
             generator=generator.get_state(),

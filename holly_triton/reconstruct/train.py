@@ -59,10 +59,15 @@ class Trainer:
             self._record(stage, loss)
             yield Progress(stage.name, self.state.step, self.plan.total_steps, stage.sigma_nm, loss)
 
+    @property
+    def final_stage(self) -> Stage:
+        """Grid and sigma that the run ends with."""
+        return self.plan.at(self.plan.total_steps, self.state.blur_nm())
+
     @torch.no_grad()
     def reproject(self, index: Tensor) -> tuple[Tensor, Tensor]:
         """Pictures ``[B, S, S]`` as they came in, and as the structure explains them, at the final sigma."""
-        stage, state = self.plan.at(self.plan.steps, self.state.blur_nm()), self.state
+        stage, state = self.final_stage, self.state
         px = stage.grid.to_pixels
         drawn = splat(
             px(state.points), state.rotation[index], px(state.shift[index]), px(self._width(stage)), stage.grid.shape
@@ -81,6 +86,7 @@ class Trainer:
                     stage, settings.search, self.generator,
                 )  # fmt: skip
         target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
+        state.seen += len(index)
         for _ in range(settings.optimiser.gradient_steps):
             self._descend(index, target, stage, cloud_too=True)
         tidying = settings.tidying
@@ -92,40 +98,43 @@ class Trainer:
         """Every picture's pose, one gradient step with the cloud held, taken back where it didn't help."""
         state, batch = self.state, self.plan.config.schedule.batch
         for index in torch.arange(len(self.dataset), device=self.generator.device).split(batch):
+            state.seen += len(index)
             target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
-            before = state.rotation[index], state.shift[index]
-            self._descend(index, target, stage, cloud_too=False)
+            rotation, shift = state.rotation[index], state.shift[index]
+            before = self._descend(index, target, stage, cloud_too=False)
             with torch.no_grad():
-                after = self._loss(target, stage, state.rotation[index], state.shift[index])
-            worse = after > state.loss[index]
-            state.rotation[index[worse]], state.shift[index[worse]] = (part[worse] for part in before)
-            state.loss[index] = torch.minimum(after, state.loss[index])
+                after, _ = self._distance(target, stage, state.rotation[index], state.shift[index])
+            worse = index[after > before], after > before
+            state.rotation[worse[0]], state.shift[worse[0]] = rotation[worse[1]], shift[worse[1]]
         return float(state.loss.mean())
 
-    def _descend(self, index: Tensor, target: Tensor, stage: Stage, *, cloud_too: bool) -> None:
-        """One gradient step on the poses of these pictures and, if asked, on the cloud and its blur."""
+    def _descend(self, index: Tensor, target: Tensor, stage: Stage, *, cloud_too: bool) -> Tensor:
+        """One gradient step on the poses of these pictures and, if asked, on the cloud; their distances before."""
         state, rates = self.state, self.plan.config.optimiser
         turn = torch.zeros(len(index), 3, device=target.device, requires_grad=True)
         shift = state.shift[index].requires_grad_()
         self.adam.zero_grad()
-        loss = self._loss(target, stage, rotation_from_axis_angle(turn) @ state.rotation[index], shift)
+        turned = rotation_from_axis_angle(turn) @ state.rotation[index]
+        objective, loss = self._distance(target, stage, turned, shift)
         self._check(loss, index)
-        loss.sum().backward()
+        objective.sum().backward()
         with torch.no_grad():
             moved = rotation_from_axis_angle(-stage.rate * rates.turn_rate * stage.turn * _direction(turn))
             state.rotation[index] = moved @ state.rotation[index]
             if stage.move_shift:
                 state.shift[index] -= stage.rate * rates.shift_rate * stage.sigma_nm * _direction(shift)
-            state.loss[index] = loss.detach()
+            state.loss[index] = loss
             if cloud_too:
+                state.unexplained += rates.unexplained_rate * (float(loss.mean()) / (2 * SCALE) - state.unexplained)
                 self.adam.param_groups[0]["lr"] = stage.rate * rates.point_rate * stage.sigma_nm
                 self.adam.step()
                 state.points -= state.points.mean(0)
+        return objective.detach()
 
-    def _loss(self, target: Tensor, stage: Stage, rotation: Tensor, shift: Tensor) -> Tensor:
-        px = stage.grid.to_pixels
-        points, width = px(self.state.points), px(self._width(stage))
-        return reconstruction_loss(points, rotation, px(shift), width, target, mask_threshold=stage.mask_threshold)
+    def _distance(self, target: Tensor, stage: Stage, rotation: Tensor, shift: Tensor) -> tuple[Tensor, Tensor]:
+        state = self.state
+        squared = state.unexplained > self.plan.config.optimiser.squared_above
+        return distance(state.points, rotation, shift, self._width(stage), target, stage, squared=squared)
 
     @torch.no_grad()
     def _tidy(self, index: Tensor, target: Tensor, stage: Stage) -> None:
@@ -134,7 +143,7 @@ class Trainer:
         rotation, shift, points = state.rotation[index], state.shift[index], state.points
         px = stage.grid.to_pixels
         drawn = splat(px(points), rotation, px(shift), px(self._width(stage)), stage.grid.shape)
-        wanted, drawn = (images / images.sum((1, 2), keepdim=True).clamp_min(1e-12) for images in (target, drawn))
+        wanted, drawn = normalised(target), normalised(drawn)
         support = brightness_at(points, rotation, shift, wanted, stage.grid)
         strays = find_strays(support, self.plan.config.tidying.support)
         if not bool(strays.any()):

@@ -1,0 +1,215 @@
+"""The command line: it parses, calls, and says in plain words what came of it.
+
+Exit codes: 0 done; 1 the data or the run is at fault; 2 wrong usage; 3 stopped by a signal, saved, resumable.
+Heavy imports happen inside the commands, so that ``--help`` answers at once.
+"""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from holly_triton.config import CHOICES, UNIT_NM, Config
+from holly_triton.errors import HollyError
+
+STOPPED = 3
+SOME_PATH = click.Path(path_type=Path)
+
+
+class _Commands(click.Group):
+    """A group whose commands end a HollyError in one line and exit code 1."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except HollyError as error:
+            click.echo(f"holly-triton: {error}", err=True)
+            ctx.exit(1)
+        except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
+            click.echo(f"holly-triton: {error.filename}: {error.strerror}; check the path and its permissions", err=True)
+            ctx.exit(1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(package_name="holly-triton", prog_name="holly-triton")
+def main() -> None:
+    """3D structure from thousands of 2D super-resolution pictures, each from an unknown direction.
+
+    Start with `holly-triton demo`; then `holly-triton info DATA` and `holly-triton train DATA` on your own.
+    """
+
+
+def _input_options(command: Any) -> Any:
+    """What a data file may not say of itself."""
+    command = click.option(
+        "--pixel-size", type=click.FloatRange(min=0, min_open=True), metavar="NM", help="Size of an input pixel in nm."
+    )(command)
+    return click.option(
+        "--unit", type=click.Choice(CHOICES["unit"]), help="Unit of the coordinates, where the file doesn't say."
+    )(command)
+
+
+unit_nm_option = click.option(
+    "--unit-nm", type=click.FloatRange(min=0, min_open=True), default=UNIT_NM, show_default=True, metavar="NM",
+    help="nm per unit of a cloud that carries no unit; ignored where the file says nm.",
+)  # fmt: skip
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the run in an existing folder.")
+
+
+@main.command()
+@click.option("--quick", is_flag=True, help="A smaller run, under a minute: does everything work here?")
+@click.option("--out", type=SOME_PATH, default=Path("holly-demo"), show_default=True, metavar="RUN")
+@overwrite_option
+def demo(quick: bool, out: Path, overwrite: bool) -> None:
+    """Simulate a centriole complex, reconstruct it, compare with the truth, and show what to look at.
+
+    Example: holly-triton demo --quick
+    """
+    from holly_triton.demo import run_demo
+
+    sys.exit(run_demo(out, quick=quick, overwrite=overwrite))
+
+
+@main.command()
+@click.argument("cloud", type=SOME_PATH)
+@click.argument("out", type=SOME_PATH)
+@click.option("--images", type=click.IntRange(min=1), default=2000, show_default=True, metavar="N", help="Pictures.")
+@click.option("--scatter", type=click.FloatRange(min=0), default=0.0, metavar="S", help="Scatter of the labels about their site, in the cloud's unit.")  # fmt: skip
+@click.option("--missing", type=click.FloatRange(0, 1), default=0.0, metavar="P", help="Probability that a site is not labelled.")  # fmt: skip
+@click.option("--max-spawn", type=click.IntRange(min=1), default=1, metavar="K", help="Most fluorophores on a site.")
+@click.option("--spawn-rate", type=click.FloatRange(0, 1), default=1.0, metavar="R", help="Probability of each of them.")  # fmt: skip
+@click.option("--shift", type=click.FloatRange(min=0), default=0.0, metavar="S", help="Largest shift along x and y, in the cloud's unit.")  # fmt: skip
+@click.option("--in-plane", type=click.IntRange(min=1), default=1, metavar="M", help="Copies of each picture, turned in its plane.")  # fmt: skip
+@click.option("--seed", type=int, default=0, show_default=True, metavar="I")
+@click.option("--tiff", is_flag=True, help="Write pictures (pictures.tif) in place of localisations.")
+@unit_nm_option
+def simulate(
+    cloud: Path, out: Path, images: int, scatter: float, missing: float, max_spawn: int, spawn_rate: float,
+    shift: float, in_plane: int, seed: int, tiff: bool, unit_nm: float,
+) -> None:  # fmt: skip
+    """Make pictures of CLOUD (OBJ, PLY, XYZ, CSV) from random directions, as train reads them, with the truth.
+
+    Example: holly-triton simulate bunny.obj bunny-data --images 2000 --scatter 0.03
+    """
+    import torch
+
+    from holly_triton.cloud import read_cloud
+    from holly_triton.data.simulate import simulate as make
+    from holly_triton.data.simulate import write_simulation
+
+    structure = read_cloud(cloud, unit_nm)
+    simulation = make(
+        structure.points, images, scatter_nm=scatter * structure.unit_nm, missing=missing, max_spawn=max_spawn,
+        spawn_rate=spawn_rate, shift_nm=shift * structure.unit_nm, in_plane=in_plane,
+        generator=torch.Generator().manual_seed(seed),
+    )  # fmt: skip
+    write_simulation(out, simulation, tiff=tiff)
+    click.echo(f"{out}: {images * in_plane} pictures of {len(structure.points)} sites. Next: holly-triton train {out}")
+
+
+@main.command()
+@click.argument("data", type=SOME_PATH)
+@_input_options
+def info(data: Path, unit: str | None, pixel_size: float | None) -> None:
+    """Say what was found in DATA: particles, emitters, size, and what was skipped and why.
+
+    Example: holly-triton info localisations.csv
+    """
+    from holly_triton.data import open_dataset
+
+    rows = open_dataset(data, unit=unit, pixel_size_nm=pixel_size).summary()
+    width = max(map(len, rows))
+    click.echo("\n".join(f"{name:<{width}}  {value}" for name, value in {"data": str(data), **rows}.items()))
+
+
+@main.command()
+@click.argument("data", type=SOME_PATH, required=False)
+@click.option("--out", type=SOME_PATH, metavar="RUN", help="Folder for the results. [default: DATA's name + -run]")
+@click.option("--points", type=click.IntRange(4, 1_000_000), metavar="N", help="Points of the cloud. By default as many as a typical particle has localisations (80 to 500; 300 for pictures). Choose about the number of sites you expect; twice as many does little harm, half as many loses detail.")  # fmt: skip
+@click.option("--pose", type=click.Choice(CHOICES["pose"]), help="How poses are found. [default: search]")
+@click.option("--config", "config_file", type=SOME_PATH, metavar="FILE", help="Settings from a config.toml; options given here win.")  # fmt: skip
+@click.option("--seed", type=int, metavar="I", help="Seed of every random choice. [default: 0]")
+@click.option("--device", type=click.Choice(CHOICES["device"]), help="[default: auto]")
+@click.option("--views", type=click.Choice(CHOICES["views"]), help="random: see particles that have z from random directions. [default: given]")  # fmt: skip
+@click.option("--views-per-particle", type=click.IntRange(min=1), metavar="V", help="With --views random. [default: 8]")
+@click.option("--quick", is_flag=True, help="A fraction of the steps, for smoke tests.")
+@click.option("--resume", type=SOME_PATH, metavar="RUN", help="Go on with a run that was stopped.")
+@overwrite_option
+@_input_options
+def train(
+    data: Path | None, out: Path | None, config_file: Path | None, resume: Path | None, overwrite: bool, quick: bool,
+    **settings: Any,
+) -> None:  # fmt: skip
+    """Reconstruct one 3D structure from DATA: localisations of many particles, or pictures of them.
+
+    Results go to RUN: cloud.ply, poses.csv, report.html and more. Ctrl-C saves and ends with the structure so
+    far; --resume goes on from there.
+
+    Examples:
+      holly-triton train localisations.csv --out run
+      holly-triton train --resume run
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    if resume is not None and (data or out or config_file or given or quick or overwrite):
+        raise click.UsageError("--resume RUN goes on with that run's own data and settings; give it alone")
+    from holly_triton.training import resume_training, start_training
+
+    if resume is not None:
+        sys.exit(resume_training(resume))
+    config = _configured(config_file, data, given)
+    config = config.quick() if quick else config
+    sys.exit(start_training(config, out or Path(f"{Path(config.data).stem}-run"), overwrite=overwrite))
+
+
+def _configured(config_file: Path | None, data: Path | None, given: dict[str, Any]) -> Config:
+    import dataclasses
+
+    from holly_triton.config import read_config
+
+    config = Config() if config_file is None else read_config(config_file)
+    config = dataclasses.replace(config, **given, **({"data": str(data)} if data else {}))
+    if not config.data:
+        raise click.UsageError("give DATA to train on, or --resume RUN")
+    return config
+
+
+@main.command()
+@click.argument("run", type=SOME_PATH)
+@click.option("--truth", type=SOME_PATH, metavar="CLOUD", help="The known structure: OBJ, PLY, XYZ or CSV.")
+@unit_nm_option
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def evaluate(run: Path, truth: Path | None, unit_nm: float, as_json: bool) -> None:
+    """Compare the structure in RUN with the truth: RMSD in nm after the best alignment, better hand of two.
+
+    Example: holly-triton evaluate run --truth truth.ply --json
+    """
+    import json
+
+    from holly_triton.evaluate import explain
+    from holly_triton.results import record_evaluation
+
+    if truth is None:
+        raise click.UsageError("give --truth CLOUD, the structure to compare with")
+    figures = record_evaluation(run, truth, unit_nm)
+    click.echo(json.dumps(figures, indent=1) if as_json else explain(figures))
+
+
+@main.command()
+@click.argument("run", type=SOME_PATH)
+@click.option("--out", type=SOME_PATH, metavar="PNG", help="[default: RUN/pictures/cloud.png]")
+@click.option("--truth", type=SOME_PATH, metavar="CLOUD", help="Overlay the known structure: truth orange, result blue.")  # fmt: skip
+@unit_nm_option
+@click.option("--movie", type=SOME_PATH, metavar="FILE", help="Also write the structure turning, as a GIF.")
+@click.option("--interactive", is_flag=True, help="Open a window to turn the structure in.")
+def render(
+    run: Path, out: Path | None, truth: Path | None, unit_nm: float, movie: Path | None, interactive: bool
+) -> None:
+    """Draw the structure in RUN: three orthogonal views and an oblique one, with a scale bar.
+
+    Example: holly-triton render run --out structure.png
+    """
+    from holly_triton.results import render_run
+
+    for written in render_run(run, out, truth, unit_nm, movie, interactive=interactive):
+        click.echo(f"wrote {written}")

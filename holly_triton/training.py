@@ -1,0 +1,116 @@
+"""``train`` as a person meets it: progress while it runs, a clean stop at a signal, and words at the end."""
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from holly_triton.config import Config
+from holly_triton.reconstruct.train import Progress as Step
+from holly_triton.results import write_results
+from holly_triton.run import Run, carry_out, resume_run, start_run
+
+DONE, STOPPED = 0, 3
+STAGES = {"search": "searching poses", "polish": "polishing", "refine": "refining poses"}
+console = Console(stderr=True)
+
+
+def start_training(config: Config, folder: Path, *, overwrite: bool) -> int:
+    """Run a configuration in a fresh folder; the exit code says whether it finished or was stopped."""
+    with _stoppable() as stop:
+        console.print(f"Reading {config.data}", highlight=False)
+        run = start_run(config, folder, overwrite=overwrite)
+        _introduce(run)
+        return _carry_out(run, stop)
+
+
+def resume_training(folder: Path) -> int:
+    """Go on with a run that was stopped; one that is finished is left as it is."""
+    with _stoppable() as stop:
+        run = resume_run(folder)
+        if run.finished:
+            console.print(f"{folder}: is finished already; see {folder / 'report.html'}", highlight=False)
+            return DONE
+        step = run.trainer.state.step
+        console.print(f"{folder}: going on " + (f"at step {step}" if step else "from the start"), highlight=False)
+        return _carry_out(run, stop)
+
+
+class _Stop:
+    """Whether a signal asked for an end."""
+
+    asked = False
+
+
+@contextmanager
+def _stoppable() -> Iterator[_Stop]:
+    """The first SIGINT or SIGTERM asks for an end after the current step; a second one ends at once."""
+    stop = _Stop()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.asked = True
+        for known, handler in previous.items():
+            signal.signal(known, handler)
+        console.print("Stopping after this step; once more to stop at once", highlight=False)
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _introduce(run: Run) -> None:
+    config, plan = run.config, run.trainer.plan
+    for note in run.dataset.notes:
+        console.print(f"  {note}", highlight=False)
+    console.print(
+        f"{len(run.dataset)} pictures of a structure about {2 * run.dataset.radius_nm:.0f} nm across; {config.points} points; "
+        f"sigma {plan.sigma_start_nm:.0f} to {plan.sigma_end_nm:.1f} nm; on {run.trainer.state.points.device.type}",
+        highlight=False,
+    )
+
+
+def _carry_out(run: Run, stop: _Stop) -> int:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        TextColumn("loss {task.fields[loss]:.2f}  sigma {task.fields[sigma]:.1f} nm"), TimeElapsedColumn(), TextColumn("left"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    state, total = run.trainer.state, run.trainer.plan.total_steps
+    with Progress(*columns, console=console, transient=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"))
+
+        def tell(step: Step) -> None:
+            bar.update(task, completed=step.step, description=STAGES[step.stage], loss=step.loss, sigma=step.sigma_nm)
+            if not console.is_terminal and step.step % (total // 5) == 0:
+                bar.console.print(
+                    f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.2f}, sigma {step.sigma_nm:.1f} nm, "
+                    f"{state.seconds:.0f} s", highlight=False,
+                )  # fmt: skip
+
+        finished = carry_out(run, tell, lambda: stop.asked)
+    write_results(run, pictures=finished)
+    return _conclude(run, finished)
+
+
+def _conclude(run: Run, finished: bool) -> int:
+    folder, state = run.folder, run.trainer.state
+    if not finished:
+        sys.stdout.write(
+            f"Stopped at step {state.step} of {run.trainer.plan.total_steps}; the structure so far is in {folder / 'cloud.ply'}. "
+            f"Go on with: holly-triton train --resume {folder}\n"
+        )
+        return STOPPED
+    sys.stdout.write(
+        f"{folder / 'cloud.ply'}: {len(state.points)} points in nm, after {state.seconds:.0f} s; labels scatter by "
+        f"{state.blur_nm():.1f} nm about them.\nThe mirror image, cloud_mirror.ply, explains the pictures just as well. "
+        f"Look at {folder / 'report.html'}\n"
+    )
+    return DONE

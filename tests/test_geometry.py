@@ -1,0 +1,58 @@
+import math
+
+import numpy as np
+import torch
+from scipy import stats
+
+from holly_triton.geometry import (
+    Grid,
+    axis_angle_from_rotation,
+    mirror,
+    project,
+    random_rotations,
+    rotation_from_axis_angle,
+)
+
+
+def test_grid_converts_both_ways():
+    grid = Grid(128, 1188.0)
+    assert grid.pixel_nm == 9.28125
+    assert grid.to_nm(grid.to_pixels(297.0)) == 297.0
+
+
+def test_random_rotations_are_rotations_and_their_angle_is_that_of_uniform_so3():
+    rotation = random_rotations(4000, torch.Generator().manual_seed(1)).double()
+    assert torch.allclose(rotation @ rotation.transpose(1, 2), torch.eye(3).double(), atol=1e-5)
+    assert torch.allclose(torch.linalg.det(rotation), torch.ones(4000).double(), atol=1e-5)
+    angle = np.linalg.norm(axis_angle_from_rotation(rotation.numpy()), axis=1)
+    # Haar measure: the angle has density (1 - cos a) / pi on [0, pi].
+    assert stats.kstest(angle, lambda a: (a - np.sin(a)) / math.pi).pvalue > 1e-3
+
+
+def test_axis_angle_turns_x_towards_y_about_z():
+    rotation = rotation_from_axis_angle(torch.tensor([0.0, 0.0, math.pi / 2]))
+    assert torch.allclose(rotation @ torch.tensor([1.0, 0.0, 0.0]), torch.tensor([0.0, 1.0, 0.0]), atol=1e-6)
+
+
+def test_axis_angle_survives_the_way_to_a_matrix_and_back():
+    axis_angle = torch.randn(200, 3, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    axis_angle *= (3.0 / axis_angle.norm(dim=1, keepdim=True)).clamp(max=1)  # beyond pi a turn has a shorter name
+    axis_angle[:5] *= 1e-6
+    back = axis_angle_from_rotation(rotation_from_axis_angle(axis_angle).numpy())
+    assert np.allclose(back, axis_angle.numpy(), atol=1e-9)
+
+
+def test_rotation_from_axis_angle_is_differentiable_at_and_around_zero():
+    for size in (0.0, 1e-6, 1e-2, 1.0):
+        axis_angle = (size * torch.randn(3, 3, dtype=torch.float64)).requires_grad_()
+        assert torch.autograd.gradcheck(rotation_from_axis_angle, (axis_angle,))
+
+
+def test_the_mirrored_cloud_under_mirrored_poses_gives_the_same_projections():
+    generator = torch.Generator().manual_seed(3)
+    cloud = torch.randn(20, 3, generator=generator, dtype=torch.float64)
+    axis_angle = torch.randn(7, 3, generator=generator, dtype=torch.float64)
+    other = axis_angle * torch.tensor([-1.0, -1.0, 1.0], dtype=torch.float64)
+    seen = project(cloud, rotation_from_axis_angle(axis_angle))
+    mirrored = project(torch.from_numpy(mirror(cloud.numpy())), rotation_from_axis_angle(other))
+    assert torch.allclose(seen, mirrored)
