@@ -27,7 +27,9 @@ class _Commands(click.Group):
             click.echo(f"holly-triton: {error}", err=True)
             ctx.exit(1)
         except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
-            click.echo(f"holly-triton: {error.filename}: {error.strerror}; check the path and its permissions", err=True)
+            click.echo(
+                f"holly-triton: {error.filename}: {error.strerror}; check the path and its permissions", err=True
+            )
             ctx.exit(1)
 
 
@@ -168,7 +170,8 @@ def _configured(config_file: Path | None, data: Path | None, given: dict[str, An
     from holly_triton.config import read_config
 
     config = Config() if config_file is None else read_config(config_file)
-    config = dataclasses.replace(config, **given, **({"data": str(data)} if data else {}))
+    overriding: dict[str, Any] = {**given, "data": str(data)} if data else given
+    config = dataclasses.replace(config, **overriding)
     if not config.data:
         raise click.UsageError("give DATA to train on, or --resume RUN")
     return config

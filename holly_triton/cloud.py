@@ -125,9 +125,7 @@ def _read_xyz(path: Path) -> Parsed:
     if lines and COUNT.fullmatch(lines[0]):
         comments, rows = lines[1:2], [line for line in lines[2:] if line.strip()]
         if len(rows) != int(lines[0]):
-            raise HollyError(
-                f"{path}: promises {int(lines[0])} points in its first line and holds {len(rows)}"
-            )
+            raise HollyError(f"{path}: promises {int(lines[0])} points in its first line and holds {len(rows)}")
     else:
         comments = [line for line in lines if line.startswith("#")]
         rows = [line for line in lines if line.strip() and not line.startswith("#")]
@@ -176,9 +174,7 @@ def _check_ply_counts(path: Path) -> None:
                 return
             is_count = words[:1] == [b"element"] and len(words) == 3 and words[2].isdigit()
             if is_count and int(words[2]) > size:
-                raise HollyError(
-                    f"{path}: promises {int(words[2])} rows, more than its {size} bytes can hold"
-                )
+                raise HollyError(f"{path}: promises {int(words[2])} rows, more than its {size} bytes can hold")
 
 
 def _write_ply(path: Path, points: Array) -> None:

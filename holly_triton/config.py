@@ -15,6 +15,7 @@ UNIT_NM = 297.0
 MASK_THRESHOLD_128 = 1e-4
 """Loss mask on the normalised target of 128 x 128 pixels (HOLLy); other sizes scale it by their number of pixels."""
 
+
 @dataclass(frozen=True)
 class DefaultPoints:
     """How many points a cloud gets when nobody says: the labels that a typical particle shows, within bounds."""
@@ -28,6 +29,7 @@ class DefaultPoints:
 
 
 DEFAULT_POINTS = DefaultPoints()
+
 
 @dataclass(frozen=True)
 class Demo:

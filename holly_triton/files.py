@@ -28,9 +28,7 @@ def foreign(path: Path, kind: str) -> Iterator[None]:
     # Parsers of foreign bytes raise anything from KeyError to zlib.error; the user needs one line for all.
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise HollyError(
-            f"{path}: cannot be read as {kind}; is it complete, and of that format? ({reason})"
-        ) from error
+        raise HollyError(f"{path}: cannot be read as {kind}; is it complete, and of that format? ({reason})") from error
 
 
 @contextmanager

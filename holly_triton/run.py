@@ -117,7 +117,9 @@ def check_free(folder: Path, overwrite: bool) -> None:
     if folder.exists() and not folder.is_dir():
         raise HollyError(f"{folder}: is a file; choose another --out")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise HollyError(f"{folder}: exists already; choose another --out, or pass --overwrite to replace the run in it")
+        raise HollyError(
+            f"{folder}: exists already; choose another --out, or pass --overwrite to replace the run in it"
+        )
 
 
 def make_folder(folder: Path, overwrite: bool) -> None:
@@ -154,4 +156,3 @@ def _set_up(folder: Path, config: Config, dataset: Dataset, state: TrainingState
     elif state.shift.shape != (len(dataset), 2):
         raise HollyError(f"{config.data}: holds {len(dataset)} pictures, but the run was made with {len(state.shift)}")
     return Run(folder, config, dataset, Trainer(plan, dataset.to(device), state, device))
-

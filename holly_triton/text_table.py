@@ -154,6 +154,4 @@ def _not_numbers(path: Path, header: Header, error: ValueError) -> HollyError:
     # numpy counts rows from 0 for a bad cell, from 1 for a short row; an editor counts lines from 1.
     first = header.skip + (0 if "column index" in reason else 1)
     reason = re.sub(r"at row (\d+)", lambda match: f"in line {int(match[1]) + first}", reason)
-    return HollyError(
-        f"{path}: {reason.rstrip('.')}; every row must hold numbers in the columns that are read"
-    )
+    return HollyError(f"{path}: {reason.rstrip('.')}; every row must hold numbers in the columns that are read")

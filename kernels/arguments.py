@@ -38,7 +38,9 @@ def check_tensor(name: str, value: object, shape: str, like: Tensor | None = Non
     )
     if not fits:
         known = ", ".join(f"{axis} = {sizes[axis]}" for axis in axes if axis in sizes)
-        raise ValueError(f"{name} must be [{', '.join(axes)}]{' with ' + known if known else ''}, got {list(value.shape)}")
+        raise ValueError(
+            f"{name} must be [{', '.join(axes)}]{' with ' + known if known else ''}, got {list(value.shape)}"
+        )
     if like is not None and value.dtype != like.dtype:
         raise TypeError(f"{name} must be {like.dtype} as the other tensors are, got {value.dtype}")
     if like is not None and value.device != like.device:

@@ -73,7 +73,9 @@ def _emitter_sigma(sigma: Sigma, xy: Tensor) -> Tensor:
 
 def _check_offsets(offsets: object, xy: Tensor) -> list[int]:
     if not isinstance(offsets, Tensor) or offsets.dtype != torch.int64:
-        raise TypeError(f"offsets must be an int64 tensor [B + 1], got {getattr(offsets, 'dtype', type(offsets).__name__)}")
+        raise TypeError(
+            f"offsets must be an int64 tensor [B + 1], got {getattr(offsets, 'dtype', type(offsets).__name__)}"
+        )
     if offsets.ndim != 1 or len(offsets) < 1:
         raise ValueError(f"offsets must be [B + 1], got {list(offsets.shape)}")
     bounds: list[int] = offsets.tolist()

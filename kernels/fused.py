@@ -3,8 +3,15 @@
 from torch import Tensor
 
 from .arguments import (
-    BACKENDS, PRECISIONS, Backend, Precision, Sigma,
-    check_choice, check_cloud, check_sigma, check_tensor,
+    BACKENDS,
+    PRECISIONS,
+    Backend,
+    Precision,
+    Sigma,
+    check_choice,
+    check_cloud,
+    check_sigma,
+    check_tensor,
 )  # fmt: skip
 from .separable import project_spots, reconstruction_loss_separable
 

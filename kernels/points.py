@@ -3,8 +3,17 @@
 from torch import Tensor
 
 from .arguments import (
-    BACKENDS, PRECISIONS, Backend, Precision, Shape, Sigma,
-    check_choice, check_cloud, check_shape, check_sigma, check_values,
+    BACKENDS,
+    PRECISIONS,
+    Backend,
+    Precision,
+    Shape,
+    Sigma,
+    check_choice,
+    check_cloud,
+    check_shape,
+    check_sigma,
+    check_values,
 )  # fmt: skip
 from .separable import project_spots, splat_separable
 

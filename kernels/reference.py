@@ -24,15 +24,15 @@ def splat(
     turned = torch.einsum("bij,nj->bni", rotation, points)  # [B, N, 3]
     xy = turned[..., :2] + shift[:, None]  # [B, N, 2]
     width = torch.as_tensor(sigma, dtype=points.dtype, device=points.device).reshape(-1, 1, 1)  # [B or 1, 1, 1]
-    own = points.new_zeros(len(points), 2) if point_sigma is None else point_sigma.reshape(len(points), -1).expand(-1, 2)
+    own = (
+        points.new_zeros(len(points), 2) if point_sigma is None else point_sigma.reshape(len(points), -1).expand(-1, 2)
+    )
     widths = torch.sqrt(width**2 + own**2).expand(len(rotation), -1, -1)  # [B, N, 2]
     each = gaussians(xy, widths, shape)  # [B, N, H, W]
     return each.sum(1) if weights is None else (each * weights[:, None, None]).sum(1)
 
 
-def splat_emitters(
-    xy: Tensor, offsets: Tensor, sigma: Sigma, shape: Shape, *, weights: Tensor | None = None
-) -> Tensor:
+def splat_emitters(xy: Tensor, offsets: Tensor, sigma: Sigma, shape: Shape, *, weights: Tensor | None = None) -> Tensor:
     """Pictures ``[B, H, W]`` of ragged emitters ``[E, 2]``."""
     width = torch.as_tensor(sigma, dtype=xy.dtype, device=xy.device)
     widths = (width[:, None] if width.ndim == 1 else width).expand(len(xy), 2)

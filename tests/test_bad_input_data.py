@@ -66,9 +66,7 @@ def test_a_table_without_positions_says_what_is_needed_and_what_was_found(tmp_pa
 
 def test_a_table_without_particles_says_which_columns_name_them(tmp_path: Path) -> None:
     path = csv(tmp_path, '"id","frame","x [nm]","y [nm]"\n1,1,2,3\n')
-    refused(
-        path, "has no particle column", "particle, group, cluster or id_particle", "found id, frame, x [nm]"
-    )
+    refused(path, "has no particle column", "particle, group, cluster or id_particle", "found id, frame, x [nm]")
 
 
 def test_a_very_wide_table_is_listed_in_short(tmp_path: Path) -> None:
@@ -86,9 +84,7 @@ def test_a_table_of_a_header_alone(tmp_path: Path) -> None:
 
 
 def test_cells_that_hold_no_numbers_are_named_by_line(tmp_path: Path) -> None:
-    refused(
-        csv(tmp_path, HEADER + rows() + "1,two,3\n"), "could not convert string 'two'", "in line 32, column 2"
-    )
+    refused(csv(tmp_path, HEADER + rows() + "1,two,3\n"), "could not convert string 'two'", "in line 32, column 2")
     # A cell that is empty and, further down, one that is a word.
     refused(csv(tmp_path, HEADER + ",5,1\n" + rows() + "1,two,3\n"), "'two'", "in line 33")
 
@@ -120,9 +116,7 @@ def test_ids_that_cannot_be_told_apart(tmp_path: Path) -> None:
 
 def test_positions_that_are_nan_are_dropped_counted_and_said(tmp_path: Path) -> None:
     data = open_dataset(csv(tmp_path, HEADER + "nan,1,0\nNaN,2,1\n3,inf,1\n" + rows()))
-    assert len(data) == 10 and data.notes == [
-        "3 of 33 localisations have no finite position and were dropped."
-    ]
+    assert len(data) == 10 and data.notes == ["3 of 33 localisations have no finite position and were dropped."]
     assert data.summary()["notes"] == data.notes[0]
 
 
@@ -156,9 +150,7 @@ def test_options_that_make_no_sense(tmp_path: Path, options: dict, part: str) ->
 def test_pixels_without_their_size(tmp_path: Path) -> None:
     refused(csv(tmp_path, "x [px],y [px],particle\n" + rows()), "--pixel-size NM")
     refused(csv(tmp_path, "x,y,particle\n" + rows()), "--pixel-size NM", unit="px")
-    refused(
-        csv(tmp_path, "x [in],y [in],particle\n" + rows()), "those that are known are [nm], [um] and [px]"
-    )
+    refused(csv(tmp_path, "x [in],y [in],particle\n" + rows()), "those that are known are [nm], [um] and [px]")
 
 
 def mat(tmp_path: Path, cells: list | None, **variables: object) -> Path:
@@ -224,9 +216,7 @@ def test_a_picture_without_pixel_size_is_never_guessed(tmp_path: Path) -> None:
         refused(tiff(tmp_path, **options), "does not say its pixel size; give it with --pixel-size NM")
     uncalibrated = {"imagej": True, "resolution": (1, 1), "metadata": {"unit": "pixel"}}
     refused(tiff(tmp_path, **uncalibrated), "--pixel-size NM")
-    path = tiff(
-        tmp_path, name="s.ome.tif", ome=True, metadata={"PhysicalSizeX": 0.1, "PhysicalSizeXUnit": "µm"}
-    )
+    path = tiff(tmp_path, name="s.ome.tif", ome=True, metadata={"PhysicalSizeX": 0.1, "PhysicalSizeXUnit": "µm"})
     refused(path, "--pixel-size NM")
 
 
@@ -242,9 +232,7 @@ def test_pixels_that_are_not_square(tmp_path: Path) -> None:
     ("shape", "options"), [((10, 24, 24, 3), {"photometric": "rgb"}), ((24, 24, 4), {"photometric": "rgb"})]
 )
 def test_colour_pictures(tmp_path: Path, shape: tuple[int, ...], options: dict) -> None:
-    refused(
-        tiff(tmp_path, np.zeros(shape, dtype=np.uint8), **options), "is a colour picture", pixel_size_nm=10.0
-    )
+    refused(tiff(tmp_path, np.zeros(shape, dtype=np.uint8), **options), "is a colour picture", pixel_size_nm=10.0)
 
 
 def test_palette_pictures(tmp_path: Path) -> None:
@@ -279,9 +267,7 @@ def test_a_stack_that_promises_more_pictures_than_it_holds(tmp_path: Path) -> No
     refused(path, "is truncated", pixel_size_nm=10.0)
 
 
-def test_damage_beside_the_pixels_is_read_over_and_said(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_damage_beside_the_pixels_is_read_over_and_said(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     path = tiff(tmp_path, SPOTS * (SPOTS > 99), ome=True)  # its metadata lie behind the pixels
     path.write_bytes(path.read_bytes()[:-10])
     data = open_dataset(path, pixel_size_nm=10.0)

@@ -120,9 +120,7 @@ BAD_CLOUDS = [
 
 
 @pytest.mark.parametrize(("name", "text", "message"), BAD_CLOUDS, ids=[name for name, _, _ in BAD_CLOUDS])
-def test_a_bad_cloud_ends_in_one_line_that_names_it(
-    tmp_path: Path, name: str, text: str, message: str
-) -> None:
+def test_a_bad_cloud_ends_in_one_line_that_names_it(tmp_path: Path, name: str, text: str, message: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(HollyError) as caught:
         read_cloud(tmp_path / name)
@@ -163,9 +161,7 @@ def test_a_cloud_that_cannot_be_written_says_so(tmp_path: Path) -> None:
         write_cloud(tmp_path / "cloud.png", TETRAHEDRON)
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_other(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_write_leaves_the_old_file_and_no_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "cloud.csv"
     write_cloud(path, TETRAHEDRON)
     before = path.read_bytes()

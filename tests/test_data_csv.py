@@ -81,9 +81,7 @@ def test_camera_counts_are_no_photons(tmp_path: Path) -> None:
         ("x (nm),y (nm),particle", {"unit": "um"}, 1.0),
     ],
 )
-def test_positions_end_in_nm_whatever_they_were(
-    tmp_path: Path, header: str, options: dict, nm: float
-) -> None:
+def test_positions_end_in_nm_whatever_they_were(tmp_path: Path, header: str, options: dict, nm: float) -> None:
     rows = table()[:, [0, 1, 5]]
     data = read(write(tmp_path / "locs.csv", header, rows), **options)
     np.testing.assert_allclose(data.centres[0].numpy(), rows[:EMITTERS, :2].mean(0) * nm, rtol=1e-6)

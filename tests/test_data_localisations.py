@@ -105,9 +105,7 @@ def test_rows_without_a_position_and_particles_without_emitters_are_skipped_and_
     xyz = np.random.default_rng(0).normal(size=(9, 2))
     xyz[[0, 4, 5]] = np.nan
     xyz[8, 1] = np.inf
-    data = localisations_from_rows(
-        xyz, np.array([4, 2, 0, 3]), list("abcd"), source="test", photons=np.arange(9.0)
-    )
+    data = localisations_from_rows(xyz, np.array([4, 2, 0, 3]), list("abcd"), source="test", photons=np.arange(9.0))
     assert data.names == ["a", "d"] and data.counts.tolist() == [3, 2]
     assert data.photons is not None and data.photons.tolist() == [1, 2, 3, 6, 7]
     assert data.notes == [

@@ -53,9 +53,7 @@ def test_a_cell_that_could_lie_either_way_lies_as_the_others_do(
 
 def test_doubtful_cells_alone_hold_an_emitter_in_each_column(tmp_path: Path) -> None:
     cells = particles(2, (2,) * 8)
-    np.testing.assert_allclose(
-        read(write(tmp_path / "p.mat", cells)).centres[0].numpy(), cells[0].mean(axis=1)
-    )
+    np.testing.assert_allclose(read(write(tmp_path / "p.mat", cells)).centres[0].numpy(), cells[0].mean(axis=1))
 
 
 def test_structs_bring_their_points_and_lateral_precision(tmp_path: Path) -> None:

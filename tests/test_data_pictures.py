@@ -46,9 +46,7 @@ def test_a_stack_is_read_with_its_pixel_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("size", "unit", "nm"), [(0.05, "µm", 50.0), (50.0, "nm", 50.0), (5e-5, "mm", 50.0), (0.05, None, 50.0)]
 )
-def test_ome_states_the_pixel_size_in_its_own_unit(
-    tmp_path: Path, size: float, unit: str | None, nm: float
-) -> None:
+def test_ome_states_the_pixel_size_in_its_own_unit(tmp_path: Path, size: float, unit: str | None, nm: float) -> None:
     metadata = {"axes": "TYX"} | {f"PhysicalSize{axis}": size for axis in "XY"}
     metadata |= {} if unit is None else {f"PhysicalSize{axis}Unit": unit for axis in "XY"}
     tifffile.imwrite(tmp_path / "stack.ome.tif", spots(), ome=True, metadata=metadata)
@@ -60,9 +58,7 @@ def test_ome_states_the_pixel_size_in_its_own_unit(
 def test_every_real_pixel_type_and_layout_is_read(tmp_path: Path, dtype: type, contiguous: bool) -> None:
     with tifffile.TiffWriter(tmp_path / "stack.tif") as writer:
         for image in spots():
-            writer.write(
-                image.astype(dtype), contiguous=contiguous, compression=None if contiguous else "zlib"
-            )
+            writer.write(image.astype(dtype), contiguous=contiguous, compression=None if contiguous else "zlib")
     assert len(read(tmp_path / "stack.tif", pixel_size_nm=20.0)) == 9
 
 
@@ -78,9 +74,7 @@ def test_a_folder_is_read_in_natural_order(tmp_path: Path) -> None:
         imagej(tmp_path / f"picture_{number}.tif", image)
     (tmp_path / "notes.txt").write_text("not a picture")
     data = read(tmp_path)
-    assert (
-        data.names == [f"picture_{number}" for number in range(1, 13)] and data.source == "folder of 12 TIFFs"
-    )
+    assert data.names == [f"picture_{number}" for number in range(1, 13)] and data.source == "folder of 12 TIFFs"
 
 
 def test_a_folder_of_stacks_names_file_and_page(tmp_path: Path) -> None:
@@ -128,9 +122,7 @@ def test_a_picture_is_drawn_about_its_centroid() -> None:
     images = data.draw(torch.arange(9), grid, sigma_nm=12.0)
     axis = torch.arange(33.0) - 16
     for profile in (images.sum(1), images.sum(2)):
-        torch.testing.assert_close(
-            (profile * axis).sum(1) / profile.sum(1), torch.zeros(9), rtol=0, atol=0.02
-        )
+        torch.testing.assert_close((profile * axis).sum(1) / profile.sum(1), torch.zeros(9), rtol=0, atol=0.02)
 
 
 @pytest.mark.parametrize("size", [24, 64, 100])

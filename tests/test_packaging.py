@@ -52,13 +52,18 @@ def test_the_wheel_holds_kernels_and_harness_and_nothing_foreign(wheel):
     assert "holly_triton/harness/__init__.py" in names
     assert "holly_triton/report.html.j2" in names
     assert "holly_triton/py.typed" in names
-    assert {name.split("/")[0] for name in names} == {"holly_triton", next(n for n in names if "dist-info" in n).split("/")[0]}
+    assert {name.split("/")[0] for name in names} == {
+        "holly_triton",
+        next(n for n in names if "dist-info" in n).split("/")[0],
+    }
 
 
 def test_the_wheel_imports_from_elsewhere(wheel, tmp_path):
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(tmp_path)
-    run = subprocess.run([sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {IMPORTS}"], cwd="/")
+    run = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(tmp_path)!r}); {IMPORTS}"], cwd="/"
+    )
     assert run.returncode == 0
 
 

@@ -101,9 +101,7 @@ def test_in_plane_copies_are_the_same_emitters_turned(generator: torch.Generator
 
 def test_the_same_seed_gives_the_same_particles() -> None:
     noise = {"scatter_nm": 5.0, "missing": 0.2, "max_spawn": 3, "spawn_rate": 0.5}
-    one, same, other = (
-        simulate(SITES, 9, **noise, generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2)
-    )  # type: ignore[arg-type]
+    one, same, other = (simulate(SITES, 9, **noise, generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2))  # type: ignore[arg-type]
     assert torch.equal(one.xy, same.xy) and not torch.equal(one.rotation, other.rotation)
 
 

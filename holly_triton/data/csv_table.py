@@ -64,9 +64,7 @@ def _columns(path: Path, header: Header) -> dict[str, Column]:
     names = {"x": ("x",), "y": ("y",), "z": ("z",), "particle": PARTICLE}
     names |= {"photons": ("intensity",), "precision": PRECISION}
     found = {holds: header.find(*known) for holds, known in names.items()}
-    return {
-        holds: column for holds, column in found.items() if column is not None and _is_wanted(holds, column)
-    }
+    return {holds: column for holds, column in found.items() if column is not None and _is_wanted(holds, column)}
 
 
 def _is_wanted(holds: str, column: Column) -> bool:
@@ -77,15 +75,11 @@ def _is_wanted(holds: str, column: Column) -> bool:
 def _by_particle(path: Path, ids: Array) -> tuple[Array, Array, list[str], list[str]]:
     """Rows in the order of their particle, rows of each particle, their names, and notes."""
     if np.any(np.abs(ids[np.isfinite(ids)]) > LARGEST_ID):
-        raise HollyError(
-            f"{path}: holds particle ids above 2^53, which can't be told apart; number them from 0"
-        )
+        raise HollyError(f"{path}: holds particle ids above 2^53, which can't be told apart; number them from 0")
     rows = np.argsort(ids, kind="stable")
     usable = np.isfinite(ids[rows]) & (ids[rows] >= 0)
     dropped = len(rows) - int(usable.sum())
     rows = rows[usable]
     values, counts = np.unique(ids[rows], return_counts=True)
-    note = (
-        f"{dropped} of {len(ids)} localisations belong to no particle (id below 0 or empty) and were dropped."
-    )
+    note = f"{dropped} of {len(ids)} localisations belong to no particle (id below 0 or empty) and were dropped."
     return rows, counts, [f"{value:.17g}" for value in values], [note] if dropped else []

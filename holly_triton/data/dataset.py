@@ -125,17 +125,11 @@ def open_dataset(
     data = _format(path).read(path, scale)
     if len(data) < FEWEST_PICTURES:
         skipped = f" ({' '.join(data.notes)})" if data.notes else ""
-        raise HollyError(
-            f"{path}: holds {len(data)} pictures; at least {FEWEST_PICTURES} are needed{skipped}"
-        )
+        raise HollyError(f"{path}: holds {len(data)} pictures; at least {FEWEST_PICTURES} are needed{skipped}")
     if not data.radius_nm > 0:
-        raise HollyError(
-            f"{path}: every particle is a single point; particles of several emitters are needed"
-        )
+        raise HollyError(f"{path}: every particle is a single point; particles of several emitters are needed")
     if data.radius_nm < SMALLEST_NM:
-        data.notes.append(
-            "No light microscope sees so small a structure: is the unit right (--unit um or px)?"
-        )
+        data.notes.append("No light microscope sees so small a structure: is the unit right (--unit um or px)?")
     return data
 
 

@@ -124,9 +124,7 @@ class Localisations:
             HollyError: the particles have no z.
         """
         if not self.has_z:
-            raise HollyError(
-                f"{self.source}: the localisations have no z, so they can't be seen from other sides"
-            )
+            raise HollyError(f"{self.source}: the localisations have no z, so they can't be seen from other sides")
         index = torch.arange(len(self), device=self.xyz.device).repeat_interleave(per_particle)
         emitters, offsets = select_particles(self.offsets, index)
         rotation = random_rotations(len(index), generator)
@@ -206,16 +204,12 @@ def localisations_from_rows(
     if not finite.all():
         particle = np.repeat(np.arange(len(counts)), counts)[finite]
         counts = np.bincount(particle, minlength=len(counts))
-        notes.append(
-            f"{(~finite).sum()} of {len(xyz)} localisations have no finite position and were dropped."
-        )
+        notes.append(f"{(~finite).sum()} of {len(xyz)} localisations have no finite position and were dropped.")
         xyz = xyz[finite]
         photons, precision = (None if a is None else a[finite] for a in (photons, precision))
     kept = np.flatnonzero(counts)
     if len(kept) < len(counts):
-        notes.append(
-            f"{len(counts) - len(kept)} of {len(counts)} particles hold no emitter and were skipped."
-        )
+        notes.append(f"{len(counts) - len(kept)} of {len(counts)} particles hold no emitter and were skipped.")
     if xyz.shape[1] == 3 and (len(xyz) == 0 or np.ptp(xyz[:, 2]) == 0):
         xyz = xyz[:, :2]
     offsets = offsets_from_counts(torch.from_numpy(counts[kept].astype(np.int64)))

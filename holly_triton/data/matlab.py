@@ -41,9 +41,7 @@ def read_mat(path: Path, scale: Scale) -> Localisations:
     name, cells = _read_cells(path)
     parsed = [_parse_cell(path, number, cell) for number, cell in enumerate(cells, start=1)]
     columns_are_emitters, dimensions = _layout([cell.points.shape for cell in parsed])
-    points = [
-        _as_rows(path, i, c.points, columns_are_emitters, dimensions) for i, c in enumerate(parsed, start=1)
-    ]
+    points = [_as_rows(path, i, c.points, columns_are_emitters, dimensions) for i, c in enumerate(parsed, start=1)]
     nm = scale.nm_per(None, path)
     precision = _precision(path, points, [cell.sigma for cell in parsed])
     return localisations_from_rows(
@@ -63,9 +61,7 @@ def _read_cells(path: Path) -> tuple[str, list[Any]]:
             variables = scipy.io.whosmat(str(path))
         except NotImplementedError as error:
             raise HollyError(f"{path}: is MATLAB 7.3 (HDF5); save it with save(..., '-v7')") from error
-        arrays = [
-            (np.prod(shape), name) for name, shape, kind in variables if kind == "cell" and np.prod(shape)
-        ]
+        arrays = [(np.prod(shape), name) for name, shape, kind in variables if kind == "cell" and np.prod(shape)]
         if not arrays:
             found = ", ".join(f"{name} ({kind})" for name, _, kind in variables[:12]) or "no variables"
             raise HollyError(f"{path}: needs a cell array with a particle in each cell; found {found}")
@@ -79,9 +75,7 @@ def _parse_cell(path: Path, number: int, cell: Any) -> Cell:
     if fields is None:
         return Cell(_positions(path, number, cell), None)
     if "points" not in fields or cell.size != 1:
-        raise HollyError(
-            f"{path}: cell {number} needs a struct with the field points; found {', '.join(fields)}"
-        )
+        raise HollyError(f"{path}: cell {number} needs a struct with the field points; found {', '.join(fields)}")
     points = _positions(path, number, cell["points"].item())
     if "sigma" not in fields:
         return Cell(points, None)
@@ -100,9 +94,7 @@ def _positions(path: Path, number: int, values: Any) -> Array:
 
 def _matrix(path: Path, number: int, values: Any) -> Array:
     if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fiu":
-        raise HollyError(
-            f"{path}: cell {number} must hold matrices of real numbers, positions 2xn, 3xn, nx2 or nx3"
-        )
+        raise HollyError(f"{path}: cell {number} must hold matrices of real numbers, positions 2xn, 3xn, nx2 or nx3")
     return values
 
 

@@ -97,9 +97,7 @@ class Pictures:
             ``[B, S, S]`` float32, not normalised.
         """
         images = self.images[index]
-        x, y = (
-            _gaussians(p * self.pixel_nm, grid, sigma_nm) for p in _positions(images, self.centroids[index])
-        )
+        x, y = (_gaussians(p * self.pixel_nm, grid, sigma_nm) for p in _positions(images, self.centroids[index]))
         return y.transpose(1, 2) @ images @ x
 
     def summary(self) -> dict[str, str]:
@@ -141,9 +139,7 @@ def pictures_from_pixels(
     if not lit.all():
         notes.append(f"{(~lit).sum()} of {len(images)} pictures show no light and were skipped.")
     images, names = _keep(lit, images, names)
-    notes.append(
-        "Background (median of each picture's border) was subtracted; noise below 3 sigma of it is 0."
-    )
+    notes.append("Background (median of each picture's border) was subtracted; noise below 3 sigma of it is 0.")
     pixels = torch.from_numpy(images)
     return Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, notes)
 

@@ -69,9 +69,7 @@ class Simulation:
     def grid(self) -> Grid:
         """The smallest picture that holds every particle, wherever it is turned and shifted."""
         reach = (
-            np.linalg.norm(self.points, axis=1).max()
-            + float(self.shift.norm(dim=1).max())
-            + MARGIN * self.scatter_nm
+            np.linalg.norm(self.points, axis=1).max() + float(self.shift.norm(dim=1).max()) + MARGIN * self.scatter_nm
         )
         psf_part = 2 * MARGIN * PICTURE_SIGMA_PX / PICTURE_PX
         return Grid(PICTURE_PX, 2 * reach / (1 - psf_part))
@@ -236,9 +234,7 @@ def _write_table(path: Path, simulation: Simulation) -> None:
 def _write_pictures(path: Path, simulation: Simulation) -> None:
     grid, pictures = simulation.grid, len(simulation.rotation)
     if pictures * PICTURE_PX**2 * 4 > LARGEST_TIFF:
-        raise HollyError(
-            f"{path}: {pictures} pictures pass the 4 GiB of a TIFF; write localisations, or fewer"
-        )
+        raise HollyError(f"{path}: {pictures} pictures pass the 4 GiB of a TIFF; write localisations, or fewer")
     with replacing(path) as partial:
         tifffile.imwrite(
             partial,

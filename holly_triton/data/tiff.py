@@ -62,9 +62,7 @@ def read_tiff(path: Path, scale: Scale) -> Pictures:
         first, last = stacks[0].images, stacks[-1].images
         if first.shape[1:] != last.shape[1:]:
             sizes = [f"{images.shape[2]} x {images.shape[1]} px" for images in (last, first)]
-            raise HollyError(
-                f"{file}: is {sizes[0]} but {files[0].name} is {sizes[1]}; all must have one size"
-            )
+            raise HollyError(f"{file}: is {sizes[0]} but {files[0].name} is {sizes[1]}; all must have one size")
         _check_size(path, sum(stack.images.nbytes for stack in stacks))
     pixel_nm, notes = _pixel_size(files, [stack.stated for stack in stacks], scale)
     return pictures_from_pixels(
@@ -102,16 +100,12 @@ def _read_stack(path: Path) -> Stack:
             found = ", ".join(f"{width} x {height} px" for height, width in [*sizes][:4])
             raise HollyError(f"{path}: holds pictures of several sizes ({found}); all must have one size")
         _check_size(path, 4 * sum(series.size for series in tiff.series))
-        parts = [
-            series.asarray().astype(np.float32).reshape(-1, *series.shape[-2:]) for series in tiff.series
-        ]
+        parts = [series.asarray().astype(np.float32).reshape(-1, *series.shape[-2:]) for series in tiff.series]
         images = parts[0] if len(parts) == 1 else np.concatenate(parts)
         promised = int((tiff.imagej_metadata or {}).get("images", 1))
         if len(images) < promised:
             raise _truncated(path, f"its header promises {promised} pictures, and {len(images)} are there")
-        return Stack(
-            images, _stated_size(path, tiff), [f"{path.name}: {complaint}" for complaint in complaints]
-        )
+        return Stack(images, _stated_size(path, tiff), [f"{path.name}: {complaint}" for complaint in complaints])
 
 
 @contextmanager
@@ -143,9 +137,7 @@ def _check_complete(path: Path, tiff: tifffile.TiffFile) -> None:
     file.seek(tags * layout.tagsize, 1)
     (following,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
     if following:
-        raise _truncated(
-            path, f"page {len(tiff.pages)} should be at byte {following}, the file ends at {size}"
-        )
+        raise _truncated(path, f"page {len(tiff.pages)} should be at byte {following}, the file ends at {size}")
 
 
 def _check_grey(path: Path, series: Any) -> None:
@@ -170,9 +162,7 @@ def _truncated(path: Path, reason: str) -> HollyError:
     return HollyError(f"{path}: is truncated ({reason}); copy or export it again")
 
 
-def _pixel_size(
-    files: list[Path], stated: list[tuple[float, str] | None], scale: Scale
-) -> tuple[float, list[str]]:
+def _pixel_size(files: list[Path], stated: list[tuple[float, str] | None], scale: Scale) -> tuple[float, list[str]]:
     """Side of a pixel in nm, and what to say about it."""
     notes = [] if scale.unit is None else ["Pictures have pixels, so --unit was not used."]
     known = [size for size in stated if size is not None]
@@ -213,15 +203,11 @@ def _stated_size(path: Path, tiff: tifffile.TiffFile) -> tuple[float, str] | Non
 def _ome_size(path: Path, xml: str) -> tuple[float, str] | None:
     pixels = re.search(r"<Pixels\b[^>]*>", xml)
     # An expression, not an XML parser: one tag is all that is needed, and entities can't blow up.
-    attributes = (
-        dict(re.findall(r'\b(PhysicalSize\w+)="([^"]+)"', html.unescape(pixels[0]))) if pixels else {}
-    )
+    attributes = dict(re.findall(r'\b(PhysicalSize\w+)="([^"]+)"', html.unescape(pixels[0]))) if pixels else {}
     if not {"PhysicalSizeX", "PhysicalSizeY"} <= attributes.keys():
         return None
     units = [NM_PER_TIFF_UNIT.get(attributes.get(f"PhysicalSize{axis}Unit", "µm").lower()) for axis in "XY"]
-    sizes = [
-        float(attributes[f"PhysicalSize{axis}"]) * (unit or 0) for axis, unit in zip("XY", units, strict=True)
-    ]
+    sizes = [float(attributes[f"PhysicalSize{axis}"]) * (unit or 0) for axis, unit in zip("XY", units, strict=True)]
     return _square(path, sizes, "OME metadata")
 
 
@@ -230,7 +216,5 @@ def _square(path: Path, sizes: list[float], source: str) -> tuple[float, str] | 
     if not all(0 < size < float("inf") for size in sizes):
         return None
     if not np.isclose(sizes[0], sizes[1], rtol=1e-3):
-        raise HollyError(
-            f"{path}: has pixels of {sizes[0]:.6g} x {sizes[1]:.6g} nm; resample it to square pixels"
-        )
+        raise HollyError(f"{path}: has pixels of {sizes[0]:.6g} x {sizes[1]:.6g} nm; resample it to square pixels")
     return sizes[0], source

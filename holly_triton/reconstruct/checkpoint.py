@@ -32,7 +32,9 @@ def save_checkpoint(folder: Path, state: TrainingState) -> None:
             os.fsync(file.fileno())
         os.replace(temporary, folder / NAME)
     except OSError as error:
-        raise HollyError(f"{folder / NAME}: cannot be written ({error.strerror}); free some space or choose another --out") from error
+        raise HollyError(
+            f"{folder / NAME}: cannot be written ({error.strerror}); free some space or choose another --out"
+        ) from error
 
 
 def load_checkpoint(folder: Path, device: torch.device) -> TrainingState | None:

@@ -12,6 +12,7 @@ from torch import Tensor
 from holly_triton.config import Search
 from holly_triton.geometry import Grid, random_rotations, rotation_from_axis_angle
 from holly_triton.kernels import splat
+
 from .distance import normalised
 from .schedule import Stage
 

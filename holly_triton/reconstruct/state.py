@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.geometry import random_rotations
+
 from .schedule import Plan
 
 

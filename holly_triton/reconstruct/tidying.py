@@ -26,9 +26,7 @@ def brightness_at(points: Tensor, rotation: Tensor, shift: Tensor, images: Tenso
     return sampled[:, 0, 0].mean(0)
 
 
-def new_places(
-    points: Tensor, strays: Tensor, lacking: Tensor, spread_nm: float, generator: torch.Generator
-) -> Tensor:
+def new_places(points: Tensor, strays: Tensor, lacking: Tensor, spread_nm: float, generator: torch.Generator) -> Tensor:
     """Places for the strays ``[strays, 3]``: beside points where pictures are brighter than the cloud explains.
 
     Args:

@@ -10,7 +10,9 @@ from torch import Tensor
 from holly_triton.data import Dataset
 from holly_triton.errors import HollyError
 from holly_triton.geometry import rotation_from_axis_angle
-from holly_triton.kernels import reconstruction_loss, splat
+from holly_triton.kernels import splat
+
+from .distance import SCALE, distance, normalised
 from .schedule import Plan, Stage
 from .search import search_poses
 from .state import TrainingState
@@ -177,4 +179,3 @@ def _direction(parameter: Tensor) -> Tensor:
     """The gradient's direction, each row of length 1 (or 0 where there is none)."""
     assert parameter.grad is not None
     return torch.nn.functional.normalize(parameter.grad, dim=1)
-
