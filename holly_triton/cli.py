@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 the data or the run is at fault; 2 wrong usage; 3 stopped 
 Heavy imports happen inside the commands, so that ``--help`` answers at once.
 """
 
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ import click
 from holly_triton.config import CHOICES, UNIT_NM, Config
 from holly_triton.errors import HollyError
 
-STOPPED = 3
+# Threads that wait for each other by spinning are 10 times slower where cores are shared. Read when torch loads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 SOME_PATH = click.Path(path_type=Path)
 
 
@@ -196,6 +199,38 @@ def evaluate(run: Path, truth: Path | None, unit_nm: float, as_json: bool) -> No
         raise click.UsageError("give --truth CLOUD, the structure to compare with")
     figures = record_evaluation(run, truth, unit_nm)
     click.echo(json.dumps(figures, indent=1) if as_json else explain(figures))
+
+
+@main.command()
+@click.option("--points", type=click.IntRange(1, 1_000_000), multiple=True, metavar="N", help="Points; may be repeated.")
+@click.option("--images", type=click.IntRange(min=1), default=32, show_default=True, metavar="B", help="Pictures.")
+@click.option("--size", type=click.IntRange(min=1), default=128, show_default=True, metavar="S", help="Pixels a side.")
+@click.option("--sigma", type=click.FloatRange(min=0, min_open=True), default=4.0, show_default=True, metavar="PX")
+@click.option("--precision", type=click.Choice(["tf32", "tf32x3", "ieee"]), default="tf32x3", show_default=True)
+@click.option("--backend", multiple=True, type=click.Choice(["triton", "separable", "naive", "dense"]))
+@click.option("--device", type=click.Choice(CHOICES["device"]), default="auto", show_default=True)
+@click.option("--json", "json_path", type=SOME_PATH, metavar="FILE", help="Write the records as JSON.")
+@click.option("--plot", "plot_path", type=SOME_PATH, metavar="FILE", help="Write a plot of time and memory.")
+@click.option("--tune", is_flag=True, help="Measure block sizes on this GPU and print the rows of the table.")
+def bench(
+    points: tuple[int, ...],
+    images: int,
+    size: int,
+    sigma: float,
+    precision: str,
+    backend: tuple[str, ...],
+    device: str,
+    json_path: Path | None,
+    plot_path: Path | None,
+    tune: bool,
+) -> None:
+    """Validate the kernels against the dense reference, then time them and their memory.
+
+    Example: holly-triton bench --points 1000
+    """
+    from holly_triton.harness.command import bench as measure
+
+    sys.exit(measure(points, images, size, sigma, precision, backend, device, json_path, plot_path, tune))
 
 
 @main.command()

@@ -7,12 +7,15 @@ Four operations, in pixels, on ordinary PyTorch tensors with ordinary autograd; 
 - ``normalised_masked_l1``: intensity normalisation, mask and L1 distance
 - ``reconstruction_loss``: all of it in one call, with every gradient
 
-``reference`` holds the dense version of each: plain, slow, and the specification of the others.
+``morton_order`` gives the order of points in which large clouds are drawn fastest. On CUDA the kernels are
+Triton's, elsewhere they are PyTorch's; ``reference`` holds the dense version of each: plain, slow, and the
+specification of the others.
 """
 
 from .emitters import splat_emitters
 from .fused import reconstruction_loss
 from .loss import normalised_masked_l1
+from .ordering import morton_order
 from .points import splat
 
-__all__ = ["normalised_masked_l1", "reconstruction_loss", "splat", "splat_emitters"]
+__all__ = ["morton_order", "normalised_masked_l1", "reconstruction_loss", "splat", "splat_emitters"]

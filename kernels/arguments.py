@@ -4,18 +4,20 @@ Shape, dtype and device are checked always: they cost nothing. Values (finite, s
 request only, since reading them back stalls a GPU.
 """
 
+from functools import cache
+from importlib.util import find_spec
 from numbers import Real
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-Backend = Literal["separable"]
+Backend = Literal["triton", "separable"]
 Precision = Literal["tf32", "tf32x3", "ieee"]
 Sigma = float | Tensor
 Shape = tuple[int, int]
 
-BACKENDS: tuple[str, ...] = ("separable",)
+BACKENDS: tuple[str, ...] = ("triton", "separable")
 PRECISIONS: tuple[str, ...] = ("tf32", "tf32x3", "ieee")
 FLOATS = (torch.float32, torch.float64)
 
@@ -64,7 +66,7 @@ def check_shape(shape: object) -> Shape:
     fits = isinstance(shape, tuple | list) and len(shape) == 2 and all(isinstance(n, int) and n > 0 for n in shape)
     if not fits:
         raise ValueError(f"shape must be (H, W), two whole numbers above 0, got {shape!r}")
-    height, width = shape  # type: ignore[misc]
+    height, width = (int(n) for n in shape)  # type: ignore[attr-defined]
     return height, width
 
 
@@ -72,6 +74,38 @@ def check_choice(name: str, value: str | None, known: tuple[str, ...]) -> None:
     """One of the known words, or None for the default."""
     if value is not None and value not in known:
         raise ValueError(f"{name} must be one of {', '.join(known)}, got {value!r}")
+
+
+def choose_backend(backend: str | None, like: Tensor) -> str:
+    """The backend asked for, if it takes such tensors; by default triton for float32 on CUDA, else separable.
+
+    Raises:
+        TypeError: triton asked for with another dtype than float32.
+        ValueError: An unknown word, or triton asked for where it isn't installed or with tensors that aren't
+            on CUDA.
+    """
+    check_choice("backend", backend, BACKENDS)
+    if backend is None:
+        return "triton" if like.is_cuda and like.dtype == torch.float32 and _has_triton() else "separable"
+    if backend == "separable":
+        return backend
+    if like.dtype != torch.float32:
+        raise TypeError(f"backend 'triton' takes float32, got {like.dtype}; 'separable' takes float64 too")
+    if not _has_triton():
+        raise ValueError("backend 'triton' needs the package triton, which is not installed; 'separable' needs nothing")
+    from .triton_device import INTERPRETED
+
+    if not (like.is_cuda or INTERPRETED):
+        raise ValueError(
+            f"backend 'triton' takes CUDA tensors, got {like.device}; with TRITON_INTERPRET=1 set before "
+            "the first use it takes CPU tensors, slowly"
+        )
+    return backend
+
+
+@cache
+def _has_triton() -> bool:
+    return find_spec("triton") is not None
 
 
 def check_values(**tensors: Tensor | None) -> None:

@@ -5,7 +5,7 @@ from numbers import Real
 import torch
 from torch import Tensor
 
-from .arguments import BACKENDS, Backend, Shape, Sigma, check_choice, check_shape, check_tensor, check_values
+from .arguments import Backend, Shape, Sigma, check_shape, check_tensor, check_values, choose_backend
 from .separable import CHUNK_BYTES, axis_gaussians, pixel_centres
 
 
@@ -19,17 +19,19 @@ def splat_emitters(
     backend: Backend | None = None,
     check: bool = False,
 ) -> Tensor:
-    """Draw emitters ``offsets[b]`` to ``offsets[b + 1]`` into picture b, each a Gaussian of integral ``weights[e]``.
+    """Draw emitters ``offsets[b]`` to ``offsets[b + 1]`` into picture b: Gaussians of integral ``weights``.
 
     It draws the data, so it has no gradient.
 
     Args:
         xy: Emitters of all pictures, one after the other, ``[E, 2]``, pixels from the picture's centre.
-        offsets: ``[B + 1]`` int64, from 0 to E, never falling; equal neighbours are an empty picture.
+        offsets: ``[B + 1]`` int64, from 0 to E, never falling; equal neighbours are an empty picture. Their
+            values are always checked where that is free: not on CUDA, unless ``check``.
         sigma: Standard deviation, pixels: a number, ``[E]`` or (x, y) ``[E, 2]``, above 0.
         shape: (H, W).
         weights: Photons of each emitter ``[E]``; 1 if not given.
-        backend: ``"separable"``, or None to choose by the device.
+        backend: ``"triton"`` (float32 on CUDA), ``"separable"`` (any device), or None to choose by device
+            and dtype.
         check: Also check values (finite, sigma above 0, offsets in order), which waits for the device.
 
     Returns:
@@ -51,11 +53,18 @@ def splat_emitters(
     widths = _emitter_sigma(sigma, xy)
     shape = check_shape(shape)
     weights = None if weights is None else check_tensor("weights", weights, "E", xy, E=len(xy)).detach()
-    bounds = _check_offsets(offsets, xy)
-    check_choice("backend", backend, BACKENDS)
+    _check_offsets(offsets)
+    chosen = choose_backend(backend, xy)
     if check:
         check_values(xy=xy, sigma=widths, weights=weights)
-    return _splat_emitters_separable(xy, bounds, widths, weights, shape)
+    if chosen == "separable":
+        return _splat_emitters_separable(xy, _bounds(offsets, xy), widths, weights, shape)
+    from .triton_emitters import splat_emitters_triton
+
+    # Reading offsets back would stall a GPU; the kernel clamps them.
+    if check or not offsets.is_cuda:
+        _bounds(offsets, xy)
+    return splat_emitters_triton(xy, offsets, widths, weights, shape)
 
 
 def _emitter_sigma(sigma: Sigma, xy: Tensor) -> Tensor:
@@ -71,13 +80,17 @@ def _emitter_sigma(sigma: Sigma, xy: Tensor) -> Tensor:
     return check_tensor("sigma", sigma, "", xy).detach().expand(1, 2)
 
 
-def _check_offsets(offsets: object, xy: Tensor) -> list[int]:
+def _check_offsets(offsets: object) -> None:
     if not isinstance(offsets, Tensor) or offsets.dtype != torch.int64:
         raise TypeError(
             f"offsets must be an int64 tensor [B + 1], got {getattr(offsets, 'dtype', type(offsets).__name__)}"
         )
     if offsets.ndim != 1 or len(offsets) < 1:
         raise ValueError(f"offsets must be [B + 1], got {list(offsets.shape)}")
+
+
+def _bounds(offsets: Tensor, xy: Tensor) -> list[int]:
+    """Offsets as numbers, checked. Waits for the device."""
     bounds: list[int] = offsets.tolist()
     if bounds[0] != 0 or bounds[-1] != len(xy) or bounds != sorted(bounds):
         raise ValueError(f"offsets must rise from 0 to E = {len(xy)}, got {bounds[0]} to {bounds[-1]}")
@@ -103,7 +116,7 @@ def _splat_emitters_separable(
 
 
 def _emitter_chunks(bounds: list[int], most: int) -> list[tuple[int, int, list[tuple[int, int, int]]]]:
-    """Runs of at most ``most`` emitters, each with its (picture, first, last) pieces; a long picture spans several."""
+    """Runs of at most ``most`` emitters, with (picture, first, last) pieces; a long picture spans several."""
     chunks: list[tuple[int, int, list[tuple[int, int, int]]]] = []
     start, pieces = 0, []
     for image, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):

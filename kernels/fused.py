@@ -3,7 +3,6 @@
 from torch import Tensor
 
 from .arguments import (
-    BACKENDS,
     PRECISIONS,
     Backend,
     Precision,
@@ -12,6 +11,7 @@ from .arguments import (
     check_cloud,
     check_sigma,
     check_tensor,
+    choose_backend,
 )  # fmt: skip
 from .separable import project_spots, reconstruction_loss_separable
 
@@ -30,7 +30,7 @@ def reconstruction_loss(
     backend: Backend | None = None,
     precision: Precision = "tf32x3",
 ) -> Tensor:
-    """``normalised_masked_l1(splat(...), target)`` with its gradients, never holding more than a chunk of Gaussians.
+    """``normalised_masked_l1(splat(...), target)`` with its gradients, holding a chunk of Gaussians at most.
 
     Differentiable, once, in points, rotation, shift, sigma, weights and point_sigma.
 
@@ -44,7 +44,8 @@ def reconstruction_loss(
         point_sigma: A width of each point's own, ``[N]`` or ``[N, 2]``, pixels, added to sigma in quadrature.
         scale: What every picture's intensity is normalised to.
         mask_threshold: Only pixels whose normalised target exceeds it count.
-        backend: ``"separable"``, or None to choose by the device.
+        backend: ``"triton"`` (float32 on CUDA), ``"separable"`` (any device), or None to choose by device
+            and dtype.
         precision: Of the products on tensor cores; the separable backend computes in full precision.
 
     Returns:
@@ -67,7 +68,21 @@ def reconstruction_loss(
     points, rotation, shift, weights, point_sigma = check_cloud(points, rotation, shift, weights, point_sigma)
     width = check_sigma(sigma, points, len(rotation))
     target = check_tensor("target", target, "B H W", points, B=len(rotation))
-    check_choice("backend", backend, BACKENDS)
     check_choice("precision", precision, PRECISIONS)
+    if choose_backend(backend, points) == "triton":
+        from .triton_fused import reconstruction_loss_triton
+
+        return reconstruction_loss_triton(
+            points,
+            rotation,
+            shift,
+            width,
+            weights,
+            point_sigma,
+            target.detach(),
+            scale,
+            mask_threshold,
+            precision,
+        )
     spots = project_spots(points, rotation, shift, width, weights, point_sigma)
     return reconstruction_loss_separable(spots, target.detach(), scale, mask_threshold)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .arguments import BACKENDS, Backend, check_choice, check_tensor
+from .arguments import Backend, check_tensor, choose_backend
 from .separable import normalised_l1
 
 
@@ -18,7 +18,7 @@ class _NormalisedMaskedL1(torch.autograd.Function):
         return loss
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable  # type: ignore[untyped-decorator,unused-ignore]
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
         return gradient * grad_loss[:, None, None], None, None, None
@@ -32,17 +32,18 @@ def normalised_masked_l1(
     mask_threshold: float = 1e-4,
     backend: Backend | None = None,
 ) -> Tensor:
-    """Sum of ``|normalised image - normalised target|`` over the pixels where the normalised target exceeds a threshold.
+    """Sum of ``|normalised image - normalised target|`` where the normalised target exceeds a threshold.
 
-    Each picture is normalised to an intensity of ``scale`` over the whole of it (Blundell et al. 2021, section 3.2).
-    A picture whose sum is 0 stays 0 and has zero gradient. Differentiable, once, in ``images``.
+    Each picture is normalised to an intensity of ``scale`` over the whole of it (Blundell et al. 2021,
+    section 3.2). A picture whose sum is 0 stays 0 and has zero gradient. Differentiable, once, in ``images``.
 
     Args:
         images: ``[B, H, W]``.
         target: ``[B, H, W]``, raw; no gradient.
         scale: What every picture's intensity is normalised to.
         mask_threshold: 1e-4 suits 128 x 128; normalised intensity falls with the number of pixels.
-        backend: ``"separable"``, or None to choose by the device.
+        backend: ``"triton"`` (float32 on CUDA), ``"separable"`` (any device), or None to choose by device
+            and dtype.
 
     Returns:
         Loss of each picture ``[B]``.
@@ -61,6 +62,9 @@ def normalised_masked_l1(
     images = check_tensor("images", images, "B H W")
     images_, height, width = images.shape
     target = check_tensor("target", target, "B H W", images, B=images_, H=height, W=width)
-    check_choice("backend", backend, BACKENDS)
-    loss: Tensor = _NormalisedMaskedL1.apply(images, target.detach(), scale, mask_threshold)
+    if choose_backend(backend, images) == "triton":
+        from .triton_loss import normalised_masked_l1_triton
+
+        return normalised_masked_l1_triton(images, target.detach(), scale, mask_threshold)
+    loss: Tensor = _NormalisedMaskedL1.apply(images, target.detach(), scale, mask_threshold)  # type: ignore[no-untyped-call,unused-ignore]
     return loss

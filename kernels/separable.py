@@ -1,22 +1,23 @@
-r"""The separable backend: plain PyTorch on any device, and the default on a CPU.
+"""The separable backend: plain PyTorch on any device, and the default on a CPU.
 
-A Gaussian separates, so a picture is a matrix product. With :math:`g^x_{nj} = \exp(-(j - x_n)^2 / 2\sigma_x^2)`, :math:`g^y`
-alike, and amplitude :math:`a_n = w_n / 2\pi\sigma_x\sigma_y`::
+A Gaussian separates, so a picture is a matrix product. With ``gx[n, j] = exp(-(j - x_n)^2 / 2 sigma_x^2)``,
+``gy`` alike, and amplitude ``a_n = w_n u_n``, ``u_n = 1 / (2 pi sigma_x sigma_y)``::
 
     image[i, j]  = sum_n  a_n gy[n, i] gx[n, j]
 
 N (H + W) exponentials and one (H x N)(N x W) product, instead of N H W exponentials. Backward, with
 ``D = dLoss/dImage``, two more products give everything, and nothing of size B x N x H x W ever exists::
 
-    P[n, j]      = gx[n, j] sum_i gy[n, i] D[i, j]          Q[n, i] = gy[n, i] sum_j gx[n, j] D[i, j]
-    dL/da_n      = sum_j P[n, j]
-    dL/dx_n      = a_n sum_j P[n, j] (j - x_n)   / sigma_x^2            dL/dy_n from Q alike
-    dL/dsigma_x  = a_n sum_j P[n, j] (j - x_n)^2 / sigma_x^3            (the exponent's part; autograd adds that of a_n)
+    P[n, j]        = gx[n, j] sum_i gy[n, i] D[i, j]        Q[n, i] = gy[n, i] sum_j gx[n, j] D[i, j]
+    dL/dw_n        = u_n sum_j P[n, j]
+    dL/dx_n        = a_n sum_j P[n, j] (j - x_n) / sigma_x^2                        dL/dy_n from Q alike
+    dL/dsigma_x^2  = a_n sum_j P[n, j] ((j - x_n)^2 / sigma_x^2 - 1) / 2 sigma_x^2
 
-The work goes in chunks that stay in a CPU's cache: on two cores that is worth as much as the arithmetic, and it
-bounds memory whatever N is. Projection and amplitude are O(B N) and left to autograd.
+The work goes in chunks that stay in a CPU's cache, through buffers that are used again: on two cores that is
+worth as much as the arithmetic, and it bounds memory whatever N is.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -26,22 +27,53 @@ from torch.autograd.function import once_differentiable
 
 from .arguments import Shape
 
-CHUNK_BYTES = 6 * 2**20
-"""Gaussians held at once. Measured on 2 cores (350 points, 32 to 128 px): 3 to 12 MiB are alike, whole batches slower."""
+CHUNK_BYTES = 24 * 2**20
+"""Gaussians held at once, with room for what is made of them. Measured on 2 cores (100 to 10 000 points,
+16 to 128 px): 6 to 24 MiB are alike on one thread; more calls cost waits where cores are shared."""
+
+HELD_BYTES = 64 * 2**20
+"""Gradients of every point in every picture that a loss may keep for the backward pass."""
+
+CUT = -36.0
+"""Exponents below this draw nothing: beyond 8.5 sigma, 2e-16 of the peak. An exponential that leaves the
+float range takes ten to forty times as long on a CPU."""
+
+
+class Block(NamedTuple):
+    """Gaussians of some points in some pictures, pixels from the centre; ``[b, 1]`` where points share it."""
+
+    x: Tensor  # [b, n]
+    y: Tensor  # [b, n]
+    sigma_x: Tensor  # [b, n] or [b, 1]
+    sigma_y: Tensor  # [b, n] or [b, 1]
+    unit: Tensor  # [b, n] or [b, 1]: peak of a Gaussian of integral 1
+    amplitude: Tensor  # [b, n] or [b, 1]
 
 
 class Spots(NamedTuple):
-    """Gaussians in the pictures, pixels from the centre; ``[B, 1]`` where all points of a picture share a value."""
+    """A cloud under its poses. Where its points fall is worked out a block at a time, to cost no memory."""
 
-    x: Tensor  # [B, N]
-    y: Tensor  # [B, N]
-    sigma_x: Tensor  # [B, N] or [B, 1]
-    sigma_y: Tensor  # [B, N] or [B, 1]
-    amplitude: Tensor  # [B, N] or [B, 1]
+    points: Tensor  # [N, 3]
+    rotation: Tensor  # [B, 3, 3]
+    shift: Tensor  # [B, 2]
+    sigma: Tensor  # [B]
+    weights: Tensor | None  # [N]
+    point_sigma: Tensor | None  # [N, 2]
 
-    def block(self, images: slice, points: slice) -> "Spots":
+    def block(self, images: slice, points: slice) -> Block:
         """The spots of some points in some pictures."""
-        return Spots(*(part[images] if part.shape[1] == 1 else part[images, points] for part in self))
+        # Not a matrix product: where these run in tf32, positions would lose three digits.
+        turn, along = self.rotation[images], self.points[points].T.contiguous()
+        x, y = (self.shift[images, axis, None] + turn[:, axis, :1] * along[0] for axis in range(2))
+        for k in (1, 2):
+            x.addcmul_(turn[:, 0, k, None], along[k])
+            y.addcmul_(turn[:, 1, k, None], along[k])
+        sigma_x = sigma_y = self.sigma[images, None]  # [b, 1]
+        if self.point_sigma is not None:
+            sigma_x, sigma_y = (torch.hypot(sigma_x, width) for width in self.point_sigma[points].unbind(1))
+        unit = 1 / (2 * torch.pi * sigma_x * sigma_y)
+        amplitude = unit if self.weights is None else unit * self.weights[points]
+        return Block(x, y, sigma_x, sigma_y, unit, amplitude)
 
 
 def project_spots(
@@ -52,15 +84,8 @@ def project_spots(
     weights: Tensor | None,
     point_sigma: Tensor | None,
 ) -> Spots:
-    """Where a cloud's points fall under each pose, how wide and how bright they are."""
-    xy = points @ rotation[:, :2].transpose(1, 2) + shift[:, None]  # [B, N, 2]
-    sigma_x = sigma_y = sigma.expand(len(rotation))[:, None]  # [B, 1]
-    if point_sigma is not None:
-        sigma_x, sigma_y = (torch.hypot(sigma_x, width) for width in point_sigma.unbind(1))  # [B, N]
-    amplitude = 1 / (2 * torch.pi * sigma_x * sigma_y)
-    if weights is not None:
-        amplitude = amplitude * weights
-    return Spots(xy[..., 0], xy[..., 1], sigma_x, sigma_y, amplitude)
+    """Where a cloud's points fall under each pose, how wide and bright; ``sigma`` is ``[B]`` or ``[1]``."""
+    return Spots(points, rotation, shift, sigma.expand(len(rotation)), weights, point_sigma)
 
 
 def pixel_centres(length: int, like: Tensor) -> Tensor:
@@ -68,23 +93,24 @@ def pixel_centres(length: int, like: Tensor) -> Tensor:
     return torch.arange(length, dtype=like.dtype, device=like.device) - (length - 1) / 2
 
 
-def axis_gaussians(position: Tensor, sigma: Tensor, centres: Tensor) -> Tensor:
+def axis_gaussians(position: Tensor, sigma: Tensor, centres: Tensor, out: Tensor | None = None) -> Tensor:
     """Gaussians of peak 1 along one axis: positions ``[...]``, centres ``[L]`` to ``[..., L]``."""
-    steepness = 0.5**0.5 / sigma[..., None]
-    gaussians = centres * steepness - position[..., None] * steepness
+    gaussians = torch.sub(centres, position[..., None], out=out).mul_(0.5**0.5 / sigma[..., None])
     torch.addcmul(gaussians.new_zeros(()), gaussians, gaussians, value=-1, out=gaussians)
-    return gaussians.exp_()
+    gaussians.clamp_(min=CUT).exp_()
+    return torch.threshold_(gaussians, 1.01 * math.exp(CUT), 0.0)
 
 
 def splat_separable(spots: Spots, shape: Shape) -> Tensor:
     """Pictures ``[B, H, W]`` of the spots, differentiable in each of their parts."""
-    images: Tensor = _Splat.apply(shape, *spots)
+    images: Tensor = _Splat.apply(shape, *spots)  # type: ignore[no-untyped-call,unused-ignore]
     return images
 
 
 def reconstruction_loss_separable(spots: Spots, target: Tensor, scale: float, mask_threshold: float) -> Tensor:
-    """``normalised_masked_l1`` of the spots' pictures ``[B]``; gradients are taken while the Gaussians are at hand."""
-    loss: Tensor = _ReconstructionLoss.apply(target, scale, mask_threshold, *spots)
+    """``normalised_masked_l1`` of the spots' pictures ``[B]``, differentiable in each of their parts."""
+    parts = (target, scale, mask_threshold, torch.is_grad_enabled(), *spots)  # forward can't see it
+    loss: Tensor = _ReconstructionLoss.apply(*parts)  # type: ignore[no-untyped-call,unused-ignore]
     return loss
 
 
@@ -92,15 +118,16 @@ def normalised_l1(images: Tensor, target: Tensor, scale: float, mask_threshold: 
     """Loss ``[B]`` and its gradient with respect to the images ``[B, H, W]``.
 
     With output ``o = f I`` and ``f = scale / sum I``, and ``s`` the sign of ``o - target`` inside the mask:
-    ``dL/dI = f (s - sum(s o) / scale)``. A picture whose sum is 0 has ``f = 0``: it stays 0, and so does its gradient.
+    ``dL/dI = f (s - sum(s o) / scale)``. A picture whose sum is 0 has ``f = 0``: it and its gradient stay 0.
     """
-    wanted = target * _normaliser(target, scale)
     factor = _normaliser(images, scale)
     output = images * factor
-    sign = (output - wanted).sign_() * (wanted > mask_threshold)
-    loss = (sign * (output - wanted)).sum((1, 2))
-    pull = (sign * output).sum((1, 2), keepdim=True) / scale
-    return loss, factor * (sign - pull)
+    wanted = target * _normaliser(target, scale)
+    distance = output - wanted
+    sign = distance.sign().masked_fill_(wanted <= mask_threshold, 0)
+    loss = distance.mul_(sign).sum((1, 2))
+    pull = output.mul_(sign).sum((1, 2), keepdim=True) / scale
+    return loss, sign.sub_(pull).mul_(factor)
 
 
 def _normaliser(images: Tensor, scale: float) -> Tensor:
@@ -108,136 +135,185 @@ def _normaliser(images: Tensor, scale: float) -> Tensor:
     return torch.where(total == 0, torch.zeros_like(total), scale / total)
 
 
-class _Axes(NamedTuple):
-    """Gaussians of one chunk along both axes, with the pixel centres they were sampled at."""
+class _SpotGradients(NamedTuple):
+    """Gradients of every point in every picture, ``[b, n]``."""
 
-    gx: Tensor  # [B, N, W]
-    gy: Tensor  # [B, N, H]
+    x: Tensor
+    y: Tensor
+    weight: Tensor
+    variance_x: Tensor | None  # twice that of sigma_x^2; None where no width needs it
+    variance_y: Tensor | None
+
+
+class _Axes(NamedTuple):
+    """Gaussians of a block along both axes, and room for what is made of them."""
+
+    block: Block
+    gx: Tensor  # [b, n, W]
+    gy: Tensor  # [b, n, H]
     columns: Tensor  # [W]
     rows: Tensor  # [H]
+    room: tuple[Tensor, Tensor]  # flat, for [b, n, W] or [b, n, H] each
 
-    @staticmethod
-    def of(spots: Spots, shape: Shape) -> "_Axes":
-        rows, columns = (pixel_centres(length, spots.x) for length in shape)
-        return _Axes(
-            axis_gaussians(spots.x, spots.sigma_x, columns), axis_gaussians(spots.y, spots.sigma_y, rows), columns, rows
-        )
+    def draw(self, into: Tensor) -> None:
+        """Add the block to its pictures."""
+        scaled = torch.mul(self.gx, self.block.amplitude[..., None], out=_like(self.room[0], self.gx))
+        into.baddbmm_(self.gy.transpose(1, 2), scaled)
 
-    def image(self, amplitude: Tensor) -> Tensor:
-        if amplitude.shape[1] == 1:
-            return torch.bmm(self.gy.transpose(1, 2), self.gx) * amplitude[..., None]
-        return torch.bmm(self.gy.transpose(1, 2), self.gx * amplitude[..., None])
+    def gradients(self, grad_images: Tensor, widths_too: bool) -> _SpotGradients:
+        """The block's gradients; those of the variances only if asked for."""
+        block = self.block
+        along_x = torch.bmm(self.gy, grad_images, out=_like(self.room[0], self.gx)).mul_(self.gx)
+        total, x, variance_x = self._moments(along_x, self.columns, block.x, block.sigma_x, widths_too)
+        turned = grad_images.transpose(1, 2)
+        along_y = torch.bmm(self.gx, turned, out=_like(self.room[0], self.gy)).mul_(self.gy)
+        _, y, variance_y = self._moments(along_y, self.rows, block.y, block.sigma_y, widths_too)
+        return _SpotGradients(x, y, block.unit * total, variance_x, variance_y)
 
-    def gradients(self, grad_image: Tensor, spots: Spots, sigma_too: bool) -> Spots:
-        """dL/d(x, y, sigma_x, sigma_y, amplitude), each ``[B, N]`` (sigma: zeros unless asked for)."""
-        along_x = torch.bmm(self.gy, grad_image).mul_(self.gx)
-        grad_amplitude, grad_x, grad_sigma_x = _moments(along_x, self.columns, spots.x, spots.sigma_x, sigma_too)
-        along_y = torch.bmm(self.gx, grad_image.transpose(1, 2)).mul_(self.gy)
-        _, grad_y, grad_sigma_y = _moments(along_y, self.rows, spots.y, spots.sigma_y, sigma_too)
-        a = spots.amplitude
-        return Spots(a * grad_x, a * grad_y, a * grad_sigma_x, a * grad_sigma_y, grad_amplitude)
-
-
-def _moments(weight: Tensor, centres: Tensor, x: Tensor, sigma: Tensor, second: bool) -> tuple[Tensor, Tensor, Tensor]:
-    """Sums over pixels of ``weight``, of ``weight (j - x) / sigma^2`` and, if asked, ``weight (j - x)^2 / sigma^3``."""
-    basis = torch.stack([torch.ones_like(centres), centres], dim=1)
-    zeroth, first = (weight @ basis).unbind(-1)
-    slope = (first - x * zeroth) / sigma**2
-    if not second:
-        return zeroth, slope, torch.zeros_like(zeroth)
-    # Taken about x, not from raw moments, whose difference would lose four digits at the edge of the frame.
-    offset = centres - x[..., None]
-    spread = torch.einsum("bnj,bnj->bn", weight, offset.mul_(offset)) / sigma**3
-    return zeroth, slope, spread
+    def _moments(
+        self, along: Tensor, centres: Tensor, position: Tensor, sigma: Tensor, second_too: bool
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Sums over pixels of ``along``, and what its first and second moments about the point give."""
+        total = along.sum(-1)
+        offset = torch.sub(centres, position[..., None], out=_like(self.room[1], along))
+        slope = self.block.amplitude / sigma**2
+        first = slope * along.mul_(offset).sum(-1)
+        if not second_too:
+            return total, first, None
+        return total, first, slope * (along.mul_(offset).sum(-1) / sigma**2 - total)
 
 
-def _chunks(spots: Spots, shape: Shape) -> tuple[list[slice], list[slice]]:
-    """Slices of pictures and of points whose Gaussians fit CHUNK_BYTES together (one picture, one point at least)."""
-    images, points = spots.x.shape
-    pairs = max(1, CHUNK_BYTES // (spots.x.element_size() * sum(shape)))
-    return list(_slices(images, max(1, pairs // max(1, points)))), list(_slices(points, pairs))
+class _Canvas:
+    """The work cut into blocks that fit CHUNK_BYTES (or one point in one picture), and buffers for one."""
+
+    def __init__(self, spots: Spots, shape: Shape):
+        like, count, many = spots.points, len(spots.points), len(spots.rotation)
+        lengths = (shape[1], shape[0], max(shape), max(shape))
+        pairs = max(1, CHUNK_BYTES // (like.element_size() * sum(lengths)))
+        self.spots = spots
+        self.rows, self.columns = (pixel_centres(length, like) for length in shape)
+        self.images = list(_slices(many, max(1, pairs // max(1, count))))
+        self.blocks = list(_slices(count, pairs))
+        pairs = min(pairs, count * many)
+        self._gx, self._gy, *self._room = (like.new_empty(pairs * length) for length in lengths)
+
+    def lay(self, images: slice, points: slice) -> _Axes:
+        """Sample a block's Gaussians; the block laid before is lost."""
+        block = self.spots.block(images, points)
+        pairs = block.x.shape
+        gx = self._gx[: pairs.numel() * len(self.columns)].view(*pairs, -1)
+        gy = self._gy[: pairs.numel() * len(self.rows)].view(*pairs, -1)
+        axis_gaussians(block.x, block.sigma_x, self.columns, out=gx)
+        axis_gaussians(block.y, block.sigma_y, self.rows, out=gy)
+        return _Axes(block, gx, gy, self.columns, self.rows, (self._room[0], self._room[1]))
+
+
+def _like(room: Tensor, wanted: Tensor) -> Tensor:
+    return room[: wanted.numel()].view(wanted.shape)
 
 
 def _slices(total: int, step: int) -> Iterator[slice]:
     return (slice(start, min(start + step, total)) for start in range(0, total, step))
 
 
-def _empty_gradients(spots: Spots) -> Spots:
-    return Spots(*(torch.empty_like(spots.x) for _ in spots))
+def _add_gradients(into: Spots, spots: Spots, images: slice, points: slice, gradients: _SpotGradients) -> None:
+    """Carry a block's gradients back to the cloud and its poses."""
+    for axis, pull in enumerate((gradients.x, gradients.y)):
+        into.points[points].addmm_(pull.T, spots.rotation[images, axis])
+        into.rotation[images, axis].addmm_(pull, spots.points[points])
+        into.shift[images, axis] += pull.sum(1)
+    if into.weights is not None:
+        into.weights[points] += gradients.weight.sum(0)
+    if gradients.variance_x is None or gradients.variance_y is None:
+        return
+    into.sigma[images] += spots.sigma[images] * (gradients.variance_x + gradients.variance_y).sum(1)
+    if into.point_sigma is not None and spots.point_sigma is not None:
+        variance = torch.stack([gradients.variance_x.sum(0), gradients.variance_y.sum(0)], dim=1)
+        into.point_sigma[points] += spots.point_sigma[points] * variance
 
 
-def _store(into: Spots, images: slice, points: slice, values: Spots) -> None:
-    for whole, part in zip(into, values, strict=True):
-        whole[images, points] = part
+def _zeros_like(spots: Spots) -> Spots:
+    zeros: list[Any] = [None if part is None else part.new_zeros(part.shape) for part in spots]
+    return Spots(*zeros)
 
 
-def _reduced(gradients: Spots, spots: Spots, needed: tuple[bool, ...]) -> list[Tensor | None]:
-    """Gradients in the shape of the inputs: summed over the points where these share a value."""
-    return [
-        (gradient if part.shape[1] > 1 or gradient.shape[1] == 1 else gradient.sum(1, keepdim=True)) if wanted else None
-        for gradient, part, wanted in zip(gradients, spots, needed, strict=True)
-    ]
+def _gradients(spots: Spots, grad_images: Tensor, widths_too: bool) -> Spots:
+    canvas = _Canvas(spots, (grad_images.shape[1], grad_images.shape[2]))
+    into = _zeros_like(spots)
+    for images in canvas.images:
+        for points in canvas.blocks:
+            found = canvas.lay(images, points).gradients(grad_images[images], widths_too)
+            _add_gradients(into, spots, images, points, found)
+    return into
 
 
 class _Splat(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, shape: Shape, *parts: Tensor) -> Tensor:
+    def forward(ctx: Any, shape: Shape, *parts: Any) -> Tensor:
         spots = Spots(*parts)
-        ctx.shape = shape
         ctx.save_for_backward(*parts)
-        images = spots.x.new_zeros(len(spots.x), *shape)
-        image_slices, point_slices = _chunks(spots, shape)
-        for chunk in image_slices:
-            for block in point_slices:
-                part = spots.block(chunk, block)
-                images[chunk] += _Axes.of(part, shape).image(part.amplitude)
-        return images
+        canvas = _Canvas(spots, shape)
+        drawn = spots.points.new_zeros(len(spots.rotation), *shape)
+        for images in canvas.images:
+            for points in canvas.blocks:
+                canvas.lay(images, points).draw(drawn[images])
+        return drawn
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable  # type: ignore[untyped-decorator,unused-ignore]
     def backward(ctx: Any, grad_images: Tensor) -> tuple[Tensor | None, ...]:
         spots = Spots(*ctx.saved_tensors)
-        needed = ctx.needs_input_grad[1:]
-        gradients = _empty_gradients(spots)
-        image_slices, point_slices = _chunks(spots, ctx.shape)
-        for chunk in image_slices:
-            for block in point_slices:
-                part = spots.block(chunk, block)
-                axes = _Axes.of(part, ctx.shape)
-                _store(gradients, chunk, block, axes.gradients(grad_images[chunk], part, needed[2] or needed[3]))
-        return None, *_reduced(gradients, spots, needed)
+        return None, *_gradients(spots, grad_images, _widths_needed(ctx.needs_input_grad[1:]))
 
 
 class _ReconstructionLoss(torch.autograd.Function):
-    """Draws, compares and differentiates a chunk at a time; the loss of each picture is linear in what comes back."""
+    """Draws and compares a chunk at a time. The loss of each picture is linear in what comes back.
+
+    A small cloud is differentiated while its Gaussians are at hand, a large one drawn again on the way back.
+    """
 
     @staticmethod
-    def forward(ctx: Any, target: Tensor, scale: float, mask_threshold: float, *parts: Tensor) -> Tensor:
+    def forward(
+        ctx: Any, target: Tensor, scale: float, mask_threshold: float, grad_enabled: bool, *parts: Any
+    ) -> Tensor:
         spots = Spots(*parts)
-        needed = ctx.needs_input_grad[3:]
-        shape = (target.shape[1], target.shape[2])
-        loss = spots.x.new_empty(len(spots.x))
-        gradients = _empty_gradients(spots)
-        image_slices, point_slices = _chunks(spots, shape)
-        for chunk in image_slices:
-            blocks = [(block, spots.block(chunk, block)) for block in point_slices]
-            images = target.new_zeros(target[chunk].shape)
-            axes = None
-            for _, part in blocks:
-                axes = _Axes.of(part, shape)
-                images += axes.image(part.amplitude)
-            loss[chunk], grad_images = normalised_l1(images, target[chunk], scale, mask_threshold)
-            if not any(needed):
-                continue
-            for block, part in blocks:
-                # One block is still at hand; several are drawn again rather than held.
-                held = axes if axes is not None and len(blocks) == 1 else _Axes.of(part, shape)
-                _store(gradients, chunk, block, held.gradients(grad_images, part, needed[2] or needed[3]))
-        ctx.save_for_backward(*_reduced(gradients, spots, needed))
+        needed = ctx.needs_input_grad[4:]
+        differentiate = grad_enabled and any(needed)
+        canvas = _Canvas(spots, (target.shape[1], target.shape[2]))
+        pairs_bytes = len(target) * len(spots.points) * target.element_size()
+        hold = len(canvas.blocks) == 1 and len(_SpotGradients._fields) * pairs_bytes <= HELD_BYTES
+        grad_images = torch.empty_like(target) if differentiate and not hold else None
+        loss, held = target.new_empty(len(target)), []
+        for images in canvas.images:
+            drawn = torch.zeros_like(target[images])
+            for points in canvas.blocks:
+                axes = canvas.lay(images, points)
+                axes.draw(drawn)
+            loss[images], gradient = normalised_l1(drawn, target[images], scale, mask_threshold)
+            if grad_images is not None:
+                grad_images[images] = gradient
+            elif differentiate:
+                held.append(axes.gradients(gradient, _widths_needed(needed)))
+        whole = (torch.cat(same) if same[0] is not None else None for same in zip(*held, strict=True))
+        ctx.save_for_backward(*parts, grad_images, *whole)
         return loss
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable  # type: ignore[untyped-decorator,unused-ignore]
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
-        scaled = (None if gradient is None else gradient * grad_loss[:, None] for gradient in ctx.saved_tensors)
-        return None, None, None, *scaled
+        count = len(Spots._fields)
+        spots, grad_images = Spots(*ctx.saved_tensors[:count]), ctx.saved_tensors[count]
+        held = ctx.saved_tensors[count + 1 :]
+        if grad_images is not None:
+            widths_too = _widths_needed(ctx.needs_input_grad[4:])
+            gradients = _gradients(spots, grad_images * grad_loss[:, None, None], widths_too)
+        else:
+            gradients = _zeros_like(spots)
+            scaled: list[Any] = [None if part is None else part * grad_loss[:, None] for part in held]
+            if scaled:
+                _add_gradients(gradients, spots, slice(None), slice(None), _SpotGradients(*scaled))
+        return None, None, None, None, *gradients
+
+
+def _widths_needed(needed: tuple[bool, ...]) -> bool:
+    return Spots(*needed).sigma or Spots(*needed).point_sigma  # type: ignore[arg-type,return-value]

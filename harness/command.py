@@ -1,0 +1,204 @@
+"""``holly-triton bench``: validate every case, then time it, and print what a person wants to know."""
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from holly_triton.errors import HollyError
+from holly_triton.harness.baselines import BACKENDS, forward, needed_bytes
+from holly_triton.harness.cases import TIMED_POINTS, Case, Inputs, make_inputs, timed_cases
+from holly_triton.harness.compare import Answer, Comparison, compare, oracle, validation_inputs
+from holly_triton.harness.floor import floor_of
+from holly_triton.harness.measure import Timing, available_bytes, in_groups, peak_mib, time_call
+from holly_triton.harness.records import Record, make_record, write_json
+from holly_triton.harness.table import plot, terminal, title
+
+FEW = 2
+"""Pictures that are validated, and that the dense backend is timed on."""
+LARGE = 2**26
+"""Gaussian values in ``FEW`` pictures from which one has to do."""
+SEED = 0
+
+
+class WrongResultError(Exception):
+    """A backend differs from the oracle; the text names the case and by how much."""
+
+
+def bench(
+    points: Sequence[int],
+    images: int,
+    size: int,
+    sigma_px: float,
+    precision: str,
+    backends: Sequence[str],
+    device: str,
+    json_path: Path | None,
+    plot_path: Path | None,
+    tune: bool = False,
+) -> int:
+    """Benchmark all operations and print a table.
+
+    Args:
+        points: Sizes of cloud; none for those that suit the device.
+        images: Pictures in a batch.
+        size: Their side, pixels.
+        sigma_px: Width of the Gaussians, pixels.
+        precision: tf32, tf32x3 or ieee; a CPU always computes in ieee.
+        backends: Some of triton, separable, naive, dense; none for all that the device has.
+        device: auto, cpu or cuda.
+        json_path: Where to write the records, or None.
+        plot_path: Where to write a plot (a picture format by its suffix), or None.
+        tune: Instead, time candidates for the committed table of block sizes, and print the best row.
+
+    Returns:
+        Exit code: 0, or 1 after a wrong result.
+
+    Raises:
+        HollyError: no such device, a backend that the device doesn't have, or a file that can't be written.
+    """
+    for path in (json_path, plot_path):
+        if path is not None and not path.parent.is_dir():
+            raise HollyError(f"{path}: cannot be written, there is no folder {path.parent}")
+    device = resolve_device(device)
+    if tune:
+        from holly_triton.harness.tune import tune_blocks
+
+        tune_blocks(images, size, sigma_px, precision, device)
+        return 0
+    chosen = resolve_backends(backends, device)
+    precision = precision if device == "cuda" else "ieee"
+    cases = timed_cases(tuple(points) or TIMED_POINTS[device], images, size, sigma_px, precision)
+    try:
+        records = measure(cases, chosen, device)
+    except WrongResultError as error:
+        print(f"wrong, so not timed: {error}", file=sys.stderr)
+        return 1
+    console = Console()
+    console.print(f"{title(records)}; {images} pictures, dense on {FEW} or 1\nx: times as fast, picture for picture")
+    console.print(*terminal(records), sep="\n")
+    if json_path is not None:
+        _write(json_path, lambda: write_json(json_path, records))
+    if plot_path is not None:
+        _write(plot_path, lambda: plot(records, plot_path))
+    return 0
+
+
+def _write(path: Path, write: Callable[[], None]) -> None:
+    try:
+        write()
+    except (OSError, ValueError) as error:  # matplotlib's ValueError names the formats that it knows
+        raise HollyError(f"{path}: cannot be written ({error})") from error
+
+
+def resolve_device(device: str) -> str:
+    """``cpu`` or ``cuda``."""
+    if device == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    if device == "cuda" and not torch.cuda.is_available():
+        raise HollyError("device cuda: PyTorch sees no CUDA device here; device cpu works anywhere")
+    return device
+
+
+def resolve_backends(backends: Sequence[str], device: str) -> tuple[str, ...]:
+    """Those asked for, or all that the device has."""
+    known = BACKENDS if device == "cuda" else BACKENDS[1:]
+    for backend in backends:
+        if backend not in known:
+            raise HollyError(f"backend {backend}: on {device} there are {', '.join(known)}")
+    return tuple(backend for backend in known if not backends or backend in backends)
+
+
+def measure(cases: Sequence[Case], backends: Sequence[str], device: str) -> list[Record]:
+    """Validate and time every case; what is wrong is not timed.
+
+    Raises:
+        WrongResultError: the first backend that differs from the oracle.
+    """
+    records = []
+    with _progress() as say:
+        for number, case in enumerate(cases, start=1):
+            name = f"{number}/{len(cases)} {case}"
+            say(f"{name}: float64 oracle")
+            inputs = validation_inputs(case, SEED, _few(case), device)
+            answer = oracle(case, inputs.to(torch.float64, device))
+            say(f"{name}: floor")
+            floor = floor_of(case, device)
+            if floor.forward_ms is not None:
+                least, both = (None if ms is None else Timing(ms, ms, ms) for ms in floor)
+                records.append(make_record(case, "floor", device, case.images, forward=least, forward_backward=both))
+            for backend in backends:
+                say(f"{name}: {backend}")
+                records.append(measure_backend(case, backend, device, inputs, answer))
+    return records
+
+
+def measure_backend(case: Case, backend: str, device: str, validation: Inputs, answer: Answer) -> Record:
+    """One backend on one case: validated, then timed; an oom record where it doesn't fit."""
+    images = _few(case) if backend == "dense" else case.images
+    at_once = pictures_at_once(case, backend, images, device)
+    if at_once == 0:
+        return make_record(case, backend, device, images, status="oom")
+    try:
+        checked = _validate(case, backend, device, validation, answer)
+        if checked.wrong:
+            raise WrongResultError(str(checked))
+        inputs = make_inputs(case, SEED).pictures(slice(0, images)).to(torch.float32, device)
+        forward_ms, both_ms = _time(case, backend, inputs, at_once, device)
+        peak = peak_mib(case, backend, images, at_once, device)
+    except (torch.OutOfMemoryError, MemoryError):
+        return make_record(case, backend, device, images, status="oom")
+    errors = (checked.out.relative_l2, checked.error_gradient)
+    return make_record(
+        case,
+        backend,
+        device,
+        images,
+        forward=forward_ms,
+        forward_backward=both_ms,
+        peak_mib=peak,
+        errors=errors,
+    )
+
+
+def pictures_at_once(case: Case, backend: str, images: int, device: str) -> int:
+    """How many pictures fit in half of the free memory; dense draws its few at once or not at all (0)."""
+    room = available_bytes(device) / 2
+    one = needed_bytes(case, backend, 1)
+    if backend == "dense" and one * images > room:
+        return 0
+    return images if one == 0 else int(min(images, room // one))
+
+
+def _validate(case: Case, backend: str, device: str, validation: Inputs, answer: Answer) -> Comparison:
+    checked = len(validation.cotangent)
+    if pictures_at_once(case, backend, checked, device) < checked:
+        first = slice(0, 1)
+        validation = validation.pictures(first)
+        answer = oracle(case, validation.to(torch.float64, device))
+    return compare(case, backend, validation, device, answer=answer)
+
+
+def _time(case: Case, backend: str, inputs: Inputs, at_once: int, device: str) -> tuple[Timing, Timing | None]:
+    groups = [
+        inputs if at_once >= len(inputs.cotangent) else inputs.pictures(slice(start, start + at_once))
+        for start in range(0, len(inputs.cotangent), at_once)
+    ]
+    forward_ms = time_call(lambda: [forward(case, backend, group) for group in groups][-1:], device)
+    if not inputs.differentiable:
+        return forward_ms, None
+    return forward_ms, time_call(lambda: in_groups(case, backend, inputs, at_once), device)
+
+
+def _few(case: Case) -> int:
+    values = FEW * case.points * case.height * case.width
+    return min(case.images, 1 if values > LARGE and case.op != "normalised_masked_l1" else FEW)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str], None]]:
+    with Console(stderr=True).status("") as status:
+        yield status.update

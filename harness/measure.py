@@ -1,0 +1,128 @@
+"""Time of a call, by GPU events or wall clock after a warm-up, and the memory it takes."""
+
+import ctypes
+import multiprocessing
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+
+from holly_triton.harness.baselines import forward_backward
+from holly_triton.harness.cases import Case, Inputs, make_inputs
+
+MIB = 2**20
+FEWEST, MOST = 3, 50
+"""Repetitions on a CPU."""
+SECONDS = 0.7
+"""What the repetitions of one call may take on a CPU, once the fewest are done."""
+GPU_MS = 200
+"""The same on a GPU."""
+
+
+class Timing(NamedTuple):
+    """Milliseconds: median, and the quantiles 0.2 and 0.8."""
+
+    median: float
+    p20: float
+    p80: float
+
+
+def time_call(call: Callable[[], Any], device: str) -> Timing:
+    """Time a call that needs no setting up, warm."""
+    if device == "cuda":
+        from triton.testing import do_bench
+
+        return Timing(*do_bench(call, warmup=GPU_MS // 4, rep=GPU_MS, quantiles=[0.5, 0.2, 0.8]))
+    call()
+    times: list[float] = []
+    while len(times) < FEWEST or (len(times) < MOST and sum(times) < SECONDS):
+        start = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - start)
+    quantiles = torch.tensor(times, dtype=torch.float64).quantile(torch.tensor([0.5, 0.2, 0.8]).double())
+    return Timing(*(1e3 * quantiles).tolist())
+
+
+def in_groups(case: Case, backend: str, inputs: Inputs, at_once: int) -> None:
+    """Forward and backward, ``at_once`` pictures at a time."""
+    for start in range(0, len(inputs.cotangent), at_once):
+        whole = at_once >= len(inputs.cotangent)
+        forward_backward(case, backend, inputs if whole else inputs.pictures(slice(start, start + at_once)))
+
+
+def available_bytes(device: str) -> float:
+    """Memory that a process may still take; infinite where the system doesn't say."""
+    if device == "cuda":
+        return float(torch.cuda.mem_get_info()[0])
+    return min(_field("/proc/meminfo", "MemAvailable:"), _cgroup_room())
+
+
+def peak_mib(case: Case, backend: str, images: int, at_once: int, device: str) -> float | None:
+    """Peak memory of a forward and backward pass, over what was there before; None where it can't be read.
+
+    On a CPU it is that of the process, which never gives back all it once took: so it is read in a fresh one.
+
+    Raises:
+        MemoryError: it did not fit.
+    """
+    if device == "cuda":
+        inputs = make_inputs(case).pictures(slice(0, images)).to(torch.float32, device)
+        return _peak_cuda(lambda: in_groups(case, backend, inputs, at_once))
+    if sys.platform != "linux":
+        return None
+    # A server that has imported torch, but never run it, hands out clean processes in no time.
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    with ProcessPoolExecutor(1, mp_context=context) as fresh:
+        try:
+            return fresh.submit(_peak_here, case, backend, images, at_once, torch.get_num_threads()).result()
+        except BrokenProcessPool as error:
+            raise MemoryError(f"{case}, {backend}: the process was killed") from error
+
+
+def _peak_cuda(call: Callable[[], None]) -> float:
+    call()
+    torch.cuda.synchronize()
+    before = torch.cuda.memory_allocated()
+    torch.cuda.reset_peak_memory_stats()
+    call()
+    torch.cuda.synchronize()
+    return (torch.cuda.max_memory_allocated() - before) / MIB
+
+
+def _peak_here(case: Case, backend: str, images: int, at_once: int, threads: int) -> float | None:
+    """Growth of this process's resident memory, threads and libraries warm, free memory given back first."""
+    torch.set_num_threads(threads)
+    tiny = Case(case.op, points=4, images=2, height=8, width=8)
+    forward_backward(tiny, backend, make_inputs(tiny).to(torch.float32))
+    inputs = make_inputs(case).pictures(slice(0, images)).to(torch.float32)
+    ctypes.CDLL(None).malloc_trim(0)
+    try:
+        Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+    except OSError:
+        return None
+    before = _field("/proc/self/status", "VmRSS:")
+    in_groups(case, backend, inputs, at_once)
+    return max(0.0, (_field("/proc/self/status", "VmHWM:") - before) / MIB)
+
+
+def _field(path: str, name: str) -> float:
+    """A size in bytes from one of the kernel's tables, infinite if it isn't there."""
+    try:
+        lines = Path(path).read_text().splitlines()
+    except OSError:
+        return float("inf")
+    return next((1024.0 * int(line.split()[1]) for line in lines if line.startswith(name)), float("inf"))
+
+
+def _cgroup_room() -> float:
+    try:
+        most, now = (Path(f"/sys/fs/cgroup/memory.{name}").read_text().strip() for name in ("max", "current"))
+    except OSError:
+        return float("inf")
+    return float("inf") if most == "max" else float(int(most) - int(now))

@@ -1,0 +1,124 @@
+"""What is written down for each operation and backend, and what makes a record traceable."""
+
+import dataclasses
+import functools
+import json
+import platform
+import subprocess
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from holly_triton import __version__
+from holly_triton.harness.cases import Case
+from holly_triton.harness.measure import Timing
+
+
+@dataclass(frozen=True)
+class Record:
+    """One backend on one case. Milliseconds for all ``images`` pictures; null where there is none."""
+
+    op: str
+    backend: str
+    status: str
+    device: str
+    points: int
+    images: int
+    height: int
+    width: int
+    sigma_px: float
+    precision: str
+    forward_ms: float | None
+    forward_ms_p20: float | None
+    forward_ms_p80: float | None
+    forward_backward_ms: float | None
+    forward_backward_ms_p20: float | None
+    forward_backward_ms_p80: float | None
+    peak_mib: float | None
+    error_forward: float | None
+    error_gradient: float | None
+    torch: str
+    triton: str | None
+    commit: str
+
+    @property
+    def shape(self) -> tuple[Any, ...]:
+        """What records of the same run share that may be compared, picture for picture."""
+        return self.op, self.device, self.points, self.height, self.width, self.sigma_px, self.precision
+
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Record))
+
+
+def make_record(
+    case: Case,
+    backend: str,
+    device: str,
+    images: int,
+    *,
+    status: str = "ok",
+    forward: Timing | None = None,
+    forward_backward: Timing | None = None,
+    peak_mib: float | None = None,
+    errors: tuple[float | None, float | None] = (None, None),
+) -> Record:
+    """A record of a case, with the device and the versions filled in."""
+    forward_ms, forward_p20, forward_p80 = forward or (None, None, None)
+    both_ms, both_p20, both_p80 = forward_backward or (None, None, None)
+    return Record(
+        case.op, backend, status, device_name(device), case.points, images, case.height, case.width,
+        case.sigma_px, case.precision, forward_ms, forward_p20, forward_p80, both_ms, both_p20, both_p80,
+        peak_mib, *errors, str(torch.__version__), _version("triton"), commit(),
+    )  # fmt: skip
+
+
+def write_json(path: Path, records: list[Record]) -> None:
+    """A list of records, without the floors."""
+    measured = [dataclasses.asdict(record) for record in records if record.backend != "floor"]
+    path.write_text(json.dumps(measured, indent=1) + "\n")
+
+
+def device_name(device: str) -> str:
+    """What the device calls itself; of a CPU also its threads, on which every figure depends."""
+    if device == "cuda":
+        return torch.cuda.get_device_name()
+    return f"{_processor()}, {torch.get_num_threads()} threads"
+
+
+@functools.cache
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.processor() or platform.machine())
+
+
+@functools.cache
+def commit() -> str:
+    """The commit of the checkout that this file belongs to, ``+changes`` if it has any; else the release."""
+    here = Path(__file__).resolve()
+
+    def git(*arguments: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(here.parent), *arguments], capture_output=True, text=True)
+        except OSError:
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    # An installed copy may lie inside somebody else's repository, which doesn't track it.
+    if git("ls-files", "--error-unmatch", "__init__.py") is None:
+        return f"release {__version__}"
+    changed = git("status", "--porcelain", "--", ".", "../kernels")
+    return (git("rev-parse", "HEAD") or f"release {__version__}") + ("+changes" if changed else "")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

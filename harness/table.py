@@ -1,0 +1,158 @@
+"""Records as a person reads them: tables on the terminal and in Markdown, and a plot over points."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from holly_triton.harness.records import Record
+
+HEADER = (
+    "operation", "points", "backend", "pictures", "forward ms", "forward + backward ms", "peak MiB",
+    "error forward", "error gradient", "times dense", "times naive", "share of floor",
+)  # fmt: skip
+
+LEGEND = """Milliseconds are for all pictures of a row: medians, with the quantiles 0.2 and 0.8 in brackets.
+Memory is what the forward and backward pass take over what was there before, MiB of 2^20 bytes. Errors are
+relative L2 against float64, that of the gradients the worst of all arguments. Times dense, times naive: how
+many times as fast, picture for picture, with the backward pass where there is one. The floor is the time of
+the bare matrix products and exponentials.
+"""
+
+COLOURS = {"triton": "C2", "separable": "C0", "naive": "C1", "dense": "C3", "floor": "0.5"}
+
+
+def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
+    """One row a record, floors left out: they are a column."""
+    return [_row(record, records) for record in records if record.backend != "floor"]
+
+
+def _row(record: Record, records: Sequence[Record]) -> tuple[str, ...]:
+    start = (
+        record.op,
+        _thousands(record.points) if record.points else "",
+        record.backend,
+        str(record.images),
+    )
+    if record.status == "oom":
+        return (*start, "does not fit in memory", *[""] * 7)
+    floor = ratio(records, record, "floor")
+    return (
+        *start,
+        _spread(record.forward_ms, record.forward_ms_p20, record.forward_ms_p80),
+        _spread(record.forward_backward_ms, record.forward_backward_ms_p20, record.forward_backward_ms_p80),
+        _number(record.peak_mib, ".1f"),
+        _number(record.error_forward, ".1e"),
+        _number(record.error_gradient, ".1e"),
+        _number(ratio(records, record, "dense"), ".2f"),
+        _number(ratio(records, record, "naive"), ".2f"),
+        _number(floor, ".0%"),
+    )
+
+
+def ratio(records: Sequence[Record], record: Record, backend: str) -> float | None:
+    """How many times as fast as another, picture for picture, with the backward pass where there is one."""
+    other = next((r for r in records if r.shape == record.shape and r.backend == backend), None)
+    if other is None or not (other.images and record.images):
+        return None
+    pair = (other.forward_backward_ms, record.forward_backward_ms)
+    if None in pair:
+        pair = (other.forward_ms, record.forward_ms)
+    if pair[0] is None or pair[1] is None:
+        return None
+    return pair[0] / other.images / (pair[1] / record.images)
+
+
+def terminal(records: Sequence[Record]) -> Iterator[Table]:
+    """For the terminal, 80 columns wide: a table for each operation and number of points."""
+    columns = ("backend", "forward ms", "fwd+bwd ms", "peak MiB", "error", "x dense", "x naive", "floor")
+    measured = [record for record in records if record.backend != "floor"]
+    for (op, points), some in itertools.groupby(measured, key=lambda record: (record.op, record.points)):
+        title = f"{op}, {_thousands(points)} points" if points else op
+        table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
+        for name in columns:
+            table.add_column(name, justify="left" if name == "backend" else "right", no_wrap=True, min_width=7)
+        for record in some:
+            table.add_row(*_short_row(record, records))
+        yield table
+
+
+def _short_row(record: Record, records: Sequence[Record]) -> tuple[str, ...]:
+    if record.status == "oom":
+        return record.backend, "no memory", *[""] * 6
+    errors = [error for error in (record.error_forward, record.error_gradient) if error is not None]
+    return (
+        record.backend,
+        _milliseconds(record.forward_ms),
+        _milliseconds(record.forward_backward_ms),
+        _number(record.peak_mib, ".1f"),
+        _number(max(errors, default=None), ".0e"),
+        _number(ratio(records, record, "dense"), ".3g"),
+        _number(ratio(records, record, "naive"), ".3g"),
+        _number(ratio(records, record, "floor"), ".0%"),
+    )
+
+
+def markdown(records: Sequence[Record]) -> str:
+    """For a report."""
+    lines = [HEADER, ("---",) * len(HEADER), *rows(records)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def title(records: Sequence[Record]) -> str:
+    """The conditions that all records of a table share."""
+    first = records[0]
+    return (
+        f"{first.device}; pictures of {first.height} x {first.width} px, sigma {first.sigma_px:g} px, "
+        f"products in {first.precision}"
+    )
+
+
+def _thousands(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
+
+
+def _number(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def _milliseconds(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.{1 if value >= 100 else 2 if value >= 1 else 3}f}"
+
+
+def _spread(median: float | None, p20: float | None, p80: float | None) -> str:
+    return f"{_milliseconds(median)} ({_milliseconds(p20)} to {_milliseconds(p80)})" if median is not None else ""
+
+
+def plot(records: Sequence[Record], path: Path) -> None:
+    """Time of a picture and peak memory over the number of points, log-log, with the floor."""
+    from matplotlib.figure import Figure
+
+    ops = [op for op in ("splat", "reconstruction_loss") if any(r.op == op for r in records)] or [records[0].op]
+    figure = Figure(figsize=(5 * len(ops), 7.5), layout="constrained")
+    axes = figure.subplots(2, len(ops), squeeze=False)
+    for column, op in enumerate(ops):
+        for backend, colour in COLOURS.items():
+            some = sorted((r for r in records if r.op == op and r.backend == backend), key=lambda r: r.points)
+            line, marker = ("--", "") if backend == "floor" else ("-", "o")
+            style: dict[str, Any] = {"color": colour, "label": backend, "linestyle": line, "marker": marker}
+            timed = [(r.points, r.forward_backward_ms / r.images) for r in some if r.forward_backward_ms]
+            weighed = [(r.points, r.peak_mib) for r in some if r.peak_mib]
+            for row, pairs in enumerate((timed, weighed)):
+                if pairs:
+                    axes[row][column].plot(*zip(*pairs, strict=True), **style)
+        axes[0][column].set_title(op)
+        axes[0][column].set_ylabel("forward + backward, ms a picture")
+        axes[1][column].set_ylabel("peak memory, MiB (dense: of 2 pictures at most)")
+        for row in range(2):
+            axes[row][column].set(xlabel="points", xscale="log", yscale="log")
+            axes[row][column].grid(True, which="both", alpha=0.3)
+            if axes[row][column].has_data():
+                axes[row][column].legend()
+    figure.suptitle(title(records), fontsize=9)
+    figure.savefig(path, dpi=120)

@@ -1,0 +1,185 @@
+# mypy: disable-error-code="no-untyped-def, no-untyped-call, misc, untyped-decorator, no-any-return"
+# Device code is Triton's own language: its arguments are tensors of a compiler, which mypy doesn't know.
+r"""What the Triton kernels share: Gaussians, projection, culling, and the one way to launch.
+
+Gaussians are powers of two: with ``k = sqrt(log2(e) / 2)`` and ``u = k (j - x) / sigma``, ``exp(-(j - x)^2 /
+2 sigma^2)`` is ``2^(-u^2)``: a fused multiply-add, a product and one special-function instruction a sample.
+
+Spots are cut where they are below 1e-7 of their peak, ``CUT`` sigma from the centre, by whole blocks: a
+block of points is skipped for a tile where the box around all its discs misses the tile. The box is that of
+the projected positions with each point's own width, so it holds for any 3x3 matrix. A point with a NaN
+reaches everywhere: it's drawn, and shows.
+"""
+
+import math
+from typing import Any
+
+import torch
+import triton
+import triton.language as tl
+from torch import Tensor
+from torch.nn.functional import pad
+
+INTERPRETED: bool = triton.knobs.runtime.interpret
+"""Whether TRITON_INTERPRET was set when the kernels were decorated."""
+
+K = tl.constexpr(math.sqrt(math.log2(math.e) / 2))
+CUT = tl.constexpr(math.sqrt(2 * math.log(1e7)))
+INVERSE_TAU = tl.constexpr(1 / (2 * math.pi))
+
+
+def launch(kernel: Any, programs: int, *arguments: Any, warps: int, **constants: Any) -> None:
+    """Runs ``programs`` programs of a kernel on the device of its first argument; none is fine."""
+    if programs:
+        with torch.cuda.device_of(arguments[0]):
+            kernel[(programs,)](*arguments, num_warps=warps, num_stages=1, **constants)
+
+
+def lanes(points: int, warps: int) -> int:
+    """How many lanes load each point of a block, so that every thread loads one."""
+    return max(1, 32 * warps // points)
+
+
+def architecture(like: Tensor) -> int:
+    """Compute capability of a tensor's device, 90 for 9.0; the interpreter takes Hopper's blocks."""
+    if not like.is_cuda:
+        return 90
+    major, minor = torch.cuda.get_device_capability(like.device)
+    return 10 * major + minor
+
+
+def pitch(width: int) -> int:
+    """Length of a row in memory: a multiple of 4, which the kernels see, and so move 16 bytes at once."""
+    return 4 * -(-width // 4)
+
+
+def padded(images: Tensor) -> Tensor:
+    """Contiguous pictures [B, H, pitch(W)], zeros beyond W."""
+    width = images.shape[-1]
+    return images.contiguous() if width == pitch(width) else pad(images, (0, pitch(width) - width))
+
+
+@triton.jit
+def pixel_centres(tile, length, SIZE: tl.constexpr):
+    """Pixel indices [SIZE] of a tile along one axis, and their centres relative to the picture's."""
+    index = tile * SIZE + tl.arange(0, SIZE)
+    return index, index.to(tl.float32) - (length - 1) * 0.5
+
+
+@triton.jit
+def load_pose(rotation, shift, sigma, sigma_stride, b):
+    """Two rows of the rotation [B, 3, 3], the shift [B, 2] and sigma [B] (stride 0: shared) of picture b."""
+    row = rotation + b * 9
+    xx, xy, xz = tl.load(row), tl.load(row + 1), tl.load(row + 2)
+    yx, yy, yz = tl.load(row + 3), tl.load(row + 4), tl.load(row + 5)
+    tx, ty = tl.load(shift + b * 2), tl.load(shift + b * 2 + 1)
+    return xx, xy, xz, tx, yx, yy, yz, ty, tl.load(sigma + b * sigma_stride)
+
+
+@triton.jit
+def load_once(pointer, offset, valid, other, LANES: tl.constexpr):
+    """Values [POINTS] at pointer + offset, by LANES lanes each.
+
+    A tensor with fewer elements than the program has threads counts as cheap in Triton, and is loaded (and
+    all that follows from it computed) again in every thread that needs it: dozens of loads for one. Reduced
+    from enough lanes, it's shared.
+    """
+    lane = tl.zeros([1, LANES], tl.int32)
+    return tl.max(tl.load(pointer + (offset[:, None] + lane), mask=valid[:, None], other=other), 1)
+
+
+@triton.jit
+def load_cloud(points, weights, point_sigma, weighted, own, start, N, POINTS: tl.constexpr, LANES: tl.constexpr):
+    """Points [N, 3], weights [N] (1 if not ``weighted``), widths [N, 2] (0 if not ``own``); 0 beyond N."""
+    start = tl.cast(start, tl.int64)
+    lane = tl.arange(0, POINTS)
+    valid = lane < N - start
+    points += 3 * start
+    point_sigma += 2 * start
+    px = load_once(points, 3 * lane, valid, 0.0, LANES)
+    py = load_once(points + 1, 3 * lane, valid, 0.0, LANES)
+    pz = load_once(points + 2, 3 * lane, valid, 0.0, LANES)
+    weight = load_once(weights + start, lane, valid & (weighted != 0), 1.0, LANES)
+    weight = tl.where(valid, weight, 0.0)
+    own_x = load_once(point_sigma, 2 * lane, valid & (own != 0), 0.0, LANES)
+    own_y = load_once(point_sigma + 1, 2 * lane, valid & (own != 0), 0.0, LANES)
+    return px, py, pz, weight, own_x, own_y
+
+
+@triton.jit
+def axis_offsets(pixels, x, sigma):
+    """``k (j - x) / sigma``; pixels and spots come with axes that broadcast."""
+    steepness = K / sigma
+    return pixels * steepness - x * steepness
+
+
+@triton.jit
+def peak(weight, sigma_x, sigma_y):
+    """Amplitude of a spot of integral ``weight``."""
+    return weight * INVERSE_TAU / (sigma_x * sigma_y)
+
+
+@triton.jit
+def add_spots(image, x, y, sigma_x, sigma_y, amplitude, columns, rows, PRECISION: tl.constexpr):
+    """The image [TH, TW] plus gy^T diag(a) gx of a block of spots [K]."""
+    ux = axis_offsets(columns[None, :], x[:, None], sigma_x[:, None])  # [K, TW]
+    uy = axis_offsets(rows[:, None], y[None, :], sigma_y[None, :])  # [TH, K]
+    gx = tl.exp2(-ux * ux)
+    gy = tl.exp2(-uy * uy) * amplitude[None, :]
+    return tl.dot(gy, gx, image, input_precision=PRECISION)
+
+
+@triton.jit
+def box_edges(x, sigma, valid, odd, GROUP: tl.constexpr):
+    """Lowest and highest coordinate that spots of GROUP blocks reach; everything where one is odd."""
+    POINTS: tl.constexpr = x.shape[0] // GROUP
+    low = tl.where(odd, float("-inf"), x - CUT * sigma)
+    high = tl.where(odd, float("inf"), x + CUT * sigma)
+    low = tl.reshape(tl.where(valid, low, float("inf")), [GROUP, POINTS])
+    high = tl.reshape(tl.where(valid, high, float("-inf")), [GROUP, POINTS])
+    return tl.min(low, 1), tl.max(high, 1)
+
+
+@triton.jit
+def is_odd(x, y, sigma_x, sigma_y, weight):
+    """Whether a spot holds a NaN (or infinities that cancel): it must not be culled."""
+    total = x + y + sigma_x + sigma_y + weight
+    return total != total
+
+
+@triton.jit
+def store_boxes(boxes, block, blocks, x_low, x_high, y_low, y_high):
+    """Rows of boxes [4, blocks]."""
+    tl.store(boxes + block, x_low, mask=block < blocks)
+    tl.store(boxes + blocks + block, x_high, mask=block < blocks)
+    tl.store(boxes + 2 * blocks + block, y_low, mask=block < blocks)
+    tl.store(boxes + 3 * blocks + block, y_high, mask=block < blocks)
+
+
+@triton.jit
+def blocks_at_tile(boxes, group, blocks, columns, rows, GROUP: tl.constexpr):
+    """Bit k is set where block ``GROUP group + k`` reaches the tile (boxes [4, blocks]); one alone does."""
+    if GROUP == 1:
+        hits = 1
+    else:
+        lane = tl.arange(0, GROUP)
+        block = group * GROUP + lane
+        known = block < blocks
+        x_low = tl.load(boxes + block, mask=known, other=float("inf"))
+        x_high = tl.load(boxes + blocks + block, mask=known, other=float("-inf"))
+        y_low = tl.load(boxes + 2 * blocks + block, mask=known, other=float("inf"))
+        y_high = tl.load(boxes + 3 * blocks + block, mask=known, other=float("-inf"))
+        hit = (x_low <= tl.max(columns, 0)) & (x_high >= tl.min(columns, 0))
+        hit = hit & (y_low <= tl.max(rows, 0)) & (y_high >= tl.min(rows, 0))
+        hits = tl.sum(tl.where(hit, 1 << lane, 0), 0)
+    return hits
+
+
+@triton.jit
+def tile_range(low, high, length, SIZE: tl.constexpr):
+    """First tile and number of tiles that coordinates from low to high reach on an axis of length pixels."""
+    centre = (length - 1) * 0.5
+    tiles = (length + SIZE - 1) // SIZE
+    first = tl.floor(tl.minimum(tl.maximum(low + centre, 0.0), length * 1.0) / SIZE).to(tl.int32)
+    last = tl.floor(tl.minimum(tl.maximum(high + centre, -1.0), length * 1.0) / SIZE).to(tl.int32)
+    return first, tl.maximum(tl.minimum(last, tiles - 1) - first + 1, 0)

@@ -1,0 +1,154 @@
+"""Arguments that don't fit: the message names the argument, what was given and what is expected."""
+
+import doctest
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+
+from holly_triton import kernels
+from holly_triton.kernels import normalised_masked_l1, reconstruction_loss, splat, splat_emitters
+
+N, B, H, W = 5, 2, 8, 9
+CLOUD: dict[str, Any] = {
+    "points": torch.zeros(N, 3),
+    "rotation": torch.eye(3).expand(B, 3, 3),
+    "shift": torch.zeros(B, 2),
+    "sigma": 1.0,
+}
+GOOD: dict[Callable[..., torch.Tensor], dict[str, Any]] = {
+    splat: {**CLOUD, "shape": (H, W)},
+    reconstruction_loss: {**CLOUD, "target": torch.ones(B, H, W)},
+    normalised_masked_l1: {"images": torch.ones(B, H, W), "target": torch.ones(B, H, W)},
+    splat_emitters: {
+        "xy": torch.zeros(4, 2),
+        "offsets": torch.tensor([0, 1, 4]),
+        "sigma": 1.0,
+        "shape": (H, W),
+    },
+}
+
+WRONG = [
+    (splat, "points", [[0.0, 0.0, 0.0]], TypeError, "points must be a torch.Tensor [N 3], got list"),
+    (splat, "points", torch.zeros(N, 2), ValueError, "points must be [N, 3], got [5, 2]"),
+    (
+        splat,
+        "points",
+        torch.zeros(N, 3).half(),
+        TypeError,
+        "points must be float32 or float64, got torch.float16",
+    ),
+    (
+        splat,
+        "points",
+        torch.zeros(N, 3).long(),
+        TypeError,
+        "points must be float32 or float64, got torch.int64",
+    ),
+    (splat, "rotation", torch.zeros(3, 3), ValueError, "rotation must be [B, 3, 3], got [3, 3]"),
+    (splat, "rotation", torch.zeros(B, 3, 3).double(), TypeError, "rotation must be torch.float32"),
+    (splat, "rotation", torch.zeros(B, 3, 3, device="meta"), ValueError, "rotation must be on cpu"),
+    (splat, "shift", torch.zeros(B + 1, 2), ValueError, "shift must be [B, 2] with B = 2, got [3, 2]"),
+    (splat, "sigma", "wide", TypeError, "sigma must be a number or a tensor [B], got str"),
+    (splat, "sigma", torch.ones(B + 1), ValueError, "sigma must be [B] with B = 2, got [3]"),
+    (splat, "shape", (H,), ValueError, "shape must be (H, W), two whole numbers above 0, got (8,)"),
+    (splat, "shape", (0, W), ValueError, "shape must be (H, W), two whole numbers above 0, got (0, 9)"),
+    (splat, "shape", (8.0, W), ValueError, "shape must be (H, W), two whole numbers above 0, got (8.0, 9)"),
+    (splat, "weights", torch.ones(N + 1), ValueError, "weights must be [N] with N = 5, got [6]"),
+    (splat, "point_sigma", torch.ones(N, 3), ValueError, "point_sigma must be [N, 2] with N = 5, got [5, 3]"),
+    (splat, "backend", "cuda", ValueError, "backend must be one of triton, separable, got 'cuda'"),
+    (splat, "precision", "half", ValueError, "precision must be one of tf32, tf32x3, ieee, got 'half'"),
+    (
+        reconstruction_loss,
+        "target",
+        torch.ones(B, H),
+        ValueError,
+        "target must be [B, H, W] with B = 2, got [2, 8]",
+    ),
+    (reconstruction_loss, "target", torch.ones(B, H, W).double(), TypeError, "target must be torch.float32"),
+    (reconstruction_loss, "precision", "half", ValueError, "precision must be one of"),
+    (normalised_masked_l1, "images", torch.ones(H, W), ValueError, "images must be [B, H, W], got [8, 9]"),
+    (normalised_masked_l1, "target", torch.ones(B, W, H), ValueError, "target must be [B, H, W] with"),
+    (normalised_masked_l1, "backend", 3, ValueError, "backend must be one of triton, separable, got 3"),
+    (splat_emitters, "xy", torch.zeros(4, 3), ValueError, "xy must be [E, 2], got [4, 3]"),
+    (splat_emitters, "offsets", [0, 4], TypeError, "offsets must be an int64 tensor [B + 1], got list"),
+    (
+        splat_emitters,
+        "offsets",
+        torch.zeros(3),
+        TypeError,
+        "offsets must be an int64 tensor [B + 1], got torch.float32",
+    ),
+    (splat_emitters, "offsets", torch.tensor(4), ValueError, "offsets must be [B + 1], got []"),
+    (
+        splat_emitters,
+        "offsets",
+        torch.tensor([0, 5]),
+        ValueError,
+        "offsets must rise from 0 to E = 4, got 0 to 5",
+    ),
+    (splat_emitters, "offsets", torch.tensor([0, 3, 2, 4]), ValueError, "offsets must rise from 0 to E = 4"),
+    (splat_emitters, "sigma", torch.ones(3), ValueError, "sigma must be [E] with E = 4, got [3]"),
+    (
+        splat_emitters,
+        "sigma",
+        None,
+        TypeError,
+        "sigma must be a number or a tensor [E] or [E, 2], got NoneType",
+    ),
+    (splat_emitters, "weights", torch.ones(4).double(), TypeError, "weights must be torch.float32"),
+]
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "value", "error", "message"),
+    WRONG,
+    ids=[f"{function.__name__}-{name}-{number}" for number, (function, name, *_) in enumerate(WRONG)],
+)
+def test_a_wrong_argument_is_named(
+    function: Callable[..., torch.Tensor], name: str, value: object, error: type[Exception], message: str
+) -> None:
+    function(**GOOD[function])
+    with pytest.raises(error) as raised:
+        function(**{**GOOD[function], name: value})
+    assert message in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("function", "name", "value", "message"),
+    [
+        (splat, "sigma", 0.0, "sigma must be above 0, got 0.0"),
+        (splat, "sigma", torch.tensor([1.0, -2.0]), "sigma must be above 0, got -2.0"),
+        (splat, "points", torch.full((N, 3), torch.nan), "points must be finite"),
+        (splat, "shift", torch.full((B, 2), torch.inf), "shift must be finite"),
+        (splat, "weights", torch.full((N,), torch.nan), "weights must be finite"),
+        (splat, "point_sigma", torch.full((N,), -1.0), "point_sigma must not be below 0, got -1.0"),
+        (splat_emitters, "sigma", 0.0, "sigma must be above 0, got 0.0"),
+        (splat_emitters, "xy", torch.full((4, 2), torch.nan), "xy must be finite"),
+    ],
+    ids=lambda value: getattr(value, "__name__", value) if isinstance(value, str) or callable(value) else "",
+)
+def test_check_names_a_wrong_value(
+    function: Callable[..., torch.Tensor], name: str, value: object, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        function(**{**GOOD[function], name: value}, check=True)
+
+
+def test_the_triton_backend_takes_no_cpu_tensors_and_says_what_would() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("says so only where tensors aren't on CUDA")
+    with pytest.raises(ValueError, match="'triton' takes CUDA tensors, got cpu"):
+        splat(**GOOD[splat], backend="triton")
+
+
+@pytest.mark.parametrize("function", [getattr(kernels, name) for name in kernels.__all__], ids=lambda f: f.__name__)
+def test_the_example_in_the_docstring_runs(function: Callable[..., torch.Tensor]) -> None:
+    globs = vars(importlib.import_module(function.__module__)).copy()
+    tests = [test for test in doctest.DocTestFinder().find(function, globs=globs) if test.examples]
+    assert tests, f"{function.__name__} has no example"
+    for test in tests:
+        result = doctest.DocTestRunner().run(test)
+        assert result.failed == 0
