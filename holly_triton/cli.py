@@ -202,7 +202,9 @@ def evaluate(run: Path, truth: Path | None, unit_nm: float, as_json: bool) -> No
 
 
 @main.command()
-@click.option("--points", type=click.IntRange(1, 1_000_000), multiple=True, metavar="N", help="Points; may be repeated.")
+@click.option(
+    "--points", type=click.IntRange(1, 1_000_000), multiple=True, metavar="N", help="Points; may be repeated."
+)
 @click.option("--images", type=click.IntRange(min=1), default=32, show_default=True, metavar="B", help="Pictures.")
 @click.option("--size", type=click.IntRange(min=1), default=128, show_default=True, metavar="S", help="Pixels a side.")
 @click.option("--sigma", type=click.FloatRange(min=0, min_open=True), default=4.0, show_default=True, metavar="PX")

@@ -182,7 +182,7 @@ def read_config(path: Path) -> Config:
         raise HollyError(f"{path}: cannot be read ({error.strerror}); pass the config.toml of a run") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise HollyError(f"{path}: not a TOML file ({error}); pass the config.toml of a run") from error
-    config = _from_table(Config, settings, str(path))
+    config: Config = _from_table(Config, settings, str(path))
     for name, known in CHOICES.items():
         value = getattr(config, name)
         if value is not None and value not in known:

@@ -69,19 +69,21 @@ def rotation_from_axis_angle(axis_angle: Tensor) -> Tensor:
     """Axis-angle vectors ``[..., 3]`` in radians to matrices ``[..., 3, 3]`` (Rodrigues), differentiable at zero."""
     x, y, z = axis_angle.unbind(-1)
     zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).unflatten(-1, (3, 3))
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).reshape(*x.shape, 3, 3)
     squared = (axis_angle * axis_angle).sum(-1)[..., None, None]
     # Below 1e-4 rad the series is exact in float32, and sqrt would have an infinite slope at zero.
     small = squared < 1e-8
     angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
     sine = torch.where(small, 1 - squared / 6, angle.sin() / angle)
     versine = torch.where(small, 0.5 - squared / 24, (1 - angle.cos()) / angle**2)
-    return torch.eye(3, dtype=x.dtype, device=x.device) + sine * cross + versine * (cross @ cross)
+    rotation: Tensor = torch.eye(3, dtype=x.dtype, device=x.device) + sine * cross + versine * (cross @ cross)
+    return rotation
 
 
 def axis_angle_from_rotation(rotation: Array) -> Array:
     """Matrices ``[P, 3, 3]`` to axis-angle ``[P, 3]`` in radians, for files."""
-    return Rotation.from_matrix(np.asarray(rotation, dtype=np.float64)).as_rotvec()
+    axis_angle: Array = Rotation.from_matrix(np.asarray(rotation, dtype=np.float64)).as_rotvec()
+    return axis_angle
 
 
 def project(points: Tensor, rotation: Tensor) -> Tensor:
@@ -91,4 +93,5 @@ def project(points: Tensor, rotation: Tensor) -> Tensor:
 
 def mirror(points: Array) -> Array:
     """The other hand of a cloud ``[N, 3]``: z -> -z."""
-    return points * np.array([1, 1, -1], dtype=points.dtype)
+    mirrored: Array = points * np.array([1, 1, -1], dtype=points.dtype)
+    return mirrored

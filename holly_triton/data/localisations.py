@@ -72,7 +72,8 @@ class Localisations:
 
     def _radii(self) -> Array:
         xy = self.xyz[:, :2].cpu().numpy()
-        return np.hypot(xy[:, 0], xy[:, 1])
+        radii: Array = np.hypot(xy[:, 0], xy[:, 1])
+        return radii
 
     @cached_property
     def precision_nm(self) -> float | None:

@@ -52,7 +52,8 @@ def search_poses(
         centres.append(candidates[torch.cdist(wanted, drawn).argmin(1)])
     tried = torch.cat([_perturbed(centre, settings.neighbours, stage.turn, generator) for centre in centres], dim=1)
     many = tried.shape[1]
-    drawn = draw(tried.flatten(0, 1), shift.repeat_interleave(many, dim=0)).unflatten(0, (-1, many))  # [B, many, S*S]
+    drawn = draw(tried.flatten(0, 1), shift.repeat_interleave(many, dim=0))
+    drawn = drawn.reshape(len(tried), many, -1)  # [B, many, S*S]
     best = (drawn - wanted[:, None]).square().sum(2).argmin(1)
     return tried[torch.arange(len(tried), device=tried.device), best]
 

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -38,13 +38,11 @@ class Trainer:
         self.generator = torch.Generator(device)
         self.generator.set_state(state.generator)
         settings = plan.config.optimiser
-        self.adam = torch.optim.Adam(
-            [
-                {"params": [state.points.requires_grad_()]},
-                {"params": [state.log_blur.requires_grad_()], "lr": settings.blur_rate},
-            ],
-            betas=(settings.momentum, settings.second_moment),
-        )
+        groups: list[dict[str, Any]] = [
+            {"params": [state.points.requires_grad_()]},
+            {"params": [state.log_blur.requires_grad_()], "lr": settings.blur_rate},
+        ]
+        self.adam = torch.optim.Adam(groups, betas=(settings.momentum, settings.second_moment))
         if state.optimiser:
             self.adam.load_state_dict(state.optimiser)
 
@@ -99,7 +97,8 @@ class Trainer:
     def _refine(self, stage: Stage) -> float:
         """Every picture's pose, one gradient step with the cloud held, taken back where it didn't help."""
         state, batch = self.state, self.plan.config.schedule.batch
-        for index in torch.arange(len(self.dataset), device=self.generator.device).split(batch):
+        everything = torch.arange(len(self.dataset), device=self.generator.device)
+        for index in torch.split(everything, batch):
             state.seen += len(index)
             target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
             rotation, shift = state.rotation[index], state.shift[index]
@@ -119,7 +118,7 @@ class Trainer:
         turned = rotation_from_axis_angle(turn) @ state.rotation[index]
         objective, loss = self._distance(target, stage, turned, shift)
         self._check(loss, index)
-        objective.sum().backward()
+        torch.autograd.backward(objective.sum())
         with torch.no_grad():
             moved = rotation_from_axis_angle(-stage.rate * rates.turn_rate * stage.turn * _direction(turn))
             state.rotation[index] = moved @ state.rotation[index]
