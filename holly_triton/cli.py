@@ -151,6 +151,7 @@ def train(
     Results go to RUN: cloud.ply, poses.csv, report.html and more. Ctrl-C saves and ends with the structure so
     far; --resume goes on from there.
 
+    \b
     Examples:
       holly-triton train localisations.csv --out run
       holly-triton train --resume run

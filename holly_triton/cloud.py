@@ -55,7 +55,8 @@ def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
         unit_nm: nm per unit, for a file that says no unit; ``config.UNIT_NM`` if not given.
 
     Raises:
-        HollyError: no such file, an unknown format, damaged, fewer than four points, NaN or infinity.
+        HollyError: no such file, an unknown format, damaged, fewer than four points, NaN or infinity, or
+            points all equal or in one line.
     """
     path = Path(path)
     if not path.is_file():
@@ -66,6 +67,9 @@ def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
     if not np.isfinite(points).all():
         bad = int((~np.isfinite(points).all(axis=1)).sum())
         raise HollyError(f"{path}: {bad} of {len(points)} points hold NaN or infinity; remove them")
+    length, breadth, _ = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
+    if breadth <= 1e-6 * length:
+        raise HollyError(f"{path}: its points are all equal or in one line; no picture could tell its pose")
     scale = NM_PER_UNIT[unit] if unit else UNIT_NM if unit_nm is None else unit_nm
     return Cloud(points * scale, scale, str(path))
 

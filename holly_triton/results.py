@@ -15,7 +15,7 @@ import torch
 import holly_triton
 from holly_triton.cloud import read_cloud, write_cloud
 from holly_triton.errors import HollyError
-from holly_triton.evaluate import align, score
+from holly_triton.evaluate import align
 from holly_triton.files import foreign, replacing
 from holly_triton.geometry import axis_angle_from_rotation, mirror
 from holly_triton.reconstruct.train import Trainer
@@ -53,10 +53,11 @@ def record_evaluation(folder: Path, truth: Path, unit_nm: float | None) -> dict[
         HollyError: There is no cloud yet, or the truth can't be read.
     """
     cloud, target = read_run_cloud(folder), read_cloud(truth, unit_nm)
-    figures = score(cloud, target.points, unit_nm)
+    fit = align(cloud, target.points)
+    figures = fit.figures(unit_nm)
     if (folder / "metrics.json").is_file():
         _write_metrics(folder, {**_read_metrics(folder), "evaluation": figures})
-        _draw(folder / "pictures" / "truth.png", align(cloud, target.points).aligned, target.points)
+        _draw(folder / "pictures" / "truth.png", fit.aligned, target.points)
         write_report(folder)
     return figures
 

@@ -22,8 +22,8 @@ ROUNDING_NM = {".ply": 0.0, ".obj": 5.1e-7, ".xyz": 5.1e-7, ".csv": 5.1e-7}
 """PLY is binary; text keeps six decimals."""
 
 clouds = arrays.arrays(
-    np.float64, st.tuples(st.integers(4, 20), st.just(3)), elements=st.floats(-1e4, 1e4, allow_nan=False)
-)
+    np.float64, st.tuples(st.integers(0, 16), st.just(3)), elements=st.floats(-1e4, 1e4, allow_nan=False)
+).map(lambda points: np.concatenate([points, 1e3 * TETRAHEDRON]))
 
 
 @pytest.mark.parametrize("suffix", FORMATS)
@@ -195,3 +195,10 @@ def test_cep152_is_the_mesh_of_the_paper() -> None:
     distance = np.linalg.norm(mesh[:, None] - cep152(), axis=2)
     # The mesh is written with six decimals of 297 nm.
     assert max(distance.min(axis=0).max(), distance.min(axis=1).max()) < 1e-3
+
+
+@pytest.mark.parametrize("points", [np.ones((5, 3)), np.outer(np.arange(5.0), (1, 2, 3))], ids=["equal", "in a line"])
+def test_points_that_look_the_same_from_everywhere_are_refused(tmp_path: Path, points: np.ndarray) -> None:
+    np.savetxt(tmp_path / "cloud.xyz", points)
+    with pytest.raises(HollyError, match="all equal or in one line"):
+        read_cloud(tmp_path / "cloud.xyz")

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -91,6 +92,24 @@ def test_a_damaged_checkpoint_is_named(made, tmp_path):
     result = CliRunner().invoke(main, ["train", "--resume", str(tmp_path)])
     assert result.exit_code == 1
     assert "last.pt" in result.output
+
+
+def test_a_place_that_may_not_be_written_to_is_named(made, tmp_path, monkeypatch):
+    def refuse(folder: Path, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)  # root may write anywhere, so the system can't be asked
+    for words in (["train", str(made / "data")], ["demo"], ["simulate", str(made / "sites.ply")]):
+        out = [str(tmp_path / "new")] if words[0] == "simulate" else ["--out", str(tmp_path / "new")]
+        result = CliRunner().invoke(main, [*words, *out])
+        assert result.exit_code == 1, result.output
+        assert re.search(r"new.*(permission|Permission denied)", result.output)
+
+
+def test_a_folder_inside_a_file_is_refused(made):
+    result = CliRunner().invoke(main, ["train", str(made / "data"), "--out", str(made / "sites.ply" / "run")])
+    assert result.exit_code == 1
+    assert "sites.ply" in result.output
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

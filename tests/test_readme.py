@@ -1,0 +1,78 @@
+"""The README's commands, as they stand there; the long ones made brief by options that they have for it."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from holly_triton.cloud import write_cloud
+from holly_triton.data.simulate import simulate, write_simulation
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BRIEFER = {
+    "demo": ["--quick"],
+    "train": ["--quick"],
+    "simulate": ["--images", "20"],
+    "bench": ["--images", "2", "--size", "32", "--backend", "separable"],
+}
+"""Options added so that a test takes seconds."""
+
+
+def said(pattern: str) -> list[str]:
+    """Code of the README that starts with a pattern, in order, each once: indented blocks and words in backticks."""
+    blocks = re.findall(r"^    (.+)$", README, flags=re.MULTILINE)
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"^    .+$", "", README, flags=re.MULTILINE).replace("\n", " "))
+    return [code for code in dict.fromkeys(blocks + inline) if re.match(pattern, code)]
+
+
+def command_lines() -> list[str]:
+    """Every ``holly-triton`` command with arguments."""
+    parts = [part.strip() for code in said(r".*holly-triton ") for part in code.split("&&")]
+    return list(dict.fromkeys(part for part in parts if part.startswith("holly-triton ")))
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What a reader has: a table of localisations, the cloud that it came from."""
+    folder = tmp_path_factory.mktemp("reader")
+    sites = np.random.default_rng(2).normal(size=(15, 3)) * (60, 40, 25)
+    write_cloud(folder / "cloud.obj", sites)
+    write_cloud(folder / "cloud.ply", sites)
+    write_simulation(folder, simulate(sites, 60, generator=torch.Generator().manual_seed(0)))
+    return folder
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_the_commands_work_in_the_order_they_are_told(folder: Path, line: str) -> None:
+    if "cuda" in line and not torch.cuda.is_available():
+        pytest.skip("needs a CUDA device")
+    words = shlex.split(line)[1:]
+    briefer = [] if "--resume" in words else BRIEFER.get(words[0], [])
+    command = [sys.executable, "-m", "holly_triton", *words, *briefer]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYVISTA_OFF_SCREEN": "true"}
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_the_test_command_is_what_the_continuous_check_runs() -> None:
+    install, test = next(line for line in said("pip install") if "pytest" in line).split(" && ")
+    check = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert install.replace("pip install", "pip install --quiet") in check
+    assert test in check
+
+
+@pytest.mark.parametrize("line", said("from holly_triton|import holly_triton"))
+def test_the_imports_work(line: str) -> None:
+    exec(compile(line, "README.md", "exec"), {})
+
+
+@pytest.mark.parametrize("path", re.findall(r"\]\(([^)]+)\)", README))
+def test_the_links_lead_somewhere(path: str) -> None:
+    assert path.startswith("http") or (ROOT / path).is_file()
