@@ -1,0 +1,44 @@
+"""The symmetry group of a structure that is known exactly: what poses are scored modulo."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .symmetry import find_symmetries, self_distance, spacing
+
+Array = NDArray[Any]
+
+EXACT = 0.05
+"""Of the spacing: a truth falls upon itself this closely or not at all."""
+ALIKE = 0.02
+"""Largest difference between entries of two matrices that are one operation."""
+LARGEST = 240
+"""More operations than the largest point group here (icosahedral with reflections, 120): a continuous symmetry."""
+
+
+def find_group(points: Array) -> Array:
+    """Every turn and reflection through the centroid that leaves the points as they are, identity first.
+
+    Products of the operations that ``find_symmetries`` finds, as long as each still leaves the points exactly where
+    they were. Turns of a higher order than 12 are found only as such products.
+
+    Args:
+        points: ``[N, 3]``, at least 4, without noise.
+
+    Returns:
+        ``[G, 3, 3]``, determinant +1 or -1: ``symmetry`` of ``pose_error.find_pose_error``.
+
+    Raises:
+        ValueError: as ``find_symmetries``.
+    """
+    generators = [s.matrix for s in find_symmetries(points) if s.rmsd_nm <= EXACT * s.spacing_nm]
+    limit = EXACT * spacing(points)
+    group = [np.eye(3)]
+    for element in group:  # grows while it is read
+        for generator in generators:
+            product = generator @ element
+            known = any(np.abs(product - other).max() < ALIKE for other in group)
+            if not known and len(group) < LARGEST and self_distance(points, product) <= limit:
+                group.append(product)
+    return np.stack(group)
