@@ -1,5 +1,6 @@
 """``holly-triton bench``: validate every case, then time it, and print what a person wants to know."""
 
+import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,12 +16,14 @@ from holly_triton.harness.compare import Answer, Comparison, compare, oracle, va
 from holly_triton.harness.floor import floor_of
 from holly_triton.harness.measure import Timing, available_bytes, in_groups, peak_mib, time_call
 from holly_triton.harness.records import Record, make_record, write_json
-from holly_triton.harness.table import plot, terminal, title
+from holly_triton.harness.table import PLOT_FORMATS, plot, terminal, title
 
 FEW = 2
-"""Pictures that are validated, and that the dense backend is timed on."""
+"""Pictures that are validated."""
 LARGE = 2**26
 """Gaussian values in ``FEW`` pictures from which one has to do."""
+DENSE_VALUES = {"cpu": 2**24, "cuda": 2**27}
+"""Gaussian values that the dense backend is timed on, or one picture: half a second's on a CPU; what fills a GPU."""
 SEED = 0
 
 
@@ -58,11 +61,12 @@ def bench(
         Exit code: 0, or 1 after a wrong result.
 
     Raises:
-        HollyError: no such device, a backend that the device doesn't have, or a file that can't be written.
+        HollyError: no such device, a backend that the device doesn't have, a sigma that isn't finite, or a file that
+            can't be written.
     """
-    for path in (json_path, plot_path):
-        if path is not None and not path.parent.is_dir():
-            raise HollyError(f"{path}: cannot be written, there is no folder {path.parent}")
+    if not math.isfinite(sigma_px):
+        raise HollyError(f"--sigma {sigma_px}: must be a number of pixels above 0")
+    _check_outputs(json_path, plot_path)
     device = resolve_device(device)
     if tune:
         from holly_triton.harness.tune import tune_blocks
@@ -78,7 +82,7 @@ def bench(
         print(f"wrong, so not timed: {error}", file=sys.stderr)
         return 1
     console = Console()
-    console.print(f"{title(records)}; {images} pictures, dense on {FEW} or 1\nx: times as fast, picture for picture")
+    console.print(f"{title(records)}\n{images} pictures, fewer for dense; x: times as fast, picture for picture")
     console.print(*terminal(records), sep="\n")
     if json_path is not None:
         _write(json_path, lambda: write_json(json_path, records))
@@ -87,10 +91,21 @@ def bench(
     return 0
 
 
+def _check_outputs(json_path: Path | None, plot_path: Path | None) -> None:
+    """Before a minute of measuring, not after it."""
+    for path in (json_path, plot_path):
+        if path is not None and not path.parent.is_dir():
+            raise HollyError(f"{path}: cannot be written, there is no folder {path.parent}")
+        if path is not None and path.is_dir():
+            raise HollyError(f"{path}: cannot be written, it is a folder")
+    if plot_path is not None and plot_path.suffix.lower() not in PLOT_FORMATS:
+        raise HollyError(f"{plot_path}: a plot's name ends in {', '.join(PLOT_FORMATS)}")
+
+
 def _write(path: Path, write: Callable[[], None]) -> None:
     try:
         write()
-    except (OSError, ValueError) as error:  # matplotlib's ValueError names the formats that it knows
+    except OSError as error:
         raise HollyError(f"{path}: cannot be written ({error})") from error
 
 
@@ -138,7 +153,7 @@ def measure(cases: Sequence[Case], backends: Sequence[str], device: str) -> list
 
 def measure_backend(case: Case, backend: str, device: str, validation: Inputs, answer: Answer) -> Record:
     """One backend on one case: validated, then timed; an oom record where it doesn't fit."""
-    images = _few(case) if backend == "dense" else case.images
+    images = dense_pictures(case, device) if backend == "dense" else case.images
     at_once = pictures_at_once(case, backend, images, device)
     if at_once == 0:
         return make_record(case, backend, device, images, status="oom")
@@ -162,6 +177,12 @@ def measure_backend(case: Case, backend: str, device: str, validation: Inputs, a
         peak_mib=peak,
         errors=errors,
     )
+
+
+def dense_pictures(case: Case, device: str) -> int:
+    """How many pictures the dense backend is timed on."""
+    values = max(1, case.points) * case.height * case.width
+    return min(case.images, max(1, DENSE_VALUES[device] // values))
 
 
 def pictures_at_once(case: Case, backend: str, images: int, device: str) -> int:

@@ -22,6 +22,8 @@ many times as fast, picture for picture, with the backward pass where there is o
 the bare matrix products and exponentials.
 """
 
+PLOT_FORMATS = (".png", ".pdf", ".svg")
+
 COLOURS = {"triton": "C2", "separable": "C0", "naive": "C1", "dense": "C3", "floor": "0.5"}
 
 
@@ -148,7 +150,7 @@ def plot(records: Sequence[Record], path: Path) -> None:
                     axes[row][column].plot(*zip(*pairs, strict=True), **style)
         axes[0][column].set_title(op)
         axes[0][column].set_ylabel("forward + backward, ms a picture")
-        axes[1][column].set_ylabel("peak memory, MiB (dense: of 2 pictures at most)")
+        axes[1][column].set_ylabel("peak memory, MiB (dense: of fewer pictures)")
         for row in range(2):
             axes[row][column].set(xlabel="points", xscale="log", yscale="log")
             axes[row][column].grid(True, which="both", alpha=0.3)

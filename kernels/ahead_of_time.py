@@ -3,8 +3,8 @@
 ``python -m holly_triton.kernels.ahead_of_time`` writes the table ``reports/ahead_of_time.md``.
 
 The variants are the rows of ``blocks.TABLE`` through the same functions that the launchers use, for each
-architecture. Triton specialises nothing else: sizes are ``do_not_specialize``, and PyTorch's own allocations
-are aligned to 16 bytes.
+architecture. Triton specialises nothing else: sizes are ``do_not_specialize``, and all that a kernel is given
+is aligned to 16 bytes.
 """
 
 import argparse

@@ -1,13 +1,14 @@
 """What every public operation asks of its arguments, and how it says so.
 
-Shape, dtype and device are checked always: they cost nothing. Values (finite, sigma above 0) are checked on
-request only, since reading them back stalls a GPU.
+Shape, dtype and device are checked always: they cost nothing. Values of tensors (finite, sigma above 0) are
+checked on request only, since reading them back stalls a GPU.
 """
 
+import math
 from functools import cache
 from importlib.util import find_spec
-from numbers import Real
-from typing import Literal
+from numbers import Integral, Real
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,6 +21,19 @@ Shape = tuple[int, int]
 BACKENDS: tuple[str, ...] = ("triton", "separable")
 PRECISIONS: tuple[str, ...] = ("tf32", "tf32x3", "ieee")
 FLOATS = (torch.float32, torch.float64)
+MOST = 2**30
+"""Points of a cloud, and pixels of a picture: within one of them the kernels count in int32."""
+
+
+class Cloud(NamedTuple):
+    """A cloud and its poses, checked against each other."""
+
+    points: Tensor  # [N, 3]
+    rotation: Tensor  # [B, 3, 3]
+    shift: Tensor  # [B, 2]
+    sigma: Tensor  # [B] or [1]
+    weights: Tensor | None  # [N]
+    point_sigma: Tensor | None  # [N, 2]
 
 
 def check_tensor(name: str, value: object, shape: str, like: Tensor | None = None, **sizes: int) -> Tensor:
@@ -30,7 +44,7 @@ def check_tensor(name: str, value: object, shape: str, like: Tensor | None = Non
         ValueError: another shape, or another device than that of ``like``.
     """
     if not isinstance(value, Tensor):
-        raise TypeError(f"{name} must be a torch.Tensor [{shape}], got {type(value).__name__}")
+        raise TypeError(f"{name} must be a torch.Tensor [{', '.join(shape.split())}], got {type(value).__name__}")
     if value.dtype not in FLOATS:
         raise TypeError(f"{name} must be float32 or float64, got {value.dtype}")
     axes = shape.split()
@@ -52,22 +66,47 @@ def check_tensor(name: str, value: object, shape: str, like: Tensor | None = Non
 
 def check_sigma(sigma: object, like: Tensor, images: int) -> Tensor:
     """A width in pixels, a number or ``[B]``, as a tensor ``[B]`` or ``[1]``."""
-    if isinstance(sigma, Tensor) and sigma.ndim == 1:
+    if isinstance(sigma, Tensor) and sigma.ndim:
         return check_tensor("sigma", sigma, "B", like, B=images)
+    return check_number_sigma(sigma, like, "[B]").reshape(1)
+
+
+def check_number_sigma(sigma: object, like: Tensor, other: str) -> Tensor:
+    """One width for all, a number or a tensor without axes, as the latter; ``other`` is what else it may be."""
     if isinstance(sigma, Tensor):
-        return check_tensor("sigma", sigma, "", like).reshape(1)
+        return check_tensor("sigma", sigma, "", like)
     if not isinstance(sigma, Real):
-        raise TypeError(f"sigma must be a number or a tensor [B], got {type(sigma).__name__}")
-    return like.new_full((1,), float(sigma))
+        raise TypeError(f"sigma must be a number or a tensor {other}, got {type(sigma).__name__}")
+    return like.new_full((), check_positive("sigma", sigma))
+
+
+def check_positive(name: str, value: object) -> float:
+    """A number above 0, as a float. It is no tensor, so looking at it costs nothing."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+    number = float(value)
+    if not 0 < number < math.inf:
+        raise ValueError(f"{name} must be above 0 and finite, got {value}")
+    return number
 
 
 def check_shape(shape: object) -> Shape:
     """A picture's (H, W), both at least 1."""
-    fits = isinstance(shape, tuple | list) and len(shape) == 2 and all(isinstance(n, int) and n > 0 for n in shape)
-    if not fits:
+    pair = isinstance(shape, tuple | list) and len(shape) == 2
+    if not (pair and all(isinstance(n, Integral) and int(n) > 0 for n in shape)):  # type: ignore[attr-defined]
         raise ValueError(f"shape must be (H, W), two whole numbers above 0, got {shape!r}")
     height, width = (int(n) for n in shape)  # type: ignore[attr-defined]
+    if height * width > MOST:
+        raise ValueError(f"shape must be of at most {MOST} pixels, got {shape!r}")
     return height, width
+
+
+def check_pictures(name: str, value: object, like: Tensor | None = None, **sizes: int) -> Tensor:
+    """Pictures ``[B, H, W]`` of at least a pixel each."""
+    images = check_tensor(name, value, "B H W", like, **sizes)
+    if not 0 < images.shape[1] * images.shape[2] <= MOST:
+        raise ValueError(f"{name} must have from 1 to {MOST} pixels a picture, got {list(images.shape)}")
+    return images
 
 
 def check_choice(name: str, value: str | None, known: tuple[str, ...]) -> None:
@@ -122,18 +161,19 @@ def check_values(**tensors: Tensor | None) -> None:
 
 
 def check_cloud(
-    points: object, rotation: object, shift: object, weights: object, point_sigma: object
-) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
-    """The cloud and its poses, checked against each other; ``point_sigma`` comes back as ``[N, 2]``."""
+    points: object, rotation: object, shift: object, sigma: object, weights: object, point_sigma: object
+) -> Cloud:
+    """The parts of a cloud, checked against each other; every point's own widths come back as ``[N, 2]``."""
     cloud = check_tensor("points", points, "N 3")
     count = len(cloud)
+    if count > MOST:
+        raise ValueError(f"points must be at most {MOST}, got {count}")
     turned = check_tensor("rotation", rotation, "B 3 3", cloud)
-    moved = check_tensor("shift", shift, "B 2", cloud, B=len(turned))
+    images = len(turned)
+    moved = check_tensor("shift", shift, "B 2", cloud, B=images)
+    width = check_sigma(sigma, cloud, images)
     weighted = None if weights is None else check_tensor("weights", weights, "N", cloud, N=count)
-    if point_sigma is None:
-        return cloud, turned, moved, weighted, None
     if isinstance(point_sigma, Tensor) and point_sigma.ndim == 1:
-        widths = check_tensor("point_sigma", point_sigma, "N", cloud, N=count)[:, None].expand(count, 2)
-    else:
-        widths = check_tensor("point_sigma", point_sigma, "N 2", cloud, N=count)
-    return cloud, turned, moved, weighted, widths
+        point_sigma = check_tensor("point_sigma", point_sigma, "N", cloud, N=count)[:, None].expand(count, 2)
+    own = None if point_sigma is None else check_tensor("point_sigma", point_sigma, "N 2", cloud, N=count)
+    return Cloud(cloud, turned, moved, width, weighted, own)

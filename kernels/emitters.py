@@ -1,11 +1,18 @@
 """``splat_emitters``: pictures of ragged lists of 2D emitters, which is how localisation data are drawn."""
 
-from numbers import Real
-
 import torch
 from torch import Tensor
 
-from .arguments import Backend, Shape, Sigma, check_shape, check_tensor, check_values, choose_backend
+from .arguments import (
+    Backend,
+    Shape,
+    Sigma,
+    check_number_sigma,
+    check_shape,
+    check_tensor,
+    check_values,
+    choose_backend,
+)  # fmt: skip
 from .separable import CHUNK_BYTES, axis_gaussians, pixel_centres
 
 
@@ -25,8 +32,8 @@ def splat_emitters(
 
     Args:
         xy: Emitters of all pictures, one after the other, ``[E, 2]``, pixels from the picture's centre.
-        offsets: ``[B + 1]`` int64, from 0 to E, never falling; equal neighbours are an empty picture. Their
-            values are always checked where that is free: not on CUDA, unless ``check``.
+        offsets: ``[B + 1]`` int64 on any device, from 0 to E, never falling; equal neighbours are an empty
+            picture. Their values are checked where that is free: not on CUDA, unless ``check``.
         sigma: Standard deviation, pixels: a number, ``[E]`` or (x, y) ``[E, 2]``, above 0.
         shape: (H, W).
         weights: Photons of each emitter ``[E]``; 1 if not given.
@@ -69,15 +76,11 @@ def splat_emitters(
 
 def _emitter_sigma(sigma: Sigma, xy: Tensor) -> Tensor:
     """Widths as ``[E, 2]`` or, shared by all emitters, ``[1, 2]``."""
-    if not isinstance(sigma, Tensor):
-        if not isinstance(sigma, Real):
-            raise TypeError(f"sigma must be a number or a tensor [E] or [E, 2], got {type(sigma).__name__}")
-        return xy.new_full((1, 2), float(sigma))
-    if sigma.ndim == 2:
-        return check_tensor("sigma", sigma, "E 2", xy, E=len(xy)).detach()
-    if sigma.ndim == 1:
+    if isinstance(sigma, Tensor) and sigma.ndim == 1:
         return check_tensor("sigma", sigma, "E", xy, E=len(xy)).detach()[:, None].expand(-1, 2)
-    return check_tensor("sigma", sigma, "", xy).detach().expand(1, 2)
+    if isinstance(sigma, Tensor) and sigma.ndim:
+        return check_tensor("sigma", sigma, "E 2", xy, E=len(xy)).detach()
+    return check_number_sigma(sigma, xy, "[E] or [E, 2]").detach().expand(1, 2)
 
 
 def _check_offsets(offsets: object) -> None:

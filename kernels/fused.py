@@ -9,11 +9,11 @@ from .arguments import (
     Sigma,
     check_choice,
     check_cloud,
-    check_sigma,
-    check_tensor,
+    check_pictures,
+    check_positive,
     choose_backend,
 )  # fmt: skip
-from .separable import project_spots, reconstruction_loss_separable
+from .separable import reconstruction_loss_separable
 
 
 def reconstruction_loss(
@@ -46,7 +46,7 @@ def reconstruction_loss(
         mask_threshold: Only pixels whose normalised target exceeds it count.
         backend: ``"triton"`` (float32 on CUDA), ``"separable"`` (any device), or None to choose by device
             and dtype.
-        precision: Of the products on tensor cores; the separable backend computes in full precision.
+        precision: Of Triton's products on tensor cores; the separable backend's are PyTorch's own.
 
     Returns:
         Loss of each picture ``[B]``.
@@ -65,24 +65,12 @@ def reconstruction_loss(
         >>> bool((moved.grad[:, :2] > 0).all()), moved.grad[:, 2].tolist()
         (True, [0.0, 0.0])
     """
-    points, rotation, shift, weights, point_sigma = check_cloud(points, rotation, shift, weights, point_sigma)
-    width = check_sigma(sigma, points, len(rotation))
-    target = check_tensor("target", target, "B H W", points, B=len(rotation))
+    cloud = check_cloud(points, rotation, shift, sigma, weights, point_sigma)
+    target = check_pictures("target", target, cloud.points, B=len(cloud.rotation)).detach()
+    scale = check_positive("scale", scale)
     check_choice("precision", precision, PRECISIONS)
     if choose_backend(backend, points) == "triton":
         from .triton_fused import reconstruction_loss_triton
 
-        return reconstruction_loss_triton(
-            points,
-            rotation,
-            shift,
-            width,
-            weights,
-            point_sigma,
-            target.detach(),
-            scale,
-            mask_threshold,
-            precision,
-        )
-    spots = project_spots(points, rotation, shift, width, weights, point_sigma)
-    return reconstruction_loss_separable(spots, target.detach(), scale, mask_threshold)
+        return reconstruction_loss_triton(cloud, target, scale, mask_threshold, precision)
+    return reconstruction_loss_separable(cloud, target, scale, mask_threshold)

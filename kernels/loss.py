@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .arguments import Backend, check_tensor, choose_backend
+from .arguments import Backend, check_pictures, check_positive, choose_backend
 from .separable import normalised_l1
 
 
@@ -59,12 +59,13 @@ def normalised_masked_l1(
         >>> normalised_masked_l1(3 * picture, picture).item() < 1e-4
         True
     """
-    images = check_tensor("images", images, "B H W")
-    images_, height, width = images.shape
-    target = check_tensor("target", target, "B H W", images, B=images_, H=height, W=width)
+    images = check_pictures("images", images)
+    count, height, width = images.shape
+    target = check_pictures("target", target, images, B=count, H=height, W=width).detach()
+    scale = check_positive("scale", scale)
     if choose_backend(backend, images) == "triton":
         from .triton_loss import normalised_masked_l1_triton
 
-        return normalised_masked_l1_triton(images, target.detach(), scale, mask_threshold)
-    loss: Tensor = _NormalisedMaskedL1.apply(images, target.detach(), scale, mask_threshold)  # type: ignore[no-untyped-call,unused-ignore]
+        return normalised_masked_l1_triton(images, target, scale, mask_threshold)
+    loss: Tensor = _NormalisedMaskedL1.apply(images, target, scale, mask_threshold)  # type: ignore[no-untyped-call,unused-ignore]
     return loss

@@ -11,11 +11,10 @@ from .arguments import (
     check_choice,
     check_cloud,
     check_shape,
-    check_sigma,
     check_values,
     choose_backend,
 )  # fmt: skip
-from .separable import project_spots, splat_separable
+from .separable import splat_separable
 
 
 def splat(
@@ -48,7 +47,7 @@ def splat(
             quadrature.
         backend: ``"triton"`` (float32 on CUDA), ``"separable"`` (any device), or None to choose by device
             and dtype.
-        precision: Of the products on tensor cores; the separable backend computes in full precision.
+        precision: Of Triton's products on tensor cores; the separable backend's are PyTorch's own.
         check: Also check values (finite, sigma above 0), which waits for the device.
 
     Returns:
@@ -65,22 +64,14 @@ def splat(
         >>> images.shape, round(images.sum().item(), 4)
         (torch.Size([1, 31, 33]), 1.0)
     """
-    points, rotation, shift, weights, point_sigma = check_cloud(points, rotation, shift, weights, point_sigma)
-    width = check_sigma(sigma, points, len(rotation))
+    cloud = check_cloud(points, rotation, shift, sigma, weights, point_sigma)
     shape = check_shape(shape)
     check_choice("precision", precision, PRECISIONS)
     chosen = choose_backend(backend, points)
     if check:
-        check_values(
-            points=points,
-            rotation=rotation,
-            shift=shift,
-            sigma=width,
-            weights=weights,
-            point_sigma=point_sigma,
-        )
+        check_values(**cloud._asdict())
     if chosen == "triton":
         from .triton_splat import splat_triton
 
-        return splat_triton(points, rotation, shift, width, weights, point_sigma, shape, precision)
-    return splat_separable(project_spots(points, rotation, shift, width, weights, point_sigma), shape)
+        return splat_triton(cloud, shape, precision)
+    return splat_separable(cloud, shape)

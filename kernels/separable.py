@@ -25,7 +25,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .arguments import Shape
+from .arguments import Cloud, Shape
 
 CHUNK_BYTES = 24 * 2**20
 """Gaussians held at once, with room for what is made of them. Measured on 2 cores (100 to 10 000 points,
@@ -50,42 +50,20 @@ class Block(NamedTuple):
     amplitude: Tensor  # [b, n] or [b, 1]
 
 
-class Spots(NamedTuple):
-    """A cloud under its poses. Where its points fall is worked out a block at a time, to cost no memory."""
-
-    points: Tensor  # [N, 3]
-    rotation: Tensor  # [B, 3, 3]
-    shift: Tensor  # [B, 2]
-    sigma: Tensor  # [B]
-    weights: Tensor | None  # [N]
-    point_sigma: Tensor | None  # [N, 2]
-
-    def block(self, images: slice, points: slice) -> Block:
-        """The spots of some points in some pictures."""
-        # Not a matrix product: where these run in tf32, positions would lose three digits.
-        turn, along = self.rotation[images], self.points[points].T.contiguous()
-        x, y = (self.shift[images, axis, None] + turn[:, axis, :1] * along[0] for axis in range(2))
-        for k in (1, 2):
-            x.addcmul_(turn[:, 0, k, None], along[k])
-            y.addcmul_(turn[:, 1, k, None], along[k])
-        sigma_x = sigma_y = self.sigma[images, None]  # [b, 1]
-        if self.point_sigma is not None:
-            sigma_x, sigma_y = (torch.hypot(sigma_x, width) for width in self.point_sigma[points].unbind(1))
-        unit = 1 / (2 * torch.pi * sigma_x * sigma_y)
-        amplitude = unit if self.weights is None else unit * self.weights[points]
-        return Block(x, y, sigma_x, sigma_y, unit, amplitude)
-
-
-def project_spots(
-    points: Tensor,
-    rotation: Tensor,
-    shift: Tensor,
-    sigma: Tensor,
-    weights: Tensor | None,
-    point_sigma: Tensor | None,
-) -> Spots:
-    """Where a cloud's points fall under each pose, how wide and bright; ``sigma`` is ``[B]`` or ``[1]``."""
-    return Spots(points, rotation, shift, sigma.expand(len(rotation)), weights, point_sigma)
+def project(cloud: Cloud, images: slice, points: slice) -> Block:
+    """Where some points fall in some pictures, how wide and how bright: a block at a time, to cost no memory."""
+    # Not a matrix product: where these run in tf32, positions would lose three digits.
+    turn, along = cloud.rotation[images], cloud.points[points].T.contiguous()
+    x, y = (cloud.shift[images, axis, None] + turn[:, axis, :1] * along[0] for axis in range(2))
+    for k in (1, 2):
+        x.addcmul_(turn[:, 0, k, None], along[k])
+        y.addcmul_(turn[:, 1, k, None], along[k])
+    sigma_x = sigma_y = cloud.sigma[images, None]  # [b, 1]
+    if cloud.point_sigma is not None:
+        sigma_x, sigma_y = (torch.hypot(sigma_x, width) for width in cloud.point_sigma[points].unbind(1))
+    unit = 1 / (2 * torch.pi * sigma_x * sigma_y)
+    amplitude = unit if cloud.weights is None else unit * cloud.weights[points]
+    return Block(x, y, sigma_x, sigma_y, unit, amplitude)
 
 
 def pixel_centres(length: int, like: Tensor) -> Tensor:
@@ -101,24 +79,12 @@ def axis_gaussians(position: Tensor, sigma: Tensor, centres: Tensor, out: Tensor
     return torch.threshold_(gaussians, 1.01 * math.exp(CUT), 0.0)
 
 
-def splat_separable(spots: Spots, shape: Shape) -> Tensor:
-    """Pictures ``[B, H, W]`` of the spots, differentiable in each of their parts."""
-    images: Tensor = _Splat.apply(shape, *spots)  # type: ignore[no-untyped-call,unused-ignore]
-    return images
-
-
-def reconstruction_loss_separable(spots: Spots, target: Tensor, scale: float, mask_threshold: float) -> Tensor:
-    """``normalised_masked_l1`` of the spots' pictures ``[B]``, differentiable in each of their parts."""
-    parts = (target, scale, mask_threshold, torch.is_grad_enabled(), *spots)  # forward can't see it
-    loss: Tensor = _ReconstructionLoss.apply(*parts)  # type: ignore[no-untyped-call,unused-ignore]
-    return loss
-
-
 def normalised_l1(images: Tensor, target: Tensor, scale: float, mask_threshold: float) -> tuple[Tensor, Tensor]:
     """Loss ``[B]`` and its gradient with respect to the images ``[B, H, W]``.
 
     With output ``o = f I`` and ``f = scale / sum I``, and ``s`` the sign of ``o - target`` inside the mask:
-    ``dL/dI = f (s - sum(s o) / scale)``. A picture whose sum is 0 has ``f = 0``: it and its gradient stay 0.
+    ``dL/dI = f (s - sum(s o) / scale)``. A picture whose sum is 0,
+    or so small that ``f`` overflows, has ``f = 0``: it and its gradient stay 0.
     """
     factor = _normaliser(images, scale)
     output = images * factor
@@ -131,8 +97,8 @@ def normalised_l1(images: Tensor, target: Tensor, scale: float, mask_threshold: 
 
 
 def _normaliser(images: Tensor, scale: float) -> Tensor:
-    total = images.sum((1, 2), keepdim=True)
-    return torch.where(total == 0, torch.zeros_like(total), scale / total)
+    factor = scale / images.sum((1, 2), keepdim=True)
+    return factor.masked_fill_(factor.isinf(), 0)
 
 
 class _SpotGradients(NamedTuple):
@@ -186,11 +152,11 @@ class _Axes(NamedTuple):
 class _Canvas:
     """The work cut into blocks that fit CHUNK_BYTES (or one point in one picture), and buffers for one."""
 
-    def __init__(self, spots: Spots, shape: Shape):
-        like, count, many = spots.points, len(spots.points), len(spots.rotation)
+    def __init__(self, cloud: Cloud, shape: Shape):
+        like, count, many = cloud.points, len(cloud.points), len(cloud.rotation)
         lengths = (shape[1], shape[0], max(shape), max(shape))
         pairs = max(1, CHUNK_BYTES // (like.element_size() * sum(lengths)))
-        self.spots = spots
+        self.cloud = cloud
         self.rows, self.columns = (pixel_centres(length, like) for length in shape)
         self.images = list(_slices(many, max(1, pairs // max(1, count))))
         self.blocks = list(_slices(count, pairs))
@@ -199,7 +165,7 @@ class _Canvas:
 
     def lay(self, images: slice, points: slice) -> _Axes:
         """Sample a block's Gaussians; the block laid before is lost."""
-        block = self.spots.block(images, points)
+        block = project(self.cloud, images, points)
         pairs = block.x.shape
         gx = self._gx[: pairs.numel() * len(self.columns)].view(*pairs, -1)
         gy = self._gy[: pairs.numel() * len(self.rows)].view(*pairs, -1)
@@ -216,44 +182,44 @@ def _slices(total: int, step: int) -> Iterator[slice]:
     return (slice(start, min(start + step, total)) for start in range(0, total, step))
 
 
-def _add_gradients(into: Spots, spots: Spots, images: slice, points: slice, gradients: _SpotGradients) -> None:
+def _add_gradients(into: Cloud, cloud: Cloud, images: slice, points: slice, gradients: _SpotGradients) -> None:
     """Carry a block's gradients back to the cloud and its poses."""
     for axis, pull in enumerate((gradients.x, gradients.y)):
-        into.points[points].addmm_(pull.T, spots.rotation[images, axis])
-        into.rotation[images, axis].addmm_(pull, spots.points[points])
+        into.points[points].addmm_(pull.T, cloud.rotation[images, axis])
+        into.rotation[images, axis].addmm_(pull, cloud.points[points])
         into.shift[images, axis] += pull.sum(1)
     if into.weights is not None:
         into.weights[points] += gradients.weight.sum(0)
     if gradients.variance_x is None or gradients.variance_y is None:
         return
-    into.sigma[images] += spots.sigma[images] * (gradients.variance_x + gradients.variance_y).sum(1)
-    if into.point_sigma is not None and spots.point_sigma is not None:
+    into.sigma[images] += cloud.sigma[images] * (gradients.variance_x + gradients.variance_y).sum(1)
+    if into.point_sigma is not None and cloud.point_sigma is not None:
         variance = torch.stack([gradients.variance_x.sum(0), gradients.variance_y.sum(0)], dim=1)
-        into.point_sigma[points] += spots.point_sigma[points] * variance
+        into.point_sigma[points] += cloud.point_sigma[points] * variance
 
 
-def _zeros_like(spots: Spots) -> Spots:
-    zeros: list[Any] = [None if part is None else part.new_zeros(part.shape) for part in spots]
-    return Spots(*zeros)
+def _zeros_like(cloud: Cloud) -> Cloud:
+    zeros: list[Any] = [None if part is None else part.new_zeros(part.shape) for part in cloud]
+    return Cloud(*zeros)
 
 
-def _gradients(spots: Spots, grad_images: Tensor, widths_too: bool) -> Spots:
-    canvas = _Canvas(spots, (grad_images.shape[1], grad_images.shape[2]))
-    into = _zeros_like(spots)
+def _gradients(cloud: Cloud, grad_images: Tensor, widths_too: bool) -> Cloud:
+    canvas = _Canvas(cloud, (grad_images.shape[1], grad_images.shape[2]))
+    into = _zeros_like(cloud)
     for images in canvas.images:
         for points in canvas.blocks:
             found = canvas.lay(images, points).gradients(grad_images[images], widths_too)
-            _add_gradients(into, spots, images, points, found)
+            _add_gradients(into, cloud, images, points, found)
     return into
 
 
 class _Splat(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, shape: Shape, *parts: Any) -> Tensor:
-        spots = Spots(*parts)
+        cloud = Cloud(*parts)
         ctx.save_for_backward(*parts)
-        canvas = _Canvas(spots, shape)
-        drawn = spots.points.new_zeros(len(spots.rotation), *shape)
+        canvas = _Canvas(cloud, shape)
+        drawn = cloud.points.new_zeros(len(cloud.rotation), *shape)
         for images in canvas.images:
             for points in canvas.blocks:
                 canvas.lay(images, points).draw(drawn[images])
@@ -262,8 +228,8 @@ class _Splat(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator,unused-ignore]
     def backward(ctx: Any, grad_images: Tensor) -> tuple[Tensor | None, ...]:
-        spots = Spots(*ctx.saved_tensors)
-        return None, *_gradients(spots, grad_images, _widths_needed(ctx.needs_input_grad[1:]))
+        cloud = Cloud(*ctx.saved_tensors)
+        return None, *_gradients(cloud, grad_images, _widths_needed(ctx.needs_input_grad[1:]))
 
 
 class _ReconstructionLoss(torch.autograd.Function):
@@ -276,11 +242,11 @@ class _ReconstructionLoss(torch.autograd.Function):
     def forward(
         ctx: Any, target: Tensor, scale: float, mask_threshold: float, grad_enabled: bool, *parts: Any
     ) -> Tensor:
-        spots = Spots(*parts)
+        cloud = Cloud(*parts)
         needed = ctx.needs_input_grad[4:]
         differentiate = grad_enabled and any(needed)
-        canvas = _Canvas(spots, (target.shape[1], target.shape[2]))
-        pairs_bytes = len(target) * len(spots.points) * target.element_size()
+        canvas = _Canvas(cloud, (target.shape[1], target.shape[2]))
+        pairs_bytes = len(target) * len(cloud.points) * target.element_size()
         hold = len(canvas.blocks) == 1 and len(_SpotGradients._fields) * pairs_bytes <= HELD_BYTES
         grad_images = torch.empty_like(target) if differentiate and not hold else None
         loss, held = target.new_empty(len(target)), []
@@ -301,19 +267,36 @@ class _ReconstructionLoss(torch.autograd.Function):
     @staticmethod
     @once_differentiable  # type: ignore[untyped-decorator,unused-ignore]
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
-        count = len(Spots._fields)
-        spots, grad_images = Spots(*ctx.saved_tensors[:count]), ctx.saved_tensors[count]
+        count = len(Cloud._fields)
+        cloud, grad_images = Cloud(*ctx.saved_tensors[:count]), ctx.saved_tensors[count]
         held = ctx.saved_tensors[count + 1 :]
         if grad_images is not None:
             widths_too = _widths_needed(ctx.needs_input_grad[4:])
-            gradients = _gradients(spots, grad_images * grad_loss[:, None, None], widths_too)
+            gradients = _gradients(cloud, grad_images * grad_loss[:, None, None], widths_too)
         else:
-            gradients = _zeros_like(spots)
+            gradients = _zeros_like(cloud)
             scaled: list[Any] = [None if part is None else part * grad_loss[:, None] for part in held]
             if scaled:
-                _add_gradients(gradients, spots, slice(None), slice(None), _SpotGradients(*scaled))
+                _add_gradients(gradients, cloud, slice(None), slice(None), _SpotGradients(*scaled))
         return None, None, None, None, *gradients
 
 
 def _widths_needed(needed: tuple[bool, ...]) -> bool:
-    return Spots(*needed).sigma or Spots(*needed).point_sigma  # type: ignore[arg-type,return-value]
+    return Cloud(*needed).sigma or Cloud(*needed).point_sigma  # type: ignore[arg-type,return-value]
+
+
+def splat_separable(cloud: Cloud, shape: Shape) -> Tensor:
+    """``splat`` for checked arguments."""
+    images: Tensor = _Splat.apply(shape, *_each_sigma(cloud))  # type: ignore[no-untyped-call,unused-ignore]
+    return images
+
+
+def reconstruction_loss_separable(cloud: Cloud, target: Tensor, scale: float, mask_threshold: float) -> Tensor:
+    """``reconstruction_loss`` for checked arguments."""
+    parts = (target, scale, mask_threshold, torch.is_grad_enabled(), *_each_sigma(cloud))  # forward can't see it
+    loss: Tensor = _ReconstructionLoss.apply(*parts)  # type: ignore[no-untyped-call,unused-ignore]
+    return loss
+
+
+def _each_sigma(cloud: Cloud) -> Cloud:
+    return cloud._replace(sigma=cloud.sigma.expand(len(cloud.rotation)))

@@ -53,10 +53,20 @@ def pitch(width: int) -> int:
     return 4 * -(-width // 4)
 
 
+def aligned(part: Tensor) -> Tensor:
+    """A tensor that starts at a multiple of 16 bytes, as the inspected variants take it; a slice may not."""
+    return part if part.data_ptr() % 16 == 0 else part.clone()
+
+
 def padded(images: Tensor) -> Tensor:
     """Contiguous pictures [B, H, pitch(W)], zeros beyond W."""
     width = images.shape[-1]
-    return images.contiguous() if width == pitch(width) else pad(images, (0, pitch(width) - width))
+    return aligned(images.contiguous()) if width == pitch(width) else pad(images, (0, pitch(width) - width))
+
+
+def add_partial(partial: Tensor) -> Tensor:
+    """Sum over the first axis, always in the same order; the shares of one program need no sum."""
+    return partial[0] if len(partial) == 1 else partial.sum(0)
 
 
 @triton.jit
@@ -64,6 +74,25 @@ def pixel_centres(tile, length, SIZE: tl.constexpr):
     """Pixel indices [SIZE] of a tile along one axis, and their centres relative to the picture's."""
     index = tile * SIZE + tl.arange(0, SIZE)
     return index, index.to(tl.float32) - (length - 1) * 0.5
+
+
+@triton.jit
+def tile_of_program(H, W, splits, SIZE: tl.constexpr):
+    """Picture b, split, and pixels and centres along y and x of program ``(b tiles + tile) splits + split``."""
+    tiles_x, tiles_y = tl.cdiv(W, SIZE), tl.cdiv(H, SIZE)
+    split = tl.program_id(0) % splits
+    tile = tl.program_id(0) // splits
+    b = (tile // (tiles_x * tiles_y)).to(tl.int64)
+    i, rows = pixel_centres(tile // tiles_x % tiles_y, H, SIZE)
+    j, columns = pixel_centres(tile % tiles_x, W, SIZE)
+    return b, split, i, rows, j, columns
+
+
+@triton.jit
+def store_tile(images, image, b, split, i, j, B, H, quads):
+    """A tile into partial pictures [splits, B, H, 4 quads]."""
+    into = images + (split.to(tl.int64) * B + b) * H * quads * 4
+    tl.store(into + (i * 4 * quads)[:, None] + j[None, :], image, mask=(i < H)[:, None] & (j < 4 * quads)[None, :])
 
 
 @triton.jit

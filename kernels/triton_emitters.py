@@ -21,7 +21,9 @@ from torch import Tensor
 from .arguments import Shape
 from .blocks import CULL_GROUP, PROGRAMS, Blocks, blocks_for, split_evenly
 from .triton_device import (
+    add_partial,
     add_spots,
+    aligned,
     architecture,
     blocks_at_tile,
     box_edges,
@@ -31,8 +33,9 @@ from .triton_device import (
     load_once,
     peak,
     pitch,
-    pixel_centres,
     store_boxes,
+    store_tile,
+    tile_of_program,
 )  # fmt: skip
 
 PRECISION = "tf32x3"
@@ -55,6 +58,7 @@ def load_emitters(
     sigma_x = load_once(sigma, lane * sigma_row, valid, 1.0, LANES)
     sigma_y = load_once(sigma + sigma_column, lane * sigma_row, valid, 1.0, LANES)
     weight = load_once(weights + start, lane, valid & (weighted != 0), 1.0, LANES)
+    # Only ``check`` refuses a width below 0; here it counts as its size, or its box would be inside out.
     return x, y, tl.abs(sigma_x), tl.abs(sigma_y), tl.where(valid, weight, 0.0), valid
 
 
@@ -80,12 +84,7 @@ def draw_emitters(
     PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Partial pictures [splits, B, H, 4 quads]; program (b, tile, split) adds every splits-th group."""
-    tiles_x, tiles_y = tl.cdiv(W, TILE), tl.cdiv(H, TILE)
-    split = tl.program_id(0) % splits
-    tile = tl.program_id(0) // splits
-    b = (tile // (tiles_x * tiles_y)).to(tl.int64)
-    i, rows = pixel_centres(tile // tiles_x % tiles_y, H, TILE)
-    j, columns = pixel_centres(tile % tiles_x, W, TILE)
+    b, split, i, rows, j, columns = tile_of_program(H, W, splits, TILE)
     # Clamped, so that offsets out of order or out of range can draw nonsense but never read outside.
     first = tl.minimum(tl.maximum(tl.load(offsets + b), 0), E)
     last = tl.minimum(tl.maximum(tl.load(offsets + b + 1), first), E)
@@ -102,8 +101,7 @@ def draw_emitters(
                 )
                 amplitude = peak(weight, sigma_x, sigma_y)
                 image = add_spots(image, x, y, sigma_x, sigma_y, amplitude, columns, rows, PRECISION)
-    into = images + (split.to(tl.int64) * B + b) * H * quads * 4
-    tl.store(into + (i * 4 * quads)[:, None] + j[None, :], image, mask=(i < H)[:, None] & (j < 4 * quads)[None, :])
+    store_tile(images, image, b, split, i, j, B, H, quads)
 
 
 def draw_constants(blocks: Blocks) -> dict[str, Any]:
@@ -122,22 +120,20 @@ def box_constants(blocks: Blocks) -> dict[str, Any]:
 def splat_emitters_triton(xy: Tensor, offsets: Tensor, sigma: Tensor, weights: Tensor | None, shape: Shape) -> Tensor:
     """``splat_emitters`` for checked arguments: sigma [E, 2] or [1, 2], of any strides."""
     (E, B), (H, W) = (len(xy), len(offsets) - 1), shape
-    xy, offsets = xy.contiguous(), offsets.to(xy.device).contiguous()
+    xy, offsets, sigma = aligned(xy.contiguous()), aligned(offsets.to(xy.device).contiguous()), aligned(sigma)
     blocks = blocks_for(architecture(xy), PRECISION, H, W)
     count = -(-E // blocks.points)
     groups = -(-count // CULL_GROUP)
     row, column = (0 if size == 1 else step for size, step in zip(sigma.shape, sigma.stride(), strict=True))
-    photons = xy if weights is None else weights.contiguous()
+    photons = xy if weights is None else aligned(weights.contiguous())
     widths = row, column, int(weights is not None)
     boxes = xy.new_empty(4, count)
     launch(emitter_boxes, groups, xy, sigma, photons, boxes, E, *widths, **box_constants(blocks))
     tiles = B * -(-H // blocks.tile) * -(-W // blocks.tile)
-    splits = max(1, split_evenly(groups, PROGRAMS // max(1, tiles)))
+    splits = split_evenly(groups, max(1, PROGRAMS // max(1, tiles)))
     images = xy.new_empty(splits, B, H, pitch(W))
     launch(
         draw_emitters, tiles * splits, xy, offsets, sigma, photons, boxes, images,
-        E, B, H, W, pitch(W) // 4, splits, *widths,
-        **draw_constants(blocks),
+        E, B, H, W, pitch(W) // 4, splits, *widths, **draw_constants(blocks),
     )  # fmt: skip
-    images = images[0] if splits == 1 else images.sum(0)
-    return images[..., :W].contiguous()
+    return add_partial(images)[..., :W].contiguous()

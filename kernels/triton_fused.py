@@ -13,18 +13,26 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .arguments import Cloud
 from .triton_loss import compare
-from .triton_splat import Cloud, draw, gradients
+from .triton_splat import contiguous, draw, gradients
 
 
 class _ReconstructionLoss(torch.autograd.Function):
     @staticmethod
     def forward(
-        ctx: Any, target: Tensor, scale: float, threshold: float, precision: str, *parts: Tensor | None
+        ctx: Any,
+        target: Tensor,
+        scale: float,
+        threshold: float,
+        precision: str,
+        grad_enabled: bool,
+        *parts: Tensor | None,
     ) -> Tensor:
-        cloud = Cloud.of(*parts)
+        cloud = contiguous(*parts)
         images = draw(cloud, (target.shape[1], target.shape[2]), precision)
-        loss, grad_images = compare(images, target, scale, threshold, any(ctx.needs_input_grad[4:]))
+        differentiate = grad_enabled and any(ctx.needs_input_grad[5:])
+        loss, grad_images = compare(images, target, scale, threshold, differentiate)
         ctx.precision = precision
         ctx.save_for_backward(grad_images, *cloud)
         return loss
@@ -33,29 +41,12 @@ class _ReconstructionLoss(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
         grad_images, *parts = ctx.saved_tensors
-        needed = ctx.needs_input_grad[4:]
-        return (
-            None,
-            None,
-            None,
-            None,
-            *gradients(Cloud(*parts), grad_images, grad_loss, ctx.precision, needed),
-        )
+        found = gradients(Cloud(*parts), grad_images, grad_loss, ctx.precision, ctx.needs_input_grad[5:])
+        return None, None, None, None, None, *found
 
 
-def reconstruction_loss_triton(
-    points: Tensor,
-    rotation: Tensor,
-    shift: Tensor,
-    sigma: Tensor,
-    weights: Tensor | None,
-    point_sigma: Tensor | None,
-    target: Tensor,
-    scale: float,
-    threshold: float,
-    precision: str,
-) -> Tensor:
-    """``reconstruction_loss`` for checked arguments: sigma [B] or [1], point_sigma [N, 2], float32."""
-    parts = points, rotation, shift, sigma, weights, point_sigma
-    loss: Tensor = _ReconstructionLoss.apply(target, scale, threshold, precision, *parts)
+def reconstruction_loss_triton(cloud: Cloud, target: Tensor, scale: float, threshold: float, precision: str) -> Tensor:
+    """``reconstruction_loss`` for checked arguments in float32."""
+    options = target, scale, threshold, precision, torch.is_grad_enabled()  # forward can't see the last
+    loss: Tensor = _ReconstructionLoss.apply(*options, *cloud)
     return loss

@@ -20,7 +20,7 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .triton_device import launch
+from .triton_device import aligned, launch
 
 CONSTANTS: dict[str, Any] = {"PIXELS": 2048, "warps": 8}
 
@@ -83,7 +83,7 @@ def compare(
     images: Tensor, target: Tensor, scale: float, threshold: float, differentiate: bool
 ) -> tuple[Tensor, Tensor | None]:
     """Loss ``[B]`` and its gradient ``[B, H, W]`` with respect to contiguous images, if asked for."""
-    target = target.contiguous()
+    target = aligned(target.contiguous())
     loss = images.new_empty(len(images))
     gradient = torch.empty_like(images) if differentiate else None
     launch(
@@ -95,8 +95,10 @@ def compare(
 
 class _NormalisedMaskedL1(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, images: Tensor, target: Tensor, scale: float, threshold: float) -> Tensor:
-        loss, gradient = compare(images.contiguous(), target, scale, threshold, ctx.needs_input_grad[0])
+    def forward(
+        ctx: Any, images: Tensor, target: Tensor, scale: float, threshold: float, differentiate: bool
+    ) -> Tensor:
+        loss, gradient = compare(aligned(images.contiguous()), target, scale, threshold, differentiate)
         ctx.save_for_backward(gradient)
         return loss
 
@@ -104,10 +106,11 @@ class _NormalisedMaskedL1(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * grad_loss[:, None, None], None, None, None
+        return gradient * grad_loss[:, None, None], None, None, None, None
 
 
 def normalised_masked_l1_triton(images: Tensor, target: Tensor, scale: float, threshold: float) -> Tensor:
     """``normalised_masked_l1`` for checked arguments."""
-    loss: Tensor = _NormalisedMaskedL1.apply(images, target, scale, threshold)
+    differentiate = torch.is_grad_enabled() and images.requires_grad
+    loss: Tensor = _NormalisedMaskedL1.apply(images, target, scale, threshold, differentiate)
     return loss

@@ -24,16 +24,16 @@ wanted one way round only, and so each Gaussian is computed once. Then by the ch
 
     dL/dp = R[:2]^T (dL/dx, dL/dy)      dL/dR[:2] = (dL/dx, dL/dy) p^T      dL/dt = (dL/dx, dL/dy)
     dL/dsigma = dL/dsigma_x sigma / sigma_x + dL/dsigma_y sigma / sigma_y
-    dL/down_x = dL/dsigma_x own_x / sigma_x         dL/dw = m0 / 2 pi sigma_x sigma_y
+    dL/d own_x = dL/dsigma_x own_x / sigma_x        dL/dw = m0 / 2 pi sigma_x sigma_y
 
 A program owns a block of points and a run of pictures: gradients of its points stay in registers over the
-run, so nothing of size B x N is ever written. Per picture and block 16 sums leave (pose gradients); all
-partial sums are added in fixed order. Both kernels take 130 to 250 registers a thread, so two or three
-programs of four warps share a multiprocessor, and one's products hide another's exponentials. D is read from
-the second-level cache once a block and picture: 64 KiB against 2 Mflop a product at 128 x 128.
+run, and per picture and block 16 sums leave (pose gradients). All partial sums are added in fixed order. The
+gradient kernel takes 160 to 254 registers a thread, so two or three programs of four warps share a
+multiprocessor, and one's products hide another's exponentials. D is read from the second-level cache once a
+block and picture: 64 KiB against 2 Mflop a product at 128 x 128.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 import triton
@@ -41,12 +41,14 @@ import triton.language as tl
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .arguments import Shape
+from .arguments import Cloud, Shape
 from .blocks import CULL_FROM, CULL_GROUP, PROGRAMS, Blocks, blocks_for, split_evenly
 from .triton_device import (
     INVERSE_TAU,
     K,
+    add_partial,
     add_spots,
+    aligned,
     architecture,
     axis_offsets,
     blocks_at_tile,
@@ -61,6 +63,8 @@ from .triton_device import (
     pitch,
     pixel_centres,
     store_boxes,
+    store_tile,
+    tile_of_program,
     tile_range,
 )  # fmt: skip
 
@@ -100,12 +104,7 @@ def draw_cloud(
     PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Partial pictures [splits, B, H, 4 quads]; program (b, tile, split) adds every splits-th group."""
-    tiles_x, tiles_y = tl.cdiv(W, TILE), tl.cdiv(H, TILE)
-    split = tl.program_id(0) % splits
-    tile = tl.program_id(0) // splits
-    b = (tile // (tiles_x * tiles_y)).to(tl.int64)
-    i, rows = pixel_centres(tile // tiles_x % tiles_y, H, TILE)
-    j, columns = pixel_centres(tile % tiles_x, W, TILE)
+    b, split, i, rows, j, columns = tile_of_program(H, W, splits, TILE)
     blocks = tl.cdiv(N, POINTS)
     xx, xy, xz, tx, yx, yy, yz, ty, width = load_pose(rotation, shift, sigma, sigma_stride, b)
     image = tl.zeros([TILE, TILE], tl.float32)
@@ -124,8 +123,7 @@ def draw_cloud(
                 )
                 amplitude = peak(weight, sigma_x, sigma_y)
                 image = add_spots(image, x, y, sigma_x, sigma_y, amplitude, columns, rows, PRECISION)
-    into = images + (split.to(tl.int64) * B + b) * H * quads * 4
-    tl.store(into + (i * 4 * quads)[:, None] + j[None, :], image, mask=(i < H)[:, None] & (j < 4 * quads)[None, :])
+    store_tile(images, image, b, split, i, j, B, H, quads)
 
 
 @triton.jit(do_not_specialize=RUNTIME)
@@ -214,28 +212,19 @@ def cloud_gradients(
     tl.store(into + 5 * N, sum_own_y, mask=valid)
 
 
-class Cloud(NamedTuple):
-    """Arguments of a drawing, contiguous float32; sigma is [B] or [1]."""
+def contiguous(*parts: Tensor | None) -> Cloud:
+    """Parts of a cloud as the kernels read them."""
+    return Cloud(*(None if part is None else aligned(part.contiguous()) for part in parts))  # type: ignore[arg-type]
 
-    points: Tensor  # [N, 3]
-    rotation: Tensor  # [B, 3, 3]
-    shift: Tensor  # [B, 2]
-    sigma: Tensor  # [B] or [1]
-    weights: Tensor | None  # [N]
-    point_sigma: Tensor | None  # [N, 2]
 
-    @staticmethod
-    def of(*parts: Tensor | None) -> "Cloud":
-        """Checked parts, made contiguous."""
-        return Cloud(*(None if part is None else part.contiguous() for part in parts))  # type: ignore[arg-type]
+def pointers(cloud: Cloud) -> tuple[Tensor, ...]:
+    """A contiguous cloud as the kernels take it; points stand in for what isn't given, and aren't read."""
+    return tuple(cloud.points if part is None else part for part in cloud)
 
-    def pointers(self) -> tuple[Tensor, ...]:
-        """What the kernels take; the cloud stands in for what isn't given, and isn't read."""
-        return tuple(self.points if part is None else part for part in self)
 
-    def flags(self) -> tuple[int, int, int]:
-        """The stride of sigma, whether weights and whether own widths are given."""
-        return int(len(self.sigma) > 1), int(self.weights is not None), int(self.point_sigma is not None)
+def flags(cloud: Cloud) -> tuple[int, int, int]:
+    """The stride of sigma, whether weights and whether own widths are given."""
+    return int(len(cloud.sigma) > 1), int(cloud.weights is not None), int(cloud.point_sigma is not None)
 
 
 def draw_constants(blocks: Blocks, cull: bool, precision: str) -> dict[str, Any]:
@@ -270,15 +259,14 @@ def draw(cloud: Cloud, shape: Shape, precision: str) -> Tensor:
     boxes = cloud.points.new_empty((B, 4, count) if cull else 0)
     groups = -(-count // CULL_GROUP) if cull else -(-count // 4)
     if cull:
-        launch(cloud_boxes, B * groups, *cloud.pointers(), boxes, N, B, *cloud.flags(), **box_constants(blocks))
+        launch(cloud_boxes, B * groups, *pointers(cloud), boxes, N, B, *flags(cloud), **box_constants(blocks))
     splits = split_evenly(groups, max(1, PROGRAMS // max(1, tiles)))
     images = cloud.points.new_empty(splits, B, H, pitch(W))
     launch(
-        draw_cloud, tiles * splits, *cloud.pointers(), boxes, images, N, B, H, W, pitch(W) // 4, splits,
-        *cloud.flags(), **draw_constants(blocks, cull, precision),
+        draw_cloud, tiles * splits, *pointers(cloud), boxes, images, N, B, H, W, pitch(W) // 4, splits,
+        *flags(cloud), **draw_constants(blocks, cull, precision),
     )  # fmt: skip
-    images = images[0] if splits == 1 else images.sum(0)
-    return images[..., :W].contiguous()
+    return add_partial(images)[..., :W].contiguous()
 
 
 def gradients(
@@ -292,13 +280,12 @@ def gradients(
     grad_points = cloud.points.new_empty(splits, 6, N)
     grad_poses = cloud.points.new_empty(count, B, 4, 4)
     launch(
-        cloud_gradients, count * splits, *cloud.pointers(), padded(grad_images),
-        cloud.points if grad_scale is None else grad_scale.contiguous(), grad_points, grad_poses,
-        N, B, H, W, pitch(W) // 4, splits, -(-B // max(1, splits)), *cloud.flags(),
+        cloud_gradients, count * splits, *pointers(cloud), padded(grad_images),
+        cloud.points if grad_scale is None else aligned(grad_scale.contiguous()), grad_points, grad_poses,
+        N, B, H, W, pitch(W) // 4, splits, -(-B // max(1, splits)), *flags(cloud),
         int(grad_scale is not None), **gradient_constants(blocks, needed[3] or needed[5], precision),
     )  # fmt: skip
-    by_point = grad_points[0] if splits == 1 else grad_points.sum(0)  # [6, N]
-    by_pose = grad_poses.sum(0)  # [B, 4, 4]
+    by_point, by_pose = add_partial(grad_points), add_partial(grad_poses)  # [6, N], [B, 4, 4]
     grad_sigma = by_pose[:, 3, 3] if len(cloud.sigma) == B else by_pose[:, 3, 3].sum(0, keepdim=True)
     every = by_point[:3].T, by_pose[:, :3, :3], by_pose[:, :2, 3], grad_sigma, by_point[3], by_point[4:].T
     return [gradient if wanted else None for gradient, wanted in zip(every, needed, strict=True)]
@@ -307,7 +294,7 @@ def gradients(
 class _Splat(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, shape: Shape, precision: str, *parts: Tensor | None) -> Tensor:
-        cloud = Cloud.of(*parts)
+        cloud = contiguous(*parts)
         ctx.precision = precision
         ctx.save_for_backward(*cloud)
         return draw(cloud, shape, precision)
@@ -319,16 +306,7 @@ class _Splat(torch.autograd.Function):
         return None, None, *gradients(cloud, grad_images, None, ctx.precision, ctx.needs_input_grad[2:])
 
 
-def splat_triton(
-    points: Tensor,
-    rotation: Tensor,
-    shift: Tensor,
-    sigma: Tensor,
-    weights: Tensor | None,
-    point_sigma: Tensor | None,
-    shape: Shape,
-    precision: str,
-) -> Tensor:
-    """``splat`` for checked arguments: sigma [B] or [1], point_sigma [N, 2], float32."""
-    images: Tensor = _Splat.apply(shape, precision, points, rotation, shift, sigma, weights, point_sigma)
+def splat_triton(cloud: Cloud, shape: Shape, precision: str) -> Tensor:
+    """``splat`` for checked arguments in float32."""
+    images: Tensor = _Splat.apply(shape, precision, *cloud)
     return images

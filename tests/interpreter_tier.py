@@ -5,6 +5,8 @@ Triton reads the variable when a kernel is decorated, so this file has a process
 alone.
 """
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -17,8 +19,12 @@ from holly_triton.kernels import (
     reference,
     splat,
     splat_emitters,
+    triton_emitters,
+    triton_fused,
+    triton_loss,
     triton_splat,
 )
+from holly_triton.kernels.arguments import Cloud
 from holly_triton.kernels.triton_device import INTERPRETED, architecture, pitch
 
 assert INTERPRETED, "run with TRITON_INTERPRET=1"
@@ -152,15 +158,18 @@ def test_points_off_the_frame_leave_it_dark_and_still() -> None:
 
 @pytest.mark.parametrize("ordered", [True, False])
 def test_culling_leaves_out_no_more_than_it_says(ordered: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    cloud = make_cloud(700, 1, sigma=0.7, spread=30.0)
+    # Clusters as large as a block, side by side across three tiles: some miss a tile, and some just reach it.
+    cloud = make_cloud(520, 1, spread=0.5)
+    cloud["points"][:, 0] += torch.linspace(-60, 60, 17).repeat_interleave(32)[:520]
+    cloud["rotation"] = torch.eye(3)[None]
     if ordered:
         order = morton_order(cloud["points"])
         cloud |= {name: cloud[name][order] for name in ("points", "weights", "point_sigma")}
     double = {name: part.double() for name, part in cloud.items()}
-    wanted = reference.splat(**double, shape=(70, 130))
-    plain = splat(**cloud, shape=(70, 130), backend="triton")
+    wanted = reference.splat(**double, shape=(30, 130))
+    plain = splat(**cloud, shape=(30, 130), backend="triton")
     monkeypatch.setattr(triton_splat, "CULL_FROM", 0)
-    images = splat(**cloud, shape=(70, 130), backend="triton")
+    images = splat(**cloud, shape=(30, 130), backend="triton")
     peak = float(wanted.abs().max())
     assert distance(plain, wanted) < ROUNDING
     assert distance(images, wanted) < ROUNDING
@@ -171,13 +180,13 @@ def test_boxes_hold_every_disc_of_their_block() -> None:
     """For matrices that stretch as well as turn, and widths of the points' own."""
     cloud = make_cloud(1100, 2)
     cloud["rotation"] *= torch.tensor([0.2, 5.0])[:, None, None]
-    arguments, blocks = triton_splat.Cloud.of(*cloud.values()), -(-1100 // 32)
+    arguments, blocks = Cloud(**cloud), -(-1100 // 32)
     boxes = torch.full((2, 4, blocks), torch.nan)
     row = triton_splat.blocks_for(architecture(boxes), "tf32x3", 128, 128)
     constants = triton_splat.box_constants(row)
     triton_splat.launch(
-        triton_splat.cloud_boxes, 2 * -(-blocks // constants["GROUP"]), *arguments.pointers(), boxes, 1100, 2,
-        *arguments.flags(), **constants,
+        triton_splat.cloud_boxes, 2 * -(-blocks // constants["GROUP"]), *triton_splat.pointers(arguments), boxes, 1100, 2,
+        *triton_splat.flags(arguments), **constants,
     )  # fmt: skip
     xy = cloud["points"] @ cloud["rotation"][:, :2].transpose(1, 2) + cloud["shift"][:, None]
     reach = 5.677 * torch.hypot(cloud["sigma"][:, None, None], cloud["point_sigma"])
@@ -210,6 +219,30 @@ def test_inputs_need_not_be_contiguous() -> None:
     close = normalised_masked_l1(images.transpose(1, 2), target.transpose(1, 2), backend="triton")
     wanted = reference.normalised_masked_l1(images.transpose(1, 2).double(), target.transpose(1, 2).double())
     assert distance(close, wanted) < ROUNDING
+
+
+def test_kernels_are_given_what_they_were_inspected_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Slices start anywhere; a kernel on them would be a variant of its own, unseen by the ahead-of-time gate."""
+    cloud = {name: torch.cat([part[:1], part])[1:] for name, part in make_cloud(21, 3).items()}
+    target = torch.rand(3 * 15 * 17 + 1, generator=torch.Generator().manual_seed(3))[1:].view(3, 15, 17)
+    assert all(part.is_contiguous() and part.data_ptr() % 16 for part in (target, cloud["weights"], cloud["points"]))
+    for name in "points", "sigma":
+        cloud[name].requires_grad_()
+    wanted = splat(**make_cloud(21, 3), shape=(15, 17), backend="triton")
+
+    def launch(kernel: Any, programs: int, *arguments: Any, **constants: Any) -> None:
+        assert all(part.data_ptr() % 16 == 0 for part in arguments if isinstance(part, Tensor)), kernel
+        right(kernel, programs, *arguments, **constants)
+
+    right = triton_splat.launch
+    for module in triton_splat, triton_loss, triton_emitters:
+        monkeypatch.setattr(module, "launch", launch)
+    images = splat(**cloud, shape=(15, 17), backend="triton")
+    assert torch.equal(images, wanted)
+    loss = reconstruction_loss(**cloud, target=target, backend="triton")
+    (loss * torch.rand(4)[1:] + normalised_masked_l1(images, target, backend="triton")).sum().backward()
+    emitters = torch.rand(41, 2)[1:], torch.tensor([7, 0, 40])[1:], torch.rand(41)[1:] + 1, (15, 17)
+    splat_emitters(*emitters, weights=torch.rand(41)[1:], backend="triton")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
@@ -291,10 +324,29 @@ def test_reconstruction_loss_as_the_oracle(n: int, b: int, shape: tuple[int, int
     assert_gradients_agree(single, double, 1e-4)
 
 
+def test_without_gradients_none_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    single, _ = both_sides(make_cloud(20, 2))
+    target = torch.rand(2, 16, 18, generator=torch.Generator().manual_seed(3)).requires_grad_()
+    loss = reconstruction_loss(**single, target=target, backend="triton")
+    alone = normalised_masked_l1(target, 1 - target, backend="triton")
+
+    def compare(*arguments: Any) -> tuple[Tensor, Tensor | None]:
+        found, gradient = right(*arguments)
+        assert gradient is None
+        return found, gradient
+
+    right = triton_loss.compare
+    for module in triton_fused, triton_loss:
+        monkeypatch.setattr(module, "compare", compare)
+    with torch.no_grad():
+        assert torch.equal(reconstruction_loss(**single, target=target, backend="triton"), loss)
+        assert torch.equal(normalised_masked_l1(target, 1 - target, backend="triton"), alone)
+
+
 EMITTERS = [
     pytest.param([0, 0, 1, 34, 34, 60], (16, 16), id="small-tile-empty-pictures"),
     pytest.param([0, 40, 41], (31, 20), id="medium-tile"),
-    pytest.param([0, 600, 1100], (66, 70), id="large-tile-several-groups"),
+    pytest.param([0, 300, 560], (66, 70), id="large-tile-several-groups"),
     pytest.param([0, 0], (9, 70), id="no-emitters"),
     pytest.param([0], (8, 8), id="no-pictures"),
 ]
@@ -313,11 +365,24 @@ def test_splat_emitters_as_the_oracle(offsets: list[int], shape: tuple[int, int]
     ):
         images = splat_emitters(xy, bounds, sigma, shape, weights=photons, backend="triton")
         assert images.shape == (len(offsets) - 1, *shape)
-        if len(offsets) == 1:
-            continue
         double = sigma.double() if isinstance(sigma, Tensor) else sigma
         wanted = reference.splat_emitters(xy.double(), bounds, double, shape, weights=photons.double())
         assert distance(images, wanted) < ROUNDING
+
+
+def test_emitters_need_not_be_contiguous() -> None:
+    xy, sigma, photons = (part + 1 for part in torch.rand(3, 2, 40, generator=torch.Generator().manual_seed(8)))
+    offsets = torch.tensor([0, 0, 25, 0, 40, 0])[::2]
+    given = xy.T, offsets, sigma.T, (20, 24)
+    assert not any(part.is_contiguous() for part in given[:3])
+    images = splat_emitters(*given, weights=photons.T[:, 1], backend="triton")
+    same = xy.T.contiguous(), offsets.contiguous(), sigma.T.contiguous(), (20, 24)
+    assert torch.equal(images, splat_emitters(*same, weights=photons[1].clone(), backend="triton"))
+
+
+def test_emitters_off_the_frame_leave_it_dark() -> None:
+    xy = torch.rand(40, 2, generator=torch.Generator().manual_seed(8)) + torch.tensor([300.0, -200.0])
+    assert not splat_emitters(xy, torch.tensor([0, 25, 40]), 2.0, (20, 70), backend="triton").any()
 
 
 def test_offsets_that_lie_read_nothing_outside() -> None:

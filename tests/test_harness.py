@@ -47,7 +47,7 @@ def test_bench_prints_a_table_and_writes_records_and_a_plot(
         assert tuple(record) == records.FIELDS
         assert record["status"] == "ok" and record["precision"] == "ieee"
         assert record["points"] == (0 if record["op"] == "normalised_masked_l1" else 20)
-        assert record["images"] == (2 if record["backend"] == "dense" else 3)
+        assert record["images"] == 3
         assert record["forward_ms_p20"] <= record["forward_ms"] <= record["forward_ms_p80"]
         assert (record["forward_backward_ms"] is None) == (record["op"] == "splat_emitters")
         assert record["error_forward"] < 3e-5 and record["peak_mib"] == 1.5 and record["commit"]
@@ -93,6 +93,11 @@ def test_naive_goes_in_groups_of_pictures_that_fit(monkeypatch: pytest.MonkeyPat
     assert command.pictures_at_once(case, "naive", 3, "cpu") == 0
 
 
+@pytest.mark.parametrize(("points", "pictures"), [(0, 32), (350, 2), (1000, 1), (10_000, 1)])
+def test_dense_is_timed_on_few_pictures(points: int, pictures: int) -> None:
+    assert command.dense_pictures(Case("splat", points), "cpu") == pictures
+
+
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
@@ -102,9 +107,12 @@ def test_naive_goes_in_groups_of_pictures_that_fit(monkeypatch: pytest.MonkeyPat
             {"json_path": Path("/no/such/out.json")},
             "/no/such/out.json: cannot be written, there is no folder /no/such",
         ),
+        ({"json_path": Path("/")}, "/: cannot be written, it is a folder"),
+        ({"plot_path": Path("/plot.xyz")}, "/plot.xyz: a plot's name ends in .png, .pdf, .svg"),
+        ({"sigma_px": float("inf")}, "--sigma inf: must be a number of pixels above 0"),
         ({"tune": True}, "block sizes are those of a GPU"),
     ],
-    ids=["device", "backend", "folder", "tune"],
+    ids=["device", "backend", "folder", "a-folder", "plot-format", "sigma", "tune"],
 )
 def test_bench_says_what_is_wrong_before_it_starts(changed: dict[str, Any], message: str) -> None:
     if torch.cuda.is_available() and "device" in changed:
@@ -114,10 +122,11 @@ def test_bench_says_what_is_wrong_before_it_starts(changed: dict[str, Any], mess
         "device": "cpu",
         "json_path": None,
         "plot_path": None,
+        **SMALL,
         **changed,
     }
     with pytest.raises(HollyError, match=message):
-        command.bench([20], **SMALL, **options)
+        command.bench([20], **options)
 
 
 def test_peak_memory_of_a_process_counts_what_the_call_takes_and_no_more() -> None:

@@ -5,6 +5,7 @@ import importlib
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -31,7 +32,7 @@ GOOD: dict[Callable[..., torch.Tensor], dict[str, Any]] = {
 }
 
 WRONG = [
-    (splat, "points", [[0.0, 0.0, 0.0]], TypeError, "points must be a torch.Tensor [N 3], got list"),
+    (splat, "points", [[0.0, 0.0, 0.0]], TypeError, "points must be a torch.Tensor [N, 3], got list"),
     (splat, "points", torch.zeros(N, 2), ValueError, "points must be [N, 3], got [5, 2]"),
     (
         splat,
@@ -53,9 +54,15 @@ WRONG = [
     (splat, "shift", torch.zeros(B + 1, 2), ValueError, "shift must be [B, 2] with B = 2, got [3, 2]"),
     (splat, "sigma", "wide", TypeError, "sigma must be a number or a tensor [B], got str"),
     (splat, "sigma", torch.ones(B + 1), ValueError, "sigma must be [B] with B = 2, got [3]"),
+    (splat, "sigma", torch.ones(B, 1), ValueError, "sigma must be [B] with B = 2, got [2, 1]"),
+    (splat, "sigma", 0, ValueError, "sigma must be above 0 and finite, got 0"),
+    (splat, "sigma", float("nan"), ValueError, "sigma must be above 0 and finite, got nan"),
+    (reconstruction_loss, "sigma", -1.5, ValueError, "sigma must be above 0 and finite, got -1.5"),
+    (splat, "points", torch.zeros(1, 3).expand(2**30 + 1, 3), ValueError, "points must be at most 1073741824"),
     (splat, "shape", (H,), ValueError, "shape must be (H, W), two whole numbers above 0, got (8,)"),
     (splat, "shape", (0, W), ValueError, "shape must be (H, W), two whole numbers above 0, got (0, 9)"),
     (splat, "shape", (8.0, W), ValueError, "shape must be (H, W), two whole numbers above 0, got (8.0, 9)"),
+    (splat, "shape", (2**15 + 1, 2**15), ValueError, "shape must be of at most 1073741824 pixels, got (32769, 32768)"),
     (splat, "weights", torch.ones(N + 1), ValueError, "weights must be [N] with N = 5, got [6]"),
     (splat, "point_sigma", torch.ones(N, 3), ValueError, "point_sigma must be [N, 2] with N = 5, got [5, 3]"),
     (splat, "backend", "cuda", ValueError, "backend must be one of triton, separable, got 'cuda'"),
@@ -68,6 +75,16 @@ WRONG = [
         "target must be [B, H, W] with B = 2, got [2, 8]",
     ),
     (reconstruction_loss, "target", torch.ones(B, H, W).double(), TypeError, "target must be torch.float32"),
+    (
+        reconstruction_loss,
+        "target",
+        torch.ones(B, 0, W),
+        ValueError,
+        "target must have from 1 to 1073741824 pixels a picture, got [2, 0, 9]",
+    ),
+    (reconstruction_loss, "scale", 0.0, ValueError, "scale must be above 0 and finite, got 0.0"),
+    (normalised_masked_l1, "scale", "bright", TypeError, "scale must be a number, got str"),
+    (normalised_masked_l1, "images", torch.ones(B, H, 0), ValueError, "images must have from 1 to"),
     (reconstruction_loss, "precision", "half", ValueError, "precision must be one of"),
     (normalised_masked_l1, "images", torch.ones(H, W), ValueError, "images must be [B, H, W], got [8, 9]"),
     (normalised_masked_l1, "target", torch.ones(B, W, H), ValueError, "target must be [B, H, W] with"),
@@ -91,6 +108,8 @@ WRONG = [
     ),
     (splat_emitters, "offsets", torch.tensor([0, 3, 2, 4]), ValueError, "offsets must rise from 0 to E = 4"),
     (splat_emitters, "sigma", torch.ones(3), ValueError, "sigma must be [E] with E = 4, got [3]"),
+    (splat_emitters, "sigma", torch.ones(4, 2, 1), ValueError, "sigma must be [E, 2] with E = 4, got [4, 2, 1]"),
+    (splat_emitters, "sigma", -1.0, ValueError, "sigma must be above 0 and finite, got -1.0"),
     (
         splat_emitters,
         "sigma",
@@ -119,13 +138,14 @@ def test_a_wrong_argument_is_named(
 @pytest.mark.parametrize(
     ("function", "name", "value", "message"),
     [
-        (splat, "sigma", 0.0, "sigma must be above 0, got 0.0"),
+        (splat, "sigma", torch.tensor(0.0), "sigma must be above 0, got 0.0"),
         (splat, "sigma", torch.tensor([1.0, -2.0]), "sigma must be above 0, got -2.0"),
         (splat, "points", torch.full((N, 3), torch.nan), "points must be finite"),
         (splat, "shift", torch.full((B, 2), torch.inf), "shift must be finite"),
         (splat, "weights", torch.full((N,), torch.nan), "weights must be finite"),
         (splat, "point_sigma", torch.full((N,), -1.0), "point_sigma must not be below 0, got -1.0"),
-        (splat_emitters, "sigma", 0.0, "sigma must be above 0, got 0.0"),
+        (splat_emitters, "sigma", torch.tensor([1.0, 0.0, 1.0, 1.0]), "sigma must be above 0, got 0.0"),
+        (splat_emitters, "weights", torch.full((4,), torch.inf), "weights must be finite"),
         (splat_emitters, "xy", torch.full((4, 2), torch.nan), "xy must be finite"),
     ],
     ids=lambda value: getattr(value, "__name__", value) if isinstance(value, str) or callable(value) else "",
@@ -135,6 +155,10 @@ def test_check_names_a_wrong_value(
 ) -> None:
     with pytest.raises(ValueError, match=message):
         function(**{**GOOD[function], name: value}, check=True)
+
+
+def test_whole_numbers_of_numpy_are_whole_numbers() -> None:
+    assert splat(**{**GOOD[splat], "shape": (np.int64(H), np.int32(W))}).shape == (B, H, W)
 
 
 def test_the_triton_backend_takes_no_cpu_tensors_and_says_what_would() -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import LongTensor, Tensor
 
 from holly_triton.geometry import Grid
+from holly_triton.kernels.separable import axis_gaussians, pixel_centres
 
 from .localisations import HELD
 
@@ -80,6 +81,11 @@ class Pictures:
     def to(self, device: torch.device | str) -> "Pictures":
         """The same data on another device."""
         return replace(self, images=self.images.to(device), centroids=self.centroids.to(device))
+
+    def select(self, index: Tensor) -> "Pictures":
+        """Some pictures ``[B]``, in the order of the index."""
+        names = [self.names[picture] for picture in index.tolist()]
+        return replace(self, images=self.images[index], centroids=self.centroids[index], names=names)
 
     def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:
         """Pictures moved to their centroid, resampled onto a grid and blurred.
@@ -165,7 +171,7 @@ def _subtract_background(images: Array) -> None:
 def _positions(images: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
     """Where the columns ``[B, W]`` and rows ``[B, H]`` of pictures lie, pixels from their centroids."""
     height, width = images.shape[1:]
-    columns, rows = (torch.arange(n, device=images.device) - (n - 1) / 2 for n in (width, height))
+    columns, rows = pixel_centres(width, images), pixel_centres(height, images)
     return columns - centroids[:, :1], rows - centroids[:, 1:]
 
 
@@ -180,7 +186,7 @@ def _centroids(images: Tensor) -> Tensor:
 
 def _gaussians(positions_nm: Tensor, grid: Grid, sigma_nm: float) -> Tensor:
     """Gaussians of integral 1 about positions ``[B, n]`` along one axis of the grid: ``[B, n, S]``."""
-    centres = (torch.arange(grid.size, device=positions_nm.device) - (grid.size - 1) / 2) * grid.pixel_nm
-    distance = (centres - positions_nm[..., None]) / sigma_nm
-    density: Tensor = torch.exp(-0.5 * distance * distance) / (sigma_nm * (2 * torch.pi) ** 0.5)
-    return density * grid.pixel_nm
+    positions = grid.to_pixels(positions_nm)
+    sigma = positions.new_tensor(grid.to_pixels(sigma_nm))
+    peak = 1 / (sigma * (2 * torch.pi) ** 0.5)
+    return axis_gaussians(positions, sigma, pixel_centres(grid.size, positions)).mul_(peak)

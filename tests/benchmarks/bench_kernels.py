@@ -10,7 +10,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from holly_triton.harness.baselines import forward, forward_backward
 from holly_triton.harness.cases import OPS, Case, make_inputs, timed_cases
-from holly_triton.harness.command import pictures_at_once, resolve_backends, resolve_device
+from holly_triton.harness.command import dense_pictures, pictures_at_once, resolve_backends, resolve_device
 from holly_triton.harness.compare import compare, validation_inputs
 
 DEVICE = resolve_device("auto")
@@ -37,7 +37,7 @@ CASES += [
 def test_speed(benchmark: BenchmarkFixture, case: Case, direction: str, backend: str) -> None:
     if direction == "forward_backward" and case.op == "splat_emitters":
         pytest.skip("it has no gradient")
-    images = min(case.images, 2) if backend == "dense" else case.images
+    images = dense_pictures(case, DEVICE) if backend == "dense" else case.images
     if pictures_at_once(case, backend, images, DEVICE) < images:
         pytest.skip("does not fit in memory")
     comparison = compare(case, backend, validation_inputs(case, 0, 1, DEVICE), DEVICE)
