@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from holly_triton.config import CHOICES, UNIT_NM, Config
+from holly_triton.config import CHOICES, SCALES, UNIT_NM, Config
 from holly_triton.errors import HollyError
 
 # Threads that wait for each other by spinning are 10 times slower where cores are shared. Read when torch loads.
@@ -93,17 +93,23 @@ def simulate(
     cloud: Path, out: Path, images: int, scatter: float, missing: float, max_spawn: int, spawn_rate: float,
     shift: float, in_plane: int, seed: int, tiff: bool, unit_nm: float,
 ) -> None:  # fmt: skip
-    """Make pictures of CLOUD (OBJ, PLY, XYZ, CSV) from random directions, as train reads them, with the truth.
+    """Make pictures of CLOUD from random directions, as train reads them, with the truth.
 
-    Example: holly-triton simulate bunny.obj bunny-data --images 2000 --scatter 0.03
+    CLOUD is a file (OBJ, PLY, XYZ, CSV) or a structure that ships as a formula, in nm: cep152 and others, which an
+    unknown name lists.
+
+    \b
+    Examples:
+      holly-triton simulate bunny.obj bunny-data --images 2000 --scatter 0.03
+      holly-triton simulate nuclear-pore pore-data --scatter 5 --missing 0.3
     """
     import torch
 
-    from holly_triton.cloud import read_cloud
     from holly_triton.data.simulate import simulate as make
     from holly_triton.data.simulate import write_simulation
+    from holly_triton.structures import read_structure
 
-    structure = read_cloud(cloud, unit_nm)
+    structure = read_structure(cloud, unit_nm)
     simulation = make(
         structure.points, images, scatter_nm=scatter * structure.unit_nm, missing=missing, max_spawn=max_spawn,
         spawn_rate=spawn_rate, shift_nm=shift * structure.unit_nm, in_plane=in_plane,
@@ -134,17 +140,20 @@ def info(data: Path, unit: str | None, pixel_size: float | None) -> None:
 @click.option("--points", type=click.IntRange(4, 1_000_000), metavar="N", help="Points of the cloud. By default as many as a typical particle has localisations (80 to 500; 300 for pictures). Choose about the number of sites you expect; twice as many does little harm, half as many loses detail.")  # fmt: skip
 @click.option("--pose", type=click.Choice(CHOICES["pose"]), help="How poses are found. [default: search]")
 @click.option("--config", "config_file", type=SOME_PATH, metavar="FILE", help="Settings from a config.toml; options given here win.")  # fmt: skip
+@click.option("--preset", metavar="NAME", help="Settings of one of the paper's experiments; options given here win.")
 @click.option("--seed", type=int, metavar="I", help="Seed of every random choice. [default: 0]")
 @click.option("--device", type=click.Choice(CHOICES["device"]), help="[default: auto]")
 @click.option("--views", type=click.Choice(CHOICES["views"]), help="random: see particles that have z from random directions. [default: given]")  # fmt: skip
 @click.option("--views-per-particle", type=click.IntRange(min=1), metavar="V", help="With --views random. [default: 8]")
+@click.option("--repeats", type=click.IntRange(min=1), metavar="K", help="Runs from K seeds, and what they agree on.")
+@click.option("--half-sets", is_flag=True, default=None, help="Two runs on half of the particles each, and the resolution.")  # fmt: skip
 @click.option("--quick", is_flag=True, help="A fraction of the steps, for smoke tests.")
 @click.option("--resume", type=SOME_PATH, metavar="RUN", help="Go on with a run that was stopped.")
 @overwrite_option
 @_input_options
 def train(
-    data: Path | None, out: Path | None, config_file: Path | None, resume: Path | None, overwrite: bool, quick: bool,
-    **settings: Any,
+    data: Path | None, out: Path | None, config_file: Path | None, preset: str | None, resume: Path | None,
+    overwrite: bool, quick: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Reconstruct one 3D structure from DATA: localisations of many particles, or pictures of them.
 
@@ -157,23 +166,29 @@ def train(
       holly-triton train --resume run
     """
     given = {name: value for name, value in settings.items() if value is not None}
-    if resume is not None and (data or out or config_file or given or quick or overwrite):
+    if resume is not None and (data or out or config_file or preset or given or quick or overwrite):
         raise click.UsageError("--resume RUN goes on with that run's own data and settings; give it alone")
+    if given.get("half_sets") and given.get("repeats", 1) > 1:
+        raise click.UsageError("--repeats and --half-sets are two studies; ask for one of them")
+    if config_file is not None and preset is not None:
+        raise click.UsageError("--config and --preset both say what the settings are; give one of them")
     from holly_triton.training import resume_training, start_training
 
     if resume is not None:
         sys.exit(resume_training(resume))
-    config = _configured(config_file, data, given)
+    config = _configured(config_file, preset, data, given)
     config = config.quick() if quick else config
     sys.exit(start_training(config, out or Path(f"{Path(config.data).stem}-run"), overwrite=overwrite))
 
 
-def _configured(config_file: Path | None, data: Path | None, given: dict[str, Any]) -> Config:
+def _configured(config_file: Path | None, preset: str | None, data: Path | None, given: dict[str, Any]) -> Config:
     import dataclasses
 
     from holly_triton.config import read_config
+    from holly_triton.presets import read_preset
 
     config = Config() if config_file is None else read_config(config_file)
+    config = config if preset is None else read_preset(preset).train
     overriding: dict[str, Any] = {**given, "data": str(data)} if data else given
     config = dataclasses.replace(config, **overriding)
     if not config.data:
@@ -184,22 +199,67 @@ def _configured(config_file: Path | None, data: Path | None, given: dict[str, An
 @main.command()
 @click.argument("run", type=SOME_PATH)
 @click.option("--truth", type=SOME_PATH, metavar="CLOUD", help="The known structure: OBJ, PLY, XYZ or CSV.")
+@click.option("--pictures", type=SOME_PATH, metavar="DATA", help="New pictures of the same structure, to be explained.")
 @unit_nm_option
+@_input_options
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def evaluate(run: Path, truth: Path | None, unit_nm: float, as_json: bool) -> None:
-    """Compare the structure in RUN with the truth: RMSD in nm after the best alignment, better hand of two.
+def evaluate(
+    run: Path, truth: Path | None, pictures: Path | None, unit_nm: float, unit: str | None, pixel_size: float | None,
+    as_json: bool,
+) -> None:  # fmt: skip
+    """Compare the structure in RUN with the truth, or with pictures that it was not made from.
+
+    With --truth: RMSD in nm after the best alignment, better hand of two; of simulated data the error of the poses too.
+    With --pictures: how much of new pictures it leaves unexplained. --unit and --pixel-size are theirs.
 
     Example: holly-triton evaluate run --truth truth.ply --json
     """
     import json
 
-    from holly_triton.evaluate import explain
-    from holly_triton.results import record_evaluation
+    from holly_triton.scoring import explain_cloud, explain_pictures, score_cloud, score_pictures
 
-    if truth is None:
-        raise click.UsageError("give --truth CLOUD, the structure to compare with")
-    figures = record_evaluation(run, truth, unit_nm)
-    click.echo(json.dumps(figures, indent=1) if as_json else explain(figures))
+    if truth is None and pictures is None:
+        raise click.UsageError("give --truth CLOUD, the structure to compare with, or --pictures DATA, new pictures")
+    figures: dict[str, Any] = {}
+    words = []
+    if truth is not None:
+        figures = score_cloud(run, truth, unit_nm)
+        words.append(explain_cloud(figures))
+    if pictures is not None:
+        figures["new_pictures"] = score_pictures(run, pictures, unit, pixel_size)
+        words.append(explain_pictures(figures["new_pictures"]))
+    click.echo(json.dumps(figures, indent=1) if as_json else "\n".join(words))
+
+
+@main.command()
+@click.option("--table", "tables", multiple=True, metavar="T", help="All rows of a table, 5.1 to 5.6; may be repeated.")
+@click.option("--preset", "presets", multiple=True, metavar="NAME", help="One row, such as bunny; may be repeated.")
+@click.option(
+    "--seeds", type=click.IntRange(min=1), default=5, show_default=True, metavar="K", help="Runs of each row."
+)
+@click.option("--pose", type=click.Choice(CHOICES["pose"]), help="How poses are found. [default: as the row says]")
+@click.option("--scale", type=click.Choice(list(SCALES)), default="small", show_default=True, help="paper: 20 times the pictures, hours without a GPU.")  # fmt: skip
+@click.option("--clouds", type=SOME_PATH, default=Path(), metavar="FOLDER", help="Folder of the paper's clouds that do not ship: bunny_large.obj, teapot_large.obj. [default: this folder]")  # fmt: skip
+@click.option("--out", type=SOME_PATH, default=Path("reports/paper"), show_default=True, metavar="FOLDER")
+def reproduce(
+    tables: tuple[str, ...], presets: tuple[str, ...], seeds: int, pose: str | None, scale: str, clouds: Path, out: Path
+) -> None:
+    """Run the paper's experiments over seeds and write their tables, with a montage of each row.
+
+    The runs lie in FOLDER/runs. What is finished is not repeated: the same command goes on, or adds seeds.
+
+    \b
+    Examples:
+      holly-triton reproduce --table 5.1 --seeds 3 --clouds HOLLy/objs
+      holly-triton reproduce --preset cep152 --pose search
+    """
+    if bool(tables) == bool(presets):
+        raise click.UsageError("give --table (5.1 to 5.6) or --preset NAME; each may be repeated")
+    from holly_triton.presets import presets_of, read_preset
+    from holly_triton.reproduce import reproduce as run_all
+
+    rows = [read_preset(name) for name in presets] or [row for table in tables for row in presets_of(table)]
+    sys.exit(run_all(rows, seeds=seeds, pose=pose, scale=scale, clouds=clouds, out=out))
 
 
 @main.command()

@@ -8,9 +8,8 @@ import torch
 from holly_triton.cloud import write_cloud
 from holly_triton.config import DEMO, Config
 from holly_triton.data.simulate import simulate, write_simulation
-from holly_triton.evaluate import explain
-from holly_triton.results import record_evaluation
 from holly_triton.run import check_free
+from holly_triton.scoring import explain_cloud, score_cloud
 from holly_triton.structures import cep152
 from holly_triton.training import DONE, console, start_training
 
@@ -40,7 +39,7 @@ def run_demo(folder: Path, *, quick: bool, overwrite: bool) -> int:
     if code != DONE:
         return code
     write_cloud(truth, structure)
-    print(explain(record_evaluation(folder, truth, None)))
+    print(explain_cloud(score_cloud(folder, truth, None)))
     print(
         f"What to look at: {folder / 'pictures' / 'truth.png'} shows the result (blue) over the truth (orange). The large "
         "cylinder is eightfold; the small one crosses its wall at a right angle, a little off the middle: the detail that "

@@ -5,7 +5,7 @@ import json
 import platform
 import shlex
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +14,12 @@ import torch
 
 import holly_triton
 from holly_triton.cloud import read_cloud, write_cloud
+from holly_triton.config import Config
 from holly_triton.errors import HollyError
 from holly_triton.evaluate import align
 from holly_triton.files import foreign, replacing
 from holly_triton.geometry import axis_angle_from_rotation, mirror
+from holly_triton.reconstruct.refine import Poses
 from holly_triton.reconstruct.train import Trainer
 from holly_triton.report import write_report
 from holly_triton.run import Run
@@ -35,31 +37,14 @@ def write_results(run: Run, *, pictures: bool = True) -> None:
     points = run.trainer.state.points.detach().cpu().numpy().astype(np.float64)
     write_cloud(run.folder / "cloud.ply", points)
     write_cloud(run.folder / "cloud_mirror.ply", mirror(points))
-    _write_poses(run.folder / "poses.csv", run.trainer)
-    _write_metrics(run.folder, _metrics(run))
+    state = run.trainer.state
+    poses = Poses(state.rotation, state.shift, state.loss)
+    write_poses(run.folder / "poses.csv", run.trainer, run.dataset.names, poses)
+    write_metrics(run.folder, _metrics(run))
     _write_reprojections(run.folder / "pictures" / "reprojections.npz", run.trainer)
     if pictures:
-        _draw(run.folder / "pictures" / "cloud.png", points)
+        draw_cloud(run.folder / "pictures" / "cloud.png", points)
         write_report(run.folder)
-
-
-def record_evaluation(folder: Path, truth: Path, unit_nm: float | None) -> dict[str, Any]:
-    """Score a run's cloud against the truth, and show it in the run's figures, pictures and report.
-
-    Returns:
-        The figures that ``evaluate --json`` prints.
-
-    Raises:
-        HollyError: There is no cloud yet, or the truth can't be read.
-    """
-    cloud, target = read_run_cloud(folder), read_cloud(truth, unit_nm)
-    fit = align(cloud, target.points)
-    figures = fit.figures(unit_nm)
-    if (folder / "metrics.json").is_file():
-        _write_metrics(folder, {**_read_metrics(folder), "evaluation": figures})
-        _draw(folder / "pictures" / "truth.png", fit.aligned, target.points)
-        write_report(folder)
-    return figures
 
 
 def render_run(
@@ -129,7 +114,7 @@ def _command(run: Run) -> str:
     """The command that makes this run again."""
     config = run.config
     words = ["holly-triton", "train", config.data, "--out", str(run.folder), "--points", str(config.points)]
-    words += ["--seed", str(config.seed)]
+    words += ["--seed", str(config.seed), *(["--pose", config.pose] if config.pose != Config.pose else [])]
     for option, value in (("--unit", config.unit), ("--pixel-size", config.pixel_size)):
         words += [option, str(value)] if value is not None else []
     if config.views == "random":
@@ -137,12 +122,22 @@ def _command(run: Run) -> str:
     return shlex.join(words)
 
 
-def _write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Write the figures of a run into its folder.
+
+    Raises:
+        HollyError: The file can't be written.
+    """
     with replacing(folder / "metrics.json") as partial:
         partial.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
 
 
-def _read_metrics(folder: Path) -> dict[str, Any]:
+def read_metrics(folder: Path) -> dict[str, Any]:
+    """The figures that a run left in its folder.
+
+    Raises:
+        HollyError: There are none, or they are damaged.
+    """
     path = folder / "metrics.json"
     with foreign(path, "the figures of a run"):
         metrics = json.loads(path.read_text(encoding="utf-8"))
@@ -151,11 +146,15 @@ def _read_metrics(folder: Path) -> dict[str, Any]:
         return metrics
 
 
-def _write_poses(path: Path, trainer: Trainer) -> None:
-    state, stage = trainer.state, trainer.final_stage
-    axis_angle = axis_angle_from_rotation(state.rotation.cpu().numpy())
-    sigma = float(np.hypot(stage.sigma_nm, state.blur_nm()))
-    table = zip(trainer.dataset.names, axis_angle, state.shift.tolist(), state.loss.tolist(), strict=True)
+def write_poses(path: Path, trainer: Trainer, names: Sequence[str], poses: Poses) -> None:
+    """Write the poses of some pictures under a run's cloud, and what they leave unexplained.
+
+    Raises:
+        HollyError: The file can't be written.
+    """
+    axis_angle = axis_angle_from_rotation(poses.rotation.cpu().numpy())
+    sigma = float(np.hypot(trainer.final_stage.sigma_nm, trainer.state.blur_nm()))
+    table = zip(names, axis_angle, poses.shift.tolist(), poses.loss.tolist(), strict=True)
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["picture", "rx", "ry", "rz", "tx_nm", "ty_nm", "sigma_nm", "loss"])
@@ -179,7 +178,7 @@ def _write_reprojections(path: Path, trainer: Trainer) -> None:
         )
 
 
-def _draw(path: Path, points: Any, truth: Any = None) -> None:
+def draw_cloud(path: Path, points: Any, truth: Any = None) -> None:
     """A picture of the cloud, or one line where no pyvista is installed: computing machines often have none."""
     try:
         from holly_triton.view import render_cloud

@@ -14,6 +14,7 @@ import torch
 
 from holly_triton.config import DEFAULT_POINTS, Config, read_config, write_config
 from holly_triton.data import Dataset, Localisations, open_dataset
+from holly_triton.data.dataset import FEWEST_PICTURES
 from holly_triton.errors import HollyError
 from holly_triton.reconstruct.checkpoint import CHECKPOINTS, load_checkpoint, save_checkpoint
 from holly_triton.reconstruct.schedule import Plan
@@ -50,11 +51,22 @@ def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
     """
     check_free(folder, overwrite)
     config = dataclasses.replace(config, data=str(Path(config.data).resolve()))
-    dataset = _open(config)
+    dataset = open_data(config)
     config = dataclasses.replace(config, points=config.points or default_points(dataset))
     make_folder(folder, overwrite)
     write_config(folder / "config.toml", config)
     return _set_up(folder, config, dataset, None)
+
+
+def run_config(folder: Path) -> Config:
+    """The settings that a run was made with.
+
+    Raises:
+        HollyError: Not the folder of a run.
+    """
+    if not (folder / "config.toml").is_file():
+        raise HollyError(f"{folder}: is not the folder of a run (no config.toml); pass what train wrote with --out")
+    return read_config(folder / "config.toml")
 
 
 def resume_run(folder: Path) -> Run:
@@ -63,11 +75,9 @@ def resume_run(folder: Path) -> Run:
     Raises:
         HollyError: Not the folder of a run, its data are gone, or its checkpoint can't be read.
     """
-    if not (folder / "config.toml").is_file():
-        raise HollyError(f"{folder}: is not the folder of a run (no config.toml); pass what train wrote with --out")
-    config = read_config(folder / "config.toml")
+    config = run_config(folder)
     state = load_checkpoint(folder / CHECKPOINTS, find_device(config.device))
-    return _set_up(folder, config, _open(config), state)
+    return _set_up(folder, config, open_data(config), state)
 
 
 def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[[], bool]) -> bool:
@@ -75,14 +85,17 @@ def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[
     from tensorboardX import SummaryWriter
 
     state = run.trainer.state
+    # Long runs have short steps; a hundredth of one is little to lose, and a checkpoint may hold a network.
+    every = max(run.config.checkpoint_every, run.trainer.plan.total_steps // 100)
     with SummaryWriter(str(run.folder), max_queue=1000) as board:
         for progress in run.trainer.run():
             tell(progress)
-            for name, value in state.history[-1].items():
-                if name != "step":
-                    board.add_scalar(name, value, progress.step)
+            if state.history and state.history[-1]["step"] == progress.step:
+                for name, value in state.history[-1].items():
+                    if name != "step":
+                        board.add_scalar(name, value, progress.step)
             stopping = should_stop() and not run.finished
-            if stopping or run.finished or progress.step % run.config.checkpoint_every == 0:
+            if stopping or run.finished or progress.step % every == 0:
                 save_checkpoint(run.folder / CHECKPOINTS, state)
             if stopping:
                 break
@@ -138,8 +151,18 @@ def make_folder(folder: Path, overwrite: bool) -> None:
         raise HollyError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
 
 
-def _open(config: Config) -> Dataset:
+def open_data(config: Config) -> Dataset:
+    """The pictures of a run.
+
+    Raises:
+        HollyError: They can't be read, or are not what the settings need.
+    """
     dataset = open_dataset(config.data, unit=config.unit, pixel_size_nm=config.pixel_size)
+    if config.part != "all":
+        every = torch.arange(config.part == "even", len(dataset), 2)
+        if len(every) < FEWEST_PICTURES:
+            raise HollyError(f"{config.data}: half of it is {len(every)} particles; at least {FEWEST_PICTURES} are needed")
+        dataset = dataset.select(every)
     if config.views == "random":
         if not isinstance(dataset, Localisations) or not dataset.has_z:
             raise HollyError(f"{config.data}: has no z, which --views random needs; leave that option out")

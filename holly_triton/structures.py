@@ -1,11 +1,17 @@
 """Structures that ship as formulas."""
 
+import difflib
+import itertools
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from holly_triton.cloud import Cloud, read_cloud
 from holly_triton.config import UNIT_NM
+from holly_triton.errors import HollyError
 
 Array = NDArray[Any]
 
@@ -32,4 +38,149 @@ def _cylinder(radius: float, rings: int, first: float) -> Array:
     """Sites ``[8 * rings, 3]`` on a cylinder about z with its lowest ring at z = ``first``, paper's unit."""
     angle = 2 * np.pi * np.arange(COLUMNS) / COLUMNS
     height, angle = np.meshgrid(first + SPACING * np.arange(rings), angle, indexing="ij")
-    return np.stack([radius * np.cos(angle), radius * np.sin(angle), height], axis=-1).reshape(-1, 3)
+    return _cylindrical(np.full(height.size, radius), angle.ravel(), height.ravel())
+
+
+def nuclear_pore() -> Array:
+    """Nup107 in the nuclear pore: eight corners, two rings, two copies a corner and ring.
+
+    A two-fold axis in the plane of the pore takes one ring to the other, so that the symmetry is D8: the pore is not
+    its own mirror image. Radii, heights and angles are those of the model that comes with the simulated pores of
+    Heydarian et al. 2021 (Nature Communications 12, 2847): the copies lie at radii of 46.6 and 49.7 nm, 28.05 and
+    31.05 nm from the middle plane, 13.59 degrees apart; the rings are turned by 0.59 degrees against each other.
+
+    Returns:
+        Sites ``[32, 3]`` float64, nm.
+    """
+    radius, height, angle = np.array([46.6, 49.7]), np.array([28.05, 31.05]), np.deg2rad([0.0, -13.59])
+    twist = np.deg2rad(-0.59)
+    corner = np.concatenate([_cylindrical(radius, angle, height), _cylindrical(radius, twist - angle, -height)])
+    return _around_z(corner, 8)
+
+
+def torus() -> Array:
+    """A ring of round section, 200 nm across its middle line, the tube 60 nm thick, evenly covered.
+
+    Dimensions by choice. The sites form a Fibonacci lattice, equal areas apart, which closes upon itself both ways.
+
+    Returns:
+        Sites ``[233, 3]`` float64, nm.
+    """
+    sites, turns, ring, tube = 233, 144, 100.0, 30.0  # neighbours in the Fibonacci series
+    # The area within an angle v of the tube grows as v + (tube / ring) sin(v): invert that by interpolation.
+    v = np.linspace(0, 2 * np.pi, 2000)
+    around_tube = np.interp((np.arange(sites) + 0.5) / sites, (v + tube / ring * np.sin(v)) / (2 * np.pi), v)
+    around_axis = np.arange(sites) * (2 * np.pi * turns / sites)
+    return _cylindrical(ring + tube * np.cos(around_tube), around_axis, tube * np.sin(around_tube))
+
+
+def microtubule() -> Array:
+    """A stretch of microtubule: 13 protofilaments of 16 tubulin dimers on a cylinder 25 nm wide.
+
+    Dimers are 8 nm long. Neighbouring protofilaments are shifted by 12/13 nm, so that three monomers of 4 nm are
+    gained in a turn: the left-handed three-start helix of the B lattice, with its seam (Nogales et al. 1999, Cell
+    96, 79). It has a hand and no symmetry within itself. One site a dimer, on the outer surface.
+
+    Returns:
+        Sites ``[208, 3]`` float64, nm.
+    """
+    filaments, dimers = 13, 16
+    turn, dimer = np.meshgrid(np.arange(filaments) / filaments, np.arange(dimers), indexing="ij")
+    height = 8.0 * dimer + 12.0 * turn
+    radius = np.full(turn.size, 12.5)
+    return _cylindrical(radius, -2 * np.pi * turn.ravel(), (height - height.mean()).ravel())
+
+
+def centriole() -> Array:
+    """A centriole: nine triplets of microtubules, 250 nm across and 500 nm long.
+
+    Width and length as in Winey & O'Toole 2014 (Philosophical Transactions B 369, 20130457). Tubules are drawn as
+    lines of sites 50 nm apart; 20 nm from tubule to tubule of a triplet and 40 degrees between triplet and tangent
+    are by choice. Symmetry C9h: the plane half way up makes it its own mirror image.
+
+    Returns:
+        Sites ``[297, 3]`` float64, nm.
+    """
+    tilt, outermost = np.deg2rad(40.0), 125.0
+    along = 20.0 * np.arange(3)[:, None] * [-np.sin(tilt), np.cos(tilt)]  # inward and along the tangent
+    triplet = [outermost, 0.0] + along
+    height = np.arange(-250.0, 251.0, 50.0)
+    blade = np.concatenate([np.column_stack([triplet, np.full(3, z)]) for z in height])
+    return _around_z(blade, 9)
+
+
+def tetrahedron() -> Array:
+    """A wireframe tetrahedron of DNA origami, edges 100 nm: its corners, and a site every 10 nm along the edges.
+
+    The size of the origami that Iinuma et al. 2014 (Science 344, 65) built from tripods and imaged by DNA-PAINT,
+    who labelled the corners; the sites along the edges are by choice. It is its own mirror image.
+
+    Returns:
+        Sites ``[58, 3]`` float64, nm.
+    """
+    corners = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) * (100 / np.sqrt(8))
+    share = np.linspace(0, 1, 11)[1:-1, None]
+    edges = [a + share * (b - a) for a, b in itertools.combinations(corners, 2)]
+    return np.concatenate([corners, *edges])
+
+
+def tripod() -> Array:
+    """Three arms of 60, 90 and 120 nm along x, y and z from one foot: no symmetry at all, and a hand.
+
+    A made-up shape that tells whether a method finds asymmetry, and which mirror image it found.
+
+    Returns:
+        Sites ``[55, 3]`` float64, nm, 5 nm apart.
+    """
+    arms = [
+        np.outer(np.arange(5.0, length + 1, 5.0), axis) for length, axis in zip((60, 90, 120), np.eye(3), strict=True)
+    ]
+    return np.concatenate([np.zeros((1, 3)), *arms])
+
+
+def _cylindrical(radius: Array, angle: Array, height: Array) -> Array:
+    """Sites ``[N, 3]`` from radius, angle about z in radians, and height, each ``[N]``."""
+    return np.stack([radius * np.cos(angle), radius * np.sin(angle), height], axis=-1)
+
+
+def _around_z(part: Array, times: int) -> Array:
+    """The sites ``[N, 3]`` of a part and of its copies turned about z by equal steps: ``[times * N, 3]``."""
+    angle = 2 * np.pi * np.arange(times) / times
+    turns = np.zeros((times, 3, 3))
+    turns[:, 0, 0] = turns[:, 1, 1] = np.cos(angle)
+    turns[:, 1, 0], turns[:, 0, 1], turns[:, 2, 2] = np.sin(angle), -np.sin(angle), 1
+    return (part @ turns.transpose(0, 2, 1)).reshape(-1, 3)
+
+
+STRUCTURES: dict[str, Callable[[], Array]] = {
+    "cep152": cep152,
+    "nuclear-pore": nuclear_pore,
+    "torus": torus,
+    "microtubule": microtubule,
+    "centriole": centriole,
+    "tetrahedron": tetrahedron,
+    "tripod": tripod,
+}
+"""Every structure by the name that the command line takes for it."""
+
+
+def read_structure(cloud: str | Path, unit_nm: float | None = None) -> Cloud:
+    """A cloud from its file or, where no such file exists, the structure of that name, in nm.
+
+    Args:
+        cloud: A file as `read_cloud` takes it, or a name of ``STRUCTURES``.
+        unit_nm: nm per unit, for a file that says no unit; ``config.UNIT_NM`` if not given.
+
+    Raises:
+        HollyError: Neither a file nor a known name; or as `read_cloud`.
+    """
+    name = str(cloud)
+    if Path(cloud).is_file():
+        return read_cloud(cloud, unit_nm)
+    if name not in STRUCTURES:
+        near = difflib.get_close_matches(name.lower(), STRUCTURES, 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise HollyError(
+            f"{name}: is neither a file nor a known structure; {hint}give a cloud's file or one of {', '.join(STRUCTURES)}"
+        )
+    return Cloud(STRUCTURES[name](), 1.0, name)

@@ -13,44 +13,69 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from holly_triton.config import Config
 from holly_triton.reconstruct.train import Progress as Step
 from holly_triton.results import write_results
-from holly_triton.run import Run, carry_out, resume_run, start_run
+from holly_triton.run import Run, carry_out, resume_run, run_config, start_run
+from holly_triton.study import conclude_study, is_study, make_study, members, open_member, study_finished
 
 DONE, STOPPED = 0, 3
-STAGES = {"search": "searching poses", "polish": "polishing", "refine": "refining poses"}
+STAGES = {"search": "searching poses", "train": "training", "polish": "polishing", "refine": "refining poses"}
 console = Console(stderr=True)
 
 
-def start_training(config: Config, folder: Path, *, overwrite: bool) -> int:
-    """Run a configuration in a fresh folder; the exit code says whether it finished or was stopped."""
-    with _stoppable() as stop:
-        console.print(f"Reading {config.data}", highlight=False)
-        run = start_run(config, folder, overwrite=overwrite)
-        _introduce(run)
-        return _carry_out(run, stop)
-
-
-def resume_training(folder: Path) -> int:
-    """Go on with a run that was stopped; one that is finished is left as it is."""
-    with _stoppable() as stop:
-        run = resume_run(folder)
-        if run.finished:
-            console.print(f"{folder}: is finished already; see {folder / 'report.html'}", highlight=False)
-            return DONE
-        step = run.trainer.state.step
-        console.print(f"{folder}: going on " + (f"at step {step}" if step else "from the start"), highlight=False)
-        return _carry_out(run, stop)
-
-
-class _Stop:
+class Stop:
     """Whether a signal asked for an end."""
 
     asked = False
 
 
+def start_training(config: Config, folder: Path, *, overwrite: bool) -> int:
+    """Run a configuration, or each run of a study, in a fresh folder; the exit code says whether it was stopped."""
+    with stoppable() as stop:
+        if is_study(config):
+            make_study(config, folder, overwrite=overwrite)
+            return _follow_study(config, folder, stop)
+        console.print(f"Reading {config.data}", highlight=False)
+        run = start_run(config, folder, overwrite=overwrite)
+        _introduce(run)
+        return _conclude(run, follow(run, stop))
+
+
+def resume_training(folder: Path) -> int:
+    """Go on with what was stopped; what is finished is left as it is."""
+    with stoppable() as stop:
+        config = run_config(folder)
+        if is_study(config):
+            return _say_finished(folder) if study_finished(folder) else _follow_study(config, folder, stop)
+        run = resume_run(folder)
+        if run.finished and (folder / "report.html").is_file():
+            return _say_finished(folder)
+        step = run.trainer.state.step
+        console.print(f"{folder}: going on " + (f"at step {step}" if step else "from the start"), highlight=False)
+        return _conclude(run, follow(run, stop))
+
+
+def _say_finished(folder: Path) -> int:
+    console.print(f"{folder}: is finished already; see {folder / 'report.html'}", highlight=False)
+    return DONE
+
+
+def _follow_study(config: Config, folder: Path, stop: Stop) -> int:
+    """Carry out what is left of a study, then compare its runs."""
+    for member in members(config, folder):
+        console.print(f"{member.folder}", highlight=False)
+        run = open_member(member)
+        if not run.finished and (stop.asked or not follow(run, stop)):
+            print(f"Stopped in {member.folder}. Go on with: holly-triton train --resume {folder}")
+            return STOPPED
+    for finding in conclude_study(config, folder):
+        print(finding)
+    print(f"{folder / 'cloud.ply'}: what the runs agree on, in nm. Look at {folder / 'report.html'}")
+    return DONE
+
+
 @contextmanager
-def _stoppable() -> Iterator[_Stop]:
+def stoppable() -> Iterator[Stop]:
     """The first SIGINT or SIGTERM asks for an end after the current step; a second one ends at once."""
-    stop = _Stop()
+    stop = Stop()
 
     def ask(number: int, frame: FrameType | None) -> None:
         stop.asked = True
@@ -77,7 +102,8 @@ def _introduce(run: Run) -> None:
     )
 
 
-def _carry_out(run: Run, stop: _Stop) -> int:
+def follow(run: Run, stop: Stop) -> bool:
+    """Carry a run out under a bar that shows how far it is, and write its results; True when it is finished."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
         TextColumn("loss {task.fields[loss]:.2f}  sigma {task.fields[sigma]:.1f} nm"), TimeElapsedColumn(), TextColumn("left"),
@@ -89,7 +115,7 @@ def _carry_out(run: Run, stop: _Stop) -> int:
 
         def tell(step: Step) -> None:
             bar.update(task, completed=step.step, description=STAGES[step.stage], loss=step.loss, sigma=step.sigma_nm)
-            if not console.is_terminal and step.step % (total // 5) == 0:
+            if not console.is_terminal and step.step % max(1, total // 5) == 0:
                 bar.console.print(
                     f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.2f}, sigma {step.sigma_nm:.1f} nm, "
                     f"{state.seconds:.0f} s", highlight=False,
@@ -97,7 +123,7 @@ def _carry_out(run: Run, stop: _Stop) -> int:
 
         finished = carry_out(run, tell, lambda: stop.asked)
     write_results(run, pictures=finished)
-    return _conclude(run, finished)
+    return finished
 
 
 def _conclude(run: Run, finished: bool) -> int:

@@ -52,6 +52,9 @@ def test_the_wheel_holds_kernels_and_harness_and_nothing_foreign(wheel):
     assert "holly_triton/harness/__init__.py" in names
     assert "holly_triton/report.html.j2" in names
     assert "holly_triton/py.typed" in names
+    presets = {path.name for path in (ROOT / "holly_triton" / "presets").glob("*.toml")}
+    assert presets
+    assert presets == {name.split("/")[-1] for name in names if name.startswith("holly_triton/presets/")}
     assert {name.split("/")[0] for name in names} == {
         "holly_triton",
         next(n for n in names if "dist-info" in n).split("/")[0],

@@ -139,7 +139,7 @@ def test_figures_and_sentence_say_the_numbers() -> None:
     figures = error.figures()
     assert (figures["median_angle"], figures["share_right"], figures["median_shift"]) == (2.5, 0.75, 2.5)
     assert figures["p90_angle"] == pytest.approx(28.9)
-    assert explain(error).startswith("75% of 4 poses are within 10 degrees")
+    assert explain(error.figures()).startswith("75% of 4 poses are within 10 degrees")
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,11 @@ class Dataset(Protocol):
         ...
 
     @property
+    def centres(self) -> Tensor:
+        """Where the particles' centroids lay ``[P, 2 or 3]``, nm."""
+        ...
+
+    @property
     def notes(self) -> list[str]:
         """Sentences: what was skipped and why, what was assumed."""
         ...
@@ -66,6 +71,10 @@ class Dataset(Protocol):
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data on another device."""
+        ...
+
+    def select(self, index: Tensor) -> "Dataset":
+        """Some of the pictures ``[B]``, in the order of the index."""
         ...
 
     def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:

@@ -127,23 +127,34 @@ class Localisations:
         if not self.has_z:
             raise HollyError(f"{self.source}: the localisations have no z, so they can't be seen from other sides")
         index = torch.arange(len(self), device=self.xyz.device).repeat_interleave(per_particle)
-        emitters, offsets = select_particles(self.offsets, index)
+        particles = self.select(index)
+        offsets, seen = particles.offsets, particles.xyz
         rotation = random_rotations(len(index), generator)
-        seen = self.xyz[emitters]
         # One row of the matrix at a time: [E, 3, 3] would be the largest tensor of the program.
         rows = [rotation[:, axis].repeat_interleave(offsets.diff(), dim=0) for axis in (0, 1)]
         xy = torch.stack([(row * seen).sum(dim=1) for row in rows], dim=1)
         xy, centres = _centred(xy.double(), offsets)
         return replace(
-            self,
+            particles,
             xyz=xy.float(),
-            offsets=offsets,
             centres=centres,
             names=[f"{name}/{view}" for name in self.names for view in range(per_particle)],
             notes=[*self.notes, f"Each particle is seen from {per_particle} random directions."],
+            view_rotation=rotation,
+        )
+
+    def select(self, index: Tensor) -> "Localisations":
+        """Some particles ``[B]``, in the order of the index, which may name one several times."""
+        emitters, offsets = select_particles(self.offsets, index)
+        return replace(
+            self,
+            xyz=self.xyz[emitters],
+            offsets=offsets,
+            centres=self.centres[index],
+            names=[self.names[particle] for particle in index.tolist()],
             photons=None if self.photons is None else self.photons[emitters],
             precision=None if self.precision is None else self.precision[emitters],
-            view_rotation=rotation,
+            view_rotation=None if self.view_rotation is None else self.view_rotation[index],
         )
 
     def summary(self) -> dict[str, str]:

@@ -49,6 +49,11 @@ class Pictures:
         return len(self.names)
 
     @property
+    def centres(self) -> Tensor:
+        """Centroids ``[P, 2]`` (x, y), nm from the picture's centre."""
+        return self.centroids * self.pixel_nm
+
+    @property
     def precision_nm(self) -> None:
         """Pictures do not say how precise their localisations were."""
         return None

@@ -10,7 +10,7 @@ from holly_triton.errors import HollyError
 
 from .state import TrainingState
 
-FORMAT = "holly-triton state 1"
+FORMAT = "holly-triton state 2"
 CHECKPOINTS = "checkpoints"
 """The folder of them, inside a run's."""
 

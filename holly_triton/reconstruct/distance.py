@@ -27,7 +27,7 @@ def distance(
         points: ``[N, 3]``, nm.
         rotation: ``[B, 3, 3]``.
         shift: ``[B, 2]``, nm.
-        width: Sigma of the drawn points, nm, a scalar tensor.
+        width: Sigma of the drawn points, nm, one for all or ``[B]``.
         target: Pictures ``[B, S, S]`` on the stage's grid.
         stage: Grid and mask.
         squared: Descend the squared distance in place of the masked L1.

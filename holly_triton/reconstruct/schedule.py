@@ -1,9 +1,10 @@
 """From coarse to fine: what each step of a run uses, all of it following from the data's own extent."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 
-from holly_triton.config import MASK_THRESHOLD_128, Config
-from holly_triton.data import Dataset
+from holly_triton.config import MASK_THRESHOLD_128, Amortised, Config, Direct
+from holly_triton.data import Dataset, Pictures
 from holly_triton.geometry import Grid
 
 
@@ -11,7 +12,7 @@ from holly_triton.geometry import Grid
 class Stage:
     """What one step draws and how far it may move things."""
 
-    name: str  # "search", "polish" or "refine"
+    name: str  # "search", "polish" or "refine"; "train" where poses are not searched
     sigma_nm: float
     grid: Grid
     search_sigma_nm: float
@@ -29,7 +30,10 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """The scales of one data set and the run's settings: together they give every step's stage."""
+    """The scales of one data set and the run's settings: together they give every step's stage.
+
+    This one is of pose search; ``AnnealedPlan`` is of the other methods.
+    """
 
     config: Config
     pictures: int
@@ -41,7 +45,16 @@ class Plan:
     def of(config: Config, dataset: Dataset) -> "Plan":
         """The plan that follows from a data set."""
         field = config.schedule.field_of_view * dataset.radius_nm
-        return Plan(config, len(dataset), dataset.gyration_nm, field, dataset.precision_nm)
+        scales = config, len(dataset), dataset.gyration_nm, field, dataset.precision_nm
+        if config.pose == "search":
+            return Plan(*scales)
+        settings = config.amortised if config.pose == "amortised" else config.direct
+        return AnnealedPlan(*scales, settings, stepped=isinstance(dataset, Pictures))
+
+    @property
+    def batch(self) -> int:
+        """Pictures a step in which the cloud moves."""
+        return self.config.schedule.batch
 
     @property
     def steps(self) -> int:
@@ -52,6 +65,16 @@ class Plan:
     def total_steps(self) -> int:
         """All steps."""
         return self.steps + self.config.schedule.refine_steps
+
+    def tidies(self, step: int) -> bool:
+        """Whether stray points are looked for after a step; never so late that they could not settle."""
+        every = self.tidying_every
+        return step % every == every - 1 and step + every < self.steps
+
+    @property
+    def tidying_every(self) -> int:
+        """Steps between looks for stray points."""
+        return self.config.tidying.every
 
     @property
     def sigma_end_nm(self) -> float:
@@ -64,18 +87,20 @@ class Plan:
         return max(self.config.schedule.sigma_start * self.gyration_nm, self.sigma_end_nm)
 
     def at(self, step: int, blur_nm: float) -> Stage:
-        """The stage of one step, search, polish or refine, given how far labels were found to scatter."""
+        """The stage of one step, given how far labels were found to scatter."""
+        schedule = self.config.schedule
+        if step >= self.steps:
+            return self.searching(1.0, blur_nm, "refine", 1 - (step - self.steps) / max(1, schedule.refine_steps))
+        if step >= schedule.search_steps:
+            return self.searching(1.0, blur_nm, "polish", 1 - (step - schedule.search_steps) / schedule.polish_steps)
+        return self.searching(step / schedule.search_steps, blur_nm)
+
+    def searching(self, done: float, blur_nm: float, name: str = "search", rate: float = 1.0) -> Stage:
+        """The stage when a share ``done`` of the search is behind; with all of it done, that of what comes after."""
         schedule, search = self.config.schedule, self.config.search
-        done = min(1.0, step / max(1, schedule.search_steps))
         # Sigma arrives before the search ends, so that the last poses are sought at the final sigma.
         sigma = self.sigma_start_nm * (self.sigma_end_nm / self.sigma_start_nm) ** min(1.0, done / 0.9)
         sigma = max(sigma, schedule.sigma_per_blur * blur_nm)
-        if step < schedule.search_steps:
-            name, rate = "search", 1.0
-        elif step < self.steps:
-            name, rate = "polish", 1 - (step - schedule.search_steps) / schedule.polish_steps
-        else:
-            name, rate = "refine", 1 - (step - self.steps) / max(1, schedule.refine_steps)
         search_grid = self.grid_for(sigma, search.size)
         return Stage(
             name=name,
@@ -97,3 +122,65 @@ class Plan:
         grids = [Grid(size, self.field_nm) for size in sizes or [min(schedule.sizes)]]
         fitting = (grid for grid in grids if grid.pixel_nm <= schedule.pixel_per_sigma * sigma_nm)
         return next(fitting, grids[-1])
+
+
+@dataclass(frozen=True)
+class AnnealedPlan(Plan):
+    """HOLLy's own schedule (Blundell et al. 2021, section 3.2), then the refinement that follows any method."""
+
+    settings: Amortised | Direct
+    stepped: bool
+    """Whether sigma stays for an epoch, as it must where pictures are rendered ahead. Else it falls every step."""
+
+    @property
+    def batch(self) -> int:
+        """Pictures a step in which the cloud moves."""
+        return self.settings.batch
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Steps that show every picture once; the last one may show fewer than a batch."""
+        return math.ceil(self.pictures / self.batch)
+
+    @property
+    def tidying_every(self) -> int:
+        """Steps between looks for stray points: an epoch, since steps are small."""
+        return self.steps_an_epoch
+
+    @property
+    def steps(self) -> int:
+        """Steps in which the cloud moves; the refinement of the poses comes after."""
+        return self.settings.epochs * self.steps_an_epoch
+
+    @property
+    def sigma_end_nm(self) -> float:
+        """Where sigma stops: finer than the localisation precision there is nothing to see."""
+        return max(self.settings.sigma_end * self.pixel_nm, self.precision_nm or 0.0)
+
+    @property
+    def sigma_start_nm(self) -> float:
+        """Where sigma starts."""
+        return max(self.settings.sigma_start * self.pixel_nm, self.sigma_end_nm)
+
+    @property
+    def pixel_nm(self) -> float:
+        """The paper's pixel: it has 128 to the field of view."""
+        return self.field_nm / 128
+
+    @property
+    def unit_nm(self) -> float:
+        """The paper's unit: its field of view is 4."""
+        return self.field_nm / 4
+
+    def at(self, step: int, blur_nm: float) -> Stage:
+        """The stage of one step; sigma falls by the same factor every step or, ``stepped``, every epoch.
+
+        The sigma file of the paper's bunny falls so: by a tenth every second epoch, interpolated geometrically.
+        """
+        if step >= self.steps:
+            return super().at(step, blur_nm)
+        every = self.steps_an_epoch if self.stepped else 1
+        done = (step // every) / max(1, self.steps // every - 1)
+        sigma = self.sigma_start_nm * (self.sigma_end_nm / self.sigma_start_nm) ** done
+        grid = Grid(self.settings.size, self.field_nm)
+        return replace(self.searching(done, blur_nm, "train"), sigma_nm=sigma, grid=grid)

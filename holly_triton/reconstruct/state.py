@@ -10,6 +10,7 @@ from torch import Tensor
 
 from holly_triton.geometry import random_rotations
 
+from .distance import SCALE
 from .schedule import Plan
 
 
@@ -22,7 +23,8 @@ class TrainingState:
     seen: int  # pictures worked on, each as often as it came
     points: Tensor  # [N, 3] nm, centred
     log_blur: Tensor  # [], log nm: how far labels scatter about a point
-    optimiser: dict[str, Any]  # Adam's state_dict
+    optimiser: dict[str, Any]  # its state_dict
+    pose_model: dict[str, Any]  # state_dict of what gives the poses: a network, a table; empty where they are searched
     rotation: Tensor  # [P, 3, 3]
     shift: Tensor  # [P, 2] nm
     loss: Tensor  # [P]: each picture's, when last seen
@@ -46,6 +48,7 @@ class TrainingState:
             points=cloud - cloud.mean(0),
             log_blur=torch.tensor(math.log(blur), device=device),
             optimiser={},
+            pose_model={},
             rotation=rotation,
             shift=torch.zeros(plan.pictures, 2, device=device),
             loss=torch.full((plan.pictures,), torch.nan, device=device),
@@ -65,6 +68,24 @@ class TrainingState:
         batch = self.order[self.cursor : self.cursor + size]
         self.cursor += len(batch)
         return batch
+
+    def width(self, sigma_nm: float) -> Tensor:
+        """Sigma of the drawn points, nm: the pictures' sigma widened by the labels' scatter."""
+        return (sigma_nm**2 + (2 * self.log_blur).exp()).sqrt()
+
+    def batches(self, size: int) -> tuple[Tensor, ...]:
+        """Indices of all pictures, so many at a time."""
+        return torch.split(torch.arange(len(self.order), device=self.order.device), size)
+
+    @torch.no_grad()
+    def centre(self) -> None:
+        """Put the cloud's centroid where the pictures have theirs."""
+        self.points -= self.points.mean(0)
+
+    def note_loss(self, index: Tensor, loss: Tensor, rate: float) -> None:
+        """Keep the masked L1 of some pictures ``[B]``, and its running mean."""
+        self.loss[index] = loss
+        self.unexplained += rate * (float(loss.mean()) / (2 * SCALE) - self.unexplained)
 
     def blur_nm(self) -> float:
         """How far labels scatter about a point, nm."""

@@ -3,7 +3,39 @@
 import torch
 from torch import Tensor
 
+from holly_triton.config import Tidying
 from holly_triton.geometry import Grid, project
+from holly_triton.kernels import splat
+
+from .distance import normalised
+from .schedule import Stage
+from .state import TrainingState
+
+
+@torch.no_grad()
+def tidy(
+    state: TrainingState,
+    optimiser: torch.optim.Optimizer,
+    index: Tensor,
+    target: Tensor,
+    stage: Stage,
+    settings: Tidying,
+    generator: torch.Generator,
+) -> None:
+    """Move the points that explain nothing of some pictures ``[B, S, S]`` to where brightness is lacking."""
+    rotation, shift, points = state.rotation[index], state.shift[index], state.points
+    px = stage.grid.to_pixels
+    drawn = splat(px(points), rotation, px(shift), px(state.width(stage.sigma_nm)), stage.grid.shape)
+    wanted, drawn = normalised(target), normalised(drawn)
+    support = brightness_at(points, rotation, shift, wanted, stage.grid)
+    strays = find_strays(support, settings.support)
+    if not bool(strays.any()):
+        return
+    lacking = support - brightness_at(points, rotation, shift, drawn, stage.grid)
+    points[strays] = new_places(points, strays, lacking, stage.sigma_nm / 2, generator)
+    for moment in optimiser.state[points].values():
+        if moment.shape == points.shape:
+            moment[strays] = 0
 
 
 def find_strays(support: Tensor, threshold: float) -> Tensor:

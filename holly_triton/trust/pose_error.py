@@ -14,6 +14,7 @@ as a median, by reweighted least squares over the pictures near it (Weiszfeld's 
 Trumpf 2011); c likewise.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -106,12 +107,12 @@ def find_pose_error(
     return PoseError(found, mirrored, centre, np.rad2deg(angle), np.linalg.norm(residual, axis=1))
 
 
-def explain(error: PoseError) -> str:
-    """The figures in one plain sentence."""
+def explain(figures: Mapping[str, Any]) -> str:
+    """The figures of a ``PoseError`` in one plain sentence."""
     return (
         "{share_right:.0%} of {pictures} poses are within {right_below:g} degrees of the truth (median "
         "{median_angle:.1f}, 90th percentile {p90_angle:.1f} degrees); median shift error {median_shift:.1f} nm."
-    ).format(**error.figures())
+    ).format(**figures)
 
 
 def _checked(values: Array, name: str, shape: tuple[int, ...]) -> Array:

@@ -1,0 +1,126 @@
+"""How good a run is: its cloud against the truth, its poses against the true ones, its cloud against new pictures."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from holly_triton.cloud import read_cloud
+from holly_triton.data import Dataset, open_dataset
+from holly_triton.errors import HollyError
+from holly_triton.evaluate import align, explain
+from holly_triton.files import foreign
+from holly_triton.reconstruct.distance import SCALE
+from holly_triton.reconstruct.unseen import find_poses
+from holly_triton.report import write_report
+from holly_triton.results import draw_cloud, read_metrics, read_run_cloud, write_metrics, write_poses
+from holly_triton.run import open_data, resume_run, run_config
+from holly_triton.trust import pose_error
+from holly_triton.trust.group import find_group
+
+Array = NDArray[Any]
+
+TRUE_POSES = "truth_poses.csv"
+"""What ``simulate`` leaves beside its data."""
+
+
+def score_cloud(folder: Path, truth: Path, unit_nm: float | None) -> dict[str, Any]:
+    """Score a run's cloud against the truth, and show it in the run's figures, pictures and report.
+
+    Where the run was made from simulated data, whose poses are known, the poses are scored too.
+
+    Returns:
+        The figures that ``evaluate --json`` prints.
+
+    Raises:
+        HollyError: There is no cloud yet, or the truth can't be read.
+    """
+    cloud, target = read_run_cloud(folder), read_cloud(truth, unit_nm)
+    fit = align(cloud, target.points)
+    figures = fit.figures(unit_nm)
+    poses = _score_poses(folder, target.points)
+    if poses is not None:
+        figures["poses"] = poses
+    if (folder / "metrics.json").is_file():
+        write_metrics(folder, {**read_metrics(folder), "evaluation": figures})
+        draw_cloud(folder / "pictures" / "truth.png", fit.aligned, target.points)
+        write_report(folder)
+    return figures
+
+
+def explain_cloud(figures: dict[str, Any]) -> str:
+    """What ``score_cloud`` found, in a few plain lines for a terminal."""
+    poses = figures.get("poses")
+    return explain(figures) + ("" if poses is None else "\n" + pose_error.explain(poses))
+
+
+def score_pictures(folder: Path, data: Path, unit: str | None, pixel_size_nm: float | None) -> dict[str, Any]:
+    """How well a run's cloud explains pictures that it never saw, each in the best pose that can be found for it.
+
+    Writes these poses to ``poses_<data's name>.csv`` in the run's folder.
+
+    Returns:
+        ``pictures``, ``loss`` and ``unexplained``, the share of the intensity that is in the wrong place; both with
+        ``_training``, the same of the pictures that the run was made from.
+
+    Raises:
+        HollyError: The run or its data are gone, it is not finished, or the new data can't be read.
+    """
+    run = resume_run(folder)
+    if not run.finished:
+        raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {folder}")
+    trainer, state = run.trainer, run.trainer.state
+    device = state.points.device
+    dataset = open_dataset(data, unit=unit, pixel_size_nm=pixel_size_nm).to(device)
+    poses = find_poses(trainer.plan, state, dataset, torch.Generator(device).manual_seed(run.config.seed))
+    write_poses(folder / f"poses_{data.stem}.csv", trainer, dataset.names, poses)
+    loss, own = float(poses.loss.mean()), float(state.loss.mean())
+    return {
+        "pictures": len(dataset),
+        "loss": loss,
+        "loss_training": own,
+        "unexplained": loss / (2 * SCALE),
+        "unexplained_training": own / (2 * SCALE),
+    }
+
+
+def explain_pictures(figures: dict[str, Any]) -> str:
+    """What ``score_pictures`` found, in a sentence."""
+    return (
+        "{pictures} new pictures leave {unexplained:.1%} of their intensity unexplained; those that the structure was "
+        "made from, {unexplained_training:.1%}. If the new ones leave much more, the structure follows the noise."
+    ).format(**figures)
+
+
+def _score_poses(folder: Path, truth: Array) -> dict[str, Any] | None:
+    """Figures of the pose error, or None where the true poses are not known."""
+    if not all((folder / name).is_file() for name in ("config.toml", "poses.csv")):
+        return None
+    config = run_config(folder)
+    known = Path(config.data) / TRUE_POSES
+    if not known.is_file() or config.views != "given":
+        return None
+    found, true = _read_poses(folder / "poses.csv"), _read_poses(known)
+    dataset = open_data(config)
+    if [*found] != dataset.names or not found.keys() <= true.keys():
+        return None
+    own, others = (np.array([table[name] for name in dataset.names]) for table in (found, true))
+    # A run's shifts are from each particle's centroid, the true ones from where the structure's own centre fell.
+    shift = own[:, 3:] + _centres(dataset)
+    turns = (np.asarray(Rotation.from_rotvec(poses[:, :3]).as_matrix()) for poses in (own, others))
+    return pose_error.find_pose_error(next(turns), shift, next(turns), others[:, 3:], find_group(truth)).figures()
+
+
+def _centres(dataset: Dataset) -> Array:
+    return np.asarray(dataset.centres[:, :2].cpu(), dtype=np.float64)
+
+
+def _read_poses(path: Path) -> dict[str, list[float]]:
+    """Axis-angle and shift of each picture by its name."""
+    with foreign(path, "poses"), path.open(newline="", encoding="utf-8") as file:
+        columns = ("rx", "ry", "rz", "tx_nm", "ty_nm")
+        return {row["picture"]: [float(row[name]) for name in columns] for row in csv.DictReader(file)}

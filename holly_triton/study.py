@@ -1,0 +1,116 @@
+"""Several runs of the same data: what they agree on, and how finely two halves of the pictures agree.
+
+A study's folder holds a run folder for each of its members, and in itself what they have in common: the consensus
+as cloud.ply, spread.csv (how far the members lie from each of its points), metrics.json and report.html.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from holly_triton.cloud import read_cloud, write_cloud
+from holly_triton.config import Config, write_config
+from holly_triton.files import replacing
+from holly_triton.geometry import mirror
+from holly_triton.report import write_report
+from holly_triton.results import draw_cloud, read_metrics, write_metrics
+from holly_triton.run import Run, check_free, make_folder, resume_run, start_run
+from holly_triton.trust import consensus, resolution
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One run of a study."""
+
+    folder: Path
+    config: Config
+
+
+def is_study(config: Config) -> bool:
+    """Whether a configuration asks for several runs."""
+    return config.repeats > 1 or config.half_sets
+
+
+def members(config: Config, folder: Path) -> list[Member]:
+    """The runs of a study: repeats differ in their seed, halves in their particles."""
+    alone = dataclasses.replace(config, repeats=1, half_sets=False)
+    if config.half_sets:
+        parts = enumerate(("odd", "even"), 1)
+        return [Member(folder / f"half-{half}", dataclasses.replace(alone, part=part)) for half, part in parts]
+    repeats = range(config.repeats)
+    return [
+        Member(folder / f"repeat-{repeat + 1}", dataclasses.replace(alone, seed=config.seed + repeat))
+        for repeat in repeats
+    ]
+
+
+def make_study(config: Config, folder: Path, *, overwrite: bool) -> None:
+    """A folder for a study, and its configuration in it.
+
+    Raises:
+        HollyError: The folder exists (and ``overwrite`` is not set) or can't be written.
+    """
+    make_folder(folder, overwrite)
+    write_config(folder / "config.toml", dataclasses.replace(config, data=str(Path(config.data).resolve())))
+
+
+def open_member(member: Member) -> Run:
+    """A member's run, from wherever it was left."""
+    if (member.folder / "config.toml").is_file():
+        return resume_run(member.folder)
+    check_free(member.folder, overwrite=True)
+    return start_run(member.config, member.folder, overwrite=True)
+
+
+def study_finished(folder: Path) -> bool:
+    """Whether the members were compared already."""
+    return (folder / "report.html").is_file()
+
+
+def conclude_study(config: Config, folder: Path) -> list[str]:
+    """Compare the members' clouds, write what they have in common; the findings, in sentences.
+
+    Raises:
+        HollyError: A file can't be read or written.
+    """
+    runs = members(config, folder)
+    clouds = [read_cloud(run.folder / "cloud.ply").points for run in runs]
+    metrics = [read_metrics(run.folder) for run in runs]
+    # Losses compare runs of the same pictures only.
+    losses = None if config.half_sets else [float(run["loss"]) for run in metrics]
+    common = consensus.find_consensus(clouds, losses)
+    findings = [consensus.explain(common)]
+    figures: dict[str, Any] = {"consensus": common.figures()}
+    if config.half_sets:
+        found = resolution.find_resolution(clouds[0], clouds[1], max(float(run["sigma_nm"]) for run in metrics))
+        findings.append(resolution.explain(found))
+        figures["resolution"] = found.figures()
+    write_cloud(folder / "cloud.ply", common.points)
+    write_cloud(folder / "cloud_mirror.ply", mirror(common.points))
+    _write_spread(folder / "spread.csv", common)
+    write_metrics(folder, {**_summed(metrics), "findings": findings, **figures})
+    draw_cloud(folder / "pictures" / "cloud.png", common.points)
+    write_report(folder)
+    return findings
+
+
+def _summed(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What holds for the members together."""
+    first = metrics[0]
+    same = {name: first[name] for name in ("device", "threads", "notes", "command", "versions")}
+    return {
+        "finished": True,
+        "seconds": sum(run["seconds"] for run in metrics),
+        "points": first["points"],
+        "pictures": max(run["pictures"] for run in metrics),
+        **same,
+    }
+
+
+def _write_spread(path: Path, common: consensus.Consensus) -> None:
+    table = np.column_stack([common.points, common.spread_nm])
+    with replacing(path) as partial:
+        np.savetxt(partial, table, fmt="%.4f", delimiter=",", header="x [nm],y [nm],z [nm],spread [nm]", comments="")
