@@ -4,6 +4,7 @@ Exit codes: 0 done; 1 the data or the run is at fault; 2 wrong usage; 3 stopped 
 Heavy imports happen inside the commands, so that ``--help`` answers at once.
 """
 
+import math
 import os
 import sys
 from pathlib import Path
@@ -18,6 +19,16 @@ from holly_triton.errors import HollyError
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 SOME_PATH = click.Path(path_type=Path)
+
+
+class _Number(click.FloatRange):
+    """A number within bounds; not a number is none, and infinity is beyond any."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number that can be used.", param, ctx)
+        return number
 
 
 class _Commands(click.Group):
@@ -48,7 +59,7 @@ def main() -> None:
 def _input_options(command: Any) -> Any:
     """What a data file may not say of itself."""
     command = click.option(
-        "--pixel-size", type=click.FloatRange(min=0, min_open=True), metavar="NM", help="Size of an input pixel in nm."
+        "--pixel-size", type=_Number(min=0, min_open=True), metavar="NM", help="Size of an input pixel in nm."
     )(command)
     return click.option(
         "--unit", type=click.Choice(CHOICES["unit"]), help="Unit of the coordinates, where the file doesn't say."
@@ -56,7 +67,7 @@ def _input_options(command: Any) -> Any:
 
 
 unit_nm_option = click.option(
-    "--unit-nm", type=click.FloatRange(min=0, min_open=True), default=UNIT_NM, show_default=True, metavar="NM",
+    "--unit-nm", type=_Number(min=0, min_open=True), default=UNIT_NM, show_default=True, metavar="NM",
     help="nm per unit of a cloud that carries no unit; ignored where the file says nm.",
 )  # fmt: skip
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the run in an existing folder.")
@@ -80,11 +91,11 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 @click.argument("cloud", type=SOME_PATH)
 @click.argument("out", type=SOME_PATH)
 @click.option("--images", type=click.IntRange(min=1), default=2000, show_default=True, metavar="N", help="Pictures.")
-@click.option("--scatter", type=click.FloatRange(min=0), default=0.0, metavar="S", help="Scatter of the labels about their site, in the cloud's unit.")  # fmt: skip
-@click.option("--missing", type=click.FloatRange(0, 1), default=0.0, metavar="P", help="Probability that a site is not labelled.")  # fmt: skip
+@click.option("--scatter", type=_Number(min=0), default=0.0, metavar="S", help="Scatter of the labels about their site, in the cloud's unit.")  # fmt: skip
+@click.option("--missing", type=_Number(0, 1), default=0.0, metavar="P", help="Probability that a site is not labelled.")  # fmt: skip
 @click.option("--max-spawn", type=click.IntRange(min=1), default=1, metavar="K", help="Most fluorophores on a site.")
-@click.option("--spawn-rate", type=click.FloatRange(0, 1), default=1.0, metavar="R", help="Probability of each of them.")  # fmt: skip
-@click.option("--shift", type=click.FloatRange(min=0), default=0.0, metavar="S", help="Largest shift along x and y, in the cloud's unit.")  # fmt: skip
+@click.option("--spawn-rate", type=_Number(0, 1), default=1.0, metavar="R", help="Probability of each of them.")  # fmt: skip
+@click.option("--shift", type=_Number(min=0), default=0.0, metavar="S", help="Largest shift along x and y, in the cloud's unit.")  # fmt: skip
 @click.option("--in-plane", type=click.IntRange(min=1), default=1, metavar="M", help="Copies of each picture, turned in its plane.")  # fmt: skip
 @click.option("--seed", type=int, default=0, show_default=True, metavar="I")
 @click.option("--tiff", is_flag=True, help="Write pictures (pictures.tif) in place of localisations.")
@@ -268,7 +279,7 @@ def reproduce(
 )
 @click.option("--images", type=click.IntRange(min=1), default=32, show_default=True, metavar="B", help="Pictures.")
 @click.option("--size", type=click.IntRange(min=1), default=128, show_default=True, metavar="S", help="Pixels a side.")
-@click.option("--sigma", type=click.FloatRange(min=0, min_open=True), default=4.0, show_default=True, metavar="PX")
+@click.option("--sigma", type=_Number(min=0, min_open=True), default=4.0, show_default=True, metavar="PX")
 @click.option("--precision", type=click.Choice(["tf32", "tf32x3", "ieee"]), default="tf32x3", show_default=True)
 @click.option("--backend", multiple=True, type=click.Choice(["triton", "separable", "naive", "dense"]))
 @click.option("--device", type=click.Choice(CHOICES["device"]), default="auto", show_default=True)

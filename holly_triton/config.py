@@ -57,9 +57,14 @@ class Scale:
     """Copies of each, turned in the plane of the picture; pose search takes as many times its steps."""
     size: int
     """Pixels a side of the pictures, in the amortised and the direct method; these make their 40 epochs at any scale."""
+    faster: float
+    """Factor on the learning rates of these methods: a twentieth of the steps asks for longer ones."""
 
 
-SCALES = {"small": Scale(images=2000, in_plane=1, size=64), "paper": Scale(images=2000, in_plane=20, size=128)}
+SCALES = {
+    "small": Scale(images=2000, in_plane=1, size=32, faster=2.5),
+    "paper": Scale(images=2000, in_plane=20, size=128, faster=1.0),
+}
 """``paper`` is the paper's own; ``small`` ends within minutes on two CPU cores."""
 
 PAPER_SHIFT = 0.1
@@ -77,7 +82,7 @@ CHOICES = {
 }
 """The words that a setting may take; any other setting takes a number or a path."""
 
-MAY_BE_ZERO = ("seed", "search_steps", "polish_steps", "refine_steps")
+MAY_BE_ZERO = ("seed", "search_steps", "rescue_passes", "polish_steps", "refine_steps")
 """Whole numbers that may be 0; the others count something that there must be."""
 
 
@@ -87,9 +92,11 @@ class Schedule:
 
     search_steps: int = 240
     """Steps with pose search; sigma shrinks geometrically during the first nine tenths of them."""
+    rescue_passes: int = 3
+    """Between search and polish, passes over the worse half of the pictures, whose poses are sought anew."""
     polish_steps: int = 80
     """Gradient steps on points and poses together at the final sigma, step lengths falling to nothing."""
-    refine_steps: int = 30
+    refine_steps: int = 10
     """Gradient steps on every picture's pose at the end, with the points held."""
     sigma_start: float = 0.4
     """Of the structure's radius of gyration: only the overall shape shows, so poses can't lock onto detail too early."""
@@ -101,7 +108,10 @@ class Schedule:
     """Of the radius that holds 99.5 % of the intensity: room for a Gaussian's tail and for a shift."""
     pixel_per_sigma: float = 1.6
     """Largest pixel, in sigma, that still draws a Gaussian well enough to follow its gradient."""
-    sizes: tuple[int, ...] = (16, 32, 64)
+    sharpening: float = 0.5
+    """Of sigma_end: where sigma ends after polishing, unless the labels scatter more. It tells points that lie between
+    two sites from points on them: CEP152 with 180 points on 112 sites came from 0.0162 to 0.0083 units."""
+    sizes: tuple[int, ...] = (16, 32, 64, 128)
     """Picture sizes in pixels; the smallest that satisfies pixel_per_sigma is used, or else the last."""
     batch: int = 256
     """Pictures a step."""
@@ -123,9 +133,16 @@ class Search:
     """Largest perturbation at the start, radians; it falls with sigma."""
     least_turn: float = 0.1
     """Of ``turn``: where its fall ends."""
-    unseen_rounds: int = 20
-    """Searches at falling sigma for pictures that had no part in the run. Of 100 pictures of the bunny, nine tenths
-    came within 11 degrees in 4 rounds, 3 in 8, 0.7 in 12, 0.04 in 20."""
+    dense_candidates: int = 16_000
+    """Random rotations of a dense search: about 8 degrees from the nearest."""
+    dense_batch: int = 1024
+    """Pictures that share them."""
+    dense_rounds: int = 4
+    """Rounds of a dense search, at falling sigma."""
+    dense_from: float = 0.6
+    """Sigma of its first round, as the share of the run's search at which sigma gets there."""
+    most_points: int = 1000
+    """Of a larger cloud, poses are compared by so many random points: at the search's resolution that is enough."""
 
 
 @dataclass(frozen=True)
@@ -156,12 +173,22 @@ class Optimiser:
 
 @dataclass(frozen=True)
 class Tidying:
-    """Points that explain nothing are moved to where they can."""
+    """Points that explain nothing, or what others explain already, are moved to where brightness is lacking."""
 
     every: int = 25
     """Steps between looks."""
-    support: float = 0.2
-    """A point is stray when the pictures are, where it projects, fainter than this share of the median point's."""
+    most: int = 10
+    """Points moved at one look."""
+    sorted_from: int = 2000
+    """Clouds of so many points are sorted by place at each look: kernels skip blocks of points only in large ones."""
+    fewest: int = 8
+    """Pictures that must have a say in where a point goes, and as many in whether it stays there."""
+    places: int = 512
+    """Places tried at a time for one point."""
+    closer: int = 6
+    """Rounds that look closer about the best places, each within half the distance of the one before."""
+    kept: int = 32
+    """The best places that each such round goes on from."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +275,7 @@ class Config:
 
     def quick(self) -> "Config":
         """The same run at a fraction of the steps, for smoke tests."""
-        brief = dataclasses.replace(self.schedule, search_steps=100, polish_steps=20, refine_steps=5)
+        brief = dataclasses.replace(self.schedule, search_steps=100, rescue_passes=1, polish_steps=20, refine_steps=5)
         return dataclasses.replace(
             self,
             schedule=brief,

@@ -1,5 +1,6 @@
 """How much energy a run takes, where the machine keeps count of it."""
 
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -8,13 +9,18 @@ PROCESSOR_COUNTERS = Path("/sys/class/powercap")
 """Linux's counters of processor packages (RAPL), in microjoules; most systems let only root read them."""
 
 
-def energy_joules(device: torch.device) -> float | None:
-    """What the device has used since some fixed moment, J; None where nothing reports it.
+class EnergyMeter:
+    """Reads how much energy a device uses: a GPU its own and not its host's, a processor its packages'."""
 
-    A GPU counts its own energy and not its host's; a processor counts its packages. Counters start again from
-    zero now and then, so a difference of two readings may be negative and is then of no use.
-    """
-    return _gpu_joules(device) if device.type == "cuda" else _processor_joules()
+    def __init__(self, device: torch.device) -> None:
+        self.read = partial(_gpu_joules, device) if device.type == "cuda" else _processor_joules
+        self.before = self.read()
+
+    def joules(self) -> float:
+        """What was used since the last call, J; 0 where nothing counts it, or the counter has started again."""
+        now, before = self.read(), self.before
+        self.before = now
+        return 0.0 if now is None or before is None else max(0.0, now - before)
 
 
 def _gpu_joules(device: torch.device) -> float | None:

@@ -9,11 +9,12 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import torch
 
 from holly_triton.cloud import Cloud, read_cloud, write_cloud
-from holly_triton.config import PAPER_SHIFT, SCALES, UNIT_NM, Config, Scale
+from holly_triton.config import PAPER_SHIFT, SCALES, UNIT_NM, Annealed, Config, Scale
 from holly_triton.data.simulate import simulate, write_simulation
 from holly_triton.errors import HollyError
 from holly_triton.files import replacing
@@ -23,6 +24,8 @@ from holly_triton.run import resume_run, start_run
 from holly_triton.scoring import score_cloud
 from holly_triton.structures import read_structure
 from holly_triton.training import DONE, STOPPED, Stop, console, follow, stoppable
+
+Settings = TypeVar("Settings", bound=Annealed)
 
 HOW_TO_GET = "HOLLy holds it in objs/: pass that folder with --clouds"
 
@@ -124,11 +127,13 @@ def _scaled(config: Config, scale: Scale) -> Config:
         polish_steps=config.schedule.polish_steps * scale.in_plane,
     )
     return dataclasses.replace(
-        config,
-        schedule=schedule,
-        amortised=dataclasses.replace(config.amortised, size=scale.size),
-        direct=dataclasses.replace(config.direct, size=scale.size),
+        config, schedule=schedule, amortised=_annealed(config.amortised, scale), direct=_annealed(config.direct, scale)
     )
+
+
+def _annealed(settings: Settings, scale: Scale) -> Settings:
+    rate, point_rate = settings.rate * scale.faster, settings.point_rate * scale.faster
+    return dataclasses.replace(settings, size=scale.size, rate=rate, point_rate=point_rate)
 
 
 def _truth(preset: Preset, clouds: Path) -> Cloud | None:

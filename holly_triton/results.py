@@ -23,7 +23,10 @@ from holly_triton.reconstruct.refine import Poses
 from holly_triton.reconstruct.train import Trainer
 from holly_triton.report import write_report
 from holly_triton.run import Run
+from holly_triton.trust import symmetry
 
+SYMMETRY_POINTS = 2000
+"""Of a larger cloud, so many are looked at for symmetry, which takes a second."""
 SHOWN = 12
 """Pictures that the report shows beside their reprojections."""
 
@@ -40,7 +43,7 @@ def write_results(run: Run, *, pictures: bool = True) -> None:
     state = run.trainer.state
     poses = Poses(state.rotation, state.shift, state.loss)
     write_poses(run.folder / "poses.csv", run.trainer, run.dataset.names, poses)
-    write_metrics(run.folder, _metrics(run))
+    write_metrics(run.folder, {**_metrics(run), **(_symmetry(run.trainer, points) if pictures else {})})
     _write_reprojections(run.folder / "pictures" / "reprojections.npz", run.trainer)
     if pictures:
         draw_cloud(run.folder / "pictures" / "cloud.png", points)
@@ -88,6 +91,7 @@ def _metrics(run: Run) -> dict[str, Any]:
         "step": state.step,
         "steps": trainer.plan.total_steps,
         "seconds": state.seconds,
+        "energy_wh": state.joules / 3600 or None,  # 0 where nothing counts it
         "pictures_per_second": state.seen / max(state.seconds, 1e-9),
         "device": str(state.points.device),
         "threads": torch.get_num_threads(),
@@ -120,6 +124,15 @@ def _command(run: Run) -> str:
     if config.views == "random":
         words += ["--views", "random", "--views-per-particle", str(config.views_per_particle)]
     return shlex.join(words)
+
+
+def _symmetry(trainer: Trainer, points: Any) -> dict[str, Any]:
+    """Symmetries that the cloud has or nearly has, and whether the pictures bear them out: they may be false."""
+    device, some = trainer.state.points.device, points[:: -(-len(points) // SYMMETRY_POINTS)]
+    found = symmetry.find_symmetries(
+        some, lambda turned: trainer.loss_of(torch.tensor(turned, dtype=torch.float32, device=device))
+    )
+    return {"symmetry": [one.figures() for one in found], "findings": [symmetry.explain(found)]}
 
 
 def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:

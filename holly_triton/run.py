@@ -15,6 +15,7 @@ import torch
 from holly_triton.config import DEFAULT_POINTS, Config, read_config, write_config
 from holly_triton.data import Dataset, Localisations, open_dataset
 from holly_triton.data.dataset import FEWEST_PICTURES
+from holly_triton.energy import EnergyMeter
 from holly_triton.errors import HollyError
 from holly_triton.reconstruct.checkpoint import CHECKPOINTS, load_checkpoint, save_checkpoint
 from holly_triton.reconstruct.schedule import Plan
@@ -87,6 +88,7 @@ def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[
     state = run.trainer.state
     # Long runs have short steps; a hundredth of one is little to lose, and a checkpoint may hold a network.
     every = max(run.config.checkpoint_every, run.trainer.plan.total_steps // 100)
+    meter = EnergyMeter(state.points.device)
     with SummaryWriter(str(run.folder), max_queue=1000) as board:
         for progress in run.trainer.run():
             tell(progress)
@@ -96,6 +98,7 @@ def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[
                         board.add_scalar(name, value, progress.step)
             stopping = should_stop() and not run.finished
             if stopping or run.finished or progress.step % every == 0:
+                state.joules += meter.joules()
                 save_checkpoint(run.folder / CHECKPOINTS, state)
             if stopping:
                 break
@@ -161,7 +164,9 @@ def open_data(config: Config) -> Dataset:
     if config.part != "all":
         every = torch.arange(config.part == "even", len(dataset), 2)
         if len(every) < FEWEST_PICTURES:
-            raise HollyError(f"{config.data}: half of it is {len(every)} particles; at least {FEWEST_PICTURES} are needed")
+            raise HollyError(
+                f"{config.data}: half of it is {len(every)} particles; at least {FEWEST_PICTURES} are needed"
+            )
         dataset = dataset.select(every)
     if config.views == "random":
         if not isinstance(dataset, Localisations) or not dataset.has_z:

@@ -14,8 +14,8 @@ from holly_triton.data import Dataset, open_dataset
 from holly_triton.errors import HollyError
 from holly_triton.evaluate import align, explain
 from holly_triton.files import foreign
+from holly_triton.reconstruct.dense_search import find_poses
 from holly_triton.reconstruct.distance import SCALE
-from holly_triton.reconstruct.unseen import find_poses
 from holly_triton.report import write_report
 from holly_triton.results import draw_cloud, read_metrics, read_run_cloud, write_metrics, write_poses
 from holly_triton.run import open_data, resume_run, run_config

@@ -12,12 +12,18 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from holly_triton.config import Config
 from holly_triton.reconstruct.train import Progress as Step
-from holly_triton.results import write_results
+from holly_triton.results import read_metrics, write_results
 from holly_triton.run import Run, carry_out, resume_run, run_config, start_run
 from holly_triton.study import conclude_study, is_study, make_study, members, open_member, study_finished
 
 DONE, STOPPED = 0, 3
-STAGES = {"search": "searching poses", "train": "training", "polish": "polishing", "refine": "refining poses"}
+STAGES = {
+    "search": "searching poses",
+    "rescue": "seeking lost poses",
+    "train": "training",
+    "polish": "polishing",
+    "refine": "refining poses",
+}
 console = Console(stderr=True)
 
 
@@ -136,7 +142,7 @@ def _conclude(run: Run, finished: bool) -> int:
         return STOPPED
     sys.stdout.write(
         f"{folder / 'cloud.ply'}: {len(state.points)} points in nm, after {state.seconds:.0f} s; labels scatter by "
-        f"{state.blur_nm():.1f} nm about them.\nThe mirror image, cloud_mirror.ply, explains the pictures just as well. "
+        f"{state.blur_nm():.1f} nm about them.\n{' '.join(read_metrics(folder)['findings'])}\nThe mirror image, cloud_mirror.ply, explains the pictures just as well. "
         f"Look at {folder / 'report.html'}\n"
     )
     return DONE

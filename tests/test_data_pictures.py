@@ -39,7 +39,7 @@ def read(path: Path, **options: object) -> Pictures:
 def test_a_stack_is_read_with_its_pixel_size(tmp_path: Path) -> None:
     data = read(imagej(tmp_path / "stack.tif", spots()))
     assert data.images.shape == (9, 32, 40) and data.names == [str(i) for i in range(9)]
-    assert data.pixel_nm == pytest.approx(PIXEL_NM) and data.precision_nm is None
+    assert data.pixel_nm == pytest.approx(PIXEL_NM) and data.finest_nm == pytest.approx(0.7 * PIXEL_NM)
     assert "from the ImageJ metadata" in data.notes[0]
 
 

@@ -9,18 +9,18 @@ import torch
 from click.testing import CliRunner
 
 from holly_triton.cli import main
-from holly_triton.config import Amortised, Config, Direct, Schedule, Search, read_config
+from holly_triton.config import Amortised, Config, Direct, Schedule, read_config
 from holly_triton.data import Localisations, Pictures
 from holly_triton.data.pictures import pictures_from_pixels
 from holly_triton.data.simulate import Simulation, simulate, write_simulation
 from holly_triton.errors import HollyError
 from holly_triton.geometry import Grid
 from holly_triton.reconstruct.checkpoint import load_checkpoint, save_checkpoint
+from holly_triton.reconstruct.dense_search import find_poses
 from holly_triton.reconstruct.descent import OUTPUTS
 from holly_triton.reconstruct.schedule import Plan
 from holly_triton.reconstruct.state import TrainingState
 from holly_triton.reconstruct.train import Trainer
-from holly_triton.reconstruct.unseen import find_poses
 
 POSES = ("amortised", "direct")
 SITES = np.random.default_rng(5).normal(size=(20, 3)) * (60, 40, 25)
@@ -144,7 +144,7 @@ def test_sigma_of_pictures_stays_for_an_epoch():
 @pytest.mark.parametrize("pose", ["search", "amortised"])
 def test_new_pictures_find_their_poses_under_the_true_cloud(pose):
     seen, unseen = simulated(), simulated(images=40, seed=9)
-    config = Config(pose=pose, points=20, search=Search(unseen_rounds=8))
+    config = Config(pose=pose, points=20)
     plan = Plan.of(config, seen.localisations)
     state = TrainingState.fresh(plan, 20, torch.Generator().manual_seed(3))
     state.points = torch.from_numpy(seen.points).float()

@@ -53,6 +53,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_commands_work_in_the_order_they_are_told(folder: Path, line: str) -> None:
     if "cuda" in line and not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
+    if "reproduce" in line:
+        pytest.skip("takes an hour; test_reproduce.py runs it on small clouds")
     words = shlex.split(line)[1:]
     briefer = [] if "--resume" in words else BRIEFER.get(words[0], [])
     command = [sys.executable, "-m", "holly_triton", *words, *briefer]

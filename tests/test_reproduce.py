@@ -38,7 +38,7 @@ def run(out: Path, *names: str, seeds: int = 1, clouds: Path = Path("nowhere")) 
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
     """Few pictures, one random cloud in the baseline, and an alignment that looks less far."""
-    patch.setitem(SCALES, "small", Scale(images=40, in_plane=1, size=16))
+    patch.setitem(SCALES, "small", Scale(images=40, in_plane=1, size=16, faster=1.0))
     patch.setattr(paper_table, "RANDOM_CLOUDS", 1)
     patch.setattr(evaluate, "STARTS", 400)
 
@@ -154,7 +154,7 @@ def test_a_cloud_that_is_a_file_is_read_in_the_paper_s_units(tmp_path: Path) -> 
 
 
 def test_the_seed_and_the_row_decide_the_pictures(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(SCALES, "small", Scale(images=400, in_plane=2, size=16))
+    monkeypatch.setitem(SCALES, "small", Scale(images=400, in_plane=2, size=16, faster=1.0))
     preset = dataclasses.replace(read_preset("spawn-6.H"), cloud="cep152")
     truth = reproduce._truth(preset, tmp_path)
     assert truth is not None

@@ -63,8 +63,8 @@ class Dataset(Protocol):
         ...
 
     @property
-    def precision_nm(self) -> float | None:
-        """Median localisation precision, nm; None if the data do not say."""
+    def finest_nm(self) -> float:
+        """Sigma below which the data have nothing to show, nm; 0 if they do not say."""
         ...
 
     def __len__(self) -> int: ...

@@ -75,6 +75,11 @@ class Localisations:
         radii: Array = np.hypot(xy[:, 0], xy[:, 1])
         return radii
 
+    @property
+    def finest_nm(self) -> float:
+        """The localisation precision, nm; 0 if the data do not say."""
+        return self.precision_nm or 0.0
+
     @cached_property
     def precision_nm(self) -> float | None:
         """Median localisation precision, nm; None if the data do not say."""

@@ -21,6 +21,8 @@ BORDER = 2
 """Width of the frame of pixels that shows the background."""
 NOISE_FACTOR = 3.0
 """Pixels less than this many standard deviations of the frame above the background are background."""
+LATTICE = 0.7
+"""Sigma in pixels at which a row of Gaussians, one a pixel, is even to 0.03 %."""
 CHUNK = 256
 """Pictures treated at a time, so that temporaries stay small beside the data."""
 
@@ -54,9 +56,9 @@ class Pictures:
         return self.centroids * self.pixel_nm
 
     @property
-    def precision_nm(self) -> None:
-        """Pictures do not say how precise their localisations were."""
-        return None
+    def finest_nm(self) -> float:
+        """Below this sigma the lattice of the input's pixels would show, nm."""
+        return LATTICE * self.pixel_nm
 
     @cached_property
     def radius_nm(self) -> float:

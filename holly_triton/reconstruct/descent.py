@@ -78,11 +78,11 @@ class Descent:
         width, objective = self._look(index, target, stage)
         torch.autograd.backward(objective.sum())
         self.optimiser.step()
-        self.state.centre()
+        self.state.centre(keep_pictures=False)
         self._tell_blur(width, stage)
         if self.plan.tidies(self.state.step):
-            tidying = self.plan.config.tidying
-            tidy(self.state, self.optimiser, index, target, stage, tidying, self.generator)
+            config = self.plan.config
+            tidy(self.state, self.optimiser, index, target, stage, config.tidying, config.optimiser, self.generator)
 
     @torch.no_grad()
     def finish(self, stage: Stage) -> None:

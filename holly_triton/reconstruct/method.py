@@ -11,7 +11,7 @@ from .amortised import ReadPoses
 from .descent import OUTPUTS, Descent
 from .direct import FreePoses
 from .schedule import AnnealedPlan, Plan, Stage
-from .search import SearchedPoses
+from .searched import SearchedPoses
 from .state import TrainingState
 
 

@@ -41,7 +41,7 @@ def step_poses(
     turn = torch.zeros(len(target), 3, device=target.device, requires_grad=True)
     shift = shift.clone().requires_grad_()
     turned = rotation_from_axis_angle(turn) @ rotation
-    objective, loss = _distance(state, turned, shift, target, stage, rates)
+    objective, loss = objective_of(state, turned, shift, target, stage, rates)
     torch.autograd.backward(objective.sum())
     with torch.no_grad():
         moved = rotation_from_axis_angle(-stage.rate * rates.turn_rate * stage.turn * _direction(turn)) @ rotation
@@ -56,7 +56,7 @@ def refine_poses(
     held = dataclasses.replace(state, points=state.points.detach(), log_blur=state.log_blur.detach())
     moved, before = step_poses(held, target, rotation, shift, stage, rates)
     with torch.no_grad():
-        after, _ = _distance(held, moved.rotation, moved.shift, target, stage, rates)
+        after, _ = objective_of(held, moved.rotation, moved.shift, target, stage, rates)
     worse = after > before
     return Poses(
         torch.where(worse[:, None, None], rotation, moved.rotation),
@@ -65,9 +65,10 @@ def refine_poses(
     )
 
 
-def _distance(
+def objective_of(
     state: TrainingState, rotation: Tensor, shift: Tensor, target: Tensor, stage: Stage, rates: Optimiser
 ) -> tuple[Tensor, Tensor]:
+    """What is descended ``[B]`` and the masked L1 ``[B]`` of pictures under some poses: arguments as ``step_poses``."""
     squared = state.unexplained > rates.squared_above
     width = state.width(stage.sigma_nm)
     return distance(state.points, rotation, shift, width, target, stage, squared=squared)

@@ -39,13 +39,13 @@ class Plan:
     pictures: int
     gyration_nm: float  # radius of gyration of the structure, 3D
     field_nm: float
-    precision_nm: float | None
+    finest_nm: float  # below this sigma the data have nothing to show
 
     @staticmethod
     def of(config: Config, dataset: Dataset) -> "Plan":
         """The plan that follows from a data set."""
         field = config.schedule.field_of_view * dataset.radius_nm
-        scales = config, len(dataset), dataset.gyration_nm, field, dataset.precision_nm
+        scales = config, len(dataset), dataset.gyration_nm, field, dataset.finest_nm
         if config.pose == "search":
             return Plan(*scales)
         settings = config.amortised if config.pose == "amortised" else config.direct
@@ -57,9 +57,14 @@ class Plan:
         return self.config.schedule.batch
 
     @property
+    def rescue_steps(self) -> int:
+        """Steps between search and polish in which poses are sought anew; each pass is over the worse half."""
+        return math.ceil(self.config.schedule.rescue_passes * self.pictures / 2 / self.config.search.dense_batch)
+
+    @property
     def steps(self) -> int:
-        """Steps in which the cloud moves; the refinement of the poses comes after."""
-        return self.config.schedule.search_steps + self.config.schedule.polish_steps
+        """Steps before the refinement of the poses, which holds the cloud."""
+        return self.config.schedule.search_steps + self.rescue_steps + self.config.schedule.polish_steps
 
     @property
     def total_steps(self) -> int:
@@ -67,9 +72,9 @@ class Plan:
         return self.steps + self.config.schedule.refine_steps
 
     def tidies(self, step: int) -> bool:
-        """Whether stray points are looked for after a step; never so late that they could not settle."""
+        """Whether useless points are looked for after a step; never so late that they could not settle."""
         every = self.tidying_every
-        return step % every == every - 1 and step + every < self.steps
+        return step % every == every - 1 and step + 2 * every < self.steps
 
     @property
     def tidying_every(self) -> int:
@@ -78,8 +83,8 @@ class Plan:
 
     @property
     def sigma_end_nm(self) -> float:
-        """Where sigma stops: finer than the localisation precision there is nothing to see."""
-        return max(self.config.schedule.sigma_end * self.field_nm, self.precision_nm or 0.0)
+        """Where sigma stops in the search."""
+        return max(self.config.schedule.sigma_end * self.field_nm, self.finest_nm)
 
     @property
     def sigma_start_nm(self) -> float:
@@ -89,18 +94,25 @@ class Plan:
     def at(self, step: int, blur_nm: float) -> Stage:
         """The stage of one step, given how far labels were found to scatter."""
         schedule = self.config.schedule
+        rescued = schedule.search_steps + self.rescue_steps
         if step >= self.steps:
-            return self.searching(1.0, blur_nm, "refine", 1 - (step - self.steps) / max(1, schedule.refine_steps))
+            left = 1 - (step - self.steps) / max(1, schedule.refine_steps)
+            return self.searching(1.0, blur_nm, "refine", left, schedule.sharpening)
+        if step >= rescued:
+            done = (step - rescued) / schedule.polish_steps
+            return self.searching(1.0, blur_nm, "polish", 1 - done, schedule.sharpening ** min(1.0, 2 * done))
         if step >= schedule.search_steps:
-            return self.searching(1.0, blur_nm, "polish", 1 - (step - schedule.search_steps) / schedule.polish_steps)
+            return self.searching(1.0, blur_nm, "rescue")
         return self.searching(step / schedule.search_steps, blur_nm)
 
-    def searching(self, done: float, blur_nm: float, name: str = "search", rate: float = 1.0) -> Stage:
+    def searching(
+        self, done: float, blur_nm: float, name: str = "search", rate: float = 1.0, sharpened: float = 1.0
+    ) -> Stage:
         """The stage when a share ``done`` of the search is behind; with all of it done, that of what comes after."""
         schedule, search = self.config.schedule, self.config.search
         # Sigma arrives before the search ends, so that the last poses are sought at the final sigma.
         sigma = self.sigma_start_nm * (self.sigma_end_nm / self.sigma_start_nm) ** min(1.0, done / 0.9)
-        sigma = max(sigma, schedule.sigma_per_blur * blur_nm)
+        sigma = max(sigma * sharpened, schedule.sigma_per_blur * blur_nm, self.finest_nm)
         search_grid = self.grid_for(sigma, search.size)
         return Stage(
             name=name,
@@ -155,7 +167,7 @@ class AnnealedPlan(Plan):
     @property
     def sigma_end_nm(self) -> float:
         """Where sigma stops: finer than the localisation precision there is nothing to see."""
-        return max(self.settings.sigma_end * self.pixel_nm, self.precision_nm or 0.0)
+        return max(self.settings.sigma_end * self.pixel_nm, self.finest_nm)
 
     @property
     def sigma_start_nm(self) -> float:

@@ -6,72 +6,15 @@ normalisation by their squared distance, which random candidates need: unlike L1
 from far away. Pictures are centred, so shifts need no search; those known already are kept.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from holly_triton.config import Search
-from holly_triton.data import Dataset
 from holly_triton.geometry import Grid, random_rotations, rotation_from_axis_angle
 from holly_triton.kernels import splat
 
 from .distance import normalised
-from .refine import step_poses
-from .schedule import Plan, Stage
-from .state import TrainingState
-from .tidying import tidy
-
-
-class SearchedPoses:
-    """A step searches the poses of a batch, then follows the gradient of points and poses together."""
-
-    def __init__(self, plan: Plan, dataset: Dataset, state: TrainingState, generator: torch.Generator) -> None:
-        """Set up the optimiser as ``state`` left it."""
-        self.config, self.plan, self.dataset, self.state = plan.config, plan, dataset, state
-        self.generator = generator
-        settings = plan.config.optimiser
-        groups: list[dict[str, Any]] = [
-            {"params": [state.points.requires_grad_()]},
-            {"params": [state.log_blur.requires_grad_()], "lr": settings.blur_rate},
-        ]
-        self.optimiser = torch.optim.Adam(groups, betas=(settings.momentum, settings.second_moment))
-        if state.optimiser:
-            self.optimiser.load_state_dict(state.optimiser)
-
-    def step(self, index: Tensor, stage: Stage) -> None:
-        """One batch: search its poses, then improve them and the cloud together."""
-        state, config = self.state, self.config
-        if stage.name == "search":
-            target = self.dataset.draw(index, stage.search_grid, stage.search_sigma_nm)
-            with torch.no_grad():
-                state.rotation[index] = search_poses(
-                    state.points, state.blur_nm(), target, state.rotation[index], state.shift[index],
-                    stage, config.search, self.generator,
-                )  # fmt: skip
-        target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
-        for _ in range(config.optimiser.gradient_steps):
-            self._descend(index, target, stage)
-        if self.plan.tidies(state.step):
-            tidy(state, self.optimiser, index, target, stage, config.tidying, self.generator)
-
-    def finish(self, stage: Stage) -> None:
-        """Every picture's pose is in the state already."""
-
-    def save(self) -> None:
-        """Leave the optimiser in the state."""
-        self.state.optimiser = self.optimiser.state_dict()
-
-    def _descend(self, index: Tensor, target: Tensor, stage: Stage) -> None:
-        """One gradient step on the poses of these pictures and on the cloud."""
-        state, rates = self.state, self.config.optimiser
-        self.optimiser.zero_grad()
-        poses, _ = step_poses(state, target, state.rotation[index], state.shift[index], stage, rates)
-        state.rotation[index], state.shift[index] = poses.rotation, poses.shift
-        state.note_loss(index, poses.loss, rates.unexplained_rate)
-        self.optimiser.param_groups[0]["lr"] = stage.rate * rates.point_rate * stage.sigma_nm
-        self.optimiser.step()
-        state.centre()
+from .schedule import Stage
 
 
 def search_poses(
@@ -87,7 +30,7 @@ def search_poses(
     """The best rotation found for each picture ``[B, 3, 3]``, never worse than the one it had.
 
     Args:
-        points: Cloud ``[N, 3]``, nm.
+        points: Cloud ``[N, 3]``, nm; of a very large one a random part is drawn.
         blur_nm: Scatter of the labels about a point.
         target: Pictures ``[B, S, S]`` on the stage's search grid at its search sigma.
         rotation: The poses they had ``[B, 3, 3]``.
@@ -96,6 +39,8 @@ def search_poses(
         settings: How many candidates to try.
         generator: Source of the candidates.
     """
+    if len(points) > settings.most_points:
+        points = points[torch.randperm(len(points), generator=generator, device=points.device)[: settings.most_points]]
     wanted = normalised(target).flatten(1)  # [B, S*S]
     sigma = (stage.search_sigma_nm**2 + blur_nm**2) ** 0.5
 

@@ -20,6 +20,7 @@ class TrainingState:
 
     step: int
     seconds: float
+    joules: float  # energy used, where the device counts it; else 0
     seen: int  # pictures worked on, each as often as it came
     points: Tensor  # [N, 3] nm, centred
     log_blur: Tensor  # [], log nm: how far labels scatter about a point
@@ -44,6 +45,7 @@ class TrainingState:
         return TrainingState(
             step=0,
             seconds=0.0,
+            joules=0.0,
             seen=0,
             points=cloud - cloud.mean(0),
             log_blur=torch.tensor(math.log(blur), device=device),
@@ -69,6 +71,11 @@ class TrainingState:
         self.cursor += len(batch)
         return batch
 
+    def worst(self, size: int, generator: torch.Generator) -> Tensor:
+        """Indices of some pictures, drawn from the half that is explained worst."""
+        half = self.loss.argsort(descending=True)[: math.ceil(len(self.loss) / 2)]
+        return half[torch.randperm(len(half), generator=generator, device=half.device)[:size]]
+
     def width(self, sigma_nm: float) -> Tensor:
         """Sigma of the drawn points, nm: the pictures' sigma widened by the labels' scatter."""
         return (sigma_nm**2 + (2 * self.log_blur).exp()).sqrt()
@@ -78,9 +85,16 @@ class TrainingState:
         return torch.split(torch.arange(len(self.order), device=self.order.device), size)
 
     @torch.no_grad()
-    def centre(self) -> None:
-        """Put the cloud's centroid where the pictures have theirs."""
-        self.points -= self.points.mean(0)
+    def centre(self, *, keep_pictures: bool) -> None:
+        """Put the cloud's centroid at the origin.
+
+        While shifts are not known that is where the pictures have theirs, so the cloud moves in the pictures; once they
+        are, ``keep_pictures`` moves them along and no picture changes.
+        """
+        centroid = self.points.mean(0)
+        self.points -= centroid
+        if keep_pictures:
+            self.shift += self.rotation[:, :2] @ centroid
 
     def note_loss(self, index: Tensor, loss: Tensor, rate: float) -> None:
         """Keep the masked L1 of some pictures ``[B]``, and its running mean."""

@@ -1,5 +1,6 @@
 """The reconstruction itself: one loop, whatever finds the poses, and the refinement that ends it."""
 
+import dataclasses
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -12,12 +13,16 @@ from holly_triton.errors import HollyError
 from holly_triton.kernels import splat
 
 from .method import choose_method
-from .refine import refine_poses
+from .refine import objective_of, refine_poses
 from .schedule import Plan, Stage
 from .state import TrainingState
 
 RECORDS = 500
 """Of a run's history, about: enough for its curves, and long runs have a hundred times as many steps."""
+
+
+SAMPLE = 256
+"""Pictures, evenly chosen over the data, that stand for all where one structure is compared with another."""
 
 
 class Progress(NamedTuple):
@@ -66,10 +71,22 @@ class Trainer:
         drawn = splat(px(state.points), state.rotation[index], px(state.shift[index]), px(width), stage.grid.shape)
         return self.dataset.draw(index, stage.grid, stage.sigma_nm), drawn
 
+    @torch.no_grad()
+    def loss_of(self, points: Tensor) -> float:
+        """What would be descended, mean over some pictures, if the structure were these points ``[M, 3]``, nm."""
+        stage, state = self.final_stage, dataclasses.replace(self.state, points=points)
+        index = torch.linspace(0, len(self.dataset) - 1, min(SAMPLE, len(self.dataset))).long().to(points.device)
+        target, rates = self.dataset.draw(index, stage.grid, stage.sigma_nm), self.plan.config.optimiser
+        objective, _ = objective_of(state, state.rotation[index], state.shift[index], target, stage, rates)
+        return float(objective.mean())
+
     def _step(self, stage: Stage) -> float:
         """One batch, for the cloud and its poses; after the last, every picture's pose as the method has it."""
         state = self.state
-        index = state.next_batch(self.plan.batch, self.generator)
+        if stage.name == "rescue":
+            index = state.worst(self.plan.config.search.dense_batch, self.generator)
+        else:
+            index = state.next_batch(self.plan.batch, self.generator)
         state.seen += len(index)
         self.method.step(index, stage)
         self._check(index)
