@@ -177,8 +177,10 @@ class Tidying:
 
     every: int = 25
     """Steps between looks."""
+    support: float = 0.2
+    """A point is stray when the pictures are, where it projects, fainter than this share of the median point's."""
     most: int = 10
-    """Points moved at one look."""
+    """Useless points moved at one look."""
     sorted_from: int = 2000
     """Clouds of so many points are sorted by place at each look: kernels skip blocks of points only in large ones."""
     fewest: int = 8

@@ -7,6 +7,8 @@ in space projects, has its peak at the site and falls slowly around it. The leas
 if the pictures are explained better.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -31,7 +33,7 @@ def tidy(
     rates: Optimiser,
     generator: torch.Generator,
 ) -> None:
-    """Move points one by one, up to ``settings.most``, while that explains the pictures ``[B, S, S]`` better.
+    """Bring stray points back, then move useless ones while that explains the pictures ``[B, S, S]`` better.
 
     Half of the pictures say which point and where to, the other half whether it helped: what fits the noise of the one
     does not fit that of the other.
@@ -41,33 +43,32 @@ def tidy(
     half = len(index) // 2
     if half < settings.fewest:
         return
-    points, px = state.points, stage.grid.to_pixels
-    rotation, shift, wanted = state.rotation[index[:half]], state.shift[index[:half]], normalised(target[:half])
-    others = state.rotation[index[half:]], state.shift[index[half:]], target[half:]
+    some, others = index[:half], index[half:]
+    view = View(state.rotation[some], state.shift[some], normalised(target[:half]), stage.grid)
+    width = state.width(stage.sigma_nm)
 
     def objective() -> float:
-        return float(objective_of(state, *others, stage, rates)[0].mean())
+        pose = state.rotation[others], state.shift[others]
+        return float(objective_of(state, *pose, target[half:], stage, rates)[0].mean())
 
+    strays = find_strays(state.points, view, settings.support)
+    if bool(strays.any()):
+        state.points[strays] = beside_others(state.points, strays, view, width, generator)
+        _forget(state.points, strays, optimiser)
     best = objective()
     for _ in range(settings.most):
-        width = px(state.width(stage.sigma_nm))
-        lacking = wanted - normalised(splat(px(points), rotation, px(shift), width, stage.grid.shape))
-        place, lack = find_lack(points, rotation, shift, lacking, stage.grid, settings, generator)
-        own = 1 / (2 * torch.pi * len(points) * width**2)  # peak of one point in a picture of sum 1
-        worth = brightness_at(points, rotation, shift, lacking + own, stage.grid)
-        moved = int(worth.argmin())
-        # Where less than half a point is lacking, a whole one is too much; one worth more than half is not.
-        if lack < own / 2 or worth[moved] > own / 2:
+        found = propose_move(state.points, view, width, settings, generator)
+        if found is None:
             return
-        before = points[moved].clone()
-        points[moved] = place
+        moved, place = found
+        before = state.points[moved].clone()
+        state.points[moved] = place
         after = objective()
         if after >= best:
-            points[moved] = before
+            state.points[moved] = before
             return
         best = after
-        for moment in _moments(points, optimiser):
-            moment[moved] = 0
+        _forget(state.points, moved, optimiser)
 
 
 @torch.no_grad()
@@ -85,49 +86,75 @@ def _moments(points: Tensor, optimiser: torch.optim.Optimizer) -> list[Tensor]:
     return [moment for moment in optimiser.state[points].values() if moment.shape == points.shape]
 
 
-def find_lack(
-    points: Tensor,
-    rotation: Tensor,
-    shift: Tensor,
-    lacking: Tensor,
-    grid: Grid,
-    settings: Tidying,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """The place ``[3]``, nm, where most is lacking, and how much: random places, then closer about the best of them.
+def _forget(points: Tensor, moved: Tensor | int, optimiser: torch.optim.Optimizer) -> None:
+    """A moved point has no history."""
+    for moment in _moments(points, optimiser):
+        moment[moved] = 0
 
-    Args:
-        points: Cloud ``[N, 3]``, nm.
-        rotation: ``[B, 3, 3]``.
-        shift: ``[B, 2]``, nm.
-        lacking: What the cloud leaves unexplained of the pictures ``[B, S, S]``; negative where it draws too much.
-        grid: Their grid.
-        settings: How many places to look at.
-        generator: Source of the places.
-    """
-    spread = points.norm(dim=1).median()  # one point far away must not widen it
+
+class View(NamedTuple):
+    """Pictures of sum 1 ``[B, S, S]`` on a grid, and the poses that they are seen from."""
+
+    rotation: Tensor  # [B, 3, 3]
+    shift: Tensor  # [B, 2] nm
+    wanted: Tensor  # [B, S, S]
+    grid: Grid
+
+    def brightness(self, points: Tensor, images: Tensor) -> Tensor:
+        """Mean of images ``[B, S, S]`` where each of the points ``[N, 3]``, nm, projects; outside the frame it is 0."""
+        # Positions from -1 to 1 over the frame.
+        xy = self.grid.to_pixels(project(points, self.rotation) + self.shift[:, None]) / (self.grid.size / 2)
+        sampled = torch.nn.functional.grid_sample(images[:, None], xy[:, None], align_corners=False)  # [B, 1, 1, N]
+        return sampled[:, 0, 0].mean(0)
+
+    def lacking(self, points: Tensor, width_nm: Tensor) -> Tensor:
+        """What a cloud leaves unexplained of the pictures ``[B, S, S]``; negative where it draws too much."""
+        px = self.grid.to_pixels
+        drawn = splat(px(points), self.rotation, px(self.shift), px(width_nm), self.grid.shape)
+        return self.wanted - normalised(drawn)
+
+
+def find_strays(points: Tensor, view: View, threshold: float) -> Tensor:
+    """Which points ``[N]`` explain nothing: the pictures are dark where they project."""
+    support = view.brightness(points, view.wanted)
+    return support < threshold * support.median()
+
+
+def beside_others(points: Tensor, strays: Tensor, view: View, width_nm: Tensor, generator: torch.Generator) -> Tensor:
+    """Places for the strays ``[strays, 3]``: beside points where pictures are brighter than the cloud explains."""
+    lacking = view.brightness(points, view.lacking(points, width_nm))
+    weight = torch.where(strays, torch.zeros_like(lacking), lacking.clamp_min(0))
+    if not bool(weight.sum() > 0):
+        weight = (~strays).to(lacking.dtype)
+    chosen = torch.multinomial(weight, int(strays.sum()), replacement=True, generator=generator)
+    return points[chosen] + width_nm / 2 * torch.randn(len(chosen), 3, generator=generator, device=points.device)
+
+
+def propose_move(
+    points: Tensor, view: View, width_nm: Tensor, settings: Tidying, generator: torch.Generator
+) -> tuple[int, Tensor] | None:
+    """The point of least use and the place ``[3]``, nm, where most is lacking; None if nothing is to be gained."""
+    lacking = view.lacking(points, width_nm)
+    place, lack = find_lack(points, lacking, view, settings, generator)
+    own = 1 / (2 * torch.pi * len(points) * view.grid.to_pixels(width_nm) ** 2)  # peak of one point, in a sum of 1
+    worth = view.brightness(points, lacking + own)
+    # Where less than half a point is lacking, a whole one is too much; one that is worth more than half is not.
+    if lack < own / 2 or worth.min() > own / 2:
+        return None
+    return int(worth.argmin()), place
+
+
+def find_lack(
+    points: Tensor, lacking: Tensor, view: View, settings: Tidying, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The place ``[3]``, nm, where most is lacking, and how much: random places, then closer about the best of them."""
+    spread = points.norm(dim=1).median()
     places = spread * torch.randn(settings.places, 3, generator=generator, device=points.device)
     for _ in range(settings.closer):
-        best = places[brightness_at(places, rotation, shift, lacking, grid).topk(settings.kept).indices]
+        best = places[view.brightness(places, lacking).topk(settings.kept).indices]
         spread = spread / 2
         around = best.repeat(settings.places // settings.kept, 1)
-        places = torch.cat(
-            [best, around + spread * torch.randn(around.shape, generator=generator, device=points.device)]
-        )
-    lack = brightness_at(places, rotation, shift, lacking, grid)
+        places = around + spread * torch.randn(around.shape, generator=generator, device=points.device)
+        places[: len(best)] = best
+    lack = view.brightness(places, lacking)
     return places[lack.argmax()], lack.max()
-
-
-def brightness_at(points: Tensor, rotation: Tensor, shift: Tensor, images: Tensor, grid: Grid) -> Tensor:
-    """Mean over the pictures of their brightness where each point projects, ``[N]``; outside the frame it is 0.
-
-    Args:
-        points: Places ``[N, 3]``, nm.
-        rotation: ``[B, 3, 3]``.
-        shift: ``[B, 2]``, nm.
-        images: ``[B, S, S]``.
-        grid: Their grid.
-    """
-    xy = grid.to_pixels(project(points, rotation) + shift[:, None]) / (grid.size / 2)  # -1 .. 1 over the frame
-    sampled = torch.nn.functional.grid_sample(images[:, None], xy[:, None], align_corners=False)  # [B, 1, 1, N]
-    return sampled[:, 0, 0].mean(0)
