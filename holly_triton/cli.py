@@ -12,7 +12,7 @@ from typing import Any
 
 import click
 
-from holly_triton.config import CHOICES, SCALES, UNIT_NM, Config
+from holly_triton.config import CHOICES, FEWEST_POINTS, MOST_POINTS, SCALES, UNIT_NM, Config
 from holly_triton.errors import HollyError
 
 # Threads that wait for each other by spinning are 10 times slower where cores are shared. Read when torch loads.
@@ -97,7 +97,7 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 @click.option("--spawn-rate", type=_Number(0, 1), default=1.0, metavar="R", help="Probability of each of them.")  # fmt: skip
 @click.option("--shift", type=_Number(min=0), default=0.0, metavar="S", help="Largest shift along x and y, in the cloud's unit.")  # fmt: skip
 @click.option("--in-plane", type=click.IntRange(min=1), default=1, metavar="M", help="Copies of each picture, turned in its plane.")  # fmt: skip
-@click.option("--seed", type=int, default=0, show_default=True, metavar="I")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, metavar="I")
 @click.option("--tiff", is_flag=True, help="Write pictures (pictures.tif) in place of localisations.")
 @unit_nm_option
 def simulate(
@@ -148,11 +148,13 @@ def info(data: Path, unit: str | None, pixel_size: float | None) -> None:
 @main.command()
 @click.argument("data", type=SOME_PATH, required=False)
 @click.option("--out", type=SOME_PATH, metavar="RUN", help="Folder for the results. [default: DATA's name + -run]")
-@click.option("--points", type=click.IntRange(4, 1_000_000), metavar="N", help="Points of the cloud. By default as many as a typical particle has localisations (80 to 500; 300 for pictures). Choose about the number of sites you expect; twice as many does little harm, half as many loses detail.")  # fmt: skip
+@click.option("--points", type=click.IntRange(FEWEST_POINTS, MOST_POINTS), metavar="N", help="Points of the cloud. By default as many as a typical particle has localisations (80 to 500; 300 for pictures). Choose about the number of sites you expect; twice as many does little harm, half as many loses detail.")  # fmt: skip
 @click.option("--pose", type=click.Choice(CHOICES["pose"]), help="How poses are found. [default: search]")
 @click.option("--config", "config_file", type=SOME_PATH, metavar="FILE", help="Settings from a config.toml; options given here win.")  # fmt: skip
 @click.option("--preset", metavar="NAME", help="Settings of one of the paper's experiments; options given here win.")
-@click.option("--seed", type=int, metavar="I", help="Seed of every random choice. [default: 0]")
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), metavar="I", help="Seed of every random choice. [default: 0]"
+)
 @click.option("--device", type=click.Choice(CHOICES["device"]), help="[default: auto]")
 @click.option("--views", type=click.Choice(CHOICES["views"]), help="random: see particles that have z from random directions. [default: given]")  # fmt: skip
 @click.option("--views-per-particle", type=click.IntRange(min=1), metavar="V", help="With --views random. [default: 8]")
@@ -179,8 +181,6 @@ def train(
     given = {name: value for name, value in settings.items() if value is not None}
     if resume is not None and (data or out or config_file or preset or given or quick or overwrite):
         raise click.UsageError("--resume RUN goes on with that run's own data and settings; give it alone")
-    if given.get("half_sets") and given.get("repeats", 1) > 1:
-        raise click.UsageError("--repeats and --half-sets are two studies; ask for one of them")
     if config_file is not None and preset is not None:
         raise click.UsageError("--config and --preset both say what the settings are; give one of them")
     from holly_triton.training import resume_training, start_training
@@ -204,6 +204,8 @@ def _configured(config_file: Path | None, preset: str | None, data: Path | None,
     config = dataclasses.replace(config, **overriding)
     if not config.data:
         raise click.UsageError("give DATA to train on, or --resume RUN")
+    if config.half_sets and config.repeats > 1:
+        raise click.UsageError("--repeats and --half-sets are two studies; ask for one of them")
     return config
 
 
@@ -231,6 +233,8 @@ def evaluate(
 
     if truth is None and pictures is None:
         raise click.UsageError("give --truth CLOUD, the structure to compare with, or --pictures DATA, new pictures")
+    if pictures is None and (unit or pixel_size):
+        raise click.UsageError("--unit and --pixel-size are of --pictures DATA; give that too")
     figures: dict[str, Any] = {}
     words = []
     if truth is not None:

@@ -73,6 +73,9 @@ PAPER_SHIFT = 0.1
 SUCCESS = 0.05
 """RMSD in units of ``UNIT_NM`` below which a reconstruction counts as a success."""
 
+FEWEST_POINTS, MOST_POINTS = 4, 1_000_000
+"""Of a reconstructed cloud."""
+
 CHOICES = {
     "unit": ("nm", "um", "px"),
     "views": ("given", "random"),
@@ -80,7 +83,7 @@ CHOICES = {
     "device": ("auto", "cpu", "cuda"),
     "part": ("all", "odd", "even"),
 }
-"""The words that a setting may take; any other setting takes a number or a path."""
+"""The words that these settings may take."""
 
 MAY_BE_ZERO = ("seed", "search_steps", "rescue_passes", "polish_steps", "refine_steps")
 """Whole numbers that may be 0; the others count something that there must be."""
@@ -93,7 +96,8 @@ class Schedule:
     search_steps: int = 240
     """Steps with pose search; sigma shrinks geometrically during the first nine tenths of them."""
     rescue_passes: int = 3
-    """Between search and polish, passes over the worse half of the pictures, whose poses are sought anew."""
+    """Between search and polish, poses are sought anew: so many times as many as half of the pictures, out of the half
+    that is explained worst."""
     polish_steps: int = 80
     """Gradient steps on points and poses together at the final sigma, step lengths falling to nothing."""
     refine_steps: int = 10
@@ -277,7 +281,7 @@ class Config:
 
     def quick(self) -> "Config":
         """The same run at a fraction of the steps, for smoke tests."""
-        brief = dataclasses.replace(self.schedule, search_steps=100, rescue_passes=1, polish_steps=20, refine_steps=5)
+        brief = dataclasses.replace(self.schedule, search_steps=100, rescue_passes=0, polish_steps=20, refine_steps=5)
         return dataclasses.replace(
             self,
             schedule=brief,
@@ -312,6 +316,8 @@ def config_of(settings: dict[str, Any], where: str) -> Config:
         value = getattr(config, name)
         if value is not None and value not in known:
             raise HollyError(f"{where}: {name} is {value!r}; it must be one of {', '.join(known)}")
+    if config.points is not None and not FEWEST_POINTS <= config.points <= MOST_POINTS:
+        raise HollyError(f"{where}: points is {config.points}; it must be from {FEWEST_POINTS} to {MOST_POINTS}")
     return config
 
 

@@ -37,8 +37,9 @@ def _gpu_joules(device: torch.device) -> float | None:
 
 def _processor_joules() -> float | None:
     try:
-        packages = [package / "energy_uj" for package in PROCESSOR_COUNTERS.glob("intel-rapl:?")]
-        readings = [int(counter.read_text()) for counter in packages]
+        domains = PROCESSOR_COUNTERS.glob("intel-rapl:?")  # packages, and on some machines one that holds them all
+        packages = [domain for domain in domains if (domain / "name").read_text().startswith("package")]
+        readings = [int((package / "energy_uj").read_text()) for package in packages]
     except (OSError, ValueError):
         return None
     return sum(readings) / 1e6 if readings else None

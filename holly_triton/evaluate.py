@@ -199,13 +199,8 @@ def align(cloud_nm: Array, truth_nm: Array, seed: int = 0) -> Alignment:
     )
 
 
-def score(cloud_nm: Array, truth_nm: Array, unit_nm: float | None = None) -> dict[str, Any]:
-    """Aligns and scores in one call: arguments and errors as ``align``, result as ``Alignment.figures``."""
-    return align(cloud_nm, truth_nm).figures(unit_nm)
-
-
 def explain(figures: Mapping[str, Any]) -> str:
-    """What ``score`` found, in a few plain lines for a terminal."""
+    """The figures of an ``Alignment``, in a few plain lines for a terminal."""
     best = "The mirror image fits best" if figures["mirrored"] else "The given hand fits best or as well"
     return (
         "RMSD {rmsd:.2f} nm, both directions together ({rmsd_units:.4f} units of {unit_nm:g} nm); "

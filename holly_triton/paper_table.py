@@ -49,6 +49,7 @@ class Score:
     points: int
     pictures: int
     machine: str
+    version: str
     energy_wh: float | None  # None where the machine keeps no count
 
 
@@ -90,7 +91,8 @@ def read_score(folder: Path) -> Score | None:
             points=metrics["points"],
             pictures=metrics["pictures"],
             machine=f"{metrics['device']} ({metrics['threads']} thread{'s' if metrics['threads'] > 1 else ''})",
-            energy_wh=None if metrics.get("energy_joules") is None else metrics["energy_joules"] / 3600,
+            version=metrics["versions"]["holly-triton"],
+            energy_wh=metrics.get("energy_wh"),
         )
 
 
@@ -168,7 +170,7 @@ def _section(scale: str, rows: Sequence[Row], out: Path) -> Iterator[str]:
         return
     scores = [score for row in rows for score in row.scores]
     yield f"## Scale {scale}\n"
-    yield f"{_list(score.pictures for score in scores)} pictures; on {_list(score.machine for score in scores)}.\n"
+    yield f"{_list(score.pictures for score in scores)} pictures; on {_list(score.machine for score in scores)}; holly-triton {_list(score.version for score in scores)}.\n"
     energy = any(score.energy_wh is not None for score in scores)
     yield "\n".join([*_header(energy), *(_line(row, energy) for row in rows)]) + "\n"
     for row in rows:

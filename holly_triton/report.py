@@ -54,7 +54,7 @@ LABELS = {
     "truth_points": "Points of the truth",
 }
 """Plain words for keys of metrics.json; any other key speaks for itself."""
-ELSEWHERE = {"history", "notes", "command", "unit"}
+ELSEWHERE = {"history", "notes", "unit"}
 """Keys that the table leaves out: other parts of the page show them."""
 
 

@@ -27,6 +27,7 @@ from holly_triton.training import DONE, STOPPED, Stop, console, follow, stoppabl
 
 Settings = TypeVar("Settings", bound=Annealed)
 
+FAILED = 1
 HOW_TO_GET = "HOLLy holds it in objs/: pass that folder with --clouds"
 
 
@@ -70,19 +71,25 @@ def reproduce(presets: Sequence[Preset], *, seeds: int, pose: str | None, scale:
     if not ready:
         raise HollyError(f"--clouds {clouds}: holds no cloud that these rows need ({presets[0].cloud}); {HOW_TO_GET}")
     runs = _runs_folder(out)
+    code = DONE
     with stoppable() as stop:
         for seed in range(seeds):  # every row once before any row twice
             for preset, truth in ready:
                 experiment = Experiment(preset, pose or preset.train.pose, scale, seed, runs)
-                if not _perform(experiment, truth, stop):
-                    return _conclude(presets, runs, out, STOPPED)
-    return _conclude(presets, runs, out, DONE)
+                try:
+                    if not _perform(experiment, truth, stop):
+                        return _conclude(presets, runs, out, STOPPED)
+                except HollyError as error:  # one run that fails must not cost the others
+                    _say(f"{experiment.folder.name}: failed: {error}")
+                    code = FAILED
+    return _conclude(presets, runs, out, code)
 
 
 def _perform(experiment: Experiment, truth: Cloud, stop: Stop) -> bool:
     """Carry one experiment through, from wherever it is; False when it was stopped on the way."""
     folder = experiment.folder
     if read_score(folder) is not None:
+        shutil.rmtree(folder / "data", ignore_errors=True)  # a run that was killed here may have left it
         _say(f"{folder.name}: done before")
         return True
     if stop.asked:

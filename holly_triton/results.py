@@ -3,7 +3,6 @@
 import csv
 import json
 import platform
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -14,7 +13,6 @@ import torch
 
 import holly_triton
 from holly_triton.cloud import read_cloud, write_cloud
-from holly_triton.config import Config
 from holly_triton.errors import HollyError
 from holly_triton.evaluate import align
 from holly_triton.files import foreign, replacing
@@ -103,7 +101,6 @@ def _metrics(run: Run) -> dict[str, Any]:
         "blur_nm": state.blur_nm(),
         "data": run.dataset.summary(),
         "notes": run.dataset.notes,
-        "command": _command(run),
         "versions": {
             "holly-triton": holly_triton.__version__,
             "torch": torch.__version__,
@@ -112,18 +109,6 @@ def _metrics(run: Run) -> dict[str, Any]:
         },
         "history": state.history,
     }
-
-
-def _command(run: Run) -> str:
-    """The command that makes this run again."""
-    config = run.config
-    words = ["holly-triton", "train", config.data, "--out", str(run.folder), "--points", str(config.points)]
-    words += ["--seed", str(config.seed), *(["--pose", config.pose] if config.pose != Config.pose else [])]
-    for option, value in (("--unit", config.unit), ("--pixel-size", config.pixel_size)):
-        words += [option, str(value)] if value is not None else []
-    if config.views == "random":
-        words += ["--views", "random", "--views-per-particle", str(config.views_per_particle)]
-    return shlex.join(words)
 
 
 def _symmetry(trainer: Trainer, points: Any) -> dict[str, Any]:

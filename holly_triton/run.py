@@ -24,9 +24,9 @@ from holly_triton.reconstruct.train import Progress, Trainer
 
 WRITTEN = (
     "config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "metrics.json", "report.html",
-    "pictures", CHECKPOINTS, "events.out.tfevents.*",
+    "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "poses_*.csv", "repeat-[0-9]*", "half-[12]",
 )  # fmt: skip
-"""All that a run leaves in its folder; ``--overwrite`` removes these and nothing else."""
+"""All that a run or a study leaves in its folder; ``--overwrite`` removes these and nothing else."""
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from holly_triton.reconstruct.distance import SCALE
 from holly_triton.report import write_report
 from holly_triton.results import draw_cloud, read_metrics, read_run_cloud, write_metrics, write_poses
 from holly_triton.run import open_data, resume_run, run_config
+from holly_triton.study import is_study
 from holly_triton.trust import pose_error
 from holly_triton.trust.group import find_group
 
@@ -70,6 +71,8 @@ def score_pictures(folder: Path, data: Path, unit: str | None, pixel_size_nm: fl
     Raises:
         HollyError: The run or its data are gone, it is not finished, or the new data can't be read.
     """
+    if is_study(run_config(folder)):
+        raise HollyError(f"{folder}: holds several runs; pass the folder of one of them, such as {folder / 'repeat-1'}")
     run = resume_run(folder)
     if not run.finished:
         raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {folder}")
@@ -101,11 +104,15 @@ def _score_poses(folder: Path, truth: Array) -> dict[str, Any] | None:
     if not all((folder / name).is_file() for name in ("config.toml", "poses.csv")):
         return None
     config = run_config(folder)
-    known = Path(config.data) / TRUE_POSES
+    data = Path(config.data)
+    known = (data if data.is_dir() else data.parent) / TRUE_POSES
     if not known.is_file() or config.views != "given":
         return None
     found, true = _read_poses(folder / "poses.csv"), _read_poses(known)
-    dataset = open_data(config)
+    try:
+        dataset = open_data(config)
+    except HollyError:  # the data are gone; the cloud can still be scored
+        return None
     if [*found] != dataset.names or not found.keys() <= true.keys():
         return None
     own, others = (np.array([table[name] for name in dataset.names]) for table in (found, true))

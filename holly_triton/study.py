@@ -17,7 +17,7 @@ from holly_triton.files import replacing
 from holly_triton.geometry import mirror
 from holly_triton.report import write_report
 from holly_triton.results import draw_cloud, read_metrics, write_metrics
-from holly_triton.run import Run, check_free, make_folder, resume_run, start_run
+from holly_triton.run import Run, check_free, make_folder, open_data, resume_run, start_run
 from holly_triton.trust import consensus, resolution
 
 
@@ -28,6 +28,11 @@ class Member:
     folder: Path
     config: Config
 
+    @property
+    def finished(self) -> bool:
+        """Whether its results are written."""
+        return (self.folder / "report.html").is_file()
+
 
 def is_study(config: Config) -> bool:
     """Whether a configuration asks for several runs."""
@@ -35,11 +40,14 @@ def is_study(config: Config) -> bool:
 
 
 def members(config: Config, folder: Path) -> list[Member]:
-    """The runs of a study: repeats differ in their seed, halves in their particles."""
+    """The runs of a study: repeats differ in their seed, halves in their particles too."""
     alone = dataclasses.replace(config, repeats=1, half_sets=False)
     if config.half_sets:
-        parts = enumerate(("odd", "even"), 1)
-        return [Member(folder / f"half-{half}", dataclasses.replace(alone, part=part)) for half, part in parts]
+        # Seeds of their own: halves that start from one cloud would agree on more than their pictures say.
+        return [
+            Member(folder / f"half-{half + 1}", dataclasses.replace(alone, part=part, seed=config.seed + half))
+            for half, part in enumerate(("odd", "even"))
+        ]
     repeats = range(config.repeats)
     return [
         Member(folder / f"repeat-{repeat + 1}", dataclasses.replace(alone, seed=config.seed + repeat))
@@ -51,8 +59,11 @@ def make_study(config: Config, folder: Path, *, overwrite: bool) -> None:
     """A folder for a study, and its configuration in it.
 
     Raises:
-        HollyError: The folder exists (and ``overwrite`` is not set) or can't be written.
+        HollyError: The data are at fault, the folder exists (and ``overwrite`` is not set) or can't be written.
     """
+    check_free(folder, overwrite)
+    for member in members(config, folder):
+        open_data(member.config)
     make_folder(folder, overwrite)
     write_config(folder / "config.toml", dataclasses.replace(config, data=str(Path(config.data).resolve())))
 
@@ -61,7 +72,6 @@ def open_member(member: Member) -> Run:
     """A member's run, from wherever it was left."""
     if (member.folder / "config.toml").is_file():
         return resume_run(member.folder)
-    check_free(member.folder, overwrite=True)
     return start_run(member.config, member.folder, overwrite=True)
 
 
@@ -79,9 +89,7 @@ def conclude_study(config: Config, folder: Path) -> list[str]:
     runs = members(config, folder)
     clouds = [read_cloud(run.folder / "cloud.ply").points for run in runs]
     metrics = [read_metrics(run.folder) for run in runs]
-    # Losses compare runs of the same pictures only.
-    losses = None if config.half_sets else [float(run["loss"]) for run in metrics]
-    common = consensus.find_consensus(clouds, losses)
+    common = consensus.find_consensus(clouds, _losses(config, metrics))
     findings = [consensus.explain(common)]
     figures: dict[str, Any] = {"consensus": common.figures()}
     if config.half_sets:
@@ -91,22 +99,31 @@ def conclude_study(config: Config, folder: Path) -> list[str]:
     write_cloud(folder / "cloud.ply", common.points)
     write_cloud(folder / "cloud_mirror.ply", mirror(common.points))
     _write_spread(folder / "spread.csv", common)
-    write_metrics(folder, {**_summed(metrics), "findings": findings, **figures})
+    write_metrics(folder, {**_summed(config, metrics), "findings": findings, **figures})
     draw_cloud(folder / "pictures" / "cloud.png", common.points)
     write_report(folder)
     return findings
 
 
-def _summed(metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _losses(config: Config, metrics: Sequence[dict[str, Any]]) -> list[float] | None:
+    """The members' losses, where these compare: of the same pictures, drawn at about the same sigma."""
+    sigmas = [float(run["sigma_nm"]) for run in metrics]
+    if config.half_sets or config.views == "random" or max(sigmas) > 1.05 * min(sigmas):
+        return None
+    return [float(run["loss"]) for run in metrics]
+
+
+def _summed(config: Config, metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """What holds for the members together."""
     first = metrics[0]
-    same = {name: first[name] for name in ("device", "threads", "notes", "command", "versions")}
+    pictures = [run["pictures"] for run in metrics]
     return {
         "finished": True,
         "seconds": sum(run["seconds"] for run in metrics),
+        "energy_wh": sum(run["energy_wh"] or 0 for run in metrics) or None,
         "points": first["points"],
-        "pictures": max(run["pictures"] for run in metrics),
-        **same,
+        "pictures": sum(pictures) if config.half_sets else max(pictures),
+        **{name: first[name] for name in ("device", "threads", "notes", "versions")},
     }
 
 

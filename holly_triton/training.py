@@ -67,9 +67,10 @@ def _say_finished(folder: Path) -> int:
 def _follow_study(config: Config, folder: Path, stop: Stop) -> int:
     """Carry out what is left of a study, then compare its runs."""
     for member in members(config, folder):
+        if member.finished:
+            continue
         console.print(f"{member.folder}", highlight=False)
-        run = open_member(member)
-        if not run.finished and (stop.asked or not follow(run, stop)):
+        if stop.asked or not follow(open_member(member), stop):
             print(f"Stopped in {member.folder}. Go on with: holly-triton train --resume {folder}")
             return STOPPED
     for finding in conclude_study(config, folder):

@@ -42,3 +42,10 @@ def test_a_bad_file_is_named_with_what_would_be_right(tmp_path, text, says):
         read_config(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("points", [3, 5_000_000])
+def test_as_many_points_as_the_command_line_allows(tmp_path, points):
+    (tmp_path / "config.toml").write_text(f"points = {points}\n")
+    with pytest.raises(HollyError, match="from 4 to 1000000"):
+        read_config(tmp_path / "config.toml")

@@ -19,15 +19,17 @@ def counters(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def count(counters: Path, name: str, microjoules: object) -> None:
     (counters / name).mkdir(exist_ok=True)
     (counters / name / "energy_uj").write_text(f"{microjoules}\n")
+    (counters / name / "name").write_text("psys\n" if name.endswith("9") else "package-0\n")
 
 
 def test_packages_are_summed_and_their_parts_are_not_counted_twice(counters: Path) -> None:
-    for name in ("intel-rapl:0", "intel-rapl:1", "intel-rapl:0:0"):
+    for name in ("intel-rapl:0", "intel-rapl:1", "intel-rapl:0:0", "intel-rapl:9"):
         count(counters, name, 1_000_000)
     meter = energy.EnergyMeter(CPU)
     count(counters, "intel-rapl:0", 4_000_000)
     count(counters, "intel-rapl:1", 1_500_000)
     count(counters, "intel-rapl:0:0", 9_000_000)
+    count(counters, "intel-rapl:9", 9_000_000)  # the whole machine
     assert meter.joules() == pytest.approx(3.5)
     assert meter.joules() == 0
 

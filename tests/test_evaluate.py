@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from holly_triton.cloud import read_cloud
-from holly_triton.evaluate import Alignment, align, explain, score
+from holly_triton.evaluate import Alignment, align, explain
 from holly_triton.structures import cep152
 
 Array = NDArray[Any]
@@ -151,7 +151,7 @@ def test_what_is_no_cloud_is_refused(bad: Array) -> None:
 
 def test_score_has_the_keys_that_others_script_against() -> None:
     truth = ring(12, 100.0)
-    figures = score(truth + [0, 0, 3.0], truth, 50.0)
+    figures = align(truth + [0, 0, 3.0], truth).figures(50.0)
     assert figures.keys() == {
         "rmsd", "rmsd_truth_to_cloud", "rmsd_cloud_to_truth", "median", "largest_truth_to_cloud",
         "largest_cloud_to_truth", "mirrored", "unit", "rmsd_units", "unit_nm", "points", "truth_points",

@@ -1,5 +1,6 @@
 """The paper's experiments as presets: all of them read, each is a row of its own, and train takes their settings."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -92,3 +93,13 @@ def test_an_unknown_preset_ends_in_one_line(monkeypatch: pytest.MonkeyPatch) -> 
     assert result.exit_code == 1
     assert result.output.count("\n") == 1
     assert not started
+
+
+def test_no_two_presets_are_the_same_experiment() -> None:
+    presets = [read_preset(name) for name in preset_names()]
+    alike = {}
+    for preset in presets:
+        # A baseline may stand in a second table under another name.
+        same = dataclasses.replace(preset, name="", row="")
+        assert same not in alike.values(), f"{preset.name} repeats {[n for n, p in alike.items() if p == same]}"
+        alike[preset.name] = same

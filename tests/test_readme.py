@@ -46,6 +46,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_cloud(folder / "cloud.obj", sites)
     write_cloud(folder / "cloud.ply", sites)
     write_simulation(folder, simulate(sites, 60, generator=torch.Generator().manual_seed(0)))
+    (folder / "new.csv").write_bytes((folder / "localisations.csv").read_bytes())
     return folder
 
 

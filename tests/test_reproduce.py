@@ -108,7 +108,7 @@ def test_energy_has_a_column_where_a_run_knows_it(made: Path, tmp_path: Path) ->
     assert "Wh" not in (made / "5.1.md").read_text()
     shutil.copytree(made, tmp_path / "paper")
     metrics = tmp_path / "paper" / "runs" / "cep152-search-small-1" / "metrics.json"
-    metrics.write_text(json.dumps({**json.loads(metrics.read_text()), "energy_joules": 9000}))
+    metrics.write_text(json.dumps({**json.loads(metrics.read_text()), "energy_wh": 2.5}))
     lines = paper_table.write_table("5.1", tmp_path / "paper" / "runs", tmp_path / "paper").read_text().splitlines()
     assert next(line for line in lines if line.startswith("| row")).endswith("| Wh, median |")
     assert next(line for line in lines if line.startswith("| CEP152")).endswith("| 2.5 |")

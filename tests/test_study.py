@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,11 @@ from click.testing import CliRunner
 from holly_triton import training
 from holly_triton.cli import main
 from holly_triton.cloud import read_cloud, write_cloud
+from holly_triton.config import Config
+from holly_triton.run import start_run
+from holly_triton.study import members
 
-BRIEF = "[schedule]\nsearch_steps = 60\npolish_steps = 10\nrefine_steps = 2\n"
+BRIEF = "[schedule]\nsearch_steps = 60\nrescue_passes = 0\npolish_steps = 10\nrefine_steps = 2\n"
 
 
 def call(*words: object, code: int = 0) -> str:
@@ -83,3 +87,30 @@ def test_a_stopped_study_goes_on(made: Path, tmp_path: Path, monkeypatch: pytest
 
 def test_the_two_studies_are_not_mixed(made: Path) -> None:
     assert "two studies" in call("train", made / "data", "--repeats", 2, "--half-sets", code=2)
+
+
+def test_halves_start_from_clouds_of_their_own(made: Path) -> None:
+    config = Config(data=str(made / "data"), points=20, half_sets=True)
+    starts = [start_run(one.config, made / one.folder.name).trainer.state.points for one in members(config, made)]
+    assert abs(np.corrcoef(*(points.detach().flatten().numpy() for points in starts))[0, 1]) < 0.5
+
+
+def test_data_that_cannot_be_read_cost_no_old_study(made: Path) -> None:
+    before = sorted(path.name for path in (made / "whole").iterdir())
+    words = ["train", made / "nowhere.csv", "--out", made / "whole", "--repeats", 2, "--overwrite"]
+    assert "nowhere.csv" in call(*words, code=1)
+    assert sorted(path.name for path in (made / "whole").iterdir()) == before
+
+
+def test_a_member_that_was_killed_before_its_results_is_finished(made: Path, tmp_path: Path) -> None:
+    shutil.copytree(made / "whole", tmp_path / "run")
+    for name in ("report.html", "repeat-2/report.html", "repeat-2/cloud.ply"):
+        (tmp_path / "run" / name).unlink()
+    call("train", "--resume", tmp_path / "run")
+    assert (tmp_path / "run" / "cloud.ply").read_bytes() == (made / "whole" / "cloud.ply").read_bytes()
+
+
+def test_new_pictures_are_explained_by_one_run_not_by_a_study(made: Path) -> None:
+    assert "repeat-1" in call("evaluate", made / "whole", "--pictures", made / "data", code=1)
+    assert "60 new pictures" in call("evaluate", made / "whole" / "repeat-1", "--pictures", made / "data")
+    assert (made / "whole" / "repeat-1" / "poses_data.csv").is_file()

@@ -43,6 +43,7 @@ def find_poses(plan: Plan, state: TrainingState, dataset: Dataset, generator: to
         generator: Source of the candidates, on that device.
     """
     config, blur = plan.config, state.blur_nm()
+    plan = dataclasses.replace(plan, finest_nm=max(plan.finest_nm, dataset.finest_nm))
     found = []
     for index in torch.split(torch.arange(len(dataset), device=generator.device), config.search.dense_batch):
         stage = plan.at(plan.steps, blur)

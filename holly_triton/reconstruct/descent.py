@@ -8,6 +8,7 @@ This is the loop of Blundell et al. 2021, sections 3.1 and 3.2, with these depar
   0.13 units from the truth, and 0.41 where they stayed).
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -82,7 +83,9 @@ class Descent:
         self._tell_blur(width, stage)
         if self.plan.tidies(self.state.step):
             config = self.plan.config
-            tidy(self.state, self.optimiser, index, target, stage, config.tidying, config.optimiser, self.generator)
+            # Strays only: which other points are useless, poses tell that are mostly right.
+            strays = dataclasses.replace(config.tidying, most=0)
+            tidy(self.state, self.optimiser, index, target, stage, strays, config.optimiser, self.generator)
 
     @torch.no_grad()
     def finish(self, stage: Stage) -> None:

@@ -56,12 +56,12 @@ def refine_poses(
     held = dataclasses.replace(state, points=state.points.detach(), log_blur=state.log_blur.detach())
     moved, before = step_poses(held, target, rotation, shift, stage, rates)
     with torch.no_grad():
-        after, _ = objective_of(held, moved.rotation, moved.shift, target, stage, rates)
+        after, loss = objective_of(held, moved.rotation, moved.shift, target, stage, rates)
     worse = after > before
     return Poses(
         torch.where(worse[:, None, None], rotation, moved.rotation),
         torch.where(worse[:, None], shift, moved.shift),
-        moved.loss,
+        torch.where(worse, moved.loss, loss),
     )
 
 

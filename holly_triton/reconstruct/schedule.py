@@ -12,7 +12,7 @@ from holly_triton.geometry import Grid
 class Stage:
     """What one step draws and how far it may move things."""
 
-    name: str  # "search", "polish" or "refine"; "train" where poses are not searched
+    name: str  # "search", "rescue", "polish" or "refine"; "train" where poses are not searched
     sigma_nm: float
     grid: Grid
     search_sigma_nm: float
@@ -59,7 +59,7 @@ class Plan:
     @property
     def rescue_steps(self) -> int:
         """Steps between search and polish in which poses are sought anew; each pass is over the worse half."""
-        return math.ceil(self.config.schedule.rescue_passes * self.pictures / 2 / self.config.search.dense_batch)
+        return self.config.schedule.rescue_passes * math.ceil(self.pictures / 2 / self.config.search.dense_batch)
 
     @property
     def steps(self) -> int:
@@ -73,13 +73,8 @@ class Plan:
 
     def tidies(self, step: int) -> bool:
         """Whether useless points are looked for after a step; never so late that they could not settle."""
-        every = self.tidying_every
+        every = self.config.tidying.every
         return step % every == every - 1 and step + 2 * every < self.steps
-
-    @property
-    def tidying_every(self) -> int:
-        """Steps between looks for stray points."""
-        return self.config.tidying.every
 
     @property
     def sigma_end_nm(self) -> float:
@@ -154,10 +149,10 @@ class AnnealedPlan(Plan):
         """Steps that show every picture once; the last one may show fewer than a batch."""
         return math.ceil(self.pictures / self.batch)
 
-    @property
-    def tidying_every(self) -> int:
-        """Steps between looks for stray points: an epoch, since steps are small."""
-        return self.steps_an_epoch
+    def tidies(self, step: int) -> bool:
+        """Whether useless points are looked for after a step: once an epoch, in its first batch, which is a whole one."""
+        every = self.steps_an_epoch
+        return step > 0 and step % every == 0 and step + 2 * every < self.steps
 
     @property
     def steps(self) -> int:
@@ -190,7 +185,8 @@ class AnnealedPlan(Plan):
         The sigma file of the paper's bunny falls so: by a tenth every second epoch, interpolated geometrically.
         """
         if step >= self.steps:
-            return super().at(step, blur_nm)
+            left = 1 - (step - self.steps) / max(1, self.config.schedule.refine_steps)
+            return self.searching(1.0, blur_nm, "refine", left)
         every = self.steps_an_epoch if self.stepped else 1
         done = (step // every) / max(1, self.steps // every - 1)
         sigma = self.sigma_start_nm * (self.sigma_end_nm / self.sigma_start_nm) ** done

@@ -106,7 +106,7 @@ class TrainingState:
         return float(self.log_blur.detach().exp())
 
     def payload(self) -> dict[str, Any]:
-        """As plain containers and CPU tensors, which can be read back without executing anything."""
+        """As plain containers and tensors, which can be read back without executing anything."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     @staticmethod

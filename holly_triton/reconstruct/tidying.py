@@ -21,6 +21,9 @@ from .refine import objective_of
 from .schedule import Stage
 from .state import TrainingState
 
+POINTS_AT_A_TIME = 2**16
+"""Projected into every picture, so that a large cloud takes no more than a small one."""
+
 
 @torch.no_grad()
 def tidy(
@@ -102,6 +105,9 @@ class View(NamedTuple):
 
     def brightness(self, points: Tensor, images: Tensor) -> Tensor:
         """Mean of images ``[B, S, S]`` where each of the points ``[N, 3]``, nm, projects; outside the frame it is 0."""
+        return torch.cat([self._brightness(some, images) for some in torch.split(points, POINTS_AT_A_TIME)])
+
+    def _brightness(self, points: Tensor, images: Tensor) -> Tensor:
         # Positions from -1 to 1 over the frame.
         xy = self.grid.to_pixels(project(points, self.rotation) + self.shift[:, None]) / (self.grid.size / 2)
         sampled = torch.nn.functional.grid_sample(images[:, None], xy[:, None], align_corners=False)  # [B, 1, 1, N]
