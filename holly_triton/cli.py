@@ -195,7 +195,7 @@ def train(
 def _configured(config_file: Path | None, preset: str | None, data: Path | None, given: dict[str, Any]) -> Config:
     import dataclasses
 
-    from holly_triton.config import read_config
+    from holly_triton.config_file import read_config
     from holly_triton.presets import read_preset
 
     config = Config() if config_file is None else read_config(config_file)

@@ -1,13 +1,8 @@
-"""Every default of the project, and the file that records them: ``config.toml``, complete, fit to be passed back."""
+"""Every default of the project; ``config_file.py`` writes and reads them."""
 
 import dataclasses
-import math
-import tomllib
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
-
-from .errors import HollyError
+from typing import Literal
 
 UNIT_NM = 297.0
 """nm per unit of a cloud that carries no unit: the paper's CEP152 scale (1 unit = 32 px of 9.28 nm)."""
@@ -84,9 +79,6 @@ CHOICES = {
     "part": ("all", "odd", "even"),
 }
 """The words that these settings may take."""
-
-MAY_BE_ZERO = ("seed", "search_steps", "rescue_passes", "polish_steps", "refine_steps")
-"""Whole numbers that may be 0; the others count something that there must be."""
 
 
 @dataclass(frozen=True)
@@ -288,90 +280,3 @@ class Config:
             amortised=dataclasses.replace(self.amortised, epochs=2, size=64),
             direct=dataclasses.replace(self.direct, epochs=2, size=64),
         )
-
-
-def read_config(path: Path) -> Config:
-    """Read a ``config.toml``; settings it leaves out keep their defaults.
-
-    Raises:
-        HollyError: No such file, not TOML, an unknown setting, or a value of the wrong kind.
-    """
-    try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise HollyError(f"{path}: cannot be read ({error.strerror}); pass the config.toml of a run") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise HollyError(f"{path}: not a TOML file ({error}); pass the config.toml of a run") from error
-    return config_of(settings, str(path))
-
-
-def config_of(settings: dict[str, Any], where: str) -> Config:
-    """The configuration that a TOML table gives; settings it leaves out keep their defaults.
-
-    Raises:
-        HollyError: An unknown setting, or a value of the wrong kind; the message begins with ``where``.
-    """
-    config: Config = _from_table(Config, settings, where)
-    for name, known in CHOICES.items():
-        value = getattr(config, name)
-        if value is not None and value not in known:
-            raise HollyError(f"{where}: {name} is {value!r}; it must be one of {', '.join(known)}")
-    if config.points is not None and not FEWEST_POINTS <= config.points <= MOST_POINTS:
-        raise HollyError(f"{where}: points is {config.points}; it must be from {FEWEST_POINTS} to {MOST_POINTS}")
-    return config
-
-
-def write_config(path: Path, config: Config) -> None:
-    """Write every setting, defaults included (None, which TOML can't say, is left out)."""
-    import tomli_w
-
-    path.write_text(tomli_w.dumps(_to_table(config)), encoding="utf-8")
-
-
-def _to_table(settings: Any) -> dict[str, Any]:
-    return {
-        name: _to_table(value) if dataclasses.is_dataclass(value) else value
-        for name, value in ((f.name, getattr(settings, f.name)) for f in dataclasses.fields(settings))
-        if value is not None
-    }
-
-
-def _from_table(kind: Any, table: dict[str, Any], where: str) -> Any:
-    fields = {f.name: f for f in dataclasses.fields(kind)}
-    values: dict[str, Any] = {}
-    for name, value in table.items():
-        if name not in fields:
-            raise HollyError(f"{where}: unknown setting {name!r}; known are {', '.join(fields)}")
-        default = getattr(kind(), name)
-        if not dataclasses.is_dataclass(default):
-            values[name] = _checked(f"{where}: {name}", name, fields[name].type, value)
-        elif isinstance(value, dict):
-            values[name] = _from_table(type(default), value, f"{where} [{name}]")
-        else:
-            raise HollyError(f"{where}: {name} is {value!r}; it must be a table, [{name}]")
-    return kind(**values)
-
-
-def _checked(where: str, name: str, annotation: Any, value: Any) -> Any:
-    """A TOML value as the annotated kind."""
-    if annotation == tuple[int, ...]:
-        if isinstance(value, list) and value and all(type(v) is int and v > 0 for v in value):
-            return tuple(value)
-        raise HollyError(f"{where} is {value!r}; it must be a list of whole numbers above 0")
-    if annotation in (int, int | None):
-        least = 0 if name in MAY_BE_ZERO else 1
-        if type(value) is int and value >= least:
-            return value
-        raise HollyError(f"{where} is {value!r}; it must be a whole number, at least {least}")
-    if annotation in (float, float | None):
-        if type(value) in (int, float) and 0 <= value < math.inf:
-            return float(value)
-        raise HollyError(f"{where} is {value!r}; it must be a number, not negative")
-    if get_origin(annotation) is Literal:
-        if value in get_args(annotation):
-            return value
-        raise HollyError(f"{where} is {value!r}; it must be one of {', '.join(get_args(annotation))}")
-    kind, words = (bool, "true or false") if annotation is bool else (str, "text")
-    if isinstance(value, kind):
-        return value
-    raise HollyError(f"{where} is {value!r}; it must be {words}")

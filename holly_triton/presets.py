@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from pathlib import Path
 
-from holly_triton.config import Config, config_of
+from holly_triton.config import Config
+from holly_triton.config_file import config_of
 from holly_triton.errors import HollyError
 from holly_triton.files import natural_order
 

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from holly_triton.config import DEFAULT_POINTS, Config, read_config, write_config
+from holly_triton.config import DEFAULT_POINTS, Config
+from holly_triton.config_file import read_config, write_config
 from holly_triton.data import Dataset, Localisations, open_dataset
 from holly_triton.data.dataset import FEWEST_PICTURES
 from holly_triton.energy import EnergyMeter

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from holly_triton.cloud import read_cloud, write_cloud
-from holly_triton.config import Config, write_config
+from holly_triton.config import Config
+from holly_triton.config_file import write_config
 from holly_triton.files import replacing
 from holly_triton.geometry import mirror
 from holly_triton.report import write_report

@@ -2,7 +2,8 @@ import dataclasses
 
 import pytest
 
-from holly_triton.config import Config, Schedule, read_config, write_config
+from holly_triton.config import Config, Schedule
+from holly_triton.config_file import read_config, write_config
 from holly_triton.errors import HollyError
 
 

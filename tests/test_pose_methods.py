@@ -9,7 +9,8 @@ import torch
 from click.testing import CliRunner
 
 from holly_triton.cli import main
-from holly_triton.config import Amortised, Config, Direct, Schedule, read_config
+from holly_triton.config import Amortised, Config, Direct, Schedule
+from holly_triton.config_file import read_config
 from holly_triton.data import Localisations, Pictures
 from holly_triton.data.pictures import pictures_from_pixels
 from holly_triton.data.simulate import Simulation, simulate, write_simulation

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 
 from holly_triton.cli import main
 from holly_triton.cloud import read_cloud, write_cloud
-from holly_triton.config import read_config
+from holly_triton.config_file import read_config
 
 ROOT = Path(__file__).resolve().parents[1]
 BRIEF = "[schedule]\nsearch_steps = 150\npolish_steps = 20\nrefine_steps = 2\n"
