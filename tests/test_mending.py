@@ -8,7 +8,7 @@ from holly_triton.config import Config
 from holly_triton.data.simulate import Simulation, simulate
 from holly_triton.geometry import project, random_rotations
 from holly_triton.reconstruct.dense_search import rescue_poses
-from holly_triton.reconstruct.schedule import Plan
+from holly_triton.reconstruct.schedule import Plan, Stage
 from holly_triton.reconstruct.state import TrainingState
 from holly_triton.reconstruct.tidying import sort_points, tidy
 
@@ -37,6 +37,16 @@ def solved(made: Simulation) -> tuple[Plan, TrainingState]:
     return plan, state
 
 
+def tidied(made: Simulation, plan: Plan, state: TrainingState) -> Stage:
+    """Look for useless points once, at the end of the search; the stage of that step."""
+    index = torch.arange(200)
+    stage = plan.at(plan.config.schedule.search_steps - 1, state.blur_nm())
+    target = made.localisations.draw(index, stage.grid, stage.sigma_nm)
+    optimiser = torch.optim.Adam([state.points.requires_grad_()])
+    tidy(state, optimiser, index, target, stage, plan.config.tidying, plan.config.optimiser, generator())
+    return stage
+
+
 @pytest.mark.parametrize(
     ("point", "place"),
     [(3, (1e4, 0.0, 0.0)), (3, (0.0, 0.0, 200.0)), (3, "on another")],
@@ -46,11 +56,7 @@ def test_a_useless_point_goes_to_the_site_that_nobody_holds(made, solved, point:
     plan, state = solved
     site = state.points[point].clone()
     state.points[point] = state.points[7] if place == "on another" else torch.tensor(place)
-    index = torch.arange(200)
-    stage = plan.at(plan.config.schedule.search_steps - 1, state.blur_nm())
-    target = made.localisations.draw(index, stage.grid, stage.sigma_nm)
-    optimiser = torch.optim.Adam([state.points.requires_grad_()])
-    tidy(state, optimiser, index, target, stage, plan.config.tidying, plan.config.optimiser, generator())
+    stage = tidied(made, plan, state)
     nearest = (state.points.detach() - site).norm(dim=1).min()
     assert nearest < stage.sigma_nm / 2
 
@@ -58,11 +64,7 @@ def test_a_useless_point_goes_to_the_site_that_nobody_holds(made, solved, point:
 def test_points_that_are_right_stay(made, solved) -> None:
     plan, state = solved
     before = state.points.clone()
-    index = torch.arange(200)
-    stage = plan.at(plan.config.schedule.search_steps - 1, state.blur_nm())
-    target = made.localisations.draw(index, stage.grid, stage.sigma_nm)
-    optimiser = torch.optim.Adam([state.points])
-    tidy(state, optimiser, index, target, stage, plan.config.tidying, plan.config.optimiser, generator())
+    tidied(made, plan, state)
     assert torch.equal(state.points, before)
 
 
@@ -101,14 +103,10 @@ def test_surplus_points_are_not_thrown_out_of_the_frame(made, solved) -> None:
     plan, state = solved
     state.points = torch.cat([state.points, state.points[:5], state.points[:5]])
     before = state.points.clone()
-    index = torch.arange(200)
-    stage = plan.at(plan.config.schedule.search_steps - 1, state.blur_nm())
-    target = made.localisations.draw(index, stage.grid, stage.sigma_nm)
-    optimiser = torch.optim.Adam([state.points])
-    tidy(state, optimiser, index, target, stage, plan.config.tidying, plan.config.optimiser, generator())
-    assert (state.points - before).norm(dim=1).max() < made.points.std() * 5
+    stage = tidied(made, plan, state)
+    assert (state.points.detach() - before).norm(dim=1).max() < made.points.std() * 5
     # Three points on a site are one too many; two have no better place.
-    nearest = torch.cdist(state.points, torch.from_numpy(made.points).float()).min(1).values
+    nearest = torch.cdist(state.points.detach(), torch.from_numpy(made.points).float()).min(1).values
     assert nearest.max() < stage.sigma_nm
 
 

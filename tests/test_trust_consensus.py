@@ -8,20 +8,15 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from holly_triton import evaluate
+from holly_triton.evaluate import align
 from holly_triton.structures import cep152
 from holly_triton.trust.consensus import agreement_limit, explain, find_consensus
 
 Array = NDArray[Any]
 
+pytestmark = pytest.mark.usefixtures("quick_alignment")
+
 NOISE_NM = 2.0
-
-
-@pytest.fixture(autouse=True)
-def quick_alignment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The alignment has its own tests; a fraction of its starts and spins is enough for these clouds."""
-    for name, value in (("STARTS", 1600), ("SPIN_STEP_DEG", 45.0), ("NUDGES", 8)):
-        monkeypatch.setattr(evaluate, name, value)
 
 
 @pytest.fixture
@@ -59,9 +54,9 @@ def test_runs_in_any_frame_and_hand_agree_and_their_mean_is_nearer_the_truth(rng
     # Nearest points are the right ones here, so the spread estimates the noise: 60 points of 3 x 3 degrees of freedom,
     # a standard error of 3 %; six fitted numbers a run take 3 % off.
     assert np.sqrt(np.mean(found.spread_nm**2)) == pytest.approx(3**0.5 * NOISE_NM, rel=0.15)
-    single = evaluate.align(found.aligned[0], truth).rmsd
+    single = align(found.aligned[0], truth).rmsd
     # The mean of four independent runs has half the error of one.
-    assert evaluate.align(found.points, truth).rmsd == pytest.approx(single / 2, rel=0.2)
+    assert align(found.points, truth).rmsd == pytest.approx(single / 2, rel=0.2)
 
 
 def test_aligned_runs_lie_on_the_reference_however_they_were_fitted(rng: np.random.Generator) -> None:

@@ -7,19 +7,13 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.spatial.transform import Rotation
 
-from holly_triton import evaluate
 from holly_triton.trust.resolution import crossing, explain, find_resolution, shell_correlation
 
 Array = NDArray[Any]
 
+pytestmark = pytest.mark.usefixtures("quick_alignment")
+
 SIGMA_NM = 12.0
-
-
-@pytest.fixture(autouse=True)
-def quick_alignment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The alignment has its own tests; a fraction of its starts and spins is enough for these clouds."""
-    for name, value in (("STARTS", 1600), ("SPIN_STEP_DEG", 45.0), ("NUDGES", 8)):
-        monkeypatch.setattr(evaluate, name, value)
 
 
 @pytest.fixture
