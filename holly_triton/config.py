@@ -91,7 +91,7 @@ class Schedule:
     """Between search and polish, poses are sought anew: so many times as many as half of the pictures, out of the half
     that is explained worst."""
     polish_steps: int = 80
-    """Gradient steps on points and poses together at the final sigma, step lengths falling to nothing."""
+    """Gradient steps on points and poses together while sigma sharpens, step lengths falling to nothing."""
     refine_steps: int = 10
     """Gradient steps on every picture's pose at the end, with the points held."""
     sigma_start: float = 0.4
@@ -146,7 +146,7 @@ class Optimiser:
     """Gradient steps on points and poses."""
 
     gradient_steps: int = 2
-    """After each pose search."""
+    """Of each step on points and poses, after its pose search if it has one."""
     point_rate: float = 0.07
     """Adam's step for points, in sigma: coarse pictures allow long steps, fine ones ask for short ones."""
     momentum: float = 0.9

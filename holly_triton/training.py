@@ -1,7 +1,6 @@
 """``train`` as a person meets it: progress while it runs, a clean stop at a signal, and words at the end."""
 
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -136,14 +135,15 @@ def follow(run: Run, stop: Stop) -> bool:
 def _conclude(run: Run, finished: bool) -> int:
     folder, state = run.folder, run.trainer.state
     if not finished:
-        sys.stdout.write(
-            f"Stopped at step {state.step} of {run.trainer.plan.total_steps}; the structure so far is in {folder / 'cloud.ply'}. "
-            f"Go on with: holly-triton train --resume {folder}\n"
+        print(
+            f"Stopped at step {state.step} of {run.trainer.plan.total_steps}; the structure so far is in "
+            f"{folder / 'cloud.ply'}. Go on with: holly-triton train --resume {folder}"
         )
         return STOPPED
-    sys.stdout.write(
+    print(
         f"{folder / 'cloud.ply'}: {len(state.points)} points in nm, after {state.seconds:.0f} s; labels scatter by "
-        f"{state.blur_nm():.1f} nm about them.\n{' '.join(read_metrics(folder)['findings'])}\nThe mirror image, cloud_mirror.ply, explains the pictures just as well. "
-        f"Look at {folder / 'report.html'}\n"
+        f"{state.blur_nm():.1f} nm about them."
     )
+    print(" ".join(read_metrics(folder)["findings"]))
+    print(f"The mirror image, cloud_mirror.ply, explains the pictures just as well. Look at {folder / 'report.html'}")
     return DONE
