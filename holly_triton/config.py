@@ -71,14 +71,14 @@ SUCCESS = 0.05
 FEWEST_POINTS, MOST_POINTS = 4, 1_000_000
 """Of a reconstructed cloud."""
 
-CHOICES = {
-    "unit": ("nm", "um", "px"),
-    "views": ("given", "random"),
-    "pose": ("search", "amortised", "direct"),
-    "device": ("auto", "cpu", "cuda"),
-    "part": ("all", "odd", "even"),
-}
-"""The words that these settings may take."""
+Unit = Literal["nm", "um", "px"]
+Axis = Literal["z", "y", "x"]
+Weights = Literal["equal", "photons"]
+Background = Literal["subtract", "keep"]
+Views = Literal["given", "random"]
+Pose = Literal["search", "amortised", "direct"]
+Device = Literal["auto", "cpu", "cuda"]
+Part = Literal["all", "odd", "even"]
 
 
 @dataclass(frozen=True)
@@ -244,25 +244,35 @@ class Config:
 
     data: str = ""
     """Path of the localisations or pictures."""
-    unit: str | None = None
-    """Unit of the file's coordinates where the file doesn't say: nm, um or px."""
+    unit: Unit | None = None
+    """Unit of the file's coordinates where the file doesn't say."""
     pixel_size: float | None = None
     """nm per pixel of the input, never of the working grid."""
-    views: str = "given"
-    """``random`` sees particles that have z from random directions; ``given`` projects along z."""
+    columns: str | None = None
+    """Which column of a table holds what, as ``x=...,y=...,particle=...``, where its names are its own."""
+    axis: Axis = "z"
+    """Localisations in 3D are seen along it."""
+    weights: Weights = "equal"
+    """Photons tell how bright a blink was, not how much of the structure is there: each localisation counts as one."""
+    crop: int | None = None
+    """Pixels a side to which pictures are cut about their middle; None leaves them whole."""
+    background: Background = "subtract"
+    """Whether pictures lose the background that their border shows."""
+    views: Views = "given"
+    """``random`` sees particles that have z from random directions; ``given`` projects along the axis."""
     views_per_particle: int = 8
     """Directions per particle with ``views = "random"``."""
     points: int | None = None
     """Points of the cloud; None follows from the data (``default_points``)."""
-    pose: str = "search"
-    part: str = "all"
+    pose: Pose = "search"
+    part: Part = "all"
     """Every other particle, or all."""
     repeats: int = 1
     """Runs from different seeds, for a consensus."""
     half_sets: bool = False
     """Two runs, one from every other particle and one from the rest, for the resolution."""
     seed: int = 0
-    device: str = "auto"
+    device: Device = "auto"
     checkpoint_every: int = 25
     """Steps between checkpoints."""
     schedule: Schedule = field(default_factory=Schedule)

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from holly_triton.config import CHOICES, FEWEST_POINTS, MOST_POINTS, Config
+from holly_triton.config import FEWEST_POINTS, MOST_POINTS, Config
 from holly_triton.errors import HollyError
 
 MAY_BE_ZERO = ("seed", "search_steps", "rescue_passes", "polish_steps", "refine_steps")
@@ -35,10 +35,6 @@ def config_of(settings: dict[str, Any], where: str) -> Config:
         HollyError: An unknown setting, or a value of the wrong kind; the message begins with ``where``.
     """
     config: Config = _from_table(Config, settings, where)
-    for name, known in CHOICES.items():
-        value = getattr(config, name)
-        if value is not None and value not in known:
-            raise HollyError(f"{where}: {name} is {value!r}; it must be one of {', '.join(known)}")
     if config.points is not None and not FEWEST_POINTS <= config.points <= MOST_POINTS:
         raise HollyError(f"{where}: points is {config.points}; it must be from {FEWEST_POINTS} to {MOST_POINTS}")
     return config
@@ -90,11 +86,12 @@ def _checked(where: str, name: str, annotation: Any, value: Any) -> Any:
         if type(value) in (int, float) and 0 <= value < math.inf:
             return float(value)
         raise HollyError(f"{where} is {value!r}; it must be a number, not negative")
-    if get_origin(annotation) is Literal:
-        if value in get_args(annotation):
+    words = next((get_args(kind) for kind in (annotation, *get_args(annotation)) if get_origin(kind) is Literal), None)
+    if words is not None:
+        if value in words:
             return value
-        raise HollyError(f"{where} is {value!r}; it must be one of {', '.join(get_args(annotation))}")
-    kind, words = (bool, "true or false") if annotation is bool else (str, "text")
+        raise HollyError(f"{where} is {value!r}; it must be one of {', '.join(words)}")
+    kind, known = (bool, "true or false") if annotation is bool else (str, "text")
     if isinstance(value, kind):
         return value
-    raise HollyError(f"{where} is {value!r}; it must be {words}")
+    raise HollyError(f"{where} is {value!r}; it must be {known}")

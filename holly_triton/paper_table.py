@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.cloud import read_cloud
-from holly_triton.config import CHOICES, SCALES, SUCCESS, UNIT_NM
+from holly_triton.config import SCALES, SUCCESS, UNIT_NM, Pose
 from holly_triton.evaluate import align
 from holly_triton.files import foreign, replacing
 from holly_triton.presets import TABLES, Preset, presets_of
@@ -158,7 +158,7 @@ def _baseline_of(truth: bytes, points: int) -> float:
 def _rows(table: str, runs: Path) -> Iterator[Row]:
     for preset in presets_of(table):
         for scale in SCALES:
-            for pose in CHOICES["pose"]:
+            for pose in get_args(Pose):
                 folders = runs.glob(f"{preset.name}-{pose}-{scale}-*")
                 scores = [score for folder in folders if (score := read_score(folder)) is not None]
                 if scores:

@@ -14,7 +14,7 @@ from typing import TypeVar
 import torch
 
 from holly_triton.cloud import Cloud, read_cloud, write_cloud
-from holly_triton.config import PAPER_SHIFT, SCALES, UNIT_NM, Annealed, Config, Scale
+from holly_triton.config import PAPER_SHIFT, SCALES, UNIT_NM, Annealed, Config, Pose, Scale
 from holly_triton.data.simulate import simulate, write_simulation
 from holly_triton.errors import HollyError
 from holly_triton.files import replacing
@@ -36,7 +36,7 @@ class Experiment:
     """One run of one row."""
 
     preset: Preset
-    pose: str
+    pose: Pose
     scale: str
     seed: int
     runs: Path
@@ -47,7 +47,7 @@ class Experiment:
         return self.runs / f"{self.preset.name}-{self.pose}-{self.scale}-{self.seed}"
 
 
-def reproduce(presets: Sequence[Preset], *, seeds: int, pose: str | None, scale: str, clouds: Path, out: Path) -> int:
+def reproduce(presets: Sequence[Preset], *, seeds: int, pose: Pose | None, scale: str, clouds: Path, out: Path) -> int:
     """Run some rows for seeds 0 to ``seeds - 1`` and write the tables that they stand in; the exit code.
 
     Args:

@@ -161,7 +161,10 @@ def open_data(config: Config) -> Dataset:
     Raises:
         HollyError: They can't be read, or are not what the settings need.
     """
-    dataset = open_dataset(config.data, unit=config.unit, pixel_size_nm=config.pixel_size)
+    dataset = open_dataset(
+        config.data, unit=config.unit, pixel_size_nm=config.pixel_size, columns=config.columns, axis=config.axis,
+        weights=config.weights, crop=config.crop, background=config.background,
+    )  # fmt: skip
     if config.part != "all":
         every = torch.arange(config.part == "even", len(dataset), 2)
         if len(every) < FEWEST_PICTURES:

@@ -59,7 +59,7 @@ def explain_cloud(figures: dict[str, Any]) -> str:
     return explain(figures) + ("" if poses is None else "\n" + pose_error.explain(poses))
 
 
-def score_pictures(folder: Path, data: Path, unit: str | None, pixel_size_nm: float | None) -> dict[str, Any]:
+def score_pictures(folder: Path, data: Path, **options: Any) -> dict[str, Any]:
     """How well a run's cloud explains pictures that it never saw, each in the best pose that can be found for it.
 
     Writes these poses to ``poses_<data's name>.csv`` in the run's folder.
@@ -78,7 +78,7 @@ def score_pictures(folder: Path, data: Path, unit: str | None, pixel_size_nm: fl
         raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {folder}")
     trainer, state = run.trainer, run.trainer.state
     device = state.points.device
-    dataset = open_dataset(data, unit=unit, pixel_size_nm=pixel_size_nm).to(device)
+    dataset = open_dataset(data, **options).to(device)
     poses = find_poses(trainer.plan, state, dataset, torch.Generator(device).manual_seed(run.config.seed))
     write_poses(folder / f"poses_{data.stem}.csv", trainer, dataset.names, poses)
     loss, own = float(poses.loss.mean()), float(state.loss.mean())

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from holly_triton.cloud import read_cloud, write_cloud
-from holly_triton.config import Config
+from holly_triton.config import Config, Part
 from holly_triton.config_file import write_config
 from holly_triton.files import replacing
 from holly_triton.geometry import mirror
@@ -45,9 +45,10 @@ def members(config: Config, folder: Path) -> list[Member]:
     alone = dataclasses.replace(config, repeats=1, half_sets=False)
     if config.half_sets:
         # Seeds of their own: halves that start from one cloud would agree on more than their pictures say.
+        parts: tuple[Part, Part] = ("odd", "even")
         return [
             Member(folder / f"half-{half + 1}", dataclasses.replace(alone, part=part, seed=config.seed + half))
-            for half, part in enumerate(("odd", "even"))
+            for half, part in enumerate(parts)
         ]
     repeats = range(config.repeats)
     return [

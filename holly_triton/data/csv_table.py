@@ -10,7 +10,7 @@ from holly_triton.errors import HollyError
 from holly_triton.text_table import Column, Header, read_columns, read_header
 
 from .localisations import Localisations, localisations_from_rows
-from .scale import Scale
+from .reading import Reading
 
 Array = NDArray[Any]
 
@@ -22,7 +22,7 @@ LARGEST_ID = 2**53
 """Above it, neighbouring whole numbers are the same float64."""
 
 
-def read_csv(path: Path, scale: Scale) -> Localisations:
+def read_csv(path: Path, reading: Reading) -> Localisations:
     """Read localisations with absolute positions; rows of a particle may lie anywhere in the file.
 
     Columns, in any case: ``x``, ``y`` and perhaps ``z``, each with a unit as ``x [nm]``; ``group``,
@@ -37,16 +37,16 @@ def read_csv(path: Path, scale: Scale) -> Localisations:
     numbers = dict(zip(columns, read_columns(path, header, list(columns.values())).T, strict=True))
     rows, counts, names, notes = _by_particle(path, numbers.pop("particle"))
     units = {axis: columns[axis].unit for axis in "xyz" if axis in columns}
-    xyz = np.stack([numbers[axis][rows] * scale.nm_per(unit, path) for axis, unit in units.items()], axis=1)
+    xyz = np.stack([numbers[axis][rows] * reading.nm_per(unit, path) for axis, unit in units.items()], axis=1)
     photons, precision = (None if n not in numbers else numbers[n][rows] for n in ("photons", "precision"))
     if precision is not None:
-        precision *= scale.nm_per(columns["precision"].unit or columns["x"].unit, path)
+        precision *= reading.nm_per(columns["precision"].unit or columns["x"].unit, path)
     return localisations_from_rows(
         xyz,
         counts,
         names,
         source=SOURCE,
-        notes=[*notes, *scale.notes(units["x"])],
+        notes=[*notes, *reading.notes(units["x"])],
         photons=photons,
         precision=precision,
     )

@@ -6,7 +6,7 @@ A new format is a new file with a reader, and one row in ``FORMATS``.
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import LongTensor, Tensor
@@ -19,7 +19,7 @@ from .csv_table import read_csv
 from .localisations import Localisations
 from .matlab import read_mat
 from .pictures import Pictures
-from .scale import Scale
+from .reading import Reading
 from .tiff import read_tiff
 
 FEWEST_PICTURES = 8
@@ -99,7 +99,7 @@ class Format:
 
     name: str
     suffixes: tuple[str, ...]
-    read: Callable[[Path, Scale], Localisations | Pictures]
+    read: Callable[[Path, Reading], Localisations | Pictures]
     folders: bool = False
 
 
@@ -113,25 +113,24 @@ SIMULATED = ("localisations.csv", "pictures.tif")
 """What ``simulate`` writes into a folder: one or the other."""
 
 
-def open_dataset(
-    path: str | Path, *, unit: str | None = None, pixel_size_nm: float | None = None
-) -> Localisations | Pictures:
+def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
     """Open a data set of any known format.
 
     Args:
-        path: A file, a folder of TIFFs, or a folder that ``simulate`` wrote.
-        unit: ``"nm"``, ``"um"`` or ``"px"``: the unit of positions in a file that does not say.
-        pixel_size_nm: Side of an input pixel, nm; overrides what a picture says.
+        path: A file, a folder of such files, or a folder that ``simulate`` wrote.
+        **options: The attributes of ``data.reading.Reading``: what the file may not say of itself.
 
     Raises:
         HollyError: nothing there, an unknown format, or data that can't be used.
     """
-    path, scale = Path(path), Scale(unit, pixel_size_nm)
+    path, reading = Path(path), Reading(**options)
     if not path.exists():
         raise HollyError(f"{path}: there is no such file or folder; give a data set ({_known()})")
     if path.is_dir():
         path = next((path / name for name in SIMULATED if (path / name).is_file()), path)
-    data = _format(path).read(path, scale)
+    data = _format(path).read(path, reading)
+    if isinstance(data, Localisations):
+        data = data.seen_along(reading.axis).weighed_by(reading.weights)
     if len(data) < FEWEST_PICTURES:
         skipped = f" ({' '.join(data.notes)})" if data.notes else ""
         raise HollyError(f"{path}: holds {len(data)} pictures; at least {FEWEST_PICTURES} are needed{skipped}")

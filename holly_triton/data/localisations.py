@@ -34,6 +34,7 @@ class Localisations:
         photons: ``[E]`` float32, or None where the data do not say.
         precision: Lateral localisation precision ``[E]`` float32, nm, or None where the data do not say.
         view_rotation: ``[P, 3, 3]``: the rotation of each view, if these are ``views`` of 3D particles.
+        weights: How much each emitter counts ``[E]`` float32, or None where all count alike.
     """
 
     xyz: Tensor
@@ -45,6 +46,7 @@ class Localisations:
     photons: Tensor | None = None
     precision: Tensor | None = None
     view_rotation: Tensor | None = None
+    weights: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -95,12 +97,42 @@ class Localisations:
             photons=None if self.photons is None else self.photons.to(device),
             precision=None if self.precision is None else self.precision.to(device),
             view_rotation=None if self.view_rotation is None else self.view_rotation.to(device),
+            weights=None if self.weights is None else self.weights.to(device),
         )
 
-    def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:
-        """Pictures of some particles, every emitter a Gaussian of integral 1, seen along z.
+    def seen_along(self, axis: str) -> "Localisations":
+        """The same particles with another axis last, which is the one that pictures hide.
 
-        Photons do not weigh: they tell how bright a blink was, not how much of the structure is there.
+        The others keep their cyclic order, so the hand stays: along x the picture's axes are y and z, along y z and x.
+
+        Raises:
+            HollyError: the particles have no z, and the axis is another.
+        """
+        if axis == "z":
+            return self
+        if not self.has_z:
+            raise HollyError(f"--axis {axis}: {self.source} has no z, so it can only be seen along z; leave that out")
+        order = {"x": [1, 2, 0], "y": [2, 0, 1]}[axis]
+        notes = [*self.notes, f"The particles are seen along {axis}."]
+        return replace(self, xyz=self.xyz[:, order], centres=self.centres[:, order], notes=notes)
+
+    def weighed_by(self, weights: str) -> "Localisations":
+        """The same particles, each emitter counting as one (``"equal"``) or by its ``"photons"``.
+
+        Raises:
+            HollyError: the data do not say photons.
+        """
+        if weights == "equal":
+            return self
+        if self.photons is None:
+            raise HollyError(f"--weights photons: {self.source} holds no photons; leave that out")
+        notes = [*self.notes, "Localisations are weighed by their photons."]
+        return replace(self, weights=self.photons.nan_to_num(0, 0, 0).clamp(min=0), notes=notes)
+
+    def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:
+        """Pictures of some particles, every emitter a Gaussian of integral 1 or of its weight, seen along the last axis.
+
+        An emitter known less well than ``sigma_nm`` is drawn as wide as it is known: its precision is a floor.
 
         Args:
             index: ``[B]`` int64.
@@ -112,7 +144,12 @@ class Localisations:
         """
         emitters, offsets = select_particles(self.offsets, index)
         xy = grid.to_pixels(self.xyz[emitters, :2])
-        return splat_emitters(xy, offsets, sigma_nm / grid.pixel_nm, grid.shape)
+        width: float | Tensor = sigma_nm / grid.pixel_nm
+        if self.precision is not None:
+            # Programs write NaN or 0 where a fit failed: such an emitter is as good as the others.
+            width = grid.to_pixels(self.precision[emitters].nan_to_num(0, 0, 0).clamp(min=sigma_nm))
+        weights = None if self.weights is None else self.weights[emitters]
+        return splat_emitters(xy, offsets, width, grid.shape, weights=weights)
 
     def views(self, per_particle: int, generator: torch.Generator) -> "Localisations":
         """Each 3D particle as seen from uniformly random directions, in 2D.
@@ -160,6 +197,7 @@ class Localisations:
             photons=None if self.photons is None else self.photons[emitters],
             precision=None if self.precision is None else self.precision[emitters],
             view_rotation=None if self.view_rotation is None else self.view_rotation[index],
+            weights=None if self.weights is None else self.weights[emitters],
         )
 
     def summary(self) -> dict[str, str]:

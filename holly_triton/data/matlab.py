@@ -13,7 +13,7 @@ from holly_triton.errors import HollyError
 from holly_triton.files import foreign
 
 from .localisations import Localisations, localisations_from_rows
-from .scale import Scale
+from .reading import Reading
 
 Array = NDArray[Any]
 
@@ -29,7 +29,7 @@ class Cell:
     sigma: Array | None
 
 
-def read_mat(path: Path, scale: Scale) -> Localisations:
+def read_mat(path: Path, reading: Reading) -> Localisations:
     """Read a cell array of positions, 2xn, 3xn, nx2 or nx3 a cell, or of structs with these as ``points``.
 
     The struct's ``sigma``, if there, has the lateral precision in its first column, in the unit of the
@@ -42,14 +42,14 @@ def read_mat(path: Path, scale: Scale) -> Localisations:
     parsed = [_parse_cell(path, number, cell) for number, cell in enumerate(cells, start=1)]
     columns_are_emitters, dimensions = _layout([cell.points.shape for cell in parsed])
     points = [_as_rows(path, i, c.points, columns_are_emitters, dimensions) for i, c in enumerate(parsed, start=1)]
-    nm = scale.nm_per(None, path)
+    nm = reading.nm_per(None, path)
     precision = _precision(path, points, [cell.sigma for cell in parsed])
     return localisations_from_rows(
         np.concatenate(points) * nm,
         np.array([len(rows) for rows in points]),
         [str(number) for number in range(1, len(points) + 1)],
         source=f"{SOURCE} ({name})",
-        notes=scale.notes(None),
+        notes=reading.notes(None),
         precision=None if precision is None else precision * nm,
     )
 

@@ -18,7 +18,7 @@ from holly_triton.errors import HollyError
 from holly_triton.files import foreign, natural_order
 
 from .pictures import Pictures, pictures_from_pixels
-from .scale import Scale
+from .reading import Reading
 
 Array = NDArray[Any]
 
@@ -46,7 +46,7 @@ class Stack:
     notes: list[str]
 
 
-def read_tiff(path: Path, scale: Scale) -> Pictures:
+def read_tiff(path: Path, reading: Reading) -> Pictures:
     """Read a TIFF stack, or a folder of TIFFs in natural order.
 
     The pixel size comes from ``--pixel-size``, else from OME or ImageJ metadata. Printers' dots per inch,
@@ -64,7 +64,7 @@ def read_tiff(path: Path, scale: Scale) -> Pictures:
             sizes = [f"{images.shape[2]} x {images.shape[1]} px" for images in (last, first)]
             raise HollyError(f"{file}: is {sizes[0]} but {files[0].name} is {sizes[1]}; all must have one size")
         _check_size(path, sum(stack.images.nbytes for stack in stacks))
-    pixel_nm, notes = _pixel_size(files, [stack.stated for stack in stacks], scale)
+    pixel_nm, notes = _pixel_size(files, [stack.stated for stack in stacks], reading)
     return pictures_from_pixels(
         first if len(stacks) == 1 else np.concatenate([stack.images for stack in stacks]),
         _names(files, stacks),
@@ -162,17 +162,17 @@ def _truncated(path: Path, reason: str) -> HollyError:
     return HollyError(f"{path}: is truncated ({reason}); copy or export it again")
 
 
-def _pixel_size(files: list[Path], stated: list[tuple[float, str] | None], scale: Scale) -> tuple[float, list[str]]:
+def _pixel_size(files: list[Path], stated: list[tuple[float, str] | None], reading: Reading) -> tuple[float, list[str]]:
     """Side of a pixel in nm, and what to say about it."""
-    notes = [] if scale.unit is None else ["Pictures have pixels, so --unit was not used."]
+    notes = [] if reading.unit is None else ["Pictures have pixels, so --unit was not used."]
     known = [size for size in stated if size is not None]
-    if scale.pixel_size_nm is not None:
+    if reading.pixel_size_nm is not None:
         notes += [
-            f"--pixel-size {scale.pixel_size_nm:g} nm was used, though the file says {size:.6g} nm."
+            f"--pixel-size {reading.pixel_size_nm:g} nm was used, though the file says {size:.6g} nm."
             for size in sorted({size for size, _ in known})
-            if not np.isclose(size, scale.pixel_size_nm, rtol=1e-3)
+            if not np.isclose(size, reading.pixel_size_nm, rtol=1e-3)
         ]
-        return scale.pixel_size_nm, notes
+        return reading.pixel_size_nm, notes
     if len(known) < len(files):
         silent = files[stated.index(None)]
         raise HollyError(f"{silent}: does not say its pixel size; give it with --pixel-size NM")

@@ -1,0 +1,62 @@
+"""Options and kinds of values that commands share."""
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_args
+
+import click
+
+from holly_triton.config import UNIT_NM, Axis, Background, Unit, Weights
+
+SOME_PATH = click.Path(path_type=Path)
+SEED = click.IntRange(0, 2**63 - 1)
+
+
+class Number(click.FloatRange):
+    """A number within bounds; not a number is none, and infinity is beyond any."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The value as a number, or a usage error."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is no number that can be used.", param, ctx)
+        return number
+
+
+ABOVE_ZERO = Number(min=0, min_open=True)
+
+
+def words(kind: Any) -> click.Choice[str]:
+    """The words of a ``Literal`` type as what an option takes."""
+    return click.Choice(get_args(kind))
+
+
+unit_nm_option = click.option(
+    "--unit-nm", type=ABOVE_ZERO, default=UNIT_NM, show_default=True, metavar="NM",
+    help="nm per unit of a cloud that carries no unit; ignored where the file says nm.",
+)  # fmt: skip
+overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the run in an existing folder.")
+
+READING = (
+    click.option("--unit", type=words(Unit), help="Unit of the coordinates, where the file doesn't say."),
+    click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of an input pixel in nm."),
+    click.option("--columns", metavar="LIST", help="Which column holds what, such as x=xc,y=yc,particle=id; numbers count from 1."),
+    click.option("--axis", type=words(Axis), help="Look along it at localisations in 3D. [default: z]"),
+    click.option("--weights", type=words(Weights), help="How much a localisation counts. [default: equal]"),
+    click.option("--crop", type=click.IntRange(min=2), metavar="PX", help="Cut pictures to so many pixels a side."),
+    click.option("--background", type=words(Background), help="Of pictures. [default: subtract]"),
+)  # fmt: skip
+
+
+def reading_options(command: Any) -> Any:
+    """What a data file may not say of itself, under the names that ``Config`` has for it."""
+    for option in reversed(READING):
+        command = option(command)
+    return command
+
+
+def reading(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The reading options that were given, as ``open_dataset`` takes them."""
+    renamed = {"pixel_size": "pixel_size_nm"}
+    return {renamed.get(name, name): value for name, value in settings.items() if value is not None}

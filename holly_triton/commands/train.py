@@ -1,0 +1,87 @@
+"""Commands that reconstruct: demo, train."""
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from holly_triton.config import FEWEST_POINTS, MOST_POINTS, Config, Device, Pose, Views
+
+from .options import SEED, SOME_PATH, overwrite_option, reading_options, words
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="A smaller run, under a minute: does everything work here?")
+@click.option("--out", type=SOME_PATH, default=Path("holly-demo"), show_default=True, metavar="RUN")
+@overwrite_option
+def demo(quick: bool, out: Path, overwrite: bool) -> None:
+    """Simulate a centriole complex, reconstruct it, compare with the truth, and show what to look at.
+
+    Example: holly-triton demo --quick
+    """
+    from holly_triton.demo import run_demo
+
+    sys.exit(run_demo(out, quick=quick, overwrite=overwrite))
+
+
+@click.command()
+@click.argument("data", type=SOME_PATH, required=False)
+@click.option("--out", type=SOME_PATH, metavar="RUN", help="Folder for the results. [default: DATA's name + -run]")
+@click.option("--points", type=click.IntRange(FEWEST_POINTS, MOST_POINTS), metavar="N", help="Points of the cloud. By default as many as a typical particle has localisations (80 to 500; 300 for pictures). Choose about the number of sites you expect; twice as many does little harm, half as many loses detail.")  # fmt: skip
+@click.option("--pose", type=words(Pose), help="How poses are found. [default: search]")
+@click.option("--config", "config_file", type=SOME_PATH, metavar="FILE", help="Settings from a config.toml; options given here win.")  # fmt: skip
+@click.option("--preset", metavar="NAME", help="Settings of one of the paper's experiments; options given here win.")
+@click.option("--seed", type=SEED, metavar="I", help="Seed of every random choice. [default: 0]")
+@click.option("--device", type=words(Device), help="[default: auto]")
+@click.option("--views", type=words(Views), help="random: see particles that have z from random directions. [default: given]")  # fmt: skip
+@click.option("--views-per-particle", type=click.IntRange(min=1), metavar="V", help="With --views random. [default: 8]")
+@click.option("--repeats", type=click.IntRange(min=1), metavar="K", help="Runs from K seeds, and what they agree on.")
+@click.option("--half-sets", is_flag=True, default=None, help="Two runs on half of the particles each, and the resolution.")  # fmt: skip
+@click.option("--quick", is_flag=True, help="A fraction of the steps, for smoke tests.")
+@click.option("--resume", type=SOME_PATH, metavar="RUN", help="Go on with a run that was stopped.")
+@overwrite_option
+@reading_options
+def train(
+    data: Path | None, out: Path | None, config_file: Path | None, preset: str | None, resume: Path | None,
+    overwrite: bool, quick: bool, **settings: Any,
+) -> None:  # fmt: skip
+    """Reconstruct one 3D structure from DATA: localisations of many particles, or pictures of them.
+
+    Results go to RUN: cloud.ply, poses.csv, report.html and more. Ctrl-C saves and ends with the structure so
+    far; --resume goes on from there.
+
+    \b
+    Examples:
+      holly-triton train localisations.csv --out run
+      holly-triton train --resume run
+    """
+    given = {name: value for name, value in settings.items() if value is not None}
+    if resume is not None and (data or out or config_file or preset or given or quick or overwrite):
+        raise click.UsageError("--resume RUN goes on with that run's own data and settings; give it alone")
+    if config_file is not None and preset is not None:
+        raise click.UsageError("--config and --preset both say what the settings are; give one of them")
+    from holly_triton.training import resume_training, start_training
+
+    if resume is not None:
+        sys.exit(resume_training(resume))
+    config = _configured(config_file, preset, data, given)
+    config = config.quick() if quick else config
+    sys.exit(start_training(config, out or Path(f"{Path(config.data).stem}-run"), overwrite=overwrite))
+
+
+def _configured(config_file: Path | None, preset: str | None, data: Path | None, given: dict[str, Any]) -> Config:
+    import dataclasses
+
+    from holly_triton.config_file import read_config
+    from holly_triton.presets import read_preset
+
+    config = Config() if config_file is None else read_config(config_file)
+    config = config if preset is None else read_preset(preset).train
+    overriding: dict[str, Any] = {**given, "data": str(data)} if data else given
+    config = dataclasses.replace(config, **overriding)
+    if not config.data:
+        raise click.UsageError("give DATA to train on, or --resume RUN")
+    if config.half_sets and config.repeats > 1:
+        raise click.UsageError("--repeats and --half-sets are two studies; ask for one of them")
+    return config
