@@ -44,7 +44,7 @@ def main() -> None:
 
 
 for command in (
-    train.demo, data.info, train.train, results.evaluate, results.render,
+    train.demo, data.info, data.pick, train.train, results.measure, results.sort, results.evaluate, results.render, results.export,
     data.simulate, experiments.reproduce, experiments.bench,
 ):  # fmt: skip
     main.add_command(command)

@@ -26,7 +26,7 @@ FEWEST_POINTS = 4
 """Three points always lie in a plane: there is no structure in 3D to speak of."""
 
 COUNT = re.compile(r"\s*[0-9]{1,18}\s*")
-SAYS_UNIT = re.compile(r"\bunits?\s*[:=]?\s*(nm|um|µm|μm|micron)s?\b", re.IGNORECASE)
+SAYS_UNIT = re.compile(r"\bunits?[\s:=]*(nm|um|µm|μm|micron)s?\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

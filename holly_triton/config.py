@@ -258,12 +258,16 @@ class Config:
     """Pixels a side to which pictures are cut about their middle; None leaves them whole."""
     background: Background = "subtract"
     """Whether pictures lose the background that their border shows."""
+    exclude: str | None = None
+    """Path of the table that ``holly-triton sort`` writes: pictures that it marks as bad are left out."""
     views: Views = "given"
     """``random`` sees particles that have z from random directions; ``given`` projects along the axis."""
     views_per_particle: int = 8
     """Directions per particle with ``views = "random"``."""
     points: int | None = None
     """Points of the cloud; None follows from the data (``default_points``)."""
+    prune: bool = False
+    """Points that the pictures can't tell apart become one, so that the cloud may end with fewer than were asked for."""
     pose: Pose = "search"
     part: Part = "all"
     """Every other particle, or all."""

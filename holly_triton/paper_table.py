@@ -1,7 +1,6 @@
 """A table of the paper from the runs that ``reproduce`` left: figures for people to read, and a montage of each row."""
 
 import functools
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from holly_triton.config import SCALES, SUCCESS, UNIT_NM, Pose
 from holly_triton.evaluate import align
 from holly_triton.files import foreign, replacing
 from holly_triton.presets import TABLES, Preset, presets_of
+from holly_triton.run_files import read_metrics
 from holly_triton.view import PANEL_PX, corner
 
 Array = NDArray[Any]
@@ -77,8 +77,8 @@ def read_score(folder: Path) -> Score | None:
     path = folder / "metrics.json"
     if not path.is_file():
         return None
+    metrics = read_metrics(folder)
     with foreign(path, "the figures of a run"):
-        metrics = json.loads(path.read_text(encoding="utf-8"))
         evaluation = metrics.get("evaluation")
         if not metrics["finished"] or evaluation is None:
             return None

@@ -157,8 +157,9 @@ def _runs_folder(out: Path) -> Path:
         runs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HollyError(f"{out}: cannot be written ({error.strerror}); choose another --out") from error
-    with replacing(runs / ".gitignore") as partial:
-        partial.write_text("*\n", encoding="utf-8")
+    if not (runs / ".gitignore").is_file():
+        with replacing(runs / ".gitignore") as partial:
+            partial.write_text("*\n", encoding="utf-8")
     return runs
 
 

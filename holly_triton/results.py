@@ -2,7 +2,6 @@
 
 import csv
 import json
-import platform
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,12 +10,10 @@ from typing import Any
 import numpy as np
 import torch
 
-import holly_triton
-from holly_triton.cloud import read_cloud, write_cloud
-from holly_triton.errors import HollyError
-from holly_triton.evaluate import align
-from holly_triton.files import foreign, replacing
+from holly_triton.cloud import write_cloud
+from holly_triton.files import replacing
 from holly_triton.geometry import axis_angle_from_rotation, mirror
+from holly_triton.reconstruct.checkpoint import versions
 from holly_triton.reconstruct.refine import Poses
 from holly_triton.reconstruct.train import Trainer
 from holly_triton.report import write_report
@@ -42,44 +39,11 @@ def write_results(run: Run, *, pictures: bool = True) -> None:
     poses = Poses(state.rotation, state.shift, state.loss)
     write_poses(run.folder / "poses.csv", run.trainer, run.dataset.names, poses)
     write_metrics(run.folder, {**_metrics(run), **(_symmetry(run.trainer, points) if pictures else {})})
+    _write_growth(run.folder / "growth.npz", run.trainer)
     _write_reprojections(run.folder / "pictures" / "reprojections.npz", run.trainer)
     if pictures:
         draw_cloud(run.folder / "pictures" / "cloud.png", points)
         write_report(run.folder)
-
-
-def render_run(
-    folder: Path, out: Path | None, truth: Path | None, unit_nm: float, movie: Path | None, *, interactive: bool
-) -> list[Path]:
-    """Draw the cloud of a run, over the truth if it is given, in the truth's own frame; what was written.
-
-    Raises:
-        HollyError: There is no cloud, the truth can't be read, or a file can't be written.
-    """
-    from holly_triton import view
-
-    points, target = read_run_cloud(folder), None
-    if truth is not None:
-        target = read_cloud(truth, unit_nm).points
-        points = align(points, target).aligned
-    out = out or folder / "pictures" / ("cloud.png" if truth is None else "truth.png")
-    view.render_cloud(points, out, truth=target)
-    if movie is not None:
-        view.turntable(points, movie, truth=target)
-    if interactive:
-        view.interactive(points, truth=target)
-    return [out] if movie is None else [out, movie]
-
-
-def read_run_cloud(folder: Path) -> Any:
-    """Points ``[N, 3]``, nm, of a run.
-
-    Raises:
-        HollyError: The folder holds no cloud.
-    """
-    if not (folder / "cloud.ply").is_file():
-        raise HollyError(f"{folder}: holds no cloud.ply; pass the folder of a run that train has finished or saved")
-    return read_cloud(folder / "cloud.ply").points
 
 
 def _metrics(run: Run) -> dict[str, Any]:
@@ -95,18 +59,14 @@ def _metrics(run: Run) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "seed": run.config.seed,
         "points": len(state.points),
+        "points_outside": int((state.points.norm(dim=1) > trainer.final_stage.grid.field_nm / 2).sum()),
         "pictures": len(run.dataset),
         "loss": state.history[-1]["loss"] if state.history else None,
         "sigma_nm": state.history[-1]["sigma_nm"] if state.history else None,
         "blur_nm": state.blur_nm(),
         "data": run.dataset.summary(),
         "notes": run.dataset.notes,
-        "versions": {
-            "holly-triton": holly_triton.__version__,
-            "torch": torch.__version__,
-            "numpy": np.__version__,
-            "python": platform.python_version(),
-        },
+        "versions": versions(),
         "history": state.history,
     }
 
@@ -130,20 +90,6 @@ def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
         partial.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
 
 
-def read_metrics(folder: Path) -> dict[str, Any]:
-    """The figures that a run left in its folder.
-
-    Raises:
-        HollyError: There are none, or they are damaged.
-    """
-    path = folder / "metrics.json"
-    with foreign(path, "the figures of a run"):
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(metrics, dict):
-            raise ValueError("no table")
-        return metrics
-
-
 def write_poses(path: Path, trainer: Trainer, names: Sequence[str], poses: Poses) -> None:
     """Write the poses of some pictures under a run's cloud, and what they leave unexplained.
 
@@ -159,6 +105,19 @@ def write_poses(path: Path, trainer: Trainer, names: Sequence[str], poses: Poses
         for name, turned, moved, loss in table:
             numbers = (*turned, *moved, sigma, loss)
             writer.writerow([name, *(f"{number:.6g}" for number in numbers)])
+
+
+def _write_growth(path: Path, trainer: Trainer) -> None:
+    """The cloud now and then over the run, for the film of its growth."""
+    growth = trainer.state.growth
+    if growth:
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.savez_compressed(
+                file,
+                step=np.array([frame["step"] for frame in growth]),
+                sigma_nm=np.array([frame["sigma_nm"] for frame in growth]),
+                points=np.stack([frame["points"].numpy() for frame in growth]),
+            )
 
 
 def _write_reprojections(path: Path, trainer: Trainer) -> None:

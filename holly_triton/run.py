@@ -4,6 +4,7 @@ The folder holds config.toml, cloud.ply, cloud_mirror.ply, poses.csv, metrics.js
 checkpoints/last.pt and TensorBoard events.
 """
 
+import csv
 import dataclasses
 import shutil
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from holly_triton.data import Dataset, Localisations, open_dataset
 from holly_triton.data.dataset import FEWEST_PICTURES
 from holly_triton.energy import EnergyMeter
 from holly_triton.errors import HollyError
+from holly_triton.files import foreign
 from holly_triton.reconstruct.checkpoint import CHECKPOINTS, load_checkpoint, save_checkpoint
 from holly_triton.reconstruct.schedule import Plan
 from holly_triton.reconstruct.state import TrainingState
@@ -25,7 +27,7 @@ from holly_triton.reconstruct.train import Progress, Trainer
 
 WRITTEN = (
     "config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "metrics.json", "report.html",
-    "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "poses_*.csv", "repeat-[0-9]*", "half-[12]",
+    "growth.npz", "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "poses_*.csv", "ranking.csv", "repeat-[0-9]*", "half-[12]",
 )  # fmt: skip
 """All that a run or a study leaves in its folder; ``--overwrite`` removes these and nothing else."""
 
@@ -52,12 +54,18 @@ def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
         HollyError: The data are at fault, the folder exists (and ``overwrite`` is not set) or can't be written.
     """
     check_free(folder, overwrite)
-    config = dataclasses.replace(config, data=str(Path(config.data).resolve()))
+    config = absolute(config)
     dataset = open_data(config)
     config = dataclasses.replace(config, points=config.points or default_points(dataset))
     make_folder(folder, overwrite)
     write_config(folder / "config.toml", config)
-    return _set_up(folder, config, dataset, None)
+    return Run(folder, config, dataset, make_trainer(config, dataset))
+
+
+def absolute(config: Config) -> Config:
+    """The same settings with paths that hold wherever the run is resumed from."""
+    exclude = config.exclude and str(Path(config.exclude).resolve())
+    return dataclasses.replace(config, data=str(Path(config.data).resolve()), exclude=exclude)
 
 
 def run_config(folder: Path) -> Config:
@@ -79,7 +87,8 @@ def resume_run(folder: Path) -> Run:
     """
     config = run_config(folder)
     state = load_checkpoint(folder / CHECKPOINTS, find_device(config.device))
-    return _set_up(folder, config, open_data(config), state)
+    dataset = open_data(config)
+    return Run(folder, config, dataset, make_trainer(config, dataset, state))
 
 
 def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[[], bool]) -> bool:
@@ -176,15 +185,34 @@ def open_data(config: Config) -> Dataset:
         if not isinstance(dataset, Localisations) or not dataset.has_z:
             raise HollyError(f"{config.data}: has no z, which --views random needs; leave that option out")
         dataset = dataset.views(config.views_per_particle, torch.Generator().manual_seed(config.seed))
-    return dataset
+    return dataset if config.exclude is None else _without_bad(dataset, Path(config.exclude))
 
 
-def _set_up(folder: Path, config: Config, dataset: Dataset, state: TrainingState | None) -> Run:
+def _without_bad(dataset: Dataset, table: Path) -> Dataset:
+    """The pictures that a table of ``holly-triton sort`` doesn't mark as bad."""
+    with foreign(table, "a table of holly-triton sort"), table.open(newline="", encoding="utf-8") as file:
+        bad = {row["picture"] for row in csv.DictReader(file) if row["bad"] == "yes"}
+    good = [index for index, name in enumerate(dataset.names) if name not in bad]
+    if bad and len(good) == len(dataset):
+        raise HollyError(f"{table}: names none of these pictures; pass the table that sort wrote for this data set")
+    if len(good) < FEWEST_PICTURES:
+        raise HollyError(f"{table}: leaves {len(good)} pictures; at least {FEWEST_PICTURES} are needed")
+    dataset.notes.append(f"{len(dataset) - len(good)} of {len(dataset)} pictures are marked as bad and were left out.")
+    return dataset.select(torch.tensor(good))
+
+
+def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None = None) -> Trainer:
+    """What carries a configuration out on a data set, from a state or from the start.
+
+    Raises:
+        HollyError: The device is not there, or the state is of other data.
+    """
     device = find_device(config.device)
+    config = dataclasses.replace(config, points=config.points or default_points(dataset))
     plan = Plan.of(config, dataset)
     if state is None:
         assert config.points is not None
         state = TrainingState.fresh(plan, config.points, torch.Generator(device).manual_seed(config.seed))
     elif state.shift.shape != (len(dataset), 2):
         raise HollyError(f"{config.data}: holds {len(dataset)} pictures, but the run was made with {len(state.shift)}")
-    return Run(folder, config, dataset, Trainer(plan, dataset.to(device), state, device))
+    return Trainer(plan, dataset.to(device), state, device)

@@ -1,6 +1,5 @@
 """How good a run is: its cloud against the truth, its poses against the true ones, its cloud against new pictures."""
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +12,12 @@ from holly_triton.cloud import read_cloud
 from holly_triton.data import Dataset, open_dataset
 from holly_triton.errors import HollyError
 from holly_triton.evaluate import align, explain
-from holly_triton.files import foreign
 from holly_triton.reconstruct.dense_search import find_poses
 from holly_triton.reconstruct.distance import SCALE
 from holly_triton.report import write_report
-from holly_triton.results import draw_cloud, read_metrics, read_run_cloud, write_metrics, write_poses
+from holly_triton.results import draw_cloud, write_metrics, write_poses
 from holly_triton.run import open_data, resume_run, run_config
+from holly_triton.run_files import read_metrics, read_poses, read_run_cloud
 from holly_triton.study import is_study
 from holly_triton.trust import pose_error
 from holly_triton.trust.group import find_group
@@ -108,26 +107,20 @@ def _score_poses(folder: Path, truth: Array) -> dict[str, Any] | None:
     known = (data if data.is_dir() else data.parent) / TRUE_POSES
     if not known.is_file() or config.views != "given":
         return None
-    found, true = _read_poses(folder / "poses.csv"), _read_poses(known)
+    found, true = read_poses(folder / "poses.csv"), read_poses(known)
     try:
         dataset = open_data(config)
     except HollyError:  # the data are gone; the cloud can still be scored
         return None
-    if [*found] != dataset.names or not found.keys() <= true.keys():
+    row = {name: number for number, name in enumerate(true.names)}
+    if found.names != dataset.names or not {*found.names} <= row.keys():
         return None
-    own, others = (np.array([table[name] for name in dataset.names]) for table in (found, true))
+    same = [row[name] for name in found.names]
     # A run's shifts are from each particle's centroid, the true ones from where the structure's own centre fell.
-    shift = own[:, 3:] + _centres(dataset)
-    turns = (np.asarray(Rotation.from_rotvec(poses[:, :3]).as_matrix()) for poses in (own, others))
-    return pose_error.find_pose_error(next(turns), shift, next(turns), others[:, 3:], find_group(truth)).figures()
+    shift = found.shift + _centres(dataset)
+    turn, true_turn = (Rotation.from_rotvec(turns).as_matrix() for turns in (found.axis_angle, true.axis_angle[same]))
+    return pose_error.find_pose_error(turn, shift, true_turn, true.shift[same], find_group(truth)).figures()
 
 
 def _centres(dataset: Dataset) -> Array:
     return np.asarray(dataset.centres[:, :2].cpu(), dtype=np.float64)
-
-
-def _read_poses(path: Path) -> dict[str, list[float]]:
-    """Axis-angle and shift of each picture by its name."""
-    with foreign(path, "poses"), path.open(newline="", encoding="utf-8") as file:
-        columns = ("rx", "ry", "rz", "tx_nm", "ty_nm")
-        return {row["picture"]: [float(row[name]) for name in columns] for row in csv.DictReader(file)}

@@ -17,8 +17,9 @@ from holly_triton.config_file import write_config
 from holly_triton.files import replacing
 from holly_triton.geometry import mirror
 from holly_triton.report import write_report
-from holly_triton.results import draw_cloud, read_metrics, write_metrics
-from holly_triton.run import Run, check_free, make_folder, open_data, resume_run, start_run
+from holly_triton.results import draw_cloud, write_metrics
+from holly_triton.run import Run, absolute, check_free, make_folder, open_data, resume_run, start_run
+from holly_triton.run_files import read_metrics
 from holly_triton.trust import consensus, resolution
 
 
@@ -67,7 +68,7 @@ def make_study(config: Config, folder: Path, *, overwrite: bool) -> None:
     for member in members(config, folder):
         open_data(member.config)
     make_folder(folder, overwrite)
-    write_config(folder / "config.toml", dataclasses.replace(config, data=str(Path(config.data).resolve())))
+    write_config(folder / "config.toml", absolute(config))
 
 
 def open_member(member: Member) -> Run:

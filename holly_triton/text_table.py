@@ -2,8 +2,9 @@
 
 import re
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,20 @@ from holly_triton.errors import HollyError
 
 Array = NDArray[Any]
 
-NM_PER_UNIT = {"nm": 1.0, "um": 1000.0, "µm": 1000.0, "μm": 1000.0, "micron": 1000.0}
+NM_PER_UNIT = {"nm": 1.0, "um": 1000.0, "µm": 1000.0, "μm": 1000.0, "micron": 1000.0, "m": 1e9}
 """Lengths a file may say it is in. The micro sign and the Greek mu are two characters."""
 
-DELIMITERS = ",;\t"
+DELIMITERS = "\t;,"
+"""In the order in which they count: a comma beside one of the others is a decimal comma. Without any, blanks separate."""
+UNDECODED = "\ufffd"
 LONGEST_HEADER = 65536
-COLUMN = re.compile(r"(?P<name>[^\[(]*?)\s*(?:[\[(](?P<unit>[^\])]*)[\])])?\s*$")
+SAMPLED = 50
+"""Rows that are looked at to learn how numbers are written."""
+# No two parts of an expression here can match the same text: else a hostile header takes hours.
+COLUMN = re.compile(r"(?P<name>[^\[(]*)(?:[\[(](?P<unit>[^\])]*)[\])]\s*)?$")
+WORD = re.compile(r"[^\s\[(]+(?:\s*(?:\[[^\[\]]*\]|\([^()]*\)))?")
+"""A name between blanks, with its unit."""
+DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
 
 
 @dataclass(frozen=True)
@@ -33,47 +42,73 @@ class Column:
 
 @dataclass(frozen=True)
 class Header:
-    """The first line that is neither empty nor a ``#`` comment.
+    """The first line that is neither empty nor a ``#`` comment, or the comment above it that names its numbers.
 
     Attributes:
         columns: What it names, in order.
-        delimiter: What separates the columns.
+        delimiter: What separates the columns; None means blanks.
         skip: Lines before the first row of numbers.
-        named: False if that line already holds numbers, so that the columns have no names.
+        named: False if there are only numbers, so that the columns have no names.
+        decimal_comma: Whether numbers look like 1,5.
+        comment: The last comment above.
     """
 
     columns: tuple[Column, ...]
-    delimiter: str
+    delimiter: str | None
     skip: int
     named: bool
+    decimal_comma: bool = False
+    comment: str = ""
 
     def find(self, *names: str) -> Column | None:
         """The column whose name comes first in ``names``, or None."""
-        by_name = {column.name: column for column in reversed(self.columns)}
-        return next((by_name[name] for name in names if name in by_name), None)
+        return find_column(self.columns, *names)
 
     @property
     def found(self) -> str:
         """The columns as an error message lists them."""
-        texts = [c.name[:24] + (f" [{c.unit}]" if c.unit else "") for c in self.columns[:12]]
-        return ", ".join(texts) + (", ..." if len(self.columns) > 12 else "")
+        return listed(self.columns)
+
+
+def find_column(columns: Sequence[Column], *names: str) -> Column | None:
+    """The column whose name comes first in ``names``, or None; the first of several of one name."""
+    by_name = {column.name: column for column in reversed(columns)}
+    return next((by_name[name] for name in names if name in by_name), None)
+
+
+def listed(columns: Sequence[Column]) -> str:
+    """Columns as an error message lists them."""
+    texts = [c.name[:24] + (f" [{c.unit}]" if c.unit else "") for c in columns[:12]]
+    return ", ".join(texts) + (", ..." if len(columns) > 12 else "")
+
+
+def parse_column(text: str, index: int) -> Column:
+    """A column from what a file calls it: ``x [nm]`` or ``X (nm)`` or ``x``."""
+    match = COLUMN.match(text)
+    if match is None:
+        return Column(text.strip().lower(), None, index)
+    return Column(match["name"].strip().lower(), match["unit"], index)
 
 
 def read_header(path: Path) -> Header:
     """Read the header of a table.
 
     Raises:
-        HollyError: no such text: empty, unreadable, or not UTF-8.
+        HollyError: no such text: empty, unreadable, not UTF-8, or rows wider than the header.
     """
+    comment = ""
     try:
-        with path.open(encoding="utf-8-sig") as file:
+        # What is no UTF-8 becomes a mark that no header may hold: Elyra's remarks far below are in another encoding.
+        with path.open(encoding="utf-8-sig", errors="replace") as file:
             for skip, line in enumerate(iter(lambda: file.readline(LONGEST_HEADER), "")):
-                if "\0" in line:
+                if "\0" in line or UNDECODED in line:
                     raise _not_text(path)
-                if line.strip() and not line.startswith("#"):
-                    return _parse_header(line, skip)
-    except UnicodeDecodeError as error:
-        raise _not_text(path) from error
+                if line.startswith("#"):
+                    comment = line
+                elif line.strip():
+                    return _parse_header(
+                        path, comment, skip, line, [file.readline(LONGEST_HEADER) for _ in range(SAMPLED)]
+                    )
     except OSError as error:
         raise HollyError(f"{path}: cannot be read ({error.strerror})") from error
     raise HollyError(f"{path}: is empty; a line that names the columns, then rows of numbers are needed")
@@ -86,27 +121,30 @@ def read_columns(path: Path, header: Header, columns: Sequence[Column]) -> Array
         HollyError: a cell that is no number, a row too short, text that is not UTF-8.
     """
     try:
-        return _load(path, header, columns)
-    except UnicodeDecodeError as error:
-        raise _not_text(path) from error
+        # A path, not an open file: numpy then reads blocks in C instead of lines in Python.
+        if not header.decimal_comma:
+            return _load(str(path), header, columns, skiprows=header.skip)
+    except UnicodeDecodeError:
+        pass
     except ValueError as error:
-        if "could not convert string ''" not in str(error):
+        cell = re.search(r"could not convert string '(.*)' to", str(error))
+        if not cell or cell[1] not in ("", "\\x00") and not DECIMAL_COMMA.fullmatch(cell[1]):
             raise _not_numbers(path, header, error) from error
-    # Converters in Python are ten times slower: only files with empty cells pay for them.
+    # Lines and converters in Python are ten times slower: only files that need them pay for them.
     try:
-        return _load(path, header, columns, converters=_number_or_nan)
+        return _load(_lines(path, header), header, columns, converters=_number_or_nan)
     except ValueError as error:
+        if UNDECODED in str(error):
+            raise _not_text(path) from error
         raise _not_numbers(path, header, error) from error
 
 
-def _load(path: Path, header: Header, columns: Sequence[Column], **options: Any) -> Array:
+def _load(source: Any, header: Header, columns: Sequence[Column], **options: Any) -> Array:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "loadtxt: input contained no data", UserWarning)
-        # A path, not an open file: numpy then reads blocks in C instead of lines in Python.
         numbers: Array = np.loadtxt(
-            str(path),
+            source,
             delimiter=header.delimiter,
-            skiprows=header.skip,
             usecols=[column.index for column in columns],
             comments=None,
             quotechar='"',
@@ -117,25 +155,58 @@ def _load(path: Path, header: Header, columns: Sequence[Column], **options: Any)
     return numbers.reshape(-1, len(columns))
 
 
-def _parse_header(line: str, skip: int) -> Header:
-    delimiter = max(DELIMITERS, key=line.count)
+def _lines(path: Path, header: Header) -> Iterator[str]:
+    """Rows with decimal points. Elyra ends its table with a line of one NUL, and remarks follow."""
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        for number, line in enumerate(takewhile(lambda line: line.strip() != "\0", file)):
+            if number >= header.skip:
+                yield line if header.delimiter == "," else line.replace(",", ".")
+
+
+def _parse_header(path: Path, comment: str, skip: int, line: str, following: list[str]) -> Header:
+    delimiter = next((character for character in DELIMITERS if character in line), None)
+    texts = _cells(line, delimiter)
+    named = not all(_is_number(text, delimiter) for text in texts)
+    rows = [_cells(row, delimiter, blanks=True) for row in following]
+    width = len(rows[0]) - (rows[0][-1:] == [""])
+    # Names that hold blanks can't be told apart where blanks separate.
+    if named and (width > len(texts) or (delimiter is None and 0 < width < len(texts))):
+        raise HollyError(
+            f"{path}: its rows have {width} cells, its header names {len(texts)} columns; "
+            "separate them by commas, semicolons or tabs, write decimal points, and name every column"
+        )
+    header = Header(
+        columns=tuple(parse_column(text, index) for index, text in enumerate(texts)),
+        delimiter=delimiter,
+        skip=skip + named,
+        named=named,
+        decimal_comma=delimiter != "," and any(DECIMAL_COMMA.fullmatch(text) for row in [texts, *rows] for text in row),
+        comment=comment.strip(),
+    )
+    return header if named else _named_by_comment(header)
+
+
+def _named_by_comment(header: Header) -> Header:
+    """The names, where they are in a comment, as ``numpy.savetxt`` puts them."""
+    comment = header.comment.lstrip("# ")
+    for texts in (_cells(comment, header.delimiter), _cells(comment, None)):
+        if len(texts) == len(header.columns) and not any(_is_number(text, None) for text in texts):
+            columns = tuple(parse_column(text, index) for index, text in enumerate(texts))
+            return replace(header, columns=columns, named=True)
+    return header
+
+
+def _cells(line: str, delimiter: str | None, blanks: bool = False) -> list[str]:
     # Some programs quote the whole line as well as each name, so quotes are not parsed but dropped.
-    texts = [text.strip() for text in line.replace('"', "").split(delimiter)]
-    named = not all(_is_number(text) for text in texts)
-    columns = tuple(_parse_column(text, index) for index, text in enumerate(texts))
-    return Header(columns, delimiter, skip + named, named)
+    line = line.replace('"', "").strip("\r\n")
+    if delimiter is None:
+        return line.split() if blanks else WORD.findall(line)
+    return [text.strip() for text in line.split(delimiter)]
 
 
-def _parse_column(text: str, index: int) -> Column:
-    match = COLUMN.match(text)
-    if match is None:
-        return Column(text.lower(), None, index)
-    return Column(match["name"].strip().lower(), match["unit"], index)
-
-
-def _is_number(text: str) -> bool:
+def _is_number(text: str, delimiter: str | None) -> bool:
     try:
-        float(text)
+        float(text.replace(",", ".") if delimiter != "," else text)
     except ValueError:
         return False
     return True

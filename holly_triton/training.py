@@ -11,8 +11,10 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from holly_triton.config import Config
 from holly_triton.reconstruct.train import Progress as Step
-from holly_triton.results import read_metrics, write_results
+from holly_triton.report import find_warnings
+from holly_triton.results import write_results
 from holly_triton.run import Run, carry_out, resume_run, run_config, start_run
+from holly_triton.run_files import read_metrics
 from holly_triton.study import conclude_study, is_study, make_study, members, open_member, study_finished
 
 DONE, STOPPED = 0, 3
@@ -145,5 +147,7 @@ def _conclude(run: Run, finished: bool) -> int:
         f"{state.blur_nm():.1f} nm about them."
     )
     print(" ".join(read_metrics(folder)["findings"]))
+    for warning in find_warnings(folder):
+        print(f"Warning: {warning}")
     print(f"The mirror image, cloud_mirror.ply, explains the pictures just as well. Look at {folder / 'report.html'}")
     return DONE

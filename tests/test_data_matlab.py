@@ -1,12 +1,16 @@
-"""MATLAB cell arrays of particles."""
+"""MATLAB files, versions 5 and 7.3: cell arrays of particles, structs of columns, matrices."""
 
+from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import scipy.io
 
 from holly_triton.data import Localisations, open_dataset
+from holly_triton.data.reading import Reading
+from holly_triton.data.table import read_field
 
 NPC = Path(__file__).parents[1] / "../shared/data/npc-particles"
 
@@ -21,6 +25,66 @@ def write(path: Path, cells: list, name: str = "particles") -> Path:
     array[0, :] = cells
     scipy.io.savemat(path, {name: array, "scale": 3.0}, do_compression=True)
     return path
+
+
+def write_7_3(path: Path, **variables: object) -> Path:
+    """As MATLAB writes with -v7.3: HDF5 with the axes turned round, cells and arrays of structs as references."""
+
+    def put(group: h5py.Group, name: str, value: object, kind: str | None = None) -> None:
+        if isinstance(value, dict):
+            struct = group.create_group(name)
+            struct.attrs["MATLAB_class"] = np.bytes_("struct")
+            for field, item in value.items():
+                put(struct, field, item)
+        elif isinstance(value, list) and isinstance(value[0], dict) and kind is None:  # an array of structs
+            struct = group.create_group(name)
+            struct.attrs["MATLAB_class"] = np.bytes_("struct")
+            for field in value[0]:
+                put(struct, field, [item[field] for item in value], "")
+        elif isinstance(value, list):
+            references = np.empty((len(value), 1), dtype=h5py.ref_dtype)
+            for number, item in enumerate(value):
+                put(group.file.require_group("#refs#"), f"{name}{number}", item)
+                references[number, 0] = group.file[f"#refs#/{name}{number}"].ref
+            group.create_dataset(name, data=references, dtype=h5py.ref_dtype)
+            if kind is None:
+                group[name].attrs["MATLAB_class"] = np.bytes_("cell")
+        elif isinstance(value, str):
+            group[name] = np.array([[ord(letter)] for letter in value], dtype=np.uint16)
+            group[name].attrs["MATLAB_class"] = np.bytes_("char")
+        elif np.size(value) == 0:
+            group[name] = np.array(np.shape(value), dtype=np.uint64)
+            group[name].attrs.update({"MATLAB_class": np.bytes_("double"), "MATLAB_empty": np.uint8(1)})
+        else:
+            group[name] = np.atleast_2d(value).T
+            group[name].attrs["MATLAB_class"] = np.bytes_("double")
+
+    with h5py.File(path, "w", userblock_size=512) as file:
+        for name, value in variables.items():
+            put(file, name, value)
+    with path.open("r+b") as raw:
+        raw.write(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM")
+    return path
+
+
+def write_5(path: Path, **variables: object) -> Path:
+    def kept(value: object) -> object:
+        if not isinstance(value, list):
+            return value
+        cells = np.empty((1, len(value)), dtype=object)
+        cells[0, :] = value
+        if not isinstance(value[0], dict):
+            return cells
+        structs = np.zeros((1, len(value)), dtype=[(name, object) for name in value[0]])
+        for index, struct in enumerate(value):
+            structs[0, index] = tuple(struct.values())
+        return structs
+
+    scipy.io.savemat(path, {name: kept(value) for name, value in variables.items()})
+    return path
+
+
+BOTH = pytest.mark.parametrize("write_as", [write_5, write_7_3])
 
 
 def read(path: Path, **options: object) -> Localisations:
@@ -86,6 +150,83 @@ def test_the_unit_is_nm_unless_said_otherwise(tmp_path: Path, options: dict, nm:
 def test_a_structure_smaller_than_light_can_show_raises_a_doubt_about_the_unit(tmp_path: Path) -> None:
     data = read(write(tmp_path / "p.mat", [c / 100 for c in particles(2)]))
     assert "is the unit right" in data.notes[-1]
+
+
+@BOTH
+@pytest.mark.parametrize("transposed", [False, True])
+def test_cells_are_read_from_either_version(tmp_path: Path, write_as: Callable[..., Path], transposed: bool) -> None:
+    cells = particles(3)
+    lying = [cell.T if transposed else cell for cell in cells]
+    data = read(write_as(tmp_path / "p.mat", particles=[*lying, np.empty((0, 0))], title="pores", scale=3.0))
+    assert data.names == [str(i) for i in range(1, 9)]
+    assert "1 of 9 particles hold no emitter and were skipped." in data.notes
+    for p, cell in enumerate(cells):
+        np.testing.assert_allclose(data.xyz[data.offsets[p] : data.offsets[p + 1]], cell - cell.mean(0), atol=1e-4)
+
+
+@BOTH
+@pytest.mark.parametrize("name", ["points", "coords", "xyz"])
+def test_arrays_of_structs_are_particles(tmp_path: Path, write_as: Callable[..., Path], name: str) -> None:
+    structs = [{name: points, "sigma": np.full((len(points), 1), 3.0)} for points in particles(2)]
+    data = read(write_as(tmp_path / "p.mat", particles=structs))
+    assert len(data) == 8 and data.counts[1] == 9 and data.precision_nm == 3
+
+
+def test_structs_of_columns_in_cells_are_particles(tmp_path: Path) -> None:
+    cells = [{"x": points[:, :1], "y": points[:, 1:]} for points in particles(2)]
+    assert read(write(tmp_path / "p.mat", cells)).counts.tolist() == [len(points) for points in particles(2)]
+
+
+def test_ten_columns_are_those_of_smlm_datafusion3d(tmp_path: Path) -> None:
+    cells = [
+        {"coords": np.column_stack([points, *np.arange(3.0, 10)[:, None] * np.ones(len(points))])}
+        for points in particles(3)
+    ]
+    data = read(write(tmp_path / "p.mat", cells), unit="px", pixel_size_nm=130.0)
+    assert data.has_z and data.precision_nm == pytest.approx(4 * 130)
+
+
+COLUMNS = {name: np.random.default_rng(1).uniform(0, 9e3, (1, 60)) for name in ("x", "y", "t")}
+
+
+@BOTH
+def test_a_struct_of_columns_is_a_field_of_view(tmp_path: Path, write_as: Callable[..., Path]) -> None:
+    window = {"x": np.ones((14, 1)), "y": np.ones((14, 1))}
+    path = write_as(tmp_path / "f.mat", data={"window": window, **COLUMNS, "times": np.ones((25, 2)), "who": "me"})
+    found = read_field(path, Reading())
+    np.testing.assert_array_equal(found.xyz, np.concatenate([COLUMNS["x"], COLUMNS["y"]]).T)
+    assert found.source == "MATLAB struct of columns (data)" and found.particle is None
+
+
+@BOTH
+def test_columns_of_smap_lie_within_structs(tmp_path: Path, write_as: Callable[..., Path]) -> None:
+    loc = {f"{name}nm": values.T for name, values in zip("xyz", COLUMNS.values(), strict=True)}
+    loc |= {
+        "xpix": np.ones((60, 1)),
+        "ypix": np.ones((60, 1)),
+        "locprecnm": np.full((60, 1), 7.0),
+        "phot": np.ones((60, 1)),
+    }
+    found = read_field(write_as(tmp_path / "f.mat", saveloc={"history": {"name": "fit"}, "loc": loc}), Reading())
+    np.testing.assert_array_equal(found.xyz, np.concatenate([*COLUMNS.values()]).T)
+    assert (
+        found.notes == [] and found.precision is not None and (found.precision == 7).all() and found.photons is not None
+    )
+
+
+@BOTH
+def test_columns_may_be_variables_of_their_own(tmp_path: Path, write_as: Callable[..., Path]) -> None:
+    group = np.repeat(np.arange(10.0), 6)[None]
+    data = read(write_as(tmp_path / "f.mat", **COLUMNS, group=group, pixelsize=130.0))
+    assert len(data) == 10
+
+
+@BOTH
+def test_columns_of_a_matrix_are_named_by_number(tmp_path: Path, write_as: Callable[..., Path]) -> None:
+    matrix = np.column_stack([np.repeat(np.arange(10), 6), *(values[0] for values in COLUMNS.values())])
+    path = write_as(tmp_path / "m.mat", locs=matrix, scale=3.0)
+    assert len(read(path, columns="x=2,y=4,particle=1")) == 10
+    np.testing.assert_array_equal(read_field(path, Reading(columns="x=2,y=4")).xyz, matrix[:, [1, 3]])
 
 
 @pytest.mark.parametrize(

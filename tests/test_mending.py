@@ -10,7 +10,7 @@ from holly_triton.geometry import project, random_rotations
 from holly_triton.reconstruct.dense_search import rescue_poses
 from holly_triton.reconstruct.schedule import Plan, Stage
 from holly_triton.reconstruct.state import TrainingState
-from holly_triton.reconstruct.tidying import sort_points, tidy
+from holly_triton.reconstruct.tidying import merge_points, sort_points, tidy
 
 SITES = 20
 
@@ -121,3 +121,12 @@ def test_sorting_a_cloud_takes_the_optimiser_s_moments_along() -> None:
     assert not torch.equal(points, before)
     for point, moment in zip(points, optimiser.state[points]["exp_avg"], strict=True):
         assert pairs[tuple(point.tolist())] == moment.tolist()
+
+
+def test_points_that_lie_together_become_one_in_their_middle():
+    sites = torch.tensor([[0.0, 0, 0], [10, 0, 0], [0, 10, 0]])
+    points = torch.cat([sites, sites[:2] + torch.tensor([0.2, 0, 0])])
+    merged = merge_points(points, 1.0)
+    assert len(merged) == 3
+    assert torch.allclose(merged[merged.norm(dim=1).argsort()[0]], torch.tensor([0.1, 0, 0]))
+    assert len(merge_points(points, 0.1)) == 5

@@ -50,7 +50,7 @@ def test_the_wheel_holds_kernels_and_harness_and_nothing_foreign(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "holly_triton/kernels/separable.py" in names
     assert "holly_triton/harness/__init__.py" in names
-    assert "holly_triton/report.html.j2" in names
+    assert {f"holly_triton/report/{name}" for name in ("page.html.j2", "page.css", "cloud.js")} <= {*names}
     assert "holly_triton/py.typed" in names
     presets = {path.name for path in (ROOT / "holly_triton" / "presets").glob("*.toml")}
     assert presets

@@ -47,7 +47,18 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_cloud(folder / "cloud.ply", sites)
     write_simulation(folder, simulate(sites, 60, generator=torch.Generator().manual_seed(0)))
     (folder / "new.csv").write_bytes((folder / "localisations.csv").read_bytes())
+    write_field(folder / "field.csv", sites)
     return folder
+
+
+def write_field(path: Path, sites: np.ndarray) -> None:
+    """Forty particles, each from its own side, in a field of 4 by 2.5 um with a background, as a microscope sees them."""
+    rng = np.random.default_rng(3)
+    seen = simulate(sites, 40, max_spawn=4, generator=torch.Generator().manual_seed(1)).localisations
+    corners = 500 * np.stack(np.divmod(np.arange(40), 5), axis=1) + 250
+    particles = seen.xyz.numpy() + np.repeat(corners, seen.counts.numpy(), axis=0)
+    background = rng.uniform(0, (4000, 2500), size=(300, 2))
+    np.savetxt(path, np.concatenate([particles, background]), delimiter=",", header="x [nm],y [nm]", comments="")
 
 
 @pytest.mark.parametrize("line", command_lines())

@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ from numpy.typing import NDArray
 
 from holly_triton import view
 from holly_triton.errors import HollyError
+from holly_triton.view import colours, scene, sheet, window
 
 Array = NDArray[Any]
 
@@ -21,12 +24,12 @@ def sphere_of_rings() -> Array:
     return np.concatenate([circle, circle[:, [2, 0, 1]], circle[:, [1, 2, 0]]]) + [4000.0, -300.0, 70.0]
 
 
-def panels(path: Path) -> list[Array]:
-    """The four views ``[S, S, 3]`` from 0 to 1, without the line around each."""
-    sheet = imread(path)[:, :, :3]
-    corners = [view.corner(index) for index in range(4)]
-    inset, size = 3, view.PANEL_PX
-    return [sheet[top + inset : top + size - inset, left + inset : left + size - inset] for left, top in corners]
+def panels(path: Path, count: int = 4) -> list[Array]:
+    """The views ``[S, S, 3]`` from 0 to 1, without the line around each."""
+    pixels = imread(path)[:, :, :3]
+    corners = [sheet.corner(index) for index in range(count)]
+    inset, size = 3, sheet.PANEL_PX
+    return [pixels[top + inset : top + size - inset, left + inset : left + size - inset] for left, top in corners]
 
 
 def ink(panel: Array) -> Array:
@@ -47,7 +50,7 @@ def middle(panel: Array) -> Array:
 
 
 @pytest.fixture(scope="module")
-def sheet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def rings(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("view") / "rings.png"
     view.render_cloud(sphere_of_rings(), path, title="Three rings <of> $known$ radius")
     return path
@@ -56,37 +59,37 @@ def sheet(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Views of half the size, for tests that need no detail."""
-    monkeypatch.setattr(view, "PANEL_PX", 380)
+    monkeypatch.setattr(sheet, "PANEL_PX", 380)
 
 
-def test_the_sheet_has_four_views_with_something_in_each(sheet: Path) -> None:
-    left, top = view.corner(3)
-    height, width = imread(sheet).shape[:2]
-    assert width == left + view.PANEL_PX + view.SIDE_PX
-    assert height == top + view.PANEL_PX + view.BELOW_PX
-    assert all(0.01 < ink(panel).mean() < 0.5 for panel in panels(sheet))
+def test_the_sheet_has_four_views_with_something_in_each(rings: Path) -> None:
+    left, top = sheet.corner(3)
+    height, width = imread(rings).shape[:2]
+    assert width == left + sheet.PANEL_PX + sheet.SIDE_PX
+    assert height == top + sheet.PANEL_PX + sheet.BELOW_PX
+    assert all(0.01 < ink(panel).mean() < 0.5 for panel in panels(rings))
 
 
-def test_all_views_share_one_scale_and_nothing_is_stretched(sheet: Path) -> None:
-    sides = [side for panel in panels(sheet) for side in extent(panel)]
+def test_all_views_share_one_scale_and_nothing_is_stretched(rings: Path) -> None:
+    sides = [side for panel in panels(rings) for side in extent(panel)]
     front = sides[0]
     # The oblique view of three rings is a little smaller than their common sphere, and never larger.
     assert sides[:6] == pytest.approx([front] * 6, abs=2)
     assert all(0.8 * front < side <= front + 2 for side in sides[6:])
 
 
-def test_no_point_is_cut_off(sheet: Path) -> None:
-    for panel in panels(sheet):
+def test_no_point_is_cut_off(rings: Path) -> None:
+    for panel in panels(rings):
         seen = ink(panel)
         assert not np.concatenate([seen[0], seen[-1], seen[:, 0], seen[:, -1]]).any()
 
 
-def test_the_scale_bar_is_a_round_number_of_nm(sheet: Path) -> None:
-    left, top = view.corner(0)
-    row = imread(sheet)[top + view.PANEL_PX + 24, :, :3].max(axis=1) < 0.5
+def test_the_scale_bar_is_a_round_number_of_nm(rings: Path) -> None:
+    left, top = sheet.corner(0)
+    row = imread(rings)[top + sheet.PANEL_PX + 24, :, :3].max(axis=1) < 0.5
     bar_px = int(np.argmin(row[left + 5 :])) + 5
     # Neighbours on a ring are 6.8 nm apart, so a sphere is no wider than that; half of one lies beyond each end.
-    nm_per_px = 2 * (RADIUS_NM + 3.1) / extent(panels(sheet)[0])[0]
+    nm_per_px = 2 * (RADIUS_NM + 3.1) / extent(panels(rings)[0])[0]
     assert bar_px * nm_per_px == pytest.approx(50.0, rel=0.02)
 
 
@@ -123,36 +126,54 @@ def test_truth_is_orange_and_the_result_blue_where_they_agree(tmp_path: Path) ->
 
 
 @pytest.mark.usefixtures("small")
+def test_colour_tells_the_spread_whatever_the_depth(tmp_path: Path) -> None:
+    far_apart = np.array([[x, y, 50 * x * y] for x in (-1, 1) for y in (-1, 1)]) * [100, 100, 1]
+    points = np.concatenate([far_apart + step for step in np.random.default_rng(1).normal(0, 3, (40, 3))])
+    view.render_cloud(points, tmp_path / "spread.png", spread=np.where(points[:, 0] > 0, 9.0, 1.0))
+    front = panels(tmp_path / "spread.png")[0]
+    half = len(front) // 2
+    for part, nm in ((front[:, :half], 1.0), (front[:, half:], 9.0)):
+        seen = part[ink(part)].mean(axis=0)
+        hue = colours.by_spread(np.array([nm]), 9.0)[0] / 255
+        # Light and rim change how bright a colour is, never which of its parts leads.
+        assert np.corrcoef(seen, hue)[0, 1] > 0.9
+
+
+@pytest.mark.parametrize(("largest", "limit"), [(4.21, 4.3), (37.0, 37.0), (0.0, 1e-9)])
+def test_the_colours_end_at_about_the_largest_spread(largest: float, limit: float) -> None:
+    usual = np.full(1000, largest)
+    usual[0] = 50 * largest  # a stray does not set the scale
+    assert colours.spread_limit(usual) == pytest.approx(limit)
+
+
+def test_the_colours_of_the_spread_grow_lighter_throughout() -> None:
+    red, green, blue = colours.by_spread(np.linspace(0, 1, 50), 1.0).T.astype(float)
+    assert (np.diff(0.2126 * red + 0.7152 * green + 0.0722 * blue) > 0).all()
+
+
+def test_truth_and_spread_at_once_are_refused() -> None:
+    with pytest.raises(ValueError, match="one colour"):
+        scene.scene_of(np.eye(3), truth=np.eye(3), spread=np.ones(3))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_pair_is_drawn_side_by_side_in_one_frame(tmp_path: Path) -> None:
+    first = sphere_of_rings()[::4]
+    view.render_halves(first, first[:30] + [30.0, 0, 0], tmp_path / "pair.png")
+    drawn = panels(tmp_path / "pair.png", 6)
+    assert imread(tmp_path / "pair.png").shape[0] == sheet.corner(5)[1] + sheet.PANEL_PX + sheet.BELOW_PX
+    nm_per_px = 2 * (RADIUS_NM + 10) / extent(drawn[0])[0]
+    left, right = (np.nonzero(ink(panel))[1].max() for panel in drawn[:2])
+    assert (right - left) * nm_per_px == pytest.approx(30, rel=0.2), "the second lies 30 nm further right"
+    for own, other in zip(drawn[::2], drawn[1::2], strict=True):
+        assert ink(own).sum() > 1.5 * ink(other).sum(), "each cloud in its own column"
+
+
+@pytest.mark.usefixtures("small")
 @pytest.mark.parametrize("points", [np.zeros((2, 3)), np.eye(3) * 1e6])
 def test_any_extent_is_drawn(points: Array, tmp_path: Path) -> None:
     view.render_cloud(points, tmp_path / "few.png")
     assert all(ink(panel).any() for panel in panels(tmp_path / "few.png"))
-
-
-def test_a_turntable_turns_once_in_a_gif(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from PIL import Image
-
-    monkeypatch.setattr(view, "GIF_FRAMES", 4)
-    angle = np.linspace(0, 2 * np.pi, 60)
-    ring = 100 * np.stack([np.cos(angle), np.sin(angle), np.zeros(60)], axis=1) + 1e6
-    view.turntable(ring, tmp_path / "turn.gif", truth=ring)
-    with Image.open(tmp_path / "turn.gif") as movie:
-        widths = []
-        for index in range(4):
-            movie.seek(index)
-            frame = np.asarray(movie.convert("RGB")) / 255
-            widths.append(extent(frame)[0])
-            assert not ink(frame)[:, [0, -1]].any(), "cut off"
-        assert movie.info["loop"] == 0
-    # Face on, edge on, and the same from behind.
-    assert widths[0] == pytest.approx(widths[2], abs=2) and widths[1] == pytest.approx(widths[3], abs=2)
-    assert widths[1] < 0.2 * widths[0]
-
-
-@pytest.mark.parametrize("name", ["turn.mp4", "turn"])
-def test_a_movie_that_is_no_gif_is_refused(name: str, tmp_path: Path) -> None:
-    with pytest.raises(HollyError, match=r"must end in \.gif"):
-        view.turntable(np.eye(3), tmp_path / name)
 
 
 def test_a_picture_that_is_no_png_is_refused(tmp_path: Path) -> None:
@@ -176,3 +197,37 @@ def test_without_a_display_no_window_is_tried(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.parametrize(("longest", "bar"), [(1.0, 1.0), (99.9, 50.0), (0.3, 0.2), (2000.0, 2000.0)])
 def test_scale_bars_are_one_two_or_five(longest: float, bar: float) -> None:
     assert view.round_length(longest) == pytest.approx(bar)
+
+
+def test_the_window_has_the_colours_of_the_spread_and_keeps_depth_right_as_it_turns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(window, "WINDOW_PX", 200)
+    points = sphere_of_rings()[::6]
+    by_depth = window.window_of(scene.scene_of(points), off_screen=True)
+    by_spread = window.window_of(scene.scene_of(points, spread=np.linspace(0, 4, len(points))), off_screen=True)
+    try:
+        assert list(by_spread.plotter.scalar_bars.keys()) == ["spread, nm"]
+        for stage, changes in ((by_depth, True), (by_spread, False)):
+            before = np.array(stage.clouds[0][1]["rgb"])
+            stage.plotter.camera.azimuth = 90
+            stage.plotter.iren.interactor.InvokeEvent("InteractionEvent")
+            assert (stage.clouds[0][1]["rgb"] != before).any() == changes
+    finally:
+        by_depth.plotter.close()
+        by_spread.plotter.close()
+
+
+def test_triton_can_be_loaded_after_a_picture_was_drawn(tmp_path: Path) -> None:
+    pytest.importorskip("triton", reason="only Triton's LLVM clashes with that of the drawing")
+    code = """
+import sys
+from pathlib import Path
+import numpy as np
+from holly_triton.view import sheet
+sheet.PANEL_PX = 100
+sheet.render_cloud(np.eye(3), Path(sys.argv[1]))
+import triton
+"""
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "drawn.png"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

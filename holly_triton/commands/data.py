@@ -1,11 +1,11 @@
-"""Commands about data: simulate, info."""
+"""Commands about data: simulate, info, pick."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .options import SEED, SOME_PATH, Number, reading, reading_options, unit_nm_option
+from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, reading, reading_options, unit_nm_option
 
 
 @click.command()
@@ -59,8 +59,53 @@ def info(data: Path, **settings: Any) -> None:
 
     Example: holly-triton info localisations.csv
     """
-    from holly_triton.data import open_dataset
+    from holly_triton.data import describe
 
-    rows = open_dataset(data, **reading(settings)).summary()
+    rows = describe(data, **reading(settings))
     width = max(map(len, rows))
     click.echo("\n".join(f"{name:<{width}}  {value}" for name, value in {"data": str(data), **rows}.items()))
+
+
+@click.command()
+@click.argument("localisations", type=SOME_PATH)
+@click.argument("out", type=SOME_PATH)
+@click.option(
+    "--diameter", type=ABOVE_ZERO, metavar="NM", help="About how large a particle is. [default: from the data]"
+)
+@click.option("--smallest", type=ABOVE_ZERO, metavar="NM", help="Least diameter. [default: 0.6 of the diameter]")
+@click.option("--largest", type=ABOVE_ZERO, metavar="NM", help="Greatest diameter. [default: 1.5 of the diameter]")
+@click.option(
+    "--fewest", type=click.IntRange(min=1), metavar="N", help="Least localisations. [default: a third of the median]"
+)
+@click.option(
+    "--most", type=click.IntRange(min=1), metavar="N", help="Most localisations. [default: thrice the median]"
+)
+@click.option(
+    "--roundness",
+    type=Number(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="R",
+    help="Least short over long axis. Views from the side look slender, and are needed.",
+)
+@reading_options
+def pick(
+    localisations: Path, out: Path, diameter: float | None, smallest: float | None, largest: float | None,
+    fewest: int | None, most: int | None, roundness: float, **settings: Any,
+) -> None:  # fmt: skip
+    """Find the particles in a whole field of LOCALISATIONS and write them to OUT (.hdf5, as Picasso does).
+
+    OUT_overview.png shows where they are, OUT_gallery.png what they look like, and what was rejected.
+
+    Example: holly-triton pick field.csv particles.hdf5 --diameter 120
+    """
+    from holly_triton.data.reading import Reading
+    from holly_triton.pick import PickSettings
+    from holly_triton.pick import pick as find
+
+    picked = find(
+        localisations, out, Reading(**reading(settings)),
+        PickSettings(diameter, smallest, largest, fewest, most, roundness),
+    )  # fmt: skip
+    click.echo("\n".join(picked.said))
+    click.echo(f"Look at {picked.overview} and {picked.gallery}. Next: holly-triton train {out}")

@@ -21,7 +21,13 @@ from .options import ABOVE_ZERO, SOME_PATH, words
 @click.option("--clouds", type=SOME_PATH, default=Path(), metavar="FOLDER", help="Folder of the paper's clouds that do not ship: bunny_large.obj, teapot_large.obj. [default: this folder]")  # fmt: skip
 @click.option("--out", type=SOME_PATH, default=Path("reports/paper"), show_default=True, metavar="FOLDER")
 def reproduce(
-    tables: tuple[str, ...], presets: tuple[str, ...], seeds: int, pose: Pose | None, scale: str, clouds: Path, out: Path
+    tables: tuple[str, ...],
+    presets: tuple[str, ...],
+    seeds: int,
+    pose: Pose | None,
+    scale: str,
+    clouds: Path,
+    out: Path,
 ) -> None:
     """Run the paper's experiments over seeds and write their tables, with a montage of each row.
 

@@ -1,11 +1,48 @@
-"""Commands about a finished run: evaluate, render."""
+"""Commands about a finished run: measure, sort, evaluate, render, export."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from .options import SOME_PATH, reading, reading_options, unit_nm_option
+from .options import ABOVE_ZERO, SOME_PATH, Number, reading, reading_options, unit_nm_option
+
+
+@click.command()
+@click.argument("run", type=SOME_PATH)
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+def measure(run: Path, as_json: bool) -> None:
+    """Say how large the structure in RUN is, what shape and symmetry it has, and how sure that is.
+
+    Example: holly-triton measure run
+    """
+    import json
+
+    from holly_triton.measure import explain, measure_run
+
+    figures = measure_run(run)
+    click.echo(json.dumps(figures, indent=1) if as_json else explain(figures))
+
+
+@click.command()
+@click.argument("run", type=SOME_PATH)
+@click.option(
+    "--bad-share",
+    type=Number(0, 1),
+    metavar="S",
+    help="Mark this share of the pictures. [default: those far worse than the rest]",
+)
+def sort(run: Path, bad_share: float | None) -> None:
+    """Rank the pictures of RUN by how well its structure explains them, and mark the bad ones. Nothing is deleted.
+
+    \b
+    Example:
+      holly-triton sort run
+      holly-triton train DATA --exclude run/ranking.csv
+    """
+    from holly_triton.ranking import rank_pictures
+
+    click.echo(rank_pictures(run, bad_share).explain())
 
 
 @click.command()
@@ -46,19 +83,41 @@ def evaluate(
 
 @click.command()
 @click.argument("run", type=SOME_PATH)
-@click.option("--out", type=SOME_PATH, metavar="PNG", help="[default: RUN/pictures/cloud.png]")
+@click.option("--out", type=SOME_PATH, metavar="PNG", help="[default: in RUN/pictures]")
 @click.option("--truth", type=SOME_PATH, metavar="CLOUD", help="Overlay the known structure: truth orange, result blue.")  # fmt: skip
 @unit_nm_option
-@click.option("--movie", type=SOME_PATH, metavar="FILE", help="Also write the structure turning, as a GIF.")
+@click.option("--movie", type=SOME_PATH, metavar="FILE", help="Also write the structure turning, as MP4 or GIF.")
+@click.option("--growth", type=SOME_PATH, metavar="FILE", help="Also write how training found it, as MP4 or GIF.")
 @click.option("--interactive", is_flag=True, help="Open a window to turn the structure in.")
 def render(
-    run: Path, out: Path | None, truth: Path | None, unit_nm: float, movie: Path | None, interactive: bool
-) -> None:
+    run: Path, out: Path | None, truth: Path | None, unit_nm: float, movie: Path | None, growth: Path | None,
+    interactive: bool,
+) -> None:  # fmt: skip
     """Draw the structure in RUN: three orthogonal views and an oblique one, with a scale bar.
+
+    Repeats are coloured by how far the runs lie apart; half sets are drawn side by side.
 
     Example: holly-triton render run --out structure.png
     """
-    from holly_triton.results import render_run
+    from holly_triton.render import render_run
 
-    for written in render_run(run, out, truth, unit_nm, movie, interactive=interactive):
+    for written in render_run(run, out, truth, unit_nm, movie, growth, interactive=interactive):
         click.echo(f"wrote {written}")
+
+
+@click.command()
+@click.argument("run", type=SOME_PATH)
+@click.argument("out", type=SOME_PATH)
+@click.option("--mirror", is_flag=True, help="The other hand.")
+@click.option("--voxel", type=ABOVE_ZERO, metavar="NM", help="Side of a voxel. [default: a third of sigma]")
+def export(run: Path, out: Path, mirror: bool, voxel: float | None) -> None:
+    """Write what is in RUN for another program, by the suffix of OUT.
+
+    The cloud as .ply, .obj, .xyz, .csv or .hdf5 (Picasso), its density as .mrc (ChimeraX), the poses as .star.
+
+    Example: holly-triton export run structure.mrc
+    """
+    from holly_triton.export import export_run
+
+    export_run(run, out, mirror=mirror, voxel_nm=voxel)
+    click.echo(f"wrote {out}")

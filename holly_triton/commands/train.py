@@ -36,8 +36,10 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 @click.option("--device", type=words(Device), help="[default: auto]")
 @click.option("--views", type=words(Views), help="random: see particles that have z from random directions. [default: given]")  # fmt: skip
 @click.option("--views-per-particle", type=click.IntRange(min=1), metavar="V", help="With --views random. [default: 8]")
+@click.option("--exclude", metavar="FILE", help="Leave out the pictures that holly-triton sort marked as bad in FILE.")
 @click.option("--repeats", type=click.IntRange(min=1), metavar="K", help="Runs from K seeds, and what they agree on.")
 @click.option("--half-sets", is_flag=True, default=None, help="Two runs on half of the particles each, and the resolution.")  # fmt: skip
+@click.option("--prune", is_flag=True, default=None, help="Let points that the pictures can't tell apart become one.")
 @click.option("--quick", is_flag=True, help="A fraction of the steps, for smoke tests.")
 @click.option("--resume", type=SOME_PATH, metavar="RUN", help="Go on with a run that was stopped.")
 @overwrite_option

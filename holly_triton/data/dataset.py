@@ -15,18 +15,22 @@ from holly_triton.errors import HollyError
 from holly_triton.files import foreign
 from holly_triton.geometry import Grid
 
-from .csv_table import read_csv
+from .fits import read_fits
 from .localisations import Localisations
-from .matlab import read_mat
+from .mrc import read_mrc
 from .pictures import Pictures
 from .reading import Reading
+from .stacks import SUFFIXES, finest_sigma
+from .table import particles_of, read_field, read_localisations, scale_doubt
 from .tiff import read_tiff
 
 FEWEST_PICTURES = 8
 """Fewer views leave most of a structure unseen, whatever it is."""
+FEWEST_EMITTERS = 6
+"""As many numbers as a pose and a line have: so few localisations fit nearly any pose of nearly any structure."""
 
-SMALLEST_NM = 2.0
-"""Below this radius positions are probably not in nm."""
+MOST_DESCRIBED = 2**16
+"""Localisations that ``describe`` keeps: enough for every figure it gives, and a few MiB."""
 
 
 class Dataset(Protocol):
@@ -104,9 +108,14 @@ class Format:
 
 
 FORMATS = (
-    Format("ThunderSTORM-style CSV", (".csv",), read_csv),
-    Format("MATLAB cell array", (".mat",), read_mat),
-    Format("TIFF stack or folder of TIFFs", (".tif", ".tiff"), read_tiff, folders=True),
+    Format("table of localisations", (".csv", ".txt", ".tsv"), read_localisations, folders=True),
+    Format("Picasso or DECODE HDF5", (".hdf5", ".h5"), read_localisations, folders=True),
+    Format("MATLAB", (".mat",), read_localisations, folders=True),
+    Format("NumPy", (".npy", ".npz"), read_localisations, folders=True),
+    Format("SMLM archive", (".smlm",), read_localisations, folders=True),
+    Format("TIFF stack or folder of TIFFs", SUFFIXES["TIFF"], read_tiff, folders=True),
+    Format("FITS stack or folder of FITS", SUFFIXES["FITS"], read_fits, folders=True),
+    Format("MRC stack or folder of MRCs", SUFFIXES["MRC"], read_mrc, folders=True),
 )
 
 SIMULATED = ("localisations.csv", "pictures.tif")
@@ -123,21 +132,72 @@ def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
     Raises:
         HollyError: nothing there, an unknown format, or data that can't be used.
     """
-    path, reading = Path(path), Reading(**options)
+    path, reading = _there(path), Reading(**options)
+    data = _as_seen(_format(path).read(path, reading), reading)
+    lacking = _lacking(data)
+    if lacking:
+        raise HollyError(f"{path}: {lacking}" + (f" ({' '.join(data.notes)})" if data.notes else ""))
+    return data
+
+
+def describe(path: str | Path, **options: Any) -> dict[str, str]:
+    """Rows of the ``info`` screen: what is in a file, even if it can't be trained on as it is.
+
+    Of a large file only part is kept while it is read, and the notes say so.
+
+    Args:
+        path: As for ``open_dataset``.
+        **options: Likewise.
+
+    Raises:
+        HollyError: nothing there, an unknown format, or a file that can't be read.
+    """
+    path, reading = _there(path), Reading(**options)
+    known, every = _format(path), 1
+    if path.is_file() and known.read is read_localisations:
+        # Where the numbers of a large file's few particles are all left out, read it whole.
+        field = read_field(path, reading, MOST_DESCRIBED)
+        field = field if len(field) else read_field(path, reading)
+        if field.particle is None:
+            return field.summary(path)
+        data, every = _as_seen(particles_of(path, field), reading), field.every
+    else:
+        data = _as_seen(known.read(path, reading), reading)
+    if not len(data):
+        raise HollyError(f"{path}: holds nothing to see ({' '.join(data.notes)})")
+    rows = data.summary()
+    if every > 1:
+        rows["particles"] = f"about {every * len(data)}"
+    elif lacking := _lacking(data):
+        rows["can be trained on"] = f"no: {lacking}"
+    return rows
+
+
+def _lacking(data: Localisations | Pictures) -> str | None:
+    """Why data can't be trained on, if so."""
+    if len(data) < FEWEST_PICTURES:
+        return f"holds {len(data)} pictures; at least {FEWEST_PICTURES} are needed"
+    if not data.radius_nm > 0:
+        return "every particle is a single point; particles of several emitters are needed"
+    return None
+
+
+def _there(path: str | Path) -> Path:
+    """The path, or the data set in a folder that ``simulate`` wrote."""
+    path = Path(path)
     if not path.exists():
         raise HollyError(f"{path}: there is no such file or folder; give a data set ({_known()})")
-    if path.is_dir():
-        path = next((path / name for name in SIMULATED if (path / name).is_file()), path)
-    data = _format(path).read(path, reading)
+    return next((path / name for name in SIMULATED if (path / name).is_file()), path)
+
+
+def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations | Pictures:
+    """Data as the options want them seen, with a note where their size makes no sense."""
     if isinstance(data, Localisations):
         data = data.seen_along(reading.axis).weighed_by(reading.weights)
-    if len(data) < FEWEST_PICTURES:
-        skipped = f" ({' '.join(data.notes)})" if data.notes else ""
-        raise HollyError(f"{path}: holds {len(data)} pictures; at least {FEWEST_PICTURES} are needed{skipped}")
-    if not data.radius_nm > 0:
-        raise HollyError(f"{path}: every particle is a single point; particles of several emitters are needed")
-    if data.radius_nm < SMALLEST_NM:
-        data.notes.append("No light microscope sees so small a structure: is the unit right (--unit um or px)?")
+        if len(data) and (typical := int(data.counts.median())) < FEWEST_EMITTERS:
+            data.notes.append(f"A typical particle has {typical} localisations, too few to tell from where it is seen.")
+    doubt = scale_doubt(2 * data.radius_nm) if len(data) else None
+    data.notes.extend([doubt] if doubt else [])
     return data
 
 
@@ -147,13 +207,18 @@ def _format(path: Path) -> Format:
         suffixes = {path.suffix.lower()}
     else:
         with foreign(path, "a folder"):
-            suffixes = {file.suffix.lower() for file in path.iterdir()}
+            suffixes = {file.suffix.lower() for file in (finest_sigma(path) or path).iterdir()}
         if not suffixes:
             raise HollyError(f"{path}: is an empty folder; give a data set ({_known()})")
-    for known in FORMATS:
-        if suffixes & {*known.suffixes} and (known.folders or path.is_file()):
-            return known
-    raise HollyError(f"{path}: is of no known format; those are {_known()}")
+    found = [known for known in FORMATS if suffixes & {*known.suffixes} and (known.folders or path.is_file())]
+    if len(found) > 1:  # a text beside data of another kind is a note about them, as microscopes write
+        found = [known for known in found if suffixes & {*known.suffixes} != {".txt"}]
+    if len(found) > 1:
+        kinds = ", ".join(sorted(suffix for known in found for suffix in suffixes & {*known.suffixes}))
+        raise HollyError(f"{path}: holds data of several kinds ({kinds}); give one file, or a folder of one kind")
+    if not found:
+        raise HollyError(f"{path}: is of no known format; those are {_known()}")
+    return found[0]
 
 
 def _known() -> str:

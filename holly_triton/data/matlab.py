@@ -1,24 +1,31 @@
-"""MATLAB files (version 5 to 7) with a cell array of particles."""
+"""MATLAB files: particles in a cell array, or localisations in a struct of columns or a matrix."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from holly_triton.errors import HollyError
-from holly_triton.files import foreign
+from holly_triton.text_table import parse_column
 
-from .localisations import Localisations, localisations_from_rows
-from .reading import Reading
+from .columns import Table, positions_in, table_of
+from .matlab_values import Variable, variables
 
 Array = NDArray[Any]
 
 SOURCE = "MATLAB cell array of particles"
 DIMENSIONS = (2, 3)
+POINTS = ("points", "coords", "xyz", "xy")
+"""Fields of a particle's struct that hold positions."""
+FUSION_COLUMNS, FUSION_PRECISION = 10, 4
+"""Particles of smlm_datafusion3d (Heydarian et al. 2021) have ten columns: x, y, z first, the lateral uncertainty fifth."""
+DEEPEST = 3
+"""Structs within structs that are looked into: SMAP's columns are in saveloc.loc."""
+NUMERIC = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
 
 
 @dataclass(frozen=True)
@@ -29,57 +36,103 @@ class Cell:
     sigma: Array | None
 
 
-def read_mat(path: Path, reading: Reading) -> Localisations:
-    """Read a cell array of positions, 2xn, 3xn, nx2 or nx3 a cell, or of structs with these as ``points``.
+def read_mat(path: Path) -> Table:
+    """What a file holds, sought in this order.
 
-    The struct's ``sigma``, if there, has the lateral precision in its first column, in the unit of the
-    positions. Particles are named by their place, from 1 as in MATLAB.
+    1. A cell array or array of structs with a particle each: positions 2xn, 3xn, nx2 or nx3, or a struct with these as
+       ``points``, ``coords``, ``xyz``, ``xy``, or as columns ``x`` and ``y``. The struct's ``sigma``, if there, has the
+       lateral precision in its first column. Particles are named by their place, from 1 as in MATLAB.
+    2. A struct of columns, such as ``x`` and ``y``, or SMAP's ``saveloc.loc``; or such columns as variables.
+    3. The largest matrix, whose columns have no names.
 
     Raises:
-        HollyError: no such array, HDF5 (version 7.3), damaged, or cells of other shapes.
+        HollyError: none of these, damaged, or cells of other shapes.
     """
-    name, cells = _read_cells(path)
-    parsed = [_parse_cell(path, number, cell) for number, cell in enumerate(cells, start=1)]
-    columns_are_emitters, dimensions = _layout([cell.points.shape for cell in parsed])
-    points = [_as_rows(path, i, c.points, columns_are_emitters, dimensions) for i, c in enumerate(parsed, start=1)]
-    nm = reading.nm_per(None, path)
-    precision = _precision(path, points, [cell.sigma for cell in parsed])
-    return localisations_from_rows(
-        np.concatenate(points) * nm,
-        np.array([len(rows) for rows in points]),
-        [str(number) for number in range(1, len(points) + 1)],
-        source=f"{SOURCE} ({name})",
-        notes=reading.notes(None),
-        precision=None if precision is None else precision * nm,
+    with variables(path) as found:
+        for variable in _largest(found, "cell", "struct"):
+            value = variable.load()
+            if isinstance(value, list) and not all(isinstance(cell, str) for cell in value):
+                return _table_of_cells(path, variable.name, value)
+            columns = _columns_in([value])
+            if columns:
+                return table_of(f"MATLAB struct of columns ({variable.name})", columns)
+        matrices = {variable.name: variable for variable in _largest(found, *NUMERIC)}
+        if positions_in([parse_column(name, index) for index, name in enumerate(matrices)]):
+            columns = _columns_in([{name: variable.load() for name, variable in matrices.items()}])
+            if columns:
+                return table_of("MATLAB columns", columns)
+        for name, variable in matrices.items():
+            matrix = variable.load()
+            if matrix.ndim == 2 and min(matrix.shape) > 1:
+                numbered = {str(index + 1): matrix[:, index] for index in range(matrix.shape[1])}
+                return table_of(f"MATLAB matrix ({name})", numbered, named=False)
+    listed = ", ".join(f"{variable.name} ({variable.kind})" for variable in found[:12]) or "no variables"
+    raise HollyError(
+        f"{path}: needs a cell array with a particle in each cell, a struct of columns x and y, or a matrix; found {listed}"
     )
 
 
-def _read_cells(path: Path) -> tuple[str, list[Any]]:
-    """Name and cells of the largest cell array of the file."""
-    with foreign(path, "MATLAB"):
-        try:
-            variables = scipy.io.whosmat(str(path))
-        except NotImplementedError as error:
-            raise HollyError(f"{path}: is MATLAB 7.3 (HDF5); save it with save(..., '-v7')") from error
-        arrays = [(np.prod(shape), name) for name, shape, kind in variables if kind == "cell" and np.prod(shape)]
-        if not arrays:
-            found = ", ".join(f"{name} ({kind})" for name, _, kind in variables[:12]) or "no variables"
-            raise HollyError(f"{path}: needs a cell array with a particle in each cell; found {found}")
-        name = max(arrays)[1]
-        cells = scipy.io.loadmat(str(path), variable_names=[name])[name]
-    return str(name), list(cells.ravel())
+def _largest(found: Sequence[Variable], *kinds: str) -> list[Variable]:
+    chosen = [variable for variable in found if variable.kind in kinds and variable.size]
+    return sorted(chosen, key=lambda variable: variable.size, reverse=True)
+
+
+def _columns_in(structs: Sequence[Any], depth: int = 0) -> dict[str, Array]:
+    """The first struct with columns of positions, sought level by level; nothing if there is none."""
+    level = [struct for struct in structs if isinstance(struct, Mapping)]
+    for struct in level:
+        names = [parse_column(name, index) for index, name in enumerate(struct)]
+        axes = positions_in(names)
+        if not axes:
+            continue
+        values = {name: struct[name] for name in struct}
+        vectors = {name: value.ravel() for name, value in values.items() if _is_vector(value)}
+        rows = {len(vectors[name]) for name in [*struct][axes["x"].index : axes["x"].index + 1] if name in vectors}
+        chosen = {name: vector for name, vector in vectors.items() if len(vector) in rows}
+        if positions_in([parse_column(name, index) for index, name in enumerate(chosen)]):
+            return chosen
+    if not level or depth == DEEPEST:
+        return {}
+    return _columns_in([struct[name] for struct in level for name in struct], depth + 1)
+
+
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 2 and 1 in value.shape
+
+
+def _table_of_cells(path: Path, name: str, cells: list[Any]) -> Table:
+    parsed = [_parse_cell(path, number, cell) for number, cell in enumerate(cells, start=1)]
+    columns_are_emitters, dimensions = _layout([cell.points.shape for cell in parsed])
+    points = [_as_rows(path, i, c.points, columns_are_emitters, dimensions) for i, c in enumerate(parsed, start=1)]
+    counts = np.array([len(rows) for rows in points], dtype=np.int64)
+    columns = dict(zip("xyz", np.concatenate([np.empty((0, dimensions)), *points]).T, strict=False))
+    columns["particle"] = np.repeat(np.arange(1, len(points) + 1), counts)
+    precision = _precision(path, points, [cell.sigma for cell in parsed])
+    if precision is not None:
+        columns["precision"] = precision
+    empty = int((counts == 0).sum())
+    notes = [f"{empty} of {len(points)} particles hold no emitter and were skipped."] if empty else []
+    return table_of(f"{SOURCE} ({name})", columns, notes=notes)
 
 
 def _parse_cell(path: Path, number: int, cell: Any) -> Cell:
-    fields = getattr(getattr(cell, "dtype", None), "names", None)
-    if fields is None:
+    if not isinstance(cell, Mapping):
         return Cell(_positions(path, number, cell), None)
-    if "points" not in fields or cell.size != 1:
-        raise HollyError(f"{path}: cell {number} needs a struct with the field points; found {', '.join(fields)}")
-    points = _positions(path, number, cell["points"].item())
-    if "sigma" not in fields:
+    name = next((name for name in POINTS if name in cell), None)
+    if name is None:
+        columns = _columns_in([cell], DEEPEST)
+        if not columns:
+            found = ", ".join([*cell][:12])
+            raise HollyError(f"{path}: cell {number} needs a struct with the field points; found {found}")
+        axes = positions_in([parse_column(name, index) for index, name in enumerate(columns)])
+        return Cell(np.stack([[*columns.values()][axis.index] for axis in axes.values()], axis=1), None)
+    values = _matrix(path, number, cell[name])
+    if values.shape[1] == FUSION_COLUMNS and len(values) not in DIMENSIONS:
+        return Cell(values[:, :3], values[:, FUSION_PRECISION])
+    points = _positions(path, number, values)
+    if "sigma" not in cell:
         return Cell(points, None)
-    sigma = _matrix(path, number, cell["sigma"].item())
+    sigma = _matrix(path, number, cell["sigma"])
     return Cell(points, sigma[:, 0] if sigma.size else np.empty(0))
 
 
@@ -93,7 +146,7 @@ def _positions(path: Path, number: int, values: Any) -> Array:
 
 
 def _matrix(path: Path, number: int, values: Any) -> Array:
-    if not isinstance(values, np.ndarray) or values.ndim != 2 or values.dtype.kind not in "fiu":
+    if not isinstance(values, np.ndarray) or values.ndim != 2:
         raise HollyError(f"{path}: cell {number} must hold matrices of real numbers, positions 2xn, 3xn, nx2 or nx3")
     return values
 

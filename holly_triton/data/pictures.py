@@ -29,7 +29,7 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Pictures:
-    """P pictures of one size without background. None is empty.
+    """P pictures of one size. None is empty.
 
     Attributes:
         images: ``[P, H, W]`` float32, not normalised, never negative.
@@ -130,9 +130,15 @@ class Pictures:
 
 
 def pictures_from_pixels(
-    images: Array, names: Sequence[str], pixel_nm: float, *, source: str, notes: Sequence[str] = ()
+    images: Array,
+    names: Sequence[str],
+    pixel_nm: float,
+    *,
+    source: str,
+    notes: Sequence[str] = (),
+    background: str = "subtract",
 ) -> Pictures:
-    """Pictures from raw pixels: background subtracted, pictures without light skipped, and the notes say so.
+    """Pictures from raw pixels: background subtracted or kept, pictures without light skipped, and the notes say so.
 
     Args:
         images: ``[P, H, W]`` float32; changed in place, since it may be most of the memory.
@@ -140,19 +146,27 @@ def pictures_from_pixels(
         pixel_nm: Side of a pixel, nm.
         source: The format.
         notes: What the reader already has to say.
+        background: ``"subtract"`` or ``"keep"``. Light is never negative: what is below 0 becomes 0 either way.
     """
     notes = [*notes]
     finite: Array = np.asarray(np.isfinite(images).all(axis=(1, 2)))
     if not finite.all():
         notes.append(f"{(~finite).sum()} of {len(images)} pictures hold NaN or infinity and were skipped.")
     images, names = _keep(finite, images, names)
-    for chunk in np.split(images, range(CHUNK, len(images), CHUNK)):
-        _subtract_background(chunk)
-    lit: Array = np.asarray(images.max(axis=(1, 2), initial=0) > 0)
+    if background == "keep":
+        negative = int((images.min(axis=(1, 2)) < 0).sum())
+        np.maximum(images, 0, out=images)
+        said = "Background was kept in the pictures."
+        said += f" Pixels below 0, in {negative} of them, count as 0." if negative else ""
+    else:
+        for chunk in np.split(images, range(CHUNK, len(images), CHUNK)):
+            _subtract_background(chunk)
+        said = "Background (median of each picture's border) was subtracted; noise below 3 sigma of it is 0."
+    lit: Array = np.asarray(images.max(axis=(1, 2)) > images.min(axis=(1, 2)))
     if not lit.all():
         notes.append(f"{(~lit).sum()} of {len(images)} pictures show no light and were skipped.")
     images, names = _keep(lit, images, names)
-    notes.append("Background (median of each picture's border) was subtracted; noise below 3 sigma of it is 0.")
+    notes.append(said)
     pixels = torch.from_numpy(images)
     return Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, notes)
 
@@ -185,10 +199,13 @@ def _positions(images: Tensor, centroids: Tensor) -> tuple[Tensor, Tensor]:
 def _centroids(images: Tensor) -> Tensor:
     """Centroids ``[P, 2]`` (x, y), pixels from the picture's centre."""
     x, y = _positions(images, torch.zeros(1, 2))
-    total = images.sum((1, 2), dtype=torch.float64)
-    across = (images.sum(1, dtype=torch.float64) * x).sum(1) / total
-    down = (images.sum(2, dtype=torch.float64) * y).sum(1) / total
-    return torch.stack([across, down], dim=1).float()
+    found = torch.zeros(len(images), 2)
+    for start in range(0, len(images), CHUNK):
+        chunk = images[start : start + CHUNK].double()
+        columns, rows = chunk.sum(1), chunk.sum(2)
+        moments = torch.stack([(columns * x).sum(1), (rows * y).sum(1)], dim=1)
+        found[start : start + CHUNK] = moments / columns.sum(1, keepdim=True)
+    return found
 
 
 def _gaussians(positions_nm: Tensor, grid: Grid, sigma_nm: float) -> Tensor:

@@ -2,57 +2,95 @@
 
 import os
 import pickle
+import platform
+import sys
+import warnings
 from pathlib import Path
 
+import numpy as np
 import torch
 
+import holly_triton
 from holly_triton.errors import HollyError
 
 from .state import TrainingState
 
-FORMAT = "holly-triton state 2"
+FORMAT = "holly-triton state 3"
 CHECKPOINTS = "checkpoints"
 """The folder of them, inside a run's."""
 
-NAME = "last.pt"
+LAST, BEFORE = "last.pt", "previous.pt"
 
 
 def save_checkpoint(folder: Path, state: TrainingState) -> None:
-    """Write the state into a folder: to a temporary file, to the disk, then in place of the one before.
+    """Write the state into a folder: to a temporary file, to the disk, then in place of the one before, which stays too.
 
     Raises:
-        HollyError: The folder can't be written to.
+        HollyError: The folder can't be written to; the checkpoints that were there are whole.
     """
-    temporary = folder / (NAME + ".partial")
+    temporary = folder / (LAST + ".partial")
     try:
         folder.mkdir(exist_ok=True)
         with temporary.open("wb") as file:
-            torch.save({"format": FORMAT, "state": state.payload()}, file)
+            torch.save({"format": FORMAT, "versions": versions(), "state": state.payload()}, file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, folder / NAME)
-    except OSError as error:
+        if (folder / LAST).exists():
+            os.replace(folder / LAST, folder / BEFORE)
+        os.replace(temporary, folder / LAST)
+    # torch.save reports a full disk as a RuntimeError of its own.
+    except (OSError, RuntimeError) as error:
+        temporary.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or "is the disk full?"
         raise HollyError(
-            f"{folder / NAME}: cannot be written ({error.strerror}); free some space or choose another --out"
+            f"{folder / LAST}: cannot be written ({reason}); the one before it is whole. "
+            f"Free some space, then: holly-triton train --resume {folder.parent}"
         ) from error
 
 
 def load_checkpoint(folder: Path, device: torch.device) -> TrainingState | None:
-    """The last saved state, on a device; None where nothing was saved yet.
+    """The last saved state that can be read, on a device; None where nothing was saved yet.
+
+    A damaged last one is named on stderr, and the one before it is taken.
 
     Raises:
-        HollyError: There is a checkpoint and it can't be used.
+        HollyError: There are checkpoints and none can be used.
     """
-    path = folder / NAME
-    if not path.exists():
-        return None
+    paths = [path for path in (folder / LAST, folder / BEFORE) if path.exists()]
+    damages = []
+    for path in paths:
+        try:
+            state = _read(path, device)
+        except HollyError as error:
+            damages.append(str(error))
+            continue
+        if damages:
+            print(f"holly-triton: {damages[0]}; going on from {path.name}, step {state.step}", file=sys.stderr)
+        return state
+    if damages:
+        raise HollyError(f"{damages[0]}; start the run again with --overwrite")
+    return None
+
+
+def versions() -> dict[str, str]:
+    """Of this program and of what decides its numbers."""
+    return {
+        "holly-triton": holly_triton.__version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def _read(path: Path, device: torch.device) -> TrainingState:
     try:
-        saved = torch.load(path, map_location=device, weights_only=True)
+        with warnings.catch_warnings(action="ignore"):  # of foreign pickles, which fail below
+            saved = torch.load(path, map_location=device, weights_only=True)
         if not isinstance(saved, dict) or saved.get("format") != FORMAT:
-            raise HollyError(f"{path}: is no checkpoint of this version; start the run again with --overwrite")
+            raise HollyError(f"{path}: is no checkpoint of this version")
         state = TrainingState.from_payload(saved["state"])
     except (OSError, EOFError, RuntimeError, KeyError, TypeError, ValueError, pickle.UnpicklingError) as error:
-        raise HollyError(f"{path}: the checkpoint is damaged; start the run again with --overwrite") from error
+        raise HollyError(f"{path}: the checkpoint is damaged") from error
     # Generators keep their state on the CPU, whatever device they draw on.
     state.generator = state.generator.cpu()
     return state

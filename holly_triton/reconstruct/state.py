@@ -34,6 +34,7 @@ class TrainingState:
     cursor: int  # pictures of this epoch already seen
     generator: Tensor  # state of the random generator
     history: list[dict[str, float]]
+    growth: list[dict[str, Any]]  # step, sigma_nm and some points [M, 3] nm on the CPU, now and then
 
     @staticmethod
     def fresh(plan: Plan, points: int, generator: torch.Generator) -> "TrainingState":
@@ -59,6 +60,7 @@ class TrainingState:
             cursor=0,
             generator=generator.get_state(),
             history=[],
+            growth=[],
         )
 
     def next_batch(self, size: int, generator: torch.Generator) -> Tensor:

@@ -9,7 +9,9 @@ if the pictures are explained better.
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from scipy.cluster.hierarchy import fcluster, linkage
 from torch import Tensor
 
 from holly_triton.config import Optimiser, Tidying
@@ -83,6 +85,18 @@ def sort_points(points: Tensor, optimiser: torch.optim.Optimizer) -> None:
     order = morton_order(points)
     for rows in (points, *_moments(points, optimiser)):
         rows.copy_(rows[order])
+
+
+def merge_points(points: Tensor, distance: float) -> Tensor:
+    """Points ``[N, 3]`` with each group that lies together replaced by its middle: ``[M, 3]``, M at most N.
+
+    Groups are as wide as ``distance`` at most, in the unit of the points.
+    """
+    rows = points.cpu().numpy().astype("float64")
+    group = fcluster(linkage(rows, "complete"), distance, "distance") - 1
+    counts = np.bincount(group)
+    middle = np.stack([np.bincount(group, weights=axis) / counts for axis in rows.T], axis=1)
+    return torch.from_numpy(middle).to(points)
 
 
 def _moments(points: Tensor, optimiser: torch.optim.Optimizer) -> list[Tensor]:

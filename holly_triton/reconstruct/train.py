@@ -16,10 +16,14 @@ from .method import choose_method
 from .refine import objective_of, refine_poses
 from .schedule import Plan, Stage
 from .state import TrainingState
+from .tidying import merge_points
 
 RECORDS = 500
 """Of a run's history, about: enough for its curves, and long runs have a hundred times as many steps."""
-
+FRAMES = 60
+"""Of the film of a run's growth, about."""
+FILMED = 2000
+"""Points of a larger cloud that it shows."""
 
 SAMPLE = 256
 """Pictures, evenly chosen over the data, that stand for all where one structure is compared with another."""
@@ -56,6 +60,7 @@ class Trainer:
             self.method.save()
             self.state.generator = self.generator.get_state()
             self._record(stage, loss)
+            self._film(stage)
             yield Progress(stage.name, self.state.step, self.plan.total_steps, stage.sigma_nm, loss)
 
     @property
@@ -93,6 +98,8 @@ class Trainer:
         loss = float(state.loss[index].mean())
         if state.step == self.plan.steps - 1:
             self.method.finish(stage)
+            if self.plan.config.prune:
+                state.points = merge_points(state.points.detach(), stage.sigma_nm)
         return loss
 
     def _refine(self, stage: Stage) -> float:
@@ -114,6 +121,16 @@ class Trainer:
                 f"{self.dataset.source}: the loss of picture {name} is not finite at step {self.state.step}; "
                 "look at that picture's values, or leave it out"
             )
+
+    def _film(self, stage: Stage) -> None:
+        state, total = self.state, self.plan.total_steps
+        if state.step % max(1, total // FRAMES) != 0 and state.step < total:
+            return
+        points = state.points.detach()
+        # Merged clouds have fewer points than their film's other frames.
+        if not state.growth or len(points) == self.plan.config.points:
+            some = points[:: -(-len(points) // FILMED)].cpu().clone()
+            state.growth.append({"step": state.step, "sigma_nm": stage.sigma_nm, "points": some})
 
     def _record(self, stage: Stage, loss: float) -> None:
         state, total = self.state, self.plan.total_steps

@@ -1,0 +1,137 @@
+"""Charts as SVG: curves of the run, directions of view, agreement of two halves.
+
+They have no background of their own and use matplotlib's objects alone, never pyplot, whose state is shared by the
+whole process.
+"""
+
+import base64
+import io
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .views import Views, mollweide
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+GREY, BLUE, RULE = "#7d8590", "#2f6fb5", "#9aa2ab"
+"""Readable on a light and on a dark page alike."""
+CURVE_STEPS = 1500
+"""A curve of more steps is thinned to about this many, which is finer than the page can show."""
+LABEL_ROOM = 0.06
+"""Of the chart's width, for a label such as "128 px": where sizes change more often, some go without."""
+MAP_CELLS = 144
+"""Small cells from pole to pole of the map of directions."""
+
+
+def data_uri(content: bytes, kind: str) -> str:
+    """A picture as an address that holds it."""
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def new_figure(width: float, height: float, **style: Any) -> "Figure":
+    """A figure of its own, in inches, its texts laid out so that none overlaps."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained", **style)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def curves(history: Sequence[Mapping[str, Any]]) -> str | None:
+    """Loss and sigma over the steps, with the steps at which the pictures grew; None for less than two steps."""
+    if len(history) < 2:
+        return None
+    from matplotlib.ticker import LogFormatter
+
+    figure = new_figure(9.5, 4.8)
+    upper, lower = figure.subplots(2, 1, sharex=True)
+    steps = np.array([entry["step"] for entry in history])
+    thin = slice(None, None, -(-len(steps) // CURVE_STEPS))
+    for axes, key, label in ((upper, "loss", "loss"), (lower, "sigma_nm", "sigma, nm")):
+        values = np.array([entry[key] for entry in history], dtype=float)
+        axes.plot(steps[thin], values[thin], color=BLUE, linewidth=1.4)
+        axes.set_ylabel(label)
+        if (values > 0).all():
+            axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(LogFormatter())
+            axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2.0, 0.5)))
+        _sober(axes)
+    sizes, labelled = [int(entry["size"]) for entry in history], -np.inf
+    for at in [i for i in range(len(sizes)) if i == 0 or sizes[i] != sizes[i - 1]]:
+        for axes in (upper, lower):
+            axes.axvline(steps[at], color=RULE, linewidth=0.7, linestyle=":")
+        if steps[at] - labelled < LABEL_ROOM * (steps[-1] - steps[0]):
+            continue
+        labelled = steps[at]
+        upper.annotate(
+            f"{sizes[at]} px", (float(steps[at]), 1), xycoords=("data", "axes fraction"), xytext=(3, 3),
+            textcoords="offset points", color=GREY, fontsize=8,
+        )  # fmt: skip
+    lower.set_xlabel("step")
+    return _svg(figure)
+
+
+def agreement(resolution: Mapping[str, Any]) -> str:
+    """Fourier shell correlation of two halves, from the figures of ``trust.resolution``."""
+    figure = new_figure(9.5, 3.0)
+    axes = figure.subplots()
+    frequency = np.array(resolution["frequency_per_nm"], dtype=float)
+    axes.plot(frequency, resolution["correlation"], color=BLUE, linewidth=1.4)
+    axes.axhline(resolution["threshold"], color=RULE, linewidth=0.9, linestyle=":")
+    axes.annotate(
+        f"{resolution['threshold']:g}", (1, resolution["threshold"]), xycoords=("axes fraction", "data"),
+        xytext=(-3, 3), textcoords="offset points", ha="right", color=GREY, fontsize=8,
+    )  # fmt: skip
+    axes.set_xlim(0, frequency[-1])
+    axes.set_xlabel("spatial frequency, 1/nm")
+    axes.set_ylabel("correlation")
+    _sober(axes)
+    return _svg(figure)
+
+
+def coverage(views: Views) -> str:
+    """The sphere of directions in Mollweide's equal-area projection, each cell in times the even share."""
+    from matplotlib.patheffects import withStroke
+
+    figure = new_figure(7.0, 3.9)
+    axes = figure.add_subplot(projection="mollweide")
+    # Many small cells for each: straight edges would cut the corners of the map.
+    rows, columns = views.cells.shape
+    heights, turns = np.linspace(-np.pi / 2, np.pi / 2, MAP_CELLS + 1), np.linspace(-np.pi, np.pi, 2 * MAP_CELLS + 1)
+    row = ((np.sin((heights[1:] + heights[:-1]) / 2) + 1) / 2 * rows).astype(int)
+    column = np.arange(2 * MAP_CELLS) * columns // (2 * MAP_CELLS)
+    share = views.cells[row][:, column] / views.cells.mean()
+    mesh = axes.pcolormesh(turns, heights, share, cmap="cividis", vmin=0, vmax=2, rasterized=True)
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines["geo"].set_color(RULE)
+    halo = withStroke(linewidth=3, foreground="#00000099")
+    for turn, word in ((-np.pi / 2, "left"), (0, "front"), (np.pi / 2, "right")):
+        axes.text(turn, 0, word, color="white", fontsize=9, ha="center", va="center", path_effects=[halo])
+    for end in (views.axis, -views.axis):
+        axes.plot(*mollweide(end), "x", color="white", markersize=7, path_effects=[halo])
+    axes.set_title("above", color=GREY, fontsize=9)
+    axes.set_xlabel("below", color=GREY, fontsize=9)
+    bar = figure.colorbar(mesh, ax=axes, shrink=0.6, extend="max", ticks=[0, 0.5, 1, 1.5, 2])
+    bar.set_label("times the even share", color=GREY, fontsize=9)
+    bar.ax.tick_params(colors=GREY, labelsize=8)
+    return _svg(figure)
+
+
+def _sober(axes: "Axes") -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.spines[["left", "bottom"]].set_color(RULE)
+    axes.tick_params(which="both", colors=GREY, labelsize=8)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_color(GREY)
+
+
+def _svg(figure: "Figure") -> str:
+    content = io.BytesIO()
+    figure.savefig(content, format="svg", transparent=True, metadata={"Date": None})
+    return data_uri(content.getvalue(), "svg+xml")

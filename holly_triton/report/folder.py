@@ -1,0 +1,112 @@
+"""What the folder of a run or a study holds, as far as the report shows it."""
+
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from holly_triton.files import foreign
+from holly_triton.run_files import Figures, read_metrics, read_poses, read_run_cloud, read_spread
+
+Array = NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Reprojections:
+    """K input pictures and what the structure makes of them: ``[K, S, S]``, any intensity."""
+
+    inputs: Array
+    reprojections: Array
+    names: list[str]
+    pixel_nm: float
+
+    @property
+    def width_nm(self) -> float:
+        """Of one picture."""
+        return float(self.inputs.shape[2] * self.pixel_nm)
+
+
+@dataclass(frozen=True)
+class Contents:
+    """A run, or a study by the member in whose frame its cloud lies; None or empty where a file is missing.
+
+    Attributes:
+        metrics: Of the run or the study.
+        member: The metrics of the run that poses, pictures and curves are of: the run itself, or one of the study.
+        member_name: That run's folder, where it is not the study's own.
+        points: The cloud ``[N, 3]``, nm.
+        spread_nm: How far a study's runs lie from each of its points ``[N]``.
+        rotation: Of each picture, ``[P, 3, 3]``.
+        loss: Of each picture by its name.
+        config: The text of config.toml, and
+        settings: what it says.
+    """
+
+    metrics: Figures
+    member: Figures
+    member_name: str | None
+    points: Array | None
+    spread_nm: Array | None
+    rotation: Array | None
+    loss: dict[str, float]
+    reprojections: Reprojections | None
+    config: str | None
+    settings: Figures
+
+
+def read_folder(run: Path) -> Contents:
+    """Everything that the page shows but the drawn pictures.
+
+    Raises:
+        HollyError: A file is damaged.
+    """
+    metrics = _metrics(run)
+    member = _member(run, metrics)
+    poses = read_poses(member / "poses.csv") if (member / "poses.csv").is_file() else None
+    points = read_run_cloud(run) if (run / "cloud.ply").is_file() else None
+    config, settings = _read_config(run / "config.toml")
+    return Contents(
+        metrics=metrics,
+        member=metrics if member == run else _metrics(member),
+        member_name=None if member == run else member.name,
+        points=points,
+        spread_nm=None if points is None else read_spread(run, len(points)),
+        rotation=Rotation.from_rotvec(poses.axis_angle).as_matrix() if poses and poses.names else None,
+        loss={} if poses is None else dict(zip(poses.names, poses.loss.tolist(), strict=True)),
+        reprojections=_read_reprojections(member / "pictures" / "reprojections.npz"),
+        config=config,
+        settings=settings,
+    )
+
+
+def _metrics(run: Path) -> Figures:
+    return read_metrics(run) if (run / "metrics.json").is_file() else {}
+
+
+def _member(run: Path, metrics: Figures) -> Path:
+    reference = metrics.get("consensus", {}).get("reference")
+    found = (run / f"{kind}-{reference}" for kind in ("repeat", "half"))
+    return next((folder for folder in found if folder.is_dir()), run)
+
+
+def _read_config(path: Path) -> tuple[str | None, Figures]:
+    if not path.is_file():
+        return None, {}
+    with foreign(path, "the settings of a run"):
+        text = path.read_text(encoding="utf-8")
+        return text, tomllib.loads(text)
+
+
+def _read_reprojections(path: Path) -> Reprojections | None:
+    if not path.is_file():
+        return None
+    with foreign(path, "input pictures and reprojections"), np.load(path) as held:
+        inputs, drawn = np.asarray(held["inputs"], float), np.asarray(held["reprojections"], float)
+        names = [str(name) for name in held["names"]]
+        if inputs.ndim != 3 or inputs.shape != drawn.shape or len(names) != len(inputs):
+            raise ValueError(f"inputs {inputs.shape}, reprojections {drawn.shape}, {len(names)} names")
+        return Reprojections(inputs, drawn, names, float(held["pixel_nm"]))

@@ -1,0 +1,105 @@
+"""Pictures of the page: those that the run drew, input pictures beside reprojections and their difference."""
+
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holly_triton.files import foreign, replacing
+
+from .charts import data_uri, new_figure
+from .folder import Reprojections
+from .words import length
+
+Array = NDArray[Any]
+
+SEEN_SIGMA = 1 / 70
+"""Of a picture's width: drawn finer than this, single labels are dots that vanish on the page."""
+STRENGTH = 2
+"""Differences are drawn so many times as strong as the pictures: they are fainter."""
+TOO_DARK, EQUAL, TOO_BRIGHT = "#6db3f2", "#000000", "#f59b42"
+"""Colours of a difference: blue and orange are told apart by every kind of colour vision."""
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One input picture, its reprojection and their difference, as data URIs, and words on them."""
+
+    name: str
+    loss: str | None
+    given: str
+    drawn: str
+    difference: str
+
+
+def read_picture(path: Path) -> str | None:
+    """A picture of the run in 256 colours, which suffice for two hues and make a third of the size."""
+    from PIL import Image
+
+    if not path.is_file():
+        return None
+    with foreign(path, "PNG"), Image.open(path) as picture:
+        return _png(picture.convert("RGB").quantize(256, dither=Image.Dither.NONE))
+
+
+def smoothing_nm(reprojections: Reprojections, sigma_nm: float) -> float:
+    """Sigma, nm, of the Gaussian that makes pictures drawn with ``sigma_nm`` wide enough to be seen; 0 if they are."""
+    return float(np.sqrt(max((SEEN_SIGMA * reprojections.width_nm) ** 2 - sigma_nm**2, 0)))
+
+
+def compare(reprojections: Reprojections, blur_nm: float, loss: Mapping[str, float]) -> Iterator[Compared]:
+    """Each input picture beside its reprojection, both smoothed by ``blur_nm``."""
+    from PIL import Image
+
+    for name, trio in zip(reprojections.names, _trios(reprojections, blur_nm), strict=True):
+        uris = [_png(Image.fromarray(picture)) for picture in trio]
+        yield Compared(name, f"{loss[name]:.3g}" if name in loss else None, *uris)
+
+
+def write_sheet(reprojections: Reprojections, blur_nm: float, path: Path) -> None:
+    """The same in one PNG, three a row.
+
+    Raises:
+        HollyError: The file can't be written.
+    """
+    columns = 3
+    rows = -(-len(reprojections.names) // columns)
+    figure = new_figure(columns * 4.4, rows * 1.75 + 0.45, facecolor="white")
+    grid = figure.subplots(rows, columns, squeeze=False)
+    figure.suptitle(f"Input, reprojection, difference; each {length(reprojections.width_nm)} nm wide")
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for axes, name, trio in zip(grid.flat, reprojections.names, _trios(reprojections, blur_nm), strict=False):
+        axes.imshow(np.hstack(trio))
+        for edge in (1, 2):
+            axes.axvline(edge * trio[0].shape[1] - 0.5, color="white", linewidth=1.5)
+        axes.set_title(name[:40], fontsize=8, parse_math=False)
+    with replacing(path) as partial:
+        figure.savefig(partial, format="png", dpi=110)
+
+
+def _trios(reprojections: Reprojections, blur_nm: float) -> Iterator[tuple[Array, Array, Array]]:
+    """Input, reprojection and difference ``[S, S, 3]`` uint8, of equal intensity, on one scale of brightness."""
+    from matplotlib import colormaps
+    from matplotlib.colors import LinearSegmentedColormap
+    from scipy.ndimage import gaussian_filter
+
+    signed = LinearSegmentedColormap.from_list("difference", [TOO_DARK, EQUAL, TOO_BRIGHT])
+    for pair in zip(reprojections.inputs, reprojections.reprojections, strict=True):
+        given, drawn = (gaussian_filter(np.maximum(one, 0), blur_nm / reprojections.pixel_nm) for one in pair)
+        given, drawn = (picture / max(picture.sum(), 1e-12) for picture in (given, drawn))
+        brightest = max(given.max(), drawn.max(), 1e-12)
+        shown = [colormaps["inferno"](picture / brightest, bytes=True) for picture in (given, drawn)]
+        shown.append(signed(0.5 + 0.5 * STRENGTH * (drawn - given) / brightest, bytes=True))
+        first, second, third = (picture[:, :, :3] for picture in shown)
+        yield first, second, third
+
+
+def _png(picture: Any) -> str:
+    content = io.BytesIO()
+    picture.save(content, format="PNG", optimize=True)
+    return data_uri(content.getvalue(), "png")

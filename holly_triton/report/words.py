@@ -1,0 +1,82 @@
+"""Numbers as a reader wants them, and tables of figures."""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from holly_triton.config import Config
+
+LABELS = {
+    "seconds": "Time, s",
+    "energy_wh": "Energy, Wh",
+    "sigma_nm": "Sigma of the last drawing, nm",
+    "blur_nm": "Scatter of the labels about the points, nm",
+    "loss": "Loss at the end",
+    "steps": "Steps planned",
+    "step": "Steps done",
+    "points_outside": "Points outside the field of view",
+    "rmsd": "RMSD, both directions, nm",
+    "rmsd_truth_to_cloud": "RMSD, truth to result, nm",
+    "rmsd_cloud_to_truth": "RMSD, result to truth, nm",
+    "median": "Median distance, both directions, nm",
+    "largest_truth_to_cloud": "Largest distance, truth to result, nm",
+    "largest_cloud_to_truth": "Largest distance, result to truth, nm",
+    "mirrored": "Mirror image fits better",
+    "rmsd_units": "RMSD, units of the truth's file",
+    "unit_nm": "One such unit, nm",
+    "truth_points": "Points of the truth",
+}
+"""Plain words for keys of metrics.json; any other key speaks for itself."""
+ELSEWHERE = {"history", "notes", "unit"}
+"""Keys that the tables leave out: other parts of the page show them."""
+
+
+def number(value: Any) -> str:
+    """A value as a reader wants it: thousands apart, four significant digits, yes and no."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int) or (isinstance(value, float) and 1000 <= abs(value) < np.inf):
+        return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def length(value_nm: float) -> str:
+    """Three significant digits, without a unit."""
+    decimals = 2 - int(np.floor(np.log10(value_nm))) if value_nm > 0.01 else 3
+    return f"{value_nm:,.{max(decimals, 0)}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
+
+
+def tables(metrics: Mapping[str, Any], name: str = "The run") -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Groups of rows (label, value): a table's own values, then each table within it."""
+    rows = list(_rows(metrics))
+    if rows:
+        yield name, rows
+    for key, part in metrics.items():
+        if isinstance(part, dict):
+            yield from tables(part, _label(key))
+
+
+def _rows(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    for key, value in part.items():
+        if key not in ELSEWHERE and value is not None and not isinstance(value, dict | list):
+            yield _label(key), number(value)
+
+
+def _label(key: str) -> str:
+    return LABELS.get(key, key[:1].upper() + key[1:].replace("_", " "))
+
+
+def changed_settings(settings: Mapping[str, Any]) -> list[str]:
+    """Those of a run's settings that are not the defaults, as TOML would name them."""
+    defaults = dict(_flat(dataclasses.asdict(Config())))
+    return [f"{name} = {value}" for name, value in _flat(settings) if value != defaults.get(name)]
+
+
+def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{above}{name}.")
+        else:
+            yield above + name, list(value) if isinstance(value, tuple) else value

@@ -1,0 +1,38 @@
+"""Colours of spheres, chosen so that every kind of colour vision can read them."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[Any]
+Ramp = tuple[tuple[float, float, float], ...]
+
+BLUE: Ramp = ((0.020, 0.145, 0.380), (0.180, 0.440, 0.750), (0.740, 0.850, 0.945))
+ORANGE: Ramp = ((0.700, 0.240, 0.000), (0.950, 0.500, 0.080), (0.995, 0.850, 0.660))
+"""Near, middle and far: two hues that every kind of colour vision tells apart, both falling in strength alike."""
+SPREAD_MAP = "viridis"
+"""Perceptually uniform, and rising in lightness to eyes that confuse red and green too (Smith & van der Walt 2015)."""
+SPREAD_QUANTILE = 0.98
+"""The colours end at this quantile of the spread: a few strays must not leave all else in one colour."""
+
+
+def by_depth(depth: Array, ramp: Ramp) -> Array:
+    """Depth ``[N]``, 0 near to 1 far, to colours ``[N, 3]`` uint8."""
+    colours = [np.interp(depth, [0.0, 0.5, 1.0], channel) for channel in np.transpose(ramp)]
+    return (255 * np.stack(colours, axis=1)).round().astype(np.uint8)
+
+
+def by_spread(spread_nm: Array, limit_nm: float) -> Array:
+    """Spread ``[N]`` nm, from 0 to the limit and beyond, to colours ``[N, 3]`` uint8."""
+    from matplotlib import colormaps
+
+    rgba = colormaps[SPREAD_MAP](np.minimum(spread_nm / limit_nm, 1.0), bytes=True)
+    return np.asarray(rgba)[:, :3]
+
+
+def spread_limit(spread_nm: Array) -> float:
+    """Where the colours end, nm: about the largest spread, in two digits."""
+    limit = max(float(np.quantile(spread_nm, SPREAD_QUANTILE)), 1e-9)
+    step = 10.0 ** (np.floor(np.log10(limit)) - 1)
+    return float(np.ceil(limit / step) * step)

@@ -1,0 +1,128 @@
+"""What is drawn: the directions to look from, and clouds as spheres of a size and a colour."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from holly_triton.view.colours import BLUE, ORANGE, Ramp, by_spread, spread_limit
+
+Array = NDArray[Any]
+
+MARGIN = 1.08
+"""Half width of a view over the farthest sphere's distance from its middle."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A direction to look along and the direction that is up in the picture: unit vectors ``[3]``, orthogonal."""
+
+    name: str
+    axes: str
+    along: Array
+    up: Array
+
+    @property
+    def right(self) -> Array:
+        """The direction that is to the right in the picture ``[3]``."""
+        return np.cross(self.along, self.up)
+
+
+def _looking(name: str, axes: str, along: tuple[float, float, float], up: tuple[float, float, float]) -> View:
+    forward = np.array(along) / np.linalg.norm(along)
+    upward = np.array(up) - forward * (forward @ np.array(up))
+    return View(name, axes, forward, upward / np.linalg.norm(upward))
+
+
+# x right, y down, z into the picture; the side and the top share y and x with the front beside and above them.
+VIEWS = (
+    _looking("Front, as in the input pictures", "x to the right, y down", (0, 0, 1), (0, -1, 0)),
+    _looking("Side, from the right", "z to the right, y down", (-1, 0, 0), (0, -1, 0)),
+    _looking("Top, from above", "x to the right, z up", (0, 1, 0), (0, 0, 1)),
+    _looking("Oblique, from the front, right and above", "same scale", (-0.60, 0.50, 0.80), (0, -1, 0)),
+)
+
+
+def around(frames: int) -> list[View]:
+    """Views of a camera that goes once about the vertical, a little above the structure."""
+    angles = np.arange(frames) * (2 * np.pi / frames)
+    return [_looking("", "", (float(-np.sin(a)), 0.3, float(np.cos(a))), (0, -1, 0)) for a in angles]
+
+
+@dataclass(frozen=True)
+class Spheres:
+    """One cloud to draw.
+
+    Attributes:
+        points: centres ``[N, 3]`` nm.
+        radius: nm.
+        colours: a ramp from near to far, or each sphere's own ``[N, 3]`` uint8.
+        lift: towards the viewer, nm.
+    """
+
+    points: Array
+    radius: float
+    colours: Ramp | Array
+    lift: float = 0.0
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Clouds that are drawn together, and the spread at which their colours end, where colour means spread."""
+
+    clouds: Sequence[Spheres]
+    spread_limit_nm: float | None = None
+
+
+def scene_of(points: Array, truth: Array | None = None, spread: Array | None = None) -> Scene:
+    """A result ``[N, 3]`` nm, over the truth ``[M, 3]`` or coloured by its spread ``[N]``, in nm.
+
+    Raises:
+        ValueError: both truth and spread are given; one colour can't mean both.
+    """
+    if truth is not None and spread is not None:
+        raise ValueError("give the truth or the spread: one colour can't mean both")
+    origin = np.mean(points, axis=0)  # far from 0, float32 on the graphics card would not tell neighbours apart
+    points = points - origin
+    if spread is not None:
+        limit = spread_limit(spread)
+        return Scene([Spheres(points, sphere_radius(points), by_spread(spread, limit))], limit)
+    if truth is None:
+        return Scene([Spheres(points, sphere_radius(points), BLUE)])
+    # Where both agree, a blue sphere sits inside an orange one: it is smaller, and drawn nearer to the viewer,
+    # which parallel projection does not show.
+    radius = min(sphere_radius(points), sphere_radius(truth))
+    over = Spheres(points, 0.7 * radius, BLUE, lift=1.15 * radius)
+    return Scene([Spheres(truth - origin, 1.15 * radius, ORANGE), over])
+
+
+def sphere_radius(points: Array) -> float:
+    """Radius that just keeps neighbours apart, within limits that can be seen and leave room, nm."""
+    extent = max(float(np.ptp(points, axis=0).max()), 1e-9)
+    if len(points) < 2:
+        return 0.03 * extent
+    spacing = cKDTree(points).query(points, k=2)[0][:, 1]
+    least = max(0.0025, 0.18 / np.sqrt(len(points)))  # of the extent: points in tight groups must still be seen
+    return float(np.clip(0.45 * np.median(spacing), least * extent, 0.022 * extent))
+
+
+def frame(view: View, clouds: Sequence[Spheres]) -> tuple[Array, float]:
+    """The middle of what a view shows ``[3]`` and the half width that holds every sphere, nm."""
+    low, high = np.full(3, np.inf), np.full(3, -np.inf)
+    basis = np.stack([view.right, view.up, view.along])
+    for cloud in clouds:
+        seen = cloud.points @ basis.T
+        low = np.minimum(low, seen.min(axis=0) - cloud.radius)
+        high = np.maximum(high, seen.max(axis=0) + cloud.radius)
+    return (low + high) / 2 @ basis, float(MARGIN * (high - low)[:2].max() / 2)
+
+
+def frame_from_anywhere(clouds: Sequence[Spheres]) -> tuple[Array, float]:
+    """The middle ``[3]`` and the half width that hold every sphere however the structure is turned, nm."""
+    everything = np.concatenate([cloud.points for cloud in clouds])
+    centre = (everything.min(axis=0) + everything.max(axis=0)) / 2
+    reach = np.linalg.norm(everything - centre, axis=1).max() + max(cloud.radius for cloud in clouds)
+    return centre, float(MARGIN * reach)

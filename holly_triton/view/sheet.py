@@ -1,0 +1,127 @@
+"""Sheets of still views in one PNG, two a row, all at one scale: of one cloud, or of two side by side."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holly_triton.errors import HollyError
+from holly_triton.view.colours import BLUE
+from holly_triton.view.page import BLACK, GREY, Page
+from holly_triton.view.scene import VIEWS, Scene, Spheres, View, frame, scene_of, sphere_radius
+from holly_triton.view.stage import stage
+
+Array = NDArray[Any]
+
+PANEL_PX = 760
+"""Side of one view."""
+SIDE_PX, HEAD_PX, ABOVE_PX, BELOW_PX = 36, 96, 34, 52
+"""White beside the views, and strips for the title, for each view's heading and for its scale bar."""
+TEXT_PX = 19
+BAR_PX = 420
+"""Length of the colour bar."""
+DEPTH = "dark is near, pale is far"
+
+
+def render_cloud(
+    points_nm: Array,
+    path: Path,
+    *,
+    truth: Array | None = None,
+    spread: Array | None = None,
+    title: str = "Reconstructed structure",
+) -> None:
+    """Writes one PNG: front, side, top and an oblique view, all in parallel projection and at one scale.
+
+    Args:
+        points_nm: the result ``[N, 3]`` nm, drawn blue.
+        path: ends in .png.
+        truth: ``[M, 3]`` nm, drawn orange behind the result; the two must lie in the same frame (`evaluate.align`).
+        spread: of each point ``[N]`` nm, drawn as its colour; not together with a truth.
+        title: a line at the top.
+
+    Raises:
+        HollyError: `path` does not end in .png or cannot be written.
+    """
+    _check_png(path)
+    scene = scene_of(points_nm, truth, spread)
+    frames = [frame(view, scene.clouds) for view in VIEWS]
+    half = max(half for _, half in frames)
+    with stage(scene, PANEL_PX) as drawn:
+        panels = [drawn.draw(view, centre, half) for view, (centre, _) in zip(VIEWS, frames, strict=True)]
+    page = _page(len(panels), title, _caption(points_nm, truth, spread))
+    if scene.spread_limit_nm is not None:
+        page.colour_bar(page.width - SIDE_PX, 28, BAR_PX, scene.spread_limit_nm, TEXT_PX)
+    for index, (view, panel) in enumerate(zip(VIEWS, panels, strict=True)):
+        _place(page, index, panel, half, view.name, view)
+    page.save(path)
+
+
+def render_halves(first_nm: Array, second_nm: Array, path: Path) -> None:
+    """Writes one PNG: the clouds of two half sets side by side, seen from the front, from the side and from above.
+
+    Args:
+        first_nm: ``[N, 3]`` nm, on the left.
+        second_nm: ``[M, 3]`` nm, on the right, in the frame of the first (`evaluate.align`).
+        path: ends in .png.
+
+    Raises:
+        HollyError: `path` does not end in .png or cannot be written.
+    """
+    _check_png(path)
+    origin = np.mean(first_nm, axis=0)  # one for both, so that what lies apart is seen apart
+    radius = min(sphere_radius(first_nm), sphere_radius(second_nm))
+    clouds = [Spheres(points - origin, radius, BLUE) for points in (first_nm, second_nm)]
+    views = VIEWS[:3]
+    frames = [frame(view, clouds) for view in views]
+    half = max(half for _, half in frames)
+    caption = f"{_count(first_nm)} and {_count(second_nm)} points, aligned;  {DEPTH}"
+    page = _page(2 * len(views), "Two halves of the particles", caption)
+    for column, cloud in enumerate(clouds):
+        with stage(Scene([cloud]), PANEL_PX) as drawn:
+            for row, (view, (centre, _)) in enumerate(zip(views, frames, strict=True)):
+                panel = drawn.draw(view, centre, half)
+                _place(page, 2 * row + column, panel, half, f"Half {column + 1}: {view.name.lower()}", view)
+    page.save(path)
+
+
+def corner(index: int) -> tuple[int, int]:
+    """Left and top pixel of a view in the PNG, in the order of ``VIEWS``: two a row."""
+    left = SIDE_PX + index % 2 * (PANEL_PX + SIDE_PX)
+    return left, HEAD_PX + ABOVE_PX + index // 2 * (ABOVE_PX + PANEL_PX + BELOW_PX)
+
+
+def _page(panels: int, title: str, caption: str) -> Page:
+    page = Page(2 * PANEL_PX + 3 * SIDE_PX, HEAD_PX + panels // 2 * (ABOVE_PX + PANEL_PX + BELOW_PX))
+    page.write(SIDE_PX, 46, title, 27, BLACK, weight="bold")
+    page.write(SIDE_PX, 80, caption, TEXT_PX)
+    return page
+
+
+def _place(page: Page, index: int, panel: Array, half_nm: float, heading: str, view: View) -> None:
+    """A panel ``[S, S, 3]`` that shows 2 `half_nm`, its heading and its scale bar in strips of their own."""
+    left, top = corner(index)
+    right, bottom = left + PANEL_PX, top + PANEL_PX
+    page.write(left, top - 11, heading, TEXT_PX, "#333333", weight="bold")
+    page.picture(left, top, panel)
+    page.line([left, right, right, left, left], [top, top, bottom, bottom, top], color="#dddddd", linewidth=0.8)
+    page.scale_bar(left, bottom + 24, 0.6 * half_nm, PANEL_PX / (2 * half_nm), TEXT_PX)
+    page.write(right, bottom + 30, view.axes, 17, GREY, ha="right")
+
+
+def _caption(points: Array, truth: Array | None, spread: Array | None) -> str:
+    if truth is not None:
+        return f"blue: result, {_count(points)} points;  orange: truth, {_count(truth)} points;  {DEPTH}"
+    if spread is not None:
+        return f"{_count(points)} points that the runs agree on;  colour: how far apart the runs put each"
+    return f"{_count(points)} points;  {DEPTH}"
+
+
+def _count(points: Array) -> str:
+    return f"{len(points):,}".replace(",", "\N{NO-BREAK SPACE}")
+
+
+def _check_png(path: Path) -> None:
+    if path.suffix.lower() != ".png":
+        raise HollyError(f"{path}: the name must end in .png, the one format this picture is written in")

@@ -1,0 +1,55 @@
+"""A window in which a cloud turns with the mouse."""
+
+import os
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holly_triton.errors import HollyError
+from holly_triton.view.colours import SPREAD_MAP
+from holly_triton.view.scene import VIEWS, Scene, frame, scene_of
+from holly_triton.view.stage import Stage
+
+Array = NDArray[Any]
+
+WINDOW_PX = 1000
+
+
+def interactive(points_nm: Array, *, truth: Array | None = None, spread: Array | None = None) -> None:
+    """Opens a window in which the cloud turns with the mouse; returns when it is closed.
+
+    Args:
+        points_nm: the result ``[N, 3]`` nm, blue.
+        truth: ``[M, 3]`` nm, orange, in the same frame.
+        spread: of each point ``[N]`` nm, drawn as its colour; not together with a truth.
+
+    Raises:
+        HollyError: there is no display to open a window on.
+    """
+    if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise HollyError("no display to open a window on: leave out --interactive to write a PNG instead")
+    window_of(scene_of(points_nm, truth, spread), off_screen=False).plotter.show(title="holly-triton")
+
+
+def window_of(scene: Scene, *, off_screen: bool) -> Stage:
+    """The window, seen from the front, before it is shown."""
+    stage = Stage(scene, WINDOW_PX, off_screen=off_screen)
+    stage.aim(VIEWS[0], *frame(VIEWS[0], scene.clouds))
+    if scene.spread_limit_nm is not None:
+        _add_colour_bar(stage.plotter, scene.spread_limit_nm)
+    stage.plotter.iren.add_observer(  # depth changes as the structure is turned
+        "InteractionEvent", lambda *_: stage.colour(np.array(stage.plotter.camera.direction))
+    )
+    return stage
+
+
+def _add_colour_bar(plotter: Any, limit_nm: float) -> None:
+    import pyvista
+
+    mapper = pyvista.DataSetMapper()
+    mapper.lookup_table = pyvista.LookupTable(SPREAD_MAP, scalar_range=(0, limit_nm))
+    place = {"position_x": 0.66, "position_y": 0.02, "width": 0.3, "height": 0.06}
+    style = {"color": "black", "fmt": "%.3g", "n_labels": 2, "title_font_size": 16, "label_font_size": 16}
+    plotter.add_scalar_bar("spread, nm", mapper=mapper, **place, **style)
