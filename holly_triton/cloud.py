@@ -4,6 +4,7 @@ A new format is one row in ``FORMATS``: a suffix, a reader and a writer.
 """
 
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,9 @@ Parsed = tuple[Array, str | None]
 
 FEWEST_POINTS = 4
 """Three points always lie in a plane: there is no structure in 3D to speak of."""
+
+LARGEST = 1e15
+"""Of coordinates: the squares of larger ones would not fit float32."""
 
 COUNT = re.compile(r"\s*[0-9]{1,18}\s*")
 SAYS_UNIT = re.compile(r"\bunits?[\s:=]*(nm|um|µm|μm|micron)s?\b", re.IGNORECASE)
@@ -64,9 +68,10 @@ def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
     points, unit = _format(path).read(path)
     if len(points) < FEWEST_POINTS:
         raise HollyError(f"{path}: holds {len(points)} points; a cloud needs at least {FEWEST_POINTS}")
-    if not np.isfinite(points).all():
-        bad = int((~np.isfinite(points).all(axis=1)).sum())
-        raise HollyError(f"{path}: {bad} of {len(points)} points hold NaN or infinity; remove them")
+    fine = (np.abs(points) < LARGEST).all(axis=1)  # NaN is not
+    if not fine.all():
+        bad = f"{(~fine).sum()} of {len(points)} points hold NaN or infinity"
+        raise HollyError(f"{path}: {bad}, or numbers above {LARGEST:g}; remove them")
     length, breadth, _ = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     if breadth <= 1e-6 * length:
         raise HollyError(f"{path}: its points are all equal or in one line; no picture could tell its pose")
@@ -160,8 +165,8 @@ def _write_csv(path: Path, points: Array) -> None:
 
 def _read_ply(path: Path) -> Parsed:
     _check_ply_counts(path)
-    # A memory map would keep the file open for as long as the points live.
-    with foreign(path, "PLY"):
+    # A memory map would keep the file open for as long as the points live. What plyfile warns of ends in the checks.
+    with foreign(path, "PLY"), warnings.catch_warnings(action="ignore"):
         ply = PlyData.read(str(path), mmap=False)
         vertices = ply["vertex"]
         points = np.stack([np.asarray(vertices[axis], dtype=np.float64) for axis in "xyz"], axis=1)

@@ -269,6 +269,9 @@ class Config:
     prune: bool = False
     """Points that the pictures can't tell apart become one, so that the cloud may end with fewer than were asked for."""
     pose: Pose = "search"
+    tilt: float | None = None
+    """Degrees by which views may differ from one side at most; 0 for a flat structure, or one always seen from the top.
+    None: from anywhere. Pose search only."""
     part: Part = "all"
     """Every other particle, or all."""
     repeats: int = 1

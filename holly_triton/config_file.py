@@ -1,7 +1,7 @@
 """``config.toml``: every setting of a run, complete, fit to be passed back with ``--config``."""
 
 import dataclasses
-import math
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
@@ -9,6 +9,8 @@ from typing import Any, Literal, get_args, get_origin
 from holly_triton.config import FEWEST_POINTS, MOST_POINTS, Config
 from holly_triton.errors import HollyError
 
+LARGEST = 2**63 - 1
+"""Of whole numbers: random generators take no larger seed."""
 MAY_BE_ZERO = ("seed", "search_steps", "rescue_passes", "polish_steps", "refine_steps")
 """Whole numbers that may be 0; the others count something that there must be."""
 
@@ -23,7 +25,8 @@ def read_config(path: Path) -> Config:
         settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise HollyError(f"{path}: cannot be read ({error.strerror}); pass the config.toml of a run") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    # tomllib lets pass what int() says of five thousand digits, and tables within tables without end.
+    except (ValueError, RecursionError) as error:
         raise HollyError(f"{path}: not a TOML file ({error}); pass the config.toml of a run") from error
     return config_of(settings, str(path))
 
@@ -67,7 +70,7 @@ def _from_table(kind: Any, table: dict[str, Any], where: str) -> Any:
         elif isinstance(value, dict):
             values[name] = _from_table(type(default), value, f"{where} [{name}]")
         else:
-            raise HollyError(f"{where}: {name} is {value!r}; it must be a table, [{name}]")
+            raise HollyError(f"{where}: {name} is {_shown(value)}; it must be a table, [{name}]")
     return kind(**values)
 
 
@@ -76,22 +79,31 @@ def _checked(where: str, name: str, annotation: Any, value: Any) -> Any:
     if annotation == tuple[int, ...]:
         if isinstance(value, list) and value and all(type(v) is int and v > 0 for v in value):
             return tuple(value)
-        raise HollyError(f"{where} is {value!r}; it must be a list of whole numbers above 0")
+        raise HollyError(f"{where} is {_shown(value)}; it must be a list of whole numbers above 0")
     if annotation in (int, int | None):
         least = 0 if name in MAY_BE_ZERO else 1
-        if type(value) is int and value >= least:
+        if type(value) is int and least <= value <= LARGEST:
             return value
-        raise HollyError(f"{where} is {value!r}; it must be a whole number, at least {least}")
+        raise HollyError(f"{where} is {_shown(value)}; it must be a whole number, at least {least}, below 2^63")
     if annotation in (float, float | None):
-        if type(value) in (int, float) and 0 <= value < math.inf:
+        if type(value) in (int, float) and 0 <= value <= sys.float_info.max:
             return float(value)
-        raise HollyError(f"{where} is {value!r}; it must be a number, not negative")
+        raise HollyError(f"{where} is {_shown(value)}; it must be a number, not negative")
     words = next((get_args(kind) for kind in (annotation, *get_args(annotation)) if get_origin(kind) is Literal), None)
     if words is not None:
         if value in words:
             return value
-        raise HollyError(f"{where} is {value!r}; it must be one of {', '.join(words)}")
+        raise HollyError(f"{where} is {_shown(value)}; it must be one of {', '.join(words)}")
     kind, known = (bool, "true or false") if annotation is bool else (str, "text")
     if isinstance(value, kind):
         return value
-    raise HollyError(f"{where} is {value!r}; it must be {known}")
+    raise HollyError(f"{where} is {_shown(value)}; it must be {known}")
+
+
+def _shown(value: Any) -> str:
+    """A value as a message holds it."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to write out whole numbers of thousands of digits
+        return "a very large number"
+    return text if len(text) < 100 else text[:100] + "..."

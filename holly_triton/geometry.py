@@ -11,6 +11,7 @@ Handedness can't be seen in projections: the cloud mirrored by z -> -z, with eve
 (-rx, -ry, rz), gives the same pictures.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -50,8 +51,10 @@ class Grid:
         return lengths_px * self.pixel_nm
 
 
-def random_rotations(count: int, generator: torch.Generator) -> Tensor:
+def random_rotations(count: int, generator: torch.Generator, largest_tilt: float = math.pi) -> Tensor:
     """Rotations drawn uniformly from SO(3), ``[count, 3, 3]`` float32, on the generator's device.
+
+    With a ``largest_tilt``, radians, uniformly from those that keep z within it of the line of sight.
 
     A quaternion with normal components is uniform on the 3-sphere, which covers SO(3) evenly (Shoemake 1992).
     """
@@ -62,7 +65,26 @@ def random_rotations(count: int, generator: torch.Generator) -> Tensor:
         2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
         2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
     ]  # fmt: skip
-    return torch.stack(rows, dim=1).view(count, 3, 3)
+    rotation = torch.stack(rows, dim=1).view(count, 3, 3)
+    if largest_tilt >= math.pi:
+        return rotation
+    # On a sphere equal areas are equal parts of the cosine, so that of the whole shrinks evenly to that of the cap.
+    part = (1 - math.cos(largest_tilt)) / 2
+    return _with_tilt(rotation, (1 - part * (1 - rotation[:, 2, 2])).acos())
+
+
+def limit_tilt(rotation: Tensor, largest_tilt: float) -> Tensor:
+    """Rotations ``[..., 3, 3]``, turned back the shortest way where z is farther than this, radians, off the line of sight."""
+    if largest_tilt >= math.pi:
+        return rotation
+    return _with_tilt(rotation, rotation[..., 2, 2].clamp(-1, 1).acos().clamp(max=largest_tilt))
+
+
+def _with_tilt(rotation: Tensor, tilt: Tensor) -> Tensor:
+    """Rotations ``[..., 3, 3]`` turned the shortest way until z is ``tilt`` ``[...]``, radians, off the line of sight."""
+    x, y, z = rotation[..., 2].unbind(-1)
+    axis = torch.nn.functional.normalize(torch.stack([y, -x, torch.zeros_like(x)], dim=-1), dim=-1)
+    return rotation_from_axis_angle((z.clamp(-1, 1).acos() - tilt)[..., None] * axis) @ rotation
 
 
 def rotation_from_axis_angle(axis_angle: Tensor) -> Tensor:

@@ -8,12 +8,14 @@ import dataclasses
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import torch
 
 from holly_triton.cloud import Cloud, read_cloud, write_cloud
+from holly_triton.cluster import Cluster, run_all
 from holly_triton.config import PAPER_SHIFT, SCALES, UNIT_NM, Annealed, Config, Pose, Scale
 from holly_triton.data.simulate import simulate, write_simulation
 from holly_triton.errors import HollyError
@@ -23,7 +25,7 @@ from holly_triton.presets import Preset
 from holly_triton.run import resume_run, start_run
 from holly_triton.scoring import score_cloud
 from holly_triton.structures import read_structure
-from holly_triton.training import DONE, STOPPED, Stop, console, follow, stoppable
+from holly_triton.training import DONE, STOPPED, Stop, follow, say, stoppable
 
 Settings = TypeVar("Settings", bound=Annealed)
 
@@ -47,7 +49,9 @@ class Experiment:
         return self.runs / f"{self.preset.name}-{self.pose}-{self.scale}-{self.seed}"
 
 
-def reproduce(presets: Sequence[Preset], *, seeds: int, pose: Pose | None, scale: str, clouds: Path, out: Path) -> int:
+def reproduce(
+    presets: Sequence[Preset], *, seeds: int, pose: Pose | None, scale: str, clouds: Path, out: Path, cluster: Cluster | None = None,
+) -> int:  # fmt: skip
     """Run some rows for seeds 0 to ``seeds - 1`` and write the tables that they stand in; the exit code.
 
     Args:
@@ -57,44 +61,71 @@ def reproduce(presets: Sequence[Preset], *, seeds: int, pose: Pose | None, scale
         scale: A name of ``config.SCALES``.
         clouds: Folder of the clouds that are files.
         out: Folder of the tables; the runs lie in ``out / "runs"``, which keeps itself out of git.
+        cluster: Where the runs go; None has them here, one after the other.
 
     Raises:
-        HollyError: No row can be run, or a file can't be written.
+        HollyError: No row can be run, a file can't be written, or the cluster takes no jobs.
     """
+    if cluster is not None:
+        cluster.check()
     ready: list[tuple[Preset, Cloud]] = []
     for preset in presets:
         truth = _truth(preset, clouds)
         if truth is None:
-            _say(f"{preset.name}: left out, for there is no {clouds / preset.cloud}; {HOW_TO_GET}")
+            say(f"{preset.name}: left out, for there is no {clouds / preset.cloud}; {HOW_TO_GET}")
         else:
             ready.append((preset, truth))
     if not ready:
         raise HollyError(f"--clouds {clouds}: holds no cloud that these rows need ({presets[0].cloud}); {HOW_TO_GET}")
     runs = _runs_folder(out)
-    code = DONE
+    experiments = [
+        (Experiment(preset, pose or preset.train.pose, scale, seed, runs), truth)
+        for seed in range(seeds)  # every row once before any row twice
+        for preset, truth in ready
+    ]
     with stoppable() as stop:
-        for seed in range(seeds):  # every row once before any row twice
-            for preset, truth in ready:
-                experiment = Experiment(preset, pose or preset.train.pose, scale, seed, runs)
-                try:
-                    if not _perform(experiment, truth, stop):
-                        return _conclude(presets, runs, out, STOPPED)
-                except HollyError as error:  # one run that fails must not cost the others
-                    _say(f"{experiment.folder.name}: failed: {error}")
-                    code = FAILED
+        code = _perform_all(experiments, stop) if cluster is None else _hand_over(experiments, cluster, stop)
     return _conclude(presets, runs, out, code)
+
+
+def _perform_all(experiments: Sequence[tuple[Experiment, Cloud]], stop: Stop) -> int:
+    code = DONE
+    for experiment, truth in experiments:
+        try:
+            if not _perform(experiment, truth, stop):
+                return STOPPED
+        except HollyError as error:  # one run that fails must not cost the others
+            say(f"{experiment.folder.name}: failed: {error}")
+            code = FAILED
+    return code
+
+
+def _hand_over(experiments: Sequence[tuple[Experiment, Cloud]], cluster: Cluster, stop: Stop) -> int:
+    """As ``_perform_all``, each in a job of its own."""
+    work = {
+        experiment.folder: partial(_perform, experiment, truth, Stop())
+        for experiment, truth in experiments
+        if not _scored(experiment.folder)
+    }
+    if not run_all(work, cluster, finished=_scored, say=say, should_stop=lambda: stop.asked):
+        return STOPPED
+    return DONE if all(_scored(folder) for folder in work) else FAILED
+
+
+def _scored(folder: Path) -> bool:
+    return read_score(folder) is not None
 
 
 def _perform(experiment: Experiment, truth: Cloud, stop: Stop) -> bool:
     """Carry one experiment through, from wherever it is; False when it was stopped on the way."""
     folder = experiment.folder
-    if read_score(folder) is not None:
+    if _scored(folder):
         shutil.rmtree(folder / "data", ignore_errors=True)  # a run that was killed here may have left it
-        _say(f"{folder.name}: done before")
+        say(f"{folder.name}: done before")
         return True
     if stop.asked:
         return False
-    _say(f"{folder.name}")
+    say(f"{folder.name}")
     data, target = folder / "data", folder / "truth.ply"
     if (folder / "config.toml").is_file():
         run = resume_run(folder)
@@ -106,7 +137,7 @@ def _perform(experiment: Experiment, truth: Cloud, stop: Stop) -> bool:
     write_cloud(target, truth.points)
     figures = score_cloud(folder, target, UNIT_NM)
     shutil.rmtree(data)  # large, and the seed makes it again
-    _say(f"{folder.name}: RMSD {figures['rmsd_units']:.4f} units, {run.trainer.state.seconds:.0f} s")
+    say(f"{folder.name}: RMSD {figures['rmsd_units']:.4f} units, {run.trainer.state.seconds:.0f} s")
     return True
 
 
@@ -161,10 +192,6 @@ def _runs_folder(out: Path) -> Path:
         with replacing(runs / ".gitignore") as partial:
             partial.write_text("*\n", encoding="utf-8")
     return runs
-
-
-def _say(sentence: str) -> None:
-    console.print(sentence, highlight=False, soft_wrap=True)
 
 
 def _conclude(presets: Sequence[Preset], runs: Path, out: Path, code: int) -> int:

@@ -164,8 +164,8 @@ def make_folder(folder: Path, overwrite: bool) -> None:
         raise HollyError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
 
 
-def open_data(config: Config) -> Dataset:
-    """The pictures of a run.
+def open_particles(config: Config) -> Dataset:
+    """The particles of a run as they lie in its data.
 
     Raises:
         HollyError: They can't be read, or are not what the settings need.
@@ -181,6 +181,16 @@ def open_data(config: Config) -> Dataset:
                 f"{config.data}: half of it is {len(every)} particles; at least {FEWEST_PICTURES} are needed"
             )
         dataset = dataset.select(every)
+    return dataset
+
+
+def open_data(config: Config) -> Dataset:
+    """The pictures of a run: its particles as they are, or seen from random directions, but for excluded ones.
+
+    Raises:
+        HollyError: They can't be read, or are not what the settings need.
+    """
+    dataset = open_particles(config)
     if config.views == "random":
         if not isinstance(dataset, Localisations) or not dataset.has_z:
             raise HollyError(f"{config.data}: has no z, which --views random needs; leave that option out")

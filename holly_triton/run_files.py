@@ -2,6 +2,7 @@
 
 import csv
 import json
+import warnings
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -78,7 +79,8 @@ def read_spread(folder: Path, points: int) -> Array | None:
     if not path.is_file():
         return None
     with foreign(path, "the spread of a study's runs"):
-        spread: Array = np.loadtxt(path, delimiter=",", skiprows=1, usecols=3, ndmin=1)
+        with warnings.catch_warnings(action="ignore"):  # of a table without rows, which is refused below
+            spread: Array = np.loadtxt(path, delimiter=",", skiprows=1, usecols=3, ndmin=1)
     if len(spread) != points:
         raise HollyError(
             f"{path}: holds {len(spread)} values for the {points} points of cloud.ply; train the study anew"

@@ -9,29 +9,36 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from holly_triton.cloud import read_cloud
-from holly_triton.data import Dataset, open_dataset
+from holly_triton.data import Dataset, Localisations, open_dataset
 from holly_triton.errors import HollyError
 from holly_triton.evaluate import align, explain
 from holly_triton.reconstruct.dense_search import find_poses
 from holly_triton.reconstruct.distance import SCALE
 from holly_triton.report import write_report
 from holly_triton.results import draw_cloud, write_metrics, write_poses
-from holly_triton.run import open_data, resume_run, run_config
-from holly_triton.run_files import read_metrics, read_poses, read_run_cloud
+from holly_triton.run import open_data, open_particles, resume_run, run_config
+from holly_triton.run_files import PoseTable, read_metrics, read_poses, read_run_cloud
 from holly_triton.study import is_study
 from holly_triton.trust import pose_error
-from holly_triton.trust.group import find_group
+from holly_triton.trust.group import find_group, find_turns_of
 
 Array = NDArray[Any]
 
 TRUE_POSES = "truth_poses.csv"
 """What ``simulate`` leaves beside its data."""
+POOLED = 1500
+"""Localisations that stand for all of the pooled particles, which alignment would take minutes over."""
 
 
-def score_cloud(folder: Path, truth: Path, unit_nm: float | None) -> dict[str, Any]:
+def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> dict[str, Any]:
     """Score a run's cloud against the truth, and show it in the run's figures, pictures and report.
 
-    Where the run was made from simulated data, whose poses are known, the poses are scored too.
+    Where the poses are known, of simulated data and of random views, they are scored too.
+
+    Args:
+        folder: The run.
+        truth: A cloud; None for the one that the run knows (``known_structure``).
+        unit_nm: nm per unit of a cloud that says none.
 
     Returns:
         The figures that ``evaluate --json`` prints.
@@ -39,17 +46,38 @@ def score_cloud(folder: Path, truth: Path, unit_nm: float | None) -> dict[str, A
     Raises:
         HollyError: There is no cloud yet, or the truth can't be read.
     """
-    cloud, target = read_run_cloud(folder), read_cloud(truth, unit_nm)
-    fit = align(cloud, target.points)
+    cloud = read_run_cloud(folder)
+    target = known_structure(folder) if truth is None else read_cloud(truth, unit_nm).points
+    fit = align(cloud, target)
     figures = fit.figures(unit_nm)
-    poses = _score_poses(folder, target.points)
+    poses = _score_poses(folder, target)
     if poses is not None:
         figures["poses"] = poses
     if (folder / "metrics.json").is_file():
         write_metrics(folder, {**read_metrics(folder), "evaluation": figures})
-        draw_cloud(folder / "pictures" / "truth.png", fit.aligned, target.points)
+        draw_cloud(folder / "pictures" / "truth.png", fit.aligned, target)
         write_report(folder)
     return figures
+
+
+def known_structure(folder: Path) -> Array:
+    """What a run may be compared with though nobody gives the truth ``[M, 3]``, nm.
+
+    For random views of 3D particles that is the particles themselves, pooled as they lie in the file, which holds if
+    they were registered there; else the ``truth.ply`` in the folder, as ``demo`` leaves it.
+
+    Raises:
+        HollyError: The run knows no such structure.
+    """
+    config = run_config(folder)
+    if config.views == "random":
+        particles = open_particles(config)
+        assert isinstance(particles, Localisations)
+        pooled = particles.pooled()
+        return pooled[np.random.default_rng(0).permutation(len(pooled))[:POOLED]]
+    if not (folder / "truth.ply").is_file():
+        raise HollyError(f"{folder}: knows no truth of its own; give --truth CLOUD, the structure to compare with")
+    return read_cloud(folder / "truth.ply").points
 
 
 def explain_cloud(figures: dict[str, Any]) -> str:
@@ -105,12 +133,19 @@ def _score_poses(folder: Path, truth: Array) -> dict[str, Any] | None:
     config = run_config(folder)
     data = Path(config.data)
     known = (data if data.is_dir() else data.parent) / TRUE_POSES
-    if not known.is_file() or config.views != "given":
-        return None
-    found, true = read_poses(folder / "poses.csv"), read_poses(known)
+    found = read_poses(folder / "poses.csv")
     try:
         dataset = open_data(config)
     except HollyError:  # the data are gone; the cloud can still be scored
+        return None
+    if isinstance(dataset, Localisations) and dataset.view_rotation is not None:
+        turns = Rotation.from_matrix(dataset.view_rotation.numpy()).as_rotvec()
+        # Each particle was turned about its own centroid, which stands for the structure's centre.
+        group = find_turns_of(truth)
+        true = PoseTable(dataset.names, turns, np.zeros((len(turns), 2)), np.full(len(turns), np.nan))
+    elif known.is_file():
+        true, group = read_poses(known), find_group(truth)
+    else:
         return None
     row = {name: number for number, name in enumerate(true.names)}
     if found.names != dataset.names or not {*found.names} <= row.keys():
@@ -119,7 +154,7 @@ def _score_poses(folder: Path, truth: Array) -> dict[str, Any] | None:
     # A run's shifts are from each particle's centroid, the true ones from where the structure's own centre fell.
     shift = found.shift + _centres(dataset)
     turn, true_turn = (Rotation.from_rotvec(turns).as_matrix() for turns in (found.axis_angle, true.axis_angle[same]))
-    return pose_error.find_pose_error(turn, shift, true_turn, true.shift[same], find_group(truth)).figures()
+    return pose_error.find_pose_error(turn, shift, true_turn, true.shift[same], group).figures()
 
 
 def _centres(dataset: Dataset) -> Array:

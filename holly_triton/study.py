@@ -33,7 +33,12 @@ class Member:
     @property
     def finished(self) -> bool:
         """Whether its results are written."""
-        return (self.folder / "report.html").is_file()
+        return is_finished(self.folder)
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the results of a run, or what the runs of a study agree on, are written."""
+    return (folder / "report.html").is_file()
 
 
 def is_study(config: Config) -> bool:
@@ -76,11 +81,6 @@ def open_member(member: Member) -> Run:
     if (member.folder / "config.toml").is_file():
         return resume_run(member.folder)
     return start_run(member.config, member.folder, overwrite=True)
-
-
-def study_finished(folder: Path) -> bool:
-    """Whether the members were compared already."""
-    return (folder / "report.html").is_file()
 
 
 def conclude_study(config: Config, folder: Path) -> list[str]:

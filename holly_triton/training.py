@@ -1,21 +1,24 @@
 """``train`` as a person meets it: progress while it runs, a clean stop at a signal, and words at the end."""
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from holly_triton.cluster import Cluster, run_all
 from holly_triton.config import Config
+from holly_triton.errors import HollyError
 from holly_triton.reconstruct.train import Progress as Step
 from holly_triton.report import find_warnings
 from holly_triton.results import write_results
 from holly_triton.run import Run, carry_out, resume_run, run_config, start_run
 from holly_triton.run_files import read_metrics
-from holly_triton.study import conclude_study, is_study, make_study, members, open_member, study_finished
+from holly_triton.study import Member, conclude_study, is_finished, is_study, make_study, members, open_member
 
 DONE, STOPPED = 0, 3
 STAGES = {
@@ -34,26 +37,26 @@ class Stop:
     asked = False
 
 
-def start_training(config: Config, folder: Path, *, overwrite: bool) -> int:
+def start_training(config: Config, folder: Path, *, overwrite: bool, cluster: Cluster | None = None) -> int:
     """Run a configuration, or each run of a study, in a fresh folder; the exit code says whether it was stopped."""
     with stoppable() as stop:
-        if is_study(config):
+        if _is_study(config, cluster):
             make_study(config, folder, overwrite=overwrite)
-            return _follow_study(config, folder, stop)
+            return _follow_study(config, folder, stop, cluster)
         console.print(f"Reading {config.data}", highlight=False)
         run = start_run(config, folder, overwrite=overwrite)
         _introduce(run)
         return _conclude(run, follow(run, stop))
 
 
-def resume_training(folder: Path) -> int:
+def resume_training(folder: Path, cluster: Cluster | None = None) -> int:
     """Go on with what was stopped; what is finished is left as it is."""
     with stoppable() as stop:
         config = run_config(folder)
-        if is_study(config):
-            return _say_finished(folder) if study_finished(folder) else _follow_study(config, folder, stop)
+        if _is_study(config, cluster):
+            return _say_finished(folder) if is_finished(folder) else _follow_study(config, folder, stop, cluster)
         run = resume_run(folder)
-        if run.finished and (folder / "report.html").is_file():
+        if run.finished and is_finished(folder):
             return _say_finished(folder)
         step = run.trainer.state.step
         console.print(f"{folder}: going on " + (f"at step {step}" if step else "from the start"), highlight=False)
@@ -65,19 +68,52 @@ def _say_finished(folder: Path) -> int:
     return DONE
 
 
-def _follow_study(config: Config, folder: Path, stop: Stop) -> int:
+def _is_study(config: Config, cluster: Cluster | None) -> bool:
+    """Whether there are several runs; a cluster is for these."""
+    if cluster is not None:
+        if not is_study(config):
+            raise HollyError(f"{cluster}: is for several runs and this is one; add --repeats K or --half-sets")
+        cluster.check()
+    return is_study(config)
+
+
+def _follow_study(config: Config, folder: Path, stop: Stop, cluster: Cluster | None) -> int:
     """Carry out what is left of a study, then compare its runs."""
-    for member in members(config, folder):
-        if member.finished:
-            continue
-        console.print(f"{member.folder}", highlight=False)
-        if stop.asked or not follow(open_member(member), stop):
-            print(f"Stopped in {member.folder}. Go on with: holly-triton train --resume {folder}")
-            return STOPPED
+    left = [member for member in members(config, folder) if not member.finished]
+    again = f"Go on with: holly-triton train --resume {folder}" + (f" {cluster}" if cluster else "")
+    if not _follow_members(left, stop, cluster):
+        print(f"Stopped. {again}")
+        return STOPPED
+    failed = [member.folder.name for member in left if not member.finished]
+    if failed:
+        raise HollyError(f"{folder}: nothing to compare before {', '.join(failed)} is done. {again}")
     for finding in conclude_study(config, folder):
         print(finding)
     print(f"{folder / 'cloud.ply'}: what the runs agree on, in nm. Look at {folder / 'report.html'}")
     return DONE
+
+
+def _follow_members(left: Sequence[Member], stop: Stop, cluster: Cluster | None) -> bool:
+    """Carry out runs of a study, one after the other here or all on a cluster; False when stopped before the end."""
+    if cluster is not None:
+        work = {member.folder: partial(finish_member, member) for member in left}
+        return run_all(work, cluster, finished=is_finished, say=say, should_stop=lambda: stop.asked)
+    for member in left:
+        say(f"{member.folder}")
+        if stop.asked or not follow(open_member(member), stop):
+            return False
+    return True
+
+
+def finish_member(member: Member) -> None:
+    """Carry out one run of a study from wherever it was left: what a cluster's job does."""
+    if not member.finished:
+        follow(open_member(member), Stop())
+
+
+def say(sentence: str) -> None:
+    """Tell the person of progress, on a line however long."""
+    console.print(sentence, highlight=False, soft_wrap=True)
 
 
 @contextmanager
@@ -149,5 +185,7 @@ def _conclude(run: Run, finished: bool) -> int:
     print(" ".join(read_metrics(folder)["findings"]))
     for warning in find_warnings(folder):
         print(f"Warning: {warning}")
+    if run.config.views == "random":
+        print(f"If the particles were registered, compare with them: holly-triton evaluate {folder}")
     print(f"The mirror image, cloud_mirror.ply, explains the pictures just as well. Look at {folder / 'report.html'}")
     return DONE

@@ -155,8 +155,13 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "no path": (lambda d: d / "missing.csv", "there is no such file or folder; give a data set"),
     "an empty folder": (lambda d: folder_of(d), "is an empty folder; give a data set (table of localisations"),
     "an unknown format": (
-        lambda d: csv(d, "", name="data.xyz"),
+        lambda d: csv(d, "", name="data.doc"),
         "is of no known format; those are table of localisations",
+    ),
+    "a cloud": (lambda d: csv(d, "", name="data.xyz"), "is a cloud, not pictures of one; see holly-triton simulate"),
+    "folders in a folder": (
+        lambda d: folder_of(d, "inner/data.csv"),
+        "holds folders, and no file of a known format; give one of them, such as",
     ),
     "a file without suffix": (lambda d: csv(d, "", name="data"), "is of no known format"),
     "a folder of several kinds": (
@@ -314,7 +319,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
         lambda d: replaced(
             mat(d, CELLS + CELLS[:2]), np.array([1, 11], "<i4").tobytes(), np.array([1, 2**30], "<i4").tobytes()
         ),
-        "particles promises 1073741824 cells, more than its bytes can hold",
+        "promises 1073741824 cells, more than its bytes can hold",
     ),
     "MAT 7.3 in name only": (lambda d: binary(d, HEADER_7_3, "p.mat"), "cannot be read as MATLAB"),
     "MAT 7.3 without localisations": (lambda d: hdf5(d, a=np.ones((3, 1))).rename(d / "p.mat"), "needs a cell array"),

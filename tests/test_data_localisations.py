@@ -128,3 +128,16 @@ def test_to_moves_every_tensor() -> None:
     data = particles([3, 5], photons=np.ones(8), precision=np.ones(8)).views(2, torch.Generator()).to("meta")
     for name in ("xyz", "offsets", "centres", "photons", "precision", "view_rotation"):
         assert getattr(data, name).device.type == "meta", name
+
+
+def test_registered_particles_are_pooled_where_they_lie_and_scattered_ones_about_their_own_centres():
+    rng = np.random.default_rng(0)
+    sites = rng.normal(size=(6, 3)) * (60, 40, 25)
+    labelled = [sites[rng.random(6) < 0.6] for _ in range(40)]
+    labelled = [particle if len(particle) else sites for particle in labelled]
+    counts, names = np.array([len(particle) for particle in labelled]), [str(number) for number in range(40)]
+    registered = localisations_from_rows(np.concatenate(labelled), counts, names, source="test").pooled()
+    assert len(np.unique(registered.round(2), axis=0)) == 6
+    offsets = np.repeat(rng.uniform(0, 5000, size=(40, 3)), counts, axis=0)
+    apart = localisations_from_rows(np.concatenate(labelled) + offsets, counts, names, source="test").pooled()
+    assert np.abs(apart).max() < 200

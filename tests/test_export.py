@@ -17,7 +17,8 @@ from holly_triton import export
 from holly_triton.cloud import read_cloud, write_cloud
 from holly_triton.config import Config
 from holly_triton.config_file import write_config
-from holly_triton.data.picasso import read_picasso
+from holly_triton.data.reading import Reading
+from holly_triton.data.table import read_field
 from holly_triton.errors import HollyError
 from holly_triton.export import FORMATS, density, export_run, run_sigma_nm, write_star, write_volume
 
@@ -73,13 +74,12 @@ def test_clouds_come_in_both_hands(run: Path, tmp_path: Path, suffix: str, mirro
 
 def test_picasso_gets_the_points_and_their_sigma(run: Path, tmp_path: Path) -> None:
     export_run(run, tmp_path / "out.hdf5")
-    file, points = read_picasso(tmp_path / "out.hdf5"), read_cloud(run / "cloud.ply").points
-    assert file.pixel_nm is not None
-    moved = [*yaml.safe_load_all((tmp_path / "out.yaml").read_text())][1]["Moved by (cam. pixels)"]
-    xy = np.stack([file.columns["x"], file.columns["y"]], axis=1) - moved
-    np.testing.assert_allclose(xy * file.pixel_nm, points[:, :2], atol=1e-3)
-    np.testing.assert_allclose(file.columns["z"], points[:, 2], rtol=1e-6)
-    np.testing.assert_allclose(file.columns["lpx"] * file.pixel_nm, 5, rtol=1e-6)
+    field, points = read_field(tmp_path / "out.hdf5", Reading()), read_cloud(run / "cloud.ply").points
+    camera, own = yaml.safe_load_all((tmp_path / "out.yaml").read_text())
+    moved = camera["Pixelsize"] * np.array([*own["Moved by (cam. pixels)"], 0])
+    np.testing.assert_allclose(field.xyz - moved, points, atol=1e-3)
+    assert field.precision is not None and field.photons is None
+    np.testing.assert_allclose(field.precision, 5, rtol=1e-6)
 
 
 def test_a_volume_lies_where_the_points_are(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from scipy import stats
 from holly_triton.geometry import (
     Grid,
     axis_angle_from_rotation,
+    limit_tilt,
     mirror,
     project,
     random_rotations,
@@ -27,6 +28,28 @@ def test_random_rotations_are_rotations_and_their_angle_is_that_of_uniform_so3()
     angle = np.linalg.norm(axis_angle_from_rotation(rotation.numpy()), axis=1)
     # Haar measure: the angle has density (1 - cos a) / pi on [0, pi].
     assert stats.kstest(angle, lambda a: (a - np.sin(a)) / math.pi).pvalue > 1e-3
+
+
+def test_limited_rotations_are_uniform_within_their_cap_and_in_plane():
+    rotation = random_rotations(4000, torch.Generator().manual_seed(1), math.radians(40)).double()
+    assert torch.allclose(rotation @ rotation.transpose(1, 2), torch.eye(3).double(), atol=1e-5)
+    cosine = rotation[:, 2, 2].numpy()
+    least = math.cos(math.radians(40))
+    assert cosine.min() >= least - 1e-6
+    assert stats.kstest(cosine, lambda c: (c - least) / (1 - least)).pvalue > 1e-3
+    flat = random_rotations(4000, torch.Generator().manual_seed(1), 0.0).double().numpy()
+    assert flat[:, 2, 2].min() > 1 - 1e-5
+    assert stats.kstest(np.arctan2(flat[:, 1, 0], flat[:, 0, 0]), lambda a: (a + math.pi) / (2 * math.pi)).pvalue > 1e-3
+
+
+def test_a_limited_tilt_turns_back_what_is_beyond_and_leaves_the_rest():
+    rotation = random_rotations(200, torch.Generator().manual_seed(2)).double()
+    limited = limit_tilt(rotation, 1.0)
+    tilt = limited[:, 2, 2].acos()
+    inside = rotation[:, 2, 2].acos() <= 1.0
+    assert torch.allclose(limited[inside], rotation[inside], atol=1e-6)
+    assert torch.allclose(tilt[~inside], torch.ones(int((~inside).sum())).double(), atol=1e-5)
+    assert limit_tilt(rotation, math.pi) is rotation
 
 
 def test_axis_angle_turns_x_towards_y_about_z():

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 import yaml
 
-from holly_triton.data.picasso import read_picasso, write_picasso
+from holly_triton.data import Localisations, open_dataset
+from holly_triton.data.picasso import Header, read_header, write_picasso
+from holly_triton.data.reading import Reading
+from holly_triton.data.table import read_field
 from holly_triton.errors import HollyError
 
-SAMPLES = Path(__file__).parents[1] / "../shared/data/picasso"
 ROWS = np.array([(0, 1.5, 2.5, 900.0, 3), (7, 4.25, 0.5, 800.0, 3)], "u4, f4, f4, f4, i4")
 ROWS.dtype.names = ("frame", "x", "y", "photons", "group")
 
@@ -30,6 +32,24 @@ def write_rows(path: Path, rows: Any = ROWS, documents: str | None = "Pixelsize:
     return path
 
 
+def header_of(path: Path) -> Header:
+    with h5py.File(path) as file:
+        return read_header(path, file)
+
+
+def rows_of(path: Path) -> Any:
+    with h5py.File(path) as file:
+        return file["locs"][()]
+
+
+def embed_documents(path: Path) -> None:
+    """Put what the YAML says into the file as JSON, as Picasso may do, and nothing beside it."""
+    documents = path.with_suffix(".yaml")
+    with h5py.File(path, "a") as file:
+        file["metadata"] = json.dumps([*yaml.safe_load_all(documents.read_text())])
+    documents.unlink()
+
+
 @pytest.mark.parametrize("dimensions", [2, 3])
 def test_what_is_written_is_read_back(tmp_path: Path, dimensions: int) -> None:
     rng = np.random.default_rng(0)
@@ -39,38 +59,61 @@ def test_what_is_written_is_read_back(tmp_path: Path, dimensions: int) -> None:
     path = tmp_path / "field.hdf5"
     write_picasso(path, xyz, pixel_nm=130, precision_nm=precision, info={"Picked by": "hand"}, **given)
 
-    file = read_picasso(path)
-    assert (file.pixel_nm, file.notes) == (130, [])
     camera, own = yaml.safe_load_all(path.with_suffix(".yaml").read_text())
-    assert own["Picked by"] == "hand" and own["Neutral where unknown"] == ["sx", "sy", "bg"]
-    for axis, moved in zip("xy", own["Moved by (cam. pixels)"], strict=True):
-        column = file.columns[axis]
-        assert column.min() >= 0 and column.max() < camera[{"x": "Width", "y": "Height"}[axis]] and moved % 1 == 0
-        np.testing.assert_allclose((column - moved) * 130, xyz[:, "xy".index(axis)], atol=1e-3)
-    assert ("z" in file.columns) == (dimensions == 3)
-    if dimensions == 3:
-        np.testing.assert_allclose(file.columns["z"], xyz[:, 2], rtol=1e-6)
-    np.testing.assert_allclose(file.columns["lpx"] * 130, precision, rtol=1e-6)
-    np.testing.assert_allclose(file.columns["photons"], given["photons"], rtol=1e-6)
-    np.testing.assert_array_equal(file.columns["group"], given["group"])
-    np.testing.assert_array_equal(file.columns["frame"], given["frame"])
-    assert camera["Frames"] == given["frame"].max() + 1
+    assert own["Picked by"] == "hand" and camera["Frames"] == given["frame"].max() + 1
+    rows = rows_of(path)
+    for axis, side, moved in zip("xy", ("Width", "Height"), own["Moved by (cam. pixels)"], strict=True):
+        assert rows[axis].min() >= 0 and rows[axis].max() < camera[side] and moved % 1 == 0
+        xyz[:, "xy".index(axis)] += 130 * moved
+    field = read_field(path, Reading())
+    assert field.notes == []
+    np.testing.assert_allclose(field.xyz, xyz, rtol=1e-6, atol=1e-3)
+    for name, expected in {"precision": precision, "particle": given.pop("group"), **given}.items():
+        np.testing.assert_allclose(getattr(field, name), expected, rtol=1e-6)
 
 
 def test_positions_right_of_and_below_the_first_pixel_stay_where_they_are(tmp_path: Path) -> None:
     write_picasso(tmp_path / "a.hdf5", np.array([[1300.0, 260.0], [2600.0, 0.0]]), pixel_nm=130)
-    columns = read_picasso(tmp_path / "a.hdf5").columns
-    np.testing.assert_allclose([columns["x"], columns["y"]], [[10, 20], [2, 0]], rtol=1e-6)
+    rows = rows_of(tmp_path / "a.hdf5")
+    np.testing.assert_allclose([rows["x"], rows["y"]], [[10, 20], [2, 0]], rtol=1e-6)
 
 
 def test_what_is_not_known_is_neutral_and_said(tmp_path: Path) -> None:
     failed_fits = np.array([5.0, 0.0, np.nan])
-    write_picasso(tmp_path / "a.hdf5", np.ones((3, 2)), pixel_nm=100, precision_nm=failed_fits)
-    columns = read_picasso(tmp_path / "a.hdf5").columns
-    np.testing.assert_allclose(columns["lpx"], [0.05, 0.1, 0.1], rtol=1e-6)
-    np.testing.assert_array_equal([columns["photons"], columns["frame"]], [[1, 1, 1], [0, 0, 0]])
+    write_picasso(
+        tmp_path / "a.hdf5", np.ones((3, 2)), pixel_nm=100, precision_nm=failed_fits, photons=np.array([np.nan, 0, -1])
+    )
+    rows = rows_of(tmp_path / "a.hdf5")
+    np.testing.assert_allclose(rows["lpx"], [0.05, 0.1, 0.1], rtol=1e-6)
+    np.testing.assert_array_equal([rows["photons"], rows["frame"]], [[1, 1, 1], [0, 0, 0]])
     *_, own = yaml.safe_load_all((tmp_path / "a.yaml").read_text())
-    assert own["Neutral where unknown"] == ["frame", "photons", "sx", "sy", "bg", "lpx", "lpy"]
+    assert own["Neutral throughout"] == ["frame", "photons", "sx", "sy", "bg"]
+    assert own["Neutral in part"] == ["lpx", "lpy"]
+
+
+@pytest.mark.parametrize("embedded", [False, True])
+def test_what_was_not_known_is_not_read_as_measured(tmp_path: Path, embedded: bool) -> None:
+    path, group, precision = tmp_path / "a.hdf5", np.arange(60) // 6, np.tile([3.0, np.nan], 30)
+    xy = np.random.default_rng(2).normal(scale=50, size=(60, 2))
+    for given in (None, precision):
+        write_picasso(path, xy, pixel_nm=130, group=group, precision_nm=given)
+        if embedded:
+            embed_documents(path)
+        data, field = open_dataset(path), read_field(path, Reading())
+        assert isinstance(data, Localisations)
+        assert data.photons is None and field.photons is None and field.frame is None
+        if given is None:
+            assert data.precision is None and field.precision is None
+        else:
+            assert data.precision is not None and field.precision is not None
+            np.testing.assert_allclose(data.precision, np.tile([3, 10], 30), rtol=1e-6)
+
+
+@pytest.mark.parametrize("listed", ["lpx", "[x, y, [z], {a: 1}, 5]", "5", "{lpx: 1}"])
+def test_a_list_that_we_would_not_write_leaves_nothing_out(tmp_path: Path, listed: str) -> None:
+    path = write_rows(tmp_path / "a.hdf5", documents=f"Pixelsize: 130\nNeutral throughout: {listed}\n")
+    field = read_field(path, Reading())
+    assert header_of(path) == Header(130, [], []) and len(field) == 2 and field.photons is not None
 
 
 @pytest.mark.parametrize(
@@ -97,12 +140,6 @@ def test_a_missing_folder_is_one_line(tmp_path: Path) -> None:
         write_picasso(tmp_path / "none" / "a.hdf5", np.ones((3, 2)), pixel_nm=100)
 
 
-def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
-    file = read_picasso(write_rows(tmp_path / "a.hdf5"), columns=("x", "group", "z"))
-    assert [*file.columns] == ["x", "group"]
-    np.testing.assert_array_equal(file.columns["x"], ROWS["x"])
-
-
 @pytest.mark.parametrize(
     ("documents", "pixel_nm", "note"),
     [
@@ -125,9 +162,9 @@ def test_only_the_columns_asked_for_are_read(tmp_path: Path) -> None:
 def test_the_pixel_size_is_found_or_its_absence_said(
     tmp_path: Path, documents: str | None, pixel_nm: float | None, note: str | None
 ) -> None:
-    file = read_picasso(write_rows(tmp_path / "a.hdf5", documents=documents))
-    assert file.pixel_nm == pixel_nm and len(file.columns["x"]) == 2
-    assert note in " ".join(file.notes) if note else not file.notes
+    header = header_of(write_rows(tmp_path / "a.hdf5", documents=documents))
+    assert header.pixel_nm == pixel_nm
+    assert note in " ".join(header.notes) if note else not header.notes
 
 
 @pytest.mark.parametrize(
@@ -135,70 +172,17 @@ def test_the_pixel_size_is_found_or_its_absence_said(
     [(json.dumps([{"Frames": 5}, {"Pixelsize": 107}]), 107), ("[{", None), ("3", None), (np.zeros(9), None)],
 )
 def test_metadata_inside_the_file_serve_where_there_is_no_yaml(tmp_path: Path, metadata: Any, pixel_nm: float) -> None:
-    file = read_picasso(write_rows(tmp_path / "a.hdf5", documents=None, metadata=metadata))
-    assert file.pixel_nm == pixel_nm and bool(file.notes) == (pixel_nm is None)
-    write_rows(tmp_path / "a.hdf5", metadata=metadata)
-    assert read_picasso(tmp_path / "a.hdf5").pixel_nm == 130
+    header = header_of(write_rows(tmp_path / "a.hdf5", documents=None, metadata=metadata))
+    assert header.pixel_nm == pixel_nm and bool(header.notes) == (pixel_nm is None)
+    assert header_of(write_rows(tmp_path / "a.hdf5", metadata=metadata)).pixel_nm == 130
 
 
-@pytest.mark.parametrize(
-    ("rows", "complaint"),
-    [
-        (np.empty(0, ROWS.dtype), "no localisations"),
-        (np.ones((5, 2)), "needs the columns x and y; found no columns"),
-        (ROWS[["frame", "photons"]], "needs the columns x and y; found frame, photons"),
-        (ROWS.reshape(2, 1), "needs the columns x and y"),
-        (np.array([(b"1", 2.0)], [("x", "S1"), ("y", "f4")]), "column x of locs must hold numbers"),
-    ],
-)
-def test_a_table_without_positions_is_refused(tmp_path: Path, rows: Any, complaint: str) -> None:
-    with pytest.raises(HollyError, match=complaint) as error:
-        read_picasso(write_rows(tmp_path / "a.hdf5", rows))
-    assert "\n" not in str(error.value) and "a.hdf5" in str(error.value)
-
-
-def test_other_files_are_refused(tmp_path: Path) -> None:
-    path = tmp_path / "a.hdf5"
-    with h5py.File(path, "w") as file:
-        file.create_dataset("localizations", data=ROWS)
-    with pytest.raises(HollyError, match="needs the dataset locs.*found localizations"):
-        read_picasso(path)
-    with h5py.File(path, "w") as file:
-        file.create_dataset("locs/table", data=ROWS)
-    with pytest.raises(HollyError, match="needs the columns x and y"):
-        read_picasso(path)
-    write_rows(path)
-    path.write_bytes(path.read_bytes()[:-500])
-    with pytest.raises(HollyError, match="cannot be read as Picasso HDF5"):
-        read_picasso(path)
-    path.write_text("x,y\n1,2\n")
-    with pytest.raises(HollyError, match="cannot be read as Picasso HDF5"):
-        read_picasso(path)
-
-
-def test_nothing_is_allocated_on_the_word_of_a_header(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("name", "rows"), [("locs", ROWS.reshape(2, 1)), ("locs/table", ROWS)])
+def test_locs_that_are_no_table_are_refused(tmp_path: Path, name: str, rows: Any) -> None:
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
-        file.create_dataset("locs", (10**11,), ROWS.dtype, chunks=(1000,))
-    with pytest.raises(HollyError, match="promises 100000000000 localisations"):
-        read_picasso(tmp_path / "a.hdf5")
-
-
-@pytest.mark.parametrize(
-    ("name", "count", "groups", "pixel_nm"),
-    [
-        ("samples/data/egfr_mols.hdf5", 4230, None, 130),
-        ("samples/data/raw_movie_locs.hdf5", 2399, 0, 130),
-        ("samples/data/raw_movie_locs_picked.hdf5", 2378, 9, 130),
-        ("tests/data/testdata_locs.hdf5", 564, 0, 130),  # simulated with 160: its YAML states both
-    ],
-)
-def test_files_that_come_with_picasso_are_read(name: str, count: int, groups: int | None, pixel_nm: float) -> None:
-    if not SAMPLES.is_dir():
-        pytest.skip("Picasso's sample files are not beside this repository")
-    file = read_picasso(SAMPLES / name)
-    assert len(file.columns["x"]) == count and file.pixel_nm == pixel_nm
-    if groups is not None:
-        assert len(np.unique(file.columns.get("group", []))) == groups
+        file[name] = rows
+    with pytest.raises(HollyError, match="a.hdf5: its dataset locs needs the columns x and y"):
+        read_field(tmp_path / "a.hdf5", Reading())
 
 
 PICASSO = """
@@ -230,17 +214,17 @@ def test_picasso_opens_what_we_write_and_we_open_what_picasso_writes(
     seen = json.loads(done.stdout.splitlines()[-1])
     assert seen["pixel"] == 130 and seen["drawn"] == 200  # none dropped
 
-    ours = read_picasso(tmp_path / "ours.hdf5")
-    for name, column in ours.columns.items():
-        np.testing.assert_array_equal(np.float32(seen["columns"][name]), column)
-    embedded, with_yaml = tmp_path / "theirs.hdf5", tmp_path / "theirs.yaml"
-    for _ in range(2):
-        theirs = read_picasso(embedded)
-        assert (theirs.pixel_nm, theirs.notes) == (130, [])
-        assert {*theirs.columns} == {*ours.columns}
-        for name, column in ours.columns.items():
-            np.testing.assert_array_equal(theirs.columns[name], column)
-        with_yaml.unlink(missing_ok=True)  # Picasso keeps the same inside the file
+    ours = rows_of(tmp_path / "ours.hdf5")
+    for name in ours.dtype.names:
+        np.testing.assert_array_equal(np.float32(seen["columns"][name]), ours[name])
+    for embedded in (False, True):  # Picasso keeps the same inside the file
+        if embedded:
+            (tmp_path / "theirs.yaml").unlink(missing_ok=True)
+        assert header_of(tmp_path / "theirs.hdf5") == header_of(tmp_path / "ours.hdf5")
+    theirs = rows_of(tmp_path / "theirs.hdf5")
+    assert {*theirs.dtype.names} == {*ours.dtype.names}
+    for name in ours.dtype.names:
+        np.testing.assert_array_equal(theirs[name], ours[name])
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from holly_triton.data.simulate import simulate
-from holly_triton.structures import cep152
+from holly_triton.structures import cep152, read_structure
+from holly_triton.trust.group import find_turns_of
 from holly_triton.trust.pose_error import MIRROR, PoseError, explain, find_pose_error
 
 Array = NDArray[Any]
@@ -156,3 +157,15 @@ def test_what_does_not_fit_is_refused(changed: dict[str, Array], message: str) -
     given: dict[str, Any] = {"rotation": eye, "shift": zero, "true_rotation": eye, "true_shift": zero}
     with pytest.raises(ValueError, match=message):
         find_pose_error(**{**given, **changed})
+
+
+def test_turns_of_a_pore_are_found_in_noisy_localisations():
+    rng = np.random.default_rng(0)
+    sites = read_structure("nuclear-pore").points
+    turn = Rotation.random(random_state=1).as_matrix()
+    seen = (np.repeat(sites, 30, axis=0) + rng.normal(size=(30 * len(sites), 3)) * 6) @ turn.T
+    group = find_turns_of(seen)
+    assert len(group) == 8
+    assert np.allclose(group[0], np.eye(3))
+    assert np.abs(group @ turn[:, 2] - turn[:, 2]).max() < 0.05  # the pore's own axis stays
+    assert len(find_turns_of(rng.normal(size=(500, 3)))) == 1

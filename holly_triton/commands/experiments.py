@@ -5,9 +5,10 @@ from pathlib import Path
 
 import click
 
+from holly_triton.cluster import Where
 from holly_triton.config import SCALES, Device, Pose
 
-from .options import ABOVE_ZERO, SOME_PATH, words
+from .options import ABOVE_ZERO, SOME_PATH, cluster_options, find_cluster, words
 
 
 @click.command()
@@ -20,6 +21,7 @@ from .options import ABOVE_ZERO, SOME_PATH, words
 @click.option("--scale", type=click.Choice(list(SCALES)), default="small", show_default=True, help="paper: 20 times the pictures, hours without a GPU.")  # fmt: skip
 @click.option("--clouds", type=SOME_PATH, default=Path(), metavar="FOLDER", help="Folder of the paper's clouds that do not ship: bunny_large.obj, teapot_large.obj. [default: this folder]")  # fmt: skip
 @click.option("--out", type=SOME_PATH, default=Path("reports/paper"), show_default=True, metavar="FOLDER")
+@cluster_options
 def reproduce(
     tables: tuple[str, ...],
     presets: tuple[str, ...],
@@ -28,6 +30,8 @@ def reproduce(
     scale: str,
     clouds: Path,
     out: Path,
+    cluster: Where | None,
+    cluster_options: str | None,
 ) -> None:
     """Run the paper's experiments over seeds and write their tables, with a montage of each row.
 
@@ -44,7 +48,8 @@ def reproduce(
     from holly_triton.reproduce import reproduce as run_all
 
     rows = [read_preset(name) for name in presets] or [row for table in tables for row in presets_of(table)]
-    sys.exit(run_all(rows, seeds=seeds, pose=pose, scale=scale, clouds=clouds, out=out))
+    jobs = find_cluster(cluster, cluster_options)
+    sys.exit(run_all(rows, seeds=seeds, pose=pose, scale=scale, clouds=clouds, out=out, cluster=jobs))
 
 
 @click.command()

@@ -7,6 +7,7 @@ from typing import Any, get_args
 
 import click
 
+from holly_triton.cluster import Cluster, Where
 from holly_triton.config import UNIT_NM, Axis, Background, Unit, Weights
 
 SOME_PATH = click.Path(path_type=Path)
@@ -37,6 +38,26 @@ unit_nm_option = click.option(
     help="nm per unit of a cloud that carries no unit; ignored where the file says nm.",
 )  # fmt: skip
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the run in an existing folder.")
+
+CLUSTER = (
+    click.option("--cluster", type=words(Where), help="Hand each of several runs over as a job: to Slurm, or to this machine."),
+    click.option("--cluster-options", metavar="LIST", help="Of Slurm, such as partition=gpu,gpus_per_node=1,time=60 (minutes)."),
+)  # fmt: skip
+
+
+def cluster_options(command: Any) -> Any:
+    """Where several runs go, as ``find_cluster`` takes it."""
+    for option in reversed(CLUSTER):
+        command = option(command)
+    return command
+
+
+def find_cluster(where: Where | None, options: str | None) -> Cluster | None:
+    """The cluster that was asked for; None has the runs here, one after the other."""
+    if options is not None and where != "slurm":
+        raise click.UsageError("--cluster-options go with --cluster slurm")
+    return None if where is None else Cluster(where, options)
+
 
 READING = (
     click.option("--unit", type=words(Unit), help="Unit of the coordinates, where the file doesn't say."),

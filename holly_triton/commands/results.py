@@ -47,7 +47,12 @@ def sort(run: Path, bad_share: float | None) -> None:
 
 @click.command()
 @click.argument("run", type=SOME_PATH)
-@click.option("--truth", type=SOME_PATH, metavar="CLOUD", help="The known structure: OBJ, PLY, XYZ or CSV.")
+@click.option(
+    "--truth",
+    type=SOME_PATH,
+    metavar="CLOUD",
+    help="The known structure: OBJ, PLY, XYZ or CSV. [default: what RUN itself knows]",
+)
 @click.option("--pictures", type=SOME_PATH, metavar="DATA", help="New pictures of the same structure, to be explained.")
 @unit_nm_option
 @reading_options
@@ -57,8 +62,9 @@ def evaluate(
 ) -> None:
     """Compare the structure in RUN with the truth, or with pictures that it was not made from.
 
-    With --truth: RMSD in nm after the best alignment, better hand of two; of simulated data the error of the poses too.
-    With --pictures: how much of new pictures it leaves unexplained. the options that say how to read are theirs.
+    With a truth: RMSD in nm after the best alignment, better hand of two; where poses are known, their error too.
+    Random views of 3D particles are compared with the particles as they were given, which should be registered.
+    With --pictures: how much of new pictures it leaves unexplained; the options that say how to read are theirs.
 
     Example: holly-triton evaluate run --truth truth.ply --json
     """
@@ -66,13 +72,11 @@ def evaluate(
 
     from holly_triton.scoring import explain_cloud, explain_pictures, score_cloud, score_pictures
 
-    if truth is None and pictures is None:
-        raise click.UsageError("give --truth CLOUD, the structure to compare with, or --pictures DATA, new pictures")
     if pictures is None and reading(settings):
         raise click.UsageError("--unit, --pixel-size and the like are about --pictures DATA; give that too")
     figures: dict[str, Any] = {}
     words = []
-    if truth is not None:
+    if truth is not None or pictures is None:
         figures = score_cloud(run, truth, unit_nm)
         words.append(explain_cloud(figures))
     if pictures is not None:

@@ -6,9 +6,10 @@ from typing import Any
 
 import click
 
+from holly_triton.cluster import Where
 from holly_triton.config import FEWEST_POINTS, MOST_POINTS, Config, Device, Pose, Views
 
-from .options import SEED, SOME_PATH, overwrite_option, reading_options, words
+from .options import SEED, SOME_PATH, Number, cluster_options, find_cluster, overwrite_option, reading_options, words
 
 
 @click.command()
@@ -37,16 +38,23 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 @click.option("--views", type=words(Views), help="random: see particles that have z from random directions. [default: given]")  # fmt: skip
 @click.option("--views-per-particle", type=click.IntRange(min=1), metavar="V", help="With --views random. [default: 8]")
 @click.option("--exclude", metavar="FILE", help="Leave out the pictures that holly-triton sort marked as bad in FILE.")
+@click.option(
+    "--tilt",
+    type=Number(0, 180),
+    metavar="DEG",
+    help="Largest tilt of the views: 0 for flat structures and such as are always seen from the top. [default: any]",
+)
 @click.option("--repeats", type=click.IntRange(min=1), metavar="K", help="Runs from K seeds, and what they agree on.")
 @click.option("--half-sets", is_flag=True, default=None, help="Two runs on half of the particles each, and the resolution.")  # fmt: skip
 @click.option("--prune", is_flag=True, default=None, help="Let points that the pictures can't tell apart become one.")
 @click.option("--quick", is_flag=True, help="A fraction of the steps, for smoke tests.")
 @click.option("--resume", type=SOME_PATH, metavar="RUN", help="Go on with a run that was stopped.")
+@cluster_options
 @overwrite_option
 @reading_options
 def train(
     data: Path | None, out: Path | None, config_file: Path | None, preset: str | None, resume: Path | None,
-    overwrite: bool, quick: bool, **settings: Any,
+    overwrite: bool, quick: bool, cluster: Where | None, cluster_options: str | None, **settings: Any,
 ) -> None:  # fmt: skip
     """Reconstruct one 3D structure from DATA: localisations of many particles, or pictures of them.
 
@@ -60,16 +68,19 @@ def train(
     """
     given = {name: value for name, value in settings.items() if value is not None}
     if resume is not None and (data or out or config_file or preset or given or quick or overwrite):
-        raise click.UsageError("--resume RUN goes on with that run's own data and settings; give it alone")
+        raise click.UsageError(
+            "--resume RUN goes on with that run's own data and settings; give it alone, or with --cluster"
+        )
     if config_file is not None and preset is not None:
         raise click.UsageError("--config and --preset both say what the settings are; give one of them")
     from holly_triton.training import resume_training, start_training
 
+    jobs = find_cluster(cluster, cluster_options)
     if resume is not None:
-        sys.exit(resume_training(resume))
+        sys.exit(resume_training(resume, jobs))
     config = _configured(config_file, preset, data, given)
     config = config.quick() if quick else config
-    sys.exit(start_training(config, out or Path(f"{Path(config.data).stem}-run"), overwrite=overwrite))
+    sys.exit(start_training(config, out or Path(f"{Path(config.data).stem}-run"), overwrite=overwrite, cluster=jobs))
 
 
 def _configured(config_file: Path | None, preset: str | None, data: Path | None, given: dict[str, Any]) -> Config:

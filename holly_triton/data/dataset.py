@@ -216,6 +216,11 @@ def _format(path: Path) -> Format:
     if len(found) > 1:
         kinds = ", ".join(sorted(suffix for known in found for suffix in suffixes & {*known.suffixes}))
         raise HollyError(f"{path}: holds data of several kinds ({kinds}); give one file, or a folder of one kind")
+    inner = sorted(item for item in path.iterdir() if item.is_dir()) if path.is_dir() else []
+    if not found and inner:
+        raise HollyError(f"{path}: holds folders, and no file of a known format; give one of them, such as {inner[0]}")
+    if not found and path.suffix.lower() in (".obj", ".ply", ".xyz"):
+        raise HollyError(f"{path}: is a cloud, not pictures of one; see holly-triton simulate, or evaluate --truth")
     if not found:
         raise HollyError(f"{path}: is of no known format; those are {_known()}")
     return found[0]

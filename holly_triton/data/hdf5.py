@@ -13,7 +13,7 @@ from holly_triton.files import foreign
 from holly_triton.text_table import Column
 
 from .columns import Table, table_of
-from .picasso import LARGEST_RATIO, locs_table, pixel_size
+from .picasso import LARGEST_RATIO, locs_table, read_header
 
 Array = NDArray[Any]
 
@@ -33,9 +33,9 @@ def read_hdf5(path: Path) -> Table:
 
     with foreign(path, "HDF5"), h5py.File(path) as file:
         if "locs" in file:
-            pixel_nm, notes = pixel_size(path, file)
-            locs = locs_table(path, file)
-            return _lazy(path, locs, "Picasso HDF5", PICASSO_UNITS, pixel_nm=pixel_nm, notes=notes)
+            locs, header = locs_table(path, file), read_header(path, file)
+            stated = {"pixel_nm": header.pixel_nm, "notes": header.notes}
+            return _lazy(path, locs, "Picasso HDF5", PICASSO_UNITS, header.neutral, **stated)
         if isinstance(file.get("data/xyz"), h5py.Dataset):
             return _decode_table(path, file)
         found: list[Any] = []
@@ -48,14 +48,16 @@ def read_hdf5(path: Path) -> Table:
         )
 
 
-def check_size(path: Path, dataset: Any) -> None:
-    """Refuse a data set whose header promises more than its bytes can hold.
+def check_size(path: Path, dataset: Any, what: str = "values") -> None:
+    """Refuse a data set whose header promises more than its bytes can hold, or whose numbers are in another file.
 
     Raises:
-        HollyError: it does.
+        HollyError: they are.
     """
+    if dataset.external or dataset.file.filename != str(path):
+        raise HollyError(f"{path}: {dataset.name} is only a link to another file; save the data in one")
     if math.prod(dataset.shape) * dataset.dtype.itemsize > LARGEST_RATIO * dataset.id.get_storage_size():
-        raise HollyError(f"{path}: {dataset.name} promises {dataset.size} values, more than its bytes can hold")
+        raise HollyError(f"{path}: {dataset.name} promises {dataset.size} {what}, more than its bytes can hold")
 
 
 def _has_positions(item: Any) -> bool:
@@ -63,13 +65,15 @@ def _has_positions(item: Any) -> bool:
     return {"x", "y"} <= {name.lower() for name in names} and item.ndim == 1
 
 
-def _lazy(path: Path, dataset: Any, source: str, units: dict[str, str], **attributes: Any) -> Table:
+def _lazy(
+    path: Path, dataset: Any, source: str, units: dict[str, str], left_out: Sequence[str] = (), **attributes: Any
+) -> Table:
     """A table of one dataset, whose columns are read when asked for."""
-    check_size(path, dataset)
+    check_size(path, dataset, "localisations")
     columns = tuple(
         Column(name.lower(), units.get(name), index)
         for index, name in enumerate(dataset.dtype.names)
-        if dataset.dtype[name].kind in "fiu"
+        if dataset.dtype[name].kind in "fiu" and name not in left_out
     )
     place = dataset.name
 

@@ -16,6 +16,8 @@ from holly_triton.kernels import splat_emitters
 
 Array = NDArray[Any]
 
+LARGEST = 1e15
+"""Positions and precisions (nm) and photons above it count as not finite: their squares would not be, in float32."""
 HELD = 0.995
 """Part of the intensity inside ``radius_nm``: stray localisations must not widen the field of view."""
 
@@ -185,6 +187,17 @@ class Localisations:
             view_rotation=rotation,
         )
 
+    def pooled(self) -> Array:
+        """All emitters in one frame ``[E, 2 or 3]`` float64, nm, about their middle.
+
+        Where the particles' centres lie closer together than the structure is large, they were put there by whoever
+        registered them, and stay; else each particle is pooled about its own.
+        """
+        xyz, centres = self.xyz.double(), self.centres - self.centres.mean(0)
+        if float(centres.norm(dim=1).median()) < self.gyration_nm:
+            xyz = xyz + centres.repeat_interleave(self.counts, dim=0)
+        return (xyz - xyz.mean(0)).cpu().numpy()
+
     def select(self, index: Tensor) -> "Localisations":
         """Some particles ``[B]``, in the order of the index, which may name one several times."""
         emitters, offsets = select_particles(self.offsets, index)
@@ -254,7 +267,7 @@ def localisations_from_rows(
         photons: ``[E]`` or None.
         precision: ``[E]``, nm, or None.
     """
-    finite = np.isfinite(xyz).all(axis=1)
+    finite = ((xyz < LARGEST) & (xyz > -LARGEST)).all(axis=1)  # NaN is neither
     notes = [*notes]
     if not finite.all():
         particle = np.repeat(np.arange(len(counts)), counts)[finite]
@@ -292,14 +305,15 @@ def _centred(xyz: Tensor, offsets: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _float32(values: Array | None) -> Tensor | None:
-    return None if values is None else torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
+    with np.errstate(over="ignore"):
+        return None if values is None else torch.from_numpy(np.ascontiguousarray(values, dtype=np.float32))
 
 
 def _median_above_zero(values: Tensor | None) -> float | None:
     """Median of the finite values above 0: programs write 0 or NaN where a fit failed."""
     if values is None:
         return None
-    usable = values[torch.isfinite(values) & (values > 0)]
+    usable = values[(values > 0) & (values < LARGEST)]
     return float(usable.median()) if len(usable) else None
 
 

@@ -15,14 +15,10 @@ import numpy as np
 import scipy.io
 from scipy.io.matlab import MatlabFunction, MatlabOpaque
 
-from holly_triton.errors import HollyError
 from holly_triton.files import foreign
 
 from .hdf5 import check_size
-from .picasso import LARGEST_RATIO
-
-BYTES_PER_CELL = 8
-"""Of the file, unpacked: a cell array can't have more cells than that leaves room for."""
+from .matlab_check import check_elements
 
 
 @dataclass(frozen=True)
@@ -49,18 +45,14 @@ def variables(path: Path) -> Iterator[list[Variable]]:
             with h5py.File(path) as file:
                 yield [_hdf5_variable(path, name, item) for name, item in file.items() if not name.startswith("#")]
         else:
+            check_elements(path)
             yield [_variable(path, *found) for found in scipy.io.whosmat(str(path))]
 
 
 def _variable(path: Path, name: str, shape: tuple[int, ...], kind: str) -> Variable:
     size = math.prod(shape)
 
-    def load() -> Any:
-        if kind in ("cell", "struct") and size * BYTES_PER_CELL > LARGEST_RATIO * path.stat().st_size:
-            raise HollyError(f"{path}: {name} promises {size} cells, more than its bytes can hold")
-        return _plain(scipy.io.loadmat(str(path), variable_names=[name])[name])
-
-    return Variable(name, kind, size, load)
+    return Variable(name, kind, size, lambda: _plain(scipy.io.loadmat(str(path), variable_names=[name])[name]))
 
 
 def _plain(value: Any) -> Any:

@@ -23,6 +23,8 @@ NOISE_FACTOR = 3.0
 """Pixels less than this many standard deviations of the frame above the background are background."""
 LATTICE = 0.7
 """Sigma in pixels at which a row of Gaussians, one a pixel, is even to 0.03 %."""
+BRIGHTEST = 1e30
+"""A picture with more in a pixel counts as not finite: its sums would not be, in float32."""
 CHUNK = 256
 """Pictures treated at a time, so that temporaries stay small beside the data."""
 
@@ -149,7 +151,8 @@ def pictures_from_pixels(
         background: ``"subtract"`` or ``"keep"``. Light is never negative: what is below 0 becomes 0 either way.
     """
     notes = [*notes]
-    finite: Array = np.asarray(np.isfinite(images).all(axis=(1, 2)))
+    # NaN is the maximum where there is one, and below nothing.
+    finite: Array = (images.max(axis=(1, 2)) < BRIGHTEST) & (images.min(axis=(1, 2)) > -BRIGHTEST)
     if not finite.all():
         notes.append(f"{(~finite).sum()} of {len(images)} pictures hold NaN or infinity and were skipped.")
     images, names = _keep(finite, images, names)

@@ -27,6 +27,8 @@ SMALLEST_NM, LARGEST_NM = 4.0, 1e7
 """Extents out of these bounds are probably not in nm."""
 IN_METRES_NM = 1e-3
 """Below it, positions are probably in metres: a millimetre is the widest field there is."""
+ONE_PARTICLE_NM = 1000.0
+"""A field of view smaller than this holds one particle, or few; cameras see tens of thousands of nm."""
 LARGEST_ID = 2**53
 """Above it, neighbouring whole numbers are the same float64."""
 
@@ -72,6 +74,8 @@ class Field:
         extent = np.ptp(whole.xyz.numpy(), axis=0)
         doubt = scale_doubt(float(extent[:2].max()))
         whole.notes.extend([doubt] if doubt else [])
+        if float(extent[:2].max()) < ONE_PARTICLE_NM:
+            whole.notes.append("So small a field may be one particle; a structure in 3D needs hundreds, from all sides.")
         rows = whole.summary()
         return {
             "format": rows["format"],
@@ -283,8 +287,9 @@ def scale_doubt(extent_nm: float) -> str | None:
 
 def _values(arrays: list[Array], scale: float | None) -> Array:
     """One column, or the root mean square of two; float64 nm where it is a length."""
-    values = arrays[0] if len(arrays) == 1 else np.sqrt(np.mean(np.square(arrays), axis=0))
-    return values if scale is None else values.astype(np.float64) * scale
+    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is dropped later
+        values = arrays[0] if len(arrays) == 1 else np.sqrt(np.mean(np.square(arrays), axis=0))
+        return values if scale is None else values.astype(np.float64) * scale
 
 
 def _scales(

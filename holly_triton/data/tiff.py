@@ -46,6 +46,7 @@ def read_tiff(path: Path, reading: Reading) -> Pictures:
 
 def _read_stack(path: Path, *, single: bool) -> Stack:
     with foreign(path, "TIFF"), _complaints() as complaints, tifffile.TiffFile(path) as tiff:
+        _check_pages(path, tiff)
         _check_complete(path, tiff)
         plain = single and [len(series.axes) for series in tiff.series] == [3]
         for series in tiff.series:
@@ -95,8 +96,24 @@ def _complaints() -> Iterator[list[str]]:
         logger.propagate = propagate
 
 
+def _check_pages(path: Path, tiff: tifffile.TiffFile) -> None:
+    """Refuse a chain of pages that breaks off, or that leads back: the library would follow it for ever."""
+    layout, file, size = tiff.tiff, tiff.filehandle, path.stat().st_size
+    offset, seen = tiff.pages.first.offset, set[int]()
+    while offset:
+        if offset in seen:
+            raise HollyError(f"{path}: its page {len(seen) - 1} leads back to an earlier one; export it again")
+        if offset >= size:
+            raise truncated(path, f"page {len(seen)} should be at byte {offset}, the file ends at {size}")
+        seen.add(offset)
+        file.seek(offset)
+        (tags,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
+        file.seek(tags * layout.tagsize, 1)
+        (offset,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
+
+
 def _check_complete(path: Path, tiff: tifffile.TiffFile) -> None:
-    """Refuse pages or pixels that lie beyond the end of the file: libraries read what is left of them."""
+    """Refuse pixels that lie beyond the end of the file: libraries read what is left of them."""
     size = path.stat().st_size
     for number, page in enumerate(tiff.pages):
         page = page.aspage()
@@ -105,13 +122,6 @@ def _check_complete(path: Path, tiff: tifffile.TiffFile) -> None:
             end = max(end, page.nbytes)
         if end > size:
             raise truncated(path, f"page {number} ends at byte {end}, the file at {size}")
-    layout, file = tiff.tiff, tiff.filehandle
-    file.seek(tiff.pages[-1].offset)
-    (tags,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
-    file.seek(tags * layout.tagsize, 1)
-    (following,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
-    if following:
-        raise truncated(path, f"page {len(tiff.pages)} should be at byte {following}, the file ends at {size}")
 
 
 def _check_grey(path: Path, series: Any, *, plain: bool) -> None:

@@ -82,7 +82,7 @@ def seek_poses(
     """Poses of some pictures ``[B]`` from a dense search at falling sigma, a gradient step after each round of it."""
     search, blur = plan.config.search, state.blur_nm()
     dense = dataclasses.replace(search, candidates=search.dense_candidates)
-    rotation = random_rotations(len(index), generator)
+    rotation = random_rotations(len(index), generator, plan.largest_tilt)
     shift, loss = rotation.new_zeros(len(index), 2), rotation.new_zeros(len(index))
     for done in torch.linspace(search.dense_from, 1, search.dense_rounds + 1)[:-1].tolist():
         stage = dataclasses.replace(plan.searching(done, blur), global_search=True)

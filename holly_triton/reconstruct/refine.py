@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.config import Optimiser
-from holly_triton.geometry import rotation_from_axis_angle
+from holly_triton.geometry import limit_tilt, rotation_from_axis_angle
 
 from .distance import distance
 from .schedule import Stage
@@ -45,6 +45,7 @@ def step_poses(
     torch.autograd.backward(objective.sum())
     with torch.no_grad():
         moved = rotation_from_axis_angle(-stage.rate * rates.turn_rate * stage.turn * _direction(turn)) @ rotation
+        moved = limit_tilt(moved, stage.largest_tilt)
         step = stage.rate * rates.shift_rate * stage.sigma_nm if stage.move_shift else 0.0
         return Poses(moved, shift - step * _direction(shift), loss), objective.detach()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from holly_triton.config import MASK_THRESHOLD_128, Amortised, Config, Direct
 from holly_triton.data import Dataset, Pictures
+from holly_triton.errors import HollyError
 from holly_triton.geometry import Grid
 
 
@@ -21,6 +22,7 @@ class Stage:
     turn: float  # largest perturbation of a pose, radians
     rate: float  # factor on every step length, 1 falling to 0
     move_shift: bool
+    largest_tilt: float  # radians off the line of sight that a pose may take the structure's z
 
     @property
     def mask_threshold(self) -> float:
@@ -43,11 +45,17 @@ class Plan:
 
     @staticmethod
     def of(config: Config, dataset: Dataset) -> "Plan":
-        """The plan that follows from a data set."""
+        """The plan that follows from a data set.
+
+        Raises:
+            HollyError: Views are limited, and the pose method can't do that.
+        """
         field = config.schedule.field_of_view * dataset.radius_nm
         scales = config, len(dataset), dataset.gyration_nm, field, dataset.finest_nm
         if config.pose == "search":
             return Plan(*scales)
+        if config.tilt is not None:
+            raise HollyError(f"--tilt {config.tilt:g}: needs --pose search; {config.pose} poses can't be limited")
         settings = config.amortised if config.pose == "amortised" else config.direct
         return AnnealedPlan(*scales, settings, stepped=isinstance(dataset, Pictures))
 
@@ -55,6 +63,11 @@ class Plan:
     def batch(self) -> int:
         """Pictures a step in which the cloud moves."""
         return self.config.schedule.batch
+
+    @property
+    def largest_tilt(self) -> float:
+        """Radians by which views may differ from one side."""
+        return math.pi if self.config.tilt is None else math.radians(self.config.tilt)
 
     @property
     def rescue_steps(self) -> int:
@@ -120,6 +133,7 @@ class Plan:
             turn=search.turn * max(search.least_turn, sigma / self.sigma_start_nm),
             rate=rate,
             move_shift=done >= schedule.global_search,
+            largest_tilt=self.largest_tilt,
         )
 
     def grid_for(self, sigma_nm: float, largest: int | None = None) -> Grid:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.config import Search
-from holly_triton.geometry import Grid, random_rotations, rotation_from_axis_angle
+from holly_triton.geometry import Grid, limit_tilt, random_rotations, rotation_from_axis_angle
 from holly_triton.kernels import splat
 
 from .distance import normalised
@@ -49,10 +49,11 @@ def search_poses(
 
     centres = [rotation]
     if stage.global_search:
-        candidates = random_rotations(settings.candidates, generator)
+        candidates = random_rotations(settings.candidates, generator, stage.largest_tilt)
         drawn = draw(candidates, shift.new_zeros(len(candidates), 2))
         centres.append(candidates[torch.cdist(wanted, drawn).argmin(1)])
     tried = torch.cat([_perturbed(centre, settings.neighbours, stage.turn, generator) for centre in centres], dim=1)
+    tried = limit_tilt(tried, stage.largest_tilt)
     many = tried.shape[1]
     drawn = draw(tried.flatten(0, 1), shift.repeat_interleave(many, dim=0))
     drawn = drawn.reshape(len(tried), many, -1)  # [B, many, S*S]

@@ -49,6 +49,8 @@ class SearchedPoses:
             self._descend(index, target, stage)
         if self.plan.tidies(state.step):
             tidy(state, self.optimiser, index, target, stage, config.tidying, config.optimiser, self.generator)
+        if config.tilt == 0:
+            state.points.data[:, 2] = 0  # one side alone tells no depth
 
     def finish(self, stage: Stage) -> None:
         """Every picture's pose is in the state already."""

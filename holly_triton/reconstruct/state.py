@@ -3,7 +3,7 @@
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_origin, get_type_hints
 
 import torch
 from torch import Tensor
@@ -42,7 +42,7 @@ class TrainingState:
         device = generator.device
         cloud = torch.randn(points, 3, generator=generator, device=device) * (plan.gyration_nm / math.sqrt(3))
         blur = plan.config.optimiser.blur_start * plan.gyration_nm
-        rotation = random_rotations(plan.pictures, generator)
+        rotation = random_rotations(plan.pictures, generator, plan.largest_tilt)
         return TrainingState(
             step=0,
             seconds=0.0,
@@ -118,4 +118,8 @@ class TrainingState:
         Raises:
             KeyError, TypeError: Not a payload of this version.
         """
-        return TrainingState(**{f.name: payload[f.name] for f in dataclasses.fields(TrainingState)})
+        kinds = get_type_hints(TrainingState)
+        for name, kind in kinds.items():
+            if not isinstance(payload[name], get_origin(kind) or kind):
+                raise TypeError(f"{name} is {type(payload[name]).__name__}, not {kind}")
+        return TrainingState(**{name: payload[name] for name in kinds})

@@ -88,7 +88,10 @@ def _metrics(run: Path) -> Figures:
 
 
 def _member(run: Path, metrics: Figures) -> Path:
-    reference = metrics.get("consensus", {}).get("reference")
+    consensus = metrics.get("consensus")
+    reference = consensus.get("reference") if isinstance(consensus, dict) else None
+    if type(reference) is not int:  # a text could lead out of the folder
+        return run
     found = (run / f"{kind}-{reference}" for kind in ("repeat", "half"))
     return next((folder for folder in found if folder.is_dir()), run)
 

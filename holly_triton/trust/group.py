@@ -1,11 +1,14 @@
-"""The symmetry group of a structure that is known exactly: what poses are scored modulo."""
+"""The symmetry group of a known structure: what poses are scored modulo."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
+from .shape import fit_shape
 from .symmetry import find_symmetries, self_distance, spacing
+from .turns import find_turns
 
 Array = NDArray[Any]
 
@@ -13,6 +16,8 @@ EXACT = 0.05
 """Of the spacing: a truth falls upon itself this closely or not at all."""
 ALIKE = 0.02
 """Largest difference between entries of two matrices that are one operation."""
+SIGNIFICANT = 3.0
+"""Sigma at which an order of rotation counts as that of the structure."""
 LARGEST = 240
 """More operations than the largest point group here (icosahedral with reflections, 120): a continuous symmetry."""
 
@@ -42,3 +47,21 @@ def find_group(points: Array) -> Array:
             if not known and len(group) < LARGEST and self_distance(points, product) <= limit:
                 group.append(product)
     return np.stack(group)
+
+
+def find_turns_of(points: Array) -> Array:
+    """Turns about its axis that leave a structure as it is, which only noisy localisations show; identity first.
+
+    Args:
+        points: ``[M, 3]``, pooled from many particles.
+
+    Returns:
+        ``[G, 3, 3]``: the turns of the order that stands out among angles about the axis of a ring or cylinder, or the
+        identity alone.
+    """
+    shape = fit_shape(points)
+    turns = None if shape is None or shape.against else find_turns(shape.fit.cylindrical(points)[2])
+    if shape is None or turns is None or turns["sigma"] < SIGNIFICANT:
+        return np.eye(3)[None]
+    angles = 2 * np.pi / turns["order"] * np.arange(turns["order"])
+    return np.asarray(Rotation.from_rotvec(angles[:, None] * shape.fit.frame[:, 2]).as_matrix())
