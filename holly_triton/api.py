@@ -16,6 +16,7 @@ from holly_triton.data import Dataset, open_dataset
 from holly_triton.evaluate import align
 from holly_triton.reconstruct.train import Progress
 from holly_triton.run import make_trainer
+from holly_triton.trust.standing import upright
 
 __all__ = ["Reconstruction", "evaluate", "open_dataset", "reconstruct", "render"]
 
@@ -103,7 +104,7 @@ def render(points: Array, path: str | Path, truth: Array | None = None) -> Path:
     """Draw a structure from four sides into a PNG; needs pyvista.
 
     Args:
-        points: ``[N, 3]``, nm, blue.
+        points: ``[N, 3]``, nm, blue; turned upright where there is no truth.
         path: Ends in .png.
         truth: ``[M, 3]``, nm, orange; the points are turned into its frame.
 
@@ -120,5 +121,9 @@ def render(points: Array, path: str | Path, truth: Array | None = None) -> Path:
     from holly_triton.view import render_cloud
 
     path = Path(path)
-    render_cloud(points if truth is None else align(points, truth).aligned, path, truth=truth)
+    if truth is not None:
+        render_cloud(align(points, truth).aligned, path, truth=truth)
+    else:
+        frame, front = upright(points)
+        render_cloud(points @ frame, path, front=front)
     return path

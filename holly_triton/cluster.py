@@ -109,7 +109,7 @@ def run_all(
                 os.kill(int(job.job_id), signal.SIGTERM)
                 job.wait()
         elif running:
-            say(f"Not waiting any longer; {len(running)} jobs go on in Slurm")
+            say(f"Not waiting any longer; jobs that go on in Slurm: {len(running)}")
     return not (waiting or running)
 
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from holly_triton.config import FEWEST_POINTS, MOST_POINTS, Config
 from holly_triton.errors import HollyError
+from holly_triton.files import replacing
 
 LARGEST = 2**63 - 1
 """Of whole numbers: random generators take no larger seed."""
@@ -47,7 +48,9 @@ def write_config(path: Path, config: Config) -> None:
     """Write every setting, defaults included (None, which TOML can't say, is left out)."""
     import tomli_w
 
-    path.write_text(tomli_w.dumps(_to_table(config)), encoding="utf-8")
+    # Whole or not at all: half of a configuration is a valid one of other settings.
+    with replacing(path) as partial:
+        partial.write_text(tomli_w.dumps(_to_table(config)), encoding="utf-8")
 
 
 def _to_table(settings: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from holly_triton.errors import HollyError
 from holly_triton.evaluate import align
 from holly_triton.files import foreign
 from holly_triton.run_files import read_run_cloud, read_spread
+from holly_triton.trust.standing import upright
 
 Array = NDArray[Any]
 
@@ -28,7 +29,8 @@ def render_run(
 ) -> list[Path]:
     """Draw the structure in a folder that ``train`` left; return the files that were written.
 
-    A study is drawn in the colours of its spread, and two half sets side by side, unless the truth is given.
+    A study is drawn in the colours of its spread, and two half sets side by side, unless the truth is given. Without a
+    truth, whose frame it would take, the structure is turned upright.
 
     Args:
         folder: of a run or a study.
@@ -42,9 +44,11 @@ def render_run(
     Raises:
         HollyError: There is no cloud, a file of the folder or the truth can't be read, or a file can't be written.
     """
-    points, known, spread = read_run_cloud(folder), None, None
+    points, known, spread, front = read_run_cloud(folder), None, None, None
     if truth is None:
         spread = read_spread(folder, len(points))
+        frame, front = upright(points)
+        points = points @ frame
     else:
         known = read_cloud(truth, unit_nm).points
         points = align(points, known).aligned
@@ -52,14 +56,16 @@ def render_run(
     if truth is None and all((half / "cloud.ply").is_file() for half in halves):
         out = out or folder / "pictures" / "halves.png"
         first, second = (read_run_cloud(half) for half in halves)
-        view.render_halves(first, align(second, first).aligned, out)
+        frame, front = upright(first)
+        view.render_halves(first @ frame, align(second, first).aligned @ frame, out, front=front)
     else:
         out = out or folder / "pictures" / ("cloud.png" if truth is None else "truth.png")
-        view.render_cloud(points, out, truth=known, spread=spread)
+        view.render_cloud(points, out, truth=known, spread=spread, front=front)
     if movie is not None:
         view.turntable(points, movie, truth=known, spread=spread)
     if growth is not None:
-        view.growth(*_read_growth(folder / "growth.npz"), growth)
+        states, captions = _read_growth(folder / "growth.npz")
+        view.growth(states @ upright(states[-1]).frame, captions, growth)
     if interactive:
         view.interactive(points, truth=known, spread=spread)
     return [path for path in (out, movie, growth) if path is not None]

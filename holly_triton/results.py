@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from holly_triton.cloud import write_cloud
 from holly_triton.files import replacing
@@ -19,11 +20,14 @@ from holly_triton.reconstruct.train import Trainer
 from holly_triton.report import write_report
 from holly_triton.run import Run
 from holly_triton.trust import symmetry
+from holly_triton.trust.standing import upright
 
 SYMMETRY_POINTS = 2000
 """Of a larger cloud, so many are looked at for symmetry, which takes a second."""
 SHOWN = 12
 """Pictures that the report shows beside their reprojections."""
+BALL_POINTS = 4000
+"""Enough that the ball is smooth: one of as few points as the structure has is grainy, and loses by that alone."""
 
 
 def write_results(run: Run, *, pictures: bool = True) -> None:
@@ -48,6 +52,7 @@ def write_results(run: Run, *, pictures: bool = True) -> None:
 
 def _metrics(run: Run) -> dict[str, Any]:
     state, trainer = run.trainer.state, run.trainer
+    points = state.points.detach()
     return {
         "finished": run.finished,
         "step": state.step,
@@ -62,6 +67,8 @@ def _metrics(run: Run) -> dict[str, Any]:
         "points_outside": int((state.points.norm(dim=1) > trainer.final_stage.grid.field_nm / 2).sum()),
         "pictures": len(run.dataset),
         "loss": state.history[-1]["loss"] if state.history else None,
+        "loss_of_structure": trainer.losses_of(points)[1],
+        "loss_of_ball": trainer.losses_of(_ball(points))[1],
         "sigma_nm": state.history[-1]["sigma_nm"] if state.history else None,
         "blur_nm": state.blur_nm(),
         "data": run.dataset.summary(),
@@ -71,11 +78,20 @@ def _metrics(run: Run) -> dict[str, Any]:
     }
 
 
+def _ball(points: Tensor) -> Tensor:
+    """What is left of points ``[N, 3]`` without their shape: each is put in random directions, as far from the middle."""
+    middle = points.mean(0)
+    direction = torch.randn(max(BALL_POINTS, len(points)), 3, generator=torch.Generator().manual_seed(0)).to(points)
+    distance = (points - middle).norm(dim=1).repeat(-(-len(direction) // len(points)))[: len(direction)]
+    ball: Tensor = middle + torch.nn.functional.normalize(direction, dim=1) * distance[:, None]
+    return ball
+
+
 def _symmetry(trainer: Trainer, points: Any) -> dict[str, Any]:
     """Symmetries that the cloud has or nearly has, and whether the pictures bear them out: they may be false."""
     device, some = trainer.state.points.device, points[:: -(-len(points) // SYMMETRY_POINTS)]
     found = symmetry.find_symmetries(
-        some, lambda turned: trainer.loss_of(torch.tensor(turned, dtype=torch.float32, device=device))
+        some, lambda turned: trainer.losses_of(torch.tensor(turned, dtype=torch.float32, device=device))[0]
     )
     return {"symmetry": [one.figures() for one in found], "findings": [symmetry.explain(found)]}
 
@@ -136,10 +152,14 @@ def _write_reprojections(path: Path, trainer: Trainer) -> None:
 
 
 def draw_cloud(path: Path, points: Any, truth: Any = None) -> None:
-    """A picture of the cloud, or one line where no pyvista is installed: computing machines often have none."""
+    """A picture of the cloud, upright or over the truth; one line where there is no pyvista, as on computing machines."""
     try:
         from holly_triton.view import render_cloud
 
-        render_cloud(points, path, truth=truth)
+        if truth is not None:
+            render_cloud(points, path, truth=truth)
+        else:
+            frame, front = upright(points)
+            render_cloud(points @ frame, path, front=front)
     except ImportError as error:
         print(f"{path}: not drawn ({error}); pip install pyvista, then holly-triton render", file=sys.stderr)

@@ -57,9 +57,10 @@ def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
     config = absolute(config)
     dataset = open_data(config)
     config = dataclasses.replace(config, points=config.points or default_points(dataset))
+    trainer = make_trainer(config, dataset)  # before the folder: settings that don't go together leave none behind
     make_folder(folder, overwrite)
     write_config(folder / "config.toml", config)
-    return Run(folder, config, dataset, make_trainer(config, dataset))
+    return Run(folder, config, dataset, trainer)
 
 
 def absolute(config: Config) -> Config:

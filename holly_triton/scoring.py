@@ -26,6 +26,7 @@ Array = NDArray[Any]
 
 TRUE_POSES = "truth_poses.csv"
 """What ``simulate`` leaves beside its data."""
+AS_GIVEN = "the particles as they were given, pooled, which means something only if they were registered"
 POOLED = 1500
 """Localisations that stand for all of the pooled particles, which alignment would take minutes over."""
 
@@ -50,7 +51,10 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> dict
     target = known_structure(folder) if truth is None else read_cloud(truth, unit_nm).points
     fit = align(cloud, target)
     figures = fit.figures(unit_nm)
-    poses = _score_poses(folder, target)
+    if truth is None and run_config(folder).views == "random":
+        figures["truth"] = AS_GIVEN
+    # The poses of random views are relative to the particles as they were given, not to another truth.
+    poses = None if truth is not None and run_config(folder).views == "random" else _score_poses(folder, target)
     if poses is not None:
         figures["poses"] = poses
     if (folder / "metrics.json").is_file():
@@ -83,7 +87,8 @@ def known_structure(folder: Path) -> Array:
 def explain_cloud(figures: dict[str, Any]) -> str:
     """What ``score_cloud`` found, in a few plain lines for a terminal."""
     poses = figures.get("poses")
-    return explain(figures) + ("" if poses is None else "\n" + pose_error.explain(poses))
+    known = f"\nThe truth here is {figures['truth']}." if "truth" in figures else ""
+    return explain(figures) + known + ("" if poses is None else "\n" + pose_error.explain(poses))
 
 
 def score_pictures(folder: Path, data: Path, **options: Any) -> dict[str, Any]:

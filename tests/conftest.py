@@ -1,8 +1,14 @@
 """What several test files share."""
 
+import os
+
 import pytest
 
-from holly_triton import evaluate
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # Workers share the cores: more threads each would only wait for one another. Read when torch loads.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+from holly_triton import evaluate  # noqa: E402
 
 
 @pytest.fixture

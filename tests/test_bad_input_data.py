@@ -160,7 +160,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     ),
     "a cloud": (lambda d: csv(d, "", name="data.xyz"), "is a cloud, not pictures of one; see holly-triton simulate"),
     "folders in a folder": (
-        lambda d: folder_of(d, "inner/data.csv"),
+        lambda d: folder_of(d).parent,
         "holds folders, and no file of a known format; give one of them, such as",
     ),
     "a file without suffix": (lambda d: csv(d, "", name="data"), "is of no known format"),
@@ -229,7 +229,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
         lambda d: csv(d, "x [px],y [px],particle\n" + rows()),
         "give the size of one with --pixel-size NM",
     ),
-    "CSV of one particle": (lambda d: csv(d, HEADER + rows(1, 90)), "holds 1 pictures; at least 8 are needed"),
+    "CSV of one particle": (lambda d: csv(d, HEADER + rows(1, 90)), "holds 1 picture; at least 8 are needed"),
     "CSV of few particles": (
         lambda d: csv(d, HEADER + rows(7) + "nan,nan,77\n"),
         "holds 7 pictures; at least 8 are needed (1 of 22 localisations have no finite position and were dropped. 1 of 8",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from struct import pack
 
 import h5py
 import numpy as np
@@ -11,6 +12,7 @@ import scipy.io
 from holly_triton.data import Localisations, open_dataset
 from holly_triton.data.reading import Reading
 from holly_triton.data.table import read_field
+from holly_triton.errors import HollyError
 
 NPC = Path(__file__).parents[1] / "../shared/data/npc-particles"
 
@@ -227,6 +229,30 @@ def test_columns_of_a_matrix_are_named_by_number(tmp_path: Path, write_as: Calla
     path = write_as(tmp_path / "m.mat", locs=matrix, scale=3.0)
     assert len(read(path, columns="x=2,y=4,particle=1")) == 10
     np.testing.assert_array_equal(read_field(path, Reading(columns="x=2,y=4")).xyz, matrix[:, [1, 3]])
+
+
+def with_object(path: Path) -> Path:
+    """Put a variable that is an object of MATLAB's own (a table, a point cloud) before the others of a file."""
+
+    def element(kind: int, content: bytes) -> bytes:
+        return pack("<II", kind, len(content)) + content + bytes(-len(content) % 8)
+
+    texts = b"".join(element(1, text) for text in (b"cloud", b"MCOS", b"pointCloud"))
+    keys = element(6, pack("<II", 13, 0)) + element(5, pack("<ii", 6, 1)) + element(1, b"") + element(6, bytes(24))
+    whole = path.read_bytes()
+    path.write_bytes(
+        whole[:128] + element(14, element(6, pack("<II", 17, 0)) + texts + element(14, keys)) + whole[128:]
+    )
+    return path
+
+
+def test_an_object_beside_the_particles_is_passed_over(tmp_path: Path) -> None:
+    assert len(read(with_object(write(tmp_path / "p.mat", particles(2))))) == 8
+
+
+def test_an_object_alone_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HollyError, match="object of class pointCloud"):
+        open_dataset(with_object(write_5(tmp_path / "p.mat", scale=3.0)))
 
 
 @pytest.mark.parametrize(

@@ -127,6 +127,11 @@ def test_errors_are_rounded_up_and_never_below_nothing() -> None:
     assert "98 ± 4 nm" in headline({**figures, "diameter_nm": 98.2, "diameter_interval_nm": [95.1, 101.3]})
 
 
+def test_an_error_as_large_as_the_value_is_said_in_words() -> None:
+    figures = {**measure_points(seen("nuclear-pore"), symmetries=[]), "height_interval_nm": [0.0, 377.0]}
+    assert "of two layers 59 nm (very uncertain) apart" in headline(figures)
+
+
 def test_intervals_come_from_the_members_where_there_are_two() -> None:
     points = seen("torus")
     centre = points.mean(axis=0)

@@ -11,6 +11,7 @@ from holly_triton.errors import HollyError
 from holly_triton.evaluate import align
 from holly_triton.geometry import mirror
 from holly_triton.render import render_run
+from holly_triton.structures import nuclear_pore
 
 Array = NDArray[Any]
 
@@ -54,6 +55,19 @@ def test_a_run_is_drawn_without_the_spread(run: Path, drawn: Drawn) -> None:
     assert render_run(run) == [run / "pictures" / "cloud.png"]
     assert list(drawn) == ["render_cloud"]
     assert drawn["render_cloud"]["spread"] is None
+
+
+def test_a_pore_is_drawn_along_its_axis_in_all_that_is_asked_for(tmp_path: Path, drawn: Drawn) -> None:
+    pore = nuclear_pore()
+    lying = pore[:, [2, 0, 1]]
+    write_cloud(tmp_path / "cloud.ply", lying)
+    write_growth(tmp_path, points=np.stack([0 * lying, 0.5 * lying, lying]))
+    render_run(tmp_path, movie=tmp_path / "turn.gif", growth=tmp_path / "grow.gif", interactive=True)
+    assert drawn["render_cloud"]["front"] == "Front, along its axis"
+    states = drawn["growth"]["args"][0]
+    np.testing.assert_allclose(states[1], 0.5 * states[2], atol=1e-9)
+    for points in (states[2], *(drawn[name]["args"][0] for name in ("render_cloud", "turntable", "interactive"))):
+        np.testing.assert_allclose(np.hypot(*points.T[:2]), np.hypot(*pore.T[:2]), atol=0.5)
 
 
 def test_all_that_is_asked_for_is_drawn_alike_and_listed(run: Path, drawn: Drawn) -> None:

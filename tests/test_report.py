@@ -10,16 +10,24 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 from scipy.spatial.transform import Rotation
 
 from holly_triton.cloud import read_cloud, write_cloud
+from holly_triton.config import Config
+from holly_triton.data.simulate import simulate, write_simulation
 from holly_triton.errors import HollyError
-from holly_triton.report import write_report
+from holly_triton.measure import explain, headline
+from holly_triton.report import find_figures, write_report
 from holly_triton.report.answer import warnings
 from holly_triton.report.folder import read_folder
 from holly_triton.report.views import find_views
+from holly_triton.results import write_results
+from holly_triton.run import start_run
+from holly_triton.structures import nuclear_pore
+from holly_triton.trust.standing import upright
 
 HOSTILE = "<script>alert('17')</script>"
 EVALUATION = {
@@ -159,8 +167,10 @@ def test_it_says_how_to_repeat_the_run(page: str) -> None:
 def test_the_points_are_in_the_page(run: Path, page: str) -> None:
     table = drawn(page)
     points = read_cloud(run / "cloud.ply").points
+    points = points @ upright(points).frame
     middle = (points.min(axis=0) + points.max(axis=0)) / 2
     np.testing.assert_allclose(table[:, :3], points - middle, atol=1e-3)
+    np.testing.assert_allclose(np.ptp(table[:, :3], axis=0), [420, 180, 60], atol=1e-3)
 
 
 def drawn(page: str) -> NDArray[np.float32]:
@@ -181,7 +191,9 @@ def test_it_counts_the_directions_of_view(page: str) -> None:
 def warned(folder: Path) -> str:
     """The warnings that the page of a folder would bear."""
     contents = read_folder(folder)
-    return " ".join(warnings(contents, None if contents.rotation is None else find_views(contents.rotation)))
+    return " ".join(
+        warnings(contents, None if contents.rotation is None else find_views(contents.rotation, contents.symmetry))
+    )
 
 
 def test_views_from_the_top_alone_are_a_warning(tmp_path: Path) -> None:
@@ -191,6 +203,21 @@ def test_views_from_the_top_alone_are_a_warning(tmp_path: Path) -> None:
     assert "no picture shows the structure from the side" in text
     assert re.search(r"of the line of sight of the front view, so its height along that axis, \d+", text)
     assert "collapsed" not in text
+
+
+def test_directions_are_those_of_the_structure_as_it_is_drawn(tmp_path: Path) -> None:
+    """A pore that lies along x, seen from its top alone: drawn, that is the line of sight of the front view."""
+    lying = np.array([[0.0, 1, 0], [0, 0, 1], [1, 0, 0]])
+    write_cloud(tmp_path / "cloud.ply", nuclear_pore() @ lying)
+    write_poses(tmp_path, from_the_top(200) * Rotation.from_matrix(lying))
+    c8 = {"name": "C8", "verdict": "symmetric", "supported": True, "axis": [1, 0, 0], "rmsd": 0.0}
+    (tmp_path / "metrics.json").write_text(json.dumps({"symmetry": [c8]}))
+    height = re.findall(
+        r"of the line of sight of the front view, so its height along that axis, ([\d.]+) nm", warned(tmp_path)
+    )
+    assert float(height[0]) == pytest.approx(62.1, rel=0.1)  # the axes looked at are 4 degrees apart
+    contents = read_folder(tmp_path)
+    assert abs(contents.symmetry[0]["axis"][2]) == pytest.approx(1, abs=1e-3)
 
 
 def test_the_axis_that_is_seen_least_is_found() -> None:
@@ -227,9 +254,58 @@ def test_poses_that_collapsed_are_a_warning(tmp_path: Path) -> None:
 
 
 def test_a_structure_that_explains_nothing_is_a_warning(tmp_path: Path) -> None:
-    write_cloud(tmp_path / "cloud.ply", np.eye(4, 3) * 50)
-    (tmp_path / "metrics.json").write_text(json.dumps({"loss": 96.5}))
-    assert "explains hardly anything: its loss is 96" in warned(tmp_path)
+    """Were it a perfect ring, nothing but the pictures can say that it is one."""
+    write_cloud(tmp_path / "cloud.ply", nuclear_pore())
+    (tmp_path / "metrics.json").write_text(json.dumps({"loss_of_structure": 86.8, "loss_of_ball": 101.2}))
+    text = words(write_report(tmp_path).read_text(encoding="utf-8"))
+    assert "a loss of 87, a ball of the same size 101. Do not read anything" in text
+    assert "explains the pictures hardly better than a ball: no shape or symmetry is claimed" in text
+    assert "A ring" not in text and "eightfold" not in text
+    hardly = {"loss_of_structure": 86.8, "loss_of_ball": 101.2, "resolution": {"verdict": "measured", "resolution": 20}}
+    (tmp_path / "metrics.json").write_text(json.dumps(hardly))
+    assert headline(find_figures(tmp_path)).startswith("A ring, 96")  # two halves agree: that is better evidence
+    (tmp_path / "metrics.json").write_text(json.dumps({"loss_of_structure": 45.7, "loss_of_ball": 63.8}))
+    assert "A ring, 96" in words(write_report(tmp_path).read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("poses", "explained"), [("true", True), ("lost", False)])
+def test_a_structure_is_explained_where_it_beats_a_ball(poses: str, explained: bool, tmp_path: Path) -> None:
+    """A run as if just finished: the true structure, under its true poses or under others."""
+    sites = nuclear_pore()
+    made = simulate(sites, 40, missing=0.3, generator=torch.Generator().manual_seed(0))
+    write_simulation(tmp_path / "data", made)
+    run = start_run(Config(data=str(tmp_path / "data")), tmp_path / "run")
+    state = run.trainer.state
+    state.points, state.log_blur = torch.tensor(sites, dtype=torch.float32), torch.tensor(1.0).log()
+    if poses == "true":  # pictures are about the centroids of the labels that are there
+        state.rotation, state.shift = made.rotation, made.shift - run.dataset.centres[:, :2].float()
+    write_results(run, pictures=False)
+    assert find_figures(tmp_path / "run")["explained"] is explained
+
+
+def test_what_no_view_shows_is_not_in_the_answer(tmp_path: Path) -> None:
+    write_cloud(tmp_path / "cloud.ply", nuclear_pore())
+    write_poses(tmp_path, from_the_top(200))
+    figures = find_figures(tmp_path)
+    assert re.match(r"A ring, 96\S* ± \S+ nm across, its height uncertain", headline(figures))
+    assert [warning.split(":")[0] for warning in figures["warnings"]] == ["Views are missing"]
+    assert "Warning: Views are missing" in explain(figures)
+    write_poses(tmp_path, Rotation.random(200, 1))
+    assert "layers 59" in headline(find_figures(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("figures", "said"),
+    [
+        ({"points": 50, "points_outside": 1}, ""),
+        ({"points": 50, "points_outside": 2}, "4% of the points lie outside the field of view"),
+        ({"pictures": 100}, ""),
+        ({"pictures": 9}, "Only 9 pictures"),
+    ],
+)
+def test_few_strays_are_no_warning_and_few_pictures_are(figures: dict[str, int], said: str, tmp_path: Path) -> None:
+    (tmp_path / "metrics.json").write_text(json.dumps(figures))
+    assert warned(tmp_path).startswith(said) and bool(warned(tmp_path)) == bool(said)
 
 
 def test_a_false_symmetry_is_a_warning(tmp_path: Path) -> None:

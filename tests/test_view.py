@@ -104,6 +104,13 @@ def test_x_is_right_and_y_down_in_front_and_the_others_follow(tmp_path: Path) ->
     assert top[0] > 0.2 and top[1] < -0.2, "x right, z up"
 
 
+def test_the_axes_are_named_only_where_they_are_the_clouds_own() -> None:
+    assert [one.axes for one in scene.views_of(None)][0] == "x to the right, y down"
+    turned = scene.views_of("Front, along its axis")
+    assert turned[0].name == "Front, along its axis"
+    assert not any(one.axes for one in turned)
+
+
 @pytest.mark.usefixtures("small")
 def test_near_is_darker_than_far(tmp_path: Path) -> None:
     plane = np.stack([*np.meshgrid(np.linspace(-100, -20, 8), np.linspace(-100, 100, 16)), np.zeros((16, 8))], -1)

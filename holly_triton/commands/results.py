@@ -18,9 +18,10 @@ def measure(run: Path, as_json: bool) -> None:
     """
     import json
 
-    from holly_triton.measure import explain, measure_run
+    from holly_triton.measure import explain
+    from holly_triton.report import find_figures
 
-    figures = measure_run(run)
+    figures = find_figures(run)
     click.echo(json.dumps(figures, indent=1) if as_json else explain(figures))
 
 

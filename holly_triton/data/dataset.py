@@ -176,7 +176,7 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
 def _lacking(data: Localisations | Pictures) -> str | None:
     """Why data can't be trained on, if so."""
     if len(data) < FEWEST_PICTURES:
-        return f"holds {len(data)} pictures; at least {FEWEST_PICTURES} are needed"
+        return f"holds {len(data)} picture{'s' * (len(data) != 1)}; at least {FEWEST_PICTURES} are needed"
     if not data.radius_nm > 0:
         return "every particle is a single point; particles of several emitters are needed"
     return None

@@ -13,7 +13,7 @@ from holly_triton.files import foreign
 
 from .pictures import Pictures
 from .reading import Reading
-from .stacks import Stack, as_float32, check_size, read_stacks, truncated
+from .stacks import Stack, as_float32, check_packed, check_size, read_stacks, truncated
 
 Array = NDArray[Any]
 
@@ -55,5 +55,7 @@ def _pictures(path: Path, image: Any) -> Array:
     end = start + min(image.size, image.fileinfo()["datSpan"])
     if end > size:
         raise truncated(path, f"its pixels end at byte {end}, the file at {size}")
-    check_size(path, math.prod(image.shape) * max(4, abs(image.header["BITPIX"]) // 8))
+    pixels, bytes_each = math.prod(image.shape), abs(image.header["BITPIX"]) // 8
+    check_size(path, pixels * max(4, bytes_each))
+    check_packed(path, pixels * bytes_each)
     return as_float32(image.data).reshape(-1, *image.shape[-2:])

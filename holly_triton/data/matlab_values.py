@@ -20,6 +20,8 @@ from holly_triton.files import foreign
 from .hdf5 import check_size
 from .matlab_check import check_elements
 
+OF_FLOATS = {"float64": "double", "float32": "single"}
+
 
 @dataclass(frozen=True)
 class Variable:
@@ -46,7 +48,27 @@ def variables(path: Path) -> Iterator[list[Variable]]:
                 yield [_hdf5_variable(path, name, item) for name, item in file.items() if not name.startswith("#")]
         else:
             check_elements(path)
-            yield [_variable(path, *found) for found in scipy.io.whosmat(str(path))]
+            yield [_variable(path, *found) for found in _whosmat(path)]
+
+
+def _whosmat(path: Path) -> list[tuple[str, tuple[int, ...], str]]:
+    """Name, shape and class of each variable; SciPy's own ``whosmat`` ends at the first object (a table, a string)."""
+    try:
+        return list(scipy.io.whosmat(str(path)))
+    except TypeError:
+        values = {name: value for name, value in scipy.io.loadmat(str(path)).items() if not name.startswith("__")}
+        return [(name, value.shape, _kind(value)) for name, value in values.items()]
+
+
+def _kind(value: Any) -> str:
+    """MATLAB's class of a value as SciPy loads it."""
+    if isinstance(value, MatlabOpaque):
+        return f"object of class {value[0]['s2'].decode(errors='replace')}"
+    if not isinstance(value, np.ndarray):
+        return "sparse"
+    if value.dtype.names is not None:
+        return "struct"
+    return {"O": "cell", "U": "char"}.get(value.dtype.kind) or OF_FLOATS.get(value.dtype.name, value.dtype.name)
 
 
 def _variable(path: Path, name: str, shape: tuple[int, ...], kind: str) -> Variable:

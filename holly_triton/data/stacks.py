@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from holly_triton.errors import HollyError
 from holly_triton.files import foreign, natural_order
 
+from .picasso import LARGEST_RATIO
 from .pictures import Pictures, pictures_from_pixels
 from .reading import Reading
 
@@ -120,6 +121,17 @@ def check_size(path: Path, nbytes: int) -> None:
             f"{path}: unpacks to {nbytes / 2**30:.1f} GiB, above the limit of "
             f"{LARGEST_BYTES / 2**30:.0f} GiB; crop or bin the pictures, or give fewer"
         )
+
+
+def check_packed(path: Path, nbytes: int) -> None:
+    """Refuse pixels that no packing makes as small as their file, before memory is taken for them.
+
+    Raises:
+        HollyError: a header promises too much.
+    """
+    size = path.stat().st_size
+    if nbytes > LARGEST_RATIO * size:
+        raise HollyError(f"{path}: promises {nbytes} bytes of pixels, more than its {size} can hold; export it again")
 
 
 def truncated(path: Path, reason: str) -> HollyError:

@@ -75,7 +75,9 @@ class Field:
         doubt = scale_doubt(float(extent[:2].max()))
         whole.notes.extend([doubt] if doubt else [])
         if float(extent[:2].max()) < ONE_PARTICLE_NM:
-            whole.notes.append("So small a field may be one particle; a structure in 3D needs hundreds, from all sides.")
+            whole.notes.append(
+                "So small a field may be one particle; a structure in 3D needs hundreds, from all sides."
+            )
         rows = whole.summary()
         return {
             "format": rows["format"],

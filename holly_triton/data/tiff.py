@@ -19,7 +19,7 @@ from holly_triton.files import foreign
 
 from .pictures import Pictures
 from .reading import Reading
-from .stacks import Stack, as_float32, check_size, read_stacks, square_pixel, truncated
+from .stacks import Stack, as_float32, check_packed, check_size, read_stacks, square_pixel, truncated
 
 Array = NDArray[Any]
 
@@ -56,6 +56,7 @@ def _read_stack(path: Path, *, single: bool) -> Stack:
             found = ", ".join(f"{width} x {height} px" for height, width in [*sizes][:4])
             raise HollyError(f"{path}: holds pictures of several sizes ({found}); all must have one size")
         check_size(path, sum(series.size * max(4, series.dtype.itemsize) for series in tiff.series))
+        check_packed(path, sum(series.nbytes for series in tiff.series))
         _check_promise(path, tiff)
         notes: list[str] = []
         parts = [_particles(path, series, notes, plain=plain) for series in tiff.series]

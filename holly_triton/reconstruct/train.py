@@ -77,13 +77,13 @@ class Trainer:
         return self.dataset.draw(index, stage.grid, stage.sigma_nm), drawn
 
     @torch.no_grad()
-    def loss_of(self, points: Tensor) -> float:
-        """What would be descended, mean over some pictures, if the structure were these points ``[M, 3]``, nm."""
+    def losses_of(self, points: Tensor) -> tuple[float, float]:
+        """What would be descended, and the masked L1, means over some pictures, were the structure these points ``[M, 3]``, nm."""
         stage, state = self.final_stage, dataclasses.replace(self.state, points=points)
         index = torch.linspace(0, len(self.dataset) - 1, min(SAMPLE, len(self.dataset))).long().to(points.device)
         target, rates = self.dataset.draw(index, stage.grid, stage.sigma_nm), self.plan.config.optimiser
-        objective, _ = objective_of(state, state.rotation[index], state.shift[index], target, stage, rates)
-        return float(objective.mean())
+        objective, loss = objective_of(state, state.rotation[index], state.shift[index], target, stage, rates)
+        return float(objective.mean()), float(loss.mean())
 
     def _step(self, stage: Stage) -> float:
         """One batch, for the cloud and its poses; after the last, every picture's pose as the method has it."""

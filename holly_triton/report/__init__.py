@@ -4,6 +4,6 @@ The answer first, then what may be wrong with it, then everything that it rests 
 and so is the script that turns the structure. A part whose file is missing is left out with a sentence that says so.
 """
 
-from .page import find_warnings, write_report
+from .page import find_figures, find_warnings, write_report
 
-__all__ = ["find_warnings", "write_report"]
+__all__ = ["find_figures", "find_warnings", "write_report"]

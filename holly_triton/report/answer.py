@@ -7,16 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.errors import HollyError
-from holly_triton.measure import EXTENT_PERCENTILES, headline, measure_run
-from holly_triton.reconstruct.distance import SCALE
+from holly_triton.measure import EXTENT_PERCENTILES, headline, is_explained, measure_run
 from holly_triton.run_files import Figures
 
 from .folder import Contents
 from .views import Views
 from .words import length
 
-LITTLE_EXPLAINED = 0.9
-"""Of the loss that an empty picture has. Real nuclear pores end at 0.57 of it."""
+FEW_PICTURES = 100
+"""Simulated pores came out of so many; of nine real grids of DNA origami came a shape that they have not."""
+MANY_OUTSIDE = 0.02
+"""Of the points: a few that strayed change nothing."""
+AGREEMENT = {"measured": ("resolution", ""), "limited": ("limit", " or finer")}
+"""Of two halves, by the verdict on their resolution: which figure says how far it goes, and a word to it."""
 FEW_SIDES, NO_SIDES = 0.4, 0.1
 """Of the pictures that would see an axis from the side if all directions were as frequent. Simulated
 data came to 0.94, real nuclear pores to 0.60, centrioles that mostly lie flat to 0.34."""
@@ -26,16 +29,26 @@ NEAR_AXIS = np.cos(np.deg2rad(30))
 """An axis within 30 degrees of one of the front view's is named after it."""
 
 
-def measured(run: Path, contents: Contents) -> tuple[Figures | None, str]:
-    """The figures of ``measure`` and the sentence of them; None, and why, where there are none."""
+def figures_of(run: Path, contents: Contents, views: Views | None) -> Figures:
+    """The figures of ``measure_run`` and, None if not known, whether the pictures are explained and the height seen.
+
+    Raises:
+        HollyError: the folder holds no cloud, or one that cannot be measured.
+    """
+    seen = None if views is None else not _is_missing(views)
+    return {**measure_run(run), "explained": _explained(contents), "height_seen": seen}
+
+
+def measured(run: Path, contents: Contents, views: Views | None) -> tuple[Figures | None, str]:
+    """The figures and the sentence of them; None, and why, where there are none."""
     if contents.points is None:
         return None, "This run has written no structure yet (there is no cloud.ply)."
     try:
-        figures = measure_run(run)
+        figures = figures_of(run, contents, views)
     except HollyError as error:  # all points in one place or line, which is an answer too
         return None, f"There is no shape. {error}"
     resolution = contents.metrics.get("resolution", {})
-    found = {"measured": ("resolution", ""), "limited": ("limit", " or finer")}.get(resolution.get("verdict"))
+    found = AGREEMENT.get(resolution.get("verdict"))
     if found is None or _differ(contents.metrics):  # a resolution would promise what the halves do not hold
         return figures, headline(figures)
     name, more = found
@@ -48,20 +61,47 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
     if metrics.get("finished") is False:
         at = f", at step {metrics['step']} of {metrics['steps']}" if metrics.get("steps") else ""
         yield f"This run was stopped before its end{at}: the structure is the one so far."
-    if (contents.member.get("loss") or 0) > LITTLE_EXPLAINED * SCALE:
+    if _explained(contents) is False:
         yield (
-            f"The structure explains hardly anything: its loss is {contents.member['loss']:.0f}, and no structure at all "
-            f"would leave {SCALE:.0f}. Do not read anything into its shape."
+            "The pictures are hardly explained: the structure leaves a loss of "
+            f"{contents.member['loss_of_structure']:.0f}, a ball of the same size {contents.member['loss_of_ball']:.0f}. Do "
+            "not read anything into its shape or symmetry, unless two runs on separate pictures agree (train --half-sets)."
         )
-    outside = contents.member.get("points_outside") or 0
-    if outside:
+    pictures = metrics.get("pictures")
+    if pictures is not None and pictures < FEW_PICTURES:
         yield (
-            f"{outside} points lie outside the field of view, where no picture holds them: if they are many, the run went "
-            "astray; try another --seed."
+            f"Only {pictures} pictures: so few can be explained by more than one structure. Hundreds are better, each "
+            "seen from another direction."
         )
-    if views is not None and contents.points is not None:
+    outside = (contents.member.get("points_outside") or 0) / max(contents.member.get("points") or 0, 1)
+    if outside > MANY_OUTSIDE:
+        yield (
+            f"{outside:.0%} of the points lie outside the field of view, where no picture holds them: the run went astray; "
+            "try another --seed."
+        )
+    tilt = contents.settings.get("tilt")
+    if tilt is not None:
+        yield (
+            f"Views were limited to a tilt of {tilt:g} degrees, as was asked for: how far the structure extends along "
+            "the line of sight is not known."
+        )
+    elif views is not None and contents.points is not None:
         yield from _about_views(views, contents.points)
     yield from _about_agreement(contents)
+
+
+def _explained(contents: Contents) -> bool | None:
+    """None if not known. Two halves that agree are better evidence than the loss."""
+    metrics, member = contents.metrics, contents.member
+    if metrics.get("resolution", {}).get("verdict") in AGREEMENT and not _differ(metrics):
+        return True
+    structure, ball = member.get("loss_of_structure"), member.get("loss_of_ball")
+    return None if structure is None or ball is None else is_explained(structure, ball)
+
+
+def _is_missing(views: Views) -> bool:
+    """Whether the extent along one axis is known from few pictures; of poses that collapsed nothing is known at all."""
+    return views.alike <= CROWDED and views.side_share <= FEW_SIDES
 
 
 def _about_views(views: Views, points: NDArray[np.float64]) -> Iterator[str]:
@@ -70,7 +110,7 @@ def _about_views(views: Views, points: NDArray[np.float64]) -> Iterator[str]:
             f"{views.alike:.0%} of the pictures ended in nearly one pose. Unless they were turned alike beforehand, the "
             "poses have collapsed and the structure is the mean picture, not a shape."
         )
-    if views.alike > CROWDED or views.side_share > FEW_SIDES:
+    if not _is_missing(views):
         return
     axis = _axis_in_words(views.axis)
     extent = length(float(np.ptp(np.percentile(points @ views.axis, EXTENT_PERCENTILES))))
@@ -84,7 +124,8 @@ def _about_views(views: Views, points: NDArray[np.float64]) -> Iterator[str]:
         rest = "The others" if views.from_side else "All"
         yield (
             f"Views are missing: by the poses found, {seen} the structure from the side. {rest} look within 60 degrees "
-            f"of {axis}, so its height along that axis, {extent} nm, is a guess."
+            f"of {axis}, so its height along that axis, {extent} nm, is a guess. Particles that are flat, or always lie "
+            "the same way up, come out better with --tilt 0."
         )
 
 

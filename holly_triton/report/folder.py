@@ -11,6 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from holly_triton.files import foreign
 from holly_triton.run_files import Figures, read_metrics, read_poses, read_run_cloud, read_spread
+from holly_triton.trust.standing import upright
 
 Array = NDArray[Any]
 
@@ -38,9 +39,10 @@ class Contents:
         metrics: Of the run or the study.
         member: The metrics of the run that poses, pictures and curves are of: the run itself, or one of the study.
         member_name: That run's folder, where it is not the study's own.
-        points: The cloud ``[N, 3]``, nm.
+        points: The cloud ``[N, 3]``, nm, turned upright as its pictures show it.
         spread_nm: How far a study's runs lie from each of its points ``[N]``.
-        rotation: Of each picture, ``[P, 3, 3]``.
+        rotation: Of each picture, ``[P, 3, 3]``, from that cloud.
+        symmetry: Of the cloud, figures of ``trust.symmetry``, each axis turned alike.
         loss: Of each picture by its name.
         config: The text of config.toml, and
         settings: what it says.
@@ -52,6 +54,7 @@ class Contents:
     points: Array | None
     spread_nm: Array | None
     rotation: Array | None
+    symmetry: list[Figures]
     loss: dict[str, float]
     reprojections: Reprojections | None
     config: str | None
@@ -68,14 +71,17 @@ def read_folder(run: Path) -> Contents:
     member = _member(run, metrics)
     poses = read_poses(member / "poses.csv") if (member / "poses.csv").is_file() else None
     points = read_run_cloud(run) if (run / "cloud.ply").is_file() else None
+    frame = np.eye(3) if points is None else upright(points).frame
+    figures = metrics if member == run else _metrics(member)
     config, settings = _read_config(run / "config.toml")
     return Contents(
         metrics=metrics,
-        member=metrics if member == run else _metrics(member),
+        member=figures,
         member_name=None if member == run else member.name,
-        points=points,
+        points=None if points is None else points @ frame,
         spread_nm=None if points is None else read_spread(run, len(points)),
-        rotation=Rotation.from_rotvec(poses.axis_angle).as_matrix() if poses and poses.names else None,
+        rotation=Rotation.from_rotvec(poses.axis_angle).as_matrix() @ frame if poses and poses.names else None,
+        symmetry=[{**one, "axis": one["axis"] @ frame} for one in figures.get("symmetry", ())],
         loss={} if poses is None else dict(zip(poses.names, poses.loss.tolist(), strict=True)),
         reprojections=_read_reprojections(member / "pictures" / "reprojections.npz"),
         config=config,

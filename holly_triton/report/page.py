@@ -16,7 +16,7 @@ from holly_triton.files import replacing
 from holly_triton.measure import explain
 
 from . import charts, pictures
-from .answer import measured, warnings
+from .answer import figures_of, measured, warnings
 from .folder import Contents, read_folder
 from .views import Views, find_views
 from .words import changed_settings, length, number, tables
@@ -39,7 +39,7 @@ def write_report(run: Path) -> Path:
     page = _template().render(
         name=run.resolve().name, contents=contents, metrics=contents.metrics, nm=length, number=number,
         views=views, warnings=list(warnings(contents, views)),
-        **_style_and_script(), **_about(run, contents), **_pictures(run, contents), **_charts(contents, views),
+        **_style_and_script(), **_about(run, contents, views), **_pictures(run, contents), **_charts(contents, views),
     )  # fmt: skip
     path = run / "report.html"
     with replacing(path) as partial:
@@ -57,8 +57,19 @@ def find_warnings(run: Path) -> list[str]:
     return list(warnings(contents, _views(contents)))
 
 
+def find_figures(run: Path) -> dict[str, Any]:
+    """The figures of ``measure``, and the report's ``warnings`` beside them.
+
+    Raises:
+        HollyError: A file of the folder is damaged, or its cloud is missing or can't be measured.
+    """
+    contents = read_folder(run)
+    views = _views(contents)
+    return {**figures_of(run, contents, views), "warnings": list(warnings(contents, views))}
+
+
 def _views(contents: Contents) -> Views | None:
-    return None if contents.rotation is None else find_views(contents.rotation, contents.member.get("symmetry", ()))
+    return None if contents.rotation is None else find_views(contents.rotation, contents.symmetry)
 
 
 def _template() -> Any:
@@ -74,9 +85,9 @@ def _style_and_script() -> dict[str, Any]:
     return {"style": Markup(style), "script": Markup(script), "script_hash": digest}
 
 
-def _about(run: Path, contents: Contents) -> dict[str, Any]:
+def _about(run: Path, contents: Contents, views: Views | None) -> dict[str, Any]:
     points = contents.points
-    figures, answer = measured(run, contents)
+    figures, answer = measured(run, contents, views)
     return {
         "answer": answer,
         "measured": figures,

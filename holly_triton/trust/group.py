@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 
 from .shape import fit_shape
 from .symmetry import find_symmetries, self_distance, spacing
-from .turns import find_turns
+from .turns import shape_turns
 
 Array = NDArray[Any]
 
@@ -60,7 +60,7 @@ def find_turns_of(points: Array) -> Array:
         identity alone.
     """
     shape = fit_shape(points)
-    turns = None if shape is None or shape.against else find_turns(shape.fit.cylindrical(points)[2])
+    turns = None if shape is None or shape.against else shape_turns(shape, points)
     if shape is None or turns is None or turns["sigma"] < SIGNIFICANT:
         return np.eye(3)[None]
     angles = 2 * np.pi / turns["order"] * np.arange(turns["order"])

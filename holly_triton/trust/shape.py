@@ -21,6 +21,10 @@ from scipy.special import expit
 
 Array = NDArray[Any]
 
+LEFT_OUT = 4.0
+"""Of the median distance from the middle: points beyond are strays. The ends of a long rod lie at 2."""
+MOST_POINTS = 1000
+"""Of a larger cloud, so many chosen at random are fitted, which takes a second."""
 FEWEST = 20
 """Points that a wall of up to 9 free parameters is fitted to; the nuclear pore has 32 sites."""
 SOFT = 0.1
@@ -32,8 +36,10 @@ STRAYS = 0.02
 THICKEST = 0.3
 """Largest scatter across a wall, of its radius. Real nuclear pores have 0.2 to 0.27, a full cube or the paper's
 bunny 0.32 and more."""
-WIDEST_GAP_DEG = 120.0
-"""A wall with a wider gap than this does not go round."""
+SECTOR_DEG, EMPTIEST = 75.0, 0.2
+"""A wall goes round if even its emptiest sector of this width, which spans a gap of a fivefold ring, holds this share of
+what an even one would. Reconstructed pores come to 0.3 to 0.5 in sectors of 60 degrees; two blobs and the corners of a
+tetrahedron to less than 0.1."""
 VERY_STRONG = 5.0
 """Difference of half BICs that is very strong evidence (Kass & Raftery 1995)."""
 SOFTEST_END = 0.15
@@ -126,6 +132,17 @@ class Shape:
         return self.fit.wall.name
 
 
+def without_strays(points: Array) -> Array:
+    """Those of points ``[N, 3]`` that do not lie far off all others."""
+    distance = np.linalg.norm(points - np.median(points, axis=0), axis=1)
+    return np.asarray(points[distance <= LEFT_OUT * np.median(distance)])
+
+
+def some_of(points: Array, rng: np.random.Generator) -> Array:
+    """Points ``[N, 3]``, or of many as many as are fitted quickly."""
+    return points if len(points) <= MOST_POINTS else rng.choice(points, MOST_POINTS, replace=False)
+
+
 def fit_shape(points: Array, like: Shape | None = None) -> Shape | None:
     """The most likely wall, with what speaks against it; None where points are too few or nothing can be fitted.
 
@@ -154,13 +171,20 @@ def _against(fit: Fit, points: Array, likelihood: float) -> str:
     # How two layers and a cylinder are spread along the axis is told by their height; one ring must be thin there too.
     off = fit.residuals(points) if fit.wall is RING else fit.residuals(points)[:1]
     across = float(np.sqrt(np.square(off).mean(axis=1).max()))
-    turn = np.sort(fit.cylindrical(points)[2])
-    gap = np.rad2deg(np.diff(turn, append=turn[0] + 2 * np.pi).max())
     if likelihood < max(_ellipsoid(points, scale), _sphere(points, scale)) + VERY_STRONG:
         return "a full ellipsoid or a hollow sphere describes the points as well"
     if across > THICKEST * fit.sizes[0]:
         return f"the points scatter {across:.1f} nm off its wall, more than {THICKEST:.0%} of its radius"
-    return f"it has a gap of {gap:.0f} degrees" if gap > WIDEST_GAP_DEG else ""
+    return "it does not go all the way round" if _emptiest_sector(fit.cylindrical(points)[2]) < EMPTIEST else ""
+
+
+def _emptiest_sector(angles: Array) -> float:
+    """Share of points in the emptiest sector, of what an even ring has there; one stray does not fill it."""
+    turn, width = np.sort(angles), np.deg2rad(SECTOR_DEG)
+    # The emptiest sector begins just after a point.
+    twice = np.concatenate([turn, turn + 2 * np.pi])
+    held = np.searchsorted(twice, turn + width, side="right") - np.arange(1, len(turn) + 1)
+    return float(held.min() / (len(turn) * SECTOR_DEG / 360))
 
 
 def _gyration(points: Array) -> float:

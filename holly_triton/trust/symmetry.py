@@ -157,14 +157,17 @@ def explain(symmetries: Sequence[Symmetry]) -> str:
     """What ``find_symmetries`` found, in plain sentences."""
     true, near = ([s for s in symmetries if s.verdict == verdict] for verdict in ("symmetric", "nearly"))
     if not true and not near:
-        return "The cloud has no symmetry: no turn by 1/2 to 1/12 and no mirror brings it back onto itself."
+        return (
+            "There is no symmetry in the cloud: no turn by 1/2 to 1/12 and no mirror brings it back onto itself. The "
+            "structure may have one all the same, which scatter and strays hide."
+        )
     lines = []
     if true:
         lines.append(f"The cloud falls upon itself, point upon point, under {_listed(true)}.")
     if near:
         also = "also " if true else ""
         lines.append(
-            f"As far as the spacing of its points ({near[0].spacing_nm:.1f} nm) shows, {also}under {_listed(near)}."
+            f"Within the spacing of its points ({near[0].spacing_nm:.1f} nm) it {also}comes near itself under {_listed(near)}."
         )
     against = [s for s in true + near if s.supported is False]
     if against:

@@ -1,7 +1,7 @@
 """What is drawn: the directions to look from, and clouds as spheres of a size and a colour."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,11 +39,19 @@ def _looking(name: str, axes: str, along: tuple[float, float, float], up: tuple[
 
 # x right, y down, z into the picture; the side and the top share y and x with the front beside and above them.
 VIEWS = (
-    _looking("Front, as in the input pictures", "x to the right, y down", (0, 0, 1), (0, -1, 0)),
+    _looking("Front", "x to the right, y down", (0, 0, 1), (0, -1, 0)),
     _looking("Side, from the right", "z to the right, y down", (-1, 0, 0), (0, -1, 0)),
     _looking("Top, from above", "x to the right, z up", (0, 1, 0), (0, 0, 1)),
     _looking("Oblique, from the front, right and above", "same scale", (-0.60, 0.50, 0.80), (0, -1, 0)),
 )
+
+
+def views_of(front: str | None) -> tuple[View, ...]:
+    """The views of a cloud, or of one turned upright whose front has this name: there x, y and z are not its own."""
+    if front is None:
+        return VIEWS
+    turned = (replace(view, axes="") for view in VIEWS)
+    return replace(next(turned), name=front), *turned
 
 
 def around(frames: int) -> list[View]:

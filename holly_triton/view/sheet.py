@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from holly_triton.errors import HollyError
 from holly_triton.view.colours import BLUE
 from holly_triton.view.page import BLACK, GREY, Page
-from holly_triton.view.scene import VIEWS, Scene, Spheres, View, frame, scene_of, sphere_radius
+from holly_triton.view.scene import Scene, Spheres, View, frame, scene_of, sphere_radius, views_of
 from holly_triton.view.stage import stage
 
 Array = NDArray[Any]
@@ -31,6 +31,7 @@ def render_cloud(
     truth: Array | None = None,
     spread: Array | None = None,
     title: str = "Reconstructed structure",
+    front: str | None = None,
 ) -> None:
     """Writes one PNG: front, side, top and an oblique view, all in parallel projection and at one scale.
 
@@ -40,31 +41,34 @@ def render_cloud(
         truth: ``[M, 3]`` nm, drawn orange behind the result; the two must lie in the same frame (`evaluate.align`).
         spread: of each point ``[N]`` nm, drawn as its colour; not together with a truth.
         title: a line at the top.
+        front: where the points were turned upright (`trust.standing`), what their front view is called.
 
     Raises:
         HollyError: `path` does not end in .png or cannot be written.
     """
     _check_png(path)
     scene = scene_of(points_nm, truth, spread)
-    frames = [frame(view, scene.clouds) for view in VIEWS]
+    views = views_of(front)
+    frames = [frame(view, scene.clouds) for view in views]
     half = max(half for _, half in frames)
     with stage(scene, PANEL_PX) as drawn:
-        panels = [drawn.draw(view, centre, half) for view, (centre, _) in zip(VIEWS, frames, strict=True)]
-    page = _page(len(panels), title, _caption(points_nm, truth, spread))
+        panels = [drawn.draw(view, centre, half) for view, (centre, _) in zip(views, frames, strict=True)]
+    page = _page(len(panels), title, _caption(points_nm, truth, spread, front))
     if scene.spread_limit_nm is not None:
         page.colour_bar(page.width - SIDE_PX, 28, BAR_PX, scene.spread_limit_nm, TEXT_PX)
-    for index, (view, panel) in enumerate(zip(VIEWS, panels, strict=True)):
+    for index, (view, panel) in enumerate(zip(views, panels, strict=True)):
         _place(page, index, panel, half, view.name, view)
     page.save(path)
 
 
-def render_halves(first_nm: Array, second_nm: Array, path: Path) -> None:
+def render_halves(first_nm: Array, second_nm: Array, path: Path, *, front: str | None = None) -> None:
     """Writes one PNG: the clouds of two half sets side by side, seen from the front, from the side and from above.
 
     Args:
         first_nm: ``[N, 3]`` nm, on the left.
         second_nm: ``[M, 3]`` nm, on the right, in the frame of the first (`evaluate.align`).
         path: ends in .png.
+        front: as for `render_cloud`.
 
     Raises:
         HollyError: `path` does not end in .png or cannot be written.
@@ -73,10 +77,10 @@ def render_halves(first_nm: Array, second_nm: Array, path: Path) -> None:
     origin = np.mean(first_nm, axis=0)  # one for both, so that what lies apart is seen apart
     radius = min(sphere_radius(first_nm), sphere_radius(second_nm))
     clouds = [Spheres(points - origin, radius, BLUE) for points in (first_nm, second_nm)]
-    views = VIEWS[:3]
+    views = views_of(front)[:3]
     frames = [frame(view, clouds) for view in views]
     half = max(half for _, half in frames)
-    caption = f"{_count(first_nm)} and {_count(second_nm)} points, aligned;  {DEPTH}"
+    caption = f"{_count(first_nm)} and {_count(second_nm)} points, aligned{_turned(front)};  {DEPTH}"
     page = _page(2 * len(views), "Two halves of the particles", caption)
     for column, cloud in enumerate(clouds):
         with stage(Scene([cloud]), PANEL_PX) as drawn:
@@ -110,12 +114,18 @@ def _place(page: Page, index: int, panel: Array, half_nm: float, heading: str, v
     page.write(right, bottom + 30, view.axes, 17, GREY, ha="right")
 
 
-def _caption(points: Array, truth: Array | None, spread: Array | None) -> str:
+def _caption(points: Array, truth: Array | None, spread: Array | None, front: str | None) -> str:
     if truth is not None:
         return f"blue: result, {_count(points)} points;  orange: truth, {_count(truth)} points;  {DEPTH}"
     if spread is not None:
-        return f"{_count(points)} points that the runs agree on;  colour: how far apart the runs put each"
-    return f"{_count(points)} points;  {DEPTH}"
+        return (
+            f"{_count(points)} points that the runs agree on{_turned(front)};  colour: how far apart the runs put each"
+        )
+    return f"{_count(points)} points{_turned(front)};  {DEPTH}"
+
+
+def _turned(front: str | None) -> str:
+    return "" if front is None else ", turned upright"
 
 
 def _count(points: Array) -> str:

@@ -1,7 +1,7 @@
 """The timed cases under pytest-benchmark, which keeps and compares runs; not part of the default tests.
 
-pytest tests/benchmarks/bench_kernels.py --benchmark-group-by=param:case
-pytest tests/benchmarks/bench_kernels.py -k "separable and 1000pt" --benchmark-autosave --benchmark-compare
+pytest -n 0 --benchmark-enable tests/benchmarks/bench_kernels.py --benchmark-group-by=param:case
+pytest -n 0 --benchmark-enable tests/benchmarks/bench_kernels.py -k "separable and 1000pt" --benchmark-autosave --benchmark-compare
 """
 
 import pytest
