@@ -1,5 +1,6 @@
 """How much energy a run takes, where the machine keeps count of it."""
 
+import os
 from functools import partial
 from pathlib import Path
 
@@ -36,6 +37,8 @@ def _gpu_joules(device: torch.device) -> float | None:
 
 
 def _processor_joules() -> float | None:
+    if os.environ.get("LOCAL_RANK", "0") != "0":
+        return None  # torchrun's first process on a machine counts for all there
     try:
         domains = PROCESSOR_COUNTERS.glob("intel-rapl:?")  # packages, and on some machines one that holds them all
         packages = [domain for domain in domains if (domain / "name").read_text().startswith("package")]

@@ -15,6 +15,7 @@ from holly_triton.cloud import write_cloud
 from holly_triton.files import replacing
 from holly_triton.geometry import axis_angle_from_rotation, mirror
 from holly_triton.reconstruct.checkpoint import versions
+from holly_triton.reconstruct.ranks import size
 from holly_triton.reconstruct.refine import Poses
 from holly_triton.reconstruct.train import Trainer
 from holly_triton.report import write_report
@@ -61,6 +62,7 @@ def _metrics(run: Run) -> dict[str, Any]:
         "energy_wh": state.joules / 3600 or None,  # 0 where nothing counts it
         "pictures_per_second": state.seen / max(state.seconds, 1e-9),
         "device": str(state.points.device),
+        "processes": size(),
         "threads": torch.get_num_threads(),
         "seed": run.config.seed,
         "points": len(state.points),

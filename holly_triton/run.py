@@ -6,6 +6,7 @@ checkpoints/last.pt and TensorBoard events.
 
 import csv
 import dataclasses
+import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from holly_triton.energy import EnergyMeter
 from holly_triton.errors import HollyError
 from holly_triton.files import foreign
 from holly_triton.reconstruct.checkpoint import CHECKPOINTS, load_checkpoint, save_checkpoint
+from holly_triton.reconstruct.ranks import leads, summed
 from holly_triton.reconstruct.schedule import Plan
 from holly_triton.reconstruct.state import TrainingState
 from holly_triton.reconstruct.train import Progress, Trainer
@@ -53,13 +55,15 @@ def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
     Raises:
         HollyError: The data are at fault, the folder exists (and ``overwrite`` is not set) or can't be written.
     """
-    check_free(folder, overwrite)
+    if leads():
+        check_free(folder, overwrite)
     config = absolute(config)
     dataset = open_data(config)
     config = dataclasses.replace(config, points=config.points or default_points(dataset))
     trainer = make_trainer(config, dataset)  # before the folder: settings that don't go together leave none behind
-    make_folder(folder, overwrite)
-    write_config(folder / "config.toml", config)
+    if leads():
+        make_folder(folder, overwrite)
+        write_config(folder / "config.toml", config)
     return Run(folder, config, dataset, trainer)
 
 
@@ -100,17 +104,18 @@ def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[
     # Long runs have short steps; a hundredth of one is little to lose, and a checkpoint may hold a network.
     every = max(run.config.checkpoint_every, run.trainer.plan.total_steps // 100)
     meter = EnergyMeter(state.points.device)
-    with SummaryWriter(str(run.folder), max_queue=1000) as board:
+    with SummaryWriter(str(run.folder), max_queue=1000, write_to_disk=leads()) as board:
         for progress in run.trainer.run():
             tell(progress)
             if state.history and state.history[-1]["step"] == progress.step:
                 for name, value in state.history[-1].items():
                     if name != "step":
                         board.add_scalar(name, value, progress.step)
-            stopping = should_stop() and not run.finished
+            stopping = summed(should_stop()) > 0 and not run.finished
             if stopping or run.finished or progress.step % every == 0:
-                state.joules += meter.joules()
-                save_checkpoint(run.folder / CHECKPOINTS, state)
+                state.joules += summed(meter.joules())
+                if leads():
+                    save_checkpoint(run.folder / CHECKPOINTS, state)
             if stopping:
                 break
     return run.finished
@@ -127,11 +132,16 @@ def find_device(name: str) -> torch.device:
     """The device that a setting means.
 
     Raises:
-        HollyError: ``cuda`` on a machine without.
+        HollyError: ``cuda`` on a machine without, or with fewer devices than processes.
     """
     if name == "cuda" and not torch.cuda.is_available():
         raise HollyError("--device cuda: PyTorch finds no CUDA device here; use --device cpu, or auto")
     cuda = name == "cuda" or (name == "auto" and torch.cuda.is_available())
+    if cuda and (processes := int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) > torch.cuda.device_count():
+        raise HollyError(
+            f"torchrun --nproc-per-node {processes}: PyTorch finds {torch.cuda.device_count()} CUDA devices here; start "
+            "no more processes than that, or use --device cpu"
+        )
     return torch.device("cuda" if cuda else "cpu")
 
 

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from holly_triton.cluster import Cluster, run_all
 from holly_triton.config import Config
 from holly_triton.errors import HollyError
+from holly_triton.reconstruct.ranks import leads, size, summed, wait
 from holly_triton.reconstruct.train import Progress as Step
 from holly_triton.report import find_warnings
 from holly_triton.results import write_results
@@ -41,7 +42,9 @@ def start_training(config: Config, folder: Path, *, overwrite: bool, cluster: Cl
     """Run a configuration, or each run of a study, in a fresh folder; the exit code says whether it was stopped."""
     with stoppable() as stop:
         if _is_study(config, cluster):
-            make_study(config, folder, overwrite=overwrite)
+            if leads():
+                make_study(config, folder, overwrite=overwrite)
+            wait()  # nobody looks for finished runs in a folder that is to be overwritten
             return _follow_study(config, folder, stop, cluster)
         console.print(f"Reading {config.data}", highlight=False)
         run = start_run(config, folder, overwrite=overwrite)
@@ -73,6 +76,8 @@ def _is_study(config: Config, cluster: Cluster | None) -> bool:
     if cluster is not None:
         if not is_study(config):
             raise HollyError(f"{cluster}: is for several runs and this is one; add --repeats K or --half-sets")
+        if size() > 1:
+            raise HollyError(f"{cluster}: has a process for each run; start this one without torchrun")
         cluster.check()
     return is_study(config)
 
@@ -87,7 +92,7 @@ def _follow_study(config: Config, folder: Path, stop: Stop, cluster: Cluster | N
     failed = [member.folder.name for member in left if not member.finished]
     if failed:
         raise HollyError(f"{folder}: nothing to compare before {', '.join(failed)} is done. {again}")
-    for finding in conclude_study(config, folder):
+    for finding in conclude_study(config, folder) if leads() else ():
         print(finding)
     print(f"{folder / 'cloud.ply'}: what the runs agree on, in nm. Look at {folder / 'report.html'}")
     return DONE
@@ -100,7 +105,7 @@ def _follow_members(left: Sequence[Member], stop: Stop, cluster: Cluster | None)
         return run_all(work, cluster, finished=is_finished, say=say, should_stop=lambda: stop.asked)
     for member in left:
         say(f"{member.folder}")
-        if stop.asked or not follow(open_member(member), stop):
+        if summed(stop.asked) or not follow(open_member(member), stop):
             return False
     return True
 
@@ -166,7 +171,9 @@ def follow(run: Run, stop: Stop) -> bool:
                 )  # fmt: skip
 
         finished = carry_out(run, tell, lambda: stop.asked)
-    write_results(run, pictures=finished)
+    if leads():
+        write_results(run, pictures=finished)
+    wait()  # until they are there for all to read
     return finished
 
 

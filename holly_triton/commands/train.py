@@ -73,14 +73,19 @@ def train(
         )
     if config_file is not None and preset is not None:
         raise click.UsageError("--config and --preset both say what the settings are; give one of them")
+    from holly_triton.reconstruct.ranks import joined
     from holly_triton.training import resume_training, start_training
 
     jobs = find_cluster(cluster, cluster_options)
-    if resume is not None:
-        sys.exit(resume_training(resume, jobs))
-    config = _configured(config_file, preset, data, given)
-    config = config.quick() if quick else config
-    sys.exit(start_training(config, out or Path(f"{Path(config.data).stem}-run"), overwrite=overwrite, cluster=jobs))
+    with joined():
+        if resume is not None:
+            code = resume_training(resume, jobs)
+        else:
+            config = _configured(config_file, preset, data, given)
+            config = config.quick() if quick else config
+            out = out or Path(f"{Path(config.data).stem}-run")
+            code = start_training(config, out, overwrite=overwrite, cluster=jobs)
+    sys.exit(code)
 
 
 def _configured(config_file: Path | None, preset: str | None, data: Path | None, given: dict[str, Any]) -> Config:

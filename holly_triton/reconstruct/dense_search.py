@@ -15,6 +15,7 @@ from torch import Tensor
 from holly_triton.data import Dataset
 from holly_triton.geometry import random_rotations
 
+from .ranks import gather, share
 from .refine import Poses, objective_of, refine_poses
 from .schedule import Plan, Stage
 from .search import search_poses
@@ -64,16 +65,18 @@ def better_poses(
 ) -> Poses:  # fmt: skip
     """Of the known poses ``[B]`` and others that are sought anew, whichever explains its picture better."""
     found = seek_poses(plan, state, dataset, index, generator)
-    target, rates = dataset.draw(index, stage.grid, stage.sigma_nm), plan.config.optimiser
+    found, known = Poses(*map(share, found)), Poses(*map(share, known))
+    target, rates = dataset.draw(share(index), stage.grid, stage.sigma_nm), plan.config.optimiser
     with torch.no_grad():
         before, loss = objective_of(state, known.rotation, known.shift, target, stage, rates)
         after, new_loss = objective_of(state, found.rotation, found.shift, target, stage, rates)
     better = after < before
-    return Poses(
+    best = (
         torch.where(better[:, None, None], found.rotation, known.rotation),
         torch.where(better[:, None], found.shift, known.shift),
         torch.where(better, new_loss, loss),
     )
+    return Poses(*(gather(rows, len(index)) for rows in best))
 
 
 def seek_poses(
@@ -82,13 +85,13 @@ def seek_poses(
     """Poses of some pictures ``[B]`` from a dense search at falling sigma, a gradient step after each round of it."""
     search, blur = plan.config.search, state.blur_nm()
     dense = dataclasses.replace(search, candidates=search.dense_candidates)
-    rotation = random_rotations(len(index), generator, plan.largest_tilt)
-    shift, loss = rotation.new_zeros(len(index), 2), rotation.new_zeros(len(index))
+    mine, rotation = share(index), share(random_rotations(len(index), generator, plan.largest_tilt))
+    shift, loss = rotation.new_zeros(len(mine), 2), rotation.new_zeros(len(mine))
     for done in torch.linspace(search.dense_from, 1, search.dense_rounds + 1)[:-1].tolist():
         stage = dataclasses.replace(plan.searching(done, blur), global_search=True)
-        target = dataset.draw(index, stage.search_grid, stage.search_sigma_nm)
+        target = dataset.draw(mine, stage.search_grid, stage.search_sigma_nm)
         with torch.no_grad():
-            rotation = search_poses(state.points, blur, target, rotation, shift, stage, dense, generator)
-        target = dataset.draw(index, stage.grid, stage.sigma_nm)
+            rotation = search_poses(state, target, rotation, shift, len(index), stage, dense, generator)
+        target = dataset.draw(mine, stage.grid, stage.sigma_nm)
         rotation, shift, loss = refine_poses(state, target, rotation, shift, stage, plan.config.optimiser)
-    return Poses(rotation, shift, loss)
+    return Poses(*(gather(rows, len(index)) for rows in (rotation, shift, loss)))

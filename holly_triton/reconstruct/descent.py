@@ -19,6 +19,7 @@ from holly_triton.data import Dataset
 from holly_triton.geometry import rotation_from_axis_angle
 
 from .distance import distance
+from .ranks import average_statistics, gather, share, size, sum_gradients
 from .schedule import AnnealedPlan, Stage
 from .state import TrainingState
 from .tidying import tidy
@@ -73,16 +74,19 @@ class Descent:
     def step(self, index: Tensor, stage: Stage) -> None:
         """One batch: one gradient step on everything."""
         # A picture alone in its batch has nothing to be normalised by but what was seen before.
-        self.model.train(len(index) > 1)
+        self.model.train(len(index) // size() > 1)
         self.optimiser.zero_grad()
-        target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
+        target = self.dataset.draw(share(index), stage.grid, stage.sigma_nm)
         width, objective = self._look(index, target, stage)
         torch.autograd.backward(objective.sum())
+        sum_gradients(self.optimiser)
+        average_statistics(self.model)
         self.optimiser.step()
         self.state.centre(keep_pictures=False)
         self._tell_blur(width, stage)
         if self.plan.tidies(self.state.step):
             config = self.plan.config
+            target = gather(target, len(index))
             # Strays only: which other points are useless, poses tell that are mostly right.
             strays = dataclasses.replace(config.tidying, most=0)
             tidy(self.state, self.optimiser, index, target, stage, strays, config.optimiser, self.generator)
@@ -93,7 +97,7 @@ class Descent:
         self.model.eval()
         widths = []
         for index in self.state.batches(self.settings.batch):
-            target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
+            target = self.dataset.draw(share(index), stage.grid, stage.sigma_nm)
             widths.append(self._look(index, target, stage)[0])
         self._tell_blur(torch.cat(widths), stage)
 
@@ -102,9 +106,13 @@ class Descent:
         self.state.optimiser, self.state.pose_model = self.optimiser.state_dict(), self.model.state_dict()
 
     def _look(self, index: Tensor, target: Tensor, stage: Stage) -> tuple[Tensor, Tensor]:
-        """Put poses and losses of some pictures into the state; the sigma drawn with and the loss, both ``[B]``."""
+        """Put poses and losses of some pictures ``[B]`` into the state; ``target`` holds those of this rank.
+
+        Returns:
+            The sigma drawn with ``[B]``, and the loss of this rank's pictures, to be followed.
+        """
         state, unit = self.state, self.plan.unit_nm
-        outputs = self.model(index, target)
+        outputs = self.model(share(index), target)
         heads = outputs.shape[1] // OUTPUTS
         outputs = outputs.reshape(-1, OUTPUTS)  # [B * heads, OUTPUTS]
         rotation = rotation_from_axis_angle(outputs[:, :3])
@@ -113,10 +121,11 @@ class Descent:
         many = target.repeat_interleave(heads, dim=0)
         objective, loss = distance(state.points, rotation, shift, width, many, stage, squared=False)
         # The best of a picture's poses is its pose, and alone is followed.
-        best = loss.view(-1, heads).argmin(1) + heads * torch.arange(len(index), device=index.device)
-        state.rotation[index], state.shift[index] = rotation[best].detach(), shift[best].detach()
-        state.note_loss(index, loss[best], self.plan.config.optimiser.unexplained_rate)
-        return width[best], objective[best]
+        best = loss.view(-1, heads).argmin(1) + heads * torch.arange(len(target), device=index.device)
+        found = (gather(rows[best].detach(), len(index)) for rows in (rotation, shift, loss, width))
+        state.rotation[index], state.shift[index], loss, width = found
+        state.note_loss(index, loss, self.plan.config.optimiser.unexplained_rate)
+        return width, objective[best]
 
     def _width(self, output: Tensor, stage: Stage) -> Tensor:
         if self.settings.output_sigma == "tied":

@@ -10,6 +10,7 @@ from holly_triton.data import Dataset
 from .amortised import ReadPoses
 from .descent import OUTPUTS, Descent
 from .direct import FreePoses
+from .ranks import with_common_norm
 from .schedule import AnnealedPlan, Plan, Stage
 from .searched import SearchedPoses
 from .state import TrainingState
@@ -40,4 +41,5 @@ def choose_method(plan: Plan, dataset: Dataset, state: TrainingState, generator:
     # Not the run's own generator, which a resumed run must find where it was left.
     start = torch.Generator(generator.device).manual_seed(plan.config.seed)
     outputs = plan.config.amortised.heads * OUTPUTS
-    return Descent(ReadPoses(plan.settings.size, outputs, start), plan, dataset, state, generator)
+    network = with_common_norm(ReadPoses(plan.settings.size, outputs, start))
+    return Descent(network, plan, dataset, state, generator)

@@ -14,35 +14,40 @@ from holly_triton.geometry import Grid, limit_tilt, random_rotations, rotation_f
 from holly_triton.kernels import splat
 
 from .distance import normalised
+from .ranks import gather, share
 from .schedule import Stage
+from .state import TrainingState
 
 
 def search_poses(
-    points: Tensor,
-    blur_nm: float,
+    state: TrainingState,
     target: Tensor,
     rotation: Tensor,
     shift: Tensor,
+    pictures: int,
     stage: Stage,
     settings: Search,
     generator: torch.Generator,
 ) -> Tensor:
     """The best rotation found for each picture ``[B, 3, 3]``, never worse than the one it had.
 
+    Ranks share the pictures, and the drawing of the candidates that all pictures are compared with.
+
     Args:
-        points: Cloud ``[N, 3]``, nm; of a very large one a random part is drawn.
-        blur_nm: Scatter of the labels about a point.
-        target: Pictures ``[B, S, S]`` on the stage's search grid at its search sigma.
+        state: Cloud, of a very large one a random part is drawn, and blur; nothing else of it is used.
+        target: This rank's pictures ``[B, S, S]`` on the stage's search grid at its search sigma.
         rotation: The poses they had ``[B, 3, 3]``.
         shift: Their shifts ``[B, 2]``, nm.
+        pictures: How many all ranks have.
         stage: Grid, sigma and reach of this step.
         settings: How many candidates to try.
         generator: Source of the candidates.
     """
+    points = state.points
     if len(points) > settings.most_points:
         points = points[torch.randperm(len(points), generator=generator, device=points.device)[: settings.most_points]]
     wanted = normalised(target).flatten(1)  # [B, S*S]
-    sigma = (stage.search_sigma_nm**2 + blur_nm**2) ** 0.5
+    sigma = (stage.search_sigma_nm**2 + state.blur_nm() ** 2) ** 0.5
 
     def draw(candidates: Tensor, shifts: Tensor) -> Tensor:
         return normalised(_pictures(points, candidates, shifts, sigma, stage.search_grid)).flatten(1)
@@ -50,9 +55,11 @@ def search_poses(
     centres = [rotation]
     if stage.global_search:
         candidates = random_rotations(settings.candidates, generator, stage.largest_tilt)
-        drawn = draw(candidates, shift.new_zeros(len(candidates), 2))
+        some = share(candidates)
+        drawn = gather(draw(some, shift.new_zeros(len(some), 2)), len(candidates))
         centres.append(candidates[torch.cdist(wanted, drawn).argmin(1)])
-    tried = torch.cat([_perturbed(centre, settings.neighbours, stage.turn, generator) for centre in centres], dim=1)
+    shape = (pictures, settings.neighbours)
+    tried = torch.cat([_perturbations(shape, stage.turn, generator) @ centre[:, None] for centre in centres], dim=1)
     tried = limit_tilt(tried, stage.largest_tilt)
     many = tried.shape[1]
     drawn = draw(tried.flatten(0, 1), shift.repeat_interleave(many, dim=0))
@@ -65,10 +72,9 @@ def _pictures(points: Tensor, rotation: Tensor, shift: Tensor, sigma_nm: float, 
     return splat(grid.to_pixels(points), rotation, grid.to_pixels(shift), grid.to_pixels(sigma_nm), grid.shape)
 
 
-def _perturbed(rotation: Tensor, count: int, turn: float, generator: torch.Generator) -> Tensor:
-    """Each rotation itself and ``count - 1`` others around it, near and far: ``[B, 3, 3]`` to ``[B, count, 3, 3]``."""
-    shape = (len(rotation), count)
-    direction = torch.randn(*shape, 3, generator=generator, device=rotation.device)
-    length = turn * torch.rand(*shape, 1, generator=generator, device=rotation.device)
+def _perturbations(shape: tuple[int, int], turn: float, generator: torch.Generator) -> Tensor:
+    """Of a whole batch's small rotations, near and far, the first of each picture none: this rank's, ``[*shape, 3, 3]``."""
+    direction = torch.randn(*shape, 3, generator=generator, device=generator.device)
+    length = turn * torch.rand(*shape, 1, generator=generator, device=generator.device)
     length[:, 0] = 0
-    return rotation_from_axis_angle(direction * length) @ rotation[:, None]
+    return rotation_from_axis_angle(share(direction * length))

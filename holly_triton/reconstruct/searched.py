@@ -8,6 +8,7 @@ from torch import Tensor
 from holly_triton.data import Dataset
 
 from .dense_search import rescue_poses
+from .ranks import gather, share, sum_gradients
 from .refine import step_poses
 from .schedule import Plan, Stage
 from .search import search_poses
@@ -37,17 +38,19 @@ class SearchedPoses:
         if stage.name == "rescue":
             rescue_poses(self.plan, state, self.dataset, index, stage, self.generator)
             return
+        mine = share(index)
         if stage.name == "search":
-            target = self.dataset.draw(index, stage.search_grid, stage.search_sigma_nm)
+            target = self.dataset.draw(mine, stage.search_grid, stage.search_sigma_nm)
             with torch.no_grad():
-                state.rotation[index] = search_poses(
-                    state.points, state.blur_nm(), target, state.rotation[index], state.shift[index],
-                    stage, config.search, self.generator,
+                state.rotation[mine] = search_poses(
+                    state, target, state.rotation[mine], state.shift[mine], len(index), stage, config.search, self.generator,
                 )  # fmt: skip
-        target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
+        target = self.dataset.draw(mine, stage.grid, stage.sigma_nm)
         for _ in range(config.optimiser.gradient_steps):
             self._descend(index, target, stage)
         if self.plan.tidies(state.step):
+            # Each rank does the same, for none may come to another conclusion.
+            target = gather(target, len(index))
             tidy(state, self.optimiser, index, target, stage, config.tidying, config.optimiser, self.generator)
         if config.tilt == 0:
             state.points.data[:, 2] = 0  # one side alone tells no depth
@@ -60,12 +63,13 @@ class SearchedPoses:
         self.state.optimiser = self.optimiser.state_dict()
 
     def _descend(self, index: Tensor, target: Tensor, stage: Stage) -> None:
-        """One gradient step on the poses of these pictures and on the cloud."""
-        state, rates = self.state, self.config.optimiser
+        """One gradient step on the poses of the pictures ``[B]``, of which ``target`` holds this rank's, and the cloud."""
+        state, rates, mine = self.state, self.config.optimiser, share(index)
         self.optimiser.zero_grad()
-        poses, _ = step_poses(state, target, state.rotation[index], state.shift[index], stage, rates)
-        state.rotation[index], state.shift[index] = poses.rotation, poses.shift
-        state.note_loss(index, poses.loss, rates.unexplained_rate)
+        poses, _ = step_poses(state, target, state.rotation[mine], state.shift[mine], stage, rates)
+        state.rotation[index], state.shift[index], loss = (gather(rows, len(index)) for rows in poses)
+        state.note_loss(index, loss, rates.unexplained_rate)
+        sum_gradients(self.optimiser)
         self.optimiser.param_groups[0]["lr"] = stage.rate * rates.point_rate * stage.sigma_nm
         self.optimiser.step()
         state.centre(keep_pictures=stage.move_shift)

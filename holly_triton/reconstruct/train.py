@@ -13,6 +13,7 @@ from holly_triton.errors import HollyError
 from holly_triton.kernels import splat
 
 from .method import choose_method
+from .ranks import gather, share
 from .refine import objective_of, refine_poses
 from .schedule import Plan, Stage
 from .state import TrainingState
@@ -107,9 +108,11 @@ class Trainer:
         state, rates = self.state, self.plan.config.optimiser
         for index in state.batches(self.plan.config.schedule.batch):
             state.seen += len(index)
-            target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
-            poses = refine_poses(state, target, state.rotation[index], state.shift[index], stage, rates)
-            state.rotation[index], state.shift[index], state.loss[index] = poses
+            mine = share(index)
+            target = self.dataset.draw(mine, stage.grid, stage.sigma_nm)
+            poses = refine_poses(state, target, state.rotation[mine], state.shift[mine], stage, rates)
+            whole = (gather(rows, len(index)) for rows in poses)
+            state.rotation[index], state.shift[index], state.loss[index] = whole
             self._check(index)
         return float(state.loss.mean())
 
