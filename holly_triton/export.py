@@ -55,7 +55,7 @@ class Request:
     Attributes:
         folder: Of the run or study.
         mirror: The other hand.
-        voxel_nm: Side of a voxel, nm; a third of sigma if None.
+        voxel_nm: Side of a voxel, nm; if None a third of sigma, or more where those would be too many.
     """
 
     folder: Path
@@ -148,12 +148,12 @@ def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | N
     """
     import mrcfile
 
-    voxel_nm = sigma_nm / VOXELS_PER_SIGMA if voxel_nm is None else voxel_nm
+    reach = float(np.abs(points).max()) + MARGIN * sigma_nm
+    least = reach / (LARGEST_SIDE / 2 - 1)
+    voxel_nm = max(sigma_nm / VOXELS_PER_SIGMA, least) if voxel_nm is None else voxel_nm
     if not 0 < voxel_nm < float("inf"):
         raise HollyError(f"{path}: a voxel of {voxel_nm:g} nm is no length; it must be above 0 nm")
-    reach = float(np.abs(points).max()) + MARGIN * sigma_nm
-    if reach / voxel_nm > LARGEST_SIDE / 2 - 1:
-        least = reach / (LARGEST_SIDE / 2 - 1)
+    if voxel_nm < least:
         raise HollyError(
             f"{path}: voxels of {voxel_nm:.3g} nm would be {2 * reach / voxel_nm:.0f} a side of {2 * reach:.0f} nm, "
             f"more than {LARGEST_SIDE}; ask for voxels of {math.ceil(100 * least) / 100:g} nm or more"

@@ -70,7 +70,7 @@ def test_an_unknown_table_is_answered_with_the_known_ones() -> None:
 def train(monkeypatch: pytest.MonkeyPatch, *words: str) -> tuple[Result, list[Config]]:
     """What the command line would have trained with."""
     started: list[Config] = []
-    monkeypatch.setattr(training, "start_training", lambda config, folder, overwrite: started.append(config))
+    monkeypatch.setattr(training, "start_training", lambda config, folder, **options: started.append(config))
     return CliRunner().invoke(main, ["train", *words]), started
 
 

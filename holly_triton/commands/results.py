@@ -114,7 +114,7 @@ def render(
 @click.argument("run", type=SOME_PATH)
 @click.argument("out", type=SOME_PATH)
 @click.option("--mirror", is_flag=True, help="The other hand.")
-@click.option("--voxel", type=ABOVE_ZERO, metavar="NM", help="Side of a voxel. [default: a third of sigma]")
+@click.option("--voxel", type=ABOVE_ZERO, metavar="NM", help="Side of a voxel. [default: a third of sigma, or as fits]")
 def export(run: Path, out: Path, mirror: bool, voxel: float | None) -> None:
     """Write what is in RUN for another program, by the suffix of OUT.
 

@@ -30,6 +30,10 @@ def joined() -> Iterator[None]:
     if not (dist.is_available() and dist.is_torchelastic_launched()):
         yield
         return
+    # Torch's optimisers import this, and if it finds a process group then, it keeps it for good: its threads would outlive
+    # the interpreter and abort one process in a few at the very end.
+    import torch.distributed.nn.functional
+
     cuda = torch.cuda.is_available()
     if cuda:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
