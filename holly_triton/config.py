@@ -43,6 +43,23 @@ DEMO = Demo()
 
 
 @dataclass(frozen=True)
+class Photophysics:
+    """How one fluorophore shows: how many localisations it gives, and how far they lie from it."""
+
+    median: float
+    """Localisations; their number follows a log-normal distribution, but for at least one."""
+    spread: float
+    """Standard deviation of its logarithm."""
+    precision_nm: float
+    """Standard deviation of a localisation about its fluorophore, along each axis."""
+
+
+PHOTOPHYSICS = {"alexa647": Photophysics(median=6.0, spread=1.34, precision_nm=11.0)}
+"""Measured by Sieben et al. 2018: 405 molecules of Alexa 647 gave 6 localisations in the median and 14.8 in the mean;
+3081 deviations along x spread by 11.0 nm (median absolute deviation, as a standard deviation)."""
+
+
+@dataclass(frozen=True)
 class Scale:
     """How much of the paper's effort ``holly-triton reproduce`` spends on an experiment."""
 

@@ -9,6 +9,7 @@ import scipy.stats
 import torch
 
 from holly_triton.cloud import read_cloud
+from holly_triton.config import PHOTOPHYSICS
 from holly_triton.data import Localisations, Pictures, open_dataset
 from holly_triton.data.simulate import simulate, write_simulation
 from holly_triton.errors import HollyError
@@ -195,3 +196,14 @@ def test_more_pictures_than_a_tiff_can_hold_are_refused_before_drawing(
     made = simulate(SITES[:4], 70_000, generator=generator)
     with pytest.raises(HollyError, match="70000 pictures pass the 4 GiB of a TIFF"):
         write_simulation(tmp_path, made, tiff=True)
+
+
+def test_fluorophores_blink_as_was_measured_of_the_dye():
+    dye = PHOTOPHYSICS["alexa647"]
+    one = np.array([[0.0, 0, 0], [1e6, 0, 0], [0, 1e6, 0], [0, 0, 1e6]])  # so far apart that all are told apart
+    made = simulate(one, 4000, photophysics=dye, generator=torch.Generator().manual_seed(0))
+    true = simulate(one, 4000, generator=torch.Generator().manual_seed(0))
+    assert made.offsets[-1] / true.offsets[-1] == pytest.approx(14.8, rel=0.1)
+    nearest = torch.cdist(made.xy[:2000].double(), true.xy[:4000].double()).min(dim=1).values
+    assert nearest.square().mean().div(2).sqrt() == pytest.approx(dye.precision_nm, rel=0.1)
+    assert len(made.localisations) == 4000

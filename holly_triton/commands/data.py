@@ -5,6 +5,8 @@ from typing import Any
 
 import click
 
+from holly_triton.config import PHOTOPHYSICS
+
 from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, reading, reading_options, unit_nm_option
 
 
@@ -18,12 +20,17 @@ from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, reading, reading_optio
 @click.option("--spawn-rate", type=Number(0, 1), default=1.0, metavar="R", help="Probability of each of them.")  # fmt: skip
 @click.option("--shift", type=Number(min=0), default=0.0, metavar="S", help="Largest shift along x and y, in the cloud's unit.")  # fmt: skip
 @click.option("--in-plane", type=click.IntRange(min=1), default=1, metavar="M", help="Copies of each picture, turned in its plane.")  # fmt: skip
+@click.option(
+    "--blinking",
+    type=click.Choice(list(PHOTOPHYSICS)),
+    help="Let fluorophores blink, and localise them, as was measured of this dye.",
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, metavar="I")
 @click.option("--tiff", is_flag=True, help="Write pictures (pictures.tif) in place of localisations.")
 @unit_nm_option
 def simulate(
     cloud: Path, out: Path, images: int, scatter: float, missing: float, max_spawn: int, spawn_rate: float,
-    shift: float, in_plane: int, seed: int, tiff: bool, unit_nm: float,
+    shift: float, in_plane: int, blinking: str | None, seed: int, tiff: bool, unit_nm: float,
 ) -> None:  # fmt: skip
     """Make pictures of CLOUD from random directions, as train reads them, with the truth.
 
@@ -33,7 +40,7 @@ def simulate(
     \b
     Examples:
       holly-triton simulate bunny.obj bunny-data --images 2000 --scatter 0.03
-      holly-triton simulate nuclear-pore pore-data --scatter 5 --missing 0.3
+      holly-triton simulate nuclear-pore pore-data --scatter 5 --missing 0.3 --blinking alexa647
     """
     import torch
 
@@ -45,7 +52,7 @@ def simulate(
     simulation = make(
         structure.points, images, scatter_nm=scatter * structure.unit_nm, missing=missing, max_spawn=max_spawn,
         spawn_rate=spawn_rate, shift_nm=shift * structure.unit_nm, in_plane=in_plane,
-        generator=torch.Generator().manual_seed(seed),
+        photophysics=PHOTOPHYSICS[blinking] if blinking else None, generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
     write_simulation(out, simulation, tiff=tiff)
     click.echo(f"{out}: {images * in_plane} pictures of {len(structure.points)} sites. Next: holly-triton train {out}")

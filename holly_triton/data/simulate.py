@@ -4,6 +4,7 @@ Blundell et al. 2021, section 3.3: sites without a label (missing), sites that b
 (spawn), and fluorophores that lie off their site (scatter).
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from holly_triton.cloud import write_cloud
+from holly_triton.config import Photophysics
 from holly_triton.errors import HollyError
 from holly_triton.files import replacing
 from holly_triton.geometry import Grid, axis_angle_from_rotation, random_rotations, rotation_from_axis_angle
@@ -48,7 +50,7 @@ class Simulation:
         offsets: ``[P + 1]`` int64: particle p holds emitters ``offsets[p]`` to ``offsets[p + 1]``.
         rotation: ``[P, 3, 3]`` float32.
         shift: ``[P, 2]`` float32, nm: ``xy = (rotation @ point)[:2] + shift``.
-        scatter_nm: Scatter it was made with, nm.
+        scatter_nm: Scatter that it was made with, that of blinking included, nm.
     """
 
     points: Array
@@ -85,6 +87,7 @@ def simulate(
     spawn_rate: float = 1.0,
     shift_nm: float = 0.0,
     in_plane: int = 1,
+    photophysics: Photophysics | None = None,
     generator: torch.Generator,
 ) -> Simulation:
     """Simulate particles of one structure, each from a uniformly random direction, labelled anew.
@@ -102,6 +105,7 @@ def simulate(
         shift_nm: Shifts along x and y are uniform within plus and minus this, nm.
         in_plane: Every particle occurs this often, turned in the plane of the picture by equal steps of a
             turn, its emitters and its shift with it.
+        photophysics: How each fluorophore blinks and is localised; None for once, exactly where it is.
         generator: The only source of chance, on the CPU.
 
     Returns:
@@ -123,6 +127,9 @@ def simulate(
     ]
     counts = torch.cat([part[1] for part in drawn])
     xy = torch.cat([part[0] for part in drawn]) + shift.repeat_interleave(counts, dim=0)
+    if photophysics is not None:
+        xy, counts = _blink(xy, counts, photophysics, generator)
+        scatter_nm = math.hypot(scatter_nm, photophysics.precision_nm)
     once = Simulation(points, xy, offsets_from_counts(counts), rotation, shift, scatter_nm)
     return once if in_plane == 1 else _turned(once, in_plane)
 
@@ -203,6 +210,16 @@ def _label(
     # An isotropic Gaussian in 3D is the same before and after the rotation; z is dropped only then.
     emitters += scatter_nm * torch.randn(emitters.shape, generator=generator)
     return emitters[:, :2], fluorophores.sum(dim=1)
+
+
+def _blink(xy: Tensor, counts: Tensor, photophysics: Photophysics, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Localisations ``[E', 2]`` of fluorophores ``[E, 2]``, and how many each particle has ``[P]``, from ``counts``."""
+    logarithm = math.log(photophysics.median) + photophysics.spread * torch.randn(len(xy), generator=generator)
+    times = logarithm.exp().round().clamp(min=1).long()
+    seen = xy.repeat_interleave(times, dim=0)
+    seen += photophysics.precision_nm * torch.randn(seen.shape, generator=generator)
+    particle = torch.arange(len(counts)).repeat_interleave(counts)
+    return seen, torch.bincount(particle, times.double(), minlength=len(counts)).long()
 
 
 def _turned(simulation: Simulation, times: int) -> Simulation:
