@@ -220,3 +220,11 @@ def test_a_large_file_of_one_odd_particle_is_described_whole(tmp_path: Path, mon
             [(i, i % 7, 1) for i in range(1000)], dtype=[("x", "f4"), ("y", "f4"), ("group", "i4")]
         )
     assert describe(tmp_path / "a.h5")["emitters per particle"] == "1000 to 1000, median 1000"
+
+
+def test_a_precision_coarser_than_the_particles_is_doubted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.normal(size=(200, 2)) * 50, np.full(200, 2600.0), np.repeat(np.arange(10), 20)])
+    path = tmp_path / "photons-as-precision.csv"
+    np.savetxt(path, rows, delimiter=",", header="x [nm],y [nm],uncertainty [nm],particle", comments="")
+    assert any("is coarser than the particles are large" in note for note in open_dataset(path).notes)

@@ -196,6 +196,11 @@ def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations 
         data = data.seen_along(reading.axis).weighed_by(reading.weights)
         if len(data) and (typical := int(data.counts.median())) < FEWEST_EMITTERS:
             data.notes.append(f"A typical particle has {typical} localisations, too few to tell from where it is seen.")
+    if len(data) and data.finest_nm > data.radius_nm:
+        data.notes.append(
+            f"The localisation precision, {data.finest_nm:.4g} nm, is coarser than the particles are large: nothing of their "
+            "shape can show. Is it the right column, in the right unit?"
+        )
     doubt = scale_doubt(2 * data.radius_nm) if len(data) else None
     data.notes.extend([doubt] if doubt else [])
     return data
