@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from holly_triton.clusters import FEWEST_NEAR, find_clusters, measure, typical_diameter
 from holly_triton.data.picasso import write_picasso
 from holly_triton.data.reading import Reading
-from holly_triton.data.table import read_field
+from holly_triton.data.table import read_rows
 from holly_triton.errors import HollyError
 from holly_triton.gallery import PICKED_INK, REJECTED_INK, Section, density_picture, draw_field, draw_sheet, evenly
 
@@ -134,13 +134,12 @@ def pick(path: Path, out: Path, reading: Reading, settings: PickSettings) -> Pic
         raise HollyError(f"{out}: the name must end in .hdf5, the format that Picasso reads too")
     if out.resolve() == path.resolve():
         raise HollyError(f"{out}: is the field itself; choose another name")
-    field = read_field(path, reading)
+    read = read_rows(path, reading)
+    field = read.whole()
     finite = np.flatnonzero(np.isfinite(field.xyz).all(axis=1))
-    notes = [*field.notes]
-    if len(finite) < len(field):
-        notes.append(
-            f"{len(field) - len(finite)} of {len(field)} localisations have no finite position and were dropped."
-        )
+    notes = [*read.notes]
+    if lost := len(field.xyz) - len(finite):
+        notes.append(f"{lost} of {len(field.xyz)} localisations have no finite position and were dropped.")
     if len(finite) < FEWEST_NEAR:
         raise HollyError(f"{path}: holds {len(finite)} localisations; give a whole field")
     xy = field.xyz[finite, :2]

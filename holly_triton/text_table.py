@@ -22,6 +22,10 @@ DELIMITERS = "\t;,"
 """In the order in which they count: a comma beside one of the others is a decimal comma. Without any, blanks separate."""
 UNDECODED = "\ufffd"
 LONGEST_HEADER = 65536
+BLOCK = 2**22
+"""Characters that are read at a time."""
+TABLE_END = "\0"
+"""A line with which Elyra ends its table; remarks follow."""
 SAMPLED = 50
 """Rows that are looked at to learn how numbers are written."""
 # No two parts of an expression here can match the same text: else a hostile header takes hours.
@@ -120,47 +124,57 @@ def read_columns(path: Path, header: Header, columns: Sequence[Column]) -> Array
     Raises:
         HollyError: a cell that is no number, a row too short, text that is not UTF-8.
     """
+    return np.concatenate([*read_parts(path, header, columns)])
+
+
+def read_parts(path: Path, header: Header, columns: Sequence[Column]) -> Iterator[Array]:
+    """What ``read_columns`` reads, some hundred thousand rows at a time; at least one part, though it be empty."""
+    yield np.empty((0, len(columns)))
+    # Remarks that follow a table may be in any encoding.
+    with path.open(encoding="utf-8-sig", errors="replace") as file:
+        for _ in range(header.skip):
+            file.readline()
+        number = header.skip
+        while lines := file.readlines(BLOCK):
+            rows = [*takewhile(lambda line: line.strip() != TABLE_END, lines)]
+            yield _numbers(path, header, columns, rows, number)
+            if len(rows) < len(lines):
+                return
+            number += len(lines)
+
+
+def _numbers(path: Path, header: Header, columns: Sequence[Column], lines: list[str], number: int) -> Array:
+    """The numbers of some lines, before which the file has ``number`` others."""
     try:
-        # A path, not an open file: numpy then reads blocks in C instead of lines in Python.
         if not header.decimal_comma:
-            return _load(str(path), header, columns, skiprows=header.skip)
-    except UnicodeDecodeError:
-        pass
+            return _load(lines, header, columns)
     except ValueError as error:
         cell = re.search(r"could not convert string '(.*)' to", str(error))
-        if not cell or cell[1] not in ("", "\\x00") and not DECIMAL_COMMA.fullmatch(cell[1]):
-            raise _not_numbers(path, header, error) from error
-    # Lines and converters in Python are ten times slower: only files that need them pay for them.
+        if not cell or cell[1] and UNDECODED not in cell[1] and not DECIMAL_COMMA.fullmatch(cell[1]):
+            raise _not_numbers(path, number, error) from error
+    # Converters in Python are ten times slower: only lines that need them pay for them.
+    points = lines if header.delimiter == "," else [line.replace(",", ".") for line in lines]
     try:
-        return _load(_lines(path, header), header, columns, converters=_number_or_nan)
+        return _load(points, header, columns, converters=_number_or_nan)
     except ValueError as error:
         if UNDECODED in str(error):
             raise _not_text(path) from error
-        raise _not_numbers(path, header, error) from error
+        raise _not_numbers(path, number, error) from error
 
 
-def _load(source: Any, header: Header, columns: Sequence[Column], **options: Any) -> Array:
+def _load(lines: list[str], header: Header, columns: Sequence[Column], **options: Any) -> Array:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", "loadtxt: input contained no data", UserWarning)
         numbers: Array = np.loadtxt(
-            source,
+            lines,
             delimiter=header.delimiter,
             usecols=[column.index for column in columns],
             comments=None,
             quotechar='"',
-            encoding="utf-8",
             ndmin=2,
             **options,
         )
     return numbers.reshape(-1, len(columns))
-
-
-def _lines(path: Path, header: Header) -> Iterator[str]:
-    """Rows with decimal points. Elyra ends its table with a line of one NUL, and remarks follow."""
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
-        for number, line in enumerate(takewhile(lambda line: line.strip() != "\0", file)):
-            if number >= header.skip:
-                yield line if header.delimiter == "," else line.replace(",", ".")
 
 
 def _parse_header(path: Path, comment: str, skip: int, line: str, following: list[str]) -> Header:
@@ -220,9 +234,9 @@ def _not_text(path: Path) -> HollyError:
     return HollyError(f"{path}: is not UTF-8 text; save it as CSV with UTF-8 encoding")
 
 
-def _not_numbers(path: Path, header: Header, error: ValueError) -> HollyError:
+def _not_numbers(path: Path, before: int, error: ValueError) -> HollyError:
     reason = " ".join(str(error).split())[:200]
     # numpy counts rows from 0 for a bad cell, from 1 for a short row; an editor counts lines from 1.
-    first = header.skip + (0 if "column index" in reason else 1)
+    first = before + (0 if "column index" in reason else 1)
     reason = re.sub(r"at row (\d+)", lambda match: f"in line {int(match[1]) + first}", reason)
     return HollyError(f"{path}: {reason.rstrip('.')}; every row must hold numbers in the columns that are read")

@@ -92,6 +92,16 @@ def boundless(folder: Path, rows: int = 10**12, name: str = "locs") -> Path:
     return folder / "locs.hdf5"
 
 
+def overlapping(folder: Path) -> Path:
+    """A table with a column that h5py takes to be twice as wide as it is, because its exponent's bias is damaged."""
+    path = picasso(folder, locs(x=XY[:, 0], y=XY[:, 1], bg=XY[:, 0].astype("f4"), sx=XY[:, 0], group=GROUP))
+    content = bytearray(path.read_bytes())
+    bias = b"\x20\x00\x17\x08\x00\x17\x7f"
+    content[content.index(bias, content.index(b"bg\0")) + len(bias) - 1] = 0x7D
+    path.write_bytes(content)
+    return path
+
+
 def mat(folder: Path, cells: list | None = None, **variables: object) -> Path:
     if cells is not None:
         array = np.empty((1, len(cells)), dtype=object)
@@ -254,6 +264,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
         "its dataset locs needs the columns x and y; found no columns",
     ),
     "Picasso of strings": (lambda d: picasso(d, locs(x=XY[:, 0].astype("S8"), y=XY[:, 1])), "needs the columns x [nm]"),
+    "Picasso of columns that overlap": (overlapping, "the columns of /locs overlap; the file is damaged"),
     "Picasso of no row": (lambda d: picasso(d, locs()[:0]), "its dataset locs holds no localisations"),
     "Picasso that promises terabytes": (
         boundless,

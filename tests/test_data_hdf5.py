@@ -8,11 +8,13 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+import torch
 
 from holly_triton.data import Localisations, open_dataset
 from holly_triton.data import hdf5 as module
 from holly_triton.data.reading import Reading
-from holly_triton.data.table import Field, read_field
+from holly_triton.data.rows import Part
+from holly_triton.data.table import read_rows
 
 RNG = np.random.default_rng(0)
 XY = RNG.uniform(3, 40, (60, 2)).astype(np.float32)
@@ -22,8 +24,8 @@ GROUP = np.repeat(np.arange(10), 6)
 PARTICLES = RNG.permutation(GROUP)
 
 
-def read(path: Path, **options: Any) -> Field:
-    return read_field(path, Reading(**options))
+def read(path: Path, **options: Any) -> Part:
+    return read_rows(path, Reading(**options)).whole()
 
 
 def locs() -> np.ndarray:
@@ -47,11 +49,12 @@ def test_picasso_is_read_with_all_it_says(
     np.testing.assert_allclose(found.xyz, np.column_stack([XY * 130.0, Z]), rtol=1e-6)  # z is in nm in these files
     np.testing.assert_allclose(found.precision, np.sqrt((LP**2).mean(axis=1)) * 130, rtol=1e-6)
     np.testing.assert_array_equal(found.particle, PARTICLES)
-    assert found.photons is not None and found.frame is not None and found.notes == []
+    assert found.photons is not None and found.frame is not None
+    assert read_rows(tmp_path / "a.hdf5", Reading()).notes == []
     data = open_dataset(tmp_path / "a.hdf5")
     assert isinstance(data, Localisations) and data.names == [str(i) for i in range(10)] and data.has_z
     own = np.column_stack([XY * 130.0, Z])[PARTICLES == 4]
-    np.testing.assert_allclose(data.select(np.array([4])).xyz, own - own.mean(0), atol=1e-3)
+    np.testing.assert_allclose(data.emitters(torch.tensor([4]))[0], own - own.mean(0), atol=1e-3)
 
 
 def test_decode_pixels_need_not_be_square(tmp_path: Path) -> None:
@@ -62,7 +65,8 @@ def test_decode_pixels_need_not_be_square(tmp_path: Path) -> None:
     found = read(tmp_path / "a.h5")
     np.testing.assert_allclose(found.xyz, np.column_stack([XY * [127, 117], Z]), rtol=1e-6)
     np.testing.assert_allclose(found.precision, np.sqrt(((LP * [127, 117]) ** 2).mean(axis=1)), rtol=1e-6)
-    assert found.particle is None and found.photons is not None and found.notes == []
+    assert found.particle is None and found.photons is not None
+    assert read_rows(tmp_path / "a.h5", Reading()).notes == []
 
 
 def test_decode_without_a_pixel_size_asks_for_it(tmp_path: Path) -> None:
@@ -80,7 +84,7 @@ def test_any_table_of_x_and_y_is_found(tmp_path: Path) -> None:
 
 
 def test_numpy_arrays_with_names_or_of_positions_or_of_particles(tmp_path: Path) -> None:
-    def saved(array: np.ndarray, **options: Any) -> Field:
+    def saved(array: np.ndarray, **options: Any) -> Part:
         np.save(tmp_path / "a.npy", array)
         return read(tmp_path / "a.npy", **options)
 
@@ -95,7 +99,7 @@ def test_numpy_arrays_with_names_or_of_positions_or_of_particles(tmp_path: Path)
 
 @pytest.mark.parametrize("packed", [True, False])
 def test_numpy_archives_of_columns_or_of_positions_beside_them(tmp_path: Path, packed: bool) -> None:
-    def saved(**arrays: Any) -> Field:
+    def saved(**arrays: Any) -> Part:
         (np.savez_compressed if packed else np.savez)(tmp_path / "a.npz", **arrays)
         return read(tmp_path / "a.npz")
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from holly_triton.data.localisations import Localisations, localisations_from_rows
+from holly_triton.data.localisations import Localisations, runs
+from holly_triton.data.particles import localisations_from_rows
 from holly_triton.errors import HollyError
 from holly_triton.geometry import Grid
 
@@ -29,7 +30,7 @@ def test_every_particle_is_about_its_own_centroid_and_the_centres_give_the_posit
     xyz = np.random.default_rng(1).uniform(0, 1e5, (60, 3))
     data = localisations_from_rows(xyz, np.array([10, 20, 30]), list("abc"), source="test")
     for p in range(3):
-        own = data.xyz[data.offsets[p] : data.offsets[p + 1]]
+        own = data.emitters(torch.tensor([p]))[0]
         # float32 of positions up to 1e5 nm apart
         torch.testing.assert_close(own.mean(0), torch.zeros(3), rtol=0, atol=0.05)
     absolute = data.xyz.double() + data.centres.repeat_interleave(data.counts, dim=0)
@@ -41,7 +42,7 @@ def test_draw_is_the_sum_of_gaussians_of_the_chosen_particles_in_their_order() -
     grid, index = Grid(24, 480.0), torch.tensor([2, 0, 2])
     images = data.draw(index, grid, sigma_nm=30.0)
     for image, p in zip(images, index, strict=True):
-        own = data.xyz[data.offsets[p] : data.offsets[p + 1]].double().numpy()
+        own = data.emitters(torch.tensor([p]))[0].double().numpy()
         # float32 sums of values near 0.1
         np.testing.assert_allclose(image.numpy(), draw_densely(own, grid, 30.0), rtol=1e-4, atol=1e-6)
 
@@ -60,8 +61,8 @@ def test_views_turn_the_centred_particle_and_drop_z() -> None:
     assert views.names[:5] == ["p0/0", "p0/1", "p0/2", "p0/3", "p1/0"]
     assert not views.has_z and len(views) == 12 and views.view_rotation is not None
     for view in range(12):
-        own = data.xyz[data.offsets[view // 4] : data.offsets[view // 4 + 1]]
-        seen = views.xyz[views.offsets[view] : views.offsets[view + 1]]
+        own = data.emitters(torch.tensor([view // 4]))[0]
+        seen = views.emitters(torch.tensor([view]))[0]
         torch.testing.assert_close(seen, (own @ views.view_rotation[view].T)[:, :2], rtol=0, atol=1e-3)
         torch.testing.assert_close(seen.mean(0), torch.zeros(2), rtol=0, atol=1e-4)
 
@@ -69,10 +70,14 @@ def test_views_turn_the_centred_particle_and_drop_z() -> None:
 def test_views_repeat_with_the_generator_s_seed_and_keep_the_columns() -> None:
     data = particles([4, 6], photons=np.arange(10.0), precision=np.arange(10.0))
     one, same, other = (data.views(2, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
-    assert torch.equal(one.xyz, same.xyz) and not torch.equal(one.xyz, other.xyz)
+    every = torch.arange(4)
+    assert torch.equal(one.emitters(every)[0], same.emitters(every)[0])
+    assert not torch.equal(one.emitters(every)[0], other.emitters(every)[0])
     expected = torch.tensor([*range(4), *range(4), *range(4, 10), *range(4, 10)], dtype=torch.float32)
-    assert one.photons is not None and torch.equal(one.photons, expected)
-    assert one.precision is not None and torch.equal(one.precision, expected)
+    rows = runs(one.starts, one.counts)[0]
+    assert one.photons is not None and torch.equal(one.photons[rows], expected)
+    assert one.precision is not None and torch.equal(one.precision[rows], expected)
+    assert one.xyz is data.xyz  # however many views there are
 
 
 def test_views_of_flat_data_are_refused() -> None:
@@ -126,7 +131,7 @@ def test_the_summary_says_what_was_found_in_plain_words() -> None:
 
 def test_to_moves_every_tensor() -> None:
     data = particles([3, 5], photons=np.ones(8), precision=np.ones(8)).views(2, torch.Generator()).to("meta")
-    for name in ("xyz", "offsets", "centres", "photons", "precision", "view_rotation"):
+    for name in ("xyz", "starts", "counts", "centres", "photons", "precision", "view_rotation"):
         assert getattr(data, name).device.type == "meta", name
 
 

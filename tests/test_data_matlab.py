@@ -8,10 +8,11 @@ import h5py
 import numpy as np
 import pytest
 import scipy.io
+import torch
 
 from holly_triton.data import Localisations, open_dataset
 from holly_triton.data.reading import Reading
-from holly_triton.data.table import read_field
+from holly_triton.data.table import read_rows
 from holly_triton.errors import HollyError
 
 NPC = Path(__file__).parents[1] / "../shared/data/npc-particles"
@@ -102,7 +103,7 @@ def test_positions_are_read_whichever_way_they_lie(tmp_path: Path, dimensions: i
     data = read(write(tmp_path / "p.mat", [c.T if transposed else c for c in cells]))
     assert data.has_z == (dimensions == 3) and data.names == [str(i) for i in range(1, 9)]
     for p, cell in enumerate(cells):
-        own = data.xyz[data.offsets[p] : data.offsets[p + 1]].numpy()
+        own = data.emitters(torch.tensor([p]))[0].numpy()
         np.testing.assert_allclose(own, cell - cell.mean(0), atol=1e-4)
 
 
@@ -163,7 +164,7 @@ def test_cells_are_read_from_either_version(tmp_path: Path, write_as: Callable[.
     assert data.names == [str(i) for i in range(1, 9)]
     assert "1 of 9 particles hold no emitter and were skipped." in data.notes
     for p, cell in enumerate(cells):
-        np.testing.assert_allclose(data.xyz[data.offsets[p] : data.offsets[p + 1]], cell - cell.mean(0), atol=1e-4)
+        np.testing.assert_allclose(data.emitters(torch.tensor([p]))[0], cell - cell.mean(0), atol=1e-4)
 
 
 @BOTH
@@ -195,9 +196,10 @@ COLUMNS = {name: np.random.default_rng(1).uniform(0, 9e3, (1, 60)) for name in (
 def test_a_struct_of_columns_is_a_field_of_view(tmp_path: Path, write_as: Callable[..., Path]) -> None:
     window = {"x": np.ones((14, 1)), "y": np.ones((14, 1))}
     path = write_as(tmp_path / "f.mat", data={"window": window, **COLUMNS, "times": np.ones((25, 2)), "who": "me"})
-    found = read_field(path, Reading())
+    rows = read_rows(path, Reading())
+    found = rows.whole()
     np.testing.assert_array_equal(found.xyz, np.concatenate([COLUMNS["x"], COLUMNS["y"]]).T)
-    assert found.source == "MATLAB struct of columns (data)" and found.particle is None
+    assert rows.source == "MATLAB struct of columns (data)" and found.particle is None
 
 
 @BOTH
@@ -209,10 +211,11 @@ def test_columns_of_smap_lie_within_structs(tmp_path: Path, write_as: Callable[.
         "locprecnm": np.full((60, 1), 7.0),
         "phot": np.ones((60, 1)),
     }
-    found = read_field(write_as(tmp_path / "f.mat", saveloc={"history": {"name": "fit"}, "loc": loc}), Reading())
+    rows = read_rows(write_as(tmp_path / "f.mat", saveloc={"history": {"name": "fit"}, "loc": loc}), Reading())
+    found = rows.whole()
     np.testing.assert_array_equal(found.xyz, np.concatenate([*COLUMNS.values()]).T)
     assert (
-        found.notes == [] and found.precision is not None and (found.precision == 7).all() and found.photons is not None
+        rows.notes == [] and found.precision is not None and (found.precision == 7).all() and found.photons is not None
     )
 
 
@@ -228,7 +231,7 @@ def test_columns_of_a_matrix_are_named_by_number(tmp_path: Path, write_as: Calla
     matrix = np.column_stack([np.repeat(np.arange(10), 6), *(values[0] for values in COLUMNS.values())])
     path = write_as(tmp_path / "m.mat", locs=matrix, scale=3.0)
     assert len(read(path, columns="x=2,y=4,particle=1")) == 10
-    np.testing.assert_array_equal(read_field(path, Reading(columns="x=2,y=4")).xyz, matrix[:, [1, 3]])
+    np.testing.assert_array_equal(read_rows(path, Reading(columns="x=2,y=4")).whole().xyz, matrix[:, [1, 3]])
 
 
 def with_object(path: Path) -> Path:

@@ -8,7 +8,7 @@ import pytest
 from holly_triton.data import open_dataset
 from holly_triton.data.dataset import describe
 from holly_triton.data.reading import Reading
-from holly_triton.data.table import read_field
+from holly_triton.data.table import read_rows
 from holly_triton.errors import HollyError
 
 DATA = Path(__file__).parents[1] / "../shared/data"
@@ -70,7 +70,7 @@ def test_fields_of_view(name: str) -> None:
     rows = describe(DATA / name, **options)
     assert (rows["localisations"], rows["extent"]) == (str(localisations), extent)
     assert "holly-triton pick" in rows["particles"]
-    assert np.isfinite(read_field(DATA / name, Reading(**options)).xyz).all()
+    assert np.isfinite(read_rows(DATA / name, Reading(**options)).whole().xyz).all()
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -11,7 +11,8 @@ from holly_triton.data import Localisations, dataset, open_dataset
 from holly_triton.data.columns import table_of
 from holly_triton.data.dataset import describe
 from holly_triton.data.reading import Reading
-from holly_triton.data.table import Field, field_of, read_field
+from holly_triton.data.rows import Part, Rows, rows_of
+from holly_triton.data.table import read_rows
 from holly_triton.errors import HollyError
 
 ROWS = 60
@@ -23,8 +24,12 @@ def columns(*names: str) -> dict[str, np.ndarray]:
     return {name: rng.uniform(10, 90, ROWS) for name in names}
 
 
-def field(*names: str, pixel_nm: float | None = None, **options: Any) -> Field:
-    return field_of(Path("data.x"), table_of("test", columns(*names), pixel_nm=pixel_nm), Reading(**options))
+def rows(*names: str, pixel_nm: float | None = None, **options: Any) -> Rows:
+    return rows_of(Path("data.x"), table_of("test", columns(*names), pixel_nm=pixel_nm), Reading(**options))
+
+
+def field(*names: str, **options: Any) -> Part:
+    return rows(*names, **options).whole()
 
 
 def csv(path: Path, *names: str, delimiter: str = ",") -> Path:
@@ -98,8 +103,8 @@ def test_z_is_in_the_unit_of_x_unless_it_says_its_own() -> None:
 def test_the_pixel_size_of_the_file_is_used_unless_another_is_given_which_is_said() -> None:
     names = ("x [px]", "y [px]")
     np.testing.assert_allclose(field(*names, pixel_nm=100.0).xyz[:, 0], columns(*names)["x [px]"] * 100)
-    told = field(*names, pixel_nm=100.0, pixel_size_nm=50.0)
-    np.testing.assert_allclose(told.xyz[:, 0], columns(*names)["x [px]"] * 50)
+    told = rows(*names, pixel_nm=100.0, pixel_size_nm=50.0)
+    np.testing.assert_allclose(told.whole().xyz[:, 0], columns(*names)["x [px]"] * 50)
     assert told.notes == ["--pixel-size 50 nm was used, though the file says 100 nm."]
 
 
@@ -121,7 +126,7 @@ def test_columns_that_are_named_go_before_those_that_are_recognised() -> None:
 def test_tables_without_names_are_read_by_number(tmp_path: Path, name: str, delimiter: str) -> None:
     values = np.column_stack([*columns("a", "b", "c").values(), np.repeat(np.arange(10), 6)])
     np.savetxt(tmp_path / name, values, delimiter=delimiter)
-    read = read_field(tmp_path / name, Reading(columns="x=3,y=1,particle=4"))
+    read = read_rows(tmp_path / name, Reading(columns="x=3,y=1,particle=4")).whole()
     np.testing.assert_allclose(read.xyz, values[:, [2, 0]])
     assert len(open_dataset(tmp_path / name, columns="x=3,y=1,particle=4")) == 10
 
@@ -134,18 +139,18 @@ def test_names_in_a_comment_or_between_blanks_are_names(tmp_path: Path) -> None:
         ("x [um]  y [um] z [um]", " "),
     ):
         np.savetxt(tmp_path / "a.txt", values, delimiter=delimiter, header=text, comments="")
-        np.testing.assert_allclose(read_field(tmp_path / "a.txt", Reading()).xyz, values * 1000)
+        np.testing.assert_allclose(read_rows(tmp_path / "a.txt", Reading()).whole().xyz, values * 1000)
 
 
 @pytest.mark.parametrize("delimiter", [";", "\t", " "])
 def test_decimal_commas_are_read_where_no_comma_separates(tmp_path: Path, delimiter: str) -> None:
     path = csv(tmp_path / "a.csv", "x [nm]", "y [nm]", "particle", delimiter=delimiter)
-    expected = read_field(path, Reading()).xyz
+    expected = read_rows(path, Reading()).whole().xyz
     path.write_text(path.read_text().replace(".", ","))
-    np.testing.assert_array_equal(read_field(path, Reading()).xyz, expected)
+    np.testing.assert_array_equal(read_rows(path, Reading()).whole().xyz, expected)
     lines = path.read_text().splitlines()
     path.write_text("\n".join([line.replace(",", ".") for line in lines] + lines[1:2]))  # only the last, far down
-    np.testing.assert_array_equal(read_field(path, Reading()).xyz, np.concatenate([expected, expected[:1]]))
+    np.testing.assert_array_equal(read_rows(path, Reading()).whole().xyz, np.concatenate([expected, expected[:1]]))
 
 
 def test_a_folder_holds_a_particle_in_each_file(tmp_path: Path) -> None:
@@ -177,7 +182,7 @@ def test_a_field_of_view_is_described_with_what_to_do_next(tmp_path: Path) -> No
     with pytest.raises(HollyError, match="holds one field of view with no particle column"):
         open_dataset(path)
     with pytest.raises(HollyError, match="is no file; give one file of localisations"):
-        read_field(tmp_path, Reading())
+        read_rows(tmp_path, Reading())
 
 
 def test_few_particles_are_described_though_they_cannot_be_trained_on(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from holly_triton.cloud import read_cloud, write_cloud
 from holly_triton.config import Config
 from holly_triton.config_file import write_config
 from holly_triton.data.reading import Reading
-from holly_triton.data.table import read_field
+from holly_triton.data.table import read_rows
 from holly_triton.errors import HollyError
 from holly_triton.export import FORMATS, density, export_run, run_sigma_nm, write_star, write_volume
 
@@ -74,7 +74,7 @@ def test_clouds_come_in_both_hands(run: Path, tmp_path: Path, suffix: str, mirro
 
 def test_picasso_gets_the_points_and_their_sigma(run: Path, tmp_path: Path) -> None:
     export_run(run, tmp_path / "out.hdf5")
-    field, points = read_field(tmp_path / "out.hdf5", Reading()), read_cloud(run / "cloud.ply").points
+    field, points = read_rows(tmp_path / "out.hdf5", Reading()).whole(), read_cloud(run / "cloud.ply").points
     camera, own = yaml.safe_load_all((tmp_path / "out.yaml").read_text())
     moved = camera["Pixelsize"] * np.array([*own["Moved by (cam. pixels)"], 0])
     np.testing.assert_allclose(field.xyz - moved, points, atol=1e-3)

@@ -16,7 +16,7 @@ import yaml
 from holly_triton.data import Localisations, open_dataset
 from holly_triton.data.picasso import Header, read_header, write_picasso
 from holly_triton.data.reading import Reading
-from holly_triton.data.table import read_field
+from holly_triton.data.table import read_rows
 from holly_triton.errors import HollyError
 
 ROWS = np.array([(0, 1.5, 2.5, 900.0, 3), (7, 4.25, 0.5, 800.0, 3)], "u4, f4, f4, f4, i4")
@@ -65,8 +65,8 @@ def test_what_is_written_is_read_back(tmp_path: Path, dimensions: int) -> None:
     for axis, side, moved in zip("xy", ("Width", "Height"), own["Moved by (cam. pixels)"], strict=True):
         assert rows[axis].min() >= 0 and rows[axis].max() < camera[side] and moved % 1 == 0
         xyz[:, "xy".index(axis)] += 130 * moved
-    field = read_field(path, Reading())
-    assert field.notes == []
+    field = read_rows(path, Reading()).whole()
+    assert read_rows(path, Reading()).notes == []
     np.testing.assert_allclose(field.xyz, xyz, rtol=1e-6, atol=1e-3)
     for name, expected in {"precision": precision, "particle": given.pop("group"), **given}.items():
         np.testing.assert_allclose(getattr(field, name), expected, rtol=1e-6)
@@ -99,7 +99,7 @@ def test_what_was_not_known_is_not_read_as_measured(tmp_path: Path, embedded: bo
         write_picasso(path, xy, pixel_nm=130, group=group, precision_nm=given)
         if embedded:
             embed_documents(path)
-        data, field = open_dataset(path), read_field(path, Reading())
+        data, field = open_dataset(path), read_rows(path, Reading()).whole()
         assert isinstance(data, Localisations)
         assert data.photons is None and field.photons is None and field.frame is None
         if given is None:
@@ -112,8 +112,8 @@ def test_what_was_not_known_is_not_read_as_measured(tmp_path: Path, embedded: bo
 @pytest.mark.parametrize("listed", ["lpx", "[x, y, [z], {a: 1}, 5]", "5", "{lpx: 1}"])
 def test_a_list_that_we_would_not_write_leaves_nothing_out(tmp_path: Path, listed: str) -> None:
     path = write_rows(tmp_path / "a.hdf5", documents=f"Pixelsize: 130\nNeutral throughout: {listed}\n")
-    field = read_field(path, Reading())
-    assert header_of(path) == Header(130, [], []) and len(field) == 2 and field.photons is not None
+    field = read_rows(path, Reading()).whole()
+    assert header_of(path) == Header(130, [], []) and len(field.xyz) == 2 and field.photons is not None
 
 
 @pytest.mark.parametrize(
@@ -182,7 +182,7 @@ def test_locs_that_are_no_table_are_refused(tmp_path: Path, name: str, rows: Any
     with h5py.File(tmp_path / "a.hdf5", "w") as file:
         file[name] = rows
     with pytest.raises(HollyError, match="a.hdf5: its dataset locs needs the columns x and y"):
-        read_field(tmp_path / "a.hdf5", Reading())
+        read_rows(tmp_path / "a.hdf5", Reading())
 
 
 PICASSO = """

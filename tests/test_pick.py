@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 from holly_triton.clusters import find_clusters, typical_diameter
 from holly_triton.data import open_dataset
 from holly_triton.data.reading import Reading
-from holly_triton.data.table import read_field
+from holly_triton.data.table import read_rows
 from holly_triton.errors import HollyError
 from holly_triton.pick import Candidates, PickSettings, find_particles, pick
 
@@ -170,7 +170,7 @@ def test_what_is_picked_can_be_trained_on(tmp_path: Path, field: tuple[Array, Ar
     assert {5.0, 6.0, 7.0} == {round(value, 2) for value in data.precision.tolist()}
     assert set(data.photons.tolist()) == set(range(1000, 1007))
     assert data.radius_nm == pytest.approx(75, abs=20)
-    assert cKDTree(xy[:-1]).query(read_field(found.path, Reading()).xyz)[0].max() < 0.1
+    assert cKDTree(xy[:-1]).query(read_rows(found.path, Reading()).whole().xyz)[0].max() < 0.1
 
 
 def test_drawings_lie_beside_the_particles(tmp_path: Path, field: tuple[Array, Array]) -> None:
@@ -219,9 +219,9 @@ def shared(name: str) -> Path:
 def test_picks_by_hand_are_found_again(tmp_path: Path) -> None:
     path = shared("picasso/samples/data/raw_movie_locs_picked.hdf5")
     found = pick(path, tmp_path / "again.hdf5", Reading(), PickSettings())
-    by_hand = read_field(path, Reading())
+    by_hand = read_rows(path, Reading()).whole()
     assert by_hand.particle is not None and found.particles == len(np.unique(by_hand.particle))
-    assert found.localisations > 0.99 * len(by_hand)
+    assert found.localisations > 0.99 * len(by_hand.xyz)
 
 
 def test_pores_of_a_real_field_are_found(tmp_path: Path) -> None:

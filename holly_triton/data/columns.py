@@ -34,6 +34,8 @@ PRECISION = (
 )  # fmt: skip
 """One column, or one along x and one along y. Not ``sigma``, which is the width of the PSF."""
 FRAME = ("frame", "frames", "frame_ix", "first frame", "frame number", "image number", "imagenumber")
+ROWS = 2**17
+"""Rows that are read at a time: some MiB, whatever the file's size."""
 ROLES = ("x", "y", "z", "particle", "photons", "precision", "frame")
 """What ``--columns`` can name."""
 
@@ -45,7 +47,8 @@ class Table:
     Attributes:
         source: The format, in words.
         columns: What the file holds, by the file's own names in lower case.
-        parts: Reads some columns: yields the rows part by part, each an array ``[rows of the part]`` a column.
+        parts: Reads some columns, as often as asked: yields the rows part by part, each an array ``[rows of the part]`` a
+            column.
         rows: How many there are, if the file says so before they are read; else 0.
         pixel_nm: Side of a camera pixel, nm, if the file says so.
         named: False if the columns have only numbers, from 1.
@@ -62,10 +65,15 @@ class Table:
 
 
 def table_of(source: str, columns: Mapping[str, Array], **attributes: Any) -> Table:
-    """A table of columns ``[E]`` that are in memory, by names that may hold units as ``x [nm]``."""
+    """A table of columns ``[E]`` that are in memory or mapped, by names that may hold units as ``x [nm]``."""
     arrays = list(columns.values())
     parsed = tuple(parse_column(name, index) for index, name in enumerate(columns))
-    return Table(source, parsed, lambda wanted: iter([[arrays[column.index] for column in wanted]]), **attributes)
+
+    def parts(wanted: Sequence[Column]) -> Iterator[Sequence[Array]]:
+        chosen = [arrays[column.index] for column in wanted]
+        return ([array[start : start + ROWS] for array in chosen] for start in range(0, max(1, len(chosen[0])), ROWS))
+
+    return Table(source, parsed, parts, **attributes)
 
 
 def roles_of(path: Path, table: Table, reading: Reading) -> dict[str, list[Column]]:

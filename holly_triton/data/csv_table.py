@@ -3,17 +3,20 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from numpy.typing import NDArray
 
-from holly_triton.text_table import Column, Header, read_columns, read_header
+from holly_triton.text_table import Column, Header, read_header, read_parts
 
 from .columns import Table
 
 Array = NDArray[Any]
 
+LARGEST_HELD = 2**28
+"""Bytes of a text whose numbers are kept for a second look: to take text apart is slow."""
 SOURCE = "table of localisations"
 RAPIDSTORM = "# <localizations"
 RAPIDSTORM_NAMES = {"Position-0-0": "x", "Position-1-0": "y", "Position-2-0": "z", "ImageNumber-0-0": "frame"}
@@ -31,8 +34,13 @@ def read_csv(path: Path) -> Table:
     if header.comment.startswith(RAPIDSTORM):
         header, source = replace(header, columns=_rapidstorm_columns(header.comment), named=True), "rapidSTORM table"
 
+    @cache
+    def held(columns: tuple[Column, ...]) -> list[Array]:
+        return [*read_parts(path, header, columns)]
+
     def parts(columns: Sequence[Column]) -> Iterator[Sequence[Array]]:
-        yield [*read_columns(path, header, columns).T]
+        large = path.stat().st_size > LARGEST_HELD
+        return ([*rows.T] for rows in (read_parts(path, header, columns) if large else held(tuple(columns))))
 
     return Table(source, header.columns if header.named else _numbered(header), parts, named=header.named, notes=notes)
 

@@ -18,10 +18,11 @@ from holly_triton.geometry import Grid
 from .fits import read_fits
 from .localisations import Localisations
 from .mrc import read_mrc
+from .particles import particles_of
 from .pictures import Pictures
 from .reading import Reading
 from .stacks import SUFFIXES, finest_sigma
-from .table import particles_of, read_field, read_localisations, scale_doubt
+from .table import describe_field, read_localisations, read_rows, scale_doubt
 from .tiff import read_tiff
 
 FEWEST_PICTURES = 8
@@ -155,22 +156,24 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
     path, reading = _there(path), Reading(**options)
     known, every = _format(path), 1
     if path.is_file() and known.read is read_localisations:
-        # Where the numbers of a large file's few particles are all left out, read it whole.
-        field = read_field(path, reading, MOST_DESCRIBED)
-        field = field if len(field) else read_field(path, reading)
-        if field.particle is None:
-            return field.summary(path)
-        data, every = _as_seen(particles_of(path, field), reading), field.every
+        rows = read_rows(path, reading, MOST_DESCRIBED)
+        if "particle" not in rows.roles:
+            return describe_field(rows)
+        particles = particles_of([rows.held() if rows.every > 1 else rows])
+        if rows.every > 1 and not len(particles):  # the numbers of its few particles are all left out
+            rows = read_rows(path, reading)
+            particles = particles_of([rows])
+        data, every = _as_seen(particles, reading), rows.every
     else:
         data = _as_seen(known.read(path, reading), reading)
     if not len(data):
         raise HollyError(f"{path}: holds nothing to see ({' '.join(data.notes)})")
-    rows = data.summary()
+    screen = data.summary()
     if every > 1:
-        rows["particles"] = f"about {every * len(data)}"
+        screen["particles"] = f"about {every * len(data)}"
     elif lacking := _lacking(data):
-        rows["can be trained on"] = f"no: {lacking}"
-    return rows
+        screen["can be trained on"] = f"no: {lacking}"
+    return screen
 
 
 def _lacking(data: Localisations | Pictures) -> str | None:

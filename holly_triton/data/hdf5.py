@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,11 @@ from holly_triton.errors import HollyError
 from holly_triton.files import foreign
 from holly_triton.text_table import Column
 
-from .columns import Table, table_of
+from .columns import ROWS, Table, table_of
 from .picasso import LARGEST_RATIO, locs_table, read_header
 
 Array = NDArray[Any]
 
-ROWS = 2**15
-"""Rows that are read at a time: about a MiB, whatever the file's size."""
 PIXELS, NM = "px", "nm"
 PICASSO_UNITS = {"x": PIXELS, "y": PIXELS, "z": NM, "lpx": PIXELS, "lpy": PIXELS}
 
@@ -60,6 +59,17 @@ def check_size(path: Path, dataset: Any, what: str = "values") -> None:
         raise HollyError(f"{path}: {dataset.name} promises {dataset.size} {what}, more than its bytes can hold")
 
 
+def _check_layout(path: Path, dataset: Any) -> None:
+    """Refuse columns that overlap: HDF5 writes past the end of its memory when it takes such rows apart.
+
+    Raises:
+        HollyError: they do.
+    """
+    places = sorted((offset, offset + kind.itemsize) for kind, offset, *_ in dataset.dtype.fields.values())
+    if any(end > start for (_, end), (start, _) in pairwise([*places, (dataset.dtype.itemsize, 0)])):
+        raise HollyError(f"{path}: the columns of {dataset.name} overlap; the file is damaged")
+
+
 def _has_positions(item: Any) -> bool:
     names = getattr(getattr(item, "dtype", None), "names", None) or ()
     return {"x", "y"} <= {name.lower() for name in names} and item.ndim == 1
@@ -70,6 +80,7 @@ def _lazy(
 ) -> Table:
     """A table of one dataset, whose columns are read when asked for."""
     check_size(path, dataset, "localisations")
+    _check_layout(path, dataset)
     columns = tuple(
         Column(name.lower(), units.get(name), index)
         for index, name in enumerate(dataset.dtype.names)

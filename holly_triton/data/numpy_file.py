@@ -33,7 +33,7 @@ def read_npy(path: Path) -> Table:
         # Mapped, so that the header alone reserves nothing; and objects are never unpickled.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     columns, named = _columns_of(path, array)
-    return table_of(SOURCE, columns, named=named)
+    return table_of(SOURCE, columns, named=named, rows=len(next(iter(columns.values()))))
 
 
 def read_npz(path: Path) -> Table:
@@ -78,7 +78,9 @@ def _columns_of(path: Path, array: Array) -> tuple[dict[str, Array], bool]:
     if array.dtype.kind in "fiu" and array.ndim == 3 and array.shape[2] in (2, 3):
         particles, emitters, dimensions = array.shape
         columns = dict(zip("xyz", array.reshape(-1, dimensions).T, strict=False))
-        return columns | {"particle": np.repeat(np.arange(particles), emitters)}, True
+        # Numbers that take no memory before they are asked for.
+        number: Any = np.broadcast_to(np.arange(particles)[:, None], (particles, emitters)).flat
+        return columns | {"particle": number}, True
     raise HollyError(
         f"{path}: needs named columns, positions [E, 2 or 3] or particles [P, n, 2 or 3]; "
         f"found {array.dtype} {[*array.shape]}"

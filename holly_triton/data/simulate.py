@@ -23,7 +23,8 @@ from holly_triton.files import replacing
 from holly_triton.geometry import Grid, axis_angle_from_rotation, random_rotations, rotation_from_axis_angle
 from holly_triton.kernels import splat_emitters
 
-from .localisations import Localisations, localisations_from_rows, offsets_from_counts, select_particles
+from .localisations import Localisations, offsets_from_counts, runs
+from .particles import localisations_from_rows
 
 Array = NDArray[Any]
 
@@ -228,7 +229,7 @@ def _turned(simulation: Simulation, times: int) -> Simulation:
     turn = rotation_from_axis_angle(torch.nn.functional.pad(angle[:, None], (2, 0)))
     index = torch.arange(len(simulation.rotation)).repeat_interleave(times)
     turn = turn.repeat(len(simulation.rotation), 1, 1)
-    emitters, offsets = select_particles(simulation.offsets, index)
+    emitters, offsets = runs(simulation.offsets[index], simulation.offsets.diff()[index])
     each = turn[:, :2, :2].repeat_interleave(offsets.diff(), dim=0)
     return replace(
         simulation,
@@ -268,7 +269,7 @@ def _draw(simulation: Simulation, grid: Grid) -> Iterator[Array]:
     """The pictures one by one, drawn a chunk at a time. Photons are not known: an emitter has integral 1."""
     for start in range(0, len(simulation.rotation), CHUNK_PICTURES):
         index = torch.arange(start, min(start + CHUNK_PICTURES, len(simulation.rotation)))
-        emitters, offsets = select_particles(simulation.offsets, index)
+        emitters, offsets = runs(simulation.offsets[index], simulation.offsets.diff()[index])
         xy = grid.to_pixels(simulation.xy[emitters])
         yield from splat_emitters(xy, offsets, PICTURE_SIGMA_PX, grid.shape).numpy()
 
