@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from holly_triton.errors import HollyError
 
+from . import scratch
 from .localisations import LARGEST, Localisations
 from .rows import Part, Rows
-from .scratch import allocate
 
 Array = NDArray[Any]
 
@@ -90,17 +90,13 @@ def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) 
     """
     tallies = [Tally.of(rows) for rows in files] if tallies is None else tallies
     notes = [*dict.fromkeys(note for rows in files for note in rows.notes)]
-    dimensions = min(rows.dimensions for rows in files)
-    if any(rows.dimensions > dimensions for rows in files):
+    if len({rows.dimensions for rows in files}) > 1:
         notes.append("Some files have no z, so that of the others was left out.")
-    heights = [height for tally in tallies for height in tally.z]
-    if dimensions == 3 and not (heights and max(heights) > min(heights)):
-        dimensions = 2
     counts = np.concatenate([tally.counts for tally in tallies])
     kept = np.flatnonzero(counts)
     names = [name for rows, tally in zip(files, tallies, strict=True) for name in tally.names(rows)]
     notes += _losses(tallies, len(counts) - len(kept))
-    sums = np.concatenate([tally.sums for tally in tallies])[:, :dimensions]
+    sums = np.concatenate([tally.sums for tally in tallies])[:, : _dimensions(files, tallies)]
     centres = sums / np.maximum(counts, 1)[:, None]
     table = _fill(files, tallies, counts, centres)
     return Localisations(
@@ -110,7 +106,7 @@ def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) 
         centres=torch.from_numpy(centres[kept]),
         names=[names[particle] for particle in kept],
         source=files[0].source if len(files) == 1 else f"folder of {len(files)} files: {files[0].source}",
-        notes=notes,
+        notes=[*notes, *scratch.notes(table.xyz.nbytes)],
         photons=None if table.photons is None else torch.from_numpy(table.photons),
         precision=None if table.precision is None else torch.from_numpy(table.precision),
     )
@@ -153,6 +149,12 @@ def _has_position(xyz: Array) -> Array:
     return np.asarray(((xyz < LARGEST) & (xyz > -LARGEST)).all(axis=1))  # NaN is neither
 
 
+def _dimensions(files: Sequence[Rows], tallies: Sequence[Tally]) -> int:
+    """3 if all files have a z, and it changes."""
+    heights = {height for tally in tallies for height in tally.z}
+    return min(2 + (len(heights) > 1), *(rows.dimensions for rows in files))
+
+
 def _losses(tallies: Sequence[Tally], empty: int) -> list[str]:
     """What to say about rows and particles that are left out."""
     rows, marked = sum(tally.rows for tally in tallies), sum(tally.marked for tally in tallies)
@@ -169,7 +171,9 @@ def _fill(files: Sequence[Rows], tallies: Sequence[Tally], counts: Array, centre
     """Rows in place, float32, each relative to the centre of its particle: the second look."""
     rows = int(counts.sum())
     said = {role: all(role in file.roles for file in files) for role in ("photons", "precision")}
-    table = Part(allocate((rows, centres.shape[1])), **{role: allocate((rows,)) for role in said if said[role]})
+    table = Part(
+        scratch.allocate((rows, centres.shape[1])), **{role: scratch.allocate((rows,)) for role in said if said[role]}
+    )
     ends = np.cumsum(counts)
     free, first = ends - counts, 0  # the next place of each particle; the first particle of a file
     for file, tally in zip(files, tallies, strict=True):

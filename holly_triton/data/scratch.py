@@ -18,6 +18,13 @@ def on_disk(nbytes: int) -> bool:
     return nbytes > IN_MEMORY
 
 
+def notes(nbytes: int) -> list[str]:
+    """What to say about an array of so many bytes."""
+    if not on_disk(nbytes):
+        return []
+    return [f"The localisations take {nbytes / 2**30:.1f} GiB, so they lie on the disk, in {tempfile.gettempdir()}."]
+
+
 def allocate(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Room for an array, its content undefined.
 
