@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -22,14 +23,22 @@ def read_config(path: Path) -> Config:
     Raises:
         HollyError: No such file, not TOML, an unknown setting, or a value of the wrong kind.
     """
+    return config_of(read_settings(path), str(path))
+
+
+def read_settings(path: Path) -> dict[str, Any]:
+    """Read a ``config.toml`` as a TOML table, whatever it says.
+
+    Raises:
+        HollyError: No such file, or not TOML.
+    """
     try:
-        settings = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise HollyError(f"{path}: cannot be read ({error.strerror}); pass the config.toml of a run") from error
     # tomllib lets pass what int() says of five thousand digits, and tables within tables without end.
     except (ValueError, RecursionError) as error:
         raise HollyError(f"{path}: not a TOML file ({error}); pass the config.toml of a run") from error
-    return config_of(settings, str(path))
 
 
 def config_of(settings: dict[str, Any], where: str) -> Config:
@@ -45,20 +54,36 @@ def config_of(settings: dict[str, Any], where: str) -> Config:
 
 
 def write_config(path: Path, config: Config) -> None:
-    """Write every setting, defaults included (None, which TOML can't say, is left out)."""
+    """Write every setting, defaults included."""
     import tomli_w
 
     # Whole or not at all: half of a configuration is a valid one of other settings.
     with replacing(path) as partial:
-        partial.write_text(tomli_w.dumps(_to_table(config)), encoding="utf-8")
+        partial.write_text(tomli_w.dumps(to_table(config)), encoding="utf-8")
 
 
-def _to_table(settings: Any) -> dict[str, Any]:
-    return {
-        name: _to_table(value) if dataclasses.is_dataclass(value) else value
-        for name, value in ((f.name, getattr(settings, f.name)) for f in dataclasses.fields(settings))
-        if value is not None
-    }
+def to_table(settings: Any) -> dict[str, Any]:
+    """The inverse of ``config_of``: every setting as a plain value; None, which TOML can't say, is left out."""
+    return {name: _plain(value) for name, value in _fields(settings) if value is not None}
+
+
+def differing(one: Any, other: Any, prefix: str = "") -> Iterator[str]:
+    """Names of the settings in which two configurations differ, such as ``seed`` or ``search.size``."""
+    for (name, value), (_, others) in zip(_fields(one), _fields(other), strict=True):
+        if dataclasses.is_dataclass(value):
+            yield from differing(value, others, f"{name}.")
+        elif value != others:
+            yield prefix + name
+
+
+def _fields(settings: Any) -> list[tuple[str, Any]]:
+    return [(field.name, getattr(settings, field.name)) for field in dataclasses.fields(settings)]
+
+
+def _plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value):
+        return to_table(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _from_table(kind: Any, table: dict[str, Any], where: str) -> Any:

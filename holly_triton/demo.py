@@ -8,10 +8,11 @@ import torch
 from holly_triton.cloud import write_cloud
 from holly_triton.config import DEMO, Config
 from holly_triton.data.simulate import simulate, write_simulation
+from holly_triton.progress import console
 from holly_triton.run import check_free
 from holly_triton.scoring import explain_cloud, score_cloud
 from holly_triton.structures import cep152
-from holly_triton.training import DONE, console, start_training
+from holly_triton.training import DONE, start_training
 
 
 def run_demo(folder: Path, *, quick: bool, overwrite: bool) -> int:

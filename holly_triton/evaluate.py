@@ -202,6 +202,9 @@ def align(cloud_nm: Array, truth_nm: Array, seed: int = 0) -> Alignment:
 def explain(figures: Mapping[str, Any]) -> str:
     """The figures of an ``Alignment``, in a few plain lines for a terminal."""
     best = "The mirror image fits best" if figures["mirrored"] else "The given hand fits best or as well"
+    hand = f"{best}; projections cannot tell a structure from its mirror image."
+    if figures.get("flat"):
+        hand = "The result is flat and may be turned over to fit: a mirror image within the plane counts as right."
     return (
         "RMSD {rmsd:.2f} nm, both directions together ({rmsd_units:.4f} units of {unit_nm:g} nm); "
         "median distance {median:.2f} nm.\n"
@@ -211,7 +214,7 @@ def explain(figures: Mapping[str, Any]) -> str:
         "(a stray point would show here)\n"
         "{points} points against {truth_points} of the truth, after the best rotation and shift: "
         "no scaling, no point left out.\n"
-    ).format(**figures) + f"{best}; projections cannot tell a structure from its mirror image."
+    ).format(**figures) + hand
 
 
 def _checked(points: Array, name: str) -> Array:

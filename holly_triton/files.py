@@ -41,6 +41,8 @@ def replacing(path: Path) -> Iterator[Path]:
     partial = path.with_name(path.name + ".partial")
     try:
         yield partial
+        with partial.open("r+b") as file:
+            os.fsync(file.fileno())  # else a power cut could leave an empty file under the name of a whole one
         os.replace(partial, path)
     except OSError as error:
         reason = error.strerror or str(error)

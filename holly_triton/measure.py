@@ -12,6 +12,7 @@ from scipy.stats import norm, t
 from holly_triton.errors import HollyError
 from holly_triton.files import natural_order
 from holly_triton.run_files import read_metrics, read_run_cloud
+from holly_triton.trust.plane import plane_frame
 from holly_triton.trust.shape import LEFT_OUT, Shape, fit_shape, refit, some_of, without_strays
 from holly_triton.trust.symmetry import find_symmetries
 from holly_triton.trust.turns import shape_turns
@@ -58,8 +59,8 @@ def measure_points(
         symmetries: figures of ``find_symmetries`` that are known already; sought in the cloud if not given.
 
     Returns:
-        Figures fit for JSON; every length has its ``..._interval_nm``; what does not apply is None. ``diameter_nm`` is
-        of the circle in the middle of the wall; ``height_nm`` between two rings or the ends of a cylinder;
+        Figures fit for JSON; every length has its ``..._interval_nm``; what does not apply is None. ``axes_nm`` are the
+        extents along the principal axes, two of them where the cloud is ``flat``. ``diameter_nm`` is of the circle in the middle of the wall; ``height_nm`` between two rings or the ends of a cylinder;
         ``thickness_nm`` of a torus' tube; ``residual_nm`` root mean square, also of a shape that was refused.
 
     Raises:
@@ -82,11 +83,13 @@ def measure_points(
         symmetries = [one.figures() for one in find_symmetries(some)]
     turns = None if found is None else shape_turns(found, points)
     nearest = cKDTree(points).query(points, k=2)[0][:, 1]
+    flat = plane_frame(points) is not None
     return {
         "unit": "nm",
         "points": len(points),
         "left_out": left_out,
-        **_figures(sizes, half),
+        "flat": flat,
+        **_figures(sizes, half, extents=2 if flat else 3),
         "model": found and found.name,
         "nearest_model": shape and shape.name,
         "against_model": None if shape is None else shape.against,
@@ -97,7 +100,7 @@ def measure_points(
         },
         "symmetry": _symmetry(found, turns, symmetries),
         "turns": turns,
-        "mirror_image": any(s["name"] == "mirror" and _borne(s) for s in symmetries),
+        "mirror_image": flat or any(s["name"] == "mirror" and _borne(s) for s in symmetries),
         "errors_from": "repeats" if len(members) > 1 else "bootstrap",
         "members": len(members),
     }
@@ -131,15 +134,15 @@ def is_explained(loss_of_structure: float, loss_of_ball: float) -> bool:
 def headline(figures: Mapping[str, Any]) -> str:
     """One sentence that says only what the figures support."""
     if figures.get("explained") is False:
-        extents = " x ".join(f"{extent:.0f}" for extent in figures["axes_nm"])
-        return f"A cloud of {extents} nm that explains the pictures hardly better than a ball: no shape or symmetry is claimed."
+        return f"A cloud of {_extents(figures)} that explains the pictures hardly better than a ball: no shape or symmetry is claimed."
     symmetry = figures["symmetry"]
     parts = [_shape_in_words(figures)]
     if symmetry is not None:
         sigma = symmetry["sigma"]
         fold = f"{FOLD[symmetry['order']]}fold symmetry"
         parts.append(f"{fold}, point upon point" if sigma is None else f"{fold} about its axis at {sigma:.1f} sigma")
-    parts.append("it is its own mirror image" if figures["mirror_image"] else "the hand is undetermined")
+    if not figures["flat"]:  # where all is in one plane, so is the mirror image
+        parts.append("it is its own mirror image" if figures["mirror_image"] else "the hand is undetermined")
     return "; ".join(parts) + "."
 
 
@@ -204,15 +207,15 @@ def _half_width(sizes: Array, others: Array, *, members: bool) -> Array:
     return np.asarray(norm.ppf(quantile) * np.sqrt(squared))
 
 
-def _figures(sizes: Array, half: Array) -> dict[str, Any]:
-    """The sizes and their intervals by name."""
+def _figures(sizes: Array, half: Array, extents: int) -> dict[str, Any]:
+    """The sizes and their intervals by name, so many of the three extents."""
     values = [None if np.isnan(size) else float(size) for size in sizes]
     # A size that a member has not, since nothing could be fitted to it, has no interval.
     intervals = [
         None if np.isnan(h) else [max(0.0, float(size - h)), float(size + h)]
         for size, h in zip(sizes, half, strict=True)
     ]
-    figures: dict[str, Any] = {"axes_nm": values[:3], "axes_interval_nm": intervals[:3]}
+    figures: dict[str, Any] = {"axes_nm": values[:extents], "axes_interval_nm": intervals[:extents]}
     for name, value, interval in zip(SIZES, values[3:], intervals[3:], strict=True):
         figures[name], figures[name.replace("_nm", "_interval_nm")] = value, interval
     return figures
@@ -258,11 +261,16 @@ def _sized(figures: Mapping[str, Any], name: str) -> str:
     return _with_error(figures[name], figures[name.replace("_nm", "_interval_nm")], " nm")
 
 
+def _extents(figures: Mapping[str, Any]) -> str:
+    return " x ".join(f"{extent:.0f}" for extent in figures["axes_nm"]) + " nm"
+
+
 def _shape_in_words(figures: Mapping[str, Any]) -> str:
     seen = figures.get("height_seen") is not False
+    unseen = "seen from one side" if figures["flat"] else "its height uncertain"
     if figures["model"] is None:
-        size = "A structure of {:.0f} x {:.0f} x {:.0f} nm".format(*figures["axes_nm"])
-        return size if seen else f"{size}, its height uncertain"
+        size = f"A {'flat ' if figures['flat'] else ''}structure of {_extents(figures)}"
+        return size if seen else f"{size}, {unseen}"
     across = f"{_sized(figures, 'diameter_nm')} across"
     if figures["model"] == "torus":
         words, height = f"A torus, {across} its middle line", f"its tube {_sized(figures, 'thickness_nm')} thick"
@@ -272,7 +280,7 @@ def _shape_in_words(figures: Mapping[str, Any]) -> str:
         words, height = f"A ring, {across}", ""
     else:
         words, height = f"A ring, {across}", f"of two layers {_sized(figures, 'height_nm')} apart"
-    height = height if seen else "its height uncertain"
+    height = height if seen else unseen
     words += f", {height}" if height else ""
     return words + (" (± within this one run)" if figures["errors_from"] == "bootstrap" else "")
 

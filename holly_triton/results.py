@@ -14,6 +14,7 @@ from torch import Tensor
 from holly_triton.cloud import write_cloud
 from holly_triton.files import replacing
 from holly_triton.geometry import axis_angle_from_rotation, mirror
+from holly_triton.progress import in_parts
 from holly_triton.reconstruct.checkpoint import versions
 from holly_triton.reconstruct.ranks import size
 from holly_triton.reconstruct.refine import Poses
@@ -23,12 +24,10 @@ from holly_triton.run import Run
 from holly_triton.trust import symmetry
 from holly_triton.trust.standing import upright
 
-SYMMETRY_POINTS = 2000
-"""Of a larger cloud, so many are looked at for symmetry, which takes a second."""
 SHOWN = 12
 """Pictures that the report shows beside their reprojections."""
 BALL_POINTS = 4000
-"""Enough that the ball is smooth: one of as few points as the structure has is grainy, and loses by that alone."""
+"""Enough that the ball is smooth: one of as few points as a structure may have is grainy, and loses by that alone."""
 
 
 def write_results(run: Run, *, pictures: bool = True) -> None:
@@ -37,18 +36,26 @@ def write_results(run: Run, *, pictures: bool = True) -> None:
     Raises:
         HollyError: A file can't be written.
     """
-    points = run.trainer.state.points.detach().cpu().numpy().astype(np.float64)
-    write_cloud(run.folder / "cloud.ply", points)
-    write_cloud(run.folder / "cloud_mirror.ply", mirror(points))
     state = run.trainer.state
-    poses = Poses(state.rotation, state.shift, state.loss)
-    write_poses(run.folder / "poses.csv", run.trainer, run.dataset.names, poses)
-    write_metrics(run.folder, {**_metrics(run), **(_symmetry(run.trainer, points) if pictures else {})})
-    _write_growth(run.folder / "growth.npz", run.trainer)
-    _write_reprojections(run.folder / "pictures" / "reprojections.npz", run.trainer)
-    if pictures:
-        draw_cloud(run.folder / "pictures" / "cloud.png", points)
-        write_report(run.folder)
+    points = state.points.detach().cpu().numpy().astype(np.float64)
+    with in_parts(4 if pictures else 1) as begin:
+        begin("writing the structure and its figures")
+        write_cloud(run.folder / "cloud.ply", points)
+        write_cloud(run.folder / "cloud_mirror.ply", mirror(points))
+        poses = Poses(state.rotation, state.shift, state.loss)
+        write_poses(run.folder / "poses.csv", run.trainer, run.dataset.names, poses)
+        _write_growth(run.folder / "growth.npz", run.trainer)
+        _write_reprojections(run.folder / "pictures" / "reprojections.npz", run.trainer)
+        metrics = _metrics(run)
+        if pictures:
+            begin("looking for symmetry")
+            metrics |= _symmetry(run.trainer, points)
+        write_metrics(run.folder, metrics)
+        if pictures:
+            begin("drawing the structure")
+            draw_cloud(run.folder / "pictures" / "cloud.png", points)
+            begin("writing the report")
+            write_report(run.folder)
 
 
 def _metrics(run: Run) -> dict[str, Any]:
@@ -83,17 +90,19 @@ def _metrics(run: Run) -> dict[str, Any]:
 def _ball(points: Tensor) -> Tensor:
     """What is left of points ``[N, 3]`` without their shape: each is put in random directions, as far from the middle."""
     middle = points.mean(0)
-    direction = torch.randn(max(BALL_POINTS, len(points)), 3, generator=torch.Generator().manual_seed(0)).to(points)
-    distance = (points - middle).norm(dim=1).repeat(-(-len(direction) // len(points)))[: len(direction)]
+    direction = torch.randn(BALL_POINTS, 3, generator=torch.Generator().manual_seed(0)).to(points)
+    some = points[torch.arange(BALL_POINTS, device=points.device) * len(points) // BALL_POINTS]
+    distance = (some - middle).norm(dim=1)
     ball: Tensor = middle + torch.nn.functional.normalize(direction, dim=1) * distance[:, None]
     return ball
 
 
 def _symmetry(trainer: Trainer, points: Any) -> dict[str, Any]:
     """Symmetries that the cloud has or nearly has, and whether the pictures bear them out: they may be false."""
-    device, some = trainer.state.points.device, points[:: -(-len(points) // SYMMETRY_POINTS)]
+    device = trainer.state.points.device
     found = symmetry.find_symmetries(
-        some, lambda turned: trainer.losses_of(torch.tensor(turned, dtype=torch.float32, device=device))[0]
+        symmetry.thinned(points),
+        lambda turned: trainer.losses_of(torch.tensor(turned, dtype=torch.float32, device=device))[0],
     )
     return {"symmetry": [one.figures() for one in found], "findings": [symmetry.explain(found)]}
 

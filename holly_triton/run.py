@@ -8,6 +8,7 @@ import csv
 import dataclasses
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +16,13 @@ from pathlib import Path
 import torch
 
 from holly_triton.config import DEFAULT_POINTS, Config
-from holly_triton.config_file import read_config, write_config
+from holly_triton.config_file import config_of, differing, read_settings, to_table, write_config
 from holly_triton.data import Dataset, Localisations, open_dataset
 from holly_triton.data.dataset import FEWEST_PICTURES
 from holly_triton.energy import EnergyMeter
 from holly_triton.errors import HollyError
 from holly_triton.files import foreign
+from holly_triton.lock import check_idle
 from holly_triton.reconstruct.checkpoint import CHECKPOINTS, load_checkpoint, save_checkpoint
 from holly_triton.reconstruct.ranks import leads, summed
 from holly_triton.reconstruct.schedule import Plan
@@ -32,6 +34,12 @@ WRITTEN = (
     "growth.npz", "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "poses_*.csv", "ranking.csv", "repeat-[0-9]*", "half-[12]",
 )  # fmt: skip
 """All that a run or a study leaves in its folder; ``--overwrite`` removes these and nothing else."""
+
+
+BOUND = (
+    "points", "pose", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
+)  # fmt: skip
+"""Settings that a checkpoint's cloud, network and optimiser hang on."""
 
 
 @dataclass(frozen=True)
@@ -74,30 +82,61 @@ def absolute(config: Config) -> Config:
 
 
 def run_config(folder: Path) -> Config:
-    """The settings that a run was made with.
+    """The settings that a run was made with: its config.toml, which is written anew from a checkpoint where it's lost.
 
     Raises:
-        HollyError: Not the folder of a run.
+        HollyError: Not the folder of a run, or a setting is wrong.
     """
-    if not (folder / "config.toml").is_file():
-        raise HollyError(f"{folder}: is not the folder of a run (no config.toml); pass what train wrote with --out")
-    return read_config(folder / "config.toml")
+    path = folder / "config.toml"
+    try:
+        settings = read_settings(path)
+    except HollyError:
+        state = load_checkpoint(folder / CHECKPOINTS, torch.device("cpu"))
+        if state is None and path.is_file():
+            raise
+        if state is None:
+            raise HollyError(
+                f"{folder}: is not the folder of a run (no config.toml); pass what train wrote with --out"
+            ) from None
+        print(f"holly-triton: {path}: missing or damaged; written anew from the checkpoint", file=sys.stderr)
+        settings = state.settings
+        if leads():
+            write_config(path, config_of(settings, str(path)))
+    return config_of(settings, str(path))
 
 
 def resume_run(folder: Path) -> Run:
     """Take a run up where it was left: from its checkpoint, or from the start if there is none yet.
 
     Raises:
-        HollyError: Not the folder of a run, its data are gone, or its checkpoint can't be read.
+        HollyError: Not the folder of a run, its data are gone, its checkpoint can't be read, or settings were changed
+            that it hangs on, such as points.
     """
     config = run_config(folder)
     state = load_checkpoint(folder / CHECKPOINTS, find_device(config.device))
+    if state is not None:
+        _check_changes(folder / "config.toml", config_of(state.settings, str(folder / CHECKPOINTS)), config)
     dataset = open_data(config)
     return Run(folder, config, dataset, make_trainer(config, dataset, state))
 
 
+def _check_changes(path: Path, before: Config, now: Config) -> None:
+    """Tell of settings that were changed between two parts of a run; refuse what the first part is built on."""
+    changed = list(differing(before, now))
+    if not changed:
+        return
+    told = f"{path}: changed since the checkpoint: {', '.join(changed)}"
+    if bound := [name for name in changed if name in BOUND]:
+        raise HollyError(f"{told}; set {', '.join(bound)} back, or start another run with --config {path} --out")
+    print(f"holly-triton: {told}; going on with the new values", file=sys.stderr)
+
+
 def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[[], bool]) -> bool:
-    """Step to the end or until asked to stop, saving on the way; True when the run is finished."""
+    """Step to the end or until asked to stop, saving on the way; True when the run is finished.
+
+    Raises:
+        HollyError: A file can't be written, or a loss isn't finite.
+    """
     from tensorboardX import SummaryWriter
 
     state = run.trainer.state
@@ -149,7 +188,7 @@ def check_free(folder: Path, overwrite: bool) -> None:
     """Refuse a folder that exists, before any work is done.
 
     Raises:
-        HollyError: It exists and ``overwrite`` is not set, or it is no folder.
+        HollyError: It exists and ``overwrite`` is not set, a run in it is being worked on, or it is no folder.
     """
     if folder.exists() and not folder.is_dir():
         raise HollyError(f"{folder}: is a file; choose another --out")
@@ -157,6 +196,7 @@ def check_free(folder: Path, overwrite: bool) -> None:
         raise HollyError(
             f"{folder}: exists already; choose another --out, or pass --overwrite to replace the run in it"
         )
+    check_idle(folder)
 
 
 def make_folder(folder: Path, overwrite: bool) -> None:
@@ -236,4 +276,11 @@ def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None =
         state = TrainingState.fresh(plan, config.points, torch.Generator(device).manual_seed(config.seed))
     elif state.shift.shape != (len(dataset), 2):
         raise HollyError(f"{config.data}: holds {len(dataset)} pictures, but the run was made with {len(state.shift)}")
+    else:
+        state.settings = to_table(config)
+        generator = torch.Generator(device)
+        try:
+            generator.set_state(state.generator)
+        except RuntimeError:  # made on another kind of device, whose random numbers are others
+            state.generator = generator.manual_seed(config.seed + state.step).get_state()
     return Trainer(plan, dataset.to(device), state, device)

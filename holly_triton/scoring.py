@@ -12,6 +12,7 @@ from holly_triton.cloud import read_cloud
 from holly_triton.data import Dataset, Localisations, open_dataset
 from holly_triton.errors import HollyError
 from holly_triton.evaluate import align, explain
+from holly_triton.progress import in_parts
 from holly_triton.reconstruct.dense_search import find_poses
 from holly_triton.reconstruct.distance import SCALE
 from holly_triton.report import write_report
@@ -21,6 +22,7 @@ from holly_triton.run_files import PoseTable, read_metrics, read_poses, read_run
 from holly_triton.study import is_study
 from holly_triton.trust import pose_error
 from holly_triton.trust.group import find_group, find_turns_of
+from holly_triton.trust.plane import plane_frame
 
 Array = NDArray[Any]
 
@@ -48,19 +50,27 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> dict
         HollyError: There is no cloud yet, or the truth can't be read.
     """
     cloud = read_run_cloud(folder)
-    target = known_structure(folder) if truth is None else read_cloud(truth, unit_nm).points
-    fit = align(cloud, target)
-    figures = fit.figures(unit_nm)
-    if truth is None and run_config(folder).views == "random":
-        figures["truth"] = AS_GIVEN
-    # The poses of random views are relative to the particles as they were given, not to another truth.
-    poses = None if truth is not None and run_config(folder).views == "random" else _score_poses(folder, target)
-    if poses is not None:
-        figures["poses"] = poses
-    if (folder / "metrics.json").is_file():
-        write_metrics(folder, {**read_metrics(folder), "evaluation": figures})
-        draw_cloud(folder / "pictures" / "truth.png", fit.aligned, target)
-        write_report(folder)
+    with in_parts(5) as begin:
+        begin("reading the truth")
+        target = known_structure(folder) if truth is None else read_cloud(truth, unit_nm).points
+        begin(f"aligning {len(cloud)} points with {len(target)} of the truth")
+        fit = align(cloud, target)
+        figures = fit.figures(unit_nm)
+        if plane_frame(cloud) is not None:
+            figures["flat"] = True
+        if truth is None and run_config(folder).views == "random":
+            figures["truth"] = AS_GIVEN
+        begin("scoring the poses")
+        # The poses of random views are relative to the particles as they were given, not to another truth.
+        poses = None if truth is not None and run_config(folder).views == "random" else _score_poses(folder, target)
+        if poses is not None:
+            figures["poses"] = poses
+        if (folder / "metrics.json").is_file():
+            write_metrics(folder, {**read_metrics(folder), "evaluation": figures})
+            begin("drawing the structure over the truth")
+            draw_cloud(folder / "pictures" / "truth.png", fit.aligned, target)
+            begin("writing the report")
+            write_report(folder)
     return figures
 
 
@@ -110,8 +120,11 @@ def score_pictures(folder: Path, data: Path, **options: Any) -> dict[str, Any]:
         raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {folder}")
     trainer, state = run.trainer, run.trainer.state
     device = state.points.device
-    dataset = open_dataset(data, **options).to(device)
-    poses = find_poses(trainer.plan, state, dataset, torch.Generator(device).manual_seed(run.config.seed))
+    with in_parts(2) as begin:
+        begin(f"reading {data}")
+        dataset = open_dataset(data, **options).to(device)
+        begin(f"seeking the poses of {len(dataset)} pictures")
+        poses = find_poses(trainer.plan, state, dataset, torch.Generator(device).manual_seed(run.config.seed))
     write_poses(folder / f"poses_{data.stem}.csv", trainer, dataset.names, poses)
     loss, own = float(poses.loss.mean()), float(state.loss.mean())
     return {

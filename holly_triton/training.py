@@ -7,15 +7,17 @@ from functools import partial
 from pathlib import Path
 from types import FrameType
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from holly_triton.cluster import Cluster, run_all
 from holly_triton.config import Config
 from holly_triton.errors import HollyError
+from holly_triton.lock import alone
+from holly_triton.progress import console, in_parts
 from holly_triton.reconstruct.ranks import leads, size, summed, wait
 from holly_triton.reconstruct.train import Progress as Step
 from holly_triton.report import find_warnings
+from holly_triton.report.words import ONE_SIDE, scatter
 from holly_triton.results import write_results
 from holly_triton.run import Run, carry_out, resume_run, run_config, start_run
 from holly_triton.run_files import read_metrics
@@ -29,7 +31,6 @@ STAGES = {
     "polish": "polishing",
     "refine": "refining poses",
 }
-console = Console(stderr=True)
 
 
 class Stop:
@@ -46,7 +47,7 @@ def start_training(config: Config, folder: Path, *, overwrite: bool, cluster: Cl
                 make_study(config, folder, overwrite=overwrite)
             wait()  # nobody looks for finished runs in a folder that is to be overwritten
             return _follow_study(config, folder, stop, cluster)
-        console.print(f"Reading {config.data}", highlight=False)
+        say(f"Reading {config.data}")
         run = start_run(config, folder, overwrite=overwrite)
         _introduce(run)
         return _conclude(run, follow(run, stop))
@@ -62,12 +63,12 @@ def resume_training(folder: Path, cluster: Cluster | None = None) -> int:
         if run.finished and is_finished(folder):
             return _say_finished(folder)
         step = run.trainer.state.step
-        console.print(f"{folder}: going on " + (f"at step {step}" if step else "from the start"), highlight=False)
+        say(f"{folder}: going on " + (f"at step {step}" if step else "from the start"))
         return _conclude(run, follow(run, stop))
 
 
 def _say_finished(folder: Path) -> int:
-    console.print(f"{folder}: is finished already; see {folder / 'report.html'}", highlight=False)
+    say(f"{folder}: is finished already; see {folder / 'report.html'}")
     return DONE
 
 
@@ -92,8 +93,11 @@ def _follow_study(config: Config, folder: Path, stop: Stop, cluster: Cluster | N
     failed = [member.folder.name for member in left if not member.finished]
     if failed:
         raise HollyError(f"{folder}: nothing to compare before {', '.join(failed)} is done. {again}")
-    for finding in conclude_study(config, folder) if leads() else ():
-        print(finding)
+    if leads():
+        with in_parts(1) as begin:
+            begin("comparing the runs")
+            findings = conclude_study(config, folder)
+        print("\n".join(findings))
     print(f"{folder / 'cloud.ply'}: what the runs agree on, in nm. Look at {folder / 'report.html'}")
     return DONE
 
@@ -117,8 +121,8 @@ def finish_member(member: Member) -> None:
 
 
 def say(sentence: str) -> None:
-    """Tell the person of progress, on a line however long."""
-    console.print(sentence, highlight=False, soft_wrap=True)
+    """Tell the person of progress."""
+    console.print(sentence)
 
 
 @contextmanager
@@ -130,7 +134,7 @@ def stoppable() -> Iterator[Stop]:
         stop.asked = True
         for known, handler in previous.items():
             signal.signal(known, handler)
-        console.print("Stopping after this step; once more to stop at once", highlight=False)
+        say("Stopping after this step; once more to stop at once")
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
@@ -143,38 +147,46 @@ def stoppable() -> Iterator[Stop]:
 def _introduce(run: Run) -> None:
     config, plan = run.config, run.trainer.plan
     for note in run.dataset.notes:
-        console.print(f"  {note}", highlight=False)
-    console.print(
+        say(f"  {note}")
+    say(
         f"{len(run.dataset)} pictures of a structure about {2 * run.dataset.radius_nm:.0f} nm across; {config.points} points; "
-        f"sigma {plan.sigma_start_nm:.0f} to {plan.sigma_end_nm:.1f} nm; on {run.trainer.state.points.device.type}",
-        highlight=False,
+        f"sigma {plan.sigma_start_nm:.0f} to {plan.sigma_end_nm:.1f} nm; on {run.trainer.state.points.device.type}"
     )
 
 
 def follow(run: Run, stop: Stop) -> bool:
-    """Carry a run out under a bar that shows how far it is, and write its results; True when it is finished."""
+    """Carry a run out under a bar that shows how far it is, and write its results; True when it is finished.
+
+    Raises:
+        HollyError: Another process is working on it, a file can't be written, or a loss isn't finite.
+    """
+    with alone(run.folder):
+        finished = _step_under_bar(run, stop)
+        if leads():
+            write_results(run, pictures=finished)
+        wait()  # until they are there for all to read
+    return finished
+
+
+def _step_under_bar(run: Run, stop: Stop) -> bool:
     columns = (
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
         TextColumn("loss {task.fields[loss]:.2f}  sigma {task.fields[sigma]:.1f} nm"), TimeElapsedColumn(), TextColumn("left"),
         TimeRemainingColumn(),
     )  # fmt: skip
     state, total = run.trainer.state, run.trainer.plan.total_steps
-    with Progress(*columns, console=console, transient=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
         task = bar.add_task("starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"))
 
         def tell(step: Step) -> None:
             bar.update(task, completed=step.step, description=STAGES[step.stage], loss=step.loss, sigma=step.sigma_nm)
             if not console.is_terminal and step.step % max(1, total // 5) == 0:
-                bar.console.print(
+                say(
                     f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.2f}, sigma {step.sigma_nm:.1f} nm, "
-                    f"{state.seconds:.0f} s", highlight=False,
-                )  # fmt: skip
+                    f"{state.seconds:.0f} s"
+                )
 
-        finished = carry_out(run, tell, lambda: stop.asked)
-    if leads():
-        write_results(run, pictures=finished)
-    wait()  # until they are there for all to read
-    return finished
+        return carry_out(run, tell, lambda: stop.asked)
 
 
 def _conclude(run: Run, finished: bool) -> int:
@@ -185,14 +197,16 @@ def _conclude(run: Run, finished: bool) -> int:
             f"{folder / 'cloud.ply'}. Go on with: holly-triton train --resume {folder}"
         )
         return STOPPED
+    metrics = read_metrics(folder)
     print(
         f"{folder / 'cloud.ply'}: {len(state.points)} points in nm, after {state.seconds:.0f} s; labels scatter by "
-        f"{state.blur_nm():.1f} nm about them."
+        f"{scatter(metrics['blur_nm'], metrics['sigma_nm'])} nm about them."
     )
-    print(" ".join(read_metrics(folder)["findings"]))
+    print(" ".join(metrics["findings"]))
     for warning in find_warnings(folder):
         print(f"Warning: {warning}")
     if run.config.views == "random":
         print(f"If the particles were registered, compare with them: holly-triton evaluate {folder}")
-    print(f"The mirror image, cloud_mirror.ply, explains the pictures just as well. Look at {folder / 'report.html'}")
+    hand = "The mirror image, cloud_mirror.ply, explains the pictures just as well."
+    print(f"{ONE_SIDE if run.config.tilt == 0 else hand} Look at {folder / 'report.html'}")
     return DONE

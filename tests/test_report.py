@@ -24,7 +24,8 @@ from holly_triton.report import find_figures, write_report
 from holly_triton.report.answer import warnings
 from holly_triton.report.folder import read_folder
 from holly_triton.report.views import find_views
-from holly_triton.results import write_results
+from holly_triton.report.words import scatter
+from holly_triton.results import BALL_POINTS, _ball, write_results
 from holly_triton.run import start_run
 from holly_triton.structures import nuclear_pore
 from holly_triton.trust.standing import upright
@@ -251,6 +252,19 @@ def test_poses_that_collapsed_are_a_warning(tmp_path: Path) -> None:
     write_poses(tmp_path, Rotation.from_quat(np.concatenate([lost, rest])))
     text = warned(tmp_path)
     assert "75% of the pictures ended in nearly one pose" in text
+
+
+@pytest.mark.parametrize(
+    ("blur", "said"), [(0.07, "less than 1"), (0.97, "less than 1"), (1.234, "1.2"), (3.96, "4"), (123.4, "120")]
+)
+def test_scatter_that_the_pictures_cannot_tell_from_none_is_a_bound(blur: float, said: str, tmp_path: Path) -> None:
+    assert scatter(blur, 4.0) == said
+    (tmp_path / "metrics.json").write_text(json.dumps({"sigma_nm": 4.0, "blur_nm": blur}))
+    assert f"Scatter of the labels about the points, nm{said} " in words(write_report(tmp_path).read_text())
+
+
+def test_a_ball_of_many_points_is_no_larger_than_it_must_be() -> None:
+    assert len(_ball(torch.randn(50_000, 3))) == len(_ball(torch.randn(7, 3))) == BALL_POINTS
 
 
 def test_a_structure_that_explains_nothing_is_a_warning(tmp_path: Path) -> None:

@@ -36,7 +36,12 @@ def test_a_flat_structure_is_found_flat_when_the_tilt_is_limited(tmp_path: Path)
     write_turned(tmp_path / "flat.csv", sites)
     (tmp_path / "brief.toml").write_text(BRIEF)
     run = tmp_path / "run"
-    call("train", tmp_path / "flat.csv", "--out", run, "--points", 12, "--tilt", 0, "--config", tmp_path / "brief.toml")
+    said = call(
+        "train", tmp_path / "flat.csv", "--out", run, "--points", 12, "--tilt", 0, "--config", tmp_path / "brief.toml"
+    )
+    assert "the same side" in said
+    assert "mirror image" not in said
+    assert "projections" not in call("evaluate", run, "--truth", tmp_path / "sites.ply")
     figures = json.loads(call("evaluate", run, "--truth", tmp_path / "sites.ply", "--json"))
     assert figures["rmsd"] < 3  # of a structure 72 nm in radius of gyration
     turns = np.loadtxt(run / "poses.csv", delimiter=",", skiprows=1, usecols=(1, 2))

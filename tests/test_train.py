@@ -3,10 +3,7 @@
 import csv
 import json
 import os
-import pickle
 import re
-import resource
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,14 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from click.testing import CliRunner
 
 from holly_triton.cli import main
 from holly_triton.cloud import read_cloud, write_cloud
 from holly_triton.config_file import read_config
-from holly_triton.errors import HollyError
-from holly_triton.reconstruct.checkpoint import load_checkpoint, save_checkpoint
 
 ROOT = Path(__file__).resolve().parents[1]
 BRIEF = "[schedule]\nsearch_steps = 150\npolish_steps = 20\nrefine_steps = 2\n"
@@ -89,48 +83,6 @@ def test_resuming_a_finished_run_changes_nothing(made):
     before = (made / "run" / "cloud.ply").stat().st_mtime_ns
     call("train", "--resume", made / "run")
     assert (made / "run" / "cloud.ply").stat().st_mtime_ns == before
-
-
-def test_a_damaged_checkpoint_is_named(made, tmp_path):
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "config.toml").write_bytes((made / "run" / "config.toml").read_bytes())
-    (tmp_path / "checkpoints" / "last.pt").write_bytes(b"nothing of the kind")
-    result = CliRunner().invoke(main, ["train", "--resume", str(tmp_path)])
-    assert result.exit_code == 1
-    assert "last.pt" in result.output
-
-
-@pytest.mark.parametrize("harm", ["truncated", "missing", "foreign"])
-def test_the_checkpoint_before_takes_the_place_of_a_damaged_one(made, tmp_path, harm):
-    run = shutil.copytree(made / "run", tmp_path / "run")
-    last, before = run / "checkpoints" / "last.pt", run / "checkpoints" / "previous.pt"
-    assert before.is_file()
-    if harm == "missing":  # killed between the two renames
-        last.unlink()
-    else:
-        last.write_bytes(last.read_bytes()[:-1000] if harm == "truncated" else pickle.dumps({"format": "of another"}))
-    (run / "report.html").unlink()
-    said = call("train", "--resume", run)
-    assert harm == "missing" or "last.pt: the checkpoint is damaged; going on from previous.pt" in said
-    for name in ("cloud.ply", "poses.csv"):
-        assert (run / name).read_bytes() == (made / "run" / name).read_bytes()
-
-
-def test_a_full_disk_leaves_the_checkpoint_before_it(made, tmp_path):
-    """A limit on the size of files stands for the disk: both fail in the middle of a write."""
-    state = load_checkpoint(made / "run" / "checkpoints", torch.device("cpu"))
-    assert state is not None
-    save_checkpoint(tmp_path, state)
-    whole = (tmp_path / "last.pt").read_bytes()
-    limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) // 2, limits[1]))
-    try:
-        with pytest.raises(HollyError, match=r"last.pt: cannot be written .*the one before it is whole.*--resume"):
-            save_checkpoint(tmp_path, state)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
-    assert [(path.name, path.read_bytes() == whole) for path in tmp_path.iterdir()] == [("last.pt", True)]
 
 
 def test_the_growth_of_the_cloud_is_kept(made):

@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from holly_triton.structures import cep152
+from holly_triton.trust import group
 from holly_triton.trust.group import find_group
 from holly_triton.trust.symmetry import Symmetry, explain, find_symmetries, self_distance, spacing
 
@@ -133,10 +134,31 @@ def test_spacing_is_the_root_mean_square_to_the_nearest_neighbour() -> None:
 @pytest.mark.parametrize(("points", "order"), [(pore(), 16), (cep152(), 2), (np.eye(4)[:, :3] + [0.1, 0.2, 0.3], 6)])
 def test_the_group_of_an_exact_structure(points: Array, order: int, rng: np.random.Generator) -> None:
     moved = posed(points, rng)
-    group = find_group(moved)
-    assert len(group) == order
-    np.testing.assert_array_equal(group[0], np.eye(3))
-    assert max(self_distance(moved, element) for element in group) < 1e-3 * spacing(moved)
+    found = find_group(moved)
+    assert len(found) == order
+    np.testing.assert_array_equal(found[0], np.eye(3))
+    assert max(self_distance(moved, element) for element in found) < 1e-3 * spacing(moved)
+
+
+def test_the_group_of_many_points_is_sought_among_few(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+
+    def counting(points: Array) -> list[Symmetry]:
+        seen.append(len(points))
+        return find_symmetries(points)
+
+    monkeypatch.setattr(group, "find_symmetries", counting)
+    turns = Rotation.from_rotvec(np.arange(5)[:, None] * [0, 0, 2 * np.pi / 5]).as_matrix()
+    fifth = rng.normal(size=(1200, 3)) * (90, 90, 60)
+    fivefold = np.concatenate([fifth @ turn.T for turn in turns])
+    assert len(group.find_group(posed(fivefold, rng))) == 5
+    inner = np.linalg.norm(fivefold, axis=1).argsort()[:2000]
+    fivefold[inner] *= (1, 1, 0.5)  # still fivefold
+    fivefold[inner[:400]] += 20  # no more, though the outer points are
+    assert len(group.find_group(fivefold)) == 1
+    assert max(seen) < 2100
 
 
 @pytest.mark.parametrize("bad", [np.zeros((3, 3)), np.zeros((5, 2)), np.full((5, 3), np.inf)])

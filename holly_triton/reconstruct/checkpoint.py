@@ -2,20 +2,24 @@
 
 import os
 import platform
+import shutil
 import sys
 import warnings
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import torch
 
 import holly_triton
+from holly_triton.config_file import config_of
 from holly_triton.errors import HollyError
 
+from .ranks import leads
 from .state import TrainingState
 
-FORMAT = "holly-triton state 3"
+FORMAT = "holly-triton state 4"
 CHECKPOINTS = "checkpoints"
 """The folder of them, inside a run's."""
 
@@ -38,9 +42,11 @@ def save_checkpoint(folder: Path, state: TrainingState) -> None:
         if (folder / LAST).exists():
             os.replace(folder / LAST, folder / BEFORE)
         os.replace(temporary, folder / LAST)
+        _keep_names(folder)
     # torch.save reports a full disk as a RuntimeError of its own.
     except (OSError, RuntimeError) as error:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
         reason = getattr(error, "strerror", None) or "is the disk full?"
         raise HollyError(
             f"{folder / LAST}: cannot be written ({reason}); the one before it is whole. "
@@ -51,7 +57,7 @@ def save_checkpoint(folder: Path, state: TrainingState) -> None:
 def load_checkpoint(folder: Path, device: torch.device) -> TrainingState | None:
     """The last saved state that can be read, on a device; None where nothing was saved yet.
 
-    A damaged last one is named on stderr, and the one before it is taken.
+    A damaged last one is named on stderr, and the one before it takes its place.
 
     Raises:
         HollyError: There are checkpoints and none can be used.
@@ -66,6 +72,8 @@ def load_checkpoint(folder: Path, device: torch.device) -> TrainingState | None:
             continue
         if damages:
             print(f"holly-triton: {damages[0]}; going on from {path.name}, step {state.step}", file=sys.stderr)
+            if leads():
+                _put_in_its_place(path)
         return state
     if damages:
         raise HollyError(f"{damages[0]}; start the run again with --overwrite")
@@ -88,7 +96,7 @@ def _read(path: Path, device: torch.device) -> TrainingState:
             if archive.testzip() is not None:  # PyTorch reads numbers over whose checksum is wrong
                 raise ValueError("a wrong checksum")
         with warnings.catch_warnings(action="ignore"):  # of foreign pickles, which fail below
-            saved = torch.load(path, map_location=device, weights_only=True)
+            saved = torch.load(path, map_location="cpu", weights_only=True)
         if not isinstance(saved, dict) or saved.get("format") != FORMAT:
             raise HollyError(f"{path}: is no checkpoint of this version")
         state = TrainingState.from_payload(saved["state"])
@@ -96,6 +104,27 @@ def _read(path: Path, device: torch.device) -> TrainingState:
         raise
     except Exception as error:  # an unpickler meets foreign bytes with anything, IndexError for one
         raise HollyError(f"{path}: the checkpoint is damaged") from error
-    # Generators keep their state on the CPU, whatever device they draw on.
-    state.generator = state.generator.cpu()
-    return state
+    config_of(state.settings, str(path))
+    return state.to(device)
+
+
+def _put_in_its_place(before: Path) -> None:
+    """Replace the damaged last checkpoint by the one before, which the next save would else replace by the damaged one.
+
+    A copy, for other ranks may be about to read that file.
+    """
+    copy = before.with_name(BEFORE + ".partial")
+    with suppress(OSError):  # nothing is lost yet; a folder that can't be written to is told of by the next save
+        shutil.copyfile(before, copy)
+        os.replace(copy, before.with_name(LAST))
+
+
+def _keep_names(folder: Path) -> None:
+    """Put the names of a folder's files on the disk, and its own, so that a power cut doesn't bring old ones back."""
+    for place in (folder, folder.parent):
+        with suppress(OSError):  # some systems can't do it, and nothing is lost but a few steps
+            number = os.open(place, os.O_RDONLY)
+            try:
+                os.fsync(number)
+            finally:
+                os.close(number)

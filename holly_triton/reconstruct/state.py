@@ -8,6 +8,7 @@ from typing import Any, get_origin, get_type_hints
 import torch
 from torch import Tensor
 
+from holly_triton.config_file import to_table
 from holly_triton.geometry import random_rotations
 
 from .distance import SCALE
@@ -18,6 +19,7 @@ from .schedule import Plan
 class TrainingState:
     """A run between two steps: enough to go on as if it had never stopped."""
 
+    settings: dict[str, Any]  # the run's, as config.toml holds them
     step: int
     seconds: float
     joules: float  # energy used, where the device counts it; else 0
@@ -44,6 +46,7 @@ class TrainingState:
         blur = plan.config.optimiser.blur_start * plan.gyration_nm
         rotation = random_rotations(plan.pictures, generator, plan.largest_tilt)
         return TrainingState(
+            settings=to_table(plan.config),
             step=0,
             seconds=0.0,
             joules=0.0,
@@ -116,10 +119,46 @@ class TrainingState:
         """The inverse of ``payload``.
 
         Raises:
-            KeyError, TypeError: Not a payload of this version.
+            KeyError, TypeError, ValueError: Not a payload of this version, or its parts don't belong together.
         """
         kinds = get_type_hints(TrainingState)
         for name, kind in kinds.items():
             if not isinstance(payload[name], get_origin(kind) or kind):
                 raise TypeError(f"{name} is {type(payload[name]).__name__}, not {kind}")
-        return TrainingState(**{name: payload[name] for name in kinds})
+        state = TrainingState(**{name: payload[name] for name in kinds})
+        state._check()
+        return state
+
+    def to(self, device: torch.device) -> "TrainingState":
+        """The same state where it is to be worked on; networks and optimisers take theirs there themselves."""
+        moved = {name: getattr(self, name).detach().to(device) for name in self._shapes()}
+        return dataclasses.replace(self, **moved)
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of what lies on the device."""
+        N, P = len(self.points), len(self.order)
+        return {"points": (N, 3), "log_blur": (), "rotation": (P, 3, 3), "shift": (P, 2), "loss": (P,), "order": (P,)}
+
+    def _check(self) -> None:
+        for name, shape in self._shapes().items():
+            tensor, kind = getattr(self, name), torch.int64 if name == "order" else torch.float32
+            if tensor.shape != shape or tensor.dtype != kind:
+                raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}, not {kind} {shape}")
+        N, P = len(self.points), len(self.order)
+        modelled = {(), *(tensor.shape for tensor in self.pose_model.values())}
+        moments = [m for some in self.optimiser.get("state", {}).values() for m in some.values() if m is not None]
+        M = len(self.growth[0]["points"]) if self.growth else 0
+        sound = {
+            "step": self.step >= 0,
+            "points": N > 0,
+            "order": torch.equal(self.order.sort().values, torch.arange(P)),
+            "cursor": 0 <= self.cursor <= P,
+            "generator": self.generator.dtype == torch.uint8,
+            # Points have fewer rows than their moments once they are merged, which is after the last use of these.
+            "optimiser": all(m.shape in modelled or (m.shape[1:] == (3,) and len(m) >= N) for m in moments),
+            "history": all(row.keys() >= {"step", "sigma_nm", "loss"} for row in self.history),
+            "growth": all(one.keys() >= {"step", "sigma_nm"} and one["points"].shape == (M, 3) for one in self.growth),
+        }
+        for name, is_sound in sound.items():
+            if not is_sound:
+                raise ValueError(f"{name} doesn't go with the rest")

@@ -35,7 +35,7 @@ def figures_of(run: Path, contents: Contents, views: Views | None) -> Figures:
     Raises:
         HollyError: the folder holds no cloud, or one that cannot be measured.
     """
-    seen = None if views is None else not _is_missing(views)
+    seen = False if contents.one_side else None if views is None else not _is_missing(views)
     return {**measure_run(run), "explained": _explained(contents), "height_seen": seen}
 
 
@@ -70,8 +70,8 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
     pictures = metrics.get("pictures")
     if pictures is not None and pictures < FEW_PICTURES:
         yield (
-            f"Only {pictures} pictures: so few can be explained by more than one structure. Hundreds are better, each "
-            "seen from another direction."
+            f"Only {pictures} pictures: so few can be explained by more than one structure. Hundreds are better"
+            + ("." if contents.one_side else ", each seen from another direction.")
         )
     outside = (contents.member.get("points_outside") or 0) / max(contents.member.get("points") or 0, 1)
     if outside > MANY_OUTSIDE:
@@ -80,12 +80,12 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
             "try another --seed."
         )
     tilt = contents.settings.get("tilt")
-    if tilt is not None:
+    if tilt:
         yield (
             f"Views were limited to a tilt of {tilt:g} degrees, as was asked for: how far the structure extends along "
             "the line of sight is not known."
         )
-    elif views is not None and contents.points is not None:
+    elif tilt is None and views is not None and contents.points is not None:
         yield from _about_views(views, contents.points)
     yield from _about_agreement(contents)
 

@@ -132,7 +132,7 @@
     changed(keys[event.key]);
   });
   document.getElementById("reset").addEventListener("click", () => changed(reset));
-  document.getElementById("hand").addEventListener("click", () => changed(() => { hand = -hand; }));
+  document.getElementById("hand")?.addEventListener("click", () => changed(() => { hand = -hand; }));
 
   let last;
   function spin(now) {

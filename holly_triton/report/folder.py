@@ -60,6 +60,11 @@ class Contents:
     config: str | None
     settings: Figures
 
+    @property
+    def one_side(self) -> bool:
+        """Whether all particles were taken to show the same side, so that the structure is flat."""
+        return self.settings.get("tilt") == 0
+
 
 def read_folder(run: Path) -> Contents:
     """Everything that the page shows but the drawn pictures.

@@ -19,7 +19,7 @@ from . import charts, pictures
 from .answer import figures_of, measured, warnings
 from .folder import Contents, read_folder
 from .views import Views, find_views
-from .words import changed_settings, length, number, tables
+from .words import ONE_SIDE, changed_settings, length, number, tables
 
 HERE = Path(__file__).parent
 MOST_DRAWN = 4000
@@ -38,7 +38,7 @@ def write_report(run: Path) -> Path:
     views = _views(contents)
     page = _template().render(
         name=run.resolve().name, contents=contents, metrics=contents.metrics, nm=length, number=number,
-        views=views, warnings=list(warnings(contents, views)),
+        one_side=ONE_SIDE, views=views, warnings=list(warnings(contents, views)),
         **_style_and_script(), **_about(run, contents, views), **_pictures(run, contents), **_charts(contents, views),
     )  # fmt: skip
     path = run / "report.html"
@@ -69,7 +69,7 @@ def find_figures(run: Path) -> dict[str, Any]:
 
 
 def _views(contents: Contents) -> Views | None:
-    return None if contents.rotation is None else find_views(contents.rotation, contents.symmetry)
+    return None if contents.rotation is None or contents.one_side else find_views(contents.rotation, contents.symmetry)
 
 
 def _template() -> Any:

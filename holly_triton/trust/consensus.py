@@ -20,7 +20,7 @@ from scipy.spatial import cKDTree
 
 from holly_triton.evaluate import Alignment, align
 
-from .symmetry import SYMMETRIC, Symmetry, find_symmetries, self_distance, spacing
+from .symmetry import SYMMETRIC, Symmetry, find_symmetries, self_distance, spacing, thinned
 
 Array = NDArray[Any]
 
@@ -191,10 +191,11 @@ def _extra(cloud: Array, reference: Array) -> list[Symmetry]:
     """Symmetries of the cloud that the reference, in the same frame, lacks."""
     if cloud is reference:
         return []
+    reference = thinned(reference)
     limit = SYMMETRIC[0] * spacing(reference)
     return [
         symmetry
-        for symmetry in find_symmetries(cloud)
+        for symmetry in find_symmetries(thinned(cloud))
         if symmetry.verdict == "symmetric"
         and self_distance(reference, symmetry.matrix) > max(limit, EXTRA * symmetry.rmsd_nm)
     ]

@@ -6,8 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from .plane import plane_frame
 from .shape import fit_shape
-from .symmetry import find_symmetries, self_distance, spacing
+from .symmetry import MOST_POINTS, find_symmetries, self_distance, spacing
 from .turns import shape_turns
 
 Array = NDArray[Any]
@@ -16,6 +17,8 @@ EXACT = 0.05
 """Of the spacing: a truth falls upon itself this closely or not at all."""
 ALIKE = 0.02
 """Largest difference between entries of two matrices that are one operation."""
+TIE = 1e-6
+"""Distances from the centroid that differ by less, of themselves, are the same but for rounding."""
 SIGNIFICANT = 3.0
 """Sigma at which an order of rotation counts as that of the structure."""
 LARGEST = 240
@@ -37,16 +40,27 @@ def find_group(points: Array) -> Array:
     Raises:
         ValueError: as ``find_symmetries``.
     """
-    generators = [s.matrix for s in find_symmetries(points) if s.rmsd_nm <= EXACT * s.spacing_nm]
+    outer, plane = _outermost(points), plane_frame(points)
+    generators = [s.matrix for s in find_symmetries(outer) if s.rmsd_nm <= EXACT * s.spacing_nm]
+    if plane is not None:
+        generators.append(np.eye(3) - 2 * np.outer(plane[:, 2], plane[:, 2]))
     limit = EXACT * spacing(points)
+    generators = [matrix for matrix in generators if self_distance(points, matrix) <= limit]
     group = [np.eye(3)]
     for element in group:  # grows while it is read
         for generator in generators:
             product = generator @ element
             known = any(np.abs(product - other).max() < ALIKE for other in group)
-            if not known and len(group) < LARGEST and self_distance(points, product) <= limit:
+            if not known and len(group) < LARGEST and self_distance(outer, product) <= limit:
                 group.append(product)
     return np.stack(group)
+
+
+def _outermost(points: Array) -> Array:
+    """Of many points those farthest from the centroid, ties included: no turn takes any of them to another point."""
+    distance = np.linalg.norm(points - points.mean(axis=0), axis=1)
+    least = np.sort(distance)[-min(MOST_POINTS, len(points))]
+    return np.asarray(points[distance >= least * (1 - TIE)])
 
 
 def find_turns_of(points: Array) -> Array:

@@ -19,6 +19,8 @@ from scipy.optimize import least_squares, minimize, minimize_scalar
 from scipy.spatial.transform import Rotation
 from scipy.special import expit
 
+from .plane import plane_frame
+
 Array = NDArray[Any]
 
 LEFT_OUT = 4.0
@@ -152,7 +154,8 @@ def fit_shape(points: Array, like: Shape | None = None) -> Shape | None:
     """
     if len(points) < FEWEST:
         return None
-    walls = (RING, RINGS, TORUS, CYLINDER) if like is None else (like.fit.wall,)
+    flat = plane_frame(points) is not None  # where only a ring has room
+    walls = (like.fit.wall,) if like else (RING,) if flat else (RING, RINGS, TORUS, CYLINDER)
     fits = [fit for wall in walls for fit in _search(wall, points)]
     if not fits:
         return None
@@ -172,7 +175,8 @@ def _against(fit: Fit, points: Array, likelihood: float) -> str:
     off = fit.residuals(points) if fit.wall is RING else fit.residuals(points)[:1]
     across = float(np.sqrt(np.square(off).mean(axis=1).max()))
     if likelihood < max(_ellipsoid(points, scale), _sphere(points, scale)) + VERY_STRONG:
-        return "a full ellipsoid or a hollow sphere describes the points as well"
+        filled = "ellipsoid or a hollow sphere" if plane_frame(points) is None else "ellipse"
+        return f"a full {filled} describes the points as well"
     if across > THICKEST * fit.sizes[0]:
         return f"the points scatter {across:.1f} nm off its wall, more than {THICKEST:.0%} of its radius"
     return "it does not go all the way round" if _emptiest_sector(fit.cylindrical(points)[2]) < EMPTIEST else ""

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .plane import plane_frame
 from .shape import fit_shape, some_of, without_strays
 
 Array = NDArray[Any]
@@ -24,7 +25,8 @@ def upright(points_nm: Array) -> Upright:
 
     The axis is that of a ring, torus or cylinder or, where the points are none, the shortest principal axis. Along the
     line of sight and to the right, the longer tail (third moment) comes last, so the points alone decide the signs; where
-    they are alike from both ends, either may come first, but the same points always give the same frame.
+    they are alike from both ends, either may come first, but the same points always give the same frame. What is flat
+    keeps the side that it was seen from.
 
     Args:
         points_nm: ``[N, 3]`` finite, N >= 1.
@@ -34,10 +36,14 @@ def upright(points_nm: Array) -> Upright:
     squares, principal = np.linalg.eigh(centred.T @ centred)  # ascending
     in_line = squares[1] <= 1e-12 * squares[2]
     shape = None if in_line else fit_shape(some_of(kept, np.random.default_rng(0)))
-    found = shape is not None and not shape.against
+    found, flat = shape is not None and not shape.against, plane_frame(kept)
     along = shape.fit.frame[:, 2] if shape is not None and found else principal[:, 0]
+    along = _towards_longer_tail(centred, along) if flat is None else flat[:, 2]
     across = centred - np.outer(centred @ along, along)
-    right = np.linalg.eigh(across.T @ across)[1][:, 2]
-    along, right = (axis if ((centred @ axis) ** 3).sum() >= 0 else -axis for axis in (along, right))
+    right = _towards_longer_tail(centred, np.linalg.eigh(across.T @ across)[1][:, 2])
     frame = np.stack([right, np.cross(along, right), along], axis=1)
     return Upright(frame, "Front, along its axis" if found else "Front")
+
+
+def _towards_longer_tail(centred: Array, axis: Array) -> Array:
+    return axis if ((centred @ axis) ** 3).sum() >= 0 else -axis

@@ -13,6 +13,9 @@ give that figure a meaning:
 
 The search is wide first and exact last: directions over a hemisphere and the principal axes, then ICP in which
 only the axis is free (pair nearest points, move the axis uphill).
+
+What is flat is its own mirror image across its plane, which says nothing. There only turns in the plane and mirrors
+across lines in it are looked at, and an arbitrary one of these is what chance gives.
 """
 
 from collections import Counter
@@ -25,6 +28,8 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from .plane import plane_frame
+
 Array = NDArray[Any]
 
 LARGEST_ORDER = 12
@@ -32,6 +37,8 @@ DIRECTIONS = 600
 """Start axes over the hemisphere, about 3 degrees from the nearest."""
 COARSE_SAMPLE, FINE_SAMPLE = 64, 1000
 """Points that look for their neighbour (among all) in the wide and the close search."""
+MOST_POINTS = 2000
+"""Of a larger cloud, so many are looked at: seconds."""
 REFINED, KEPT = 48, 4
 """Axes that are refined, and most axes of one kind that are told."""
 APART_DEG = 10.0
@@ -58,6 +65,15 @@ class _Kind(NamedTuple):
     def matrices(self, axes: Array) -> Array:
         """The operation about unit axes ``[D, 3]``: ``[D, 3, 3]``. A mirror is half a turn, negated."""
         return np.asarray(self.sign * Rotation.from_rotvec(self.angle * axes).as_matrix())
+
+    def start_axes(self, cloud: Array) -> Array:
+        """Axes from which the best is sought ``[D, 3]``."""
+        frame, angles = plane_frame(cloud), np.linspace(0, np.pi, DIRECTIONS)
+        if frame is None:
+            return np.concatenate([np.linalg.svd(cloud, full_matrices=False)[2], _hemisphere(DIRECTIONS)])
+        if self.sign > 0:
+            return frame[:, 2:].T
+        return np.stack([np.cos(angles), np.sin(angles)], axis=1) @ frame[:, :2].T
 
 
 MIRROR = _Kind("mirror", 2, -1, np.pi)
@@ -147,6 +163,11 @@ def spacing(points: Array) -> float:
     return float(np.sqrt(np.mean(cKDTree(points).query(points, k=2)[0][:, 1] ** 2)))
 
 
+def thinned(points: Array) -> Array:
+    """Of many points ``[N, 3]`` ``MOST_POINTS`` or less, evenly chosen."""
+    return points[:: -(-len(points) // MOST_POINTS)]
+
+
 def self_distance(points: Array, matrix: Array) -> float:
     """Symmetric RMSD between points ``[N, 3]`` and their copy under ``matrix [3, 3]`` about the centroid."""
     cloud = points - points.mean(axis=0)
@@ -208,12 +229,14 @@ def _of_kind(kind: _Kind, cloud: Array) -> list[Symmetry]:
     """The best axis, and others, up to ``KEPT`` in all, that are symmetric."""
     tree, shuffled = cKDTree(cloud), np.random.default_rng(0).permutation(cloud)
     few, many = shuffled[:COARSE_SAMPLE], shuffled[:FINE_SAMPLE]
-    axes = np.concatenate([np.linalg.svd(cloud, full_matrices=False)[2], _hemisphere(DIRECTIONS)])
+    axes = kind.start_axes(cloud)
+    steps = (10, 50) if len(axes) > 1 else (0, 0)  # what is flat turns about its normal and no other axis
     squared = _mean_square(tree, few, kind.matrices(axes))
-    chance = float(np.sqrt(np.median(squared)))
-    axes = _refine(kind, tree, few, axes[np.argsort(squared, kind="stable")[:REFINED]], 10)
+    arbitrary = squared if len(axes) > 1 else _mean_square(tree, few, _turns(axes))
+    chance = float(np.sqrt(np.median(arbitrary)))
+    axes = _refine(kind, tree, few, axes[np.argsort(squared, kind="stable")[:REFINED]], steps[0])
     axes = axes[_distinct(axes, _mean_square(tree, many, kind.matrices(axes)))]
-    axes = _refine(kind, tree, many, axes, 50)
+    axes = _refine(kind, tree, many, axes, steps[1])
     rmsd = np.sqrt(_mean_square(tree, cloud, kind.matrices(axes)))
     best = _distinct(axes, rmsd)
     found = [_judged(kind, tree, many, axes[i], float(rmsd[i]), chance) for i in best]
@@ -241,6 +264,11 @@ def _hemisphere(count: int) -> Array:
     angle = np.pi * (3 - 5**0.5) * np.arange(count)
     across = np.sqrt(1 - z**2)
     return np.stack([across * np.cos(angle), across * np.sin(angle), z], axis=1)
+
+
+def _turns(axis: Array) -> Array:
+    """Turns by any angle about the one axis of what is flat ``[1, 3]``: ``[D, 3, 3]``."""
+    return np.asarray(Rotation.from_rotvec(np.linspace(0, np.pi, DIRECTIONS)[:, None] * axis).as_matrix())
 
 
 def _mean_square(tree: cKDTree, asking: Array, matrices: Array) -> Array:

@@ -1,0 +1,31 @@
+"""What a person sees of long work, on stderr: words in any case, bars only where there is a terminal to watch them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Timer
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+PATIENCE_S = 1.0
+"""What takes no longer is done without a word."""
+
+# Lines are as long as they are: a log has no width, and a terminal breaks them itself. Names of files are no markup.
+console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def in_parts(parts: int) -> Iterator[Callable[[str], None]]:
+    """Show which of several parts of some work is being done; the block says so by the name of each as it begins it."""
+    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    task = bar.add_task("", total=parts, completed=-1)
+    timer = Timer(PATIENCE_S, bar.start)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield lambda part: bar.update(task, description=part, advance=1)
+    finally:
+        timer.cancel()
+        timer.join()  # it may be starting the bar at this moment
+        bar.stop()
