@@ -165,9 +165,9 @@ def _write_csv(path: Path, points: Array) -> None:
 
 def _read_ply(path: Path) -> Parsed:
     _check_ply_counts(path)
-    # A memory map would keep the file open for as long as the points live. What plyfile warns of ends in the checks.
+    # What plyfile warns of ends in the checks.
     with foreign(path, "PLY"), warnings.catch_warnings(action="ignore"):
-        ply = PlyData.read(str(path), mmap=False)
+        ply = PlyData.read(str(path))
         vertices = ply["vertex"]
         points = np.stack([np.asarray(vertices[axis], dtype=np.float64) for axis in "xyz"], axis=1)
     return points, _unit_in([*ply.comments, *vertices.comments])
