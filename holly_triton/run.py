@@ -27,6 +27,7 @@ from holly_triton.reconstruct.checkpoint import CHECKPOINTS, load_checkpoint, sa
 from holly_triton.reconstruct.ranks import leads, summed
 from holly_triton.reconstruct.schedule import Plan
 from holly_triton.reconstruct.state import TrainingState
+from holly_triton.reconstruct.tidying import MOST_MERGED
 from holly_triton.reconstruct.train import Progress, Trainer
 
 WRITTEN = (
@@ -266,13 +267,17 @@ def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None =
     """What carries a configuration out on a data set, from a state or from the start.
 
     Raises:
-        HollyError: The device is not there, or the state is of other data.
+        HollyError: The device is not there, there are too many points to merge, or the state is of other data.
     """
     device = find_device(config.device)
     config = dataclasses.replace(config, points=config.points or default_points(dataset))
+    assert config.points is not None
+    if config.prune and config.points > MOST_MERGED:
+        raise HollyError(
+            f"--prune: merges at most {MOST_MERGED} points, not {config.points}; leave it out, or start with fewer"
+        )
     plan = Plan.of(config, dataset)
     if state is None:
-        assert config.points is not None
         state = TrainingState.fresh(plan, config.points, torch.Generator(device).manual_seed(config.seed))
     elif state.shift.shape != (len(dataset), 2):
         raise HollyError(f"{config.data}: holds {len(dataset)} pictures, but the run was made with {len(state.shift)}")

@@ -48,7 +48,9 @@ def start_training(config: Config, folder: Path, *, overwrite: bool, cluster: Cl
             wait()  # nobody looks for finished runs in a folder that is to be overwritten
             return _follow_study(config, folder, stop, cluster)
         say(f"Reading {config.data}")
-        run = start_run(config, folder, overwrite=overwrite)
+        with in_parts(1) as begin:
+            begin("reading")
+            run = start_run(config, folder, overwrite=overwrite)
         _introduce(run)
         return _conclude(run, follow(run, stop))
 
@@ -59,7 +61,9 @@ def resume_training(folder: Path, cluster: Cluster | None = None) -> int:
         config = run_config(folder)
         if _is_study(config, cluster):
             return _say_finished(folder) if is_finished(folder) else _follow_study(config, folder, stop, cluster)
-        run = resume_run(folder)
+        with in_parts(1) as begin:
+            begin("reading")
+            run = resume_run(folder)
         if run.finished and is_finished(folder):
             return _say_finished(folder)
         step = run.trainer.state.step

@@ -6,11 +6,13 @@ import torch
 
 from holly_triton.config import Config
 from holly_triton.data.simulate import Simulation, simulate
+from holly_triton.errors import HollyError
 from holly_triton.geometry import project, random_rotations
 from holly_triton.reconstruct.dense_search import rescue_poses
 from holly_triton.reconstruct.schedule import Plan, Stage
 from holly_triton.reconstruct.state import TrainingState
 from holly_triton.reconstruct.tidying import merge_points, sort_points, tidy
+from holly_triton.run import make_trainer
 
 SITES = 20
 
@@ -130,3 +132,8 @@ def test_points_that_lie_together_become_one_in_their_middle():
     assert len(merged) == 3
     assert torch.allclose(merged[merged.norm(dim=1).argsort()[0]], torch.tensor([0.1, 0, 0]))
     assert len(merge_points(points, 0.1)) == 5
+
+
+def test_more_points_than_can_be_merged_are_refused_before_the_work(made: Simulation) -> None:
+    with pytest.raises(HollyError, match="--prune: merges at most 10000 points, not 20000"):
+        make_trainer(Config(points=20_000, prune=True, device="cpu"), made.localisations)

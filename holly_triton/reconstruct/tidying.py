@@ -23,6 +23,8 @@ from .refine import objective_of
 from .schedule import Stage
 from .state import TrainingState
 
+MOST_MERGED = 10_000
+"""Points that can be merged: the distance of each from each is looked at, which takes some 800 MB for so many."""
 POINTS_AT_A_TIME = 2**16
 """Projected into every picture, so that a large cloud takes no more than a small one."""
 
