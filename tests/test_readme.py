@@ -75,6 +75,16 @@ def test_the_commands_work_in_the_order_they_are_told(folder: Path, line: str) -
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
+@pytest.mark.parametrize("line", said("torchrun"))
+def test_several_processes_work_as_told(folder: Path, line: str) -> None:
+    assert "--nproc-per-node 4" in line
+    words = shlex.split(line.replace("--nproc-per-node 4", "--standalone --nproc-per-node 2"))[1:]
+    command = [sys.executable, "-m", "torch.distributed.run", *words, "--device", "cpu", *BRIEFER["train"]]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 def test_the_test_command_is_what_the_continuous_check_runs() -> None:
     install, test = next(line for line in said("pip install") if "pytest" in line).split(" && ")
     check = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
