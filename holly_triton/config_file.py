@@ -23,22 +23,14 @@ def read_config(path: Path) -> Config:
     Raises:
         HollyError: No such file, not TOML, an unknown setting, or a value of the wrong kind.
     """
-    return config_of(read_settings(path), str(path))
-
-
-def read_settings(path: Path) -> dict[str, Any]:
-    """Read a ``config.toml`` as a TOML table, whatever it says.
-
-    Raises:
-        HollyError: No such file, or not TOML.
-    """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        settings = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise HollyError(f"{path}: cannot be read ({error.strerror}); pass the config.toml of a run") from error
     # tomllib lets pass what int() says of five thousand digits, and tables within tables without end.
     except (ValueError, RecursionError) as error:
         raise HollyError(f"{path}: not a TOML file ({error}); pass the config.toml of a run") from error
+    return config_of(settings, str(path))
 
 
 def config_of(settings: dict[str, Any], where: str) -> Config:

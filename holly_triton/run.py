@@ -16,7 +16,7 @@ from pathlib import Path
 import torch
 
 from holly_triton.config import DEFAULT_POINTS, Config
-from holly_triton.config_file import config_of, differing, read_settings, to_table, write_config
+from holly_triton.config_file import config_of, differing, read_config, to_table, write_config
 from holly_triton.data import Dataset, Localisations, open_dataset
 from holly_triton.data.dataset import FEWEST_PICTURES
 from holly_triton.energy import EnergyMeter
@@ -89,21 +89,20 @@ def run_config(folder: Path) -> Config:
         HollyError: Not the folder of a run, or a setting is wrong.
     """
     path = folder / "config.toml"
-    try:
-        settings = read_settings(path)
-    except HollyError:
-        state = load_checkpoint(folder / CHECKPOINTS, torch.device("cpu"))
-        if state is None and path.is_file():
-            raise
-        if state is None:
-            raise HollyError(
-                f"{folder}: is not the folder of a run (no config.toml); pass what train wrote with --out"
-            ) from None
-        print(f"holly-triton: {path}: missing or damaged; written anew from the checkpoint", file=sys.stderr)
-        settings = state.settings
-        if leads():
-            write_config(path, config_of(settings, str(path)))
-    return config_of(settings, str(path))
+    return read_config(path) if path.exists() else _lost_config(path)
+
+
+def _lost_config(path: Path) -> Config:
+    state = load_checkpoint(path.parent / CHECKPOINTS, torch.device("cpu"))
+    if state is None:
+        raise HollyError(
+            f"{path.parent}: is not the folder of a run (no {path.name}); pass what train wrote with --out"
+        )
+    config = config_of(state.settings, str(path.parent / CHECKPOINTS))
+    if leads():
+        print(f"holly-triton: {path}: is missing; written anew from the checkpoint", file=sys.stderr)
+        write_config(path, config)
+    return config
 
 
 def resume_run(folder: Path) -> Run:
@@ -253,9 +252,9 @@ def open_data(config: Config) -> Dataset:
 def _without_bad(dataset: Dataset, table: Path) -> Dataset:
     """The pictures that a table of ``holly-triton sort`` doesn't mark as bad."""
     with foreign(table, "a table of holly-triton sort"), table.open(newline="", encoding="utf-8") as file:
-        bad = {row["picture"] for row in csv.DictReader(file) if row["bad"] == "yes"}
-    good = [index for index, name in enumerate(dataset.names) if name not in bad]
-    if bad and len(good) == len(dataset):
+        is_bad = {row["picture"]: row["bad"] == "yes" for row in csv.DictReader(file)}
+    good = [index for index, name in enumerate(dataset.names) if not is_bad.get(name)]
+    if not is_bad.keys() & {*dataset.names}:
         raise HollyError(f"{table}: names none of these pictures; pass the table that sort wrote for this data set")
     if len(good) < FEWEST_PICTURES:
         raise HollyError(f"{table}: leaves {len(good)} pictures; at least {FEWEST_PICTURES} are needed")

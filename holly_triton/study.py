@@ -14,6 +14,7 @@ import numpy as np
 from holly_triton.cloud import read_cloud, write_cloud
 from holly_triton.config import Config, Part
 from holly_triton.config_file import write_config
+from holly_triton.errors import HollyError
 from holly_triton.files import replacing
 from holly_triton.geometry import mirror
 from holly_triton.report import write_report
@@ -69,6 +70,8 @@ def make_study(config: Config, folder: Path, *, overwrite: bool) -> None:
     Raises:
         HollyError: The data are at fault, the folder exists (and ``overwrite`` is not set) or can't be written.
     """
+    if config.exclude and config.views == "random":
+        raise HollyError("--exclude: names views of one run, and each run of a study draws others; leave it out")
     check_free(folder, overwrite)
     for member in members(config, folder):
         open_data(member.config)

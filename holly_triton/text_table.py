@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.errors import HollyError
+from holly_triton.files import foreign
 
 Array = NDArray[Any]
 
@@ -131,7 +132,7 @@ def read_parts(path: Path, header: Header, columns: Sequence[Column]) -> Iterato
     """What ``read_columns`` reads, some hundred thousand rows at a time; at least one part, though it be empty."""
     yield np.empty((0, len(columns)))
     # Remarks that follow a table may be in any encoding.
-    with path.open(encoding="utf-8-sig", errors="replace") as file:
+    with foreign(path, "text"), path.open(encoding="utf-8-sig", errors="replace") as file:
         for _ in range(header.skip):
             file.readline()
         number = header.skip

@@ -14,7 +14,9 @@ import torch
 from holly_triton.data import Localisations, open_dataset, scratch
 from holly_triton.data import localisations as module
 from holly_triton.data.particles import particles_of
+from holly_triton.data.reading import Reading
 from holly_triton.data.rows import Part, Rows
+from holly_triton.data.table import read_rows
 from holly_triton.errors import HollyError
 from holly_triton.geometry import Grid
 
@@ -120,6 +122,15 @@ def test_a_file_that_grows_between_the_two_looks_is_refused() -> None:
 
     with pytest.raises(HollyError, match="growing.csv: changed while it was read"):
         particles_of([Rows(Path("growing.csv"), "test", [], parts, "xyz")])
+
+
+def test_a_file_that_goes_between_the_two_looks_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "gone.csv"
+    path.write_text("x,y,particle\n1,2,0\n")
+    rows = read_rows(path, Reading())
+    path.unlink()
+    with pytest.raises(HollyError, match=r"gone\.csv: cannot be read as text"):
+        particles_of([rows])
 
 
 TRAIN = """

@@ -102,7 +102,7 @@ def test_a_run_that_is_killed_ends_with_the_same_bytes(whole: Path, forker: subp
         else:
             killed += 1
             in_results += (run / "cloud.ply").exists()
-    assert 0 < in_results < killed
+    assert KILLS < 20 or 0 < in_results < killed
     assert train() == 0, (whole / "said").read_text()
     assert_same(whole / "one", run)
 
@@ -132,6 +132,7 @@ def fork_and_kill(words: list[str], run: str, touches: int, delay_s: float) -> i
                     os.write(tell, b"!")
 
         os.close(told)
+        signal.alarm(PATIENCE_S)
         os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
         sys.addaudithook(count)
         main(words)  # ends this process

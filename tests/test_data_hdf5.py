@@ -12,9 +12,11 @@ import torch
 
 from holly_triton.data import Localisations, open_dataset
 from holly_triton.data import hdf5 as module
+from holly_triton.data.dataset import describe
 from holly_triton.data.reading import Reading
 from holly_triton.data.rows import Part
 from holly_triton.data.table import read_rows
+from holly_triton.errors import HollyError
 
 RNG = np.random.default_rng(0)
 XY = RNG.uniform(3, 40, (60, 2)).astype(np.float32)
@@ -55,6 +57,23 @@ def test_picasso_is_read_with_all_it_says(
     assert isinstance(data, Localisations) and data.names == [str(i) for i in range(10)] and data.has_z
     own = np.column_stack([XY * 130.0, Z])[PARTICLES == 4]
     np.testing.assert_allclose(data.emitters(torch.tensor([4]))[0], own - own.mean(0), atol=1e-3)
+
+
+@pytest.mark.parametrize("kind", ["i8", "u8", "f2"])
+def test_particles_of_any_type_of_number_keep_their_names(tmp_path: Path, kind: str) -> None:
+    first = 2**53 + 1 if kind[1] == "8" else 0
+    table = np.zeros(60, dtype=[("x", "f4"), ("y", "f4"), ("particle", kind)])
+    table["x"], table["y"], table["particle"] = *XY.T, GROUP.astype(kind) + np.array(first, kind)
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["table"] = table
+    assert open_dataset(tmp_path / "a.h5").names == [str(first + number) for number in range(10)]
+
+
+def test_a_table_without_rows_is_no_field(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["table"] = np.zeros(0, dtype=[("x", "f4"), ("y", "f4")])
+    with pytest.raises(HollyError, match="holds no localisations"):
+        describe(tmp_path / "a.h5")
 
 
 def test_decode_pixels_need_not_be_square(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Which column holds what, fields of view, folders, and what ``info`` says of each."""
 
+import os
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -170,7 +172,28 @@ def test_files_of_a_folder_may_mark_particles_of_their_own(tmp_path: Path) -> No
     csv(tmp_path / "data" / "b.csv", "x [nm]", "y [nm]", "particle")
     data = open_dataset(tmp_path / "data")
     assert isinstance(data, Localisations) and data.names[9:11] == ["a/9", "b/0"] and len(data) == 20
-    assert data.notes == ["Some files have no z, so that of the others was left out."] and not data.has_z
+    assert data.notes == ["Some files have no z, so what the others say of it was left out."] and not data.has_z
+
+
+@pytest.mark.parametrize("held", [2**28, 0], ids=["small", "large"])
+def test_a_folder_may_have_more_files_than_a_process_may_open(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
+) -> None:
+    monkeypatch.setattr("holly_triton.data.table.LARGEST_HELD", held)
+    table = np.zeros((40, 6), dtype=[("x", "f4"), ("y", "f4"), ("photons", "f4")])
+    table["x"] = np.random.default_rng(0).normal(size=table.shape)
+    for number, some in enumerate(table):
+        np.save(tmp_path / f"{number}.npy", some if number else some[["x", "y"]])
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with open(os.devnull) as next_one:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (next_one.fileno() + 20, limits[1]))
+        try:
+            data = open_dataset(tmp_path)
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+    assert isinstance(data, Localisations)
+    np.testing.assert_allclose(data.xyz[:, 0], (table["x"] - table["x"].mean(axis=1, keepdims=True)).flat, atol=1e-6)
+    assert data.notes[1:] == ["Some files have no photons, so what the others say of it was left out."]
 
 
 def test_a_field_of_view_is_described_with_what_to_do_next(tmp_path: Path) -> None:
@@ -222,9 +245,9 @@ def test_a_large_file_of_one_odd_particle_is_described_whole(tmp_path: Path, mon
     monkeypatch.setattr(dataset, "MOST_DESCRIBED", 100)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["table"] = np.array(
-            [(i, i % 7, 1) for i in range(1000)], dtype=[("x", "f4"), ("y", "f4"), ("group", "i4")]
+            [(i, i % 7, 1 if i else np.inf) for i in range(1000)], dtype=[("x", "f4"), ("y", "f4"), ("group", "f4")]
         )
-    assert describe(tmp_path / "a.h5")["emitters per particle"] == "1000 to 1000, median 1000"
+    assert describe(tmp_path / "a.h5")["emitters per particle"] == "999 to 999, median 999"
 
 
 def test_a_precision_coarser_than_the_particles_is_doubted(tmp_path: Path) -> None:

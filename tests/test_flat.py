@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from holly_triton.cloud import write_cloud
 from holly_triton.measure import explain, measure_points
 from holly_triton.report import find_figures, write_report
-from holly_triton.trust.group import find_group
+from holly_triton.trust import group
 from holly_triton.trust.plane import plane_frame
 from holly_triton.trust.standing import upright
 from holly_triton.trust.symmetry import find_symmetries
@@ -59,7 +59,13 @@ def test_only_turns_and_mirrors_within_the_plane_count_as_symmetries(turn: Array
 
 
 def test_poses_of_a_flat_truth_are_scored_from_both_faces() -> None:
-    assert len(find_group(SQUARE)) == 16  # the eight of a square, each also turned over
+    assert len(group.find_group(SQUARE)) == 16  # the eight of a square, each also turned over
+
+
+def test_so_are_those_of_a_truth_whose_outermost_points_are_flat(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(group, "MOST_POINTS", len(SQUARE))
+    assert len(group.find_group(np.concatenate([SQUARE, [(0, 0, 9), (0, 0, -9)]]))) == 16
+    assert len(group.find_group(np.concatenate([SQUARE, [(0, 0, 9)]]))) == 8
 
 
 def test_a_flat_cloud_has_two_extents_and_no_hand() -> None:

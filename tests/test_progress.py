@@ -1,5 +1,6 @@
 import io
 import time
+from collections.abc import Callable
 
 import pytest
 from rich.console import Console
@@ -11,31 +12,37 @@ def watched(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> io.StringIO:
     """What is written for a person, on a terminal or into a log."""
     seen = io.StringIO()
     monkeypatch.setattr(progress, "console", Console(file=seen, force_terminal=terminal, width=80))
-    monkeypatch.setattr(progress, "PATIENCE_S", 0.05)
     return seen
 
 
-def work(seconds: float) -> None:
+def work(done: Callable[[], object]) -> None:
     with progress.in_parts(2) as begin:
         begin("reading [/red].csv")
-        time.sleep(seconds)
+        done()
         begin("looking for symmetry")
-        time.sleep(seconds)
 
 
 def test_long_work_says_what_is_being_done_and_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watched(monkeypatch, terminal=True)
-    work(0.3)
+    monkeypatch.setattr(progress, "PATIENCE_S", 0.01)
+    end = time.monotonic() + 60
+
+    def until_shown() -> None:
+        while "0/2" not in seen.getvalue() and time.monotonic() < end:
+            time.sleep(0.01)
+
+    work(until_shown)
     said = seen.getvalue()
     assert said.index("reading [/red].csv") < said.index("looking for symmetry")
     assert "0/2" in said
     assert "1/2" in said
 
 
-@pytest.mark.parametrize(("terminal", "seconds"), [(True, 0), (False, 0.1)], ids=["quick", "nobody watches"])
-def test_nothing_is_shown(terminal: bool, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("terminal", "patience_s"), [(True, 60), (False, 0.01)], ids=["quick", "nobody watches"])
+def test_nothing_is_shown(terminal: bool, patience_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watched(monkeypatch, terminal=terminal)
-    work(seconds)
+    monkeypatch.setattr(progress, "PATIENCE_S", patience_s)
+    work(lambda: time.sleep(0.1))
     assert seen.getvalue() == ""
 
 

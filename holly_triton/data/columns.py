@@ -48,7 +48,7 @@ class Table:
         source: The format, in words.
         columns: What the file holds, by the file's own names in lower case.
         parts: Reads some columns, as often as asked: yields the rows part by part, each an array ``[rows of the part]`` a
-            column.
+            column; at least one part, though it be empty.
         rows: How many there are, if the file says so before they are read; else 0.
         pixel_nm: Side of a camera pixel, nm, if the file says so.
         named: False if the columns have only numbers, from 1.

@@ -16,7 +16,7 @@ from .columns import Table
 Array = NDArray[Any]
 
 LARGEST_HELD = 2**28
-"""Bytes of a text whose numbers are kept for a second look: to take text apart is slow."""
+"""Bytes of a text, or of a folder, whose numbers are kept for a second look: to take text apart is slow."""
 SOURCE = "table of localisations"
 RAPIDSTORM = "# <localizations"
 RAPIDSTORM_NAMES = {"Position-0-0": "x", "Position-1-0": "y", "Position-2-0": "z", "ImageNumber-0-0": "frame"}
@@ -34,12 +34,13 @@ def read_csv(path: Path) -> Table:
     if header.comment.startswith(RAPIDSTORM):
         header, source = replace(header, columns=_rapidstorm_columns(header.comment), named=True), "rapidSTORM table"
 
+    large = path.stat().st_size > LARGEST_HELD
+
     @cache
     def held(columns: tuple[Column, ...]) -> list[Array]:
         return [*read_parts(path, header, columns)]
 
     def parts(columns: Sequence[Column]) -> Iterator[Sequence[Array]]:
-        large = path.stat().st_size > LARGEST_HELD
         return ([*rows.T] for rows in (read_parts(path, header, columns) if large else held(tuple(columns))))
 
     return Table(source, header.columns if header.named else _numbered(header), parts, named=header.named, notes=notes)

@@ -94,7 +94,7 @@ def _lazy(
         with foreign(path, "HDF5"), h5py.File(path) as file:
             table = file[place]
             names = [table.dtype.names[column.index] for column in wanted]
-            for start in range(0, len(table), ROWS):
+            for start in range(0, max(1, len(table)), ROWS):
                 rows = table[start : start + ROWS]
                 yield [np.ascontiguousarray(rows[name]) for name in names]
 

@@ -33,7 +33,7 @@ def read_npy(path: Path) -> Table:
         # Mapped, so that the header alone reserves nothing; and objects are never unpickled.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     columns, named = _columns_of(path, array)
-    return table_of(SOURCE, columns, named=named, rows=len(next(iter(columns.values()))))
+    return table_of(SOURCE, columns, named=named, rows=len(next(iter(columns.values()), ())))
 
 
 def read_npz(path: Path) -> Table:

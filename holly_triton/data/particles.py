@@ -72,7 +72,8 @@ class Tally:
 
     def names(self, rows: Rows) -> list[str]:
         """Of all particles, also of those without a row that has a position."""
-        return [*rows.names] if rows.names is not None else [f"{rows.prefix}{value:.17g}" for value in self.ids]
+        kind = ".17g" if self.ids.dtype.kind == "f" else "d"
+        return [*rows.names] if rows.names is not None else [f"{rows.prefix}{value:{kind}}" for value in self.ids]
 
 
 def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) -> Localisations:
@@ -90,8 +91,9 @@ def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) 
     """
     tallies = [Tally.of(rows) for rows in files] if tallies is None else tallies
     notes = [*dict.fromkeys(note for rows in files for note in rows.notes)]
-    if len({rows.dimensions for rows in files}) > 1:
-        notes.append("Some files have no z, so that of the others was left out.")
+    for role in ("z", "photons", "precision"):
+        if len({role in rows.roles for rows in files}) > 1:
+            notes.append(f"Some files have no {role}, so what the others say of it was left out.")
     counts = np.concatenate([tally.counts for tally in tallies])
     kept = np.flatnonzero(counts)
     names = [name for rows, tally in zip(files, tallies, strict=True) for name in tally.names(rows)]
@@ -139,7 +141,7 @@ def localisations_from_rows(
 
 def _belongs(path: Path, ids: Array) -> Array:
     """Which rows belong to a particle ``[E]``."""
-    if ids.dtype.kind == "f" and np.any(np.abs(ids[np.isfinite(ids)]) > LARGEST_ID):
+    if ids.dtype.kind == "f" and float(np.abs(ids[np.isfinite(ids)]).max(initial=0)) > LARGEST_ID:
         raise HollyError(f"{path}: holds particle ids above 2^53, which can't be told apart; number them from 0")
     return np.asarray(np.isfinite(ids) & (ids >= 0))
 

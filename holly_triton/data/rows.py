@@ -101,7 +101,9 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
             part = dict(zip(wanted, arrays, strict=True))
             if step > 1:
                 number = part[roles["particle"][0]] if "particle" in roles else np.arange(seen, seen + len(arrays[0]))
-                part = {column: values[number % step == 0] for column, values in part.items()}
+                with np.errstate(invalid="ignore"):  # no number is that of no particle
+                    kept = number % step == 0
+                part = {column: values[kept] for column, values in part.items()}
             seen += len(arrays[0])
             yield _part({role: _values([part[c] for c in columns], scale.get(role)) for role, columns in roles.items()})
 

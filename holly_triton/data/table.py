@@ -10,7 +10,7 @@ from holly_triton.errors import HollyError
 from holly_triton.files import natural_order
 
 from .columns import Table
-from .csv_table import read_csv
+from .csv_table import LARGEST_HELD, read_csv
 from .hdf5 import read_hdf5
 from .localisations import Localisations
 from .matlab import read_mat
@@ -51,13 +51,13 @@ def read_localisations(path: Path, reading: Reading) -> Localisations:
     if path.is_file():
         return particles_of([marked(read_rows(path, reading))])
     files = sorted((file for file in path.iterdir() if _is_data(file)), key=natural_order)
+    small = sum(file.stat().st_size for file in files) <= LARGEST_HELD
     found: list[Rows] = []
     tallies: list[Tally] = []
     failures: list[HollyError] = []
     for file in files:
         try:
-            rows = read_rows(file, reading)
-            rows = replace(rows, prefix=f"{file.stem}/") if "particle" in rows.roles else rows.as_one(file.stem)
+            rows = _of_a_folder(file, reading, small)
             tallies.append(Tally.of(rows))
             found.append(rows)
         except HollyError as error:
@@ -90,6 +90,16 @@ def read_rows(path: Path, reading: Reading, most: int | None = None) -> Rows:
     return rows_of(path, read(path), reading, most)
 
 
+def _of_a_folder(file: Path, reading: Reading, small: bool) -> Rows:
+    """Localisations of one of many files: held where these are ``small``, else the file is opened anew for each look.
+
+    No file stays open: there may be more of them than a process may have.
+    """
+    rows = read_rows(file, reading)
+    rows = rows.held() if small else replace(rows, parts=lambda: read_rows(file, reading).parts())
+    return replace(rows, prefix=f"{file.stem}/") if "particle" in rows.roles else rows.as_one(file.stem)
+
+
 def marked(rows: Rows) -> Rows:
     """Rows that mark particles.
 
@@ -120,6 +130,7 @@ def describe_field(rows: Rows) -> dict[str, str]:
     if float(extent[:2].max()) < ONE_PARTICLE_NM:
         whole.notes.append("So small a field may be one particle; a structure in 3D needs hundreds, from all sides.")
     said = whole.summary()
+    frames = np.empty(0) if field.frame is None else field.frame[np.isfinite(field.frame)]
     return {
         "format": said["format"],
         "particles": f"not marked; find them with: holly-triton pick {rows.path} OUT",
@@ -127,7 +138,7 @@ def describe_field(rows: Rows) -> dict[str, str]:
         "extent": " x ".join(f"{length:.4g}" for length in extent) + " nm",
         "localisation precision": said["localisation precision"],
         "photons": said["photons"],
-        "frames": "not stated" if field.frame is None else f"{field.frame.min():.0f} to {field.frame.max():.0f}",
+        "frames": "not stated" if not len(frames) else f"{frames.min():.0f} to {frames.max():.0f}",
         "third dimension": "yes" if whole.has_z else "no",
         "notes": said["notes"],
     }

@@ -40,7 +40,8 @@ def find_group(points: Array) -> Array:
     Raises:
         ValueError: as ``find_symmetries``.
     """
-    outer, plane = _outermost(points), plane_frame(points)
+    outer = _outermost(points)
+    plane = plane_frame(outer)
     generators = [s.matrix for s in find_symmetries(outer) if s.rmsd_nm <= EXACT * s.spacing_nm]
     if plane is not None:
         generators.append(np.eye(3) - 2 * np.outer(plane[:, 2], plane[:, 2]))
