@@ -183,6 +183,14 @@ def test_any_extent_is_drawn(points: Array, tmp_path: Path) -> None:
     assert all(ink(panel).any() for panel in panels(tmp_path / "few.png"))
 
 
+def test_what_is_flat_is_not_shown_as_a_line(tmp_path: Path) -> None:
+    flat = np.random.default_rng(0).normal(size=(50, 3)) * (50, 30, 0)
+    assert [one.name[:5] for one in scene.telling(scene.VIEWS, flat)] == ["Front", "Obliq"]
+    view.render_cloud(flat, tmp_path / "flat.png")
+    assert all(ink(panel).any() for panel in panels(tmp_path / "flat.png", 2))
+    assert imread(tmp_path / "flat.png").shape[0] == sheet.corner(1)[1] + sheet.PANEL_PX + sheet.BELOW_PX
+
+
 def test_a_picture_that_is_no_png_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HollyError, match=r"must end in \.png"):
         view.render_cloud(np.eye(3), tmp_path / "cloud.jpg")

@@ -179,8 +179,8 @@ def explain(symmetries: Sequence[Symmetry]) -> str:
     true, near = ([s for s in symmetries if s.verdict == verdict] for verdict in ("symmetric", "nearly"))
     if not true and not near:
         return (
-            "There is no symmetry in the cloud: no turn by 1/2 to 1/12 and no mirror brings it back onto itself. The "
-            "structure may have one all the same, which scatter and strays hide."
+            "No turn by 1/2 to 1/12 and no mirror brings the cloud back onto itself, point upon point. The structure may be "
+            "symmetric all the same: scatter and strays hide that."
         )
     lines = []
     if true:

@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from holly_triton.trust.plane import plane_frame
 from holly_triton.view.colours import BLUE, ORANGE, Ramp, by_spread, spread_limit
 
 Array = NDArray[Any]
 
+EDGE_ON = 0.1
+"""Cosine of the angle between the line of sight and a plane's normal, below which the plane is a line."""
 MARGIN = 1.08
 """Half width of a view over the farthest sphere's distance from its middle."""
 
@@ -52,6 +55,12 @@ def views_of(front: str | None) -> tuple[View, ...]:
         return VIEWS
     turned = (replace(view, axes="") for view in VIEWS)
     return replace(next(turned), name=front), *turned
+
+
+def telling(views: tuple[View, ...], points: Array) -> tuple[View, ...]:
+    """Of views of points ``[N, 3]`` all but those in which what is flat is a line."""
+    plane = plane_frame(points)
+    return tuple(view for view in views if plane is None or abs(view.along @ plane[:, 2]) > EDGE_ON)
 
 
 def around(frames: int) -> list[View]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from holly_triton.errors import HollyError
 from holly_triton.view.colours import BLUE
 from holly_triton.view.page import BLACK, GREY, Page
-from holly_triton.view.scene import Scene, Spheres, View, frame, scene_of, sphere_radius, views_of
+from holly_triton.view.scene import Scene, Spheres, View, frame, scene_of, sphere_radius, telling, views_of
 from holly_triton.view.stage import stage
 
 Array = NDArray[Any]
@@ -35,6 +35,8 @@ def render_cloud(
 ) -> None:
     """Writes one PNG: front, side, top and an oblique view, all in parallel projection and at one scale.
 
+    A flat structure is not shown edge on.
+
     Args:
         points_nm: the result ``[N, 3]`` nm, drawn blue.
         path: ends in .png.
@@ -48,7 +50,7 @@ def render_cloud(
     """
     _check_png(path)
     scene = scene_of(points_nm, truth, spread)
-    views = views_of(front)
+    views = telling(views_of(front), np.concatenate([cloud.points for cloud in scene.clouds]))
     frames = [frame(view, scene.clouds) for view in views]
     half = max(half for _, half in frames)
     with stage(scene, PANEL_PX) as drawn:
@@ -77,7 +79,7 @@ def render_halves(first_nm: Array, second_nm: Array, path: Path, *, front: str |
     origin = np.mean(first_nm, axis=0)  # one for both, so that what lies apart is seen apart
     radius = min(sphere_radius(first_nm), sphere_radius(second_nm))
     clouds = [Spheres(points - origin, radius, BLUE) for points in (first_nm, second_nm)]
-    views = views_of(front)[:3]
+    views = telling(views_of(front)[:3], np.concatenate([first_nm, second_nm]))
     frames = [frame(view, clouds) for view in views]
     half = max(half for _, half in frames)
     caption = f"{_count(first_nm)} and {_count(second_nm)} points, aligned{_turned(front)};  {DEPTH}"
@@ -97,7 +99,7 @@ def corner(index: int) -> tuple[int, int]:
 
 
 def _page(panels: int, title: str, caption: str) -> Page:
-    page = Page(2 * PANEL_PX + 3 * SIDE_PX, HEAD_PX + panels // 2 * (ABOVE_PX + PANEL_PX + BELOW_PX))
+    page = Page(2 * PANEL_PX + 3 * SIDE_PX, HEAD_PX + (panels + 1) // 2 * (ABOVE_PX + PANEL_PX + BELOW_PX))
     page.write(SIDE_PX, 46, title, 27, BLACK, weight="bold")
     page.write(SIDE_PX, 80, caption, TEXT_PX)
     return page
