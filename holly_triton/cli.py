@@ -3,16 +3,15 @@
 Exit codes: 0 done; 1 the data or the run is at fault; 2 wrong usage; 3 stopped by a signal, saved, resumable.
 """
 
-import os
 from typing import Any
 
 import click
 
 from holly_triton.commands import data, experiments, results, train
 from holly_triton.errors import HollyError
+from holly_triton.threads import wait_briefly
 
-# Threads that wait for each other by spinning are 10 times slower where cores are shared. Read when torch loads.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+wait_briefly()
 
 
 class _Commands(click.Group):
