@@ -12,8 +12,9 @@ import torch
 from torch import Tensor
 
 from holly_triton import kernels
-from holly_triton.harness.cases import Case, Inputs
-from holly_triton.kernels import reference
+from holly_triton.kernels.gaussians import reference
+
+from .cases import Case, Inputs
 
 BACKENDS = ("triton", "separable", "naive", "dense")
 NAIVE_TENSORS = 8

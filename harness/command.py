@@ -9,14 +9,15 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from holly_triton.errors import HollyError
-from holly_triton.harness.baselines import BACKENDS, forward, needed_bytes
-from holly_triton.harness.cases import TIMED_POINTS, Case, Inputs, make_inputs, timed_cases
-from holly_triton.harness.compare import Answer, Comparison, compare, oracle, validation_inputs
-from holly_triton.harness.floor import floor_of
-from holly_triton.harness.measure import Timing, available_bytes, in_groups, peak_mib, time_call
-from holly_triton.harness.records import Record, make_record, write_json
-from holly_triton.harness.table import PLOT_FORMATS, plot, terminal, title
+from holly_triton.core.errors import HollyError
+
+from .baselines import BACKENDS, forward, needed_bytes
+from .cases import TIMED_POINTS, Case, Inputs, make_inputs, timed_cases
+from .compare import Answer, Comparison, compare, oracle, validation_inputs
+from .floor import floor_of
+from .measure import Timing, available_bytes, in_groups, peak_mib, time_call
+from .records import Record, make_record, write_json
+from .table import PLOT_FORMATS, plot, terminal, title
 
 FEW = 2
 """Pictures that are validated."""
@@ -69,7 +70,7 @@ def bench(
     _check_outputs(json_path, plot_path)
     device = resolve_device(device)
     if tune:
-        from holly_triton.harness.tune import tune_blocks
+        from .tune import tune_blocks
 
         tune_blocks(images, size, sigma_px, precision, device)
         return 0

@@ -11,9 +11,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from holly_triton.harness.baselines import forward_backward
-from holly_triton.harness.cases import Case, Inputs, make_inputs
-from holly_triton.kernels import reference
+from holly_triton.kernels.gaussians import reference
+
+from .baselines import forward_backward
+from .cases import Case, Inputs, make_inputs
 
 ORACLE_VALUES = 2**20
 """Gaussian values that the oracle holds at once on a CPU, 8 MiB: what stays in its cache."""

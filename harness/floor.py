@@ -9,9 +9,10 @@ from typing import NamedTuple
 
 import torch
 
-from holly_triton.harness.cases import Case
-from holly_triton.harness.measure import time_call
-from holly_triton.kernels.separable import CHUNK_BYTES
+from holly_triton.kernels.gaussians.separable import CHUNK_BYTES
+
+from .cases import Case
+from .measure import time_call
 
 
 class Rates(NamedTuple):

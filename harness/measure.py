@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from holly_triton.harness.baselines import forward_backward
-from holly_triton.harness.cases import Case, Inputs, make_inputs
+from .baselines import forward_backward
+from .cases import Case, Inputs, make_inputs
 
 MIB = 2**20
 FEWEST, MOST = 3, 50

@@ -13,8 +13,9 @@ from typing import Any
 import torch
 
 from holly_triton import __version__
-from holly_triton.harness.cases import Case
-from holly_triton.harness.measure import Timing
+
+from .cases import Case
+from .measure import Timing
 
 
 @dataclass(frozen=True)

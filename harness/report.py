@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
-from holly_triton.errors import HollyError
-from holly_triton.harness.cases import OPS, TIMED_POINTS, timed_cases
-from holly_triton.harness.command import WrongResultError, measure, resolve_backends, resolve_device
-from holly_triton.harness.records import FIELDS, Record, commit, device_name
-from holly_triton.harness.table import LEGEND, markdown, plot, title
+from holly_triton.core.errors import HollyError
+
+from .cases import OPS, TIMED_POINTS, timed_cases
+from .command import WrongResultError, measure, resolve_backends, resolve_device
+from .records import FIELDS, Record, commit, device_name
+from .table import LEGEND, markdown, plot, title
 
 PARSERS: dict[object, Any] = {
     str: str,

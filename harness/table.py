@@ -8,7 +8,7 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
-from holly_triton.harness.records import Record
+from .records import Record
 
 HEADER = (
     "operation", "points", "backend", "pictures", "forward ms", "forward + backward ms", "peak MiB",

@@ -7,12 +7,13 @@ from collections.abc import Callable, Iterator
 import torch
 from rich.console import Console
 
-from holly_triton.errors import HollyError
-from holly_triton.harness.baselines import forward, forward_backward
-from holly_triton.harness.cases import Case, make_inputs
-from holly_triton.harness.compare import compare, validation_inputs
-from holly_triton.harness.measure import time_call
+from holly_triton.core.errors import HollyError
 from holly_triton.kernels import blocks
+
+from .baselines import forward, forward_backward
+from .cases import Case, make_inputs
+from .compare import compare, validation_inputs
+from .measure import time_call
 
 POINTS = (1000, 30_000)
 """A row serves all sizes of cloud: it is judged by its times on a small and on a large one together."""

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holly_triton.config import UNIT_NM, Config
-from holly_triton.data import Dataset, open_dataset
-from holly_triton.evaluate import align
-from holly_triton.reconstruct.train import Progress
-from holly_triton.run import make_trainer
-from holly_triton.trust.standing import upright
+from holly_triton.particles.cloud.train import Progress
+from holly_triton.particles.config import UNIT_NM, Config
+from holly_triton.particles.data import Dataset, open_dataset
+from holly_triton.particles.run.run import make_trainer
+from holly_triton.validation.alignment import align
+from holly_triton.view.orientation import upright
 
 __all__ = ["Reconstruction", "evaluate", "open_dataset", "reconstruct", "render"]
 
@@ -60,8 +60,8 @@ def reconstruct(
 
     Example:
         >>> import torch
-        >>> from holly_triton.config import Config
-        >>> from holly_triton.data.simulate import simulate
+        >>> from holly_triton.particles.config import Config
+        >>> from holly_triton.particles.simulate import simulate
         >>> from holly_triton.structures import read_structure
         >>> sites, seed = read_structure("nuclear-pore").points, torch.Generator().manual_seed(0)
         >>> dataset = simulate(sites, 50, generator=seed).localisations
@@ -118,7 +118,7 @@ def render(points: Array, path: str | Path, truth: Array | None = None) -> Path:
         ...     render(read_structure("torus").points, folder + "/torus.png").name
         'torus.png'
     """
-    from holly_triton.view import render_cloud
+    from .view import render_cloud
 
     path = Path(path)
     if truth is not None:

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from holly_triton.commands import data, experiments, results, train
-from holly_triton.errors import HollyError
-from holly_triton.threads import wait_briefly
+from holly_triton.core.errors import HollyError
+from holly_triton.core.threads import wait_briefly
+
+from .commands import data, experiments, results, train
 
 wait_briefly()
 

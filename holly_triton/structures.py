@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holly_triton.cloud import Cloud, read_cloud
-from holly_triton.config import UNIT_NM
-from holly_triton.errors import HollyError
+from holly_triton.core.errors import HollyError
+from holly_triton.io.clouds import Cloud, read_cloud
+from holly_triton.particles.config import UNIT_NM
 
 Array = NDArray[Any]
 

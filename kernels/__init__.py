@@ -12,10 +12,10 @@ Triton's, elsewhere they are PyTorch's; ``reference`` holds the dense version of
 specification of the others.
 """
 
-from .emitters import splat_emitters
-from .fused import reconstruction_loss
-from .loss import normalised_masked_l1
+from .gaussians.emitters import splat_emitters
+from .gaussians.fused import reconstruction_loss
+from .gaussians.loss import normalised_masked_l1
+from .gaussians.points import splat
 from .ordering import morton_order
-from .points import splat
 
 __all__ = ["morton_order", "normalised_masked_l1", "reconstruction_loss", "splat", "splat_emitters"]

@@ -18,8 +18,8 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from . import triton_emitters, triton_loss, triton_splat
 from .blocks import ARCHITECTURES, TABLE
+from .gaussians import triton_emitters, triton_loss, triton_splat
 
 FLOAT_POINTERS = frozenset(
     "points rotation shift sigma weights point_sigma boxes images grad_images grad_scale grad_points "

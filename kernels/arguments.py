@@ -132,7 +132,7 @@ def choose_backend(backend: str | None, like: Tensor) -> str:
         raise TypeError(f"backend 'triton' takes float32, got {like.dtype}; 'separable' takes float64 too")
     if not _has_triton():
         raise ValueError("backend 'triton' needs the package triton, which is not installed; 'separable' needs nothing")
-    from .triton_device import INTERPRETED
+    from .launch import INTERPRETED
 
     if not (like.is_cuda or INTERPRETED):
         raise ValueError(

@@ -8,11 +8,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores: more threads each would only wait for one another. Read when torch loads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from holly_triton import evaluate  # noqa: E402
+from holly_triton.validation import alignment  # noqa: E402
 
 
 @pytest.fixture
 def quick_alignment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The alignment has its own tests; a fraction of its starts and spins is enough for these clouds."""
     for name, value in (("STARTS", 1600), ("SPIN_STEP_DEG", 45.0), ("NUDGES", 8)):
-        monkeypatch.setattr(evaluate, name, value)
+        monkeypatch.setattr(alignment, name, value)

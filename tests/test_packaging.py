@@ -89,7 +89,7 @@ def test_training_path_needs_no_pyvista():
     """Computing machines often have no VTK."""
     code = (
         "import sys; sys.modules['pyvista'] = None; sys.modules['vtk'] = None; "
-        "import holly_triton.training, holly_triton.demo, holly_triton.data, holly_triton.evaluate"
+        "import holly_triton.particles.run.training, holly_triton.particles.demo, holly_triton.particles.data, holly_triton.validation.alignment"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 import torch
 
-from holly_triton.cloud import write_cloud
-from holly_triton.data.simulate import simulate, write_simulation
+from holly_triton.io.clouds import write_cloud
+from holly_triton.particles.simulate import simulate, write_simulation
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")

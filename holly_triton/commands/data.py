@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from holly_triton.config import PHOTOPHYSICS
+from holly_triton.particles.config import PHOTOPHYSICS
 
 from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, reading, reading_options, unit_nm_option
 
@@ -44,8 +44,8 @@ def simulate(
     """
     import torch
 
-    from holly_triton.data.simulate import simulate as make
-    from holly_triton.data.simulate import write_simulation
+    from holly_triton.particles.simulate import simulate as make
+    from holly_triton.particles.simulate import write_simulation
     from holly_triton.structures import read_structure
 
     structure = read_structure(cloud, unit_nm)
@@ -66,7 +66,7 @@ def info(data: Path, **settings: Any) -> None:
 
     Example: holly-triton info localisations.csv
     """
-    from holly_triton.data import describe
+    from holly_triton.particles.data import describe
 
     rows = describe(data, **reading(settings))
     width = max(map(len, rows))
@@ -106,9 +106,9 @@ def pick(
 
     Example: holly-triton pick field.csv particles.hdf5 --diameter 120
     """
-    from holly_triton.data.reading import Reading
-    from holly_triton.pick import PickSettings
-    from holly_triton.pick import pick as find
+    from holly_triton.io.tables.reading import Reading
+    from holly_triton.particles.picking.pick import PickSettings
+    from holly_triton.particles.picking.pick import pick as find
 
     picked = find(
         localisations, out, Reading(**reading(settings)),

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import click
 
-from holly_triton.cluster import Where
-from holly_triton.config import SCALES, Device, Pose
+from holly_triton.core.jobs import Where
+from holly_triton.particles.config import SCALES, Device, Pose
 
 from .options import ABOVE_ZERO, SOME_PATH, cluster_options, find_cluster, words
 
@@ -44,8 +44,8 @@ def reproduce(
     """
     if bool(tables) == bool(presets):
         raise click.UsageError("give --table (5.1 to 5.6) or --preset NAME; each may be repeated")
-    from holly_triton.presets import presets_of, read_preset
-    from holly_triton.reproduce import reproduce as run_all
+    from holly_triton.particles.paper.presets import presets_of, read_preset
+    from holly_triton.particles.paper.reproduce import reproduce as run_all
 
     rows = [read_preset(name) for name in presets] or [row for table in tables for row in presets_of(table)]
     jobs = find_cluster(cluster, cluster_options)

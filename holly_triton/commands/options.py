@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 import click
 
-from holly_triton.cluster import Cluster, Where
-from holly_triton.config import UNIT_NM, Axis, Background, Unit, Weights
+from holly_triton.core.jobs import Cluster, Where
+from holly_triton.particles.config import UNIT_NM, Axis, Background, Unit, Weights
 
 SOME_PATH = click.Path(path_type=Path)
 SEED = click.IntRange(0, 2**63 - 1)

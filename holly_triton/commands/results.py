@@ -18,8 +18,8 @@ def measure(run: Path, as_json: bool) -> None:
     """
     import json
 
-    from holly_triton.measure import explain
     from holly_triton.report import find_figures
+    from holly_triton.validation.measure import explain
 
     figures = find_figures(run)
     click.echo(json.dumps(figures, indent=1) if as_json else explain(figures))
@@ -41,7 +41,7 @@ def sort(run: Path, bad_share: float | None) -> None:
       holly-triton sort run
       holly-triton train DATA --exclude run/ranking.csv
     """
-    from holly_triton.ranking import rank_pictures
+    from holly_triton.particles.run.ranking import rank_pictures
 
     click.echo(rank_pictures(run, bad_share).explain())
 
@@ -71,7 +71,7 @@ def evaluate(
     """
     import json
 
-    from holly_triton.scoring import explain_cloud, explain_pictures, score_cloud, score_pictures
+    from holly_triton.particles.run.scoring import explain_cloud, explain_pictures, score_cloud, score_pictures
 
     if pictures is None and reading(settings):
         raise click.UsageError("--unit, --pixel-size and the like are about --pictures DATA; give that too")
@@ -104,7 +104,7 @@ def render(
 
     Example: holly-triton render run --out structure.png
     """
-    from holly_triton.render import render_run
+    from holly_triton.particles.run.render import render_run
 
     for written in render_run(run, out, truth, unit_nm, movie, growth, interactive=interactive):
         click.echo(f"wrote {written}")
@@ -122,7 +122,7 @@ def export(run: Path, out: Path, mirror: bool, voxel: float | None) -> None:
 
     Example: holly-triton export run structure.mrc
     """
-    from holly_triton.export import export_run
+    from holly_triton.particles.run.export import export_run
 
     export_run(run, out, mirror=mirror, voxel_nm=voxel)
     click.echo(f"wrote {out}")

@@ -6,10 +6,19 @@ from typing import Any
 
 import click
 
-from holly_triton.cluster import Where
-from holly_triton.config import FEWEST_POINTS, MOST_POINTS, Config, Device, Pose, Views
+from holly_triton.core.jobs import Where
+from holly_triton.particles.config import FEWEST_POINTS, MOST_POINTS, Config, Device, Pose, Views
 
-from .options import SEED, SOME_PATH, Number, cluster_options, find_cluster, overwrite_option, reading_options, words
+from .options import (
+    SEED,
+    SOME_PATH,
+    Number,
+    cluster_options,
+    find_cluster,
+    overwrite_option,
+    reading_options,
+    words,
+)
 
 
 @click.command()
@@ -21,7 +30,7 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 
     Example: holly-triton demo --quick
     """
-    from holly_triton.demo import run_demo
+    from holly_triton.particles.demo import run_demo
 
     sys.exit(run_demo(out, quick=quick, overwrite=overwrite))
 
@@ -73,8 +82,8 @@ def train(
         )
     if config_file is not None and preset is not None:
         raise click.UsageError("--config and --preset both say what the settings are; give one of them")
-    from holly_triton.reconstruct.ranks import joined
-    from holly_triton.training import resume_training, start_training
+    from holly_triton.core.distributed import joined
+    from holly_triton.particles.run.training import resume_training, start_training
 
     jobs = find_cluster(cluster, cluster_options)
     with joined():
@@ -91,8 +100,8 @@ def train(
 def _configured(config_file: Path | None, preset: str | None, data: Path | None, given: dict[str, Any]) -> Config:
     import dataclasses
 
-    from holly_triton.config_file import read_config
-    from holly_triton.presets import read_preset
+    from holly_triton.core.config_file import read_config
+    from holly_triton.particles.paper.presets import read_preset
 
     config = Config() if config_file is None else read_config(config_file)
     config = config if preset is None else read_preset(preset).train

@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from holly_triton.errors import HollyError
-from holly_triton.measure import EXTENT_PERCENTILES, headline, is_explained, measure_run
-from holly_triton.run_files import Figures
+from holly_triton.core.errors import HollyError
+from holly_triton.particles.run.run_files import Figures
+from holly_triton.validation.coverage import Views
+from holly_triton.validation.measure import EXTENT_PERCENTILES, headline, is_explained, measure_run
 
 from .folder import Contents
-from .views import Views
 from .words import length
 
 FEW_PICTURES = 100

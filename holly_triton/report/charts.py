@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .views import Views, mollweide
+from holly_triton.validation.coverage import Views, mollweide
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

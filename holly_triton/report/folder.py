@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from holly_triton.files import foreign
-from holly_triton.run_files import Figures, read_metrics, read_poses, read_run_cloud, read_spread
-from holly_triton.trust.standing import upright
+from holly_triton.core.files import foreign
+from holly_triton.particles.run.run_files import Figures, read_metrics, read_poses, read_run_cloud, read_spread
+from holly_triton.view.orientation import upright
 
 Array = NDArray[Any]
 

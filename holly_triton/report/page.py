@@ -11,14 +11,14 @@ from markupsafe import Markup
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from holly_triton.errors import HollyError
-from holly_triton.files import replacing
-from holly_triton.measure import explain
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import replacing
+from holly_triton.validation.coverage import Views, find_views
+from holly_triton.validation.measure import explain
 
 from . import charts, pictures
 from .answer import figures_of, measured, warnings
 from .folder import Contents, read_folder
-from .views import Views, find_views
 from .words import ONE_SIDE, changed_settings, length, number, tables
 
 HERE = Path(__file__).parent

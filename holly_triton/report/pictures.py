@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holly_triton.files import foreign, replacing
+from holly_triton.core.files import foreign, replacing
 
 from .charts import data_uri, new_figure
 from .folder import Reprojections

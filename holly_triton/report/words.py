@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from holly_triton.config import Config
+from holly_triton.particles.config import Config
 
 LABELS = {
     "seconds": "Time, s",

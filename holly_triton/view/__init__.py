@@ -5,11 +5,11 @@ pyvista), ``page`` sets words and bars beside it with matplotlib. Both libraries
 for: nothing on the training path needs them.
 """
 
-from holly_triton.view.movie import growth, turntable
-from holly_triton.view.page import round_length
-from holly_triton.view.scene import VIEWS, View
-from holly_triton.view.sheet import PANEL_PX, corner, render_cloud, render_halves
-from holly_triton.view.window import interactive
+from .movie import growth, turntable
+from .page import round_length
+from .scene import VIEWS, View
+from .sheet import PANEL_PX, corner, render_cloud, render_halves
+from .window import interactive
 
 __all__ = [
     "PANEL_PX",

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holly_triton.errors import HollyError
-from holly_triton.files import replacing
-from holly_triton.view.page import Page
-from holly_triton.view.scene import MARGIN, around, frame_from_anywhere, scene_of
-from holly_triton.view.stage import stage
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import replacing
+
+from .page import Page
+from .scene import MARGIN, around, frame_from_anywhere, scene_of
+from .stage import stage
 
 Array = NDArray[Any]
 

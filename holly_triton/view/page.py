@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holly_triton.files import replacing
-from holly_triton.view.colours import SPREAD_MAP
+from holly_triton.core.files import replacing
+
+from .colours import SPREAD_MAP
 
 Array = NDArray[Any]
 

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from holly_triton.trust.plane import plane_frame
-from holly_triton.view.colours import BLUE, ORANGE, Ramp, by_spread, spread_limit
+from holly_triton.geometry.plane import plane_frame
+
+from .colours import BLUE, ORANGE, Ramp, by_spread, spread_limit
 
 Array = NDArray[Any]
 

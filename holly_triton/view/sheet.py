@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holly_triton.errors import HollyError
-from holly_triton.view.colours import BLUE
-from holly_triton.view.page import BLACK, GREY, Page
-from holly_triton.view.scene import Scene, Spheres, View, frame, scene_of, sphere_radius, telling, views_of
-from holly_triton.view.stage import stage
+from holly_triton.core.errors import HollyError
+
+from .colours import BLUE
+from .page import BLACK, GREY, Page
+from .scene import Scene, Spheres, View, frame, scene_of, sphere_radius, telling, views_of
+from .stage import stage
 
 Array = NDArray[Any]
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holly_triton.view.colours import by_depth
-from holly_triton.view.scene import Scene, View
+from .colours import by_depth
+from .scene import Scene, View
 
 Array = NDArray[Any]
 

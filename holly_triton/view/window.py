@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from holly_triton.errors import HollyError
-from holly_triton.view.colours import SPREAD_MAP
-from holly_triton.view.scene import VIEWS, Scene, frame, scene_of
-from holly_triton.view.stage import Stage
+from holly_triton.core.errors import HollyError
+
+from .colours import SPREAD_MAP
+from .scene import VIEWS, Scene, frame, scene_of
+from .stage import Stage
 
 Array = NDArray[Any]
 

@@ -1,0 +1,54 @@
+"""Reading and writing files so that whatever goes wrong ends in one plain line."""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from .errors import HollyError
+
+
+def natural_order(path: Path) -> list[tuple[int, str]]:
+    """Sort key by which ``picture_9`` comes before ``picture_10``."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name)]
+
+
+@contextmanager
+def foreign(path: Path, kind: str) -> Iterator[None]:
+    """Turn whatever a library raises on the bytes of ``path`` into one line.
+
+    Raises:
+        HollyError: the block failed.
+    """
+    try:
+        yield
+    except HollyError:
+        raise
+    # Parsers of foreign bytes raise anything from KeyError to zlib.error; the user needs one line for all.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise HollyError(f"{path}: cannot be read as {kind}; is it complete, and of that format? ({reason})") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to; it takes the place of ``path`` only when the block ends well.
+
+    Raises:
+        HollyError: the file cannot be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        yield partial
+        with partial.open("r+b") as file:
+            os.fsync(file.fileno())  # else a power cut could leave an empty file under the name of a whole one
+        os.replace(partial, path)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise HollyError(
+            f"{path}: cannot be written ({reason}); choose a folder with write permission and free space"
+        ) from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)

@@ -1,0 +1,34 @@
+"""The square pixel grid that structures are drawn on: the one place where nm become pixels."""
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from torch import Tensor
+
+Lengths = TypeVar("Lengths", float, Tensor)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A square picture: ``size`` pixels a side over a field of view of ``field_nm`` nm a side."""
+
+    size: int
+    field_nm: float
+
+    @property
+    def pixel_nm(self) -> float:
+        """Side of one pixel, nm."""
+        return self.field_nm / self.size
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) in pixels, as the kernels take it."""
+        return self.size, self.size
+
+    def to_pixels(self, lengths_nm: Lengths) -> Lengths:
+        """Lengths, or positions relative to the picture's centre: nm to pixels."""
+        return lengths_nm / self.pixel_nm
+
+    def to_nm(self, lengths_px: Lengths) -> Lengths:
+        """Lengths, or positions relative to the picture's centre: pixels to nm."""
+        return lengths_px * self.pixel_nm

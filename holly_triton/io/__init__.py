@@ -1,0 +1,1 @@
+"""Files of the field: tables of localisations, images, point clouds."""

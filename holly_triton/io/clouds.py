@@ -1,0 +1,209 @@
+"""Point clouds in files: OBJ, PLY, XYZ and CSV, read and written, each with its unit of length.
+
+A new format is one row in ``FORMATS``: a suffix, a reader and a writer.
+"""
+
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from plyfile import PlyData, PlyElement
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import foreign, replacing
+from holly_triton.particles.config import UNIT_NM
+
+from .text_table import NM_PER_UNIT, read_columns, read_header
+
+Array = NDArray[Any]
+Parsed = tuple[Array, str | None]
+"""Points in the file's own unit ``[N, 3]`` float64, and that unit if the file says one."""
+
+FEWEST_POINTS = 4
+"""Three points always lie in a plane: there is no structure in 3D to speak of."""
+
+LARGEST = 1e15
+"""Of coordinates: the squares of larger ones would not fit float32."""
+
+COUNT = re.compile(r"\s*[0-9]{1,18}\s*")
+SAYS_UNIT = re.compile(r"\bunits?[\s:=]*(nm|um|µm|μm|micron)s?\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Cloud:
+    """A point cloud.
+
+    Attributes:
+        points: ``[N, 3]`` float64, nm.
+        unit_nm: nm per unit of the file; 1 where the file says nm.
+        source: Where it came from.
+    """
+
+    points: Array
+    unit_nm: float
+    source: str
+
+
+def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
+    """Read a point cloud.
+
+    Points that occur twice are kept twice: the paper's CEP152 mesh, for one, repeats vertices.
+
+    Args:
+        path: OBJ (vertices), PLY (ascii or binary), XYZ (``element x y z`` under a count, or plain
+            ``x y z``) or CSV (with or without a header ``x,y,z``, which may state units as ``x [nm]``).
+        unit_nm: nm per unit, for a file that says no unit; ``config.UNIT_NM`` if not given.
+
+    Raises:
+        HollyError: no such file, an unknown format, damaged, fewer than four points, NaN or infinity, or
+            points all equal or in one line.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise HollyError(f"{path}: is no file; give a cloud ({', '.join(FORMATS)})")
+    points, unit = _format(path).read(path)
+    if len(points) < FEWEST_POINTS:
+        raise HollyError(f"{path}: holds {len(points)} points; a cloud needs at least {FEWEST_POINTS}")
+    fine = (np.abs(points) < LARGEST).all(axis=1)  # NaN is not
+    if not fine.all():
+        bad = f"{(~fine).sum()} of {len(points)} points hold NaN or infinity"
+        raise HollyError(f"{path}: {bad}, or numbers above {LARGEST:g}; remove them")
+    length, breadth, _ = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
+    if breadth <= 1e-6 * length:
+        raise HollyError(f"{path}: its points are all equal or in one line; no picture could tell its pose")
+    scale = NM_PER_UNIT[unit] if unit else UNIT_NM if unit_nm is None else unit_nm
+    return Cloud(points * scale, scale, str(path))
+
+
+def write_cloud(path: str | Path, points_nm: Array) -> None:
+    """Write points ``[N, 3]`` in nm in the format of the suffix, with a header that says so.
+
+    The bytes follow from the points alone. PLY is binary and exact; the others round to 1e-6 nm.
+
+    Raises:
+        HollyError: an unknown format, or the file cannot be written.
+    """
+    path = Path(path)
+    write = _format(path).write
+    with replacing(path) as partial:
+        write(partial, np.asarray(points_nm, dtype=np.float64))
+
+
+def _format(path: Path) -> "Format":
+    known = FORMATS.get(path.suffix.lower())
+    if known is None:
+        raise HollyError(f"{path}: is not a cloud format that is known; those are {', '.join(FORMATS)}")
+    return known
+
+
+def _read_lines(path: Path) -> list[str]:
+    # Comments may be in any encoding; a number that is not ASCII fails where numbers are read.
+    with foreign(path, "text"):
+        return path.read_text(encoding="utf-8", errors="replace").splitlines()
+
+
+def _numbers(path: Path, lines: Sequence[str], first: int) -> Array:
+    """Three numbers of each line ``[N, 3]``, from word ``first`` on."""
+    if not lines:
+        return np.empty((0, 3))
+    with foreign(path, "a point cloud"):
+        return np.loadtxt(lines, usecols=range(first, first + 3), comments=None, ndmin=2)
+
+
+def _unit_in(comments: Sequence[str]) -> str | None:
+    match = SAYS_UNIT.search("\n".join(comments))
+    return match[1].lower() if match else None
+
+
+def _read_obj(path: Path) -> Parsed:
+    lines = _read_lines(path)
+    vertices = [line for line in lines if line.split(maxsplit=1)[:1] == ["v"]]
+    return _numbers(path, vertices, 1), _unit_in([line for line in lines if line.startswith("#")])
+
+
+def _write_obj(path: Path, points: Array) -> None:
+    np.savetxt(path, points, fmt="v %.6f %.6f %.6f", header="unit nm", comments="# ")
+
+
+def _read_xyz(path: Path) -> Parsed:
+    lines = _read_lines(path)
+    if lines and COUNT.fullmatch(lines[0]):
+        comments, rows = lines[1:2], [line for line in lines[2:] if line.strip()]
+        if len(rows) != int(lines[0]):
+            raise HollyError(f"{path}: promises {int(lines[0])} points in its first line and holds {len(rows)}")
+    else:
+        comments = [line for line in lines if line.startswith("#")]
+        rows = [line for line in lines if line.strip() and not line.startswith("#")]
+    has_element = bool(rows) and rows[0].split()[0][0].isalpha()
+    return _numbers(path, rows, int(has_element)), _unit_in(comments)
+
+
+def _write_xyz(path: Path, points: Array) -> None:
+    # Viewers want an element; carbon is what they draw as a plain sphere.
+    np.savetxt(path, points, fmt="C %.6f %.6f %.6f", header=f"{len(points)}\nunit nm", comments="")
+
+
+def _read_csv(path: Path) -> Parsed:
+    header = read_header(path)
+    columns = [header.find(name) for name in "xyz"] if header.named else list(header.columns[:3])
+    chosen = [column for column in columns if column is not None]
+    if len(chosen) < 3:
+        raise HollyError(f"{path}: needs the columns x, y and z; found {header.found}")
+    units = {column.unit for column in chosen if header.named}
+    if not units <= {None, *NM_PER_UNIT} or len(units) > 1:
+        raise HollyError(f"{path}: x, y and z must share one unit, nm or um; found {header.found}")
+    return read_columns(path, header, chosen), units.pop() if units else None
+
+
+def _write_csv(path: Path, points: Array) -> None:
+    np.savetxt(path, points, fmt="%.6f", delimiter=",", header="x [nm],y [nm],z [nm]", comments="")
+
+
+def _read_ply(path: Path) -> Parsed:
+    _check_ply_counts(path)
+    # What plyfile warns of ends in the checks.
+    with foreign(path, "PLY"), warnings.catch_warnings(action="ignore"):
+        ply = PlyData.read(str(path))
+        vertices = ply["vertex"]
+        points = np.stack([np.asarray(vertices[axis], dtype=np.float64) for axis in "xyz"], axis=1)
+    return points, _unit_in([*ply.comments, *vertices.comments])
+
+
+def _check_ply_counts(path: Path) -> None:
+    """Refuse a header that promises more rows than the file has bytes, before memory is asked for."""
+    size = path.stat().st_size
+    with foreign(path, "PLY"), path.open("rb") as file:
+        for line in iter(lambda: file.readline(4096), b""):
+            words = line.split()
+            if words[:1] == [b"end_header"]:
+                return
+            is_count = words[:1] == [b"element"] and len(words) == 3 and words[2].isdigit()
+            if is_count and int(words[2]) > size:
+                raise HollyError(f"{path}: promises {int(words[2])} rows, more than its {size} bytes can hold")
+
+
+def _write_ply(path: Path, points: Array) -> None:
+    rows = np.ascontiguousarray(points, dtype="<f8").view([(axis, "<f8") for axis in "xyz"]).ravel()
+    ply = PlyData([PlyElement.describe(rows, "vertex")], byte_order="<", comments=["unit nm"])
+    ply.write(str(path))
+
+
+@dataclass(frozen=True)
+class Format:
+    """How one format is read and written."""
+
+    read: Callable[[Path], Parsed]
+    write: Callable[[Path, Array], None]
+
+
+FORMATS = {
+    ".obj": Format(_read_obj, _write_obj),
+    ".ply": Format(_read_ply, _write_ply),
+    ".xyz": Format(_read_xyz, _write_xyz),
+    ".csv": Format(_read_csv, _write_csv),
+}

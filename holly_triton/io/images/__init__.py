@@ -1,0 +1,1 @@
+"""Stacks of images: TIFF, FITS and MRC."""

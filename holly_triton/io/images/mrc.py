@@ -1,0 +1,86 @@
+"""MRC stacks of pictures, as electron microscopy keeps them."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import foreign
+from holly_triton.io.tables.reading import Reading
+from holly_triton.particles.data.pictures import Pictures
+
+from .stacks import Stack, as_float32, check_size, read_stacks, square_pixel, truncated
+
+NM_PER_ANGSTROM = 0.1
+UNSET_ANGSTROM = 1.0
+"""The pixel size that programs write when nobody told them one."""
+
+
+def read_mrc(path: Path, reading: Reading) -> Pictures:
+    """Read an MRC stack, or a folder of stacks or single pictures; each section is one particle.
+
+    ``.mrcs`` is a stack by its name. Any other file is one if its header says so as MRC2014 has it (space group 0,
+    one section per unit cell); else it is a 3D map, which holds no pictures.
+
+    Raises:
+        HollyError: a map, complex pixels, truncated, a header that makes no sense, too large, or no pixel size.
+    """
+    return read_stacks(path, reading, "MRC", _read_stack)
+
+
+def _read_stack(path: Path) -> Stack:
+    from mrcfile.utils import data_dtype_from_header
+
+    remarks: list[str] = []
+    with foreign(path, "MRC"):
+        header = _header(path, remarks)
+        columns, rows, sections = int(header.nx), int(header.ny), int(header.nz)
+        dtype = data_dtype_from_header(header)
+        start = header.nbytes + int(header.nsymbt)
+        end, size = start + columns * rows * sections * dtype.itemsize, path.stat().st_size
+        if min(columns, rows, sections) < 1 or start < header.nbytes or (remarks and end > size):
+            raise HollyError(f"{path}: its header makes no sense ({columns} x {rows} x {sections} px); export it again")
+        if end > size:
+            raise truncated(path, f"its pixels end at byte {end}, the file at {size}")
+        if end < size:
+            remarks.append(f"{size - end} bytes after the pixels were passed over.")
+        if path.suffix.lower() != ".mrcs" and sections > 1 and (header.ispg != 0 or header.mz == sections):
+            raise HollyError(
+                f"{path}: is a 3D map of {columns} x {rows} x {sections} voxels; "
+                "pictures are needed (if its sections are pictures, name it .mrcs)"
+            )
+        if dtype.kind == "c":
+            raise HollyError(f"{path}: has {dtype.name} pixels; save real numbers (the modulus, for instance)")
+        check_size(path, 4 * columns * rows * sections)
+        pixels = np.memmap(path, dtype, "r", start, (sections, rows, columns))
+        return Stack(as_float32(pixels), _stated_size(path, header), remarks=remarks)
+
+
+def _header(path: Path, remarks: list[str]) -> Any:
+    """The header, with its own byte order. ``mrcfile.open`` would allocate whatever it promises."""
+    from mrcfile.dtypes import HEADER_DTYPE
+    from mrcfile.utils import byte_order_from_machine_stamp
+
+    with path.open("rb") as file:
+        head = file.read(HEADER_DTYPE.itemsize)
+    if len(head) < HEADER_DTYPE.itemsize:
+        raise truncated(path, f"an MRC header has {HEADER_DTYPE.itemsize} bytes, the file {len(head)}")
+    header: Any = np.frombuffer(head, HEADER_DTYPE).reshape(()).view(np.recarray)
+    if bytes(header.map)[:3] != b"MAP":
+        remarks.append("The header lacks the word MAP; it was read nevertheless.")
+    try:
+        order = byte_order_from_machine_stamp(header.machst)
+    except ValueError:
+        order = "<"
+        remarks.append("The header does not say its byte order; little-endian was assumed.")
+    header.dtype = header.dtype.newbyteorder(order)
+    return header
+
+
+def _stated_size(path: Path, header: Any) -> tuple[float, str] | None:
+    """The pixel size that the header states, nm, and where; None if it states none."""
+    sizes = [float(header.cella[axis]) / max(1, int(header[f"m{axis}"])) for axis in "xy"]
+    if np.allclose(sizes, UNSET_ANGSTROM):
+        return None
+    return square_pixel(path, [size * NM_PER_ANGSTROM for size in sizes], "MRC header")

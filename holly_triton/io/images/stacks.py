@@ -1,0 +1,255 @@
+"""What all files of pixels share: a file or a folder of them becomes one set of pictures."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import foreign, natural_order
+from holly_triton.io.tables.picasso import LARGEST_RATIO
+from holly_triton.io.tables.reading import Reading
+from holly_triton.particles.data.pictures import Pictures, pictures_from_pixels
+
+Array = NDArray[Any]
+
+SUFFIXES = {"TIFF": (".tif", ".tiff"), "FITS": (".fits", ".fit", ".fts"), "MRC": (".mrc", ".mrcs", ".map")}
+"""Of each kind of file that holds pixels, lower case."""
+
+LARGEST_BYTES = 4 * 2**30
+"""Pixels in float32 that are read at most: 65 536 pictures of 128 x 128."""
+
+MOST_REMARKS = 5
+"""Remarks about single files that are listed; a folder may hold thousands."""
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One file.
+
+    Attributes:
+        images: ``[n, H, W]`` float32.
+        stated: The pixel size that it states, nm, and where; None if it does not.
+        notes: How it was read; what holds for all files of a folder is said once.
+        remarks: What is odd about this very file.
+    """
+
+    images: Array
+    stated: tuple[float, str] | None = None
+    notes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
+
+
+def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], Stack]) -> Pictures:
+    """Read a file of pictures, or a folder of such files in natural order.
+
+    Pixel size: ``--pixel-size``, else what the files state. ``--crop`` cuts each file before the next is read.
+
+    Args:
+        path: A file, a folder of files, or a folder of such folders, each named by its sigma (HOLLy's ``--fitspath``).
+        reading: What the user says about the data.
+        kind: One of ``SUFFIXES``.
+        read: Reads one file; raises ImportError where its library is missing.
+
+    Raises:
+        HollyError: what ``read`` raises, several sizes of pictures, too many, or no pixel size.
+    """
+    files, notes = _files(path, kind)
+    if reading.crop is not None:
+        notes.append(f"Pictures were cut to {reading.crop} x {reading.crop} px about their middle.")
+    stacks, stated, remarks = [], [], []
+    names: list[str] = []
+    nbytes = 0
+    for file in files:
+        try:
+            stack = read(file)
+        except ImportError as error:
+            raise HollyError(f"{file}: reading {kind} needs the package {error.name}; pip install it") from error
+        stacks.append(stack.images if reading.crop is None else _cropped(file, stack.images, reading.crop))
+        _check_same_size(file, files[0], stacks[-1].shape[1:], stacks[0].shape[1:])
+        nbytes += stacks[-1].nbytes
+        check_size(path, nbytes)
+        names += _names(file, len(stack.images), alone=len(files) == 1)
+        stated.append(stack.stated)
+        notes += [note for note in stack.notes if note not in notes]
+        remarks += [f"{file.name}: {remark}" for remark in stack.remarks]
+    if len(remarks) > MOST_REMARKS:
+        remarks[MOST_REMARKS:] = [f"{len(remarks) - MOST_REMARKS} more remarks of this kind are left out."]
+    pixel_nm, said = _pixel_size(files, stated, reading)
+    return pictures_from_pixels(
+        _joined(stacks),
+        names,
+        pixel_nm,
+        source=f"{kind} stack" if path.is_file() else f"folder of {len(files)} {kind} files",
+        notes=[*said, *notes, *remarks],
+        background=reading.background,
+    )
+
+
+def finest_sigma(folder: Path) -> Path | None:
+    """Where a folder holds no pictures but folders of them, named by their sigma in pixels: the smallest sigma's.
+
+    Raises:
+        HollyError: a folder can't be listed, or they do not hold the same pictures.
+    """
+    if _pictures_in(folder):
+        return None
+    named = [place for place in folder.iterdir() if place.is_dir() and _number(place.name) >= 0]
+    pictures = {place: {file.name for file in _pictures_in(place)} for place in named}
+    places = sorted((place for place in named if pictures[place]), key=lambda place: _number(place.name))
+    for place in places:
+        if pictures[place] != pictures[places[0]]:
+            raise HollyError(
+                f"{folder}: its folders {places[0].name} and {place.name} hold files of other names, "
+                "so they are not the same pictures at several sigmas; give one of them"
+            )
+    return places[0] if places else None
+
+
+def check_size(path: Path, nbytes: int) -> None:
+    """Refuse what would take too much memory, before it takes it.
+
+    Raises:
+        HollyError: above ``LARGEST_BYTES``.
+    """
+    if nbytes > LARGEST_BYTES:
+        raise HollyError(
+            f"{path}: unpacks to {nbytes / 2**30:.1f} GiB, above the limit of "
+            f"{LARGEST_BYTES / 2**30:.0f} GiB; crop or bin the pictures, or give fewer"
+        )
+
+
+def check_packed(path: Path, nbytes: int) -> None:
+    """Refuse pixels that no packing makes as small as their file, before memory is taken for them.
+
+    Raises:
+        HollyError: a header promises too much.
+    """
+    size = path.stat().st_size
+    if nbytes > LARGEST_RATIO * size:
+        raise HollyError(f"{path}: promises {nbytes} bytes of pixels, more than its {size} can hold; export it again")
+
+
+def truncated(path: Path, reason: str) -> HollyError:
+    """The error for a file that ends too early."""
+    return HollyError(f"{path}: is truncated ({reason}); copy or export it again")
+
+
+def square_pixel(path: Path, sizes_nm: Sequence[float], source: str) -> tuple[float, str] | None:
+    """One size in nm for x and y, and where it is stated; None if it is no length (an uncalibrated picture).
+
+    Raises:
+        HollyError: x and y differ.
+    """
+    if not all(0 < size < float("inf") for size in sizes_nm):
+        return None
+    across, down = sizes_nm
+    if not np.isclose(across, down, rtol=1e-3):
+        raise HollyError(f"{path}: has pixels of {across:.6g} x {down:.6g} nm; resample it to square pixels")
+    return across, source
+
+
+def as_float32(pixels: Array, *, summed_along: int | None = None) -> Array:
+    """Pixels as float32, perhaps summed along an axis; what is too large becomes infinite, and is skipped later."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        if summed_along is None:
+            # A read-only array maps a file, and pictures are changed in place.
+            return pixels.astype(np.float32, copy=not pixels.flags.writeable)
+        summed: Array = pixels.sum(axis=summed_along, dtype=np.float32)
+        return summed
+
+
+def _number(name: str) -> float:
+    try:
+        return float(name)
+    except ValueError:
+        return float("nan")
+
+
+def _files(path: Path, kind: str) -> tuple[list[Path], list[str]]:
+    """The files to read, and what to say about their choice."""
+    if path.is_file():
+        return [path], []
+    finest = finest_sigma(path)
+    files = _pictures_in(finest or path)
+    notes = [f"Of folders named by their sigma the finest, {finest.name}, was read."] if finest else []
+    if not files:
+        raise HollyError(f"{path}: holds no {kind} file; give a folder of pictures")
+    return sorted(files, key=natural_order), notes
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    """Files of any kind of pictures. Hidden ones are an operating system's own."""
+    known = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
+    with foreign(folder, "a folder"):
+        visible = [file for file in folder.iterdir() if not file.name.startswith(".")]
+        return [file for file in visible if file.suffix.lower() in known and file.is_file()]
+
+
+def _names(file: Path, pictures: int, *, alone: bool) -> list[str]:
+    """The page for one file, the file for a folder of single pictures, else both."""
+    if alone:
+        return [str(page) for page in range(pictures)]
+    return [file.stem] if pictures == 1 else [f"{file.stem}/{page}" for page in range(pictures)]
+
+
+def _cropped(file: Path, images: Array, side: int) -> Array:
+    height, width = images.shape[1:]
+    if side > min(height, width):
+        raise HollyError(
+            f"{file}: is {width} x {height} px, too small for --crop {side}; give at most {min(height, width)}"
+        )
+    top, left = (height - side) // 2, (width - side) // 2
+    # A copy lets go of what was cut away.
+    return images[:, top : top + side, left : left + side].copy()
+
+
+def _check_same_size(file: Path, first: Path, size: tuple[int, ...], first_size: tuple[int, ...]) -> None:
+    if size != first_size:
+        found, wanted = (f"{width} x {height} px" for height, width in (size, first_size))
+        raise HollyError(
+            f"{file}: is {found} but {first.name} is {wanted}; all must have one size "
+            f"(--crop {min(*size, *first_size)} would cut them to it)"
+        )
+
+
+def _joined(stacks: list[Array]) -> Array:
+    """All stacks in one array; each is let go once it is copied, and ``stacks`` ends empty."""
+    if len(stacks) == 1:
+        return stacks.pop()
+    joined = np.empty((sum(map(len, stacks)), *stacks[0].shape[1:]), dtype=np.float32)
+    end = len(joined)
+    while stacks:
+        images = stacks.pop()
+        joined[end - len(images) : end] = images
+        end -= len(images)
+    return joined
+
+
+def _pixel_size(
+    files: list[Path], stated: Sequence[tuple[float, str] | None], reading: Reading
+) -> tuple[float, list[str]]:
+    """Side of a pixel in nm, and what to say about it."""
+    notes = [] if reading.unit is None else ["Pictures have pixels, so --unit was not used."]
+    known = [size for size in stated if size is not None]
+    if reading.pixel_size_nm is not None:
+        notes += [
+            f"--pixel-size {reading.pixel_size_nm:g} nm was used, though the file says {size:.6g} nm."
+            for size in sorted({size for size, _ in known})
+            if not np.isclose(size, reading.pixel_size_nm, rtol=1e-3)
+        ]
+        return reading.pixel_size_nm, notes
+    if len(known) < len(files):
+        silent = files[stated.index(None)]
+        raise HollyError(f"{silent}: does not say its pixel size; give it with --pixel-size NM")
+    first, source = known[0]
+    for file, (size, _) in zip(files, known, strict=True):
+        if not np.isclose(size, first, rtol=1e-3):
+            raise HollyError(
+                f"{file}: has pixels of {size:.6g} nm but {files[0].name} of {first:.6g} nm; "
+                "all must agree (--pixel-size NM overrides them)"
+            )
+    return first, [*notes, f"Pixel size {first:.6g} nm is from the {source}."]

@@ -1,0 +1,179 @@
+"""TIFF and OME-TIFF: a page is a picture of one particle, or a slice along z where the metadata say so."""
+
+import html
+import logging
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import foreign
+from holly_triton.io.tables.reading import Reading
+from holly_triton.particles.data.pictures import Pictures
+
+from .stacks import (
+    Stack,
+    as_float32,
+    check_packed,
+    check_size,
+    read_stacks,
+    square_pixel,
+    truncated,
+)
+
+Array = NDArray[Any]
+
+NM_PER_TIFF_UNIT = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "\\u00b5m": 1e3, "micron": 1e3, "mm": 1e6}
+NAMED_SIZE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)[ _]?nm[ _]per[ _](?:pxl|px|pixel)", re.IGNORECASE)
+"""MATLAB scripts that simulate particles write the pixel size into the title ImageJ keeps."""
+
+
+def read_tiff(path: Path, reading: Reading) -> Pictures:
+    """Read a TIFF stack, or a folder of TIFFs in natural order.
+
+    Slices along z (the metadata's axis Z; ImageJ's ``slices``) are summed: one picture of each particle, as the paper's
+    expansion microscopy. Pages of any other axis but channels are one particle each. So are those of a single file
+    with one axis, whatever its name: ImageJ calls any stack slices, and one particle alone is no data set.
+
+    The pixel size comes from ``--pixel-size``, else from OME or ImageJ metadata. Printers' dots per inch,
+    which most programs fill with a constant, do not count.
+
+    Raises:
+        HollyError: colour, channels or complex pixels, several sizes, truncated, too large, or no pixel size.
+    """
+    return read_stacks(path, reading, "TIFF", partial(_read_stack, single=path.is_file()))
+
+
+def _read_stack(path: Path, *, single: bool) -> Stack:
+    with foreign(path, "TIFF"), _complaints() as complaints, tifffile.TiffFile(path) as tiff:
+        _check_pages(path, tiff)
+        _check_complete(path, tiff)
+        plain = single and [len(series.axes) for series in tiff.series] == [3]
+        for series in tiff.series:
+            _check_grey(path, series, plain=plain)
+        sizes = dict.fromkeys(series.shape[-2:] for series in tiff.series)
+        if len(sizes) != 1:
+            found = ", ".join(f"{width} x {height} px" for height, width in [*sizes][:4])
+            raise HollyError(f"{path}: holds pictures of several sizes ({found}); all must have one size")
+        check_size(path, sum(series.size * max(4, series.dtype.itemsize) for series in tiff.series))
+        check_packed(path, sum(series.nbytes for series in tiff.series))
+        _check_promise(path, tiff)
+        notes: list[str] = []
+        parts = [_particles(path, series, notes, plain=plain) for series in tiff.series]
+        images = parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return Stack(images, _stated_size(path, tiff), notes, complaints)
+
+
+def _particles(path: Path, series: Any, notes: list[str], *, plain: bool) -> Array:
+    """Pictures ``[n, H, W]`` float32 of one series, plain if any axis counts particles; ``notes`` get what z became."""
+    try:
+        pixels = series.asarray()
+    except (KeyError, ValueError) as error:
+        if "imagecodecs" not in str(error):
+            raise
+        codec = series.keyframe.compression.name
+        raise HollyError(f"{path}: is compressed ({codec}); pip install imagecodecs, or save it without") from error
+    summed_along = None
+    if "Z" in series.axes and plain:
+        notes.append("Each slice along z is one particle, as the file holds nothing else; z-stacks go one a file.")
+    elif "Z" in series.axes:
+        notes.append("The slices along z of each particle were summed: the metadata name that axis.")
+        summed_along = series.axes.index("Z")
+    return as_float32(pixels, summed_along=summed_along).reshape(-1, *series.shape[-2:])
+
+
+@contextmanager
+def _complaints() -> Iterator[list[str]]:
+    """What the library logs about damage it reads over; it goes into the notes, not onto the screen."""
+    complaints: list[str] = []
+    logger, handler = logging.getLogger("tifffile"), logging.Handler(logging.ERROR)
+    handler.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield complaints
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+
+
+def _check_pages(path: Path, tiff: tifffile.TiffFile) -> None:
+    """Refuse a chain of pages that breaks off, or that leads back: the library would follow it for ever."""
+    layout, file, size = tiff.tiff, tiff.filehandle, path.stat().st_size
+    offset, seen = tiff.pages.first.offset, set[int]()
+    while offset:
+        if offset in seen:
+            raise HollyError(f"{path}: its page {len(seen) - 1} leads back to an earlier one; export it again")
+        if offset >= size:
+            raise truncated(path, f"page {len(seen)} should be at byte {offset}, the file ends at {size}")
+        seen.add(offset)
+        file.seek(offset)
+        (tags,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
+        file.seek(tags * layout.tagsize, 1)
+        (offset,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
+
+
+def _check_complete(path: Path, tiff: tifffile.TiffFile) -> None:
+    """Refuse pixels that lie beyond the end of the file: libraries read what is left of them."""
+    size = path.stat().st_size
+    for number, page in enumerate(tiff.pages):
+        page = page.aspage()
+        end = max((o + n for o, n in zip(page.dataoffsets, page.databytecounts, strict=False)), default=0)
+        if page.compression == tifffile.COMPRESSION.NONE:
+            end = max(end, page.nbytes)
+        if end > size:
+            raise truncated(path, f"page {number} ends at byte {end}, the file at {size}")
+
+
+def _check_grey(path: Path, series: Any, *, plain: bool) -> None:
+    page = series.keyframe
+    if page.samplesperpixel != 1 or "S" in series.axes or page.photometric.name in ("RGB", "PALETTE"):
+        raise HollyError(f"{path}: is a colour picture; save one channel as grey values")
+    if series.dtype.kind not in "uifb":
+        raise HollyError(f"{path}: has {series.dtype} pixels; save real numbers (the modulus, for instance)")
+    if "C" in series.axes and not plain:
+        channels = series.shape[series.axes.index("C")]
+        raise HollyError(f"{path}: has {channels} channels; save one of them (if they are particles, as frames)")
+    if series.is_multifile:
+        raise HollyError(f"{path}: is one part of an OME data set over several files; save that as one file")
+
+
+def _check_promise(path: Path, tiff: tifffile.TiffFile) -> None:
+    """Refuse an ImageJ stack with fewer pictures than its header counts."""
+    promised = int((tiff.imagej_metadata or {}).get("images", 1))
+    found = sum(int(np.prod(series.shape[:-2])) for series in tiff.series)
+    if found < promised:
+        raise truncated(path, f"its header promises {promised} pictures, and {found} are there")
+
+
+def _stated_size(path: Path, tiff: tifffile.TiffFile) -> tuple[float, str] | None:
+    """The pixel size the metadata state, nm, and where."""
+    if tiff.ome_metadata:
+        return _ome_size(path, tiff.ome_metadata)
+    metadata = tiff.imagej_metadata or {}
+    unit = NM_PER_TIFF_UNIT.get(str(metadata.get("unit", "")).lower())
+    tags = tiff.pages.first.tags
+    if unit is not None and "XResolution" in tags and "YResolution" in tags:
+        per_unit = [tags[tag].value for tag in ("XResolution", "YResolution")]  # (numerator, denominator)
+        return square_pixel(path, [unit * n[1] / n[0] if n[0] else 0.0 for n in per_unit], "ImageJ metadata")
+    named = NAMED_SIZE.search(str(metadata.get("Info", "")))
+    return (float(named[1]), f"name kept in the ImageJ metadata ({named[0]})") if named else None
+
+
+def _ome_size(path: Path, xml: str) -> tuple[float, str] | None:
+    pixels = re.search(r"<Pixels\b[^<>]*>", xml)
+    # An expression, not an XML parser: one tag is all that is needed, and entities can't blow up.
+    attributes = dict(re.findall(r'\b(PhysicalSize\w+)="([^"]+)"', html.unescape(pixels[0]))) if pixels else {}
+    if not {"PhysicalSizeX", "PhysicalSizeY"} <= attributes.keys():
+        return None
+    units = [NM_PER_TIFF_UNIT.get(attributes.get(f"PhysicalSize{axis}Unit", "µm").lower()) for axis in "XY"]
+    sizes = [float(attributes[f"PhysicalSize{axis}"]) * (unit or 0) for axis, unit in zip("XY", units, strict=True)]
+    return square_pixel(path, sizes, "OME metadata")

@@ -1,0 +1,1 @@
+"""Localisations from the formats that microscopes and analysis programs write."""

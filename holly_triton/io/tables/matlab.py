@@ -1,0 +1,187 @@
+"""MATLAB files: particles in a cell array, or localisations in a struct of columns or a matrix."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holly_triton.core.errors import HollyError
+from holly_triton.io.text_table import parse_column
+
+from .columns import Table, positions_in, table_of
+from .matlab_values import Variable, variables
+
+Array = NDArray[Any]
+
+SOURCE = "MATLAB cell array of particles"
+DIMENSIONS = (2, 3)
+POINTS = ("points", "coords", "xyz", "xy")
+"""Fields of a particle's struct that hold positions."""
+FUSION_COLUMNS, FUSION_PRECISION = 10, 4
+"""Particles of smlm_datafusion3d (Heydarian et al. 2021) have ten columns: x, y, z first, the lateral uncertainty fifth."""
+DEEPEST = 3
+"""Structs within structs that are looked into: SMAP's columns are in saveloc.loc."""
+NUMERIC = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: positions as they lie ``[r, c]``, and their lateral precision ``[n]`` if the cell has it."""
+
+    points: Array
+    sigma: Array | None
+
+
+def read_mat(path: Path) -> Table:
+    """What a file holds, sought in this order.
+
+    1. A cell array or array of structs with a particle each: positions 2xn, 3xn, nx2 or nx3, or a struct with these as
+       ``points``, ``coords``, ``xyz``, ``xy``, or as columns ``x`` and ``y``. The struct's ``sigma``, if there, has the
+       lateral precision in its first column. Particles are named by their place, from 1 as in MATLAB.
+    2. A struct of columns, such as ``x`` and ``y``, or SMAP's ``saveloc.loc``; or such columns as variables.
+    3. The largest matrix, whose columns have no names.
+
+    Raises:
+        HollyError: none of these, damaged, or cells of other shapes.
+    """
+    with variables(path) as found:
+        for variable in _largest(found, "cell", "struct"):
+            value = variable.load()
+            if isinstance(value, list) and not all(isinstance(cell, str) for cell in value):
+                return _table_of_cells(path, variable.name, value)
+            columns = _columns_in([value])
+            if columns:
+                return table_of(f"MATLAB struct of columns ({variable.name})", columns)
+        matrices = {variable.name: variable for variable in _largest(found, *NUMERIC)}
+        if positions_in([parse_column(name, index) for index, name in enumerate(matrices)]):
+            columns = _columns_in([{name: variable.load() for name, variable in matrices.items()}])
+            if columns:
+                return table_of("MATLAB columns", columns)
+        for name, variable in matrices.items():
+            matrix = variable.load()
+            if matrix.ndim == 2 and min(matrix.shape) > 1:
+                numbered = {str(index + 1): matrix[:, index] for index in range(matrix.shape[1])}
+                return table_of(f"MATLAB matrix ({name})", numbered, named=False)
+    listed = ", ".join(f"{variable.name} ({variable.kind})" for variable in found[:12]) or "no variables"
+    raise HollyError(
+        f"{path}: needs a cell array with a particle in each cell, a struct of columns x and y, or a matrix; found {listed}"
+    )
+
+
+def _largest(found: Sequence[Variable], *kinds: str) -> list[Variable]:
+    chosen = [variable for variable in found if variable.kind in kinds and variable.size]
+    return sorted(chosen, key=lambda variable: variable.size, reverse=True)
+
+
+def _columns_in(structs: Sequence[Any], depth: int = 0) -> dict[str, Array]:
+    """The first struct with columns of positions, sought level by level; nothing if there is none."""
+    level = [struct for struct in structs if isinstance(struct, Mapping)]
+    for struct in level:
+        names = [parse_column(name, index) for index, name in enumerate(struct)]
+        axes = positions_in(names)
+        if not axes:
+            continue
+        values = {name: struct[name] for name in struct}
+        vectors = {name: value.ravel() for name, value in values.items() if _is_vector(value)}
+        rows = {len(vectors[name]) for name in [*struct][axes["x"].index : axes["x"].index + 1] if name in vectors}
+        chosen = {name: vector for name, vector in vectors.items() if len(vector) in rows}
+        if positions_in([parse_column(name, index) for index, name in enumerate(chosen)]):
+            return chosen
+    if not level or depth == DEEPEST:
+        return {}
+    return _columns_in([struct[name] for struct in level for name in struct], depth + 1)
+
+
+def _is_vector(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.ndim == 2 and 1 in value.shape
+
+
+def _table_of_cells(path: Path, name: str, cells: list[Any]) -> Table:
+    parsed = [_parse_cell(path, number, cell) for number, cell in enumerate(cells, start=1)]
+    columns_are_emitters, dimensions = _layout([cell.points.shape for cell in parsed])
+    points = [_as_rows(path, i, c.points, columns_are_emitters, dimensions) for i, c in enumerate(parsed, start=1)]
+    counts = np.array([len(rows) for rows in points], dtype=np.int64)
+    columns = dict(zip("xyz", np.concatenate([np.empty((0, dimensions)), *points]).T, strict=False))
+    columns["particle"] = np.repeat(np.arange(1, len(points) + 1), counts)
+    precision = _precision(path, points, [cell.sigma for cell in parsed])
+    if precision is not None:
+        columns["precision"] = precision
+    empty = int((counts == 0).sum())
+    notes = [f"{empty} of {len(points)} particles hold no emitter and were skipped."] if empty else []
+    return table_of(f"{SOURCE} ({name})", columns, notes=notes)
+
+
+def _parse_cell(path: Path, number: int, cell: Any) -> Cell:
+    if not isinstance(cell, Mapping):
+        return Cell(_positions(path, number, cell), None)
+    name = next((name for name in POINTS if name in cell), None)
+    if name is None:
+        columns = _columns_in([cell], DEEPEST)
+        if not columns:
+            found = ", ".join([*cell][:12])
+            raise HollyError(f"{path}: cell {number} needs a struct with the field points; found {found}")
+        axes = positions_in([parse_column(name, index) for index, name in enumerate(columns)])
+        return Cell(np.stack([[*columns.values()][axis.index] for axis in axes.values()], axis=1), None)
+    values = _matrix(path, number, cell[name])
+    if values.shape[1] == FUSION_COLUMNS and len(values) not in DIMENSIONS:
+        return Cell(values[:, :3], values[:, FUSION_PRECISION])
+    points = _positions(path, number, values)
+    if "sigma" not in cell:
+        return Cell(points, None)
+    sigma = _matrix(path, number, cell["sigma"])
+    return Cell(points, sigma[:, 0] if sigma.size else np.empty(0))
+
+
+def _positions(path: Path, number: int, values: Any) -> Array:
+    """Positions as they lie, 2xn, 3xn, nx2, nx3 or nothing at all."""
+    points = _matrix(path, number, values)
+    if points.size and not {*points.shape} & {*DIMENSIONS}:
+        found = "x".join(map(str, points.shape))
+        raise HollyError(f"{path}: cell {number} must be 2xn, 3xn, nx2 or nx3; found {found}")
+    return points
+
+
+def _matrix(path: Path, number: int, values: Any) -> Array:
+    if not isinstance(values, np.ndarray) or values.ndim != 2:
+        raise HollyError(f"{path}: cell {number} must hold matrices of real numbers, positions 2xn, 3xn, nx2 or nx3")
+    return values
+
+
+def _layout(shapes: list[tuple[int, ...]]) -> tuple[bool, int]:
+    """Whether columns are emitters, and of how many dimensions, as most cells that leave no doubt have it."""
+    clear: Counter[tuple[bool, int]] = Counter()
+    for rows, columns in shapes:
+        if 0 in (rows, columns) or (rows in DIMENSIONS) == (columns in DIMENSIONS):
+            continue
+        clear[(True, rows) if rows in DIMENSIONS else (False, columns)] += 1
+    if clear:
+        return clear.most_common(1)[0][0]
+    return True, next((rows for rows, _ in shapes if rows in DIMENSIONS), 2)
+
+
+def _as_rows(path: Path, number: int, points: Array, columns_are_emitters: bool, dimensions: int) -> Array:
+    """Positions ``[n, 2 or 3]`` float64."""
+    rows = points.T if columns_are_emitters else points
+    if points.size == 0:
+        return np.empty((0, dimensions))
+    if rows.shape[1] != dimensions:
+        wanted = f"{dimensions}xn" if columns_are_emitters else f"nx{dimensions}"
+        found = "x".join(map(str, points.shape))
+        raise HollyError(f"{path}: cell {number} is {found}; the others are {wanted}, and all must agree")
+    return rows.astype(np.float64)
+
+
+def _precision(path: Path, points: list[Array], sigmas: list[Array | None]) -> Array | None:
+    """Lateral precision of all emitters ``[E]``, in the unit of the positions, if every particle has it."""
+    columns = []
+    for number, (rows, sigma) in enumerate(zip(points, sigmas, strict=True), start=1):
+        if sigma is None:
+            return None
+        if len(sigma) != len(rows):
+            raise HollyError(f"{path}: cell {number} has {len(rows)} points but {len(sigma)} rows of sigma")
+        columns.append(sigma.astype(np.float64))
+    return np.concatenate(columns)

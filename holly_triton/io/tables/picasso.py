@@ -1,0 +1,214 @@
+"""Picasso's files: localisations in HDF5, and what is known of them as YAML documents beside it.
+
+Dataset ``locs`` holds one row a localisation: ``frame``, ``x`` and ``y`` in camera pixels, ``photons``, ``sx`` and
+``sy`` (width of the PSF, pixels), ``bg``, ``lpx`` and ``lpy`` (precision, pixels), ``z`` in nm where there is one, and
+``group`` in files of picked particles. The YAML has one document for each program that touched the data; the size of a
+pixel, ``Pixelsize`` in nm, may stand in any of them. From version 0.11 on, Picasso may leave the YAML out and keep the
+same documents as JSON in dataset ``metadata`` (Schnitzbauer et al. 2017; picassosr.readthedocs.io/en/latest/files.html).
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import holly_triton
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import foreign, replacing
+
+Array = NDArray[Any]
+
+PIXEL_SIZE = ("Pixelsize", "Camera.Pixelsize")
+"""Where Picasso looks; and where its simulation has it, in versions that leave the first out."""
+LARGEST_RATIO = 1100
+"""No filter of HDF5 packs bytes closer than deflate does, 1032 to 1."""
+
+NEUTRAL = {"frame": 0.0, "photons": 1.0, "sx": 1.0, "sy": 1.0, "bg": 0.0}
+"""Written where nothing is known: one frame, all equally bright, a PSF of one pixel, no background."""
+NEUTRAL_PRECISION_NM = 10.0
+"""Likewise, and typical of SMLM. Picasso weighs by the inverse of the precision, so it can't be 0."""
+THROUGHOUT, IN_PART = "Neutral throughout", "Neutral in part"
+"""Where the YAML lists the columns of which nothing is known, and those that are known in some rows only."""
+WHOLE = {"frame": "<u4", "group": "<i4"}
+"""Columns of whole numbers, as Picasso stores them; all others are float32."""
+
+
+@dataclass(frozen=True)
+class Header:
+    """What is said of the localisations, in the YAML or else in the file itself.
+
+    Attributes:
+        pixel_nm: Side of a pixel, nm; None if it is not stated, or can't be read.
+        neutral: Columns that ``write_picasso`` filled throughout: they hold no measurement.
+        notes: What was assumed, and what is missing.
+    """
+
+    pixel_nm: float | None
+    neutral: list[str]
+    notes: list[str]
+
+
+def read_header(path: Path, file: Any) -> Header:
+    """What an open ``h5py.File`` at ``path``, or the YAML beside it, says of its localisations."""
+    import h5py
+
+    metadata = file.get("metadata")
+    embedded = metadata[()] if isinstance(metadata, h5py.Dataset) and metadata.shape == () else None
+    documents, notes = _documents(path.with_suffix(".yaml"), embedded)
+    pixel_nm, said = _pixel_nm(documents)
+    return Header(pixel_nm, _neutral(documents), notes or said)
+
+
+def write_picasso(
+    path: Path,
+    xyz_nm: Array,
+    *,
+    pixel_nm: float,
+    group: Array | None = None,
+    photons: Array | None = None,
+    precision_nm: Array | None = None,
+    frame: Array | None = None,
+    info: Mapping[str, object] | None = None,
+) -> None:
+    """Write localisations as Picasso does, with the YAML beside them.
+
+    Picasso drops what lies left of or above the first pixel: such data are moved by whole pixels, and the YAML says
+    how far. It also says which columns hold a neutral value, throughout or in part, because nothing is known.
+
+    Args:
+        path: Ends in .hdf5.
+        xyz_nm: ``[E, 2]`` or ``[E, 3]``.
+        pixel_nm: Side of a camera pixel; any will do for positions that come from no camera.
+        group: Particle of each localisation ``[E]``, whole numbers.
+        photons: ``[E]``.
+        precision_nm: Lateral localisation precision ``[E]``; where it is not above 0, the neutral value is written.
+        frame: ``[E]``, whole numbers from 0.
+        info: What else the YAML shall say: texts, plain numbers, and lists of them.
+
+    Raises:
+        HollyError: A file can't be written.
+        ValueError: No localisations, positions that are not finite, a length that is not above 0, or columns of
+            different lengths.
+    """
+    import h5py
+    import yaml
+
+    xyz_nm = np.asarray(xyz_nm, dtype=np.float64)
+    if xyz_nm.ndim != 2 or xyz_nm.shape[1] not in (2, 3) or len(xyz_nm) == 0 or not np.isfinite(xyz_nm).all():
+        raise ValueError(f"xyz_nm must be finite positions [E, 2 or 3], at least one; found shape {xyz_nm.shape}")
+    if not 0 < pixel_nm < float("inf"):
+        raise ValueError(f"pixel_nm must be above 0 and finite, got {pixel_nm}")
+    xy = xyz_nm[:, :2] / pixel_nm
+    moved = np.maximum(0, -np.floor(xy.min(axis=0)))
+    precision = None if precision_nm is None else np.asarray(precision_nm) / pixel_nm
+    columns = {"frame": frame, "x": xy[:, 0] + moved[0], "y": xy[:, 1] + moved[1], "photons": photons}
+    columns |= {"sx": None, "sy": None, "bg": None, "lpx": precision, "lpy": precision}
+    if xyz_nm.shape[1] == 3:
+        columns["z"] = xyz_nm[:, 2]
+    if group is not None:
+        columns["group"] = group
+    locs, throughout, in_part = _locs(columns, len(xyz_nm), NEUTRAL_PRECISION_NM / pixel_nm)
+    program = f"holly-triton {holly_triton.__version__}"
+    width, height = (int(locs[axis].max()) + 1 for axis in "xy")
+    frames = int(locs["frame"].max()) + 1
+    documents: list[dict[str, object]] = [
+        {"Generated by": program, "Frames": frames, "Width": width, "Height": height, "Pixelsize": float(pixel_nm)},
+        {"Generated by": program, "Moved by (cam. pixels)": moved.tolist(), THROUGHOUT: throughout, IN_PART: in_part},
+    ]
+    documents[1].update(info or {})
+    # The YAML first: where the folder is missing, its error is the plainer one.
+    with replacing(path) as partial, replacing(path.with_suffix(".yaml")) as partial_yaml:
+        partial_yaml.write_text(yaml.safe_dump_all(documents, sort_keys=False), encoding="utf-8")
+        with h5py.File(partial, "w") as file:
+            file.create_dataset("locs", data=locs)
+
+
+def locs_table(path: Path, file: Any) -> Any:
+    """Dataset ``locs`` of an open HDF5 file that has one.
+
+    Raises:
+        HollyError: it lacks x and y, or is empty.
+    """
+    table = file["locs"]
+    names = getattr(getattr(table, "dtype", None), "names", None) or ()
+    if not {"x", "y"} <= {*names} or table.ndim != 1:
+        found = ", ".join(names[:12]) or "no columns"
+        raise HollyError(f"{path}: its dataset locs needs the columns x and y; found {found}")
+    if len(table) == 0:
+        raise HollyError(f"{path}: its dataset locs holds no localisations")
+    return table
+
+
+def _documents(path: Path, embedded: Any) -> tuple[list[dict[str, Any]], list[str]]:
+    """The documents of the YAML or, where there is none, those in the HDF5 file; and what was wrong with them."""
+    import yaml
+
+    if not path.is_file() and embedded is None:
+        return [], [f"There is no {path.name} beside the data to say how large a pixel is."]
+    try:
+        with foreign(path, "YAML"):
+            if path.is_file():
+                # Microscopes write comments in any encoding.
+                text = path.read_text(encoding="utf-8", errors="replace")
+                documents = list(yaml.load_all(text, Loader=_loader()))
+            else:
+                documents = list(json.loads(embedded))
+    except HollyError as error:
+        return [], [str(error)]
+    return [document for document in documents if isinstance(document, dict)], []
+
+
+def _loader() -> Any:
+    """The safe loader, which reads what Picasso's Python objects (``!!python/...``) say as nothing, and goes on."""
+    import yaml
+
+    class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
+        pass
+
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: None)
+    return Loader
+
+
+def _pixel_nm(documents: Sequence[Mapping[str, Any]]) -> tuple[float | None, list[str]]:
+    """Side of a pixel, as the last document that knows it says, which is Picasso's rule; and what to say of it."""
+    stated = [document[key] for key in PIXEL_SIZE for document in reversed(documents) if document.get(key)]
+    sizes = [float(size) for size in stated if type(size) in (int, float) and 0 < size < float("inf")]
+    if not sizes:
+        return None, ["The file does not say how large a pixel is."]
+    if len({*sizes}) == 1:
+        return sizes[0], []
+    others = " and ".join(f"{size:g}" for size in sorted({*sizes} - {sizes[0]}))
+    return sizes[0], [f"The file states pixels of {sizes[0]:g} and of {others} nm; the first is used, as Picasso does."]
+
+
+def _neutral(documents: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The columns that any document lists as neutral throughout; of no others would we say so."""
+    lists = [document[THROUGHOUT] for document in documents if isinstance(document.get(THROUGHOUT), list)]
+    return [name for name in (*NEUTRAL, "lpx", "lpy") if any(name in listed for listed in lists)]
+
+
+def _locs(columns: Mapping[str, Any], count: int, precision: float) -> tuple[Array, list[str], list[str]]:
+    """Rows of ``locs``, and the names of the columns that are neutral throughout, and in part."""
+    neutral = {**NEUTRAL, "lpx": precision, "lpy": precision}
+    locs = np.empty(count, dtype=[(name, WHOLE.get(name, "<f4")) for name in columns])
+    throughout: list[str] = []
+    in_part: list[str] = []
+    for name, given in columns.items():
+        values = np.full(count, np.nan) if given is None else np.asarray(given)
+        if values.shape != (count,):
+            raise ValueError(f"{name} must be [{count}], one for each position; found shape {values.shape}")
+        # Programs write 0 or NaN where a fit failed, and Picasso drops rows with NaN.
+        gaps = given is None or name in ("photons", "lpx", "lpy")
+        known = np.isfinite(values) & (values > 0) if gaps else np.ones(count, bool)
+        if not known.all():
+            (in_part if known.any() else throughout).append(name)
+            values = np.where(known, values, neutral[name])
+        with np.errstate(invalid="ignore"):
+            locs[name] = values
+        if name in WHOLE and (locs[name] != values).any():
+            raise ValueError(f"{name} must be whole numbers that fit {np.dtype(WHOLE[name])}")
+    return locs, throughout, in_part

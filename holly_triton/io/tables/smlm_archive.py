@@ -1,0 +1,40 @@
+"""SMLM archives (Ouyang et al. 2018): a zip with a manifest in JSON and one binary table."""
+
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import foreign
+
+from .columns import Table, table_of
+
+Array = NDArray[Any]
+
+LARGEST_MANIFEST = 2**24
+
+
+def read_smlm(path: Path) -> Table:
+    """The first binary table of an archive.
+
+    Raises:
+        HollyError: damaged, or without such a table.
+    """
+    with foreign(path, "SMLM archive"), zipfile.ZipFile(path) as archive:
+        with archive.open("manifest.json") as file:
+            manifest = json.loads(file.read(LARGEST_MANIFEST))
+        layouts = {name: layout for name, layout in manifest["formats"].items() if layout.get("mode") == "binary"}
+        tables = [file for file in manifest["files"] if file["format"] in layouts and file["type"] == "table"]
+        if not tables:
+            raise HollyError(f"{path}: holds no binary table of localisations; save it as CSV")
+        layout = layouts[tables[0]["format"]]
+        kinds = [np.dtype(kind).newbyteorder("<") for kind in layout["dtype"]]
+        headers = zip(layout["headers"], layout["units"], strict=True)
+        names = [f"{name} [{unit}]" if unit else name for name, unit in headers]
+        rows = np.frombuffer(archive.read(tables[0]["name"]), np.dtype([*zip(names, kinds, strict=True)]))
+    # Each column may have an offset, but that moves the whole field, which no particle notices.
+    return table_of("SMLM archive", {name: rows[name] for name in names})

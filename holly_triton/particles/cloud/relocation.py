@@ -1,0 +1,182 @@
+"""Points that explain nothing, or what others explain already, go where brightness is lacking.
+
+Gradients can't do that: the masked loss has none where pictures are dark, and a point beside another has no reason to
+cross the empty space to a site that nobody holds. Such a site shows all the same. Where it projects, pictures are
+brighter than the cloud explains, in each of them; so the mean of what is lacking, taken over the pictures where a place
+in space projects, has its peak at the site and falls slowly around it. The least worthy point is tried there, and stays
+if the pictures are explained better.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.cluster.hierarchy import fcluster, linkage
+from torch import Tensor
+
+from holly_triton.geometry import Grid, project
+from holly_triton.kernels import morton_order, splat
+from holly_triton.particles.config import Optimiser, Tidying
+from holly_triton.particles.poses.refine import objective_of
+
+from .objective import normalised
+from .schedule import Stage
+from .state import TrainingState
+
+MOST_MERGED = 10_000
+"""Points that can be merged: the distance of each from each is looked at, which takes some 800 MB for so many."""
+POINTS_AT_A_TIME = 2**16
+"""Projected into every picture, so that a large cloud takes no more than a small one."""
+
+
+@torch.no_grad()
+def tidy(
+    state: TrainingState,
+    optimiser: torch.optim.Optimizer,
+    index: Tensor,
+    target: Tensor,
+    stage: Stage,
+    settings: Tidying,
+    rates: Optimiser,
+    generator: torch.Generator,
+) -> None:
+    """Bring stray points back, then move useless ones while that explains the pictures ``[B, S, S]`` better.
+
+    Half of the pictures say which point and where to, the other half whether it helped: what fits the noise of the one
+    does not fit that of the other.
+    """
+    if len(state.points) >= settings.sorted_from:
+        sort_points(state.points, optimiser)
+    half = len(index) // 2
+    if half < settings.fewest:
+        return
+    some, others = index[:half], index[half:]
+    view = View(state.rotation[some], state.shift[some], normalised(target[:half]), stage.grid)
+    width = state.width(stage.sigma_nm)
+
+    def objective() -> float:
+        pose = state.rotation[others], state.shift[others]
+        return float(objective_of(state, *pose, target[half:], stage, rates)[0].mean())
+
+    strays = find_strays(state.points, view, settings.support)
+    if bool(strays.any()):
+        state.points[strays] = beside_others(state.points, strays, view, width, generator)
+        _forget(state.points, strays, optimiser)
+    best = objective()
+    for _ in range(settings.most):
+        found = propose_move(state.points, view, width, settings, generator)
+        if found is None:
+            return
+        moved, place = found
+        before = state.points[moved].clone()
+        state.points[moved] = place
+        after = objective()
+        if after >= best:
+            state.points[moved] = before
+            return
+        best = after
+        _forget(state.points, moved, optimiser)
+
+
+@torch.no_grad()
+def sort_points(points: Tensor, optimiser: torch.optim.Optimizer) -> None:
+    """Put a cloud ``[N, 3]`` and what the optimiser holds of it into Morton order, in place.
+
+    Neighbours in space become neighbours in memory, so that the kernels can skip whole blocks of points.
+    """
+    order = morton_order(points)
+    for rows in (points, *_moments(points, optimiser)):
+        rows.copy_(rows[order])
+
+
+def merge_points(points: Tensor, distance: float) -> Tensor:
+    """Points ``[N, 3]`` with each group that lies together replaced by its middle: ``[M, 3]``, M at most N.
+
+    Groups are as wide as ``distance`` at most, in the unit of the points.
+    """
+    rows = points.cpu().numpy().astype("float64")
+    group = fcluster(linkage(rows, "complete"), distance, "distance") - 1
+    counts = np.bincount(group)
+    middle = np.stack([np.bincount(group, weights=axis) / counts for axis in rows.T], axis=1)
+    return torch.from_numpy(middle).to(points)
+
+
+def _moments(points: Tensor, optimiser: torch.optim.Optimizer) -> list[Tensor]:
+    return [moment for moment in optimiser.state[points].values() if moment.shape == points.shape]
+
+
+def _forget(points: Tensor, moved: Tensor | int, optimiser: torch.optim.Optimizer) -> None:
+    """A moved point has no history."""
+    for moment in _moments(points, optimiser):
+        moment[moved] = 0
+
+
+class View(NamedTuple):
+    """Pictures of sum 1 ``[B, S, S]`` on a grid, and the poses that they are seen from."""
+
+    rotation: Tensor  # [B, 3, 3]
+    shift: Tensor  # [B, 2] nm
+    wanted: Tensor  # [B, S, S]
+    grid: Grid
+
+    def brightness(self, points: Tensor, images: Tensor) -> Tensor:
+        """Mean of images ``[B, S, S]`` where each of the points ``[N, 3]``, nm, projects; outside the frame it is 0."""
+        return torch.cat([self._brightness(some, images) for some in torch.split(points, POINTS_AT_A_TIME)])
+
+    def _brightness(self, points: Tensor, images: Tensor) -> Tensor:
+        # Positions from -1 to 1 over the frame.
+        xy = self.grid.to_pixels(project(points, self.rotation) + self.shift[:, None]) / (self.grid.size / 2)
+        sampled = torch.nn.functional.grid_sample(images[:, None], xy[:, None], align_corners=False)  # [B, 1, 1, N]
+        return sampled[:, 0, 0].mean(0)
+
+    def lacking(self, points: Tensor, width_nm: Tensor) -> Tensor:
+        """What a cloud leaves unexplained of the pictures ``[B, S, S]``; negative where it draws too much."""
+        px = self.grid.to_pixels
+        drawn = splat(px(points), self.rotation, px(self.shift), px(width_nm), self.grid.shape)
+        return self.wanted - normalised(drawn)
+
+
+def find_strays(points: Tensor, view: View, threshold: float) -> Tensor:
+    """Which points ``[N]`` explain nothing: the pictures are dark where they project."""
+    support = view.brightness(points, view.wanted)
+    return support < threshold * support.median()
+
+
+def beside_others(points: Tensor, strays: Tensor, view: View, width_nm: Tensor, generator: torch.Generator) -> Tensor:
+    """Places for the strays ``[strays, 3]``: beside points where pictures are brighter than the cloud explains."""
+    lacking = view.brightness(points, view.lacking(points, width_nm))
+    weight = torch.where(strays, torch.zeros_like(lacking), lacking.clamp_min(0))
+    if not bool(weight.sum() > 0):
+        weight = (~strays).to(lacking.dtype)
+    chosen = torch.multinomial(weight, int(strays.sum()), replacement=True, generator=generator)
+    return points[chosen] + width_nm / 2 * torch.randn(len(chosen), 3, generator=generator, device=points.device)
+
+
+def propose_move(
+    points: Tensor, view: View, width_nm: Tensor, settings: Tidying, generator: torch.Generator
+) -> tuple[int, Tensor] | None:
+    """The point of least use and the place ``[3]``, nm, where most is lacking; None if nothing is to be gained."""
+    lacking = view.lacking(points, width_nm)
+    place, lack = find_lack(points, lacking, view, settings, generator)
+    own = 1 / (2 * torch.pi * len(points) * view.grid.to_pixels(width_nm) ** 2)  # peak of one point, in a sum of 1
+    worth = view.brightness(points, lacking + own)
+    # Where less than half a point is lacking, a whole one is too much; one that is worth more than half is not.
+    if lack < own / 2 or worth.min() > own / 2:
+        return None
+    return int(worth.argmin()), place
+
+
+def find_lack(
+    points: Tensor, lacking: Tensor, view: View, settings: Tidying, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """The place ``[3]``, nm, where most is lacking, and how much: random places, then closer about the best of them."""
+    spread = points.norm(dim=1).median()
+    places = spread * torch.randn(settings.places, 3, generator=generator, device=points.device)
+    for _ in range(settings.closer):
+        best = places[view.brightness(places, lacking).topk(settings.kept).indices]
+        spread = spread / 2
+        around = best.repeat(settings.places // settings.kept, 1)
+        places = around + spread * torch.randn(around.shape, generator=generator, device=points.device)
+        places[: len(best)] = best
+    lack = view.brightness(places, lacking)
+    return places[lack.argmax()], lack.max()

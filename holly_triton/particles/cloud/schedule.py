@@ -1,0 +1,208 @@
+"""From coarse to fine: what each step of a run uses, all of it following from the data's own extent."""
+
+import math
+from dataclasses import dataclass, replace
+
+from holly_triton.core.errors import HollyError
+from holly_triton.geometry import Grid
+from holly_triton.particles.config import MASK_THRESHOLD_128, Amortised, Config, Direct
+from holly_triton.particles.data import Dataset, Pictures
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What one step draws and how far it may move things."""
+
+    name: str  # "search", "rescue", "polish" or "refine"; "train" where poses are not searched
+    sigma_nm: float
+    grid: Grid
+    search_sigma_nm: float
+    search_grid: Grid
+    global_search: bool
+    turn: float  # largest perturbation of a pose, radians
+    rate: float  # factor on every step length, 1 falling to 0
+    move_shift: bool
+    largest_tilt: float  # radians off the line of sight that a pose may take the structure's z
+
+    @property
+    def mask_threshold(self) -> float:
+        """Normalised intensity falls with the number of pixels, so the mask's threshold does too."""
+        return MASK_THRESHOLD_128 * 128**2 / self.grid.size**2
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The scales of one data set and the run's settings: together they give every step's stage.
+
+    This one is of pose search; ``AnnealedPlan`` is of the other methods.
+    """
+
+    config: Config
+    pictures: int
+    gyration_nm: float  # radius of gyration of the structure, 3D
+    field_nm: float
+    finest_nm: float  # below this sigma the data have nothing to show
+
+    @staticmethod
+    def of(config: Config, dataset: Dataset) -> "Plan":
+        """The plan that follows from a data set.
+
+        Raises:
+            HollyError: Views are limited, and the pose method can't do that.
+        """
+        field = config.schedule.field_of_view * dataset.radius_nm
+        scales = config, len(dataset), dataset.gyration_nm, field, dataset.finest_nm
+        if config.pose == "search":
+            return Plan(*scales)
+        if config.tilt is not None:
+            raise HollyError(f"--tilt {config.tilt:g}: needs --pose search; {config.pose} poses can't be limited")
+        settings = config.amortised if config.pose == "amortised" else config.direct
+        return AnnealedPlan(*scales, settings, stepped=isinstance(dataset, Pictures))
+
+    @property
+    def batch(self) -> int:
+        """Pictures a step in which the cloud moves."""
+        return self.config.schedule.batch
+
+    @property
+    def largest_tilt(self) -> float:
+        """Radians by which views may differ from one side."""
+        return math.pi if self.config.tilt is None else math.radians(self.config.tilt)
+
+    @property
+    def rescue_steps(self) -> int:
+        """Steps between search and polish in which poses are sought anew; each pass is over the worse half."""
+        return self.config.schedule.rescue_passes * math.ceil(self.pictures / 2 / self.config.search.dense_batch)
+
+    @property
+    def steps(self) -> int:
+        """Steps before the refinement of the poses, which holds the cloud."""
+        return self.config.schedule.search_steps + self.rescue_steps + self.config.schedule.polish_steps
+
+    @property
+    def total_steps(self) -> int:
+        """All steps."""
+        return self.steps + self.config.schedule.refine_steps
+
+    def tidies(self, step: int) -> bool:
+        """Whether useless points are looked for after a step; never so late that they could not settle."""
+        every = self.config.tidying.every
+        return step % every == every - 1 and step + 2 * every < self.steps
+
+    @property
+    def sigma_end_nm(self) -> float:
+        """Where sigma stops in the search."""
+        return max(self.config.schedule.sigma_end * self.field_nm, self.finest_nm)
+
+    @property
+    def sigma_start_nm(self) -> float:
+        """Where sigma starts."""
+        return max(self.config.schedule.sigma_start * self.gyration_nm, self.sigma_end_nm)
+
+    def at(self, step: int, blur_nm: float) -> Stage:
+        """The stage of one step, given how far labels were found to scatter."""
+        schedule = self.config.schedule
+        rescued = schedule.search_steps + self.rescue_steps
+        if step >= self.steps:
+            left = 1 - (step - self.steps) / max(1, schedule.refine_steps)
+            return self.searching(1.0, blur_nm, "refine", left, schedule.sharpening)
+        if step >= rescued:
+            done = (step - rescued) / schedule.polish_steps
+            return self.searching(1.0, blur_nm, "polish", 1 - done, schedule.sharpening ** min(1.0, 2 * done))
+        if step >= schedule.search_steps:
+            return self.searching(1.0, blur_nm, "rescue")
+        return self.searching(step / schedule.search_steps, blur_nm)
+
+    def searching(
+        self, done: float, blur_nm: float, name: str = "search", rate: float = 1.0, sharpened: float = 1.0
+    ) -> Stage:
+        """The stage when a share ``done`` of the search is behind; with all of it done, that of what comes after."""
+        schedule, search = self.config.schedule, self.config.search
+        # Sigma arrives before the search ends, so that the last poses are sought at the final sigma.
+        sigma = self.sigma_start_nm * (self.sigma_end_nm / self.sigma_start_nm) ** min(1.0, done / 0.9)
+        sigma = max(sigma * sharpened, schedule.sigma_per_blur * blur_nm, self.finest_nm)
+        search_grid = self.grid_for(sigma, search.size)
+        return Stage(
+            name=name,
+            sigma_nm=sigma,
+            grid=self.grid_for(sigma),
+            # A picture too small for this sigma compares poses at the sigma that it can draw.
+            search_sigma_nm=max(sigma, search_grid.pixel_nm / schedule.pixel_per_sigma),
+            search_grid=search_grid,
+            global_search=done < schedule.global_search,
+            turn=search.turn * max(search.least_turn, sigma / self.sigma_start_nm),
+            rate=rate,
+            move_shift=done >= schedule.global_search,
+            largest_tilt=self.largest_tilt,
+        )
+
+    def grid_for(self, sigma_nm: float, largest: int | None = None) -> Grid:
+        """The smallest of the schedule's grids that draws a Gaussian of this width, none above ``largest`` pixels."""
+        schedule = self.config.schedule
+        sizes = [size for size in sorted(schedule.sizes) if largest is None or size <= largest]
+        grids = [Grid(size, self.field_nm) for size in sizes or [min(schedule.sizes)]]
+        fitting = (grid for grid in grids if grid.pixel_nm <= schedule.pixel_per_sigma * sigma_nm)
+        return next(fitting, grids[-1])
+
+
+@dataclass(frozen=True)
+class AnnealedPlan(Plan):
+    """HOLLy's own schedule (Blundell et al. 2021, section 3.2), then the refinement that follows any method."""
+
+    settings: Amortised | Direct
+    stepped: bool
+    """Whether sigma stays for an epoch, as it must where pictures are rendered ahead. Else it falls every step."""
+
+    @property
+    def batch(self) -> int:
+        """Pictures a step in which the cloud moves."""
+        return self.settings.batch
+
+    @property
+    def steps_an_epoch(self) -> int:
+        """Steps that show every picture once; the last one may show fewer than a batch."""
+        return math.ceil(self.pictures / self.batch)
+
+    def tidies(self, step: int) -> bool:
+        """Whether useless points are looked for after a step: once an epoch, in its first batch, which is a whole one."""
+        every = self.steps_an_epoch
+        return step > 0 and step % every == 0 and step + 2 * every < self.steps
+
+    @property
+    def steps(self) -> int:
+        """Steps in which the cloud moves; the refinement of the poses comes after."""
+        return self.settings.epochs * self.steps_an_epoch
+
+    @property
+    def sigma_end_nm(self) -> float:
+        """Where sigma stops: finer than the localisation precision there is nothing to see."""
+        return max(self.settings.sigma_end * self.pixel_nm, self.finest_nm)
+
+    @property
+    def sigma_start_nm(self) -> float:
+        """Where sigma starts."""
+        return max(self.settings.sigma_start * self.pixel_nm, self.sigma_end_nm)
+
+    @property
+    def pixel_nm(self) -> float:
+        """The paper's pixel: it has 128 to the field of view."""
+        return self.field_nm / 128
+
+    @property
+    def unit_nm(self) -> float:
+        """The paper's unit: its field of view is 4."""
+        return self.field_nm / 4
+
+    def at(self, step: int, blur_nm: float) -> Stage:
+        """The stage of one step; sigma falls by the same factor every step or, ``stepped``, every epoch.
+
+        The sigma file of the paper's bunny falls so: by a tenth every second epoch, interpolated geometrically.
+        """
+        if step >= self.steps:
+            left = 1 - (step - self.steps) / max(1, self.config.schedule.refine_steps)
+            return self.searching(1.0, blur_nm, "refine", left)
+        every = self.steps_an_epoch if self.stepped else 1
+        done = (step // every) / max(1, self.steps // every - 1)
+        sigma = self.sigma_start_nm * (self.sigma_end_nm / self.sigma_start_nm) ** done
+        grid = Grid(self.settings.size, self.field_nm)
+        return replace(self.searching(done, blur_nm, "train"), sigma_nm=sigma, grid=grid)

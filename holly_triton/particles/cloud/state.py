@@ -1,0 +1,164 @@
+"""Everything that changes during a run, in one serialisable dataclass."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, get_origin, get_type_hints
+
+import torch
+from torch import Tensor
+
+from holly_triton.core.config_file import to_table
+from holly_triton.geometry import random_rotations
+
+from .objective import SCALE
+from .schedule import Plan
+
+
+@dataclass
+class TrainingState:
+    """A run between two steps: enough to go on as if it had never stopped."""
+
+    settings: dict[str, Any]  # the run's, as config.toml holds them
+    step: int
+    seconds: float
+    joules: float  # energy used, where the device counts it; else 0
+    seen: int  # pictures worked on, each as often as it came
+    points: Tensor  # [N, 3] nm, centred
+    log_blur: Tensor  # [], log nm: how far labels scatter about a point
+    optimiser: dict[str, Any]  # its state_dict
+    pose_model: dict[str, Any]  # state_dict of what gives the poses: a network, a table; empty where they are searched
+    rotation: Tensor  # [P, 3, 3]
+    shift: Tensor  # [P, 2] nm
+    loss: Tensor  # [P]: each picture's, when last seen
+    unexplained: float  # share of the pictures' intensity that the cloud leaves unexplained, running mean
+    order: Tensor  # [P]: pictures in this epoch's order
+    cursor: int  # pictures of this epoch already seen
+    generator: Tensor  # state of the random generator
+    history: list[dict[str, float]]
+    growth: list[dict[str, Any]]  # step, sigma_nm and some points [M, 3] nm on the CPU, now and then
+
+    @staticmethod
+    def fresh(plan: Plan, points: int, generator: torch.Generator) -> "TrainingState":
+        """The start: a Gaussian ball of the data's own radius of gyration, and a random pose a picture."""
+        device = generator.device
+        cloud = torch.randn(points, 3, generator=generator, device=device) * (plan.gyration_nm / math.sqrt(3))
+        blur = plan.config.optimiser.blur_start * plan.gyration_nm
+        rotation = random_rotations(plan.pictures, generator, plan.largest_tilt)
+        return TrainingState(
+            settings=to_table(plan.config),
+            step=0,
+            seconds=0.0,
+            joules=0.0,
+            seen=0,
+            points=cloud - cloud.mean(0),
+            log_blur=torch.tensor(math.log(blur), device=device),
+            optimiser={},
+            pose_model={},
+            rotation=rotation,
+            shift=torch.zeros(plan.pictures, 2, device=device),
+            loss=torch.full((plan.pictures,), torch.nan, device=device),
+            unexplained=0.0,
+            order=torch.randperm(plan.pictures, generator=generator, device=device),
+            cursor=0,
+            generator=generator.get_state(),
+            history=[],
+            growth=[],
+        )
+
+    def next_batch(self, size: int, generator: torch.Generator) -> Tensor:
+        """Indices of the next pictures; every picture comes once an epoch, in a new order each time."""
+        pictures = len(self.order)
+        if self.cursor >= pictures:
+            self.order = torch.randperm(pictures, generator=generator, device=self.order.device)
+            self.cursor = 0
+        batch = self.order[self.cursor : self.cursor + size]
+        self.cursor += len(batch)
+        return batch
+
+    def worst(self, size: int, generator: torch.Generator) -> Tensor:
+        """Indices of some pictures, drawn from the half that is explained worst."""
+        half = self.loss.argsort(descending=True)[: math.ceil(len(self.loss) / 2)]
+        return half[torch.randperm(len(half), generator=generator, device=half.device)[:size]]
+
+    def width(self, sigma_nm: float) -> Tensor:
+        """Sigma of the drawn points, nm: the pictures' sigma widened by the labels' scatter."""
+        return (sigma_nm**2 + (2 * self.log_blur).exp()).sqrt()
+
+    def batches(self, size: int) -> tuple[Tensor, ...]:
+        """Indices of all pictures, so many at a time."""
+        return torch.split(torch.arange(len(self.order), device=self.order.device), size)
+
+    @torch.no_grad()
+    def centre(self, *, keep_pictures: bool) -> None:
+        """Put the cloud's centroid at the origin.
+
+        While shifts are not known that is where the pictures have theirs, so the cloud moves in the pictures; once they
+        are, ``keep_pictures`` moves them along and no picture changes.
+        """
+        centroid = self.points.mean(0)
+        self.points -= centroid
+        if keep_pictures:
+            self.shift += self.rotation[:, :2] @ centroid
+
+    def note_loss(self, index: Tensor, loss: Tensor, rate: float) -> None:
+        """Keep the masked L1 of some pictures ``[B]``, and its running mean."""
+        self.loss[index] = loss
+        self.unexplained += rate * (float(loss.mean()) / (2 * SCALE) - self.unexplained)
+
+    def blur_nm(self) -> float:
+        """How far labels scatter about a point, nm."""
+        return float(self.log_blur.detach().exp())
+
+    def payload(self) -> dict[str, Any]:
+        """As plain containers and tensors, which can be read back without executing anything."""
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+
+    @staticmethod
+    def from_payload(payload: dict[str, Any]) -> "TrainingState":
+        """The inverse of ``payload``.
+
+        Raises:
+            KeyError, TypeError, ValueError: Not a payload of this version, or its parts don't belong together.
+        """
+        kinds = get_type_hints(TrainingState)
+        for name, kind in kinds.items():
+            if not isinstance(payload[name], get_origin(kind) or kind):
+                raise TypeError(f"{name} is {type(payload[name]).__name__}, not {kind}")
+        state = TrainingState(**{name: payload[name] for name in kinds})
+        state._check()
+        return state
+
+    def to(self, device: torch.device) -> "TrainingState":
+        """The same state where it is to be worked on; networks and optimisers take theirs there themselves."""
+        moved = {name: getattr(self, name).detach().to(device) for name in self._shapes()}
+        return dataclasses.replace(self, **moved)
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Of what lies on the device."""
+        N, P = len(self.points), len(self.order)
+        return {"points": (N, 3), "log_blur": (), "rotation": (P, 3, 3), "shift": (P, 2), "loss": (P,), "order": (P,)}
+
+    def _check(self) -> None:
+        for name, shape in self._shapes().items():
+            tensor, kind = getattr(self, name), torch.int64 if name == "order" else torch.float32
+            if tensor.shape != shape or tensor.dtype != kind:
+                raise ValueError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}, not {kind} {shape}")
+        N, P = len(self.points), len(self.order)
+        modelled = {(), *(tensor.shape for tensor in self.pose_model.values())}
+        moments = [m for some in self.optimiser.get("state", {}).values() for m in some.values() if m is not None]
+        M = len(self.growth[0]["points"]) if self.growth else 0
+        sound = {
+            "step": self.step >= 0,
+            "points": N > 0,
+            "order": torch.equal(self.order.sort().values, torch.arange(P)),
+            "cursor": 0 <= self.cursor <= P,
+            "generator": self.generator.dtype == torch.uint8,
+            # Points have fewer rows than their moments once they are merged, which is after the last use of these.
+            "optimiser": all(m.shape in modelled or (m.shape[1:] == (3,) and len(m) >= N) for m in moments),
+            "history": all(row.keys() >= {"step", "sigma_nm", "loss"} for row in self.history),
+            "growth": all(one.keys() >= {"step", "sigma_nm"} and one["points"].shape == (M, 3) for one in self.growth),
+        }
+        for name, is_sound in sound.items():
+            if not is_sound:
+                raise ValueError(f"{name} doesn't go with the rest")

@@ -1,0 +1,145 @@
+"""The reconstruction itself: one loop, whatever finds the poses, and the refinement that ends it."""
+
+import dataclasses
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from holly_triton.core.distributed import gather, share
+from holly_triton.core.errors import HollyError
+from holly_triton.kernels import splat
+from holly_triton.particles.data import Dataset
+from holly_triton.particles.poses.method import choose_method
+from holly_triton.particles.poses.refine import objective_of, refine_poses
+
+from .relocation import merge_points
+from .schedule import Plan, Stage
+from .state import TrainingState
+
+RECORDS = 500
+"""Of a run's history, about: enough for its curves, and long runs have a hundred times as many steps."""
+FRAMES = 60
+"""Of the film of a run's growth, about."""
+FILMED = 2000
+"""Points of a larger cloud that it shows."""
+
+SAMPLE = 256
+"""Pictures, evenly chosen over the data, that stand for all where one structure is compared with another."""
+
+
+class Progress(NamedTuple):
+    """What a step has to say."""
+
+    stage: str
+    step: int
+    steps: int
+    sigma_nm: float
+    loss: float
+
+
+class Trainer:
+    """Runs a plan on a data set from any state of it; between two steps ``state`` is complete."""
+
+    def __init__(self, plan: Plan, dataset: Dataset, state: TrainingState, device: torch.device) -> None:
+        """Set up the pose method and the random generator as ``state`` left them."""
+        self.plan, self.dataset, self.state = plan, dataset, state
+        self.generator = torch.Generator(device)
+        self.generator.set_state(state.generator)
+        self.method = choose_method(plan, dataset, state, self.generator)
+
+    def run(self) -> Iterator[Progress]:
+        """Step to the end, telling after each step; whoever stops asking between two steps can go on later."""
+        while self.state.step < self.plan.total_steps:
+            began = time.perf_counter()
+            stage = self.plan.at(self.state.step, self.state.blur_nm())
+            loss = self._refine(stage) if stage.name == "refine" else self._step(stage)
+            self.state.step += 1
+            self.state.seconds += time.perf_counter() - began
+            self.method.save()
+            self.state.generator = self.generator.get_state()
+            self._record(stage, loss)
+            self._film(stage)
+            yield Progress(stage.name, self.state.step, self.plan.total_steps, stage.sigma_nm, loss)
+
+    @property
+    def final_stage(self) -> Stage:
+        """Grid and sigma that the run ends with."""
+        return self.plan.at(self.plan.total_steps, self.state.blur_nm())
+
+    @torch.no_grad()
+    def reproject(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Pictures ``[B, S, S]`` as they came in, and as the structure explains them, at the final sigma."""
+        stage, state = self.final_stage, self.state
+        px, width = stage.grid.to_pixels, state.width(stage.sigma_nm)
+        drawn = splat(px(state.points), state.rotation[index], px(state.shift[index]), px(width), stage.grid.shape)
+        return self.dataset.draw(index, stage.grid, stage.sigma_nm), drawn
+
+    @torch.no_grad()
+    def losses_of(self, points: Tensor) -> tuple[float, float]:
+        """What would be descended, and the masked L1, means over some pictures, were the structure these points ``[M, 3]``, nm."""
+        stage, state = self.final_stage, dataclasses.replace(self.state, points=points)
+        index = torch.linspace(0, len(self.dataset) - 1, min(SAMPLE, len(self.dataset))).long().to(points.device)
+        target, rates = self.dataset.draw(index, stage.grid, stage.sigma_nm), self.plan.config.optimiser
+        objective, loss = objective_of(state, state.rotation[index], state.shift[index], target, stage, rates)
+        return float(objective.mean()), float(loss.mean())
+
+    def _step(self, stage: Stage) -> float:
+        """One batch, for the cloud and its poses; after the last, every picture's pose as the method has it."""
+        state = self.state
+        if stage.name == "rescue":
+            index = state.worst(self.plan.config.search.dense_batch, self.generator)
+        else:
+            index = state.next_batch(self.plan.batch, self.generator)
+        state.seen += len(index)
+        self.method.step(index, stage)
+        self._check(index)
+        loss = float(state.loss[index].mean())
+        if state.step == self.plan.steps - 1:
+            self.method.finish(stage)
+            if self.plan.config.prune:
+                state.points = merge_points(state.points.detach(), stage.sigma_nm)
+        return loss
+
+    def _refine(self, stage: Stage) -> float:
+        """Every picture's pose, one gradient step with the cloud held, taken back where it didn't help."""
+        state, rates = self.state, self.plan.config.optimiser
+        for index in state.batches(self.plan.config.schedule.batch):
+            state.seen += len(index)
+            mine = share(index)
+            target = self.dataset.draw(mine, stage.grid, stage.sigma_nm)
+            poses = refine_poses(state, target, state.rotation[mine], state.shift[mine], stage, rates)
+            whole = (gather(rows, len(index)) for rows in poses)
+            state.rotation[index], state.shift[index], state.loss[index] = whole
+            self._check(index)
+        return float(state.loss.mean())
+
+    def _check(self, index: Tensor) -> None:
+        loss = self.state.loss[index]
+        if not bool(torch.isfinite(loss).all()):
+            name = self.dataset.names[int(index[~torch.isfinite(loss)][0])]
+            raise HollyError(
+                f"{self.dataset.source}: the loss of picture {name} is not finite at step {self.state.step}; "
+                "look at that picture's values, or leave it out"
+            )
+
+    def _film(self, stage: Stage) -> None:
+        state, total = self.state, self.plan.total_steps
+        if state.step % max(1, total // FRAMES) != 0 and state.step < total:
+            return
+        points = state.points.detach()
+        # Merged clouds have fewer points than their film's other frames.
+        if not state.growth or len(points) == self.plan.config.points:
+            some = points[:: -(-len(points) // FILMED)].cpu().clone()
+            state.growth.append({"step": state.step, "sigma_nm": stage.sigma_nm, "points": some})
+
+    def _record(self, stage: Stage, loss: float) -> None:
+        state, total = self.state, self.plan.total_steps
+        if state.step % max(1, total // RECORDS) != 0 and state.step < total:
+            return
+        state.history.append(
+            {"step": state.step, "seconds": state.seconds, "sigma_nm": stage.sigma_nm, "size": stage.grid.size,
+             "loss": loss, "blur_nm": state.blur_nm()}
+        )  # fmt: skip

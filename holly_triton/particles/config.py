@@ -1,0 +1,317 @@
+"""Every default of the project; ``config_file.py`` writes and reads them."""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import Literal
+
+UNIT_NM = 297.0
+"""nm per unit of a cloud that carries no unit: the paper's CEP152 scale (1 unit = 32 px of 9.28 nm)."""
+
+MASK_THRESHOLD_128 = 1e-4
+"""Loss mask on the normalised target of 128 x 128 pixels (HOLLy); other sizes scale it by their number of pixels."""
+
+
+@dataclass(frozen=True)
+class DefaultPoints:
+    """How many points a cloud gets when nobody says: the labels that a typical particle shows, within bounds."""
+
+    fewest: int = 80
+    """A few labels a particle still show a structure of more sites, picture by picture."""
+    most: int = 500
+    """More would cost minutes and, at the paper's sigma, could not be told apart."""
+    pictures: int = 300
+    """Where the data are pixels and show no single labels."""
+
+
+DEFAULT_POINTS = DefaultPoints()
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What ``holly-triton demo`` simulates."""
+
+    images: int = 2000
+    quick_images: int = 500
+    points: int = 112
+    """As many as the structure has sites, so that the answer can be exact."""
+    scatter_nm: float = 3.0
+    missing: float = 0.1
+    seed: int = 0
+
+
+DEMO = Demo()
+
+
+@dataclass(frozen=True)
+class Photophysics:
+    """How one fluorophore shows: how many localisations it gives, and how far they lie from it."""
+
+    median: float
+    """Localisations; their number follows a log-normal distribution, but for at least one."""
+    spread: float
+    """Standard deviation of its logarithm."""
+    precision_nm: float
+    """Standard deviation of a localisation about its fluorophore, along each axis."""
+
+
+PHOTOPHYSICS = {"alexa647": Photophysics(median=6.0, spread=1.34, precision_nm=11.0)}
+"""Measured by Sieben et al. 2018: 405 molecules of Alexa 647 gave 6 localisations in the median and 14.8 in the mean;
+3081 deviations along x spread by 11.0 nm (median absolute deviation, as a standard deviation)."""
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How much of the paper's effort ``holly-triton reproduce`` spends on an experiment."""
+
+    images: int
+    """Pictures that are drawn independently."""
+    in_plane: int
+    """Copies of each, turned in the plane of the picture; pose search takes as many times its steps."""
+    size: int
+    """Pixels a side of the pictures, in the amortised and the direct method; these make their 40 epochs at any scale."""
+    faster: float
+    """Factor on the learning rates of these methods: a twentieth of the steps asks for longer ones."""
+
+
+SCALES = {
+    "small": Scale(images=2000, in_plane=1, size=32, faster=2.5),
+    "paper": Scale(images=2000, in_plane=20, size=128, faster=1.0),
+}
+"""``paper`` is the paper's own; ``small`` ends within minutes on two CPU cores."""
+
+PAPER_SHIFT = 0.1
+"""Largest shift of the paper's pictures along x and y, in units of ``UNIT_NM``."""
+
+SUCCESS = 0.05
+"""RMSD in units of ``UNIT_NM`` below which a reconstruction counts as a success."""
+
+FEWEST_POINTS, MOST_POINTS = 4, 1_000_000
+"""Of a reconstructed cloud."""
+
+Unit = Literal["nm", "um", "px"]
+Axis = Literal["z", "y", "x"]
+Weights = Literal["equal", "photons"]
+Background = Literal["subtract", "keep"]
+Views = Literal["given", "random"]
+Pose = Literal["search", "amortised", "direct"]
+Device = Literal["auto", "cpu", "cuda"]
+Part = Literal["all", "odd", "even"]
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """From coarse to fine. Lengths are in terms of the data's own extent, so that any structure works."""
+
+    search_steps: int = 240
+    """Steps with pose search; sigma shrinks geometrically during the first nine tenths of them."""
+    rescue_passes: int = 3
+    """Between search and polish, poses are sought anew: so many times as many as half of the pictures, out of the half
+    that is explained worst."""
+    polish_steps: int = 80
+    """Gradient steps on points and poses together while sigma sharpens, step lengths falling to nothing."""
+    refine_steps: int = 10
+    """Gradient steps on every picture's pose at the end, with the points held."""
+    sigma_start: float = 0.4
+    """Of the structure's radius of gyration: only the overall shape shows, so poses can't lock onto detail too early."""
+    sigma_end: float = 1 / 90
+    """Of the field of view (1.41 px of 128, as the paper's); the data's own precision is the floor."""
+    sigma_per_blur: float = 0.75
+    """Of the fitted scatter of the labels: a picture drawn finer than its labels scatter shows only their noise."""
+    field_of_view: float = 2.8
+    """Of the radius that holds 99.5 % of the intensity: room for a Gaussian's tail and for a shift."""
+    pixel_per_sigma: float = 1.6
+    """Largest pixel, in sigma, that still draws a Gaussian well enough to follow its gradient."""
+    sharpening: float = 0.5
+    """Of sigma_end: where sigma ends after polishing, unless the labels scatter more. It tells points that lie between
+    two sites from points on them: CEP152 with 180 points on 112 sites came from 0.0162 to 0.0083 units."""
+    sizes: tuple[int, ...] = (16, 32, 64, 128)
+    """Picture sizes in pixels; the smallest that satisfies pixel_per_sigma is used, or else the last."""
+    batch: int = 256
+    """Pictures a step."""
+    global_search: float = 0.7
+    """Share of the search steps that also look among random rotations; later ones only improve what is known."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """How poses are sought in one step."""
+
+    candidates: int = 1000
+    """Random rotations a step, shared by its pictures: about 19 degrees from the nearest, renewed each step."""
+    neighbours: int = 6
+    """Perturbations tried around each picture's best candidate, and around its last pose."""
+    size: int = 32
+    """Largest picture, pixels, on which poses are compared; gradients do the rest."""
+    turn: float = 0.5
+    """Largest perturbation at the start, radians; it falls with sigma."""
+    least_turn: float = 0.1
+    """Of ``turn``: where its fall ends."""
+    dense_candidates: int = 16_000
+    """Random rotations of a dense search: about 8 degrees from the nearest."""
+    dense_batch: int = 1024
+    """Pictures that share them."""
+    dense_rounds: int = 4
+    """Rounds of a dense search, at falling sigma."""
+    dense_from: float = 0.6
+    """Sigma of its first round, as the share of the run's search at which sigma gets there."""
+    most_points: int = 1000
+    """Of a larger cloud, poses are compared by so many random points: at the search's resolution that is enough."""
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """Gradient steps on points and poses."""
+
+    gradient_steps: int = 2
+    """Of each step on points and poses, after its pose search if it has one."""
+    point_rate: float = 0.07
+    """Adam's step for points, in sigma: coarse pictures allow long steps, fine ones ask for short ones."""
+    momentum: float = 0.9
+    second_moment: float = 0.95
+    """Adam's betas; the second is short because sigma, and with it the gradients, changes quickly."""
+    turn_rate: float = 0.03
+    """A pose's step, of the current largest perturbation, along its normalised gradient."""
+    shift_rate: float = 0.02
+    """A shift's step, in sigma, along its normalised gradient, during local search and polishing."""
+    blur_rate: float = 0.02
+    """Adam's step for the logarithm of the fitted blur."""
+    squared_above: float = 0.25
+    """Unexplained share of the pictures above which squared distance is followed, not L1: see cloud/objective.py.
+    L1 is exact while most labels are there: a bunny with 0.3 of them missing leaves 0.23 and came to 0.013 units, under
+    squared distance to 0.059. Sparse real pictures leave 0.26 to 0.28."""
+    unexplained_rate: float = 0.1
+    """Of the running mean of that share."""
+    blur_start: float = 0.05
+    """First guess of the blur (scatter of the labels about a point), of the radius of gyration."""
+
+
+@dataclass(frozen=True)
+class Tidying:
+    """Points that explain nothing, or what others explain already, are moved to where brightness is lacking."""
+
+    every: int = 25
+    """Steps between looks."""
+    support: float = 0.2
+    """A point is stray when the pictures are, where it projects, fainter than this share of the median point's."""
+    most: int = 10
+    """Useless points moved at one look."""
+    sorted_from: int = 2000
+    """Clouds of so many points are sorted by place at each look: kernels skip blocks of points only in large ones."""
+    fewest: int = 8
+    """Pictures that must have a say in where a point goes, and as many in whether it stays there."""
+    places: int = 512
+    """Places tried at a time for one point."""
+    closer: int = 6
+    """Rounds that look closer about the best places, each within half the distance of the one before."""
+    kept: int = 32
+    """The best places that each such round goes on from."""
+
+
+@dataclass(frozen=True)
+class Annealed:
+    """HOLLy's own schedule and outputs: epochs over the pictures at one size while sigma falls geometrically.
+
+    Sigmas are in the paper's pixels, 128 to the field of view whatever ``size``, and lengths in its unit, 32 of them.
+    """
+
+    epochs: int = 40
+    """Passes over the pictures. The paper's hold 40 000, so it makes 50 000 steps."""
+    batch: int = 32
+    """Pictures a step."""
+    size: int = 128
+    """Pixels a side of the pictures that are read and compared."""
+    sigma_start: float = 10.0
+    sigma_end: float = 1.41
+    """First and last sigma of the pictures, paper's pixels."""
+    rate: float = 4e-4
+    """Learning rate of what gives the poses."""
+    point_rate: float = 4e-4
+    """Learning rate of the points, with lengths in the paper's unit."""
+    shift_limit: float = 0.1
+    """Largest shift along x and y, paper's unit: 3.2 pixels of 128."""
+    output_sigma: Literal["predicted", "tied"] = "tied"
+    """Sigma of the drawn points: predicted for every picture, or the pictures' own widened by one fitted blur. A short
+    run on the teapot (2268 steps, 32 pixels) ended at a loss of 18.7 and 18.3, 0.135 and 0.126 units from the truth."""
+    sigma_limit: float = 14.0
+    """Largest predicted sigma, paper's pixels."""
+
+
+@dataclass(frozen=True)
+class Amortised(Annealed):
+    """``pose = "amortised"``: a network reads each picture and gives its pose."""
+
+    optimiser: Literal["adam", "adamw"] = "adam"
+    """Of network and points together. The paper says Adam; its code runs AdamW, which also shrinks the cloud."""
+    heads: int = 1
+    """Poses that the network proposes for a picture; the best is followed. The paper has 1. With 4 the same short run
+    ended 0.115 and 0.118 units from the truth (two seeds), with 1 at 0.126 and 0.180, for 4 times the drawing."""
+
+
+@dataclass(frozen=True)
+class Direct(Annealed):
+    """``pose = "direct"``: every picture has a free pose of its own. The paper's failing baseline."""
+
+    optimiser: Literal["adam", "sgd"] = "adam"
+    """Of poses and points together."""
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a run."""
+
+    data: str = ""
+    """Path of the localisations or pictures."""
+    unit: Unit | None = None
+    """Unit of the file's coordinates where the file doesn't say."""
+    pixel_size: float | None = None
+    """nm per pixel of the input, never of the working grid."""
+    columns: str | None = None
+    """Which column of a table holds what, as ``x=...,y=...,particle=...``, where its names are its own."""
+    axis: Axis = "z"
+    """Localisations in 3D are seen along it."""
+    weights: Weights = "equal"
+    """Photons tell how bright a blink was, not how much of the structure is there: each localisation counts as one."""
+    crop: int | None = None
+    """Pixels a side to which pictures are cut about their middle; None leaves them whole."""
+    background: Background = "subtract"
+    """Whether pictures lose the background that their border shows."""
+    exclude: str | None = None
+    """Path of the table that ``holly-triton sort`` writes: pictures that it marks as bad are left out."""
+    views: Views = "given"
+    """``random`` sees particles that have z from random directions; ``given`` projects along the axis."""
+    views_per_particle: int = 8
+    """Directions per particle with ``views = "random"``."""
+    points: int | None = None
+    """Points of the cloud; None follows from the data (``default_points``)."""
+    prune: bool = False
+    """Points that the pictures can't tell apart become one, so that the cloud may end with fewer than were asked for."""
+    pose: Pose = "search"
+    tilt: float | None = None
+    """Degrees by which views may differ from one side at most; 0 for a flat structure, or one always seen from the top.
+    None: from anywhere. Pose search only."""
+    part: Part = "all"
+    """Every other particle, or all."""
+    repeats: int = 1
+    """Runs from different seeds, for a consensus."""
+    half_sets: bool = False
+    """Two runs, one from every other particle and one from the rest, for the resolution."""
+    seed: int = 0
+    device: Device = "auto"
+    checkpoint_every: int = 25
+    """Steps between checkpoints."""
+    schedule: Schedule = field(default_factory=Schedule)
+    search: Search = field(default_factory=Search)
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    tidying: Tidying = field(default_factory=Tidying)
+    amortised: Amortised = field(default_factory=Amortised)
+    direct: Direct = field(default_factory=Direct)
+
+    def quick(self) -> "Config":
+        """The same run at a fraction of the steps, for smoke tests."""
+        brief = dataclasses.replace(self.schedule, search_steps=100, rescue_passes=0, polish_steps=20, refine_steps=5)
+        return dataclasses.replace(
+            self,
+            schedule=brief,
+            amortised=dataclasses.replace(self.amortised, epochs=2, size=64),
+            direct=dataclasses.replace(self.direct, epochs=2, size=64),
+        )

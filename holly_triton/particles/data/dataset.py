@@ -1,0 +1,239 @@
+"""One way to open any data set, and the interface all of them share.
+
+A new format is a new file with a reader, and one row in ``FORMATS``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import LongTensor, Tensor
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import foreign
+from holly_triton.geometry import Grid
+from holly_triton.io.images.fits import read_fits
+from holly_triton.io.images.mrc import read_mrc
+from holly_triton.io.images.stacks import SUFFIXES, finest_sigma
+from holly_triton.io.images.tiff import read_tiff
+from holly_triton.io.tables.reading import Reading
+
+from .grouping import particles_of
+from .localisations import Localisations
+from .pictures import Pictures
+from .table import describe_field, read_localisations, read_rows, scale_doubt
+
+FEWEST_PICTURES = 8
+"""Fewer views leave most of a structure unseen, whatever it is."""
+FEWEST_EMITTERS = 6
+"""As many numbers as a pose and a line have: so few localisations fit nearly any pose of nearly any structure."""
+
+MOST_DESCRIBED = 2**16
+"""Localisations that ``describe`` keeps: enough for every figure it gives, and a few MiB."""
+
+
+class Dataset(Protocol):
+    """What every data set can do. Lengths are nm; pictures are about the particle's centroid."""
+
+    @property
+    def names(self) -> list[str]:
+        """The pictures' own ids ``[P]``."""
+        ...
+
+    @property
+    def centres(self) -> Tensor:
+        """Where the particles' centroids lay ``[P, 2 or 3]``, nm."""
+        ...
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences: what was skipped and why, what was assumed."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """The format, in words."""
+        ...
+
+    @property
+    def radius_nm(self) -> float:
+        """Circle about the centroids that holds 99.5 % of the intensity, nm."""
+        ...
+
+    @property
+    def gyration_nm(self) -> float:
+        """Radius of gyration of the structure, 3D, nm, as the pictures tell it."""
+        ...
+
+    @property
+    def finest_nm(self) -> float:
+        """Sigma below which the data have nothing to show, nm; 0 if they do not say."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def to(self, device: torch.device | str) -> "Dataset":
+        """The same data on another device."""
+        ...
+
+    def select(self, index: Tensor) -> "Dataset":
+        """Some of the pictures ``[B]``, in the order of the index."""
+        ...
+
+    def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:
+        """Pictures ``[B, S, S]`` of some particles ``[B]`` at one width, not normalised."""
+        ...
+
+    def summary(self) -> dict[str, str]:
+        """Rows of the ``info`` screen."""
+        ...
+
+
+@dataclass(frozen=True)
+class Format:
+    """One family of files.
+
+    Attributes:
+        name: As an error message lists it.
+        suffixes: Of its files, lower case.
+        read: Takes a file or, with ``folders``, a folder of such files.
+        folders: Whether a folder of such files is one data set.
+    """
+
+    name: str
+    suffixes: tuple[str, ...]
+    read: Callable[[Path, Reading], Localisations | Pictures]
+    folders: bool = False
+
+
+FORMATS = (
+    Format("table of localisations", (".csv", ".txt", ".tsv"), read_localisations, folders=True),
+    Format("Picasso or DECODE HDF5", (".hdf5", ".h5"), read_localisations, folders=True),
+    Format("MATLAB", (".mat",), read_localisations, folders=True),
+    Format("NumPy", (".npy", ".npz"), read_localisations, folders=True),
+    Format("SMLM archive", (".smlm",), read_localisations, folders=True),
+    Format("TIFF stack or folder of TIFFs", SUFFIXES["TIFF"], read_tiff, folders=True),
+    Format("FITS stack or folder of FITS", SUFFIXES["FITS"], read_fits, folders=True),
+    Format("MRC stack or folder of MRCs", SUFFIXES["MRC"], read_mrc, folders=True),
+)
+
+SIMULATED = ("localisations.csv", "pictures.tif")
+"""What ``simulate`` writes into a folder: one or the other."""
+
+
+def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
+    """Open a data set of any known format.
+
+    Args:
+        path: A file, a folder of such files, or a folder that ``simulate`` wrote.
+        **options: The attributes of ``data.reading.Reading``: what the file may not say of itself.
+
+    Raises:
+        HollyError: nothing there, an unknown format, or data that can't be used.
+    """
+    path, reading = _there(path), Reading(**options)
+    data = _as_seen(_format(path).read(path, reading), reading)
+    lacking = _lacking(data)
+    if lacking:
+        raise HollyError(f"{path}: {lacking}" + (f" ({' '.join(data.notes)})" if data.notes else ""))
+    return data
+
+
+def describe(path: str | Path, **options: Any) -> dict[str, str]:
+    """Rows of the ``info`` screen: what is in a file, even if it can't be trained on as it is.
+
+    Of a large file only part is kept while it is read, and the notes say so.
+
+    Args:
+        path: As for ``open_dataset``.
+        **options: Likewise.
+
+    Raises:
+        HollyError: nothing there, an unknown format, or a file that can't be read.
+    """
+    path, reading = _there(path), Reading(**options)
+    known, every = _format(path), 1
+    if path.is_file() and known.read is read_localisations:
+        rows = read_rows(path, reading, MOST_DESCRIBED)
+        if "particle" not in rows.roles:
+            return describe_field(rows)
+        particles = particles_of([rows.held() if rows.every > 1 else rows])
+        if rows.every > 1 and not len(particles):  # the numbers of its few particles are all left out
+            rows = read_rows(path, reading)
+            particles = particles_of([rows])
+        data, every = _as_seen(particles, reading), rows.every
+    else:
+        data = _as_seen(known.read(path, reading), reading)
+    if not len(data):
+        raise HollyError(f"{path}: holds nothing to see ({' '.join(data.notes)})")
+    screen = data.summary()
+    if every > 1:
+        screen["particles"] = f"about {every * len(data)}"
+    elif lacking := _lacking(data):
+        screen["can be trained on"] = f"no: {lacking}"
+    return screen
+
+
+def _lacking(data: Localisations | Pictures) -> str | None:
+    """Why data can't be trained on, if so."""
+    if len(data) < FEWEST_PICTURES:
+        return f"holds {len(data)} picture{'s' * (len(data) != 1)}; at least {FEWEST_PICTURES} are needed"
+    if not data.radius_nm > 0:
+        return "every particle is a single point; particles of several emitters are needed"
+    return None
+
+
+def _there(path: str | Path) -> Path:
+    """The path, or the data set in a folder that ``simulate`` wrote."""
+    path = Path(path)
+    if not path.exists():
+        raise HollyError(f"{path}: there is no such file or folder; give a data set ({_known()})")
+    return next((path / name for name in SIMULATED if (path / name).is_file()), path)
+
+
+def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations | Pictures:
+    """Data as the options want them seen, with a note where their size makes no sense."""
+    if isinstance(data, Localisations):
+        data = data.seen_along(reading.axis).weighed_by(reading.weights)
+        if len(data) and (typical := int(data.counts.median())) < FEWEST_EMITTERS:
+            data.notes.append(f"A typical particle has {typical} localisations, too few to tell from where it is seen.")
+    if len(data) and data.finest_nm > data.radius_nm:
+        data.notes.append(
+            f"The localisation precision, {data.finest_nm:.4g} nm, is coarser than the particles are large: nothing of their "
+            "shape can show. Is it the right column, in the right unit?"
+        )
+    doubt = scale_doubt(2 * data.radius_nm) if len(data) else None
+    data.notes.extend([doubt] if doubt else [])
+    return data
+
+
+def _format(path: Path) -> Format:
+    """The format of a file, or of the files of a folder."""
+    if path.is_file():
+        suffixes = {path.suffix.lower()}
+    else:
+        with foreign(path, "a folder"):
+            suffixes = {file.suffix.lower() for file in (finest_sigma(path) or path).iterdir()}
+        if not suffixes:
+            raise HollyError(f"{path}: is an empty folder; give a data set ({_known()})")
+    found = [known for known in FORMATS if suffixes & {*known.suffixes} and (known.folders or path.is_file())]
+    if len(found) > 1:  # a text beside data of another kind is a note about them, as microscopes write
+        found = [known for known in found if suffixes & {*known.suffixes} != {".txt"}]
+    if len(found) > 1:
+        kinds = ", ".join(sorted(suffix for known in found for suffix in suffixes & {*known.suffixes}))
+        raise HollyError(f"{path}: holds data of several kinds ({kinds}); give one file, or a folder of one kind")
+    inner = sorted(item for item in path.iterdir() if item.is_dir()) if path.is_dir() else []
+    if not found and inner:
+        raise HollyError(f"{path}: holds folders, and no file of a known format; give one of them, such as {inner[0]}")
+    if not found and path.suffix.lower() in (".obj", ".ply", ".xyz"):
+        raise HollyError(f"{path}: is a cloud, not pictures of one; see holly-triton simulate, or evaluate --truth")
+    if not found:
+        raise HollyError(f"{path}: is of no known format; those are {_known()}")
+    return found[0]
+
+
+def _known() -> str:
+    names = [f"{known.name} ({', '.join(known.suffixes)})" for known in FORMATS]
+    return ", ".join([*names, "folder written by simulate"])

@@ -1,0 +1,224 @@
+"""Particles from rows that lie in any order, in two looks at them: one counts and finds the centroids, one puts rows in place.
+
+Neither holds more than a part of the rows, and the room that they go to may lie on the disk.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from holly_triton.core.errors import HollyError
+from holly_triton.io.tables import scratch
+from holly_triton.io.tables.rows import Part, Rows
+
+from .localisations import LARGEST, Localisations
+
+Array = NDArray[Any]
+
+LARGEST_ID = 2**53
+"""Above it, neighbouring whole numbers are the same float64."""
+
+
+@dataclass
+class Tally:
+    """What a first look at the rows of a file tells."""
+
+    ids: Array  # [P]: the particles' own numbers, rising
+    counts: Array  # [P]: rows that have a position
+    sums: Array  # [P, 3] of positions, nm; z is 0 in 2D
+    rows: int = 0
+    marked: int = 0  # rows that belong to a particle
+    z: list[float] = field(default_factory=list)  # lowest and highest
+
+    @staticmethod
+    def of(rows: Rows) -> "Tally":
+        """Look at all parts."""
+        known = np.arange(len(rows.names or ()))
+        tally = Tally(known, np.zeros(len(known), np.int64), np.zeros((len(known), 3)))
+        for part in rows.parts():
+            tally._add(rows, part)
+        return tally
+
+    def _add(self, rows: Rows, part: Part) -> None:
+        assert part.particle is not None
+        belongs = _belongs(rows.path, part.particle)
+        placed = belongs & _has_position(part.xyz)
+        self.rows += len(belongs)
+        self.marked += int(belongs.sum())
+        ids, number = np.unique(part.particle[belongs], return_inverse=True)
+        number = number[placed[belongs]]
+        xyz = part.xyz[placed]
+        self._know(ids)
+        at = np.searchsorted(self.ids, ids)
+        self.counts[at] += np.bincount(number, minlength=len(ids))
+        for axis, values in enumerate(xyz.T):
+            self.sums[at, axis] += np.bincount(number, values, minlength=len(ids))
+        if xyz.shape[1] == 3 and len(xyz):
+            self.z = [min([*self.z, xyz[:, 2].min()]), max([*self.z, xyz[:, 2].max()])]
+
+    def _know(self, ids: Array) -> None:
+        """Make room for particles that were not seen before."""
+        every = np.union1d(self.ids, ids) if len(self.ids) else ids
+        if len(every) > len(self.ids):
+            counts, sums = np.zeros(len(every), np.int64), np.zeros((len(every), 3))
+            at = np.searchsorted(every, self.ids)
+            counts[at], sums[at] = self.counts, self.sums
+            self.ids, self.counts, self.sums = every, counts, sums
+
+    def names(self, rows: Rows) -> list[str]:
+        """Of all particles, also of those without a row that has a position."""
+        kind = ".17g" if self.ids.dtype.kind == "f" else "d"
+        return [*rows.names] if rows.names is not None else [f"{rows.prefix}{value:{kind}}" for value in self.ids]
+
+
+def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) -> Localisations:
+    """The particles that files mark; rows of a particle may lie anywhere in its file.
+
+    Rows without a finite position are dropped, particles that then hold no emitter are skipped, and the notes
+    say so. A z that never changes is no third dimension.
+
+    Args:
+        files: One, or those of a folder.
+        tallies: What a first look at them told, if there was one.
+
+    Raises:
+        HollyError: particle numbers that are too large, or no room on the disk.
+    """
+    tallies = [Tally.of(rows) for rows in files] if tallies is None else tallies
+    notes = [*dict.fromkeys(note for rows in files for note in rows.notes)]
+    for role in ("z", "photons", "precision"):
+        if len({role in rows.roles for rows in files}) > 1:
+            notes.append(f"Some files have no {role}, so what the others say of it was left out.")
+    counts = np.concatenate([tally.counts for tally in tallies])
+    kept = np.flatnonzero(counts)
+    names = [name for rows, tally in zip(files, tallies, strict=True) for name in tally.names(rows)]
+    notes += _losses(tallies, len(counts) - len(kept))
+    sums = np.concatenate([tally.sums for tally in tallies])[:, : _dimensions(files, tallies)]
+    centres = sums / np.maximum(counts, 1)[:, None]
+    table = _fill(files, tallies, counts, centres)
+    return Localisations(
+        xyz=torch.from_numpy(table.xyz),
+        starts=torch.from_numpy((np.cumsum(counts) - counts)[kept]),
+        counts=torch.from_numpy(counts[kept]),
+        centres=torch.from_numpy(centres[kept]),
+        names=[names[particle] for particle in kept],
+        source=files[0].source if len(files) == 1 else f"folder of {len(files)} files: {files[0].source}",
+        notes=[*notes, *scratch.notes(table.xyz.nbytes)],
+        photons=None if table.photons is None else torch.from_numpy(table.photons),
+        precision=None if table.precision is None else torch.from_numpy(table.precision),
+    )
+
+
+def localisations_from_rows(
+    xyz: Array,
+    counts: Array,
+    names: Sequence[str],
+    *,
+    source: str,
+    photons: Array | None = None,
+    precision: Array | None = None,
+) -> Localisations:
+    """Particles from rows that are in memory, one particle after the other.
+
+    Args:
+        xyz: Absolute positions ``[E, 2]`` or ``[E, 3]``, nm.
+        counts: Rows of each particle ``[P]``; some may be 0.
+        names: ``[P]``.
+        source: The format.
+        photons: ``[E]`` or None.
+        precision: ``[E]``, nm, or None.
+    """
+    columns = {**dict.fromkeys("xyz"[: xyz.shape[1]], xyz), "photons": photons, "precision": precision}
+    roles = [role for role, column in columns.items() if column is not None]
+    whole = Part(xyz, np.repeat(np.arange(len(counts)), counts), photons, precision)
+    return particles_of([Rows(Path(source), source, [], lambda: iter([whole]), roles, names)])
+
+
+def _belongs(path: Path, ids: Array) -> Array:
+    """Which rows belong to a particle ``[E]``."""
+    if ids.dtype.kind == "f" and float(np.abs(ids[np.isfinite(ids)]).max(initial=0)) > LARGEST_ID:
+        raise HollyError(f"{path}: holds particle ids above 2^53, which can't be told apart; number them from 0")
+    return np.asarray(np.isfinite(ids) & (ids >= 0))
+
+
+def _has_position(xyz: Array) -> Array:
+    """Which rows lie somewhere ``[E]``."""
+    return np.asarray(((xyz < LARGEST) & (xyz > -LARGEST)).all(axis=1))  # NaN is neither
+
+
+def _dimensions(files: Sequence[Rows], tallies: Sequence[Tally]) -> int:
+    """3 if all files have a z, and it changes."""
+    heights = {height for tally in tallies for height in tally.z}
+    return min(2 + (len(heights) > 1), *(rows.dimensions for rows in files))
+
+
+def _losses(tallies: Sequence[Tally], empty: int) -> list[str]:
+    """What to say about rows and particles that are left out."""
+    rows, marked = sum(tally.rows for tally in tallies), sum(tally.marked for tally in tallies)
+    placed, particles = sum(int(tally.counts.sum()) for tally in tallies), sum(len(tally.ids) for tally in tallies)
+    said = (
+        (rows - marked, f"{rows} localisations belong to no particle (id below 0 or empty) and were dropped."),
+        (marked - placed, f"{marked} localisations have no finite position and were dropped."),
+        (empty, f"{particles} particles hold no emitter and were skipped."),
+    )
+    return [f"{lost} of {rest}" for lost, rest in said if lost]
+
+
+def _fill(files: Sequence[Rows], tallies: Sequence[Tally], counts: Array, centres: Array) -> Part:
+    """Rows in place, float32, each relative to the centre of its particle: the second look."""
+    rows = int(counts.sum())
+    said = {role: all(role in file.roles for file in files) for role in ("photons", "precision")}
+    table = Part(
+        scratch.allocate((rows, centres.shape[1])), **{role: scratch.allocate((rows,)) for role in said if said[role]}
+    )
+    ends = np.cumsum(counts)
+    free, first = ends - counts, 0  # the next place of each particle; the first particle of a file
+    for file, tally in zip(files, tallies, strict=True):
+        for part in file.parts():
+            chosen, number = _by_particle(file.path, tally, part)
+            number += first
+            places = _places(number, free)
+            if len(places) and places.max() >= rows:
+                raise _changed(file.path)
+            table.xyz[places] = part.xyz[chosen, : centres.shape[1]] - centres[number]
+            for to, column in ((table.photons, part.photons), (table.precision, part.precision)):
+                if to is not None and column is not None:
+                    with np.errstate(over="ignore"):
+                        to[places] = column[chosen]
+        first += len(tally.ids)
+        if (free[:first] != ends[:first]).any():
+            raise _changed(file.path)
+    return table
+
+
+def _changed(path: Path) -> HollyError:
+    return HollyError(f"{path}: changed while it was read; try again when it is complete")
+
+
+def _by_particle(path: Path, tally: Tally, part: Part) -> tuple[Array, Array]:
+    """Rows of a part that count ``[E]``, particle by particle, and which of the tally's particles each belongs to ``[E]``."""
+    assert part.particle is not None
+    chosen = np.flatnonzero(_belongs(path, part.particle) & _has_position(part.xyz))
+    number = np.searchsorted(tally.ids, part.particle[chosen])
+    if len(number) and number.max() >= len(tally.ids):
+        raise _changed(path)
+    if (number[1:] < number[:-1]).any():
+        # numpy sorts numbers of 16 bits by counting, ten times as fast.
+        order = np.argsort(number.astype(np.uint16) if len(tally.ids) <= 2**16 else number, kind="stable")
+        chosen, number = chosen[order], number[order]
+    return chosen, number
+
+
+def _places(number: Array, free: Array) -> Array:
+    """Places of rows whose particles are ``number`` ``[E]``, rising, which then are not ``free`` ``[P]`` any more."""
+    begins = np.flatnonzero(np.diff(number, prepend=-1))
+    lengths = np.diff(begins, append=len(number))
+    particle = number[begins]
+    places: Array = np.arange(len(number)) + np.repeat(free[particle] - begins, lengths)
+    free[particle] += lengths
+    return places

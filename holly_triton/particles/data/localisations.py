@@ -1,0 +1,271 @@
+"""Particles as lists of emitters: ragged, in nm, drawn at any width on the fly."""
+
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import LongTensor, Tensor
+
+from holly_triton.core.errors import HollyError
+from holly_triton.geometry import Grid, random_rotations
+from holly_triton.io.tables.scratch import on_disk
+from holly_triton.kernels import splat_emitters
+
+Array = NDArray[Any]
+
+LARGEST = 1e15
+"""Positions and precisions (nm) and photons above it count as not finite: their squares would not be, in float32."""
+HELD = 0.995
+"""Part of the intensity inside ``radius_nm``: stray localisations must not widen the field of view."""
+SAMPLED = 2**22
+"""Emitters, about, of which figures of the whole are told: those of every k-th particle where there are more."""
+AXES = {"x": "yzx", "y": "zxy", "z": "xyz"}
+"""Axes of a picture and, last, the one that it is seen along: in cyclic order, so that the hand stays."""
+
+
+@dataclass(frozen=True)
+class Localisations:
+    """Emitters of P particles, each about its own centroid. None is empty.
+
+    The emitters are rows of one table, which lies on the disk where it is large. A particle is a run of its rows: some
+    of the particles, and views of them, share the table and copy nothing.
+
+    Attributes:
+        xyz: The table ``[E, 2]`` or ``[E, 3]`` float32, nm, relative to the particle's centre.
+        starts: ``[P]`` int64: the first row of each particle.
+        counts: ``[P]`` int64: emitters of each particle.
+        centres: ``[P, 2]`` or ``[P, 3]`` float64, nm: what was subtracted.
+        names: The particles' own ids.
+        source: The format.
+        notes: What was skipped and why, what was assumed.
+        photons: Of each row ``[E]`` float32, or None where the data do not say.
+        precision: Lateral localisation precision of each row ``[E]`` float32, nm, or None where the data do not say.
+        axes: Which columns of the table are along the picture's x and y and, last, the line of sight.
+        view_rotation: ``[P, 3, 3]``: the rotation of each view, if these are ``views`` of 3D particles.
+        by_photons: Whether each emitter counts by its photons; else all count alike.
+    """
+
+    xyz: Tensor
+    starts: Tensor
+    counts: Tensor
+    centres: Tensor
+    names: list[str]
+    source: str
+    notes: list[str] = field(default_factory=list)
+    photons: Tensor | None = None
+    precision: Tensor | None = None
+    axes: str = AXES["z"]
+    view_rotation: Tensor | None = None
+    by_photons: bool = False
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def has_z(self) -> bool:
+        """Whether the emitters have a third coordinate."""
+        return self.xyz.shape[1] == 3 and self.view_rotation is None
+
+    def emitters(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions of some particles ``[B]`` as pictures have them.
+
+        Returns:
+            ``[E', 2]`` or ``[E', 3]``, nm, particle by particle, and where each begins ``[B + 1]``.
+        """
+        rows, offsets = runs(self.starts[index], self.counts[index])
+        return self._positions(rows, index), offsets
+
+    def _positions(self, rows: Tensor, index: Tensor) -> Tensor:
+        xyz = self.xyz[rows]
+        if self.axes != AXES["z"]:
+            xyz = xyz[:, ["xyz".index(axis) for axis in self.axes]]
+        if self.view_rotation is None:
+            return xyz
+        # One row of the matrix at a time: [E, 3, 3] would be the largest tensor of the program.
+        turns = (self.view_rotation[index, axis].repeat_interleave(self.counts[index], dim=0) for axis in (0, 1))
+        return torch.stack([(turn * xyz).sum(dim=1) for turn in turns], dim=1)
+
+    @cached_property
+    def _sample(self) -> Tensor:
+        """Particles ``[B]`` that tell figures of the whole."""
+        step = -(-int(self.counts.sum()) // SAMPLED)
+        return torch.arange(0, len(self), max(1, step), device=self.counts.device)
+
+    @cached_property
+    def radius_nm(self) -> float:
+        """Circle about the centroids that holds 99.5 % of the emitters, nm, as seen along z."""
+        return float(np.quantile(self._radii, HELD))
+
+    @cached_property
+    def gyration_nm(self) -> float:
+        """Radius of gyration of the structure, 3D, nm: 3 / 2 of the mean square that pictures show, since they hide one axis of three."""
+        # Clipped: one localisation a field away must not decide the scale.
+        return float(np.sqrt(1.5 * np.mean(self._radii.clip(max=self.radius_nm) ** 2)))
+
+    @property
+    def _radii(self) -> Array:
+        xy = self.emitters(self._sample)[0].cpu().numpy()
+        radii: Array = np.hypot(xy[:, 0], xy[:, 1])
+        return radii
+
+    @property
+    def finest_nm(self) -> float:
+        """The localisation precision, nm; 0 if the data do not say."""
+        return self.precision_nm or 0.0
+
+    @cached_property
+    def precision_nm(self) -> float | None:
+        """Median localisation precision, nm; None if the data do not say."""
+        return self._median(self.precision)
+
+    def _median(self, column: Tensor | None) -> float | None:
+        """Median of the finite values above 0: programs write 0 or NaN where a fit failed."""
+        if column is None:
+            return None
+        values = column[runs(self.starts[self._sample], self.counts[self._sample])[0]]
+        usable = values[(values > 0) & (values < LARGEST)]
+        return float(usable.median()) if len(usable) else None
+
+    def to(self, device: torch.device | str) -> "Localisations":
+        """The same data on another device; but a table on the disk stays there, and pictures are drawn from what they need."""
+        if on_disk(self.xyz.nbytes):
+            return self
+        values: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
+        moved: dict[str, Any] = {name: value.to(device) for name, value in values.items() if isinstance(value, Tensor)}
+        return replace(self, **moved)
+
+    def seen_along(self, axis: str) -> "Localisations":
+        """The same particles with another axis last, which is the one that pictures hide.
+
+        The others keep their cyclic order, so the hand stays: along x the picture's axes are y and z, along y z and x.
+
+        Raises:
+            HollyError: the particles have no z, and the axis is another.
+        """
+        if axis == "z":
+            return self
+        if not self.has_z:
+            raise HollyError(f"--axis {axis}: {self.source} has no z, so it can only be seen along z; leave that out")
+        centres = self.centres[:, ["xyz".index(one) for one in AXES[axis]]]
+        notes = [*self.notes, f"The particles are seen along {axis}."]
+        return replace(self, axes=AXES[axis], centres=centres, notes=notes)
+
+    def weighed_by(self, weights: str) -> "Localisations":
+        """The same particles, each emitter counting as one (``"equal"``) or by its ``"photons"``.
+
+        Raises:
+            HollyError: the data do not say photons.
+        """
+        if weights == "equal":
+            return self
+        if self.photons is None:
+            raise HollyError(f"--weights photons: {self.source} holds no photons; leave that out")
+        return replace(self, by_photons=True, notes=[*self.notes, "Localisations are weighed by their photons."])
+
+    def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:
+        """Pictures of some particles, every emitter a Gaussian of integral 1 or of its weight, seen along the last axis.
+
+        An emitter known less well than ``sigma_nm`` is drawn as wide as it is known: its precision is a floor.
+
+        Args:
+            index: ``[B]`` int64.
+            grid: The picture's size and field of view.
+            sigma_nm: Width of the Gaussian, nm.
+
+        Returns:
+            ``[B, S, S]`` float32, not normalised, on the device of the index.
+        """
+        device, index = index.device, index.to(self.starts.device)
+        rows, offsets = runs(self.starts[index], self.counts[index])
+        xy = grid.to_pixels(self._positions(rows, index)[:, :2].to(device))
+        width: float | Tensor = sigma_nm / grid.pixel_nm
+        if self.precision is not None:
+            # Programs write NaN or 0 where a fit failed: such an emitter is as good as the others.
+            width = grid.to_pixels(self.precision[rows].to(device).nan_to_num(0, 0, 0).clamp(min=sigma_nm))
+        weights = None
+        if self.by_photons and self.photons is not None:
+            weights = self.photons[rows].to(device).nan_to_num(0, 0, 0).clamp(min=0)
+        return splat_emitters(xy, offsets, width, grid.shape, weights=weights)
+
+    def views(self, per_particle: int, generator: torch.Generator) -> "Localisations":
+        """Each 3D particle as seen from uniformly random directions, in 2D.
+
+        The rotation turns the particle about its centroid, then z is dropped.
+
+        Args:
+            per_particle: Views of each particle. View v of particle 17 is named ``"17/v"``.
+            generator: Source of the rotations, on the device of the data.
+
+        Returns:
+            ``P * per_particle`` particles of 2D emitters, which keep their ``view_rotation``.
+
+        Raises:
+            HollyError: the particles have no z.
+        """
+        if not self.has_z:
+            raise HollyError(f"{self.source}: the localisations have no z, so they can't be seen from other sides")
+        index = torch.arange(len(self), device=self.starts.device).repeat_interleave(per_particle)
+        return replace(
+            self.select(index),
+            centres=self.centres.new_zeros(len(index), 2),
+            names=[f"{name}/{view}" for name in self.names for view in range(per_particle)],
+            notes=[*self.notes, f"Each particle is seen from {per_particle} random directions."],
+            view_rotation=random_rotations(len(index), generator),
+        )
+
+    def pooled(self) -> Array:
+        """Emitters in one frame ``[E', 2 or 3]`` float64, nm, about their middle; of very many particles, those of some.
+
+        Where the particles' centres lie closer together than the structure is large, they were put there by whoever
+        registered them, and stay; else each particle is pooled about its own.
+        """
+        index = self._sample
+        xyz, centres = self.emitters(index)[0].double(), self.centres[index] - self.centres[index].mean(0)
+        if float(centres.norm(dim=1).median()) < self.gyration_nm:
+            xyz = xyz + centres.repeat_interleave(self.counts[index], dim=0)
+        return (xyz - xyz.mean(0)).cpu().numpy()
+
+    def select(self, index: Tensor) -> "Localisations":
+        """Some particles ``[B]``, in the order of the index, which may name one several times."""
+        return replace(
+            self,
+            starts=self.starts[index],
+            counts=self.counts[index],
+            centres=self.centres[index],
+            names=[self.names[particle] for particle in index.tolist()],
+            view_rotation=None if self.view_rotation is None else self.view_rotation[index],
+        )
+
+    def summary(self) -> dict[str, str]:
+        """Rows of the ``info`` screen."""
+        counts = self.counts
+        return {
+            "format": self.source,
+            "particles": str(len(self)),
+            "emitters per particle": f"{counts.min()} to {counts.max()}, median {counts.median()}",
+            "pixel size": "none: positions, not pixels",
+            "extent": f"{2 * self.radius_nm:.4g} nm across",
+            "localisation precision": _or_unstated(self.precision_nm, "nm (median)"),
+            "photons": _or_unstated(self._median(self.photons), "(median)"),
+            "third dimension": "yes (--views random uses it)" if self.has_z else "no",
+            "notes": " ".join(self.notes) or "nothing was skipped",
+        }
+
+
+def offsets_from_counts(counts: Tensor) -> Tensor:
+    """Where each particle begins ``[P + 1]`` int64, from how many emitters each has ``[P]``."""
+    return torch.nn.functional.pad(counts.cumsum(0), (1, 0))
+
+
+def runs(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
+    """All rows ``[E']`` of runs that start at ``[B]`` and have so many rows ``[B]``; and where each begins there ``[B + 1]``."""
+    offsets = offsets_from_counts(counts)
+    shift = (starts - offsets[:-1]).repeat_interleave(counts)
+    return shift + torch.arange(len(shift), device=shift.device), offsets
+
+
+def _or_unstated(value: float | None, unit: str) -> str:
+    return "not stated" if value is None else f"{value:.4g} {unit}"

@@ -1,0 +1,1 @@
+"""The published paper's experiments, repeated over seeds."""

@@ -1,0 +1,1 @@
+"""Particles found in a whole field of localisations."""

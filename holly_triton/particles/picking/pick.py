@@ -1,0 +1,263 @@
+"""Finds particles in a whole field of localisations: clusters of the right size and count, each cut out by a circle."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from holly_triton.core.errors import HollyError
+from holly_triton.io.tables.picasso import write_picasso
+from holly_triton.io.tables.reading import Reading
+from holly_triton.particles.data.table import read_rows
+from holly_triton.view.gallery import (
+    PICKED_INK,
+    REJECTED_INK,
+    Section,
+    density_picture,
+    draw_field,
+    draw_sheet,
+    evenly,
+)
+
+from .segmentation import FEWEST_NEAR, find_clusters, measure, typical_diameter
+
+Array = NDArray[Any]
+
+# Filters that nobody set.
+SMALLEST, LARGEST = 0.6, 1.5
+"""Of the diameter."""
+COUNT_FACTOR = 3.0
+"""How many times below or above the median count of the candidates of the right size a count may be."""
+
+CIRCLE = 1.3
+"""Of the diameter: the circle that is cut out holds all of a particle, and little of its neighbours."""
+PIXEL_NM = 100.0
+"""Picasso wants positions in camera pixels. Where nobody says how large these were, any size will do."""
+
+COLUMNS, SHOWN, SHOWN_REJECTED = 8, 40, 16
+"""Of the gallery: pictures a row, and how many of what was picked and rejected."""
+TILE_PX, TILE_PER_CIRCLE = 64, 1.3
+"""Pixels of one of its pictures, and how much more than the circle it shows."""
+
+
+@dataclass(frozen=True)
+class PickSettings:
+    """What to look for; None follows from the data.
+
+    Attributes:
+        diameter: About how large a particle is, nm.
+        smallest: Least diameter of a candidate, nm.
+        largest: Greatest diameter, nm.
+        fewest: Least number of localisations.
+        most: Greatest number.
+        roundness: Least ratio of a candidate's short to its long axis, 0 to 1. By default none is too slender: what
+            is flat looks slender from the side, and those views are what a structure in 3D needs.
+
+    Raises:
+        HollyError: lengths or numbers that leave nothing to find.
+    """
+
+    diameter: float | None = None
+    smallest: float | None = None
+    largest: float | None = None
+    fewest: int | None = None
+    most: int | None = None
+    roundness: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("diameter", "smallest", "largest", "fewest", "most"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < float("inf"):
+                raise HollyError(f"--{name} {value:g}: must be above 0")
+        for low, high in (("smallest", "largest"), ("fewest", "most")):
+            least, greatest = getattr(self, low), getattr(self, high)
+            if least is not None and greatest is not None and least > greatest:
+                raise HollyError(f"--{low} {least:g}: is above --{high} {greatest:g}, which leaves nothing to find")
+        if not 0 <= self.roundness < 1:
+            raise HollyError(f"--roundness {self.roundness:g}: must be from 0, which keeps all, to below 1, a circle")
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """C clusters of a field of E localisations, and which of them are particles.
+
+    Attributes:
+        centre: Centroids ``[C, 2]``, nm.
+        diameter: Of the circle about the centroid that holds 90 % of the cluster ``[C]``, nm.
+        count: Localisations ``[C]``.
+        roundness: Short over long axis ``[C]``.
+        why: The filter that each fell to ``[C]``: ``"small"``, ``"large"``, ``"few"``, ``"many"``, ``"slender"``; or
+            ``""`` for a particle.
+        group: The particle whose circle each localisation lies in ``[E]``, numbered from 0; -1 in none.
+        circle_nm: Diameter of the circles.
+        said: What was derived, found and left out, in sentences.
+    """
+
+    centre: Array
+    diameter: Array
+    count: Array
+    roundness: Array
+    why: Array
+    group: Array
+    circle_nm: float
+    said: list[str]
+
+    @property
+    def picked(self) -> Array:
+        """Whether each candidate is a particle ``[C]``."""
+        kept: Array = self.why == ""
+        return kept
+
+
+@dataclass(frozen=True)
+class Picked:
+    """What ``pick`` wrote: the data set, two drawings, the particles and localisations in it, and what to tell."""
+
+    path: Path
+    gallery: Path
+    overview: Path
+    particles: int
+    localisations: int
+    said: list[str]
+
+
+def pick(path: Path, out: Path, reading: Reading, settings: PickSettings) -> Picked:
+    """Find the particles of a field, write them as Picasso does, and draw them.
+
+    Every localisation in a particle's circle is written, not the cluster's alone: a cluster leaves out the sparse parts
+    of a particle, and its edge follows the density, which would bias the structure. The background comes along, evenly.
+
+    Args:
+        path: A file of localisations.
+        out: Ends in .hdf5. ``<out>_gallery.png`` and ``<out>_overview.png`` are drawn beside it.
+        reading: What the file may not say of itself.
+        settings: What to look for.
+
+    Raises:
+        HollyError: the field can't be read or holds no particle, or a file can't be written.
+    """
+    if out.suffix.lower() != ".hdf5":
+        raise HollyError(f"{out}: the name must end in .hdf5, the format that Picasso reads too")
+    if out.resolve() == path.resolve():
+        raise HollyError(f"{out}: is the field itself; choose another name")
+    read = read_rows(path, reading)
+    field = read.whole()
+    finite = np.flatnonzero(np.isfinite(field.xyz).all(axis=1))
+    notes = [*read.notes]
+    if lost := len(field.xyz) - len(finite):
+        notes.append(f"{lost} of {len(field.xyz)} localisations have no finite position and were dropped.")
+    if len(finite) < FEWEST_NEAR:
+        raise HollyError(f"{path}: holds {len(finite)} localisations; give a whole field")
+    xy = field.xyz[finite, :2]
+    found = find_particles(xy, settings)
+    if not found.picked.any():
+        raise HollyError(
+            f"{path}: no particle was found. {' '.join(found.said)} Say what to look for with --diameter NM"
+        )
+    taken = np.flatnonzero(found.group >= 0)
+    taken = taken[np.argsort(found.group[taken], kind="stable")]
+    rows = finite[taken]
+    write_picasso(
+        out, field.xyz[rows], pixel_nm=reading.pixel_size_nm or PIXEL_NM, group=found.group[taken],
+        photons=_rows(field.photons, rows), precision_nm=_rows(field.precision, rows), frame=_rows(field.frame, rows),
+        info={"Picked from": path.name, "Diameter of the circles (nm)": found.circle_nm},
+    )  # fmt: skip
+    gallery, overview = (out.with_name(f"{out.stem}_{drawing}.png") for drawing in ("gallery", "overview"))
+    _draw_gallery(gallery, xy, found)
+    draw_field(overview, xy, found.centre, np.where(found.picked, found.circle_nm, found.diameter), found.picked)
+    return Picked(out, gallery, overview, int(found.picked.sum()), len(rows), [*notes, *found.said])
+
+
+def find_particles(xy: Array, settings: PickSettings) -> Candidates:
+    """Clusters of a field ``[E, 2]`` in nm, those that pass the filters, and the localisations in their circles."""
+    diameter = settings.diameter or typical_diameter(xy)
+    measured = [measure(xy[rows]) for rows in find_clusters(xy, diameter)]
+    centre = np.array([one.centre for one in measured]).reshape(-1, 2)
+    size, count, roundness = (np.array([one[place] for one in measured]) for place in range(1, 4))
+    why, limits = _judge(size, count, roundness, diameter, settings)
+    return Candidates(
+        centre=centre,
+        diameter=size,
+        count=count,
+        roundness=roundness,
+        why=why,
+        group=_in_circles(xy, centre[why == ""], CIRCLE * diameter / 2),
+        circle_nm=CIRCLE * diameter,
+        said=_say(diameter, settings, why, limits),
+    )
+
+
+def _judge(
+    size: Array, count: Array, roundness: Array, diameter: float, settings: PickSettings
+) -> tuple[Array, dict[str, float]]:
+    """The filter that each candidate falls to first ``[C]``, ``""`` for none, and the limits that were set."""
+    smallest = settings.smallest or SMALLEST * diameter
+    largest = settings.largest or LARGEST * diameter
+    typical = count[(size >= smallest) & (size <= largest)]
+    middle = float(np.median(typical)) if len(typical) else 0.0
+    limits = {
+        "small": smallest, "large": largest, "few": settings.fewest or round(middle / COUNT_FACTOR),
+        "many": settings.most or round(middle * COUNT_FACTOR), "slender": settings.roundness,
+    }  # fmt: skip
+    fell = (
+        size < limits["small"], size > limits["large"], count < limits["few"], count > limits["many"],
+        roundness < limits["slender"],
+    )  # fmt: skip
+    return np.select(fell, [*limits], default=""), limits
+
+
+def _in_circles(xy: Array, centre: Array, radius: float) -> Array:
+    """Which circle each localisation lies in ``[E]``, the nearest of several; -1 in none."""
+    if len(centre) == 0:
+        return np.full(len(xy), -1)
+    nearest = cKDTree(centre).query(xy, distance_upper_bound=radius)[1]
+    return np.where(nearest < len(centre), nearest, -1)
+
+
+def _draw_gallery(path: Path, xy: Array, found: Candidates) -> None:
+    """Some of the particles and, below, some of the rejected candidates, all at one scale."""
+    side = TILE_PER_CIRCLE * found.circle_nm
+    sections = []
+    for which, name, shown, colour in (
+        (found.picked, "picked", SHOWN, PICKED_INK), (~found.picked, "rejected", SHOWN_REJECTED, REJECTED_INK),
+    ):  # fmt: skip
+        rows = np.flatnonzero(which)
+        # Of the rejected those with most localisations: most others are specks.
+        some = rows[evenly(len(rows), shown)] if name == "picked" else rows[np.argsort(-found.count[rows])[:shown]]
+        sections.append(
+            Section(
+                f"{len(rows)} {name}" + (f", {len(some)} of them shown" if len(some) < len(rows) else ""),
+                [_tile(xy, found.centre[row], side) for row in some],
+                [f"{found.diameter[row]:.0f} nm, {found.count[row]} {found.why[row]}" for row in some],
+                colour,
+            )
+        )
+    explanation = f"Each picture is {side:.0f} nm wide. Below: diameter, localisations, and why it was rejected."
+    draw_sheet(path, "Particles of the field", explanation, sections, COLUMNS)
+
+
+def _tile(xy: Array, centre: Array, side: float) -> Array:
+    near = xy[(np.abs(xy - centre) < side).all(axis=1)]
+    return density_picture(near, centre - side / 2, side / TILE_PX, (TILE_PX, TILE_PX))
+
+
+def _rows(values: Array | None, rows: Array) -> Array | None:
+    return None if values is None else values[rows]
+
+
+def _say(diameter: float, settings: PickSettings, why: Array, limits: dict[str, float]) -> list[str]:
+    source = "as given" if settings.diameter else "from the distances between localisations (--diameter says otherwise)"
+    fell = {name: int((why == name).sum()) for name in limits}
+    filters = [
+        f"{fell['small']} are smaller than {limits['small']:.0f} nm", f"{fell['large']} larger than {limits['large']:.0f} nm",
+        f"{fell['few']} hold fewer than {limits['few']} localisations", f"{fell['many']} more than {limits['many']}",
+    ]  # fmt: skip
+    if settings.roundness:
+        filters.append(f"{fell['slender']} are more slender than {settings.roundness:g}")
+    return [
+        f"Particles are about {diameter:.0f} nm across, {source}.",
+        f"Of {len(why)} candidates {int((why == '').sum())} were picked; {', '.join(filters)}.",
+    ]

@@ -1,0 +1,1 @@
+"""Ways to find the pose of each particle."""

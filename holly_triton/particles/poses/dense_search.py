@@ -1,0 +1,97 @@
+"""Poses from nothing under a cloud that is nearly right: a search denser and finer than a step of a run can afford.
+
+A wrong pose that looks nearly right, such as a teapot with its handle where the spout should be, survives a run's own
+search: at a coarse sigma the two can't be told apart, and at a fine one a candidate some 19 degrees off the right pose
+looks worse than the settled mistake. So many more candidates are tried here, at fine sigmas only. Of 250 pictures of
+the noise-free teapot 60 % were right after 20 rounds of 1000 candidates from the coarsest sigma on, 86 % after 4
+rounds of 16 000 from a fine one, in as much time.
+"""
+
+import dataclasses
+
+import torch
+from torch import Tensor
+
+from holly_triton.core.distributed import gather, share
+from holly_triton.geometry import random_rotations
+from holly_triton.particles.cloud.schedule import Plan, Stage
+from holly_triton.particles.cloud.state import TrainingState
+from holly_triton.particles.data import Dataset
+
+from .refine import Poses, objective_of, refine_poses
+from .search import search_poses
+
+
+def rescue_poses(
+    plan: Plan, state: TrainingState, dataset: Dataset, index: Tensor, stage: Stage, generator: torch.Generator
+) -> None:
+    """Seek the poses of some pictures ``[B]`` anew, and keep those that explain their picture better."""
+    known = Poses(state.rotation[index], state.shift[index], state.loss[index])
+    found = better_poses(plan, state, dataset, index, known, stage, generator)
+    state.rotation[index], state.shift[index], state.loss[index] = found
+
+
+def find_poses(plan: Plan, state: TrainingState, dataset: Dataset, generator: torch.Generator) -> Poses:
+    """Poses of new pictures ``[P]`` under a finished cloud, which is held, and the loss that remains.
+
+    Whatever the run's pose method: the best of several searches, then the refinement that its own pictures had
+    (Blundell et al. 2021, figure 2, shows held-out pictures).
+
+    Args:
+        plan: The run's, for its field of view and settings.
+        state: The run's, finished.
+        dataset: The new pictures, on the state's device.
+        generator: Source of the candidates, on that device.
+    """
+    config, blur = plan.config, state.blur_nm()
+    plan = dataclasses.replace(plan, finest_nm=max(plan.finest_nm, dataset.finest_nm))
+    found = []
+    for index in torch.split(torch.arange(len(dataset), device=generator.device), config.search.dense_batch):
+        stage = plan.at(plan.steps, blur)
+        poses = seek_poses(plan, state, dataset, index, generator)
+        for _ in range(config.schedule.rescue_passes):
+            poses = better_poses(plan, state, dataset, index, poses, stage, generator)
+        for step in range(plan.steps, plan.total_steps):
+            stage = plan.at(step, blur)
+            target = dataset.draw(index, stage.grid, stage.sigma_nm)
+            poses = refine_poses(state, target, poses.rotation, poses.shift, stage, config.optimiser)
+        found.append(poses)
+    return Poses(*(torch.cat(parts) for parts in zip(*found, strict=True)))
+
+
+def better_poses(
+    plan: Plan, state: TrainingState, dataset: Dataset, index: Tensor, known: Poses, stage: Stage,
+    generator: torch.Generator,
+) -> Poses:  # fmt: skip
+    """Of the known poses ``[B]`` and others that are sought anew, whichever explains its picture better."""
+    found = seek_poses(plan, state, dataset, index, generator)
+    found, known = Poses(*map(share, found)), Poses(*map(share, known))
+    target, rates = dataset.draw(share(index), stage.grid, stage.sigma_nm), plan.config.optimiser
+    with torch.no_grad():
+        before, loss = objective_of(state, known.rotation, known.shift, target, stage, rates)
+        after, new_loss = objective_of(state, found.rotation, found.shift, target, stage, rates)
+    better = after < before
+    best = (
+        torch.where(better[:, None, None], found.rotation, known.rotation),
+        torch.where(better[:, None], found.shift, known.shift),
+        torch.where(better, new_loss, loss),
+    )
+    return Poses(*(gather(rows, len(index)) for rows in best))
+
+
+def seek_poses(
+    plan: Plan, state: TrainingState, dataset: Dataset, index: Tensor, generator: torch.Generator
+) -> Poses:  # fmt: skip
+    """Poses of some pictures ``[B]`` from a dense search at falling sigma, a gradient step after each round of it."""
+    search, blur = plan.config.search, state.blur_nm()
+    dense = dataclasses.replace(search, candidates=search.dense_candidates)
+    mine, rotation = share(index), share(random_rotations(len(index), generator, plan.largest_tilt))
+    shift, loss = rotation.new_zeros(len(mine), 2), rotation.new_zeros(len(mine))
+    for done in torch.linspace(search.dense_from, 1, search.dense_rounds + 1)[:-1].tolist():
+        stage = dataclasses.replace(plan.searching(done, blur), global_search=True)
+        target = dataset.draw(mine, stage.search_grid, stage.search_sigma_nm)
+        with torch.no_grad():
+            rotation = search_poses(state, target, rotation, shift, len(index), stage, dense, generator)
+        target = dataset.draw(mine, stage.grid, stage.sigma_nm)
+        rotation, shift, loss = refine_poses(state, target, rotation, shift, stage, plan.config.optimiser)
+    return Poses(*(gather(rows, len(index)) for rows in (rotation, shift, loss)))

@@ -1,0 +1,45 @@
+"""What a way of finding poses must do, and which one a run uses."""
+
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from holly_triton.core.distributed import with_common_norm
+from holly_triton.particles.cloud.descent import OUTPUTS, Descent
+from holly_triton.particles.cloud.schedule import AnnealedPlan, Plan, Stage
+from holly_triton.particles.cloud.state import TrainingState
+from holly_triton.particles.data import Dataset
+
+from .amortised import ReadPoses
+from .direct import FreePoses
+from .searched import SearchedPoses
+
+
+class PoseMethod(Protocol):
+    """Finds poses while the cloud moves; the refinement after it is the same for all."""
+
+    def step(self, index: Tensor, stage: Stage) -> None:
+        """Improve the cloud, and the poses of the pictures ``[B]`` of one batch, in the state."""
+        ...
+
+    def finish(self, stage: Stage) -> None:
+        """After the last step, put every picture's final pose into the state."""
+        ...
+
+    def save(self) -> None:
+        """Leave in the state whatever is needed to go on."""
+        ...
+
+
+def choose_method(plan: Plan, dataset: Dataset, state: TrainingState, generator: torch.Generator) -> PoseMethod:
+    """The method that a run's configuration names, as ``state`` left it."""
+    if not isinstance(plan, AnnealedPlan):
+        return SearchedPoses(plan, dataset, state, generator)
+    if plan.config.pose == "direct":
+        return Descent(FreePoses(state.rotation, OUTPUTS), plan, dataset, state, generator)
+    # Not the run's own generator, which a resumed run must find where it was left.
+    start = torch.Generator(generator.device).manual_seed(plan.config.seed)
+    outputs = plan.config.amortised.heads * OUTPUTS
+    network = with_common_norm(ReadPoses(plan.settings.size, outputs, start))
+    return Descent(network, plan, dataset, state, generator)

@@ -1,0 +1,75 @@
+"""``pose = "search"``: poses are searched, then followed down the gradient together with the cloud."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from holly_triton.core.distributed import gather, share, sum_gradients
+from holly_triton.particles.cloud.relocation import tidy
+from holly_triton.particles.cloud.schedule import Plan, Stage
+from holly_triton.particles.cloud.state import TrainingState
+from holly_triton.particles.data import Dataset
+
+from .dense_search import rescue_poses
+from .refine import step_poses
+from .search import search_poses
+
+
+class SearchedPoses:
+    """A step searches the poses of a batch, then follows the gradient of points and poses together."""
+
+    def __init__(self, plan: Plan, dataset: Dataset, state: TrainingState, generator: torch.Generator) -> None:
+        """Set up the optimiser as ``state`` left it."""
+        self.config, self.plan, self.dataset, self.state = plan.config, plan, dataset, state
+        self.generator = generator
+        settings = plan.config.optimiser
+        groups: list[dict[str, Any]] = [
+            {"params": [state.points.requires_grad_()]},
+            {"params": [state.log_blur.requires_grad_()], "lr": settings.blur_rate},
+        ]
+        self.optimiser = torch.optim.Adam(groups, betas=(settings.momentum, settings.second_moment))
+        if state.optimiser:
+            self.optimiser.load_state_dict(state.optimiser)
+
+    def step(self, index: Tensor, stage: Stage) -> None:
+        """One batch: search its poses, then improve them and the cloud together; or rescue those that went wrong."""
+        state, config = self.state, self.config
+        if stage.name == "rescue":
+            rescue_poses(self.plan, state, self.dataset, index, stage, self.generator)
+            return
+        mine = share(index)
+        if stage.name == "search":
+            target = self.dataset.draw(mine, stage.search_grid, stage.search_sigma_nm)
+            with torch.no_grad():
+                state.rotation[mine] = search_poses(
+                    state, target, state.rotation[mine], state.shift[mine], len(index), stage, config.search, self.generator,
+                )  # fmt: skip
+        target = self.dataset.draw(mine, stage.grid, stage.sigma_nm)
+        for _ in range(config.optimiser.gradient_steps):
+            self._descend(index, target, stage)
+        if self.plan.tidies(state.step):
+            # Each rank does the same, for none may come to another conclusion.
+            target = gather(target, len(index))
+            tidy(state, self.optimiser, index, target, stage, config.tidying, config.optimiser, self.generator)
+        if config.tilt == 0:
+            state.points.data[:, 2] = 0  # one side alone tells no depth
+
+    def finish(self, stage: Stage) -> None:
+        """Every picture's pose is in the state already."""
+
+    def save(self) -> None:
+        """Leave the optimiser in the state."""
+        self.state.optimiser = self.optimiser.state_dict()
+
+    def _descend(self, index: Tensor, target: Tensor, stage: Stage) -> None:
+        """One gradient step on the poses of the pictures ``[B]``, of which ``target`` holds this rank's, and the cloud."""
+        state, rates, mine = self.state, self.config.optimiser, share(index)
+        self.optimiser.zero_grad()
+        poses, _ = step_poses(state, target, state.rotation[mine], state.shift[mine], stage, rates)
+        state.rotation[index], state.shift[index], loss = (gather(rows, len(index)) for rows in poses)
+        state.note_loss(index, loss, rates.unexplained_rate)
+        sum_gradients(self.optimiser)
+        self.optimiser.param_groups[0]["lr"] = stage.rate * rates.point_rate * stage.sigma_nm
+        self.optimiser.step()
+        state.centre(keep_pictures=stage.move_shift)

@@ -1,0 +1,1 @@
+"""A run and its folder: starting, stopping, resuming, results, scores."""

@@ -1,0 +1,256 @@
+"""Results in the files of other programs: the cloud, a density volume, the poses.
+
+Volume and poses follow the conventions of electron microscopy (Heymann, Chagoyen & Belnap 2005), as RELION has them.
+Its Euler matrix A takes positions in the volume to positions in the picture, as our rotation does, and is
+
+    A = Z(psi) Y(tilt) Z(rot),    Z(a) = [[cos a, sin a, 0], [-sin a, cos a, 0], [0, 0, 1]],  Y alike,
+
+turns of the axes, not of the points: the inverse of A is the turn by rot about z, then tilt about the new y, then psi
+about the new z. Its origin is the shift that brings the particle to the middle of the picture: minus ours. Columns,
+rows and sections of the volume are x, y and z, so projecting it in these poses gives our pictures, row by row.
+
+A new format is one row in ``FORMATS``.
+"""
+
+import math
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+from scipy.special import ndtr
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import replacing
+from holly_triton.geometry import mirror
+from holly_triton.io import clouds
+from holly_triton.io.tables.picasso import write_picasso
+from holly_triton.validation.fsc import THRESHOLD
+
+from .run import run_config
+from .run_files import read_metrics, read_poses, read_run_cloud
+from .study import is_study, members
+
+Array = NDArray[Any]
+
+ANGSTROM_PER_NM = 10.0
+VOXELS_PER_SIGMA = 3.0
+POINTS_AT_A_TIME = 4096
+"""Drawn into a volume, so that a million take no more memory than a thousand."""
+NEGLIGIBLE = 1e-9
+"""Part of a point in a section that leaves it out there: six sigma off."""
+MARGIN = 5.0
+"""In sigma, about the outermost point: 1e-6 of a Gaussian lies beyond."""
+LARGEST_SIDE = 400
+"""Voxels: 244 MiB."""
+RESOLUTION_PER_SIGMA = 2 * math.pi / math.sqrt(-math.log(THRESHOLD))
+"""4.5: the Fourier shell correlation of points with Gaussian errors, ``exp(-4 pi^2 sigma^2 k^2)``, at its threshold."""
+PICASSO_PIXEL_NM = 100.0
+"""A cloud comes from no camera; pixels of about this size are what Picasso's users see."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is to be exported.
+
+    Attributes:
+        folder: Of the run or study.
+        mirror: The other hand.
+        voxel_nm: Side of a voxel, nm; if None a third of sigma, or more where those would be too many.
+    """
+
+    folder: Path
+    mirror: bool
+    voxel_nm: float | None
+
+    def points(self) -> Array:
+        """``[N, 3]``, nm."""
+        points: Array = read_run_cloud(self.folder)
+        return mirror(points) if self.mirror else points
+
+
+def export_run(folder: Path, out: Path, *, mirror: bool = False, voxel_nm: float | None = None) -> None:
+    """Write a run's cloud, volume or poses in the format of the suffix.
+
+    Args:
+        folder: Of a run or, but for poses, a study.
+        out: Ends in one of ``FORMATS``.
+        mirror: The other hand.
+        voxel_nm: Side of a voxel of a volume, nm; a third of the run's sigma if not given.
+
+    Raises:
+        HollyError: an unknown suffix, a run without what is asked for, a voxel size that is not above 0, too small or
+            not asked for, or a file that can't be written.
+    """
+    write = FORMATS.get(out.suffix.lower())
+    if write is None:
+        raise HollyError(f"{out}: is of no format that is known; those are {', '.join(FORMATS)}")
+    if voxel_nm is not None and write is not _write_volume:
+        raise HollyError(f"{out}: has no voxels; leave the voxel size out, or write .mrc")
+    write(Request(folder, mirror, voxel_nm), out)
+
+
+def run_sigma_nm(folder: Path) -> float:
+    """Sigma of the Gaussian that each point of a run or study stands for, nm.
+
+    Of half sets, the error that their resolution tells; else what the pictures were last drawn with, widened by the
+    scatter of labels that was fitted; of repeats, the widest.
+
+    Raises:
+        HollyError: The figures are not there.
+    """
+    metrics = read_metrics(folder)
+    found = metrics.get("resolution")
+    if found:
+        return float(found["resolution"] or found["limit"]) / RESOLUTION_PER_SIGMA
+    if (folder / "config.toml").is_file() and is_study(run_config(folder)):
+        return max(run_sigma_nm(member.folder) for member in members(run_config(folder), folder))
+    sigma, blur = metrics.get("sigma_nm"), metrics.get("blur_nm")
+    if not sigma:
+        raise HollyError(f"{folder}: its metrics.json does not say sigma_nm; pass the folder of a finished run")
+    return math.hypot(sigma, blur or 0)
+
+
+def density(points: Array, sigma_nm: float, voxel_nm: float, half: int) -> Array:
+    """Points ``[N, 3]`` as Gaussians: their mean density in each voxel, points per nm^3.
+
+    Gaussians separate, so a section is one matrix product. Integrals over voxels, not samples at their centres: the
+    sum over all voxels times their volume is N, however large a voxel is.
+
+    Args:
+        points: nm.
+        sigma_nm: Of the Gaussians.
+        voxel_nm: Side of a voxel.
+        half: The origin is the centre of voxel ``half`` of ``2 half`` along each axis.
+
+    Returns:
+        ``[2 half, 2 half, 2 half]`` float32: sections (z), rows (y), columns (x).
+    """
+    edges = (np.arange(2 * half + 1) - half - 0.5) * voxel_nm
+    volume = np.zeros((2 * half,) * 3, dtype=np.float32)
+    points = points[np.argsort(points[:, 2], kind="stable")]  # so that a block of them reaches few sections
+    for start in range(0, len(points), POINTS_AT_A_TIME):
+        x, y, z = (
+            (np.diff(ndtr((edges - axis[:, None]) / sigma_nm)) / voxel_nm).astype(np.float32)  # [block, 2 half]
+            for axis in points[start : start + POINTS_AT_A_TIME].T
+        )
+        reached = z > NEGLIGIBLE / voxel_nm
+        for section in np.flatnonzero(reached.any(axis=0)):
+            near = reached[:, section]
+            volume[section] += (y[near] * z[near, section, None]).T @ x[near]
+    return volume
+
+
+def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | None = None) -> None:
+    """Write points ``[N, 3]``, nm, as a density in MRC (Cheng et al. 2015), with lengths in Angstrom as it has them.
+
+    The header's origin puts the volume where the points are, but for the unit: a cloud file in nm, read as Angstrom,
+    shows ten times as small. The cloud's origin is the centre of a voxel, the one about which RELION turns a volume.
+
+    Raises:
+        HollyError: a voxel size that is not above 0 or asks for too many voxels, or a file that can't be written.
+    """
+    import mrcfile
+
+    reach = float(np.abs(points).max()) + MARGIN * sigma_nm
+    least = reach / (LARGEST_SIDE / 2 - 1)
+    voxel_nm = max(sigma_nm / VOXELS_PER_SIGMA, least) if voxel_nm is None else voxel_nm
+    if not 0 < voxel_nm < float("inf"):
+        raise HollyError(f"{path}: a voxel of {voxel_nm:g} nm is no length; it must be above 0 nm")
+    if voxel_nm < least:
+        raise HollyError(
+            f"{path}: voxels of {voxel_nm:.3g} nm would be {2 * reach / voxel_nm:.0f} a side of {2 * reach:.0f} nm, "
+            f"more than {LARGEST_SIDE}; ask for voxels of {math.ceil(100 * least) / 100:g} nm or more"
+        )
+    half = math.ceil(reach / voxel_nm) + 1
+    voxel = ANGSTROM_PER_NM * voxel_nm
+    with replacing(path) as partial, mrcfile.new(partial, overwrite=True) as file:
+        file.set_data(density(points, sigma_nm, voxel_nm, half))
+        file.voxel_size = voxel
+        file.header.origin = (-half * voxel,) * 3
+        # Its own label bears the time; the same run shall give the same bytes.
+        file.header.nlabl, file.header.label = 0, b""
+        file.add_label(f"holly-triton: {len(points)} points as Gaussians, sigma {sigma_nm:.4g} nm")
+        file.add_label("values: points per nm^3; lengths: Angstrom, so 1 nm is 10")
+
+
+def write_star(path: Path, names: Sequence[str], rotation: Array, shift_nm: Array) -> None:
+    """Write poses as RELION does since version 3.1: one picture a row, angles in degrees, origins in Angstrom.
+
+    Nothing is said of electrons (voltage, CTF), so RELION's own programs will ask for that; the readers of poses don't.
+
+    Args:
+        path: Ends in .star.
+        names: Of the pictures ``[P]``.
+        rotation: Axis-angle ``[P, 3]``, radians.
+        shift_nm: ``[P, 2]``.
+
+    Raises:
+        HollyError: The file can't be written.
+    """
+    with warnings.catch_warnings():
+        # Seen along z, rot and psi turn about one axis: any split of the angle between them is right.
+        warnings.filterwarnings("ignore", "Gimbal lock", UserWarning)
+        angles = Rotation.from_rotvec(rotation).inv().as_euler("ZYZ", degrees=True)
+    origins = -ANGSTROM_PER_NM * np.asarray(shift_nm)
+    numbers = np.hstack([angles, origins])
+    columns = ("AngleRot", "AngleTilt", "AnglePsi", "OriginXAngst", "OriginYAngst", "ImageName", "OpticsGroup")
+    rows = [
+        " ".join([*(f"{number:12.6f}" for number in row), _quoted(name), "1"])
+        for row, name in zip(numbers, names, strict=True)
+    ]
+    with replacing(path) as partial:
+        partial.write_text(
+            _block("optics", ("OpticsGroupName", "OpticsGroup"), ["opticsGroup1 1"])
+            + _block("particles", columns, rows),
+            encoding="utf-8",
+        )
+
+
+def _block(name: str, columns: Sequence[str], rows: Sequence[str]) -> str:
+    """One table of a STAR file."""
+    # By this comment RELION tells its versions apart.
+    labels = [f"_rln{column} #{number}" for number, column in enumerate(columns, start=1)]
+    return "\n".join(["", "# version 30001", "", f"data_{name}", "", "loop_", *labels, *rows, ""]) + "\n"
+
+
+def _quoted(name: str) -> str:
+    """A text as one word of a STAR file."""
+    plain = name and not any(character.isspace() for character in name) and name[0] not in "\"'#_$[];"
+    return name if plain else '"' + " ".join(name.split()).replace('"', "'") + '"'
+
+
+def _write_cloud(request: Request, out: Path) -> None:
+    clouds.write_cloud(out, request.points())
+
+
+def _write_picasso(request: Request, out: Path) -> None:
+    points, sigma = request.points(), run_sigma_nm(request.folder)
+    info = {"What": "points of a reconstruction, not localisations; lpx and lpy hold its sigma"}
+    write_picasso(out, points, pixel_nm=PICASSO_PIXEL_NM, precision_nm=np.full(len(points), sigma), info=info)
+
+
+def _write_volume(request: Request, out: Path) -> None:
+    write_volume(out, request.points(), run_sigma_nm(request.folder), request.voxel_nm)
+
+
+def _write_star(request: Request, out: Path) -> None:
+    if not (request.folder / "poses.csv").is_file():
+        raise HollyError(
+            f"{request.folder}: holds no poses.csv; pass the folder of one run (of a study, such as "
+            f"{request.folder / 'repeat-1'} or {request.folder / 'half-1'})"
+        )
+    poses = read_poses(request.folder / "poses.csv")
+    write_star(out, poses.names, poses.axis_angle * ([-1, -1, 1] if request.mirror else 1), poses.shift)
+
+
+FORMATS: dict[str, Callable[[Request, Path], None]] = {
+    **dict.fromkeys(clouds.FORMATS, _write_cloud),
+    ".hdf5": _write_picasso,
+    ".mrc": _write_volume,
+    ".star": _write_star,
+}

@@ -1,0 +1,87 @@
+"""The command `render`: pictures and movies of what a run or a study left in its folder."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holly_triton import view
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import foreign
+from holly_triton.io.clouds import read_cloud
+from holly_triton.validation.alignment import align
+from holly_triton.view.orientation import upright
+
+from .run_files import read_run_cloud, read_spread
+
+Array = NDArray[Any]
+
+
+def render_run(
+    folder: Path,
+    out: Path | None = None,
+    truth: Path | None = None,
+    unit_nm: float | None = None,
+    movie: Path | None = None,
+    growth: Path | None = None,
+    *,
+    interactive: bool = False,
+) -> list[Path]:
+    """Draw the structure in a folder that ``train`` left; return the files that were written.
+
+    A study is drawn in the colours of its spread, and two half sets side by side, unless the truth is given. Without a
+    truth, whose frame it would take, the structure is turned upright.
+
+    Args:
+        folder: of a run or a study.
+        out: a .png; by default one in the folder's ``pictures``.
+        truth: a cloud file, drawn behind the result, which is turned into its frame.
+        unit_nm: nm per unit of a truth that says none.
+        movie: a .mp4 or .gif for the structure as it turns.
+        growth: a .mp4 or .gif for the structure as it was trained.
+        interactive: open a window too, and wait until it is closed.
+
+    Raises:
+        HollyError: There is no cloud, a file of the folder or the truth can't be read, or a file can't be written.
+    """
+    points, known, spread, front = read_run_cloud(folder), None, None, None
+    if truth is None:
+        spread = read_spread(folder, len(points))
+        frame, front = upright(points)
+        points = points @ frame
+    else:
+        known = read_cloud(truth, unit_nm).points
+        points = align(points, known).aligned
+    halves = [folder / half for half in ("half-1", "half-2")]
+    if truth is None and all((half / "cloud.ply").is_file() for half in halves):
+        out = out or folder / "pictures" / "halves.png"
+        first, second = (read_run_cloud(half) for half in halves)
+        frame, front = upright(first)
+        view.render_halves(first @ frame, align(second, first).aligned @ frame, out, front=front)
+    else:
+        out = out or folder / "pictures" / ("cloud.png" if truth is None else "truth.png")
+        view.render_cloud(points, out, truth=known, spread=spread, front=front)
+    if movie is not None:
+        view.turntable(points, movie, truth=known, spread=spread)
+    if growth is not None:
+        states, captions = _read_growth(folder / "growth.npz")
+        view.growth(states @ upright(states[-1]).frame, captions, growth)
+    if interactive:
+        view.interactive(points, truth=known, spread=spread)
+    return [path for path in (out, movie, growth) if path is not None]
+
+
+def _read_growth(path: Path) -> tuple[Array, list[str]]:
+    """The clouds that a run went through ``[K, N, 3]`` nm, and a few words about each."""
+    if not path.is_file():
+        raise HollyError(
+            f"{path}: is not there, so no growth can be shown; pass the folder of one run (of a study, repeat-1 or half-1)"
+        )
+    with foreign(path, "the growth of a run"), np.load(path) as held:
+        step, sigma, points = (held[name] for name in ("step", "sigma_nm", "points"))
+        if points.ndim != 3 or points.shape[2] != 3 or not points.size or not len(points) == len(step) == len(sigma):
+            raise ValueError(f"points {points.shape}, step {step.shape}, sigma_nm {sigma.shape}")
+        if not np.isfinite(points).all():
+            raise ValueError("NaN or infinity in its points")
+        return points, [f"step {int(s)}, sigma {nm:.3g} nm" for s, nm in zip(step, sigma, strict=True)]

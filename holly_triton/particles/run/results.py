@@ -1,0 +1,177 @@
+"""What a run leaves behind: the cloud in both hands, poses, figures, pictures and the report."""
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holly_triton.core.checkpoint import versions
+from holly_triton.core.distributed import size
+from holly_triton.core.files import replacing
+from holly_triton.core.progress import in_parts
+from holly_triton.geometry import axis_angle_from_rotation, mirror
+from holly_triton.io.clouds import write_cloud
+from holly_triton.particles.cloud.train import Trainer
+from holly_triton.particles.poses.refine import Poses
+from holly_triton.report import write_report
+from holly_triton.validation import symmetry
+from holly_triton.view.orientation import upright
+
+from .run import Run
+
+SHOWN = 12
+"""Pictures that the report shows beside their reprojections."""
+BALL_POINTS = 4000
+"""Enough that the ball is smooth: one of as few points as a structure may have is grainy, and loses by that alone."""
+
+
+def write_results(run: Run, *, pictures: bool = True) -> None:
+    """Write the structure, the poses and the figures and, if asked, the pictures and the report of them.
+
+    Raises:
+        HollyError: A file can't be written.
+    """
+    state = run.trainer.state
+    points = state.points.detach().cpu().numpy().astype(np.float64)
+    with in_parts(4 if pictures else 1) as begin:
+        begin("writing the structure and its figures")
+        write_cloud(run.folder / "cloud.ply", points)
+        write_cloud(run.folder / "cloud_mirror.ply", mirror(points))
+        poses = Poses(state.rotation, state.shift, state.loss)
+        write_poses(run.folder / "poses.csv", run.trainer, run.dataset.names, poses)
+        _write_growth(run.folder / "growth.npz", run.trainer)
+        _write_reprojections(run.folder / "pictures" / "reprojections.npz", run.trainer)
+        metrics = _metrics(run)
+        if pictures:
+            begin("looking for symmetry")
+            metrics |= _symmetry(run.trainer, points)
+        write_metrics(run.folder, metrics)
+        if pictures:
+            begin("drawing the structure")
+            draw_cloud(run.folder / "pictures" / "cloud.png", points)
+            begin("writing the report")
+            write_report(run.folder)
+
+
+def _metrics(run: Run) -> dict[str, Any]:
+    state, trainer = run.trainer.state, run.trainer
+    points = state.points.detach()
+    return {
+        "finished": run.finished,
+        "step": state.step,
+        "steps": trainer.plan.total_steps,
+        "seconds": state.seconds,
+        "energy_wh": state.joules / 3600 or None,  # 0 where nothing counts it
+        "pictures_per_second": state.seen / max(state.seconds, 1e-9),
+        "device": str(state.points.device),
+        "processes": size(),
+        "threads": torch.get_num_threads(),
+        "seed": run.config.seed,
+        "points": len(state.points),
+        "points_outside": int((state.points.norm(dim=1) > trainer.final_stage.grid.field_nm / 2).sum()),
+        "pictures": len(run.dataset),
+        "loss": state.history[-1]["loss"] if state.history else None,
+        "loss_of_structure": trainer.losses_of(points)[1],
+        "loss_of_ball": trainer.losses_of(_ball(points))[1],
+        "sigma_nm": state.history[-1]["sigma_nm"] if state.history else None,
+        "blur_nm": state.blur_nm(),
+        "data": run.dataset.summary(),
+        "notes": run.dataset.notes,
+        "versions": versions(),
+        "history": state.history,
+    }
+
+
+def _ball(points: Tensor) -> Tensor:
+    """What is left of points ``[N, 3]`` without their shape: each is put in random directions, as far from the middle."""
+    middle = points.mean(0)
+    direction = torch.randn(BALL_POINTS, 3, generator=torch.Generator().manual_seed(0)).to(points)
+    some = points[torch.arange(BALL_POINTS, device=points.device) * len(points) // BALL_POINTS]
+    distance = (some - middle).norm(dim=1)
+    ball: Tensor = middle + torch.nn.functional.normalize(direction, dim=1) * distance[:, None]
+    return ball
+
+
+def _symmetry(trainer: Trainer, points: Any) -> dict[str, Any]:
+    """Symmetries that the cloud has or nearly has, and whether the pictures bear them out: they may be false."""
+    device = trainer.state.points.device
+    found = symmetry.find_symmetries(
+        symmetry.thinned(points),
+        lambda turned: trainer.losses_of(torch.tensor(turned, dtype=torch.float32, device=device))[0],
+    )
+    return {"symmetry": [one.figures() for one in found], "findings": [symmetry.explain(found)]}
+
+
+def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
+    """Write the figures of a run into its folder.
+
+    Raises:
+        HollyError: The file can't be written.
+    """
+    with replacing(folder / "metrics.json") as partial:
+        partial.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+
+
+def write_poses(path: Path, trainer: Trainer, names: Sequence[str], poses: Poses) -> None:
+    """Write the poses of some pictures under a run's cloud, and what they leave unexplained.
+
+    Raises:
+        HollyError: The file can't be written.
+    """
+    axis_angle = axis_angle_from_rotation(poses.rotation.cpu().numpy())
+    sigma = float(np.hypot(trainer.final_stage.sigma_nm, trainer.state.blur_nm()))
+    table = zip(names, axis_angle, poses.shift.tolist(), poses.loss.tolist(), strict=True)
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["picture", "rx", "ry", "rz", "tx_nm", "ty_nm", "sigma_nm", "loss"])
+        for name, turned, moved, loss in table:
+            numbers = (*turned, *moved, sigma, loss)
+            writer.writerow([name, *(f"{number:.6g}" for number in numbers)])
+
+
+def _write_growth(path: Path, trainer: Trainer) -> None:
+    """The cloud now and then over the run, for the film of its growth."""
+    growth = trainer.state.growth
+    if growth:
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.savez_compressed(
+                file,
+                step=np.array([frame["step"] for frame in growth]),
+                sigma_nm=np.array([frame["sigma_nm"] for frame in growth]),
+                points=np.stack([frame["points"].numpy() for frame in growth]),
+            )
+
+
+def _write_reprojections(path: Path, trainer: Trainer) -> None:
+    """Some pictures, evenly chosen over the data, beside what the structure makes of them."""
+    count = len(trainer.dataset)
+    chosen = torch.linspace(0, count - 1, min(SHOWN, count)).long()
+    inputs, drawn = (images.cpu().numpy() for images in trainer.reproject(chosen.to(trainer.state.points.device)))
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez_compressed(
+            file,
+            inputs=inputs,
+            reprojections=drawn,
+            names=np.array([trainer.dataset.names[int(picture)] for picture in chosen]),
+            pixel_nm=trainer.final_stage.grid.pixel_nm,
+        )
+
+
+def draw_cloud(path: Path, points: Any, truth: Any = None) -> None:
+    """A picture of the cloud, upright or over the truth; one line where there is no pyvista, as on computing machines."""
+    try:
+        from holly_triton.view import render_cloud
+
+        if truth is not None:
+            render_cloud(points, path, truth=truth)
+        else:
+            frame, front = upright(points)
+            render_cloud(points @ frame, path, front=front)
+    except ImportError as error:
+        print(f"{path}: not drawn ({error}); pip install pyvista, then holly-triton render", file=sys.stderr)

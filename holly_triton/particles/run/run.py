@@ -1,0 +1,290 @@
+"""A run and its folder: from a configuration to a structure on disk, stoppable and resumable at any step.
+
+The folder holds config.toml, cloud.ply, cloud_mirror.ply, poses.csv, metrics.json, report.html, pictures/,
+checkpoints/last.pt and TensorBoard events.
+"""
+
+import csv
+import dataclasses
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from holly_triton.core.checkpoint import CHECKPOINTS, load_checkpoint, save_checkpoint
+from holly_triton.core.config_file import config_of, differing, read_config, to_table, write_config
+from holly_triton.core.distributed import leads, summed
+from holly_triton.core.energy import EnergyMeter
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import foreign
+from holly_triton.core.lock import check_idle
+from holly_triton.particles.cloud.relocation import MOST_MERGED
+from holly_triton.particles.cloud.schedule import Plan
+from holly_triton.particles.cloud.state import TrainingState
+from holly_triton.particles.cloud.train import Progress, Trainer
+from holly_triton.particles.config import DEFAULT_POINTS, Config
+from holly_triton.particles.data import Dataset, Localisations, open_dataset
+from holly_triton.particles.data.dataset import FEWEST_PICTURES
+
+WRITTEN = (
+    "config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "metrics.json", "report.html",
+    "growth.npz", "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "poses_*.csv", "ranking.csv", "repeat-[0-9]*", "half-[12]",
+)  # fmt: skip
+"""All that a run or a study leaves in its folder; ``--overwrite`` removes these and nothing else."""
+
+
+BOUND = (
+    "points", "pose", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
+)  # fmt: skip
+"""Settings that a checkpoint's cloud, network and optimiser hang on."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A folder, what was asked for, and a trainer at the state where it was left."""
+
+    folder: Path
+    config: Config
+    dataset: Dataset
+    trainer: Trainer
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.trainer.state.step >= self.trainer.plan.total_steps
+
+
+def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
+    """Open the data, write the resolved configuration into a fresh folder, and set up the first state.
+
+    Raises:
+        HollyError: The data are at fault, the folder exists (and ``overwrite`` is not set) or can't be written.
+    """
+    if leads():
+        check_free(folder, overwrite)
+    config = absolute(config)
+    dataset = open_data(config)
+    config = dataclasses.replace(config, points=config.points or default_points(dataset))
+    trainer = make_trainer(config, dataset)  # before the folder: settings that don't go together leave none behind
+    if leads():
+        make_folder(folder, overwrite)
+        write_config(folder / "config.toml", config)
+    return Run(folder, config, dataset, trainer)
+
+
+def absolute(config: Config) -> Config:
+    """The same settings with paths that hold wherever the run is resumed from."""
+    exclude = config.exclude and str(Path(config.exclude).resolve())
+    return dataclasses.replace(config, data=str(Path(config.data).resolve()), exclude=exclude)
+
+
+def run_config(folder: Path) -> Config:
+    """The settings that a run was made with: its config.toml, which is written anew from a checkpoint where it's lost.
+
+    Raises:
+        HollyError: Not the folder of a run, or a setting is wrong.
+    """
+    path = folder / "config.toml"
+    return read_config(path) if path.exists() else _lost_config(path)
+
+
+def _lost_config(path: Path) -> Config:
+    state = load_checkpoint(path.parent / CHECKPOINTS, torch.device("cpu"))
+    if state is None:
+        raise HollyError(
+            f"{path.parent}: is not the folder of a run (no {path.name}); pass what train wrote with --out"
+        )
+    config = config_of(state.settings, str(path.parent / CHECKPOINTS))
+    if leads():
+        print(f"holly-triton: {path}: is missing; written anew from the checkpoint", file=sys.stderr)
+        write_config(path, config)
+    return config
+
+
+def resume_run(folder: Path) -> Run:
+    """Take a run up where it was left: from its checkpoint, or from the start if there is none yet.
+
+    Raises:
+        HollyError: Not the folder of a run, its data are gone, its checkpoint can't be read, or settings were changed
+            that it hangs on, such as points.
+    """
+    config = run_config(folder)
+    state = load_checkpoint(folder / CHECKPOINTS, find_device(config.device))
+    if state is not None:
+        _check_changes(folder / "config.toml", config_of(state.settings, str(folder / CHECKPOINTS)), config)
+    dataset = open_data(config)
+    return Run(folder, config, dataset, make_trainer(config, dataset, state))
+
+
+def _check_changes(path: Path, before: Config, now: Config) -> None:
+    """Tell of settings that were changed between two parts of a run; refuse what the first part is built on."""
+    changed = list(differing(before, now))
+    if not changed:
+        return
+    told = f"{path}: changed since the checkpoint: {', '.join(changed)}"
+    if bound := [name for name in changed if name in BOUND]:
+        raise HollyError(f"{told}; set {', '.join(bound)} back, or start another run with --config {path} --out")
+    print(f"holly-triton: {told}; going on with the new values", file=sys.stderr)
+
+
+def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[[], bool]) -> bool:
+    """Step to the end or until asked to stop, saving on the way; True when the run is finished.
+
+    Raises:
+        HollyError: A file can't be written, or a loss isn't finite.
+    """
+    from tensorboardX import SummaryWriter
+
+    state = run.trainer.state
+    # Long runs have short steps; a hundredth of one is little to lose, and a checkpoint may hold a network.
+    every = max(run.config.checkpoint_every, run.trainer.plan.total_steps // 100)
+    meter = EnergyMeter(state.points.device)
+    with SummaryWriter(str(run.folder), max_queue=1000, write_to_disk=leads()) as board:
+        for progress in run.trainer.run():
+            tell(progress)
+            if state.history and state.history[-1]["step"] == progress.step:
+                for name, value in state.history[-1].items():
+                    if name != "step":
+                        board.add_scalar(name, value, progress.step)
+            stopping = summed(should_stop()) > 0 and not run.finished
+            if stopping or run.finished or progress.step % every == 0:
+                state.joules += summed(meter.joules())
+                if leads():
+                    save_checkpoint(run.folder / CHECKPOINTS, state)
+            if stopping:
+                break
+    return run.finished
+
+
+def default_points(dataset: Dataset) -> int:
+    """As many points as a typical particle shows labels, within what can be told apart and computed in minutes."""
+    if not isinstance(dataset, Localisations):
+        return DEFAULT_POINTS.pictures
+    return int(min(DEFAULT_POINTS.most, max(DEFAULT_POINTS.fewest, int(dataset.counts.median()))))
+
+
+def find_device(name: str) -> torch.device:
+    """The device that a setting means.
+
+    Raises:
+        HollyError: ``cuda`` on a machine without, or with fewer devices than processes.
+    """
+    if name == "cuda" and not torch.cuda.is_available():
+        raise HollyError("--device cuda: PyTorch finds no CUDA device here; use --device cpu, or auto")
+    cuda = name == "cuda" or (name == "auto" and torch.cuda.is_available())
+    if cuda and (processes := int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) > torch.cuda.device_count():
+        raise HollyError(
+            f"torchrun --nproc-per-node {processes}: PyTorch finds {torch.cuda.device_count()} CUDA devices here; start "
+            "no more processes than that, or use --device cpu"
+        )
+    return torch.device("cuda" if cuda else "cpu")
+
+
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder that exists, before any work is done.
+
+    Raises:
+        HollyError: It exists and ``overwrite`` is not set, a run in it is being worked on, or it is no folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise HollyError(f"{folder}: is a file; choose another --out")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise HollyError(
+            f"{folder}: exists already; choose another --out, or pass --overwrite to replace the run in it"
+        )
+    check_idle(folder)
+
+
+def make_folder(folder: Path, overwrite: bool) -> None:
+    """An empty place for a run; other files in an overwritten folder stay.
+
+    Raises:
+        HollyError: As ``check_free``, or no permission.
+    """
+    check_free(folder, overwrite)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in (path for pattern in WRITTEN for path in folder.glob(pattern)):
+            shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+        (folder / "pictures").mkdir()
+    except OSError as error:
+        raise HollyError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+
+
+def open_particles(config: Config) -> Dataset:
+    """The particles of a run as they lie in its data.
+
+    Raises:
+        HollyError: They can't be read, or are not what the settings need.
+    """
+    dataset = open_dataset(
+        config.data, unit=config.unit, pixel_size_nm=config.pixel_size, columns=config.columns, axis=config.axis,
+        weights=config.weights, crop=config.crop, background=config.background,
+    )  # fmt: skip
+    if config.part != "all":
+        every = torch.arange(config.part == "even", len(dataset), 2)
+        if len(every) < FEWEST_PICTURES:
+            raise HollyError(
+                f"{config.data}: half of it is {len(every)} particles; at least {FEWEST_PICTURES} are needed"
+            )
+        dataset = dataset.select(every)
+    return dataset
+
+
+def open_data(config: Config) -> Dataset:
+    """The pictures of a run: its particles as they are, or seen from random directions, but for excluded ones.
+
+    Raises:
+        HollyError: They can't be read, or are not what the settings need.
+    """
+    dataset = open_particles(config)
+    if config.views == "random":
+        if not isinstance(dataset, Localisations) or not dataset.has_z:
+            raise HollyError(f"{config.data}: has no z, which --views random needs; leave that option out")
+        dataset = dataset.views(config.views_per_particle, torch.Generator().manual_seed(config.seed))
+    return dataset if config.exclude is None else _without_bad(dataset, Path(config.exclude))
+
+
+def _without_bad(dataset: Dataset, table: Path) -> Dataset:
+    """The pictures that a table of ``holly-triton sort`` doesn't mark as bad."""
+    with foreign(table, "a table of holly-triton sort"), table.open(newline="", encoding="utf-8") as file:
+        is_bad = {row["picture"]: row["bad"] == "yes" for row in csv.DictReader(file)}
+    good = [index for index, name in enumerate(dataset.names) if not is_bad.get(name)]
+    if not is_bad.keys() & {*dataset.names}:
+        raise HollyError(f"{table}: names none of these pictures; pass the table that sort wrote for this data set")
+    if len(good) < FEWEST_PICTURES:
+        raise HollyError(f"{table}: leaves {len(good)} pictures; at least {FEWEST_PICTURES} are needed")
+    dataset.notes.append(f"{len(dataset) - len(good)} of {len(dataset)} pictures are marked as bad and were left out.")
+    return dataset.select(torch.tensor(good))
+
+
+def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None = None) -> Trainer:
+    """What carries a configuration out on a data set, from a state or from the start.
+
+    Raises:
+        HollyError: The device is not there, there are too many points to merge, or the state is of other data.
+    """
+    device = find_device(config.device)
+    config = dataclasses.replace(config, points=config.points or default_points(dataset))
+    assert config.points is not None
+    if config.prune and config.points > MOST_MERGED:
+        raise HollyError(
+            f"--prune: merges at most {MOST_MERGED} points, not {config.points}; leave it out, or start with fewer"
+        )
+    plan = Plan.of(config, dataset)
+    if state is None:
+        state = TrainingState.fresh(plan, config.points, torch.Generator(device).manual_seed(config.seed))
+    elif state.shift.shape != (len(dataset), 2):
+        raise HollyError(f"{config.data}: holds {len(dataset)} pictures, but the run was made with {len(state.shift)}")
+    else:
+        state.settings = to_table(config)
+        generator = torch.Generator(device)
+        try:
+            generator.set_state(state.generator)
+        except RuntimeError:  # made on another kind of device, whose random numbers are others
+            state.generator = generator.manual_seed(config.seed + state.step).get_state()
+    return Trainer(plan, dataset.to(device), state, device)

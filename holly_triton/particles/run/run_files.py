@@ -1,0 +1,88 @@
+"""Reading back what a run or a study left in its folder."""
+
+import csv
+import json
+import warnings
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import foreign
+from holly_triton.io.clouds import read_cloud
+
+Array = NDArray[Any]
+Figures = dict[str, Any]
+
+
+class PoseTable(NamedTuple):
+    """Poses as a file holds them."""
+
+    names: list[str]
+    """The pictures' ids ``[P]``."""
+    axis_angle: Array
+    """``[P, 3]``."""
+    shift: Array
+    """``[P, 2]``, nm."""
+    loss: Array
+    """``[P]``; NaN where the file says none, as that of true poses."""
+
+
+def read_run_cloud(folder: Path) -> Array:
+    """Points ``[N, 3]``, nm, of a run.
+
+    Raises:
+        HollyError: The folder holds no cloud.
+    """
+    if not (folder / "cloud.ply").is_file():
+        raise HollyError(f"{folder}: holds no cloud.ply; pass the folder of a run that train has finished or saved")
+    return read_cloud(folder / "cloud.ply").points
+
+
+def read_metrics(folder: Path) -> Figures:
+    """The figures that a run left in its folder.
+
+    Raises:
+        HollyError: There are none, or they are damaged.
+    """
+    path = folder / "metrics.json"
+    with foreign(path, "the figures of a run"):
+        metrics = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(metrics, dict):
+            raise ValueError("no table")
+        return metrics
+
+
+def read_poses(path: Path) -> PoseTable:
+    """Poses that ``train``, ``evaluate --pictures`` or ``simulate`` wrote.
+
+    Raises:
+        HollyError: There is no such file, or it is damaged.
+    """
+    with foreign(path, "poses"), path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+        columns = ("rx", "ry", "rz", "tx_nm", "ty_nm")
+        numbers = np.array([[float(row[name]) for name in columns] for row in rows]).reshape(-1, 5)
+        loss = np.array([float(row.get("loss", "nan")) for row in rows])
+        return PoseTable([row["picture"] for row in rows], numbers[:, :3], numbers[:, 3:], loss)
+
+
+def read_spread(folder: Path, points: int) -> Array | None:
+    """How far a study's runs lie from each point of its cloud ``[N]``, nm; None where that is not known.
+
+    Raises:
+        HollyError: The file is damaged, or belongs to another cloud.
+    """
+    path = folder / "spread.csv"
+    if not path.is_file():
+        return None
+    with foreign(path, "the spread of a study's runs"):
+        with warnings.catch_warnings(action="ignore"):  # of a table without rows, which is refused below
+            spread: Array = np.loadtxt(path, delimiter=",", skiprows=1, usecols=3, ndmin=1)
+    if len(spread) != points:
+        raise HollyError(
+            f"{path}: holds {len(spread)} values for the {points} points of cloud.ply; train the study anew"
+        )
+    return spread if np.isfinite(spread).all() else None  # NaN: no two runs agree

@@ -1,0 +1,140 @@
+"""Several runs of the same data: what they agree on, and how finely two halves of the pictures agree.
+
+A study's folder holds a run folder for each of its members, and in itself what they have in common: the consensus
+as cloud.ply, spread.csv (how far the members lie from each of its points), metrics.json and report.html.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from holly_triton.core.config_file import write_config
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import replacing
+from holly_triton.geometry import mirror
+from holly_triton.io.clouds import read_cloud, write_cloud
+from holly_triton.particles.config import Config, Part
+from holly_triton.report import write_report
+from holly_triton.validation import consensus, fsc
+
+from .results import draw_cloud, write_metrics
+from .run import Run, absolute, check_free, make_folder, open_data, resume_run, start_run
+from .run_files import read_metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class Member:
+    """One run of a study."""
+
+    folder: Path
+    config: Config
+
+    @property
+    def finished(self) -> bool:
+        """Whether its results are written."""
+        return is_finished(self.folder)
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the results of a run, or what the runs of a study agree on, are written."""
+    return (folder / "report.html").is_file()
+
+
+def is_study(config: Config) -> bool:
+    """Whether a configuration asks for several runs."""
+    return config.repeats > 1 or config.half_sets
+
+
+def members(config: Config, folder: Path) -> list[Member]:
+    """The runs of a study: repeats differ in their seed, halves in their particles too."""
+    alone = dataclasses.replace(config, repeats=1, half_sets=False)
+    if config.half_sets:
+        # Seeds of their own: halves that start from one cloud would agree on more than their pictures say.
+        parts: tuple[Part, Part] = ("odd", "even")
+        return [
+            Member(folder / f"half-{half + 1}", dataclasses.replace(alone, part=part, seed=config.seed + half))
+            for half, part in enumerate(parts)
+        ]
+    repeats = range(config.repeats)
+    return [
+        Member(folder / f"repeat-{repeat + 1}", dataclasses.replace(alone, seed=config.seed + repeat))
+        for repeat in repeats
+    ]
+
+
+def make_study(config: Config, folder: Path, *, overwrite: bool) -> None:
+    """A folder for a study, and its configuration in it.
+
+    Raises:
+        HollyError: The data are at fault, the folder exists (and ``overwrite`` is not set) or can't be written.
+    """
+    if config.exclude and config.views == "random":
+        raise HollyError("--exclude: names views of one run, and each run of a study draws others; leave it out")
+    check_free(folder, overwrite)
+    for member in members(config, folder):
+        open_data(member.config)
+    make_folder(folder, overwrite)
+    write_config(folder / "config.toml", absolute(config))
+
+
+def open_member(member: Member) -> Run:
+    """A member's run, from wherever it was left."""
+    if (member.folder / "config.toml").is_file():
+        return resume_run(member.folder)
+    return start_run(member.config, member.folder, overwrite=True)
+
+
+def conclude_study(config: Config, folder: Path) -> list[str]:
+    """Compare the members' clouds, write what they have in common; the findings, in sentences.
+
+    Raises:
+        HollyError: A file can't be read or written.
+    """
+    runs = members(config, folder)
+    clouds = [read_cloud(run.folder / "cloud.ply").points for run in runs]
+    metrics = [read_metrics(run.folder) for run in runs]
+    common = consensus.find_consensus(clouds, _losses(config, metrics))
+    findings = [consensus.explain(common)]
+    figures: dict[str, Any] = {"consensus": common.figures()}
+    if config.half_sets:
+        found = fsc.find_resolution(clouds[0], clouds[1], max(float(run["sigma_nm"]) for run in metrics))
+        findings.append(fsc.explain(found))
+        figures["resolution"] = found.figures()
+    write_cloud(folder / "cloud.ply", common.points)
+    write_cloud(folder / "cloud_mirror.ply", mirror(common.points))
+    _write_spread(folder / "spread.csv", common)
+    write_metrics(folder, {**_summed(config, metrics), "findings": findings, **figures})
+    draw_cloud(folder / "pictures" / "cloud.png", common.points)
+    write_report(folder)
+    return findings
+
+
+def _losses(config: Config, metrics: Sequence[dict[str, Any]]) -> list[float] | None:
+    """The members' losses, where these compare: of the same pictures, drawn at about the same sigma."""
+    sigmas = [float(run["sigma_nm"]) for run in metrics]
+    if config.half_sets or config.views == "random" or max(sigmas) > 1.05 * min(sigmas):
+        return None
+    return [float(run["loss"]) for run in metrics]
+
+
+def _summed(config: Config, metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """What holds for the members together."""
+    first = metrics[0]
+    pictures = [run["pictures"] for run in metrics]
+    return {
+        "finished": True,
+        "seconds": sum(run["seconds"] for run in metrics),
+        "energy_wh": sum(run["energy_wh"] or 0 for run in metrics) or None,
+        "points": first["points"],
+        "pictures": sum(pictures) if config.half_sets else max(pictures),
+        **{name: first[name] for name in ("device", "threads", "notes", "versions")},
+    }
+
+
+def _write_spread(path: Path, common: consensus.Consensus) -> None:
+    table = np.column_stack([common.points, common.spread_nm])
+    with replacing(path) as partial:
+        np.savetxt(partial, table, fmt="%.4f", delimiter=",", header="x [nm],y [nm],z [nm],spread [nm]", comments="")

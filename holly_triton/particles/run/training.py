@@ -1,0 +1,217 @@
+"""``train`` as a person meets it: progress while it runs, a clean stop at a signal, and words at the end."""
+
+import signal
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from holly_triton.core.distributed import leads, size, summed, wait
+from holly_triton.core.errors import HollyError
+from holly_triton.core.jobs import Cluster, run_all
+from holly_triton.core.lock import alone
+from holly_triton.core.progress import console, in_parts
+from holly_triton.particles.cloud.train import Progress as Step
+from holly_triton.particles.config import Config
+from holly_triton.report import find_warnings
+from holly_triton.report.words import ONE_SIDE, scatter
+
+from .results import write_results
+from .run import Run, carry_out, resume_run, run_config, start_run
+from .run_files import read_metrics
+from .study import Member, conclude_study, is_finished, is_study, make_study, members, open_member
+
+DONE, STOPPED = 0, 3
+STAGES = {
+    "search": "searching poses",
+    "rescue": "seeking lost poses",
+    "train": "training",
+    "polish": "polishing",
+    "refine": "refining poses",
+}
+
+
+class Stop:
+    """Whether a signal asked for an end."""
+
+    asked = False
+
+
+def start_training(config: Config, folder: Path, *, overwrite: bool, cluster: Cluster | None = None) -> int:
+    """Run a configuration, or each run of a study, in a fresh folder; the exit code says whether it was stopped."""
+    with stoppable() as stop:
+        if _is_study(config, cluster):
+            if leads():
+                make_study(config, folder, overwrite=overwrite)
+            wait()  # nobody looks for finished runs in a folder that is to be overwritten
+            return _follow_study(config, folder, stop, cluster)
+        say(f"Reading {config.data}")
+        with in_parts(1) as begin:
+            begin("reading")
+            run = start_run(config, folder, overwrite=overwrite)
+        _introduce(run)
+        return _conclude(run, follow(run, stop))
+
+
+def resume_training(folder: Path, cluster: Cluster | None = None) -> int:
+    """Go on with what was stopped; what is finished is left as it is."""
+    with stoppable() as stop:
+        config = run_config(folder)
+        if _is_study(config, cluster):
+            return _say_finished(folder) if is_finished(folder) else _follow_study(config, folder, stop, cluster)
+        with in_parts(1) as begin:
+            begin("reading")
+            run = resume_run(folder)
+        if run.finished and is_finished(folder):
+            return _say_finished(folder)
+        step = run.trainer.state.step
+        say(f"{folder}: going on " + (f"at step {step}" if step else "from the start"))
+        return _conclude(run, follow(run, stop))
+
+
+def _say_finished(folder: Path) -> int:
+    say(f"{folder}: is finished already; see {folder / 'report.html'}")
+    return DONE
+
+
+def _is_study(config: Config, cluster: Cluster | None) -> bool:
+    """Whether there are several runs; a cluster is for these."""
+    if cluster is not None:
+        if not is_study(config):
+            raise HollyError(f"{cluster}: is for several runs and this is one; add --repeats K or --half-sets")
+        if size() > 1:
+            raise HollyError(f"{cluster}: has a process for each run; start this one without torchrun")
+        cluster.check()
+    return is_study(config)
+
+
+def _follow_study(config: Config, folder: Path, stop: Stop, cluster: Cluster | None) -> int:
+    """Carry out what is left of a study, then compare its runs."""
+    left = [member for member in members(config, folder) if not member.finished]
+    again = f"Go on with: holly-triton train --resume {folder}" + (f" {cluster}" if cluster else "")
+    if not _follow_members(left, stop, cluster):
+        print(f"Stopped. {again}")
+        return STOPPED
+    failed = [member.folder.name for member in left if not member.finished]
+    if failed:
+        raise HollyError(f"{folder}: nothing to compare before {', '.join(failed)} is done. {again}")
+    if leads():
+        with in_parts(1) as begin:
+            begin("comparing the runs")
+            findings = conclude_study(config, folder)
+        print("\n".join(findings))
+    print(f"{folder / 'cloud.ply'}: what the runs agree on, in nm. Look at {folder / 'report.html'}")
+    return DONE
+
+
+def _follow_members(left: Sequence[Member], stop: Stop, cluster: Cluster | None) -> bool:
+    """Carry out runs of a study, one after the other here or all on a cluster; False when stopped before the end."""
+    if cluster is not None:
+        work = {member.folder: partial(finish_member, member) for member in left}
+        return run_all(work, cluster, finished=is_finished, say=say, should_stop=lambda: stop.asked)
+    for member in left:
+        say(f"{member.folder}")
+        if summed(stop.asked) or not follow(open_member(member), stop):
+            return False
+    return True
+
+
+def finish_member(member: Member) -> None:
+    """Carry out one run of a study from wherever it was left: what a cluster's job does."""
+    if not member.finished:
+        follow(open_member(member), Stop())
+
+
+def say(sentence: str) -> None:
+    """Tell the person of progress."""
+    console.print(sentence)
+
+
+@contextmanager
+def stoppable() -> Iterator[Stop]:
+    """The first SIGINT or SIGTERM asks for an end after the current step; a second one ends at once."""
+    stop = Stop()
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.asked = True
+        for known, handler in previous.items():
+            signal.signal(known, handler)
+        say("Stopping after this step; once more to stop at once")
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _introduce(run: Run) -> None:
+    config, plan = run.config, run.trainer.plan
+    for note in run.dataset.notes:
+        say(f"  {note}")
+    say(
+        f"{len(run.dataset)} pictures of a structure about {2 * run.dataset.radius_nm:.0f} nm across; {config.points} points; "
+        f"sigma {plan.sigma_start_nm:.0f} to {plan.sigma_end_nm:.1f} nm; on {run.trainer.state.points.device.type}"
+    )
+
+
+def follow(run: Run, stop: Stop) -> bool:
+    """Carry a run out under a bar that shows how far it is, and write its results; True when it is finished.
+
+    Raises:
+        HollyError: Another process is working on it, a file can't be written, or a loss isn't finite.
+    """
+    with alone(run.folder):
+        finished = _step_under_bar(run, stop)
+        if leads():
+            write_results(run, pictures=finished)
+        wait()  # until they are there for all to read
+    return finished
+
+
+def _step_under_bar(run: Run, stop: Stop) -> bool:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        TextColumn("loss {task.fields[loss]:.2f}  sigma {task.fields[sigma]:.1f} nm"), TimeElapsedColumn(), TextColumn("left"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    state, total = run.trainer.state, run.trainer.plan.total_steps
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"))
+
+        def tell(step: Step) -> None:
+            bar.update(task, completed=step.step, description=STAGES[step.stage], loss=step.loss, sigma=step.sigma_nm)
+            if not console.is_terminal and step.step % max(1, total // 5) == 0:
+                say(
+                    f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.2f}, sigma {step.sigma_nm:.1f} nm, "
+                    f"{state.seconds:.0f} s"
+                )
+
+        return carry_out(run, tell, lambda: stop.asked)
+
+
+def _conclude(run: Run, finished: bool) -> int:
+    folder, state = run.folder, run.trainer.state
+    if not finished:
+        print(
+            f"Stopped at step {state.step} of {run.trainer.plan.total_steps}; the structure so far is in "
+            f"{folder / 'cloud.ply'}. Go on with: holly-triton train --resume {folder}"
+        )
+        return STOPPED
+    metrics = read_metrics(folder)
+    print(
+        f"{folder / 'cloud.ply'}: {len(state.points)} points in nm, after {state.seconds:.0f} s; labels scatter by "
+        f"{scatter(metrics['blur_nm'], metrics['sigma_nm'])} nm about them."
+    )
+    print(" ".join(metrics["findings"]))
+    for warning in find_warnings(folder):
+        print(f"Warning: {warning}")
+    if run.config.views == "random":
+        print(f"If the particles were registered, compare with them: holly-triton evaluate {folder}")
+    hand = "The mirror image, cloud_mirror.ply, explains the pictures just as well."
+    print(f"{ONE_SIDE if run.config.tilt == 0 else hand} Look at {folder / 'report.html'}")
+    return DONE

@@ -1,0 +1,287 @@
+"""Simulated particles with the noise of single-molecule localisation: the three models of the HOLLy paper.
+
+Blundell et al. 2021, section 3.3: sites without a label (missing), sites that bind several fluorophores
+(spawn), and fluorophores that lie off their site (scatter).
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tifffile
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import replacing
+from holly_triton.geometry import Grid, axis_angle_from_rotation, random_rotations, rotation_from_axis_angle
+from holly_triton.io.clouds import write_cloud
+from holly_triton.kernels import splat_emitters
+from holly_triton.particles.data.grouping import localisations_from_rows
+from holly_triton.particles.data.localisations import Localisations, offsets_from_counts, runs
+
+from .config import Photophysics
+
+Array = NDArray[Any]
+
+PICTURE_PX = 128
+PICTURE_SIGMA_PX = 2**0.5
+"""The paper's pictures and their final width."""
+MARGIN = 4.0
+"""Standard deviations of scatter and PSF that a picture leaves about the structure."""
+CHUNK_SITES = 2**22
+"""Sites labelled at a time."""
+CHUNK_PICTURES = 256
+"""Pictures drawn at a time."""
+LARGEST_TIFF = 2**32 - 2**20
+"""Bytes an ImageJ TIFF can hold beside its header."""
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """P simulated particles, those without emitters among them, and the truth.
+
+    Attributes:
+        points: The structure ``[N, 3]`` float64, nm, centred.
+        xy: Emitters of all particles, one after the other, ``[E, 2]`` float32, nm from the picture's centre.
+        offsets: ``[P + 1]`` int64: particle p holds emitters ``offsets[p]`` to ``offsets[p + 1]``.
+        rotation: ``[P, 3, 3]`` float32.
+        shift: ``[P, 2]`` float32, nm: ``xy = (rotation @ point)[:2] + shift``.
+        scatter_nm: Scatter that it was made with, that of blinking included, nm.
+    """
+
+    points: Array
+    xy: Tensor
+    offsets: Tensor
+    rotation: Tensor
+    shift: Tensor
+    scatter_nm: float
+
+    @property
+    def localisations(self) -> Localisations:
+        """The particles that hold emitters, named by their number from 0, as if read from a file."""
+        counts = self.offsets.diff().numpy()
+        names = [str(picture) for picture in range(len(counts))]
+        return localisations_from_rows(self.xy.numpy(), counts, names, source="simulation")
+
+    @property
+    def grid(self) -> Grid:
+        """The smallest picture that holds every particle, wherever it is turned and shifted."""
+        reach = (
+            np.linalg.norm(self.points, axis=1).max() + float(self.shift.norm(dim=1).max()) + MARGIN * self.scatter_nm
+        )
+        psf_part = 2 * MARGIN * PICTURE_SIGMA_PX / PICTURE_PX
+        return Grid(PICTURE_PX, 2 * reach / (1 - psf_part))
+
+
+def simulate(
+    points_nm: Array,
+    images: int,
+    *,
+    scatter_nm: float = 0.0,
+    missing: float = 0.0,
+    max_spawn: int = 1,
+    spawn_rate: float = 1.0,
+    shift_nm: float = 0.0,
+    in_plane: int = 1,
+    photophysics: Photophysics | None = None,
+    generator: torch.Generator,
+) -> Simulation:
+    """Simulate particles of one structure, each from a uniformly random direction, labelled anew.
+
+    A site is labelled with probability ``1 - missing``. A labelled site carries Binomial(``max_spawn``,
+    ``spawn_rate``) fluorophores, perhaps none. Each fluorophore lies off its site by a Gaussian in 3D.
+
+    Args:
+        points_nm: Sites ``[N, 3]``, nm; centred before use.
+        images: Particles that are drawn independently.
+        scatter_nm: Standard deviation of a fluorophore about its site along each axis, nm.
+        missing: Probability that a site is not labelled.
+        max_spawn: Most fluorophores of a site.
+        spawn_rate: Probability of each of them.
+        shift_nm: Shifts along x and y are uniform within plus and minus this, nm.
+        in_plane: Every particle occurs this often, turned in the plane of the picture by equal steps of a
+            turn, its emitters and its shift with it.
+        photophysics: How each fluorophore blinks and is localised; None for once, exactly where it is.
+        generator: The only source of chance, on the CPU.
+
+    Returns:
+        ``images * in_plane`` particles; the turned copies of one follow each other.
+
+    Raises:
+        HollyError: a parameter out of range.
+    """
+    _check(images, scatter_nm, missing, max_spawn, spawn_rate, shift_nm, in_plane)
+    points = np.asarray(points_nm, dtype=np.float64)
+    points = points - points.mean(axis=0)
+    sites = torch.from_numpy(points).float()
+    rotation = random_rotations(images, generator)
+    shift = shift_nm * (2 * torch.rand(images, 2, generator=generator) - 1)
+    chunk = max(1, CHUNK_SITES // len(sites))
+    drawn = [
+        _label(sites, part, scatter_nm, missing, max_spawn, spawn_rate, generator)
+        for part in rotation.tensor_split(tuple(range(chunk, images, chunk)))
+    ]
+    counts = torch.cat([part[1] for part in drawn])
+    xy = torch.cat([part[0] for part in drawn]) + shift.repeat_interleave(counts, dim=0)
+    if photophysics is not None:
+        xy, counts = _blink(xy, counts, photophysics, generator)
+        scatter_nm = math.hypot(scatter_nm, photophysics.precision_nm)
+    once = Simulation(points, xy, offsets_from_counts(counts), rotation, shift, scatter_nm)
+    return once if in_plane == 1 else _turned(once, in_plane)
+
+
+def write_simulation(folder: str | Path, simulation: Simulation, *, tiff: bool = False) -> Path:
+    """Write what ``open_dataset`` reads, and the truth, into a folder that is made if need be.
+
+    ``localisations.csv`` (or ``pictures.tif``), ``truth.ply`` (the structure) and ``truth_poses.csv`` (a row
+    for every picture). Only what is known is written: there are no photons and no precision.
+
+    Args:
+        folder: Where to write.
+        simulation: What to write.
+        tiff: Draw pictures, 128 pixels a side, in place of a table of localisations. They are not centred.
+
+    Returns:
+        The folder.
+
+    Raises:
+        HollyError: the folder or a file in it cannot be written.
+    """
+    folder = Path(folder)
+    table, pictures = folder / "localisations.csv", folder / "pictures.tif"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The folder is read by what lies in it: data of an earlier simulation must not be found first.
+        (table if tiff else pictures).unlink(missing_ok=True)
+    except OSError as error:
+        raise HollyError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
+    if tiff:
+        _write_pictures(pictures, simulation)
+    else:
+        _write_table(table, simulation)
+    write_cloud(folder / "truth.ply", simulation.points)
+    _write_poses(folder / "truth_poses.csv", simulation)
+    return folder
+
+
+def _check(
+    images: int,
+    scatter: float,
+    missing: float,
+    max_spawn: int,
+    spawn_rate: float,
+    shift: float,
+    in_plane: int,
+) -> None:
+    wrong = [
+        (images < 1, f"--images {images}: must be at least 1"),
+        (not 0 <= scatter < float("inf"), f"--scatter {scatter:g}: must be 0 nm or more"),
+        (not 0 <= missing <= 1, f"--missing {missing:g}: is a probability, from 0 to 1"),
+        (max_spawn < 1, f"--max-spawn {max_spawn}: must be at least 1"),
+        (not 0 <= spawn_rate <= 1, f"--spawn-rate {spawn_rate:g}: is a probability, from 0 to 1"),
+        (not 0 <= shift < float("inf"), f"--shift {shift:g}: must be 0 nm or more"),
+        (in_plane < 1, f"--in-plane {in_plane}: must be at least 1"),
+    ]
+    for is_wrong, message in wrong:
+        if is_wrong:
+            raise HollyError(message)
+
+
+def _label(
+    sites: Tensor,
+    rotation: Tensor,
+    scatter_nm: float,
+    missing: float,
+    max_spawn: int,
+    spawn_rate: float,
+    generator: torch.Generator,
+) -> tuple[Tensor, Tensor]:
+    """Emitters of some particles ``[E, 2]`` without shift, and how many each has ``[B]``."""
+    shape = len(rotation), len(sites)
+    labelled = torch.rand(shape, generator=generator) >= missing
+    trials = labelled * float(max_spawn)
+    fluorophores = torch.binomial(trials, torch.full(shape, float(spawn_rate)), generator=generator).long()
+    turned = sites @ rotation.transpose(1, 2)  # [B, N, 3]
+    emitters = turned.flatten(0, 1).repeat_interleave(fluorophores.flatten(), dim=0)
+    # An isotropic Gaussian in 3D is the same before and after the rotation; z is dropped only then.
+    emitters += scatter_nm * torch.randn(emitters.shape, generator=generator)
+    return emitters[:, :2], fluorophores.sum(dim=1)
+
+
+def _blink(xy: Tensor, counts: Tensor, photophysics: Photophysics, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Localisations ``[E', 2]`` of fluorophores ``[E, 2]``, and how many each particle has ``[P]``, from ``counts``."""
+    logarithm = math.log(photophysics.median) + photophysics.spread * torch.randn(len(xy), generator=generator)
+    times = logarithm.exp().round().clamp(min=1).long()
+    seen = xy.repeat_interleave(times, dim=0)
+    seen += photophysics.precision_nm * torch.randn(seen.shape, generator=generator)
+    particle = torch.arange(len(counts)).repeat_interleave(counts)
+    return seen, torch.bincount(particle, times.double(), minlength=len(counts)).long()
+
+
+def _turned(simulation: Simulation, times: int) -> Simulation:
+    """Every particle ``times`` times, turned about z by equal steps of a turn."""
+    angle = torch.arange(times) * (2 * torch.pi / times)
+    turn = rotation_from_axis_angle(torch.nn.functional.pad(angle[:, None], (2, 0)))
+    index = torch.arange(len(simulation.rotation)).repeat_interleave(times)
+    turn = turn.repeat(len(simulation.rotation), 1, 1)
+    emitters, offsets = runs(simulation.offsets[index], simulation.offsets.diff()[index])
+    each = turn[:, :2, :2].repeat_interleave(offsets.diff(), dim=0)
+    return replace(
+        simulation,
+        xy=(each @ simulation.xy[emitters, :, None])[..., 0],
+        offsets=offsets,
+        rotation=turn @ simulation.rotation[index],
+        shift=(turn[:, :2, :2] @ simulation.shift[index, :, None])[..., 0],
+    )
+
+
+def _write_table(path: Path, simulation: Simulation) -> None:
+    counts = simulation.offsets.diff().numpy()
+    particle = np.repeat(np.arange(len(counts)), counts)
+    rows = np.column_stack([np.arange(1, len(particle) + 1), simulation.xy.numpy(), particle])
+    header = '"id","x [nm]","y [nm]","particle"'
+    with replacing(path) as partial:
+        np.savetxt(partial, rows, fmt="%d,%.4f,%.4f,%d", header=header, comments="")
+
+
+def _write_pictures(path: Path, simulation: Simulation) -> None:
+    grid, pictures = simulation.grid, len(simulation.rotation)
+    if pictures * PICTURE_PX**2 * 4 > LARGEST_TIFF:
+        raise HollyError(f"{path}: {pictures} pictures pass the 4 GiB of a TIFF; write localisations, or fewer")
+    with replacing(path) as partial:
+        tifffile.imwrite(
+            partial,
+            _draw(simulation, grid),
+            shape=(pictures, *grid.shape),
+            dtype=np.float32,
+            imagej=True,
+            resolution=(1000 / grid.pixel_nm, 1000 / grid.pixel_nm),
+            metadata={"axes": "TYX", "unit": "micron"},
+        )
+
+
+def _draw(simulation: Simulation, grid: Grid) -> Iterator[Array]:
+    """The pictures one by one, drawn a chunk at a time. Photons are not known: an emitter has integral 1."""
+    for start in range(0, len(simulation.rotation), CHUNK_PICTURES):
+        index = torch.arange(start, min(start + CHUNK_PICTURES, len(simulation.rotation)))
+        emitters, offsets = runs(simulation.offsets[index], simulation.offsets.diff()[index])
+        xy = grid.to_pixels(simulation.xy[emitters])
+        yield from splat_emitters(xy, offsets, PICTURE_SIGMA_PX, grid.shape).numpy()
+
+
+def _write_poses(path: Path, simulation: Simulation) -> None:
+    axis_angle = axis_angle_from_rotation(simulation.rotation.numpy())
+    rows = np.column_stack([np.arange(len(axis_angle)), axis_angle, simulation.shift.numpy()])
+    with replacing(path) as partial:
+        np.savetxt(
+            partial,
+            rows,
+            fmt="%d,%.8f,%.8f,%.8f,%.4f,%.4f",
+            header="picture,rx,ry,rz,tx_nm,ty_nm",
+            comments="",
+        )

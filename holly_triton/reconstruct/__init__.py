@@ -1,1 +1,0 @@
-"""From pictures to a structure: schedule, pose search, gradient steps, tidying, checkpoints."""

@@ -1,0 +1,83 @@
+"""The symmetry group of a known structure: what poses are scored modulo."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
+
+from holly_triton.geometry.plane import plane_frame
+
+from .angular_order import shape_turns
+from .shape import fit_shape
+from .symmetry import MOST_POINTS, find_symmetries, self_distance, spacing
+
+Array = NDArray[Any]
+
+EXACT = 0.05
+"""Of the spacing: a truth falls upon itself this closely or not at all."""
+ALIKE = 0.02
+"""Largest difference between entries of two matrices that are one operation."""
+TIE = 1e-6
+"""Distances from the centroid that differ by less, of themselves, are the same but for rounding."""
+SIGNIFICANT = 3.0
+"""Sigma at which an order of rotation counts as that of the structure."""
+LARGEST = 240
+"""More operations than the largest point group here (icosahedral with reflections, 120): a continuous symmetry."""
+
+
+def find_group(points: Array) -> Array:
+    """Every turn and reflection through the centroid that leaves the points as they are, identity first.
+
+    Products of the operations that ``find_symmetries`` finds, as long as each still leaves the points exactly where
+    they were. Turns of a higher order than 12 are found only as such products.
+
+    Args:
+        points: ``[N, 3]``, at least 4, without noise.
+
+    Returns:
+        ``[G, 3, 3]``, determinant +1 or -1: ``symmetry`` of ``pose_error.find_pose_error``.
+
+    Raises:
+        ValueError: as ``find_symmetries``.
+    """
+    outer = _outermost(points)
+    plane = plane_frame(outer)
+    generators = [s.matrix for s in find_symmetries(outer) if s.rmsd_nm <= EXACT * s.spacing_nm]
+    if plane is not None:
+        generators.append(np.eye(3) - 2 * np.outer(plane[:, 2], plane[:, 2]))
+    limit = EXACT * spacing(points)
+    generators = [matrix for matrix in generators if self_distance(points, matrix) <= limit]
+    group = [np.eye(3)]
+    for element in group:  # grows while it is read
+        for generator in generators:
+            product = generator @ element
+            known = any(np.abs(product - other).max() < ALIKE for other in group)
+            if not known and len(group) < LARGEST and self_distance(outer, product) <= limit:
+                group.append(product)
+    return np.stack(group)
+
+
+def _outermost(points: Array) -> Array:
+    """Of many points those farthest from the centroid, ties included: no turn takes any of them to another point."""
+    distance = np.linalg.norm(points - points.mean(axis=0), axis=1)
+    least = np.sort(distance)[-min(MOST_POINTS, len(points))]
+    return np.asarray(points[distance >= least * (1 - TIE)])
+
+
+def find_turns_of(points: Array) -> Array:
+    """Turns about its axis that leave a structure as it is, which only noisy localisations show; identity first.
+
+    Args:
+        points: ``[M, 3]``, pooled from many particles.
+
+    Returns:
+        ``[G, 3, 3]``: the turns of the order that stands out among angles about the axis of a ring or cylinder, or the
+        identity alone.
+    """
+    shape = fit_shape(points)
+    turns = None if shape is None or shape.against else shape_turns(shape, points)
+    if shape is None or turns is None or turns["sigma"] < SIGNIFICANT:
+        return np.eye(3)[None]
+    angles = 2 * np.pi / turns["order"] * np.arange(turns["order"])
+    return np.asarray(Rotation.from_rotvec(angles[:, None] * shape.fit.frame[:, 2]).as_matrix())

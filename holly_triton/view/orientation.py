@@ -1,0 +1,49 @@
+"""How a structure stands in pictures. The frame that training ends in is arbitrary: there a ring is seen obliquely."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holly_triton.geometry.plane import plane_frame
+from holly_triton.validation.shape import fit_shape, some_of, without_strays
+
+Array = NDArray[Any]
+
+
+class Upright(NamedTuple):
+    """A frame to draw points in: ``points @ frame`` has x right, y down and z into the picture."""
+
+    frame: Array
+    """``[3, 3]``, a rotation, so that the hand is kept."""
+    front: str
+    """What its front view is called."""
+
+
+def upright(points_nm: Array) -> Upright:
+    """The frame in which a structure stands: its axis along the line of sight, its longest extent across to the right.
+
+    The axis is that of a ring, torus or cylinder or, where the points are none, the shortest principal axis. Along the
+    line of sight and to the right, the longer tail (third moment) comes last, so the points alone decide the signs; where
+    they are alike from both ends, either may come first, but the same points always give the same frame. What is flat
+    keeps the side that it was seen from.
+
+    Args:
+        points_nm: ``[N, 3]`` finite, N >= 1.
+    """
+    kept = without_strays(np.asarray(points_nm, dtype=np.float64))
+    centred = kept - kept.mean(axis=0)
+    squares, principal = np.linalg.eigh(centred.T @ centred)  # ascending
+    in_line = squares[1] <= 1e-12 * squares[2]
+    shape = None if in_line else fit_shape(some_of(kept, np.random.default_rng(0)))
+    found, flat = shape is not None and not shape.against, plane_frame(kept)
+    along = shape.fit.frame[:, 2] if shape is not None and found else principal[:, 0]
+    along = _towards_longer_tail(centred, along) if flat is None else flat[:, 2]
+    across = centred - np.outer(centred @ along, along)
+    right = _towards_longer_tail(centred, np.linalg.eigh(across.T @ across)[1][:, 2])
+    frame = np.stack([right, np.cross(along, right), along], axis=1)
+    return Upright(frame, "Front, along its axis" if found else "Front")
+
+
+def _towards_longer_tail(centred: Array, axis: Array) -> Array:
+    return axis if ((centred @ axis) ** 3).sum() >= 0 else -axis

@@ -1,0 +1,76 @@
+"""``reconstruction_loss``: projection, drawing, normalisation, mask and L1 in one call."""
+
+from torch import Tensor
+
+from ..arguments import (
+    PRECISIONS,
+    Backend,
+    Precision,
+    Sigma,
+    check_choice,
+    check_cloud,
+    check_pictures,
+    check_positive,
+    choose_backend,
+)  # fmt: skip
+from .separable import reconstruction_loss_separable
+
+
+def reconstruction_loss(
+    points: Tensor,
+    rotation: Tensor,
+    shift: Tensor,
+    sigma: Sigma,
+    target: Tensor,
+    *,
+    weights: Tensor | None = None,
+    point_sigma: Tensor | None = None,
+    scale: float = 100.0,
+    mask_threshold: float = 1e-4,
+    backend: Backend | None = None,
+    precision: Precision = "tf32x3",
+) -> Tensor:
+    """``normalised_masked_l1(splat(...), target)`` with its gradients, holding a chunk of Gaussians at most.
+
+    Differentiable, once, in points, rotation, shift, sigma, weights and point_sigma.
+
+    Args:
+        points: Cloud ``[N, 3]``, pixels.
+        rotation: ``[B, 3, 3]``; any matrix, of which the first two rows are used.
+        shift: ``[B, 2]``, pixels.
+        sigma: Standard deviation, pixels: a number or ``[B]``, above 0.
+        target: Raw pictures ``[B, H, W]``, normalised inside; no gradient.
+        weights: Integral of each point's Gaussian ``[N]``; 1 if not given.
+        point_sigma: A width of each point's own, ``[N]`` or ``[N, 2]``, pixels, added to sigma in quadrature.
+        scale: What every picture's intensity is normalised to.
+        mask_threshold: Only pixels whose normalised target exceeds it count.
+        backend: ``"triton"`` (float32 on CUDA), ``"separable"`` (any device), or None to choose by device
+            and dtype.
+        precision: Of Triton's products on tensor cores; the separable backend's are PyTorch's own.
+
+    Returns:
+        Loss of each picture ``[B]``.
+
+    Raises:
+        TypeError: An argument of another type or dtype.
+        ValueError: An argument of another shape or device.
+
+    Example:
+        >>> import torch
+        >>> from holly_triton.kernels import reconstruction_loss, splat
+        >>> cloud, pose = torch.tensor([[3.0, 0.0, 5.0], [-4.0, 2.0, 0.0]]), (torch.eye(3)[None], torch.zeros(1, 2))
+        >>> target = splat(cloud, *pose, sigma=2.0, shape=(32, 32))
+        >>> moved = (cloud + 1.0).requires_grad_()
+        >>> reconstruction_loss(moved, *pose, 2.0, target).sum().backward()
+        >>> bool((moved.grad[:, :2] > 0).all()), moved.grad[:, 2].tolist()
+        (True, [0.0, 0.0])
+    """
+    cloud = check_cloud(points, rotation, shift, sigma, weights, point_sigma)
+    target = check_pictures("target", target, cloud.points, B=len(cloud.rotation)).detach()
+    scale = check_positive("scale", scale)
+    check_choice("precision", precision, PRECISIONS)
+    if choose_backend(backend, points) == "triton":
+        from .triton_fused import reconstruction_loss_triton
+
+        return reconstruction_loss_triton(cloud, target, scale, mask_threshold, precision)
+    return reconstruction_loss_separable(cloud, target, scale, mask_threshold)

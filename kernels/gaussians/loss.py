@@ -1,0 +1,71 @@
+"""``normalised_masked_l1``: how far a drawing is from a picture, whatever the brightness of either."""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from ..arguments import Backend, check_pictures, check_positive, choose_backend
+from .separable import normalised_l1
+
+
+class _NormalisedMaskedL1(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, target: Tensor, scale: float, mask_threshold: float) -> Tensor:
+        loss, gradient = normalised_l1(images, target, scale, mask_threshold)
+        ctx.save_for_backward(gradient)
+        return loss
+
+    @staticmethod
+    @once_differentiable  # type: ignore[untyped-decorator,unused-ignore]
+    def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * grad_loss[:, None, None], None, None, None
+
+
+def normalised_masked_l1(
+    images: Tensor,
+    target: Tensor,
+    *,
+    scale: float = 100.0,
+    mask_threshold: float = 1e-4,
+    backend: Backend | None = None,
+) -> Tensor:
+    """Sum of ``|normalised image - normalised target|`` where the normalised target exceeds a threshold.
+
+    Each picture is normalised to an intensity of ``scale`` over the whole of it (Blundell et al. 2021,
+    section 3.2). A picture whose sum is 0 stays 0 and has zero gradient. Differentiable, once, in ``images``.
+
+    Args:
+        images: ``[B, H, W]``.
+        target: ``[B, H, W]``, raw; no gradient.
+        scale: What every picture's intensity is normalised to.
+        mask_threshold: 1e-4 suits 128 x 128; normalised intensity falls with the number of pixels.
+        backend: ``"triton"`` (float32 on CUDA), ``"separable"`` (any device), or None to choose by device
+            and dtype.
+
+    Returns:
+        Loss of each picture ``[B]``.
+
+    Raises:
+        TypeError: An argument of another type or dtype.
+        ValueError: An argument of another shape or device.
+
+    Example:
+        >>> import torch
+        >>> from holly_triton.kernels import normalised_masked_l1
+        >>> picture = torch.rand(1, 8, 8)
+        >>> normalised_masked_l1(3 * picture, picture).item() < 1e-4
+        True
+    """
+    images = check_pictures("images", images)
+    count, height, width = images.shape
+    target = check_pictures("target", target, images, B=count, H=height, W=width).detach()
+    scale = check_positive("scale", scale)
+    if choose_backend(backend, images) == "triton":
+        from .triton_loss import normalised_masked_l1_triton
+
+        return normalised_masked_l1_triton(images, target, scale, mask_threshold)
+    loss: Tensor = _NormalisedMaskedL1.apply(images, target, scale, mask_threshold)  # type: ignore[no-untyped-call,unused-ignore]
+    return loss

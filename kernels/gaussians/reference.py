@@ -1,0 +1,86 @@
+"""The dense version of every operation, any float dtype: the specification, and the oracle that the harness trusts.
+
+It draws every Gaussian over every pixel, as HOLLy does, so it needs B x N x H x W values: for small shapes only.
+Arguments are those of the public functions, unchecked.
+"""
+
+import torch
+from torch import Tensor
+
+from ..arguments import Shape, Sigma
+
+
+def splat(
+    points: Tensor,
+    rotation: Tensor,
+    shift: Tensor,
+    sigma: Sigma,
+    shape: Shape,
+    *,
+    weights: Tensor | None = None,
+    point_sigma: Tensor | None = None,
+) -> Tensor:
+    """Pictures ``[B, H, W]`` of a cloud ``[N, 3]`` under B poses."""
+    turned = torch.einsum("bij,nj->bni", rotation, points)  # [B, N, 3]
+    xy = turned[..., :2] + shift[:, None]  # [B, N, 2]
+    width = torch.as_tensor(sigma, dtype=points.dtype, device=points.device).reshape(-1, 1, 1)  # [B or 1, 1, 1]
+    own = (
+        points.new_zeros(len(points), 2) if point_sigma is None else point_sigma.reshape(len(points), -1).expand(-1, 2)
+    )
+    widths = torch.sqrt(width**2 + own**2).expand(len(rotation), -1, -1)  # [B, N, 2]
+    each = gaussians(xy, widths, shape)  # [B, N, H, W]
+    return each.sum(1) if weights is None else (each * weights[:, None, None]).sum(1)
+
+
+def splat_emitters(xy: Tensor, offsets: Tensor, sigma: Sigma, shape: Shape, *, weights: Tensor | None = None) -> Tensor:
+    """Pictures ``[B, H, W]`` of ragged emitters ``[E, 2]``."""
+    width = torch.as_tensor(sigma, dtype=xy.dtype, device=xy.device)
+    widths = (width[:, None] if width.ndim == 1 else width).expand(len(xy), 2)
+    each = gaussians(xy, widths, shape)  # [E, H, W]
+    each = each if weights is None else each * weights[:, None, None]
+    picture = torch.repeat_interleave(offsets.diff()).to(xy.device)  # [E], in which picture each emitter lies
+    return xy.new_zeros(len(offsets) - 1, *shape).index_add(0, picture, each)
+
+
+def normalised_masked_l1(
+    images: Tensor, target: Tensor, *, scale: float = 100.0, mask_threshold: float = 1e-4
+) -> Tensor:
+    """Loss ``[B]``."""
+    wanted = normalise(target, scale)
+    distance = (normalise(images, scale) - wanted).abs()  # [B, H, W]
+    return torch.where(wanted > mask_threshold, distance, 0.0).sum((1, 2))
+
+
+def reconstruction_loss(
+    points: Tensor,
+    rotation: Tensor,
+    shift: Tensor,
+    sigma: Sigma,
+    target: Tensor,
+    *,
+    weights: Tensor | None = None,
+    point_sigma: Tensor | None = None,
+    scale: float = 100.0,
+    mask_threshold: float = 1e-4,
+) -> Tensor:
+    """Loss ``[B]`` of a cloud under B poses."""
+    shape = (target.shape[1], target.shape[2])
+    images = splat(points, rotation, shift, sigma, shape, weights=weights, point_sigma=point_sigma)
+    return normalised_masked_l1(images, target, scale=scale, mask_threshold=mask_threshold)
+
+
+def gaussians(xy: Tensor, sigma: Tensor, shape: Shape) -> Tensor:
+    """Gaussians ``[..., H, W]`` of integral 1 at positions ``[..., 2]`` with widths ``[..., 2]``, pixels from the centre."""
+    height, width = shape
+    rows = torch.arange(height, dtype=xy.dtype, device=xy.device)[:, None] - (height - 1) / 2  # [H, 1]
+    columns = torch.arange(width, dtype=xy.dtype, device=xy.device) - (width - 1) / 2  # [W]
+    x, y = (part[..., None, None] for part in xy.unbind(-1))
+    sigma_x, sigma_y = (part[..., None, None] for part in sigma.unbind(-1))
+    exponent = ((columns - x) / sigma_x) ** 2 + ((rows - y) / sigma_y) ** 2
+    return torch.exp(-exponent / 2) / (2 * torch.pi * sigma_x * sigma_y)
+
+
+def normalise(images: Tensor, scale: float) -> Tensor:
+    """Pictures whose intensities sum to ``scale``; an empty picture stays empty."""
+    total = images.sum((1, 2), keepdim=True)
+    return torch.where(total == 0, 0.0, images * scale / torch.where(total == 0, 1.0, total))

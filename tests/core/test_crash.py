@@ -1,0 +1,152 @@
+"""A run that is killed, again and again, ends with the bytes of one that never was; and so does one in another process.
+
+HOLLY_TRITON_KILLS=100 kills it a hundred times. This file is also what the killed processes are forked from: one process
+that has loaded PyTorch, so that a kill costs a fraction of a second.
+"""
+
+import importlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+KILLS = int(os.environ.get("HOLLY_TRITON_KILLS", "20"))
+SEED = 6
+BRIEF = """
+checkpoint_every = 1
+[schedule]
+search_steps = 30
+rescue_passes = 1
+polish_steps = 10
+refine_steps = 2
+[search]
+candidates = 100
+dense_candidates = 200
+"""
+SAME = ("config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "growth.npz", "pictures/reprojections.npz")
+TOUCHES = ("open", "os.rename", "os.remove")
+"""What Python tells of when it deals with files; a step with its checkpoint does so five times or six."""
+TOUCHES_A_KILL = 18
+"""Of files in the run's folder before a process is killed, in the mean: so 20 kills come all over a run and its results."""
+LATER_S = 0.02
+"""After that, at most: about a step. Half of the kills come at once, as files are written; the others anywhere."""
+PATIENCE_S = 600
+LOADED = ("holly_triton.particles.run.training", "torch._dynamo", "tensorboardX", "pyvista.plotting")
+"""What a run needs and takes seconds to load; the second by PyTorch's optimisers."""
+
+
+def environment(hash_seed: int) -> dict[str, str]:
+    """Sets and dictionaries of texts have another order under each hash seed."""
+    return os.environ | {"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": str(hash_seed), "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the same run twice, made by two processes."""
+    folder = tmp_path_factory.mktemp("crash")
+    xy = np.random.default_rng(SEED).normal(size=(60, 12, 2)) * (40, 20)
+    rows = "".join(f"{x:.2f},{y:.2f},{picture}\n" for picture, some in enumerate(xy) for x, y in some)
+    (folder / "data.csv").write_text("x [nm],y [nm],particle\n" + rows)
+    (folder / "brief.toml").write_text(BRIEF)
+    words = ["train", folder / "data.csv", "--points", 12, "--config", folder / "brief.toml", "--out"]
+    for seed, name in enumerate(("one", "other"), start=1):
+        command = [sys.executable, "-m", "holly_triton", *map(str, words), str(folder / name)]
+        done = subprocess.run(command, env=environment(seed), capture_output=True, text=True, timeout=PATIENCE_S)
+        assert done.returncode == 0, done.stderr
+    return folder
+
+
+def test_two_processes_write_the_same_bytes(whole: Path) -> None:
+    assert_same(whole / "one", whole / "other")
+
+
+@pytest.fixture
+def forker(whole: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [sys.executable, __file__]
+    with (whole / "said").open("w") as said:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": said}
+        with subprocess.Popen(command, env=environment(0), text=True, **pipes) as process:  # type: ignore[call-overload]
+            yield process
+
+
+def test_a_run_that_is_killed_ends_with_the_same_bytes(whole: Path, forker: subprocess.Popen[str]) -> None:
+    rng = random.Random(SEED)
+    run = whole / "killed"
+
+    def train(touches: int = 0) -> int:
+        fresh = ["--config", str(whole / "one" / "config.toml"), "--out", str(run), "--overwrite"]
+        words = ["train", *(["--resume", str(run)] if (run / "config.toml").exists() else fresh)]
+        assert forker.stdin is not None and forker.stdout is not None
+        delay_s = max(0.0, rng.uniform(-LATER_S, LATER_S))
+        print(json.dumps([words, str(run), touches, delay_s]), file=forker.stdin, flush=True)
+        return int(forker.stdout.readline())
+
+    killed, in_results = 0, 0
+    while killed < KILLS:
+        code = train(1 + int(rng.expovariate(1 / TOUCHES_A_KILL)))
+        assert code in (0, -signal.SIGKILL), (whole / "said").read_text()
+        if code == 0:  # it came to its end first: the next are of a new run
+            assert_same(whole / "one", run)
+            shutil.rmtree(run)
+        else:
+            killed += 1
+            in_results += (run / "cloud.ply").exists()
+    assert KILLS < 20 or 0 < in_results < killed
+    assert train() == 0, (whole / "said").read_text()
+    assert_same(whole / "one", run)
+
+
+def assert_same(one: Path, other: Path) -> None:
+    differing = [name for name in SAME if (one / name).read_bytes() != (other / name).read_bytes()]
+    assert not differing
+
+
+def fork_and_kill(words: list[str], run: str, touches: int, delay_s: float) -> int:
+    """Give a command in a forked process and kill that a while after its n-th dealing with a file of the run's folder.
+
+    Returns:
+        Its exit code; 0 touches don't kill.
+    """
+    from holly_triton.cli import main
+
+    told, tell = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+
+        def count(event: str, details: tuple[object, ...]) -> None:
+            nonlocal touches
+            if event in TOUCHES and run in str(details[0]):
+                touches -= 1
+                if touches == 0:
+                    os.write(tell, b"!")
+
+        os.close(told)
+        signal.alarm(PATIENCE_S)
+        os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+        sys.addaudithook(count)
+        main(words)  # ends this process
+    os.close(tell)
+    if os.read(told, 1):  # nothing when it ended before
+        time.sleep(delay_s)
+        os.kill(pid, signal.SIGKILL)
+    os.close(told)
+    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+if __name__ == "__main__":
+    for name in LOADED:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    for line in sys.stdin:
+        print(fork_and_kill(*json.loads(line)), flush=True)

@@ -1,0 +1,59 @@
+import io
+import time
+from collections.abc import Callable
+
+import pytest
+from rich.console import Console
+
+from holly_triton.core import progress
+
+
+def watched(monkeypatch: pytest.MonkeyPatch, *, terminal: bool) -> io.StringIO:
+    """What is written for a person, on a terminal or into a log."""
+    seen = io.StringIO()
+    monkeypatch.setattr(progress, "console", Console(file=seen, force_terminal=terminal, width=80))
+    return seen
+
+
+def work(done: Callable[[], object]) -> None:
+    with progress.in_parts(2) as begin:
+        begin("reading [/red].csv")
+        done()
+        begin("looking for symmetry")
+
+
+def test_long_work_says_what_is_being_done_and_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = watched(monkeypatch, terminal=True)
+    monkeypatch.setattr(progress, "PATIENCE_S", 0.01)
+    end = time.monotonic() + 60
+
+    def until_shown() -> None:
+        while "0/2" not in seen.getvalue() and time.monotonic() < end:
+            time.sleep(0.01)
+
+    work(until_shown)
+    said = seen.getvalue()
+    assert said.index("reading [/red].csv") < said.index("looking for symmetry")
+    assert "0/2" in said
+    assert "1/2" in said
+
+
+@pytest.mark.parametrize(("terminal", "patience_s"), [(True, 60), (False, 0.01)], ids=["quick", "nobody watches"])
+def test_nothing_is_shown(terminal: bool, patience_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = watched(monkeypatch, terminal=terminal)
+    monkeypatch.setattr(progress, "PATIENCE_S", patience_s)
+    work(lambda: time.sleep(0.1))
+    assert seen.getvalue() == ""
+
+
+def test_an_error_comes_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    watched(monkeypatch, terminal=True)
+    with pytest.raises(ZeroDivisionError), progress.in_parts(1):
+        1 / 0  # noqa: B018
+
+
+def test_lines_are_as_long_as_they_are(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    line = "sigma 72 to 8.0 nm; [bold]2000[/bold] pictures :smile: " * 5
+    progress.console.print(line)
+    assert capsys.readouterr().err == line + "\n"

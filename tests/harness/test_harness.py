@@ -1,0 +1,268 @@
+"""The harness: what it measures, what it refuses, and what it writes down."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from holly_triton.core.errors import HollyError
+from holly_triton.harness import baselines, command, measure, records, report, table
+from holly_triton.harness.baselines import forward_backward
+from holly_triton.harness.cases import OPS, Case, make_inputs, timed_cases
+from holly_triton.harness.compare import Difference, away_from_ties, compare, oracle, validation_inputs
+from holly_triton.harness.floor import floor_of
+from holly_triton.kernels.gaussians import reference
+
+SMALL: dict[str, Any] = {"images": 3, "size": 16, "sigma_px": 1.4, "precision": "tf32x3"}
+
+
+@pytest.fixture(autouse=True)
+def _brief(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "SECONDS", 0.0)
+
+
+def run_bench(tmp_path: Path, backends: list[str] | None = None, **changed: Any) -> int:
+    options = {"points": [20], **SMALL, **changed}
+    return command.bench(
+        backends=backends or [],
+        device="cpu",
+        json_path=tmp_path / "out.json",
+        plot_path=tmp_path / "out.png",
+        **options,
+    )
+
+
+def test_bench_prints_a_table_and_writes_records_and_a_plot(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "peak_mib", lambda *_: 1.5)
+    assert run_bench(tmp_path) == 0
+    written = json.loads((tmp_path / "out.json").read_text())
+    assert {(r["op"], r["backend"]) for r in written} == {
+        (op, backend) for op in OPS for backend in ("separable", "naive", "dense")
+    }
+    for record in written:
+        assert tuple(record) == records.FIELDS
+        assert record["status"] == "ok" and record["precision"] == "ieee"
+        assert record["points"] == (0 if record["op"] == "normalised_masked_l1" else 20)
+        assert record["images"] == 3
+        assert record["forward_ms_p20"] <= record["forward_ms"] <= record["forward_ms_p80"]
+        assert (record["forward_backward_ms"] is None) == (record["op"] == "splat_emitters")
+        assert record["error_forward"] < 3e-5 and record["peak_mib"] == 1.5 and record["commit"]
+    assert (tmp_path / "out.png").stat().st_size > 1000
+    printed = capsys.readouterr().out
+    for word in (*OPS, "separable", "naive", "dense", "x naive", "fwd+bwd ms"):
+        assert word in printed
+
+
+def test_bench_refuses_to_time_what_is_wrong_and_names_the_case(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    right = baselines.naive_splat
+    monkeypatch.setitem(baselines.NAIVE, "splat", lambda *a, **k: right(*a, **k) * 1.001)
+    monkeypatch.setattr(command, "time_call", lambda *_: pytest.fail("timed"))
+    assert run_bench(tmp_path, ["naive"]) == 1
+    assert (
+        "splat-3x20pt-16x16px-sigma1.4-ieee, naive: differs from float64 in what it returns" in capsys.readouterr().err
+    )
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_what_does_not_fit_in_memory_is_recorded_and_the_rest_goes_on(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "peak_mib", lambda *_: None)
+    monkeypatch.setattr(command, "available_bytes", lambda _: 300_000.0)
+    assert run_bench(tmp_path, ["separable", "dense"]) == 0
+    found = {(r["op"], r["backend"]): r for r in json.loads((tmp_path / "out.json").read_text())}
+    lost = found["splat", "dense"]
+    assert lost["status"] == "oom" and lost["forward_ms"] is None and lost["error_forward"] is None
+    assert found["splat", "separable"]["status"] == "ok"
+    assert "no memory" in capsys.readouterr().out
+
+
+def test_naive_goes_in_groups_of_pictures_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = timed_cases((20,), 3, 16, 1.4, "ieee")[0]
+    one = baselines.needed_bytes(case, "naive", 1)
+    monkeypatch.setattr(command, "available_bytes", lambda _: 4.5 * one)
+    assert command.pictures_at_once(case, "naive", 3, "cpu") == 2
+    assert command.pictures_at_once(case, "separable", 3, "cpu") == 3
+    monkeypatch.setattr(command, "available_bytes", lambda _: 1.5 * one)
+    assert command.pictures_at_once(case, "naive", 3, "cpu") == 0
+
+
+@pytest.mark.parametrize(("points", "pictures"), [(0, 32), (350, 2), (1000, 1), (10_000, 1)])
+def test_dense_is_timed_on_few_pictures(points: int, pictures: int) -> None:
+    assert command.dense_pictures(Case("splat", points), "cpu") == pictures
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"device": "cuda"}, "PyTorch sees no CUDA device"),
+        ({"backends": ["triton"]}, "backend triton: on cpu there are separable, naive, dense"),
+        (
+            {"json_path": Path("/no/such/out.json")},
+            "/no/such/out.json: cannot be written, there is no folder /no/such",
+        ),
+        ({"json_path": Path("/")}, "/: cannot be written, it is a folder"),
+        ({"plot_path": Path("/plot.xyz")}, "/plot.xyz: a plot's name ends in .png, .pdf, .svg"),
+        ({"sigma_px": float("inf")}, "--sigma inf: must be a number of pixels above 0"),
+        ({"tune": True}, "block sizes are those of a GPU"),
+    ],
+    ids=["device", "backend", "folder", "a-folder", "plot-format", "sigma", "tune"],
+)
+def test_bench_says_what_is_wrong_before_it_starts(changed: dict[str, Any], message: str) -> None:
+    if torch.cuda.is_available() and "device" in changed:
+        pytest.skip("there is a CUDA device")
+    options: dict[str, Any] = {
+        "backends": [],
+        "device": "cpu",
+        "json_path": None,
+        "plot_path": None,
+        **SMALL,
+        **changed,
+    }
+    with pytest.raises(HollyError, match=message):
+        command.bench([20], **options)
+
+
+def test_peak_memory_of_a_process_counts_what_the_call_takes_and_no_more() -> None:
+    case = Case("reconstruction_loss", points=2000, images=8, height=64, width=64)
+    naive = measure.peak_mib(case, "naive", 8, 8, "cpu")
+    if naive is None:
+        pytest.skip("the system doesn't say")
+    gaussians = 8 * 2000 * 64 * 4 / 2**20  # along one axis: 3.9 MiB
+    assert 4 * gaussians < naive < 30 * gaussians
+
+
+def test_separable_stays_under_256_mib_at_100_000_points() -> None:
+    case = Case("reconstruction_loss", points=100_000, images=4)
+    peak = measure.peak_mib(case, "separable", 4, 4, "cpu")
+    if peak is None:
+        pytest.skip("the system doesn't say")
+    assert peak < 256
+
+
+def test_times_are_ordered_quantiles() -> None:
+    timing = measure.time_call(lambda: None, "cpu")
+    assert 0 <= timing.p20 <= timing.median <= timing.p80
+
+
+def test_the_floor_of_a_cpu_is_measured_and_there_is_none_for_pictures_alone() -> None:
+    splat, _, pictures, emitters = (floor_of(case, "cpu") for case in timed_cases((50,), 4, 16, 1.4, "ieee"))
+    assert splat.forward_ms is not None and splat.forward_backward_ms is not None
+    assert 0 < splat.forward_ms < splat.forward_backward_ms
+    assert emitters.forward_ms is not None and emitters.forward_backward_ms is None
+    assert pictures.forward_ms is None
+
+
+def test_the_oracle_in_chunks_is_the_dense_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("holly_triton.harness.compare.ORACLE_VALUES", 5000)
+    for op in OPS:
+        case = Case(op, 37, 3, 24, 17, 1.7, weights="signed", point_sigma=2)
+        inputs = make_inputs(case).to(torch.float64)
+        out, gradients = oracle(case, inputs)
+        wanted, wanted_gradients = forward_backward(case, "dense", inputs)
+        torch.testing.assert_close(out, wanted, rtol=1e-11, atol=1e-13)
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(gradient, wanted_gradients[name], rtol=1e-9, atol=1e-11)
+
+
+def test_inputs_are_the_same_for_the_same_seed_and_fresh_for_another() -> None:
+    case = Case("splat", 7, 2, 8, 8)
+    first, again, other = (make_inputs(case, seed).arguments["points"] for seed in (3, 3, 4))
+    assert torch.equal(first, again) and not torch.equal(first, other)
+    assert torch.equal(first, first.float().double())
+
+
+@pytest.mark.parametrize("images", [1, 2, 3, 4, 5, 6, 7, 32])
+def test_pictures_of_emitters_are_ragged_and_the_first_two_stand_for_all(images: int) -> None:
+    offsets = make_inputs(Case("splat_emitters", 50, images, 8, 8)).arguments["offsets"]
+    counts = offsets.diff().tolist()
+    assert len(counts) == images and sum(counts) == 50 * images and min(counts) >= 0
+    assert counts[:1] == [50] and (images < 4 or counts[:2] == [50, 50])
+    assert images < 3 or counts[-1] == 0
+
+
+def test_targets_are_moved_away_from_ties() -> None:
+    images = torch.rand(2, 9, 9, generator=torch.Generator().manual_seed(0)).double()
+    target = images.clone()
+    target[:, 4:] *= 2
+    moved = away_from_ties(images, target, 1e-2)
+    output, wanted = (reference.normalise(pictures, 100.0) for pictures in (images, moved))
+    counted = wanted > 1e-2
+    assert float((output - wanted).abs()[counted].min()) > 5e-5 * float(wanted.max())
+
+
+def test_a_nan_and_a_wrong_shape_never_agree() -> None:
+    wanted = torch.ones(3)
+    for given in (torch.tensor([1.0, torch.nan, 1.0]), torch.ones(4)):
+        assert Difference.between("it", given, wanted).relative_l2 == torch.inf
+
+
+def test_a_nan_fails_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    case = timed_cases((20,), 2, 16, 1.4, "ieee")[0]
+    monkeypatch.setitem(baselines.NAIVE, "splat", lambda **k: reference.splat(**k) * torch.nan)
+    assert compare(case, "naive", validation_inputs(case, 0)).wrong
+
+
+def some_records(points: int = 20, slower: float = 1.0) -> list[records.Record]:
+    case = Case("splat", points, 4, 16, 16)
+    ms = {"separable": 2.0 * slower, "naive": 6.0, "floor": 1.0}
+    made = [
+        records.make_record(
+            case, backend, "cpu", 4, forward=measure.Timing(t, t, t), forward_backward=measure.Timing(t, t, t)
+        )
+        for backend, t in ms.items()
+    ]
+    return [*made, records.make_record(case, "dense", "cpu", 2, status="oom")]
+
+
+def test_ratios_are_per_picture() -> None:
+    case = Case("splat", 20, 4, 16, 16)
+    t = measure.Timing(10.0, 9.0, 11.0)
+    dense = records.make_record(case, "dense", "cpu", 2, forward=t, forward_backward=t)
+    some = [*some_records()[:3], dense]
+    assert table.ratio(some, some[0], "naive") == 3.0
+    assert table.ratio(some, some[0], "dense") == 10.0
+    assert table.ratio(some, some[0], "floor") == 0.5
+
+
+def test_raw_records_come_back_newest_first_of_all_and_make_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw = tmp_path / "raw" / "cpu.csv"
+    raw.parent.mkdir()
+    report.append(raw, [*some_records(20, slower=5.0), *some_records(200)])
+    report.append(raw, some_records(20))
+    assert len(raw.read_text().splitlines()) == 1 + 3 * 4
+    read = report.read(raw)
+    assert sorted(map(str, read)) == sorted(map(str, [*some_records(20), *some_records(200)]))
+    assert report.main(["--reports", str(tmp_path)]) == 0
+    assert "kernels_cpu.md" in capsys.readouterr().out
+    text = (tmp_path / "kernels_cpu.md").read_text()
+    assert "python -m holly_triton.harness.report" in text.splitlines()[0]
+    assert "| splat | 20 | separable | 4 | 2.00 (2.00 to 2.00) |" in text and "does not fit in memory" in text
+    assert (tmp_path / "kernels_cpu.png").stat().st_size > 1000
+
+
+def test_raw_records_of_another_form_are_left_alone(tmp_path: Path) -> None:
+    raw = tmp_path / "cpu.csv"
+    raw.write_text("op,backend\n")
+    with pytest.raises(HollyError, match="has other columns"):
+        report.append(raw, some_records())
+
+
+def test_an_installed_copy_names_its_release_and_writes_no_raw_records(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(records, "__file__", str(tmp_path / "records.py"))
+    records.commit.cache_clear()
+    assert records.commit().startswith("release ")
+    assert report.main(["--measure", "--reports", str(tmp_path)]) == 1
+    assert "this is no checkout" in capsys.readouterr().err
+    monkeypatch.undo()
+    records.commit.cache_clear()

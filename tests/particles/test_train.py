@@ -1,0 +1,153 @@
+"""A small run from the command line, start to end: what it writes, stopping, going on, refusing."""
+
+import csv
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from holly_triton.cli import main
+from holly_triton.core.config_file import read_config
+from holly_triton.io.clouds import read_cloud, write_cloud
+
+ROOT = Path(__file__).resolve().parents[2]
+BRIEF = "[schedule]\nsearch_steps = 150\npolish_steps = 20\nrefine_steps = 2\n"
+
+
+def call(*words: object) -> str:
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory) -> Path:
+    """A finished run on 200 pictures of an asymmetric cloud of 20 sites."""
+    folder = tmp_path_factory.mktemp("train")
+    sites = np.random.default_rng(5).normal(size=(20, 3)) * (60, 40, 25)
+    write_cloud(folder / "sites.ply", sites)
+    (folder / "brief.toml").write_text(BRIEF)
+    call("simulate", folder / "sites.ply", folder / "data", "--images", 200)
+    call("train", folder / "data", "--out", folder / "run", "--points", 20, "--config", folder / "brief.toml")
+    return folder
+
+
+def test_it_finds_the_structure(made):
+    figures = json.loads(call("evaluate", made / "run", "--truth", made / "sites.ply", "--json"))
+    assert figures["unit"] == "nm"
+    assert figures["rmsd"] < 12  # of a structure 75 nm in radius of gyration; random clouds score about 25
+
+
+def test_it_writes_the_run_folder_of_the_contract(made):
+    run = made / "run"
+    points, other = (read_cloud(run / name).points for name in ("cloud.ply", "cloud_mirror.ply"))
+    assert points.shape == (20, 3)
+    assert np.allclose(points * (1, 1, -1), other)
+    assert np.allclose(points.mean(0), 0, atol=1e-3)
+    with (run / "poses.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0]) == ["picture", "rx", "ry", "rz", "tx_nm", "ty_nm", "sigma_nm", "loss"]
+    assert len(rows) == 200
+    config = read_config(run / "config.toml")
+    assert Path(config.data).is_absolute()
+    assert config.points == 20
+    metrics = json.loads((run / "metrics.json").read_text())
+    assert metrics["finished"]
+    assert metrics["seconds"] > 0
+    assert (run / "report.html").is_file()
+    assert (run / "pictures" / "cloud.png").is_file()
+    assert list(run.glob("events.out.tfevents.*"))
+
+
+def test_the_same_seed_gives_the_same_bytes(made):
+    call("train", "--config", made / "run" / "config.toml", "--out", made / "again")
+    for name in ("cloud.ply", "poses.csv"):
+        assert (made / "again" / name).read_bytes() == (made / "run" / name).read_bytes()
+
+
+def test_an_existing_folder_is_refused_without_overwrite(made):
+    result = CliRunner().invoke(main, ["train", str(made / "data"), "--out", str(made / "run")])
+    assert result.exit_code == 1
+    assert "--overwrite" in result.output
+
+
+def test_resuming_a_finished_run_changes_nothing(made):
+    before = (made / "run" / "cloud.ply").stat().st_mtime_ns
+    call("train", "--resume", made / "run")
+    assert (made / "run" / "cloud.ply").stat().st_mtime_ns == before
+
+
+def test_the_growth_of_the_cloud_is_kept(made):
+    growth = np.load(made / "run" / "growth.npz")
+    assert growth["points"].shape == (len(growth["step"]), 20, 3)
+    assert 50 <= len(growth["step"]) <= 100
+    assert np.array_equal(growth["points"][-1], read_cloud(made / "run" / "cloud.ply").points.astype(np.float32))
+
+
+def test_a_place_that_may_not_be_written_to_is_named(made, tmp_path, monkeypatch):
+    def refuse(folder: Path, **options: object) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "mkdir", refuse)  # root may write anywhere, so the system can't be asked
+    for words in (["train", str(made / "data")], ["demo"], ["simulate", str(made / "sites.ply")]):
+        out = [str(tmp_path / "new")] if words[0] == "simulate" else ["--out", str(tmp_path / "new")]
+        result = CliRunner().invoke(main, [*words, *out])
+        assert result.exit_code == 1, result.output
+        assert re.search(r"new.*(permission|Permission denied)", result.output)
+
+
+def test_a_folder_inside_a_file_is_refused(made):
+    result = CliRunner().invoke(main, ["train", str(made / "data"), "--out", str(made / "sites.ply" / "run")])
+    assert result.exit_code == 1
+    assert "sites.ply" in result.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_the_run_goes_on_to_the_same_bytes(made, tmp_path, number):
+    command = [sys.executable, "-m", "holly_triton", "train"]
+    words = ["--config", str(made / "run" / "config.toml"), "--out", str(tmp_path / "run")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen([*command, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "run").glob("checkpoints/last.pt")) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(number)
+    said = process.communicate(timeout=60)[0].decode()
+    assert process.returncode == 3, said
+    assert "--resume" in said
+    assert (tmp_path / "run" / "cloud.ply").is_file()
+    subprocess.run([*command, "--resume", str(tmp_path / "run")], env=environment, check=True, capture_output=True)
+    assert (tmp_path / "run" / "cloud.ply").read_bytes() == (made / "run" / "cloud.ply").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["train", "nowhere.csv"], 1, "nowhere.csv"),
+        (["train"], 2, "give DATA"),
+        (["train", "x", "--resume", "y"], 2, "--resume"),
+        (["train", "--resume", "nowhere"], 1, "not the folder of a run"),
+        (["evaluate", "nowhere", "--truth", "x.ply"], 1, "cloud.ply"),
+        (["render", "nowhere"], 1, "cloud.ply"),
+        (["evaluate", "nowhere"], 1, "cloud.ply"),
+        (["train", "x", "--preset", "scater-0.03"], 1, "did you mean scatter-0.03"),
+        (["train", "x", "--preset", "bunny", "--config", "c.toml"], 2, "give one of them"),
+        (["train", "x", "--points", "2000000"], 2, "1000000"),
+        (["train", "x", "--points", "3"], 2, "4<=x"),
+        (["train", "x", "--pixel-size", "nan"], 2, "nan"),
+        (["simulate", "nuclear-poor", "out"], 1, "nuclear-pore"),
+    ],
+)
+def test_bad_use_ends_in_one_line(words, code, says):
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == code
+    assert says in result.output
+    assert "Traceback" not in result.output

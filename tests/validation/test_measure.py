@@ -1,0 +1,261 @@
+"""Sizes, shapes and symmetry of structures that are known, turned at random, with scatter and missing points."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from scipy.io import loadmat
+from scipy.spatial.transform import Rotation
+
+from holly_triton.core.errors import HollyError
+from holly_triton.io.clouds import write_cloud
+from holly_triton.structures import STRUCTURES
+from holly_triton.validation import measure
+from holly_triton.validation.angular_order import find_turns
+from holly_triton.validation.measure import explain, headline, measure_points, measure_run
+from holly_triton.validation.shape import fit_shape
+
+Array = NDArray[Any]
+NPC = Path(__file__).parents[2] / "../shared/data/npc-particles/fig5k_306_3DNUP_PAINT.mat"
+
+
+def seen(name: str, *, seed: int = 0, scatter: float = 0.0, missing: float = 0.0) -> Array:
+    """A structure as a run might find it: anywhere, turned, incomplete, a little off."""
+    rng = np.random.default_rng(seed)
+    sites = STRUCTURES[name]()
+    sites = sites[rng.random(len(sites)) >= missing]
+    sites = sites + rng.normal(0, scatter, sites.shape)
+    return np.asarray(sites @ Rotation.random(random_state=seed).as_matrix().T + rng.normal(0, 300, 3))
+
+
+@pytest.fixture(autouse=True)
+def few_resamples(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(measure, "RESAMPLES", 12)
+
+
+@pytest.mark.parametrize(
+    ("name", "model", "expected"),
+    [
+        ("nuclear-pore", "ring", (96.3, 59.1, None)),  # means of its two radii and of its two heights
+        ("torus", "torus", (200.0, None, 60.0)),
+        ("microtubule", "cylinder", (25.0, 131.0, None)),  # 15 steps of 8 nm and 12/13 of a helix' 12 nm
+        ("centriole", "cylinder", (228.0, 500.0, None)),  # the mean over a triplet's three tubules
+    ],
+)
+@pytest.mark.parametrize(("scatter", "missing"), [(0.0, 0.0), (3.0, 0.3)])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_known_shapes_are_found_and_measured_however_they_lie(
+    name: str, model: str, expected: tuple[float, float | None, float | None], scatter: float, missing: float, seed: int
+) -> None:
+    diameter, height, tube = expected
+    shape = fit_shape(seen(name, seed=seed, scatter=scatter, missing=missing))
+    assert shape is not None and shape.name == model and shape.against == ""
+    within = 0.03 if scatter == 0 else 0.08
+    assert 2 * shape.radius == pytest.approx(diameter, rel=within)
+    assert shape.height == (None if height is None else pytest.approx(height, rel=max(within, 0.05)))
+    assert shape.tube == (None if tube is None else pytest.approx(tube, rel=within))
+    assert shape.residual < 10 if name == "centriole" else shape.residual < 2.3 + 1.2 * scatter
+
+
+@pytest.mark.parametrize("name", ["tetrahedron", "tripod"])
+@pytest.mark.parametrize("scatter", [0.0, 3.0])
+def test_what_is_neither_ring_nor_torus_nor_cylinder_is_not_called_one(name: str, scatter: float) -> None:
+    figures = measure_points(seen(name, scatter=scatter), symmetries=[])
+    assert figures["model"] is None and figures["diameter_nm"] is None and figures["diameter_interval_nm"] is None
+    assert figures["against_model"] and figures["residual_nm"] > 0
+    assert headline(figures).startswith("A structure of ")
+    assert figures["against_model"] in explain(figures)
+
+
+@pytest.mark.parametrize("shape", ["full ball", "hollow sphere", "full cube", "full disc", "a blob of 30"])
+def test_full_and_round_bodies_are_no_walls(shape: str) -> None:
+    rng = np.random.default_rng(3)
+    unit = rng.normal(size=(200, 3))
+    unit /= np.linalg.norm(unit, axis=1, keepdims=True)
+    ball = 50 * unit * rng.random((200, 1)) ** (1 / 3)
+    points = {
+        "full ball": ball,
+        "hollow sphere": 50 * unit,
+        "full cube": rng.uniform(-50, 50, (200, 3)),
+        "full disc": ball * [1, 1, 0.1],
+        "a blob of 30": rng.normal(size=(30, 3)) * (60, 40, 25),
+    }[shape]
+    found = fit_shape(points)
+    assert found is not None and found.against
+
+
+def test_a_single_ring_has_no_height() -> None:
+    angle = np.random.default_rng(0).uniform(0, 2 * np.pi, 100)
+    ring = 50 * np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
+    figures = measure_points(ring + np.random.default_rng(1).normal(0, 5, ring.shape), symmetries=[])
+    assert figures["model"] == "ring" and figures["height_nm"] is None
+    assert figures["diameter_nm"] == pytest.approx(100, rel=0.03)
+
+
+def test_stray_points_change_nothing() -> None:
+    points = seen("torus", scatter=2.0)
+    far = points.mean(axis=0) + np.array([[2000.0, 0, 0], [0, 900, 900]])
+    near = points.mean(axis=0) + np.array([[250.0, 0, 0], [0, 200, 100]])
+    with_strays = measure_points(np.concatenate([points, far, near]), symmetries=[])
+    without = measure_points(points, symmetries=[])
+    assert with_strays["left_out"] == 2 and with_strays["points"] == len(points) + 2
+    assert "2 points" in explain(with_strays)
+    for name in ("diameter_nm", "thickness_nm"):
+        assert with_strays[name] == pytest.approx(without[name], rel=0.02)
+    assert with_strays["axes_nm"] == pytest.approx(without["axes_nm"], rel=0.1)
+
+
+def test_extents_are_the_middle_98_percent_along_the_principal_axes_largest_first() -> None:
+    box = np.random.default_rng(0).uniform(-0.5, 0.5, (20_000, 3)) * (90, 210, 180)
+    figures = measure_points(box @ Rotation.random(random_state=4).as_matrix(), symmetries=[])
+    assert figures["axes_nm"] == pytest.approx([0.98 * 210, 0.98 * 180, 0.98 * 90], rel=0.02)
+    assert figures["gyration_nm"] == pytest.approx(np.sqrt((90**2 + 210**2 + 180**2) / 12), rel=0.01)
+
+
+def test_nearest_neighbours_of_a_lattice() -> None:
+    lattice = 10.0 * np.stack(np.meshgrid(*[np.arange(5)] * 3), axis=-1).reshape(-1, 3)
+    figures = measure_points(lattice, symmetries=[])
+    assert figures["nearest_neighbour_nm"] == {"median": 10.0, "quartiles": [10.0, 10.0]}
+
+
+def test_errors_are_rounded_up_and_never_below_nothing() -> None:
+    figures = measure_points(seen("torus"), symmetries=[])
+    assert headline(figures).startswith("A torus, 200.0 ± 0.0 nm across")
+    assert "98 ± 4 nm" in headline({**figures, "diameter_nm": 98.2, "diameter_interval_nm": [95.1, 101.3]})
+
+
+def test_an_error_as_large_as_the_value_is_said_in_words() -> None:
+    figures = {**measure_points(seen("nuclear-pore"), symmetries=[]), "height_interval_nm": [0.0, 377.0]}
+    assert "of two layers 59 nm (very uncertain) apart" in headline(figures)
+
+
+def test_intervals_come_from_the_members_where_there_are_two() -> None:
+    points = seen("torus")
+    centre = points.mean(axis=0)
+    turned = Rotation.random(random_state=9).as_matrix()
+    # Members 1 % smaller and larger, in frames of their own: Student's t of one degree of freedom is 12.7.
+    members = [0.99 * (points - centre) @ turned, 1.01 * (points - centre) * [1, 1, -1]]
+    figures = measure_points(points, members=members, symmetries=[])
+    assert figures["errors_from"] == "repeats" and figures["members"] == 2
+    half = 12.706 * 2.0  # the standard error of the mean of 198 and 202 is 2
+    assert figures["diameter_interval_nm"] == pytest.approx([200 - half, 200 + half], abs=0.1)
+    assert "repeats" in explain(figures) and "within this one run" not in headline(figures)
+    one = measure_points(points, members=members[:1], symmetries=[])
+    assert one["errors_from"] == "bootstrap" and "within this one run" in headline(one)
+    assert "do not know the error" in explain(one)
+
+
+def test_the_bootstrap_interval_is_that_of_the_mean() -> None:
+    """For a thin ring of known scatter: the radius is a mean, so its error is scatter / sqrt(N)."""
+    rng = np.random.default_rng(2)
+    angle = rng.uniform(0, 2 * np.pi, 400)
+    ring = (100 + rng.normal(0, 4, 400))[:, None] * np.stack([np.cos(angle), np.sin(angle), 0 * angle], axis=1)
+    low, high = measure_points(ring, symmetries=[])["diameter_interval_nm"]
+    assert low < 200 < high
+    # Twelve resamples know their spread to a fifth.
+    assert (high - low) / 2 == pytest.approx(2 * 1.96 * 4 / np.sqrt(400), rel=0.6)
+
+
+def test_point_upon_point_is_evidence_of_a_symmetry() -> None:
+    figures = measure_points(seen("nuclear-pore"))
+    assert figures["symmetry"]["order"] == 8 and figures["symmetry"]["verdict"] == "symmetric"
+    said = headline(figures)
+    assert said.startswith("A ring, 96") and "layers 59" in said
+    assert said.endswith("; eightfold symmetry, point upon point; the hand is undetermined.")
+    assert "not put to the pictures" in explain(figures)
+    json.dumps(figures, allow_nan=False)
+
+
+def pores(count: int) -> Array:
+    """Many pores of one orientation pooled, 4 nm off: no point falls upon another, and eight corners stand out."""
+    sites = np.tile(STRUCTURES["nuclear-pore"](), (count, 1))
+    return np.asarray(sites + np.random.default_rng(0).normal(0, 4, sites.shape))
+
+
+def test_angles_about_the_axis_are_evidence_of_a_symmetry() -> None:
+    figures = measure_points(pores(10), symmetries=[])
+    assert figures["symmetry"]["order"] == 8
+    assert figures["symmetry"]["sigma"] == figures["turns"]["sigma"] > 3
+    assert f"eightfold symmetry about its axis at {figures['turns']['sigma']:.1f} sigma" in headline(figures)
+
+
+def test_pictures_that_speak_against_a_symmetry_are_heard() -> None:
+    known = {"name": "C8", "axis": [0, 0, -1], "verdict": "nearly", "rmsd": 1.0, "spacing": 12.0, "loss_change": 0.2}
+    against = measure_points(pores(10), symmetries=[{**known, "supported": False}])
+    assert against["symmetry"] is None and "fold" not in headline(against)
+    assert "the pictures speak against it" in explain(against)
+    for_it = measure_points(pores(10), symmetries=[{**known, "loss_change": -0.01, "supported": True}])
+    assert for_it["symmetry"]["order"] == 8 and "do not speak against it (loss -1%" in explain(for_it)
+
+
+def test_a_tetrahedron_has_three_fold_axes_and_is_its_own_mirror_image() -> None:
+    said = headline(measure_points(seen("tetrahedron")))
+    assert "threefold symmetry, point upon point" in said and "its own mirror image" in said
+
+
+def test_clusters_at_random_have_no_order() -> None:
+    """Twenty points on each of ten random sites are 200 points, and still only ten sites."""
+    rng = np.random.default_rng(0)
+    sigma = [
+        find_turns(np.repeat(rng.uniform(0, 2 * np.pi, 10), 20) + rng.normal(0, 0.02, 200))["sigma"] for _ in range(300)
+    ]
+    assert np.mean(np.array(sigma) > 3) < 0.01
+    assert np.mean(np.array(sigma) > 2) < 0.06
+
+
+@pytest.mark.parametrize("order", [2, 3, 4, 5, 8, 9, 12])
+def test_corners_give_their_order_and_not_a_multiple(order: int) -> None:
+    rng = np.random.default_rng(order)
+    corners = np.repeat(np.arange(order) * 2 * np.pi / order, 200 // order)
+    found = find_turns(corners + rng.normal(0, 0.05, len(corners)))
+    assert found["order"] == order and found["sigma"] > 3
+    assert find_turns(corners)["order"] == order
+
+
+@pytest.mark.skipif(not NPC.is_file(), reason="the real nuclear pores are not on this machine")
+def test_306_real_pores_pooled() -> None:
+    particles = loadmat(NPC)["Superparticle"][:, 0]
+    figures = measure_points(np.concatenate([particle.T for particle in particles]), symmetries=[])
+    assert figures["model"] == "ring" and figures["symmetry"]["order"] == 8
+    assert figures["diameter_nm"] == pytest.approx(101, rel=0.03)
+    assert figures["height_nm"] == pytest.approx(64.8, rel=0.08)
+
+
+def test_a_folder_of_runs_is_measured_with_its_runs_as_members(tmp_path: Path) -> None:
+    write_cloud(folder(tmp_path) / "cloud.ply", seen("torus"))
+    alone = measure_run(tmp_path)
+    assert alone["errors_from"] == "bootstrap" and alone["symmetry_from"] == "the cloud alone"
+    for half in (1, 2):
+        write_cloud(folder(tmp_path / f"half-{half}") / "cloud.ply", seen("torus", seed=half, scatter=2.0))
+    (tmp_path / "metrics.json").write_text(json.dumps({"symmetry": [], "findings": []}))
+    figures = measure_run(tmp_path)
+    assert figures["errors_from"] == "half sets" and figures["members"] == 2
+    assert figures["symmetry_from"] == "metrics.json"
+    assert "half sets, which share no picture. Two say little" in explain(figures)
+
+
+def folder(path: Path) -> Path:
+    path.mkdir(exist_ok=True)
+    return path
+
+
+def test_a_folder_without_a_cloud_is_named(tmp_path: Path) -> None:
+    with pytest.raises(HollyError, match="holds no cloud.ply"):
+        measure_run(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((9, 3)), np.outer(np.arange(9.0), [1, 2, 3]), np.full((9, 3), np.nan), np.eye(3)]
+)
+def test_what_has_no_extent_is_refused(bad: Array) -> None:
+    with pytest.raises(ValueError, match="points must"):
+        measure_points(bad)
+
+
+def test_few_points_are_measured_without_a_model() -> None:
+    figures = measure_points(np.random.default_rng(0).normal(size=(6, 3)) * 50, symmetries=[])
+    assert figures["model"] is None and figures["residual_nm"] is None and figures["axes_nm"][0] > 0
+    assert "too few points" in explain(figures)
