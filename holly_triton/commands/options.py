@@ -34,8 +34,8 @@ def words(kind: Any) -> click.Choice[str]:
 
 
 unit_nm_option = click.option(
-    "--unit-nm", type=ABOVE_ZERO, default=UNIT_NM, show_default=True, metavar="NM",
-    help="nm per unit of a cloud that carries no unit; ignored where the file says nm.",
+    "--unit-nm", type=ABOVE_ZERO, metavar="NM",
+    help=f"nm per unit of a cloud that states no unit: {UNIT_NM:g} for the HOLLy paper's. [default: 1]",
 )  # fmt: skip
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the run in an existing folder.")
 
