@@ -8,7 +8,7 @@ from typing import Any, get_args
 import click
 
 from holly_triton.core.jobs import Cluster, Where
-from holly_triton.particles.config import UNIT_NM, Axis, Background, Unit, Weights
+from holly_triton.particles.config import UNIT_NM, Axis, Background, Contrast, Unit, Weights
 
 SOME_PATH = click.Path(path_type=Path)
 SEED = click.IntRange(0, 2**63 - 1)
@@ -67,6 +67,7 @@ READING = (
     click.option("--weights", type=words(Weights), help="How much a localisation counts. [default: equal]"),
     click.option("--crop", type=click.IntRange(min=2), metavar="PX", help="Cut pictures to so many pixels a side."),
     click.option("--background", type=words(Background), help="Of pictures. [default: subtract]"),
+    click.option("--contrast", type=words(Contrast), help="Of particles in pictures: dark inverts them. [default: bright, and what looks dark is refused]"),
 )  # fmt: skip
 
 

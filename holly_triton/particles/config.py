@@ -92,6 +92,7 @@ Unit = Literal["nm", "um", "px"]
 Axis = Literal["z", "y", "x"]
 Weights = Literal["equal", "photons"]
 Background = Literal["subtract", "keep"]
+Contrast = Literal["bright", "dark"]
 Views = Literal["given", "random"]
 Pose = Literal["search", "amortised", "direct"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -275,6 +276,8 @@ class Config:
     """Pixels a side to which pictures are cut about their middle; None leaves them whole."""
     background: Background = "subtract"
     """Whether pictures lose the background that their border shows."""
+    contrast: Contrast | None = None
+    """``dark`` inverts pictures of dark particles on bright ground; None refuses them, ``bright`` takes them as they are."""
     exclude: str | None = None
     """Path of the table that ``holly-triton sort`` writes: pictures that it marks as bad are left out."""
     views: Views = "given"

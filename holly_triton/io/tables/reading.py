@@ -5,7 +5,7 @@ from typing import get_args
 
 from holly_triton.core.errors import HollyError
 from holly_triton.io.text_table import NM_PER_UNIT
-from holly_triton.particles.config import Axis, Background, Unit, Weights
+from holly_triton.particles.config import Axis, Background, Contrast, Unit, Weights
 
 PIXEL_UNITS = ("px", "pixel", "pixels")
 
@@ -22,6 +22,8 @@ class Reading:
         weights: ``"photons"`` weighs each localisation by its photons; ``"equal"`` counts it as one.
         crop: Pictures are cut to so many pixels a side about their middle; None leaves them whole.
         background: ``"subtract"`` removes it from pictures, ``"keep"`` leaves it.
+        contrast: ``"dark"`` inverts pictures of dark particles, ``"bright"`` leaves pictures as they are; None leaves them too,
+            but those that look dark are refused.
 
     Raises:
         HollyError: an unknown word, or a pixel size that is no length.
@@ -34,10 +36,11 @@ class Reading:
     weights: str = "equal"
     crop: int | None = None
     background: str = "subtract"
+    contrast: str | None = None
 
     def __post_init__(self) -> None:
         words = {"axis": Axis, "weights": Weights, "background": Background}
-        for name, known in {**words, "unit": Unit}.items():
+        for name, known in {**words, "unit": Unit, "contrast": Contrast}.items():
             value = getattr(self, name)
             if value is not None and value not in get_args(known):
                 *most, last = get_args(known)
