@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.io.tables.reading import Reading
+from holly_triton.io.units import NM_PER_UNIT, unit_word
 
 from .stacks import (
     LARGEST_PIXEL_NM,
@@ -33,18 +34,8 @@ from .stacks import (
 
 Array = NDArray[Any]
 
-NM_PER_TIFF_UNIT = {
-    **dict.fromkeys(("pm", "picometer", "picometre"), 1e-3),
-    **dict.fromkeys(("a", "å", "angstrom", "ångström", "ångstrom"), 0.1),
-    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1.0),
-    **dict.fromkeys(("um", "µm", "μm", "micron", "micrometer", "micrometre", "µ", "μ"), 1e3),
-    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e6),
-    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e7),
-    **dict.fromkeys(("m", "meter", "metre"), 1e9),
-    **dict.fromkeys(("in", "inch", "inche"), 25.4e6),
-}
-"""By a unit's name in lower case, without the s of a plural."""
-NM_PER_RESOLUTION_UNIT = {2: 25.4e6, 3: 1e7}
+NM_PER_INCH = 25.4e6
+NM_PER_RESOLUTION_UNIT = {2: NM_PER_INCH, 3: 1e7}
 """By the value of TIFF's tag ResolutionUnit: inch and centimetre."""
 NAMED_SIZE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)[ _]?nm[ _]per[ _](?:pxl|px|pixel)", re.IGNORECASE)
 """MATLAB scripts that simulate particles write the pixel size into the title ImageJ keeps."""
@@ -172,7 +163,7 @@ def nm_per_unit(name: str) -> float | None:
     """Length in nm of a unit as OME, ImageJ or a person spells it; None if it is not known."""
     # ImageJ keeps what is not ASCII as an escape of Java's, and tifffile leaves it so.
     text = re.sub(r"\\u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), name.strip().lower())
-    return NM_PER_TIFF_UNIT.get(text, NM_PER_TIFF_UNIT.get(text.removesuffix("s")))
+    return NM_PER_INCH if text in ("in", "inch", "inches") else NM_PER_UNIT.get(unit_word(text) or "")
 
 
 def _stated_size(path: Path, tiff: tifffile.TiffFile) -> tuple[float, str] | None:
