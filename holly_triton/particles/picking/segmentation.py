@@ -104,13 +104,12 @@ def typical_diameter(xy: Array) -> float:
 def _fall(radius: Array, density: Array, mean: float) -> float | None:
     """Where the density ``[r]`` about a localisation falls to that of the field, nm, or None if it clearly does nowhere.
 
-    Where particles keep apart and nothing lies between them, the density far away is below the field's ``mean``, to which
-    it rises again at their neighbours.
+    No density counts as less than the field's ``mean``: between particles that keep apart it may be nothing, and rises to
+    the mean again at their neighbours.
     """
-    floor = 1e-4 * density.max()  # where there are no pairs at all
-    smooth = gaussian_filter1d(np.log(np.maximum(density, floor)), SMOOTHED)
+    smooth = gaussian_filter1d(np.log(np.maximum(density, mean)), SMOOTHED)
     slope = np.gradient(smooth, np.log(radius))
-    far = max(np.median(smooth[radius > radius[-1] / 3]), np.log(mean))
+    far = np.median(smooth[radius > radius[-1] / 3])
     highest_beyond = np.append(np.maximum.accumulate(smooth[::-1])[::-1], -np.inf)
     after = highest_beyond[np.searchsorted(radius, AFTERWARDS * radius)]
     slope[after > far + SETTLED * (smooth.max() - far)] = 0.0
