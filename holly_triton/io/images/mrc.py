@@ -7,6 +7,7 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.optional import require
 from holly_triton.io.tables.reading import Reading
 from holly_triton.particles.data.pictures import Pictures
 
@@ -30,13 +31,12 @@ def read_mrc(path: Path, reading: Reading) -> Pictures:
 
 
 def _read_stack(path: Path) -> Stack:
-    from mrcfile.utils import data_dtype_from_header
-
+    mrc = require("mrcfile.utils", f"{path}: MRC")
     remarks: list[str] = []
     with foreign(path, "MRC"):
         header = _header(path, remarks)
         columns, rows, sections = int(header.nx), int(header.ny), int(header.nz)
-        dtype = data_dtype_from_header(header)
+        dtype = mrc.data_dtype_from_header(header)
         start = header.nbytes + int(header.nsymbt)
         end, size = start + columns * rows * sections * dtype.itemsize, path.stat().st_size
         if min(columns, rows, sections) < 1 or start < header.nbytes or (remarks and end > size):
