@@ -69,9 +69,8 @@ class _Work:
 
     def checkpoint(self) -> "DelayedSubmission":
         """Asked for at the time limit and at a preemption: the same again, which goes on from the run's checkpoint."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
+        again: DelayedSubmission = require("submitit.helpers", "a job").DelayedSubmission(self)
+        return again
 
 
 def run_all(
@@ -147,12 +146,11 @@ def _options(cluster: Cluster) -> dict[str, str | int]:
 
 def _submit(folder: Path, call: Callable[[], object], cluster: Cluster) -> "Job[None]":
     executor = _executor(cluster, folder)
-    from submitit.core.utils import FailedJobError, FailedSubmissionError
-
+    refused = require("submitit.core.utils", str(cluster))
     ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which is for this process alone; local jobs inherit it
     try:
         return executor.submit(_Work(call, cluster.where))
-    except (FailedJobError, FailedSubmissionError, OSError) as error:
+    except (refused.FailedJobError, refused.FailedSubmissionError, OSError) as error:
         reason = " ".join(str(error).split())
         raise HollyError(f"{cluster}: took no job for {folder} ({reason})") from error
     finally:

@@ -41,8 +41,10 @@ def run_demo(folder: Path, *, quick: bool, overwrite: bool) -> int:
         return code
     write_cloud(truth, structure)
     print(explain_cloud(score_cloud(folder, truth, None)))
+    picture = folder / "pictures" / "truth.png"
+    drawn = f"{picture} shows the result (blue) over the truth (orange). " if picture.is_file() else ""
     print(
-        f"What to look at: {folder / 'pictures' / 'truth.png'} shows the result (blue) over the truth (orange). The large "
+        f"What to look at: {drawn}The large "
         "cylinder is eightfold; the small one crosses its wall at a right angle, a little off the middle: the detail that "
         f"the published method lost. {folder / 'report.html'} has the figures, the curves and the input pictures."
     )  # fmt: skip
