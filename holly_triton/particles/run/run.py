@@ -234,7 +234,7 @@ def open_particles(config: Config) -> Dataset:
     dataset = open_dataset(
         config.data, unit=config.unit, pixel_size_nm=config.pixel_size, columns=config.columns,
         channel=config.channel, where=config.where, axis=config.axis, weights=config.weights, crop=config.crop,
-        background=config.background,
+        background=config.background, contrast=config.contrast,
     )  # fmt: skip
     if config.part != "all":
         every = torch.arange(config.part == "even", len(dataset), 2)
