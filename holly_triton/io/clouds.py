@@ -4,7 +4,6 @@ A new format is one row in ``FORMATS``: a suffix, a reader and a writer.
 """
 
 import re
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,11 +11,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from plyfile import PlyData, PlyElement
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, replacing
 
+from .ply import read_ply, write_ply
 from .text_table import read_columns, read_header
 from .units import NM_PER_UNIT, unit_word
 
@@ -212,32 +211,12 @@ def _write_csv(path: Path, points: Array) -> None:
 
 
 def _read_ply(path: Path) -> Parsed:
-    _check_ply_counts(path)
-    # What plyfile warns of ends in the checks.
-    with foreign(path, "PLY"), warnings.catch_warnings(action="ignore"):
-        ply = PlyData.read(str(path))
-        vertices = ply["vertex"]
-        points = np.stack([np.asarray(vertices[axis], dtype=np.float64) for axis in "xyz"], axis=1)
-    return points, _unit_in([*ply.comments, *vertices.comments])
-
-
-def _check_ply_counts(path: Path) -> None:
-    """Refuse a header that promises more rows than the file has bytes, before memory is asked for."""
-    size = path.stat().st_size
-    with foreign(path, "PLY"), path.open("rb") as file:
-        for line in iter(lambda: file.readline(4096), b""):
-            words = line.split()
-            if words[:1] == [b"end_header"]:
-                return
-            is_count = words[:1] == [b"element"] and len(words) == 3 and words[2].isdigit()
-            if is_count and int(words[2]) > size:
-                raise HollyError(f"{path}: promises {int(words[2])} rows, more than its {size} bytes can hold")
+    points, comments = read_ply(path)
+    return points, _unit_in(comments)
 
 
 def _write_ply(path: Path, points: Array) -> None:
-    rows = np.ascontiguousarray(points, dtype="<f8").view([(axis, "<f8") for axis in "xyz"]).ravel()
-    ply = PlyData([PlyElement.describe(rows, "vertex")], byte_order="<", comments=["unit nm"])
-    ply.write(str(path))
+    write_ply(path, points, "unit nm")
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.optional import require
 from holly_triton.io.tables.reading import Reading
 
 from .stacks import ImageStack, Stack, as_float32, check_packed, check_size, read_stacks, truncated
@@ -30,8 +31,7 @@ def read_fits(path: Path, reading: Reading) -> ImageStack:
 
 
 def _read_stack(path: Path) -> Stack:
-    from astropy.io import fits
-
+    fits = require("astropy.io.fits", f"{path}: FITS")
     # astropy warns of damage that the checks here put into one line.
     with foreign(path, "FITS"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -81,7 +81,7 @@ def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], 
         path: A file, a folder of files, or a folder of such folders, each named by its sigma (HOLLy's ``--fitspath``).
         reading: What the user says about the data.
         kind: One of ``SUFFIXES``.
-        read: Reads one file; raises ImportError where its library is missing.
+        read: Reads one file.
 
     Raises:
         HollyError: what ``read`` raises, several sizes of pictures, too many, or no pixel size.
@@ -93,10 +93,7 @@ def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], 
     names: list[str] = []
     nbytes = 0
     for file in files:
-        try:
-            stack = read(file)
-        except ImportError as error:
-            raise HollyError(f"{file}: reading {kind} needs the package {error.name}; pip install it") from error
+        stack = read(file)
         stacks.append(stack.images if reading.crop is None else _cropped(file, stack.images, reading.crop))
         _check_same_size(file, files[0], stacks[-1].shape[1:], stacks[0].shape[1:])
         nbytes += stacks[-1].nbytes
