@@ -170,6 +170,66 @@ def read_parts(path: Path, header: Header, columns: Sequence[Column]) -> Iterato
 def _arrays(path: Path, header: Header, columns: Sequence[Column], lines: list[str], number: int) -> list[Array]:
     """The columns of some lines, before which the file has ``number`` others."""
     numbers = [column for column in columns if not column.text]
+    words = [column for column in columns if column.text]
+    found = dict(zip(numbers, _numbers(path, header, numbers, lines, number).T, strict=True)) if numbers else {}
+    if words:
+        try:
+            found |= dict(zip(words, _load(lines, header, words, dtype=str).T, strict=True))
+        except ValueError as error:
+            raise _not_numbers(path, number, error) from error
+    return [found[column] for column in columns]
+
+
+def _numbers(path: Path, header: Header, columns: Sequence[Column], lines: list[str], number: int) -> Array:
+    """The numbers of some lines, before which the file has ``number`` others."""
+    try:
+        if not header.decimal_comma:
+            return _load(lines, header, columns)
+    except ValueError as error:
+        cell = re.search(r"could not convert string '(.*)' to", str(error))
+        if not cell or cell[1] and UNDECODED not in cell[1] and not DECIMAL_COMMA.fullmatch(cell[1]):
+            raise _not_numbers(path, number, error) from error
+    # Converters in Python are ten times slower: only lines that need them pay for them.
+    points = lines if header.delimiter == "," else [line.replace(",", ".") for line in lines]
+    try:
+        return _load(points, header, columns, converters=_number_or_nan)
+    except ValueError as error:
+        if UNDECODED in str(error):
+            raise _not_text(path) from error
+        raise _not_numbers(path, number, error) from error
+
+
+def _load(lines: list[str], header: Header, columns: Sequence[Column], **options: Any) -> Array:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "loadtxt: input contained no data", UserWarning)
+        numbers: Array = np.loadtxt(
+            lines,
+            delimiter=header.delimiter,
+            usecols=[column.index for column in columns],
+            comments=None,
+            quotechar='"',
+            ndmin=2,
+            **options,
+        )
+    return numbers.reshape(-1, len(columns))
+
+
+def _parse_header(
+    path: Path, comments: tuple[str, ...], skip: int, lines: list[str], separator: str | None
+) -> Header:
+    """What the first lines of a table say, of which there are ``skip`` others above."""
+    line, *following = lines
+    delimiter = separator or next((character for character in DELIMITERS if character in line), None)
+    texts = _cells(line, delimiter)
+    named = not all(_is_number(text, delimiter) for text in texts)
+    rows = [_cells(row, delimiter, blanks=True) for row in following]
+    width = len(rows[0]) - (rows[0][-1:] == [""])
+    # Names that hold blanks can't be told apart where blanks separate.
+    if named and (width > len(texts) or (delimiter is None and 0 < width < len(texts))):
+        raise HollyError(
+            f"{path}: its rows have {width} cells, its header names {len(texts)} columns; "
+            "separate them by commas, semicolons or tabs, write decimal points, and name every column"
+        )
     words = {i for i in range(len(texts)) if named and _are_words([row[i] for row in rows if i < len(row)], delimiter)}
     header = Header(
         columns=tuple(replace(parse_column(text, i), text=i in words) for i, text in enumerate(texts)),

@@ -24,6 +24,9 @@ time, and no localisation is as precise as 1 nm along z."""
 DEEPER = 10.0
 """Times as deep as wide: no particle is so, but a z that was multiplied by the pixel size is."""
 
+MOST_JUDGED = 32
+"""Files of a folder, about, that show whether it holds fields of view or particles."""
+
 
 def read_localisations(path: Path, reading: Reading) -> Localisations:
     """Particles of a file that marks them, or of a folder whose files hold one each (or several, which they mark).
@@ -59,14 +62,15 @@ def marked(rows: Rows) -> Rows:
 
 def fields_among(files: list[Rows]) -> bool:
     """Whether most files of a folder are whole fields of view, though each would be taken as one particle."""
-    alone = [rows for rows in files if "particle" not in rows.roles]
+    some = files[:: -(-len(files) // MOST_JUDGED)]
+    alone = [rows for rows in some if "particle" not in rows.roles]
     fields = sum(is_field(rows.whole().xyz[:, :2]) for rows in alone)
-    return 2 * fields > len(files)
+    return 2 * fields > len(some)
 
 
 def unmarked_fields(path: Path, files: list[Rows]) -> str:
     """What to say of a folder of fields of view."""
-    width = np.median([width_of(rows.whole().xyz[:, :2]) for rows in files])
+    width = np.median([width_of(rows.whole().xyz[:, :2]) for rows in files[:MOST_JUDGED]])
     return (
         f"holds {len(files)} fields of view, about {width:.0f} nm wide, whose localisations lie in several clusters or spread "
         f"over more than {FIELD_NM:.0f} nm, and not one particle a file; find their particles first: "
