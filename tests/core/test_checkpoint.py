@@ -42,7 +42,9 @@ BRIEF = Config(
 )
 STOP, BEFORE = 12, 10
 """Steps of the last two checkpoints of a run that was stopped at the first of them."""
-HOLD = "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); sys.stdin.read()"
+HOLD = (
+    "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); sys.stdin.read()"
+)
 
 
 @pytest.fixture(scope="module")
