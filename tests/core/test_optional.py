@@ -78,9 +78,7 @@ def test_every_extra_package_is_used_above() -> None:
     assert {package for package, _ in USES} == {*EXTRAS}
 
 
-def test_a_package_that_cannot_be_loaded_is_not_called_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_package_that_cannot_be_loaded_is_not_called_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As VTK where the system's OpenGL library is missing."""
     (tmp_path / "pyvista.py").write_text("raise ImportError('libGL.so.1: cannot open shared object file')")
     for name in [name for name in sys.modules if name.partition(".")[0] == "pyvista"]:
