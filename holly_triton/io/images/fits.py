@@ -12,14 +12,13 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.core.optional import require
 from holly_triton.io.tables.reading import Reading
-from holly_triton.particles.data.pictures import Pictures
 
-from .stacks import Stack, as_float32, check_packed, check_size, read_stacks, truncated
+from .stacks import ImageStack, Stack, as_float32, check_packed, check_size, read_stacks, truncated
 
 Array = NDArray[Any]
 
 
-def read_fits(path: Path, reading: Reading) -> Pictures:
+def read_fits(path: Path, reading: Reading) -> ImageStack:
     """Read a FITS file, a folder of them, or a folder of folders named by sigma, of which the finest is taken.
 
     A 2D image is one particle, each plane of a stack is one, and so in every image extension; tables are passed over.

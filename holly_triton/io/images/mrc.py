@@ -9,16 +9,15 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.core.optional import require
 from holly_triton.io.tables.reading import Reading
-from holly_triton.particles.data.pictures import Pictures
 
-from .stacks import Stack, as_float32, check_size, read_stacks, square_pixel, truncated
+from .stacks import ImageStack, Stack, as_float32, check_size, read_stacks, square_pixel, truncated
 
 NM_PER_ANGSTROM = 0.1
 UNSET_ANGSTROM = 1.0
 """The pixel size that programs write when nobody told them one."""
 
 
-def read_mrc(path: Path, reading: Reading) -> Pictures:
+def read_mrc(path: Path, reading: Reading) -> ImageStack:
     """Read an MRC stack, or a folder of stacks or single pictures; each section is one particle.
 
     ``.mrcs`` is a stack by its name. Any other file is one if its header says so as MRC2014 has it (space group 0,
