@@ -136,7 +136,7 @@ def test_a_file_that_goes_between_the_two_looks_is_named(tmp_path: Path) -> None
 
 TRAIN = """
 import dataclasses, resource, sys
-from holly_triton.config import Config, Schedule
+from holly_triton.particles.config import Config, Schedule
 from holly_triton.data import columns, localisations, open_dataset, scratch
 from holly_triton.run import make_trainer, open_data
 
