@@ -61,7 +61,7 @@ def find_cluster(where: Where | None, options: str | None) -> Cluster | None:
     return None if where is None else Cluster(where, options)
 
 
-class UnitOption(click.ParamType):
+class UnitOption(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """A unit of length, in any spelling, as ``Reading`` has it."""
 
     name = "unit"

@@ -215,7 +215,10 @@ def test_columns_of_smap_lie_within_structs(tmp_path: Path, write_as: Callable[.
     found = rows.whole()
     np.testing.assert_array_equal(found.xyz, np.concatenate([*COLUMNS.values()]).T)
     assert (
-        rows.notes == [] and found.precision is not None and (found.precision == 7).all() and found.photons is not None
+        rows.notes == ["Positions are from xnm, ynm and znm, not from xpix and ypix (--columns to say otherwise)."]
+        and found.precision is not None
+        and (found.precision == 7).all()
+        and found.photons is not None
     )
 
 
