@@ -1,8 +1,6 @@
 """Localisations in HDF5: Picasso's ``locs``, DECODE's ``data/xyz``, or any table with columns x and y."""
 
-import math
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +12,8 @@ from holly_triton.core.files import foreign
 from holly_triton.io.text_table import Column
 
 from .columns import ROWS, Table, table_of
-from .picasso import LARGEST_RATIO, locs_table, read_header
+from .hdf5_check import check_layout, check_size
+from .picasso import locs_table, read_header
 
 Array = NDArray[Any]
 
@@ -47,29 +46,6 @@ def read_hdf5(path: Path) -> Table:
         )
 
 
-def check_size(path: Path, dataset: Any, what: str = "values") -> None:
-    """Refuse a data set whose header promises more than its bytes can hold, or whose numbers are in another file.
-
-    Raises:
-        HollyError: they are.
-    """
-    if dataset.external or dataset.file.filename != str(path):
-        raise HollyError(f"{path}: {dataset.name} is only a link to another file; save the data in one")
-    if math.prod(dataset.shape) * dataset.dtype.itemsize > LARGEST_RATIO * dataset.id.get_storage_size():
-        raise HollyError(f"{path}: {dataset.name} promises {dataset.size} {what}, more than its bytes can hold")
-
-
-def _check_layout(path: Path, dataset: Any) -> None:
-    """Refuse columns that overlap: HDF5 writes past the end of its memory when it takes such rows apart.
-
-    Raises:
-        HollyError: they do.
-    """
-    places = sorted((offset, offset + kind.itemsize) for kind, offset, *_ in dataset.dtype.fields.values())
-    if any(end > start for (_, end), (start, _) in pairwise([*places, (dataset.dtype.itemsize, 0)])):
-        raise HollyError(f"{path}: the columns of {dataset.name} overlap; the file is damaged")
-
-
 def _has_positions(item: Any) -> bool:
     names = getattr(getattr(item, "dtype", None), "names", None) or ()
     return {"x", "y"} <= {name.lower() for name in names} and item.ndim == 1
@@ -80,7 +56,7 @@ def _lazy(
 ) -> Table:
     """A table of one dataset, whose columns are read when asked for."""
     check_size(path, dataset, "localisations")
-    _check_layout(path, dataset)
+    check_layout(path, dataset)
     columns = tuple(
         Column(name.lower(), units.get(name), index)
         for index, name in enumerate(dataset.dtype.names)

@@ -79,7 +79,8 @@ def _largest(found: Sequence[Variable], *kinds: str) -> list[Variable]:
 
 def _columns_in(structs: Sequence[Any], depth: int = 0) -> dict[str, Array]:
     """The first struct with columns of positions, sought level by level; nothing if there is none."""
-    level = [struct for struct in structs if isinstance(struct, Mapping)]
+    # A struct that many fields refer to is one object.
+    level = [*{id(struct): struct for struct in structs if isinstance(struct, Mapping)}.values()]
     for struct in level:
         names = [parse_column(name, index) for index, name in enumerate(struct)]
         axes = positions_in(names)

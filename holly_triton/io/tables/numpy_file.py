@@ -14,7 +14,7 @@ from holly_triton.core.files import foreign
 from holly_triton.io.text_table import parse_column
 
 from .columns import Table, positions_in, table_of
-from .picasso import LARGEST_RATIO
+from .zip_check import check_members
 
 Array = NDArray[Any]
 
@@ -100,6 +100,7 @@ def _particle(path: Path, offsets: Array, rows: int) -> Array:
 def _check_promises(path: Path) -> None:
     """Refuse arrays whose headers promise more than the archive's bytes can hold."""
     with zipfile.ZipFile(path) as archive:
+        check_members(path, archive)
         for member in archive.infolist():
             with archive.open(member) as file:
                 version = npy_format.read_magic(file)
@@ -108,5 +109,5 @@ def _check_promises(path: Path) -> None:
                 )
                 shape, _, dtype = read_header(file)
             nbytes = math.prod(shape) * dtype.itemsize
-            if nbytes > member.file_size or nbytes > LARGEST_RATIO * path.stat().st_size:
+            if nbytes > member.file_size:
                 raise HollyError(f"{path}: {member.filename} promises {nbytes} bytes, more than there are")

@@ -20,13 +20,12 @@ import holly_triton
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, replacing
 
+from .hdf5_check import check_size
+
 Array = NDArray[Any]
 
 PIXEL_SIZE = ("Pixelsize", "Camera.Pixelsize")
 """Where Picasso looks; and where its simulation has it, in versions that leave the first out."""
-LARGEST_RATIO = 1100
-"""No filter of HDF5 packs bytes closer than deflate does, 1032 to 1."""
-
 NEUTRAL = {"frame": 0.0, "photons": 1.0, "sx": 1.0, "sy": 1.0, "bg": 0.0}
 """Written where nothing is known: one frame, all equally bright, a PSF of one pixel, no background."""
 NEUTRAL_PRECISION_NM = 10.0
@@ -53,11 +52,18 @@ class Header:
 
 
 def read_header(path: Path, file: Any) -> Header:
-    """What an open ``h5py.File`` at ``path``, or the YAML beside it, says of its localisations."""
+    """What an open ``h5py.File`` at ``path``, or the YAML beside it, says of its localisations.
+
+    Raises:
+        HollyError: its documents are only a link to another file.
+    """
     import h5py
 
     metadata = file.get("metadata")
-    embedded = metadata[()] if isinstance(metadata, h5py.Dataset) and metadata.shape == () else None
+    embedded = None
+    if isinstance(metadata, h5py.Dataset) and metadata.shape == ():
+        check_size(path, metadata)
+        embedded = metadata[()]
     documents, notes = _documents(path.with_suffix(".yaml"), embedded)
     pixel_nm, said = _pixel_nm(documents)
     return Header(pixel_nm, _neutral(documents), notes or said)
