@@ -28,6 +28,17 @@ def check_layout(path: Path, dataset: Any) -> None:
     Raises:
         HollyError: they do.
     """
-    places = sorted((offset, offset + kind.itemsize) for kind, offset, *_ in dataset.dtype.fields.values())
-    if any(end > start for (_, end), (start, _) in pairwise([*places, (dataset.dtype.itemsize, 0)])):
+    if _overlap(dataset.dtype):
         raise HollyError(f"{path}: the columns of {dataset.name} overlap; the file is damaged")
+
+
+def _overlap(dtype: Any) -> bool:
+    """Whether fields of a row, or of a row within it, share bytes."""
+    if dtype.subdtype:
+        return _overlap(dtype.base)
+    if not dtype.names:
+        return False
+    kinds = [(offset, kind) for kind, offset, *_ in dtype.fields.values()]
+    places = sorted((offset, offset + kind.itemsize) for offset, kind in kinds)
+    shared = any(end > start for (_, end), (start, _) in pairwise([*places, (dtype.itemsize, 0)]))
+    return shared or any(_overlap(kind) for _, kind in kinds)

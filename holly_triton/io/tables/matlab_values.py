@@ -25,12 +25,17 @@ OF_FLOATS = {"float64": "double", "float32": "single"}
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable: what MATLAB calls its class, how many elements it has, and its value on demand."""
+    """One variable: what MATLAB calls its class, its shape in MATLAB's own orientation, and its value on demand."""
 
     name: str
     kind: str
-    size: int
+    shape: tuple[int, ...]
     load: Callable[[], Any]
+
+    @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return math.prod(self.shape)
 
 
 @contextmanager
@@ -76,15 +81,15 @@ def _variable(path: Path, name: str, shape: tuple[int, ...], kind: str) -> Varia
     def load() -> Any:
         return _plain(scipy.io.loadmat(str(path), variable_names=[name])[name])
 
-    return Variable(name, kind, math.prod(shape), load)
+    return Variable(name, kind, tuple(shape), load)
 
 
 def _hdf5_variable(values: Hdf5Values, name: str, item: Any) -> Variable:
     import h5py
 
     kind = class_of(item) or ("struct" if isinstance(item, h5py.Group) else "double")
-    size = 1 if kind == "struct" else math.prod(item.shape or (0,))
-    return Variable(name, kind, size, lambda: values.of(item))
+    shape = (1, 1) if kind == "struct" else tuple(reversed(item.shape or (0,)))
+    return Variable(name, kind, shape, lambda: values.of(item))
 
 
 def _plain(value: Any) -> Any:
