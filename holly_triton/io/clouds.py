@@ -18,7 +18,8 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, replacing
 from holly_triton.particles.config import UNIT_NM
 
-from .text_table import NM_PER_UNIT, read_columns, read_header
+from .text_table import read_columns, read_header
+from .units import NM_PER_UNIT, unit_word
 
 Array = NDArray[Any]
 Parsed = tuple[Array, str | None]
@@ -76,7 +77,7 @@ def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
     length, breadth, _ = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     if breadth <= 1e-6 * length:
         raise HollyError(f"{path}: its points are all equal or in one line; no picture could tell its pose")
-    scale = NM_PER_UNIT[unit] if unit else UNIT_NM if unit_nm is None else unit_nm
+    scale = NM_PER_UNIT[unit_word(unit) or ""] if unit else UNIT_NM if unit_nm is None else unit_nm
     return Cloud(points * scale, scale, str(path))
 
 
@@ -154,7 +155,7 @@ def _read_csv(path: Path) -> Parsed:
     chosen = [column for column in columns if column is not None]
     if len(chosen) < 3:
         raise HollyError(f"{path}: needs the columns x, y and z; found {header.found}")
-    units = {column.unit for column in chosen if header.named}
+    units = {unit_word(column.unit) or column.unit for column in chosen if header.named}
     if not units <= {None, *NM_PER_UNIT} or len(units) > 1:
         raise HollyError(f"{path}: x, y and z must share one unit, nm or um; found {header.found}")
     return read_columns(path, header, chosen), units.pop() if units else None

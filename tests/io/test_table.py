@@ -13,9 +13,9 @@ from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.columns import table_of
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.rows import Part, Rows, rows_of
+from holly_triton.io.tables.table import read_rows
 from holly_triton.particles.data import Localisations, dataset, open_dataset
 from holly_triton.particles.data.dataset import describe
-from holly_triton.particles.data.table import read_rows
 
 ROWS = 60
 
@@ -179,7 +179,7 @@ def test_files_of_a_folder_may_mark_particles_of_their_own(tmp_path: Path) -> No
 def test_a_folder_may_have_more_files_than_a_process_may_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
 ) -> None:
-    monkeypatch.setattr("holly_triton.particles.data.table.LARGEST_HELD", held)
+    monkeypatch.setattr("holly_triton.io.tables.table.LARGEST_HELD", held)
     table = np.zeros((40, 6), dtype=[("x", "f4"), ("y", "f4"), ("photons", "f4")])
     table["x"] = np.random.default_rng(0).normal(size=table.shape)
     for number, some in enumerate(table):

@@ -133,7 +133,9 @@ def table_from(source: str, fields: Sequence[Field], reading: Reading, **attribu
     others = [other for other in groups if other[0] != place and positions_in(_columns(groups[other]))]
     if others and reading.columns is None:
         names = ", ".join([(other or "the top level") for other, _ in others[:MOST_OTHERS]])
-        notes.append(f"Positions are those of {place or 'the top level'}; there are others in {names} (--columns names them).")
+        notes.append(
+            f"Positions are those of {place or 'the top level'}; there are others in {names} (--columns names them)."
+        )
 
     whole = f"{source} ({place})" if place else source
     return table_of_fields(whole, chosen, _columns(chosen, place), notes=notes, **attributes), place
@@ -172,7 +174,9 @@ def _place(groups: Mapping[tuple[str, int], Sequence[Field]], wanted: Sequence[s
             # The place of the columns named before others; then the least deep, and of these the longest: beads and
             # drift are shorter than localisations.
             own_names = sum(name in own for name in names)
-            found.append((not positions_in(_columns(group)), -own_names, key[0].count(".") + bool(key[0]), -key[1], key))
+            found.append(
+                (not positions_in(_columns(group)), -own_names, key[0].count(".") + bool(key[0]), -key[1], key)
+            )
     placed = [entry for entry in found if names or not entry[0]]
     if placed:
         return min(placed, key=lambda entry: entry[1:] if names else entry[2:])[-1]

@@ -139,7 +139,9 @@ def _parse_columns(path: Path, number: int, cell: Mapping[str, Any], reading: Re
             f"{path}: cell {number} needs a struct with the field points, or with columns x and y, or "
             f"--columns x=NAME,y=NAME; found {', '.join([*cell][:12])}"
         )
-    return Cell(np.stack([np.concatenate(part) for part in zip(*found[0].parts([*axes.values()]), strict=True)], axis=1), None)
+    return Cell(
+        np.stack([np.concatenate(part) for part in zip(*found[0].parts([*axes.values()]), strict=True)], axis=1), None
+    )
 
 
 def _positions(path: Path, number: int, values: Any) -> Array:

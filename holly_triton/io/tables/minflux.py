@@ -98,7 +98,9 @@ def _kept(columns: Mapping[str, Array], iterations: int) -> tuple[Array, list[st
         if "fnl" in columns and (valid & last & (columns["fnl"] != 0)).any():
             last &= columns["fnl"] != 0
         if not last.all():
-            notes.append(f"{rows - int(last.sum())} of {rows} rows are iterations before the last one and were left out.")
+            notes.append(
+                f"{rows - int(last.sum())} of {rows} rows are iterations before the last one and were left out."
+            )
     if lost := int((last & ~valid).sum()):
         notes.append(f"{lost} of {int(last.sum())} localisations are marked as not valid (vld) and were left out.")
     return valid & last, notes

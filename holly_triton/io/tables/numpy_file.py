@@ -49,7 +49,7 @@ def read_npz(path: Path, reading: Reading) -> Table:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     if len(arrays) == 1:
-        return _table_of_one(path, *arrays.values(), reading)
+        return _table_of_one(path, next(iter(arrays.values())), reading)
     offsets = arrays.pop("offsets", None)
     table = minflux_table(arrays) or table_of_leaves("NumPy archive", [*leaves_in(arrays)], reading)
     found = ", ".join(f"{name} {[*array.shape]}" for name, array in [*arrays.items()][:12])

@@ -64,7 +64,9 @@ def columns_of_frame(path: Path, group: Any) -> dict[str, Array]:
         names = [_text(name) for name in np.ravel(items[()])]
         block = values[()]
         if block.shape[1] != len(names):
-            raise HollyError(f"{path}: {values.name} has {block.shape[1]} columns and {len(names)} names; is it damaged?")
+            raise HollyError(
+                f"{path}: {values.name} has {block.shape[1]} columns and {len(names)} names; is it damaged?"
+            )
         columns |= dict(zip(names, block.T, strict=True))
     return columns
 

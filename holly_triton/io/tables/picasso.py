@@ -31,7 +31,7 @@ Array = NDArray[Any]
 
 PIXEL_SIZE = ("Pixelsize", "Camera.Pixelsize")
 """Where Picasso looks; and where its simulation has it, in versions that leave the first out."""
-UNITS = {"x": "px", "y": "px", "z": "nm", "lpx": "px", "lpy": "px", "lpz": "nm"}
+UNITS = {"x": "px", "y": "px", "z": "nm", "lpx": "px", "lpy": "px"}
 NUMPY_NUMBERS = tuple(f"object/apply:numpy.{core}.multiarray.scalar" for core in ("core", "_core"))
 NUMBERS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
@@ -162,15 +162,17 @@ def read_picasso(path: Path, file: Any) -> Table | None:
         source += ", written by pandas"
     else:
         check_size(path, locs, "localisations")
-        leaves = [leaf_of_dataset(path, locs)] if locs.dtype.names else []
+        leaves = [replace(leaf_of_dataset(path, locs), name="")] if locs.dtype.names else []
     fields = fields_in(leaves)
     names = [field.name for field in fields]
     if not {"x", "y"} <= {*names}:
-        raise HollyError(f"{path}: its dataset locs needs the columns x and y; found {', '.join(names[:12]) or 'no columns'}")
+        raise HollyError(
+            f"{path}: its dataset locs needs the columns x and y; found {', '.join(names[:12]) or 'no columns'}"
+        )
     if fields[0].rows == 0:
         raise HollyError(f"{path}: its dataset locs holds no localisations")
     columns = [
-        Column(name.lower(), UNITS.get(name), index, name)
+        Column(name.lower(), UNITS.get(name.lower()), index, name, fields[index].text)
         for index, name in enumerate(names)
         if name not in header.neutral
     ]

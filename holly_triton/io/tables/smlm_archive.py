@@ -12,6 +12,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 
 from .columns import Table, table_of
+from .reading import Reading
 from .zip_check import check_members
 
 Array = NDArray[Any]
@@ -20,7 +21,7 @@ LARGEST_MANIFEST = 2**20
 """Bytes; text in JSON takes some forty times as many in memory."""
 
 
-def read_smlm(path: Path) -> Table:
+def read_smlm(path: Path, reading: Reading) -> Table:
     """The first binary table of an archive.
 
     Raises:

@@ -22,7 +22,9 @@ def check_members(path: Path, archive: zipfile.ZipFile) -> None:
     whole, total = path.stat().st_size, 0
     for member in archive.infolist():
         if member.compress_type not in PACKINGS:
-            raise HollyError(f"{path}: {member.filename} is packed by other means than deflate; save it as a common zip")
+            raise HollyError(
+                f"{path}: {member.filename} is packed by other means than deflate; save it as a common zip"
+            )
         total += member.file_size
         most = PACKINGS[member.compress_type] * min(member.compress_size, whole)
         if member.file_size > most or total > LARGEST_RATIO * whole:

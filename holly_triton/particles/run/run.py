@@ -222,8 +222,9 @@ def open_particles(config: Config) -> Dataset:
         HollyError: They can't be read, or are not what the settings need.
     """
     dataset = open_dataset(
-        config.data, unit=config.unit, pixel_size_nm=config.pixel_size, columns=config.columns, axis=config.axis,
-        weights=config.weights, crop=config.crop, background=config.background,
+        config.data, unit=config.unit, pixel_size_nm=config.pixel_size, columns=config.columns,
+        channel=config.channel, where=config.where, axis=config.axis, weights=config.weights, crop=config.crop,
+        background=config.background,
     )  # fmt: skip
     if config.part != "all":
         every = torch.arange(config.part == "even", len(dataset), 2)
