@@ -120,25 +120,26 @@ def table_from(source: str, fields: Sequence[Field], reading: Reading, **attribu
     """The columns that stand in one place with positions, or that the user names, and the place; None if there are none.
 
     Columns of the same length that stand elsewhere can be named too, with their place. Where neither names nor the user
-    say which are the positions, it holds the columns of the place with the most numbers, so that an error can list them.
+    say which are the positions, it holds the columns of the place with the most of them, so that an error can list them.
     """
     groups: dict[tuple[str, int], list[Field]] = defaultdict(list)
     for field in fields:
         groups[field.place, field.rows].append(field)
     if not groups:
         return None
-    place, rows = key = _place(groups, [*asked(reading).values()])
+    names = [letters(parse_column(name, 0).name) for name in asked(reading).values() if not name.isdecimal()]
+    place, rows = key = _place(groups, names)
     chosen = [*groups[key], *(field for field in fields if field.rows == rows and field.place != place)]
     notes = [*attributes.pop("notes", [])]
     others = [other for other in groups if other[0] != place and positions_in(_columns(groups[other]))]
     if others and reading.columns is None:
-        names = ", ".join([(other or "the top level") for other, _ in others[:MOST_OTHERS]])
+        listed = ", ".join([(other or "the top level") for other, _ in others[:MOST_OTHERS]])
         notes.append(
-            f"Positions are those of {place or 'the top level'}; there are others in {names} (--columns names them)."
+            f"Positions are those of {place or 'the top level'}; there are others in {listed} (--columns names them)."
         )
 
     whole = f"{source} ({place})" if place else source
-    return table_of_fields(whole, chosen, _columns(chosen, place), notes=notes, **attributes), place
+    return table_of_fields(whole, chosen, _columns(chosen, place, names), notes=notes, **attributes), place
 
 
 def table_of_fields(source: str, fields: Sequence[Field], columns: Sequence[Column], **attributes: Any) -> Table:
@@ -161,12 +162,11 @@ def _rows(leaf: Leaf, along: int, start: int) -> tuple[slice, ...]:
     return tuple(part if axis == along else slice(None) for axis in range(len(leaf.shape)))
 
 
-def _place(groups: Mapping[tuple[str, int], Sequence[Field]], wanted: Sequence[str]) -> tuple[str, int]:
-    """The place and the length of the columns to take."""
+def _place(groups: Mapping[tuple[str, int], Sequence[Field]], names: Sequence[str]) -> tuple[str, int]:
+    """The place and the length of the columns to take, given the letters of those that the user names."""
     labels: dict[int, set[str]] = defaultdict(set)
     for (_, rows), group in groups.items():
         labels[rows] |= {letters(field.label) for field in group}
-    names = [letters(parse_column(name, 0).name) for name in wanted if not name.isdecimal()]
     found = []
     for key, group in groups.items():
         own = {letters(parse_column(field.name, 0).name) for field in group}
@@ -180,13 +180,13 @@ def _place(groups: Mapping[tuple[str, int], Sequence[Field]], wanted: Sequence[s
     placed = [entry for entry in found if names or not entry[0]]
     if placed:
         return min(placed, key=lambda entry: entry[1:] if names else entry[2:])[-1]
-    return max(groups, key=lambda key: key[1] * len(groups[key]))
+    return max(groups, key=lambda key: (len(groups[key]), key[1]))
 
 
-def _columns(fields: Sequence[Field], place: str | None = None) -> list[Column]:
+def _columns(fields: Sequence[Field], place: str | None = None, wanted: Sequence[str] = ()) -> list[Column]:
     """Columns of one place by their own names, and others by place and name; all of them at one place where none is given.
 
-    Where no names tell positions, the columns of a matrix whose name does are x, y and z.
+    Where no names tell positions, the columns of a matrix whose name does are x, y and z, unless the user names one.
     """
     own = [place is None or field.place == place for field in fields]
     names = [field.name if mine else field.label for field, mine in zip(fields, own, strict=True)]
@@ -195,7 +195,8 @@ def _columns(fields: Sequence[Field], place: str | None = None) -> list[Column]:
         for index, (name, field) in enumerate(zip(names, fields, strict=True))
     ]
     ranks = [field.matrix for field, mine in zip(fields, own, strict=True) if mine and field.matrix is not None]
-    if not ranks or positions_in(columns):
+    named = any(letters(field.name) in wanted or letters(field.label) in wanted for field in fields if field.axis)
+    if not ranks or named or positions_in(columns):
         return columns
     return [
         replace(column, name=field.axis) if mine and field.matrix == min(ranks) else column

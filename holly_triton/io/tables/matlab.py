@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ POINTS = ("points", "coords", "xyz", "xy")
 """Fields of a particle's struct that hold positions."""
 FUSION_COLUMNS, FUSION_PRECISION = 10, 4
 """Particles of smlm_datafusion3d (Heydarian et al. 2021) have ten columns: x, y, z first, the lateral uncertainty fifth."""
-NUMERIC = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+NUMERIC = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "logical")
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,12 @@ def _table_of_cells(path: Path, name: str, cells: list[Any], reading: Reading) -
         columns["precision"] = precision
     empty = int((counts == 0).sum())
     notes = [f"{empty} of {len(points)} particles hold no emitter and were skipped."] if empty else []
-    return table_of(f"{CELLS} ({name})", columns, notes=notes, one_unit=True)
+    table = table_of(f"{CELLS} ({name})", columns, notes=notes, one_unit=True)
+    if not any(isinstance(cell, Mapping) for cell in cells):
+        return table
+    # What the user calls x is x by now.
+    own = {axis: given for axis, given in asked(reading).items() if axis in "xyz" and not given.isdecimal()}
+    return replace(table, columns=tuple(replace(column, label=own.get(column.name, "")) for column in table.columns))
 
 
 def _parse_cell(path: Path, number: int, cell: Any, reading: Reading) -> Cell:

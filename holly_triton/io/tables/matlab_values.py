@@ -102,4 +102,4 @@ def _plain(value: Any) -> Any:
         return [_plain(cell) for cell in value.ravel()]
     if value.dtype.kind == "U":
         return " ".join(value.ravel().tolist())
-    return value if value.dtype.kind in "fiu" else None
+    return value if value.dtype.kind in "fiub" else None
