@@ -214,9 +214,7 @@ def _load(lines: list[str], header: Header, columns: Sequence[Column], **options
     return numbers.reshape(-1, len(columns))
 
 
-def _parse_header(
-    path: Path, comments: tuple[str, ...], skip: int, lines: list[str], separator: str | None
-) -> Header:
+def _parse_header(path: Path, comments: tuple[str, ...], skip: int, lines: list[str], separator: str | None) -> Header:
     """What the first lines of a table say, of which there are ``skip`` others above."""
     line, *following = lines
     delimiter = separator or next((character for character in DELIMITERS if character in line), None)

@@ -185,7 +185,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "CSV of a comment": (lambda d: csv(d, "# only a comment\n"), "is empty"),
     "CSV of a header alone": (lambda d: csv(d, HEADER), "holds 0 pictures"),
     "CSV of other columns": (
-        lambda d: csv(d, "frame,xnano,ynano,group\n1,2,3,4\n"),
+        lambda d: csv(d, "frame,left,top,group\n1,2,3,4\n"),
         "needs the columns x [nm] and y [nm], or --columns x=NAME,y=NAME; found frame, xnano, ynano, group",
     ),
     "CSV with x but no y": (lambda d: csv(d, "x [nm],particle\n1,2\n"), "needs the columns x [nm] and y [nm]"),
@@ -233,7 +233,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     ),
     "CSV in inches": (
         lambda d: csv(d, "x [in],y [in],particle\n" + rows()),
-        "positions in [in]; those that are known are [nm], [um] and [px]",
+        "positions in [in]; those that are known are nm, um, mm, cm, m, A, pm, px; say which it is with --unit",
     ),
     "CSV in pixels": (
         lambda d: csv(d, "x [px],y [px],particle\n" + rows()),
@@ -391,7 +391,7 @@ def test_a_bad_file_ends_in_one_line(tmp_path: Path, name: str, capfd: pytest.Ca
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"unit": "inch"}, "--unit inch: is not known; those are nm, um and px"),
+        ({"unit": "inch"}, "--unit inch: is not known; those are nm, um, mm, m, A and px"),
         ({"pixel_size_nm": 0.0}, "--pixel-size 0: must be above 0 nm"),
         ({"pixel_size_nm": float("nan")}, "--pixel-size nan: must be above 0 nm"),
         ({"unit": "px"}, "give the size of one with --pixel-size NM"),

@@ -110,11 +110,13 @@ def _of_a_folder(file: Path, reading: Reading, held: bool) -> Rows:
     if held:
         return rows.held()
 
+    selection = rows.selection
+
     def parts() -> Iterator[Part]:
         again = read_rows(file, reading)
         yield from again.parts()
-        if rows.selection is not None and again.selection is not None:
-            rows.selection.counts = again.selection.counts
+        if selection is not None and again.selection is not None:
+            selection.counts = again.selection.counts
 
     return replace(rows, parts=parts)
 
