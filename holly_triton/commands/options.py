@@ -8,7 +8,7 @@ from typing import Any, get_args
 import click
 
 from holly_triton.core.jobs import Cluster, Where
-from holly_triton.io.tables.reading import Axis, Background, Unit, Weights
+from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
 from holly_triton.io.units import unit_word
 from holly_triton.particles.config import UNIT_NM
 
@@ -36,8 +36,8 @@ def words(kind: Any) -> click.Choice[str]:
 
 
 unit_nm_option = click.option(
-    "--unit-nm", type=ABOVE_ZERO, default=UNIT_NM, show_default=True, metavar="NM",
-    help="nm per unit of a cloud that carries no unit; ignored where the file says nm.",
+    "--unit-nm", type=ABOVE_ZERO, metavar="NM",
+    help=f"nm per unit of a cloud that states no unit: {UNIT_NM:g} for the HOLLy paper's. [default: 1]",
 )  # fmt: skip
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the run in an existing folder.")
 
@@ -84,6 +84,7 @@ READING = (
     click.option("--weights", type=words(Weights), help="How much a localisation counts. [default: equal]"),
     click.option("--crop", type=click.IntRange(min=2), metavar="PX", help="Cut pictures to so many pixels a side."),
     click.option("--background", type=words(Background), help="Of pictures. [default: subtract]"),
+    click.option("--contrast", type=words(Contrast), help="Of particles in pictures: dark inverts them. [default: bright, and what looks dark is refused]"),
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Literal
 
-from holly_triton.io.tables.reading import Axis, Background, Unit, Weights
+from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
 
 UNIT_NM = 297.0
 """nm per unit of a cloud that carries no unit: the paper's CEP152 scale (1 unit = 32 px of 9.28 nm)."""
@@ -277,6 +277,8 @@ class Config:
     """Pixels a side to which pictures are cut about their middle; None leaves them whole."""
     background: Background = "subtract"
     """Whether pictures lose the background that their border shows."""
+    contrast: Contrast | None = None
+    """``dark`` inverts pictures of dark particles on bright ground; None refuses them, ``bright`` takes them as they are."""
     exclude: str | None = None
     """Path of the table that ``holly-triton sort`` writes: pictures that it marks as bad are left out."""
     views: Views = "given"

@@ -1,7 +1,6 @@
 """Which column holds what, fields of view, folders, and what ``info`` says of each."""
 
 import os
-import resource
 from pathlib import Path
 from typing import Any
 
@@ -184,6 +183,7 @@ def test_a_folder_may_have_more_files_than_a_process_may_open(
     table["x"] = np.random.default_rng(0).normal(size=table.shape)
     for number, some in enumerate(table):
         np.save(tmp_path / f"{number}.npy", some if number else some[["x", "y"]])
+    resource = pytest.importorskip("resource", reason="this system limits no open files")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with open(os.devnull) as next_one:
         resource.setrlimit(resource.RLIMIT_NOFILE, (next_one.fileno() + 20, limits[1]))

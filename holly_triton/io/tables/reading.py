@@ -10,6 +10,7 @@ Unit = Literal["nm", "um", "mm", "m", "A", "px"]
 Axis = Literal["z", "y", "x"]
 Weights = Literal["equal", "photons"]
 Background = Literal["subtract", "keep"]
+Contrast = Literal["bright", "dark"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,8 @@ class Reading:
         weights: ``"photons"`` weighs each localisation by its photons; ``"equal"`` counts it as one.
         crop: Pictures are cut to so many pixels a side about their middle; None leaves them whole.
         background: ``"subtract"`` removes it from pictures, ``"keep"`` leaves it.
+        contrast: ``"dark"`` inverts pictures of dark particles, ``"bright"`` leaves pictures as they are; None leaves them too,
+            but those that look dark are refused.
 
     Raises:
         HollyError: an unknown word, or a pixel size that is no length.
@@ -40,12 +43,13 @@ class Reading:
     weights: str = "equal"
     crop: int | None = None
     background: str = "subtract"
+    contrast: str | None = None
 
     def __post_init__(self) -> None:
         if unit_word(self.unit) in get_args(Unit):
             object.__setattr__(self, "unit", unit_word(self.unit))
         words = {"axis": Axis, "weights": Weights, "background": Background}
-        for name, known in {**words, "unit": Unit}.items():
+        for name, known in {**words, "unit": Unit, "contrast": Contrast}.items():
             value = getattr(self, name)
             if value is not None and value not in get_args(known):
                 *most, last = get_args(known)

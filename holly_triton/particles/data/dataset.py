@@ -5,6 +5,7 @@ A new format is a new file with a reader, and one row in ``FORMATS``.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,6 +17,8 @@ from holly_triton.core.files import foreign
 from holly_triton.geometry import Grid
 from holly_triton.io.images.fits import read_fits
 from holly_triton.io.images.mrc import read_mrc
+from holly_triton.io.images.npy import holds_pictures, read_npy_stack
+from holly_triton.io.images.png import read_png
 from holly_triton.io.images.stacks import SUFFIXES, finest_sigma
 from holly_triton.io.images.tiff import read_tiff
 from holly_triton.io.tables.fields import side_by_side
@@ -25,7 +28,7 @@ from holly_triton.io.tables.table import read_folder, read_rows, suffix_of
 
 from .grouping import particles_of
 from .localisations import Localisations
-from .pictures import Pictures
+from .pictures import Pictures, read_pictures
 from .table import depth_doubt, describe_field, fields_among, read_localisations, scale_doubt, unmarked_fields
 
 FEWEST_PICTURES = 8
@@ -118,11 +121,17 @@ FORMATS = (
     Format("NumPy", (".npy", ".npz"), read_localisations, folders=True),
     Format("SMLM archive", (".smlm",), read_localisations, folders=True),
     Format("JSON, as of MINFLUX", (".json",), read_localisations),
-    Format("TIFF stack or folder of TIFFs", SUFFIXES["TIFF"], read_tiff, folders=True),
-    Format("FITS stack or folder of FITS", SUFFIXES["FITS"], read_fits, folders=True),
-    Format("MRC stack or folder of MRCs", SUFFIXES["MRC"], read_mrc, folders=True),
+    Format("TIFF stack or folder of TIFFs", SUFFIXES["TIFF"], partial(read_pictures, read=read_tiff), folders=True),
+    Format("FITS stack or folder of FITS", SUFFIXES["FITS"], partial(read_pictures, read=read_fits), folders=True),
+    Format("MRC stack or folder of MRCs", SUFFIXES["MRC"], partial(read_pictures, read=read_mrc), folders=True),
+    Format("folder of PNG, BMP or JPEG", SUFFIXES["PNG"], partial(read_pictures, read=read_png), folders=True),
+    NUMPY_STACK := Format("NumPy stack [n, H, W]", (), partial(read_pictures, read=read_npy_stack), folders=True),
 )
 
+NUMPY_STACK = Format(
+    "NumPy stack [n, H, W]", SUFFIXES["NumPy"], partial(read_pictures, read=read_npy_stack), folders=True
+)
+"""Found by what lies in the files, since tables of localisations have the same suffix."""
 CLOUDS = (".obj", ".ply", ".xyz")
 """Endings of point clouds, whose text would pass as a table."""
 SIMULATED = ("localisations.csv", "pictures.tif")
@@ -186,6 +195,8 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
 
 def _lacking(data: Localisations | Pictures) -> str | None:
     """Why data can't be trained on, if so."""
+    if isinstance(data, Pictures) and data.unfit is not None:
+        return data.unfit
     if len(data) < FEWEST_PICTURES:
         return f"holds {len(data)} picture{'s' * (len(data) != 1)}; at least {FEWEST_PICTURES} are needed"
     if not data.radius_nm > 0:
@@ -231,9 +242,12 @@ def _format(path: Path) -> Format:
             suffixes = {_suffix(file) for file in (finest_sigma(path) or path).iterdir()}
         if not suffixes:
             raise HollyError(f"{path}: is an empty folder; give a data set ({_known()})")
+    if _holds_numpy_pictures(path):
+        return NUMPY_STACK
     found = [known for known in FORMATS if suffixes & {*known.suffixes} and (known.folders or path.is_file())]
-    if len(found) > 1:  # a text beside data of another kind is a note about them, as microscopes write
-        found = [known for known in found if suffixes & {*known.suffixes} != {".txt"}]
+    if len(found) > 1:  # a text or a drawing beside data of another kind is a note about them, as microscopes write
+        notes = {".txt", *SUFFIXES["PNG"]}
+        found = [known for known in found if not suffixes & {*known.suffixes} <= notes]
     if len(found) > 1:
         kinds = ", ".join(sorted(suffix for known in found for suffix in suffixes & {*known.suffixes}))
         raise HollyError(f"{path}: holds data of several kinds ({kinds}); give one file, or a folder of one kind")
@@ -245,6 +259,13 @@ def _format(path: Path) -> Format:
     if not found:
         raise HollyError(f"{path}: {advice(path) or f'is of no known format; those are {_known()}'}")
     return found[0]
+
+
+def _holds_numpy_pictures(path: Path) -> bool:
+    if path.is_file():
+        return holds_pictures(path)
+    arrays = [file for file in path.iterdir() if file.suffix.lower() in NUMPY_STACK.suffixes]
+    return bool(arrays) and all(holds_pictures(file) for file in arrays)
 
 
 def _suffix(path: Path) -> str:
