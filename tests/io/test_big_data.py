@@ -62,7 +62,7 @@ def test_what_lies_on_the_disk_is_what_would_be_in_memory(
     path = table(tmp_path)
     held = open_dataset(path)
     monkeypatch.setattr(scratch, "IN_MEMORY", 0)
-    monkeypatch.setattr("holly_triton.io.tables.hdf5.ROWS", rows_at_a_time)
+    monkeypatch.setattr("holly_triton.io.tables.containers.ROWS", rows_at_a_time)
     data = open_dataset(path)
     assert isinstance(held, Localisations) and isinstance(data, Localisations)
     assert data.photons is not None and data.precision is not None
