@@ -27,6 +27,18 @@ class Number(click.FloatRange):
         return number
 
 
+class Renamed(click.Option):
+    """An option whose former names, all but the first, still work and are not shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The line of the help, with the name of today."""
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
 ABOVE_ZERO = Number(min=0, min_open=True)
 
 

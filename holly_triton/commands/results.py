@@ -8,6 +8,14 @@ import click
 from .options import ABOVE_ZERO, SOME_PATH, Number, reading, reading_options, unit_nm_option
 
 
+def say_doubts(run: Path) -> None:
+    """Repeat on stderr what makes the data of a run doubtful, and with them any result."""
+    from holly_triton.particles.run.run_files import read_doubts
+
+    for doubt in read_doubts(run):
+        click.echo(f"Warning: {doubt}", err=True)
+
+
 @click.command()
 @click.argument("run", type=SOME_PATH)
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
@@ -44,6 +52,7 @@ def sort(run: Path, bad_share: float | None) -> None:
     from holly_triton.particles.run.ranking import rank_pictures
 
     click.echo(rank_pictures(run, bad_share).explain())
+    say_doubts(run)
 
 
 @click.command()
@@ -84,6 +93,7 @@ def evaluate(
         figures["new_pictures"] = score_pictures(run, pictures, **reading(settings))
         words.append(explain_pictures(figures["new_pictures"]))
     click.echo(json.dumps(figures, indent=1) if as_json else "\n".join(words))
+    say_doubts(run)
 
 
 @click.command()
@@ -108,6 +118,7 @@ def render(
 
     for written in render_run(run, out, truth, unit_nm, movie, growth, interactive=interactive):
         click.echo(f"wrote {written}")
+    say_doubts(run)
 
 
 @click.command()
@@ -126,3 +137,4 @@ def export(run: Path, out: Path, mirror: bool, voxel: float | None) -> None:
 
     export_run(run, out, mirror=mirror, voxel_nm=voxel)
     click.echo(f"wrote {out}")
+    say_doubts(run)

@@ -58,6 +58,7 @@ def measured(run: Path, contents: Contents, views: Views | None) -> tuple[Figure
 def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
     """What changes the answer, worst first."""
     metrics = contents.metrics
+    yield from metrics.get("doubts", ())
     if metrics.get("finished") is False:
         at = f", at step {metrics['step']} of {metrics['steps']}" if metrics.get("steps") else ""
         yield f"This run was stopped before its end{at}: the structure is the one so far."

@@ -37,7 +37,7 @@ ONE_SIDE = (
     "in the pictures; were some particles face down, their reverse is mixed in."
 )
 """What to know of a structure that was seen from one side only."""
-ELSEWHERE = {"history", "notes", "unit"}
+ELSEWHERE = {"history", "notes", "doubts", "unit"}
 """Keys that the tables leave out: other parts of the page show them."""
 
 
@@ -52,7 +52,9 @@ def number(value: Any) -> str:
 
 def length(value_nm: float) -> str:
     """Three significant digits, without a unit."""
-    decimals = 2 - int(np.floor(np.log10(value_nm))) if value_nm > 0.01 else 3
+    if 0 < value_nm < 0.01:
+        return f"{value_nm:.2g}"
+    decimals = 2 - int(np.floor(np.log10(value_nm))) if value_nm > 0 else 3
     return f"{value_nm:,.{max(decimals, 0)}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 

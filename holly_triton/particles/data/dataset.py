@@ -25,16 +25,28 @@ from holly_triton.io.tables.fields import side_by_side
 from holly_triton.io.tables.kinds import advice
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.table import read_folder, read_rows, suffix_of
+from holly_triton.io.units import NM_PER_UNIT
 
 from .grouping import particles_of
 from .localisations import Localisations
 from .pictures import Pictures, read_pictures
-from .table import depth_doubt, describe_field, fields_among, read_localisations, scale_doubt, unmarked_fields
+from .table import (
+    IN_METRES_NM,
+    depth_doubt,
+    describe_field,
+    fields_among,
+    read_localisations,
+    scale_doubt,
+    unmarked_fields,
+)
 
 FEWEST_PICTURES = 8
 """Fewer views leave most of a structure unseen, whatever it is."""
 FEWEST_EMITTERS = 6
 """As many numbers as a pose and a line have: so few localisations fit nearly any pose of nearly any structure."""
+
+POSSIBLE_NM = (1.0, 1e6)
+"""Particles that can be reconstructed without a unit from the user: 1 nm to 1 mm across."""
 
 MOST_DESCRIBED = 2**16
 """Localisations that ``describe`` keeps: enough for every figure it gives, and a few MiB."""
@@ -56,6 +68,11 @@ class Dataset(Protocol):
     @property
     def notes(self) -> list[str]:
         """Sentences: what was skipped and why, what was assumed."""
+        ...
+
+    @property
+    def doubts(self) -> list[str]:
+        """Those notes that make any result doubtful: they are repeated wherever one is shown."""
         ...
 
     @property
@@ -150,7 +167,7 @@ def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
     """
     path, reading = _there(path), Reading(**options)
     data = _as_seen(_format(path).read(path, reading), reading)
-    lacking = _lacking(data)
+    lacking = _lacking(data, reading)
     if lacking:
         raise HollyError(f"{path}: {lacking}" + (f" ({' '.join(data.notes)})" if data.notes else ""))
     return data
@@ -188,12 +205,12 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
     screen = data.summary()
     if every > 1:
         screen["particles"] = f"about {every * len(data)}"
-    elif lacking := _lacking(data):
+    elif lacking := _lacking(data, reading):
         screen["can be trained on"] = f"no: {lacking}"
     return screen
 
 
-def _lacking(data: Localisations | Pictures) -> str | None:
+def _lacking(data: Localisations | Pictures, reading: Reading) -> str | None:
     """Why data can't be trained on, if so."""
     if isinstance(data, Pictures) and data.unfit is not None:
         return data.unfit
@@ -201,7 +218,22 @@ def _lacking(data: Localisations | Pictures) -> str | None:
         return f"holds {len(data)} picture{'s' * (len(data) != 1)}; at least {FEWEST_PICTURES} are needed"
     if not data.radius_nm > 0:
         return "every particle is a single point; particles of several emitters are needed"
+    if reading.unit is None and reading.pixel_size_nm is None:
+        return _of_no_size(2 * data.radius_nm)
     return None
+
+
+def _of_no_size(extent_nm: float) -> str | None:
+    """Why an extent can't be trained on before the user says its unit, if so: no microscope shows such particles."""
+    low, high = POSSIBLE_NM
+    if low <= extent_nm <= high:
+        return None
+    unit = "m" if extent_nm < IN_METRES_NM else "um" if extent_nm < low else "A"
+    other = extent_nm * NM_PER_UNIT[unit]
+    return (
+        f"its particles are {extent_nm:.2g} nm across, or {other:.3g} nm if positions are in {unit}; say the unit, such as "
+        f"--unit {unit} (--unit nm if they are so in nm)"
+    )
 
 
 def _there(path: str | Path) -> Path:
@@ -213,21 +245,23 @@ def _there(path: str | Path) -> Path:
 
 
 def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations | Pictures:
-    """Data as the options want them seen, with a note where their size makes no sense."""
+    """Data as the options want them seen, with a doubt where their size makes no sense."""
+    doubts: list[str | None] = []
     if isinstance(data, Localisations):
         data = data.seen_along(reading.axis).weighed_by(reading.weights)
         if len(data) and (typical := int(data.counts.median())) < FEWEST_EMITTERS:
-            data.notes.append(f"A typical particle has {typical} localisations, too few to tell from where it is seen.")
+            doubts.append(f"A typical particle has {typical} localisations, too few to tell from where it is seen.")
     if len(data) and data.finest_nm > data.radius_nm:
-        data.notes.append(
+        doubts.append(
             f"The localisation precision, {data.finest_nm:.4g} nm, is coarser than the particles are large: nothing of their "
             "shape can show. Is it the right column, in the right unit?"
         )
     if len(data):
-        doubts = [scale_doubt(2 * data.radius_nm)]
+        doubts.append(scale_doubt(2 * data.radius_nm))
         if isinstance(data, Localisations):
             doubts.append(depth_doubt(data.depth_nm, 2 * data.radius_nm, field=False))
-        data.notes.extend(doubt for doubt in doubts if doubt)
+    data.doubts.extend(doubt for doubt in doubts if doubt)
+    data.notes.extend(doubt for doubt in doubts if doubt)
     return data
 
 

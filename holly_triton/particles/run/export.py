@@ -48,6 +48,8 @@ MARGIN = 5.0
 """In sigma, about the outermost point: 1e-6 of a Gaussian lies beyond."""
 LARGEST_SIDE = 400
 """Voxels: 244 MiB."""
+SMALLEST_VOXEL_NM = 1e-3
+"""Points per nm^3 grow with its third power, and their squares must fit float32."""
 RESOLUTION_PER_SIGMA = 2 * math.pi / math.sqrt(-math.log(THRESHOLD))
 """4.5: the Fourier shell correlation of points with Gaussian errors, ``exp(-4 pi^2 sigma^2 k^2)``, at its threshold."""
 PICASSO_PIXEL_NM = 100.0
@@ -165,6 +167,11 @@ def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | N
         raise HollyError(
             f"{path}: voxels of {voxel_nm:.3g} nm would be {2 * reach / voxel_nm:.0f} a side of {2 * reach:.0f} nm, "
             f"more than {LARGEST_SIDE}; ask for voxels of {math.ceil(100 * least) / 100:g} nm or more"
+        )
+    if voxel_nm < SMALLEST_VOXEL_NM:
+        raise HollyError(
+            f"{path}: voxels of {voxel_nm:.3g} nm are smaller than an atom, and densities in them beyond what the format "
+            "holds; was the unit of the run's data right?"
         )
     half = math.ceil(reach / voxel_nm) + 1
     voxel = ANGSTROM_PER_NM * voxel_nm

@@ -85,6 +85,7 @@ def _metrics(run: Run) -> dict[str, Any]:
         "blur_nm": state.blur_nm(),
         "data": run.dataset.summary(),
         "notes": run.dataset.notes,
+        "doubts": run.dataset.doubts,
         "versions": versions(),
         "history": state.history,
     }

@@ -139,6 +139,7 @@ def score_pictures(folder: Path, data: Path, **options: Any) -> dict[str, Any]:
         "loss_training": own,
         "unexplained": loss / (2 * SCALE),
         "unexplained_training": own / (2 * SCALE),
+        "doubts": dataset.doubts,
     }
 
 
@@ -147,7 +148,7 @@ def explain_pictures(figures: dict[str, Any]) -> str:
     return (
         "{pictures} new pictures leave {unexplained:.1%} of their intensity unexplained; those that the structure was "
         "made from, {unexplained_training:.1%}. If the new ones leave much more, the structure follows the noise."
-    ).format(**figures)
+    ).format(**figures) + "".join(f"\nWarning: {doubt}" for doubt in figures["doubts"])
 
 
 def _score_poses(folder: Path, truth: Array) -> dict[str, Any] | None:
