@@ -3,6 +3,7 @@
 import dataclasses
 import functools
 import json
+import math
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -20,7 +21,10 @@ from .measure import Timing
 
 @dataclass(frozen=True)
 class Record:
-    """One backend on one case. Milliseconds for all ``images`` pictures; null where there is none."""
+    """One backend on one case. Milliseconds for all ``images`` pictures; null where there is none.
+
+    ``status`` is ok, wrong (differs from the oracle: errors, no times), failed or oom.
+    """
 
     op: str
     backend: str
@@ -77,8 +81,10 @@ def make_record(
 
 
 def write_json(path: Path, records: list[Record]) -> None:
-    """A list of records, without the floors."""
+    """A list of records, without the floors; JSON has no infinity, so an infinite error (a NaN) is null."""
     measured = [dataclasses.asdict(record) for record in records if record.backend != "floor"]
+    for one in measured:
+        one.update({name: None for name, value in one.items() if isinstance(value, float) and not math.isfinite(value)})
     path.write_text(json.dumps(measured, indent=1) + "\n")
 
 
