@@ -14,8 +14,8 @@ from rich.console import Console
 from holly_triton.core.errors import HollyError
 
 from .baselines import BACKENDS, forward, needed_bytes
-from .cases import TIMED_POINTS, Case, Inputs, make_inputs, timed_cases
-from .compare import Answer, Comparison, compare, oracle, validation_inputs
+from .cases import TIMED_POINTS, Answer, Case, Inputs, make_inputs, timed_cases
+from .compare import Comparison, compare, oracle, validation_inputs
 from .floor import floor_of, unknown
 from .measure import Timing, available_bytes, in_groups, peak_mib, time_call
 from .records import Record, make_record, write_json
@@ -188,8 +188,9 @@ def measure_backend(
     except Exception as error:  # whatever a compiler or a driver raises: the next case may still be measured
         fault = f"{case}, {backend}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return make_record(case, backend, device, images, status="failed"), fault
-    timings = {"forward": forward_ms, "forward_backward": both_ms}
-    return make_record(case, backend, device, images, **timings, peak_mib=peak, errors=errors), None
+    return make_record(
+        case, backend, device, images, forward=forward_ms, forward_backward=both_ms, peak_mib=peak, errors=errors
+    ), None  # fmt: skip
 
 
 def dense_pictures(case: Case, device: str) -> int:

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import json
 import math
+import os
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -107,7 +108,12 @@ def _processor() -> str:
 
 @functools.cache
 def commit() -> str:
-    """The commit of the checkout that this file belongs to, ``+changes`` if it has any; else the release."""
+    """The commit of the checkout that this file belongs to, ``+changes`` if it has any; else the release.
+
+    HOLLY_TRITON_COMMIT names it where the checkout came without its history.
+    """
+    if named := os.environ.get("HOLLY_TRITON_COMMIT"):
+        return named
     here = Path(__file__).resolve()
 
     def git(*arguments: str) -> str | None:

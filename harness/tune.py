@@ -8,7 +8,7 @@ import functools
 import itertools
 import multiprocessing
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 
 import torch
@@ -98,7 +98,7 @@ def best(key: Key, rows: Iterable[blocks.Blocks], measure: Callable[[], float], 
     return min(found)[1]
 
 
-def score(cases: list[Case], device: str, backward: bool) -> float:
+def score(cases: Sequence[Case], device: str, backward: bool) -> float:
     """Geometric mean of the milliseconds that the cases take; infinite if the smallest is wrong."""
     checked = compare(cases[0], "triton", validation_inputs(cases[0], 0, 2, device), device)
     if checked.wrong:

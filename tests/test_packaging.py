@@ -48,7 +48,7 @@ def wheel(request, tmp_path_factory) -> Path:
 
 def test_the_wheel_holds_kernels_and_harness_and_nothing_foreign(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert "holly_triton/kernels/separable.py" in names
+    assert "holly_triton/kernels/gaussians/separable.py" in names
     assert "holly_triton/harness/__init__.py" in names
     assert {f"holly_triton/report/{name}" for name in ("page.html.j2", "page.css", "cloud.js")} <= {*names}
     assert "holly_triton/py.typed" in names

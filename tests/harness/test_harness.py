@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -323,3 +324,22 @@ def test_an_installed_copy_names_its_release_and_writes_no_raw_records(
     assert "this is no checkout" in capsys.readouterr().err
     monkeypatch.undo()
     records.commit.cache_clear()
+
+
+def test_tuning_times_no_candidate_that_spills_or_does_not_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    from holly_triton.harness import tune
+    from holly_triton.kernels import ahead_of_time
+    from holly_triton.kernels.blocks import Blocks
+
+    good, spills, breaks = (Blocks(16, 32, warps, 16, 32, 1) for warps in (1, 2, 4))
+
+    def inspect(variant: ahead_of_time.Variant) -> ahead_of_time.Inspection:
+        if variant.constants["warps"] == 4:
+            raise ValueError
+        return ahead_of_time.Inspection(80, 16 * (variant.constants["warps"] - 1), 0, {"HMMA": 8})
+
+    monkeypatch.setattr(ahead_of_time, "inspect_variant", inspect)
+    monkeypatch.setattr(tune, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+    kept = tune.shippable((90, "tf32x3", "small"), [good, spills, breaks], ahead_of_time.drawing_variants)
+    assert kept == [good]
