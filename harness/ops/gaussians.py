@@ -1,6 +1,6 @@
 """The operations on Gaussians: their cases, and their inputs, which a seed settles."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -46,10 +46,6 @@ def _timed(op: str, points: Sequence[int], images: int, size: int, sigma_px: flo
 
 
 def _edges(op: str, precision: str) -> list[Case]:
-    return list(_edge_cases(op, precision))
-
-
-def _edge_cases(op: str, precision: str) -> Iterator[Case]:
     variants: dict[str, dict[str, Any]] = {
         "plain": {},
         "one point": {"points": 1},
@@ -85,8 +81,7 @@ def _edge_cases(op: str, precision: str) -> Iterator[Case]:
         variants["zero-sum picture"] = {"blank": "images"}
     if op in ("normalised_masked_l1", "reconstruction_loss"):
         variants["empty mask"] = {"blank": "target"}
-    for label, changed in variants.items():
-        yield GaussianCase(op, **{**small, **changed}, label=label)
+    return [GaussianCase(op, **{**small, **changed}, label=label) for label, changed in variants.items()]
 
 
 def _make_inputs(case: GaussianCase, seed: int) -> Inputs:
