@@ -109,8 +109,9 @@ def train(options: argparse.Namespace) -> None:
     structure, truth = _structure(options.what)
     images = 20 if options.quick else DEMO.images
     generator = torch.Generator().manual_seed(DEMO.seed)
-    noise = {"scatter_nm": DEMO.scatter_nm, "missing": DEMO.missing} if options.what == "demo" else {}
-    dataset = simulate(truth, images, **noise, generator=generator).localisations
+    scatter_nm, missing = (DEMO.scatter_nm, DEMO.missing) if options.what == "demo" else (0.0, 0.0)
+    simulated = simulate(truth, images, scatter_nm=scatter_nm, missing=missing, generator=generator)
+    dataset = simulated.localisations
     config = Config(points=DEMO.points, seed=DEMO.seed, device=options.device)
     if options.quick:
         brief = dataclasses.replace(config.schedule, search_steps=12, rescue_passes=0, polish_steps=11, refine_steps=0)
@@ -142,7 +143,7 @@ BUSY = (
 def step_times(steps: Iterator[Any], device: str) -> dict[str, Any]:
     """Step through a training: by stage the wall clock of a step, and the share of it that the device is busy."""
     walls: dict[str, list[float]] = {}
-    busy: dict[str, float] = {}
+    busy: dict[str, float | None] = {}
     first = None
     began = time.perf_counter()
     for progress in steps:
@@ -179,7 +180,7 @@ def device_ms(call: Callable[[], int]) -> float | None:
     spans = [
         (event.time_range.start, event.time_range.end)
         for event in profiler.events()
-        if event.device_type == torch.autograd.DeviceType.CUDA and not getattr(event, "is_user_annotation", False)
+        if event.device_type.name == "CUDA" and not getattr(event, "is_user_annotation", False)
     ]
     return union(spans) / 1e3 / steps if steps else None
 

@@ -28,7 +28,7 @@ wanted one way round only, and so each Gaussian is computed once. Then by the ch
 
 A program owns a block of points and a run of pictures: gradients of its points stay in registers over the
 run, and per picture and block 16 sums leave (pose gradients). All partial sums are added in fixed order. The
-gradient kernel takes 160 to 254 registers a thread, so two or three programs of four warps share a
+gradient kernel takes 128 to 254 registers a thread, so two or three programs of four warps share a
 multiprocessor, and one's products hide another's exponentials. D is read from the second-level cache once a
 block and picture: 64 KiB against 2 Mflop a product at 128 x 128.
 """
