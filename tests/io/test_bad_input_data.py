@@ -186,7 +186,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "CSV of a header alone": (lambda d: csv(d, HEADER), "holds 0 pictures"),
     "CSV of other columns": (
         lambda d: csv(d, "frame,left,top,group\n1,2,3,4\n"),
-        "needs the columns x [nm] and y [nm], or --columns x=NAME,y=NAME; found frame, xnano, ynano, group",
+        "needs the columns x [nm] and y [nm], or --columns x=NAME,y=NAME; found frame, left, top, group",
     ),
     "CSV with x but no y": (lambda d: csv(d, "x [nm],particle\n1,2\n"), "needs the columns x [nm] and y [nm]"),
     "CSV without names": (lambda d: csv(d, rows()), NO_NAMES),
