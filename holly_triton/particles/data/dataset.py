@@ -137,6 +137,7 @@ FORMATS = (
     Format("MATLAB", (".mat",), read_localisations, folders=True),
     Format("NumPy", (".npy", ".npz"), read_localisations, folders=True),
     Format("SMLM archive", (".smlm",), read_localisations, folders=True),
+    Format("JSON, as of MINFLUX", (".json",), read_localisations),
     Format("TIFF stack or folder of TIFFs", SUFFIXES["TIFF"], partial(read_pictures, read=read_tiff), folders=True),
     Format("FITS stack or folder of FITS", SUFFIXES["FITS"], partial(read_pictures, read=read_fits), folders=True),
     Format("MRC stack or folder of MRCs", SUFFIXES["MRC"], partial(read_pictures, read=read_mrc), folders=True),
@@ -308,7 +309,7 @@ def _suffix(path: Path) -> str:
         own in CLOUDS
         or path.name.startswith(".")
         or not path.is_file()
-        or any(own in one.suffixes for one in FORMATS[5:])
+        or any(own in one.suffixes for one in FORMATS[6:])
     ):
         return own
     return suffix_of(path)
