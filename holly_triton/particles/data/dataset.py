@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import torch
 from torch import LongTensor, Tensor
@@ -23,7 +23,7 @@ from holly_triton.io.images.stacks import SUFFIXES, finest_sigma
 from holly_triton.io.images.tiff import read_tiff
 from holly_triton.io.tables.fields import side_by_side
 from holly_triton.io.tables.kinds import advice
-from holly_triton.io.tables.reading import Reading
+from holly_triton.io.tables.reading import Reading, Unit
 from holly_triton.io.tables.table import read_folder, read_rows, suffix_of
 from holly_triton.io.units import NM_PER_UNIT
 
@@ -31,7 +31,6 @@ from .grouping import particles_of
 from .localisations import Localisations
 from .pictures import Pictures, read_pictures
 from .table import (
-    IN_METRES_NM,
     depth_doubt,
     describe_field,
     fields_among,
@@ -47,6 +46,9 @@ FEWEST_EMITTERS = 6
 
 POSSIBLE_NM = (1.0, 1e6)
 """Particles that can be reconstructed without a unit from the user: 1 nm to 1 mm across."""
+
+LIKELY_NM = 5000.0
+"""Particles are smaller than this in the unit that is offered for those that are not possible."""
 
 MOST_DESCRIBED = 2**16
 """Localisations that ``describe`` keeps: enough for every figure it gives, and a few MiB."""
@@ -228,11 +230,13 @@ def _of_no_size(extent_nm: float) -> str | None:
     low, high = POSSIBLE_NM
     if low <= extent_nm <= high:
         return None
-    unit = "m" if extent_nm < IN_METRES_NM else "um" if extent_nm < low else "A"
-    other = extent_nm * NM_PER_UNIT[unit]
+    fitting = [
+        unit for unit in get_args(Unit) if unit in NM_PER_UNIT and low < extent_nm * NM_PER_UNIT[unit] <= LIKELY_NM
+    ]
+    said = f", or {extent_nm * NM_PER_UNIT[fitting[0]]:.3g} nm if positions are in {fitting[0]}" if fitting else ""
     return (
-        f"its particles are {extent_nm:.2g} nm across, or {other:.3g} nm if positions are in {unit}; say the unit, such as "
-        f"--unit {unit} (--unit nm if they are so in nm)"
+        f"its particles are {extent_nm:.2g} nm across{said}; say the unit of the positions, such as --unit "
+        f"{fitting[0] if fitting else 'px'} (or --unit nm, if they are in nm)"
     )
 
 
