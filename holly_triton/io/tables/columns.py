@@ -68,7 +68,7 @@ def table_of(source: str, columns: Mapping[str, Array], **attributes: Any) -> Ta
     """A table of columns ``[E]`` that are in memory or mapped, by names that may hold units as ``x [nm]``."""
     arrays = list(columns.values())
     parsed = tuple(
-        replace(parse_column(name, index), text=_kind(array) in "USO")
+        replace(parse_column(name, index), text=_kind(array) in {"U", "S", "O"})
         for index, (name, array) in enumerate(columns.items())
     )
 

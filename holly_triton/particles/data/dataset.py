@@ -144,7 +144,6 @@ FORMATS = (
     Format("FITS stack or folder of FITS", SUFFIXES["FITS"], partial(read_pictures, read=read_fits), folders=True),
     Format("MRC stack or folder of MRCs", SUFFIXES["MRC"], partial(read_pictures, read=read_mrc), folders=True),
     Format("folder of PNG, BMP or JPEG", SUFFIXES["PNG"], partial(read_pictures, read=read_png), folders=True),
-    NUMPY_STACK := Format("NumPy stack [n, H, W]", (), partial(read_pictures, read=read_npy_stack), folders=True),
 )
 
 NUMPY_STACK = Format(
