@@ -14,7 +14,7 @@ from scipy.spatial import cKDTree
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.validation.coverage import Views, find_views
-from holly_triton.validation.measure import explain
+from holly_triton.validation.measure_words import explain
 
 from . import charts, pictures
 from .answer import figures_of, measured, warnings
