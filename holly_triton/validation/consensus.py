@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 
 from holly_triton.geometry.pointset import gyration, spacing
 
-from .alignment import Alignment, align
+from .alignment import align
+from .comparison import Alignment
 from .matching import match, positional_error
 from .symmetry import SYMMETRIC, Symmetry, find_symmetries, self_distance, thinned
 
