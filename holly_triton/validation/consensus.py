@@ -209,7 +209,7 @@ def average(reference: Array, others: Sequence[Array]) -> tuple[Array, Array, fl
     placed[0] = reference
     errors, unmatched = [], []
     for row, other in zip(placed[1:], others, strict=True):
-        pairs = match(reference, other).without_outliers()
+        pairs = match(reference, other, gyration(reference)).without_outliers()
         row[pairs.first] = other[pairs.second]
         errors.append(positional_error([reference[pairs.first], other[pairs.second]]))
         unmatched.append(pairs.unmatched)

@@ -56,27 +56,31 @@ class Matching(NamedTuple):
 
     def without_outliers(self) -> "Matching":
         """The pairs that are no farther apart than ``OUTLYING`` times the median."""
-        kept = self.distance <= OUTLYING * np.median(self.distance)
+        kept = self.distance <= OUTLYING * np.median(self.distance) + 1e-9
         lost = 1 - (1 - self.unmatched) * float(kept.mean())
         return Matching(self.first[kept], self.second[kept], self.distance[kept], lost)
 
 
-def match(first: Array, second: Array) -> Matching:
+def match(first: Array, second: Array, farthest: float = np.inf) -> Matching:
     """Pair points one to one with the least sum of squared distances.
 
-    Up to ``MOST_DENSE`` points the optimum is exact and every point of the smaller cloud has a partner. In larger clouds
-    a point may be paired with one of its ``NEIGHBOURS`` nearest only; where others take them all, it is unmatched.
+    Up to ``MOST_DENSE`` points the optimum is exact. In larger clouds a point may be paired with one of its
+    ``NEIGHBOURS`` nearest only; where others take them all, it is unmatched.
 
     Args:
         first: ``[N, 3]``, and
         second: ``[M, 3]``, in one frame and unit.
+        farthest: Distance beyond which points are no pair and none costs more: an outlier has no effect on other pairs.
+            By default every point of the smaller cloud has a partner, if it is small enough.
     """
     if max(len(first), len(second)) <= MOST_DENSE:
-        squared = cdist(first, second, "sqeuclidean")
-        rows, columns = linear_sum_assignment(squared)
-        distance = np.sqrt(squared[rows, columns])
+        distance = cdist(first, second)
+        rows, columns = linear_sum_assignment(np.square(np.minimum(distance, farthest)))
+        distance = distance[rows, columns]
     else:
         rows, columns, distance = _match_sparse(first, second)
+    kept = distance <= farthest
+    rows, columns, distance = rows[kept], columns[kept], distance[kept]
     return Matching(rows, columns, distance, 1 - len(rows) / max(len(first), len(second)))
 
 
