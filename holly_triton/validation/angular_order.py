@@ -108,11 +108,13 @@ def confirm_order(half: Array, other: Array) -> dict[str, Any] | None:
     """
     rng = np.random.default_rng(0)
     clouds = [without_outliers(np.asarray(cloud, dtype=np.float64)) for cloud in (half, other)]
-    shapes = [fit_shape(some_of(cloud, rng)) for cloud in clouds]
-    if any(shape is None or shape.against for shape in shapes):
-        return None
+    shapes: list[Shape] = []
+    for cloud in clouds:
+        shape = fit_shape(some_of(cloud, rng))
+        if shape is None or shape.against:
+            return None
+        shapes.append(shape)
     first, second = shapes
-    assert first is not None and second is not None
     own = shape_order(first, clouds[0]).order, shape_order(second, clouds[1]).order
     held_out = shape_order(second, clouds[0]), shape_order(first, clouds[1])
     same = len({*own, *(one.order for one in held_out)}) == 1
