@@ -27,7 +27,7 @@ def measure(run: Path, as_json: bool) -> None:
     import json
 
     from holly_triton.report import find_figures
-    from holly_triton.validation.measure import explain
+    from holly_triton.validation.measure_words import explain
 
     figures = find_figures(run)
     click.echo(json.dumps(figures, indent=1) if as_json else explain(figures))

@@ -30,7 +30,7 @@ from holly_triton.core.optional import require
 from holly_triton.geometry import mirror
 from holly_triton.io import clouds
 from holly_triton.io.tables.picasso import write_picasso
-from holly_triton.validation.fsc import THRESHOLD
+from holly_triton.validation.fsc import RESOLUTION_PER_SD
 
 from .run import run_config
 from .run_files import read_metrics, read_poses, read_run_cloud
@@ -50,8 +50,6 @@ LARGEST_SIDE = 400
 """Voxels: 244 MiB."""
 SMALLEST_VOXEL_NM = 1e-3
 """Points per nm^3 grow with its third power, and their squares must fit float32."""
-RESOLUTION_PER_SIGMA = 2 * math.pi / math.sqrt(-math.log(THRESHOLD))
-"""4.5: the Fourier shell correlation of points with Gaussian errors, ``exp(-4 pi^2 sigma^2 k^2)``, at its threshold."""
 PICASSO_PIXEL_NM = 100.0
 """A cloud comes from no camera; pixels of about this size are what Picasso's users see."""
 
@@ -109,7 +107,7 @@ def run_sigma_nm(folder: Path) -> float:
     metrics = read_metrics(folder)
     found = metrics.get("resolution")
     if found:
-        return float(found["resolution"] or found["limit"]) / RESOLUTION_PER_SIGMA
+        return float(found["resolution"] or found["limit"]) / RESOLUTION_PER_SD
     if (folder / "config.toml").is_file() and is_study(run_config(folder)):
         return max(run_sigma_nm(member.folder) for member in members(run_config(folder), folder))
     sigma, blur = metrics.get("sigma_nm"), metrics.get("blur_nm")

@@ -22,6 +22,7 @@ from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.report import write_report
 from holly_triton.validation import symmetry
+from holly_triton.validation.symmetry_words import explain
 from holly_triton.view import render_cloud
 from holly_triton.view.orientation import upright
 
@@ -102,13 +103,15 @@ def _ball(points: Tensor) -> Tensor:
 
 
 def _symmetry(trainer: Trainer, points: Any) -> dict[str, Any]:
-    """Symmetries that the cloud has or nearly has, and whether the pictures bear them out: they may be false."""
+    """Symmetries that the cloud has or nearly has, and whether the pictures are compatible with them."""
     device = trainer.state.points.device
+    width = float(np.hypot(trainer.final_stage.sigma_nm, trainer.state.blur_nm()))
     found = symmetry.find_symmetries(
         symmetry.thinned(points),
         lambda turned: trainer.losses_of(torch.tensor(turned, dtype=torch.float32, device=device))[0],
+        symmetry.residual_error(trainer.losses_of(trainer.state.points.detach())[1], width),
     )
-    return {"symmetry": [one.figures() for one in found], "findings": [symmetry.explain(found)]}
+    return {"symmetry": [one.figures() for one in found], "findings": [explain(found)]}
 
 
 def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:

@@ -78,7 +78,9 @@ def read_poses(path: Path) -> PoseTable:
 
 
 def read_spread(folder: Path, points: int) -> Array | None:
-    """How far a study's runs lie from each point of its cloud ``[N]``, nm; None where that is not known.
+    """Positional error of each point of a study's cloud between its runs ``[N]``, nm; None where no two runs agree.
+
+    NaN for points that only one run has.
 
     Raises:
         HollyError: The file is damaged, or belongs to another cloud.
@@ -93,4 +95,4 @@ def read_spread(folder: Path, points: int) -> Array | None:
         raise HollyError(
             f"{path}: holds {len(spread)} values for the {points} points of cloud.ply; train the study anew"
         )
-    return spread if np.isfinite(spread).all() else None  # NaN: no two runs agree
+    return spread if np.isfinite(spread).any() else None

@@ -18,7 +18,8 @@ from holly_triton.particles.poses.dense_search import find_poses
 from holly_triton.report import write_report
 from holly_triton.structures import read_structure
 from holly_triton.validation import pose_error
-from holly_triton.validation.alignment import align, explain
+from holly_triton.validation.alignment import align
+from holly_triton.validation.alignment_words import explain
 from holly_triton.validation.group import find_group, find_turns_of
 
 from .results import draw_cloud, write_metrics, write_poses
