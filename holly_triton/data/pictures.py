@@ -62,6 +62,11 @@ class Pictures:
         """Below this sigma the lattice of the input's pixels would show, nm."""
         return LATTICE * self.pixel_nm
 
+    @property
+    def counts(self) -> None:
+        """Not known: pixels do not say how many photons they hold."""
+        return None
+
     @cached_property
     def radius_nm(self) -> float:
         """Circle about the centroids that holds 99.5 % of the intensity, nm, to half a pixel."""

@@ -19,7 +19,7 @@ from holly_triton.errors import HollyError
 from .ranks import leads
 from .state import TrainingState
 
-FORMAT = "holly-triton state 4"
+FORMAT = "holly-triton state 5"
 CHECKPOINTS = "checkpoints"
 """The folder of them, inside a run's."""
 
