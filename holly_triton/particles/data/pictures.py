@@ -73,6 +73,11 @@ class Pictures:
         return LATTICE * self.pixel_nm
 
     @property
+    def counts(self) -> None:
+        """Not known: pixels do not say how many photons they hold."""
+        return None
+
+    @property
     def radius_nm(self) -> float:
         """Circle about the centroids that holds 99.5 % of the intensity, nm; no more than a picture shows along a side."""
         return min(self._reach_nm, max(self.images.shape[1:]) / 2 * self.pixel_nm)
