@@ -74,6 +74,7 @@ def held_out_in_words(contents: Contents) -> str | None:
 def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
     """What limits the result, most severe first."""
     metrics, member = contents.metrics, contents.member
+    yield from metrics.get("doubts", ())
     if metrics.get("finished") is False:
         at = f", at step {metrics['step']} of {metrics['steps']}" if metrics.get("steps") else ""
         yield f"This run was stopped before its end{at}: the structure is the one so far."

@@ -51,7 +51,7 @@ ONE_SIDE = (
     "Inverted particles, if any, are averaged in as mirror images."
 )
 """The limits of a structure that was seen from one side only."""
-ELSEWHERE = {"history", "notes", "unit", "rmsd_units", "unit_nm", "names", "schema_version"}
+ELSEWHERE = {"history", "notes", "doubts", "unit", "rmsd_units", "unit_nm", "names", "schema_version"}
 """Keys that the tables leave out: other parts of the page show them."""
 
 
@@ -66,7 +66,9 @@ def number(value: Any) -> str:
 
 def length(value_nm: float) -> str:
     """Three significant digits, without a unit."""
-    decimals = 2 - int(np.floor(np.log10(value_nm))) if value_nm > 0.01 else 3
+    if 0 < value_nm < 0.01:
+        return f"{value_nm:.2g}"
+    decimals = 2 - int(np.floor(np.log10(value_nm))) if value_nm > 0 else 3
     return f"{value_nm:,.{max(decimals, 0)}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 

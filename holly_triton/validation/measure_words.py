@@ -72,7 +72,7 @@ def _sized(figures: Mapping[str, Any], name: str) -> str:
 
 
 def _extents(figures: Mapping[str, Any]) -> str:
-    return " x ".join(f"{extent:.0f}" for extent in figures["axes_nm"]) + " nm"
+    return " x ".join(f"{extent:.0f}" if extent >= 1 else f"{extent:.2g}" for extent in figures["axes_nm"]) + " nm"
 
 
 def _shape_in_words(figures: Mapping[str, Any]) -> str:

@@ -16,8 +16,8 @@ Array = NDArray[Any]
 
 
 @pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(3)
+def rng(seed: int) -> np.random.Generator:
+    return np.random.default_rng(seed)
 
 
 def posed(points: Array, rng: np.random.Generator) -> Array:

@@ -26,6 +26,7 @@ from scipy.special import ndtr
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
+from holly_triton.core.optional import require
 from holly_triton.geometry import mirror
 from holly_triton.io import clouds
 from holly_triton.io.tables.picasso import write_picasso
@@ -47,6 +48,8 @@ MARGIN = 5.0
 """In sigma, about the outermost point: 1e-6 of a Gaussian lies beyond."""
 LARGEST_SIDE = 400
 """Voxels: 244 MiB."""
+SMALLEST_VOXEL_NM = 1e-3
+"""Points per nm^3 grow with its third power, and their squares must fit float32."""
 PICASSO_PIXEL_NM = 100.0
 """A cloud comes from no camera; pixels of about this size are what Picasso's users see."""
 
@@ -152,8 +155,7 @@ def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | N
     Raises:
         HollyError: a voxel size that is not above 0 or asks for too many voxels, or a file that can't be written.
     """
-    import mrcfile
-
+    mrcfile = require("mrcfile", f"{path}: MRC")
     reach = float(np.abs(points).max()) + MARGIN * sigma_nm
     least = reach / (LARGEST_SIDE / 2 - 1)
     voxel_nm = max(sigma_nm / VOXELS_PER_SIGMA, least) if voxel_nm is None else voxel_nm
@@ -163,6 +165,11 @@ def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | N
         raise HollyError(
             f"{path}: voxels of {voxel_nm:.3g} nm would be {2 * reach / voxel_nm:.0f} a side of {2 * reach:.0f} nm, "
             f"more than {LARGEST_SIDE}; ask for voxels of {math.ceil(100 * least) / 100:g} nm or more"
+        )
+    if voxel_nm < SMALLEST_VOXEL_NM:
+        raise HollyError(
+            f"{path}: voxels of {voxel_nm:.3g} nm are smaller than an atom, and densities in them beyond what the format "
+            "holds; was the unit of the run's data right?"
         )
     half = math.ceil(reach / voxel_nm) + 1
     voxel = ANGSTROM_PER_NM * voxel_nm

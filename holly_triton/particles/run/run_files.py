@@ -55,6 +55,14 @@ def read_metrics(folder: Path) -> Figures:
         return metrics
 
 
+def read_doubts(folder: Path) -> list[str]:
+    """What makes any result of a run doubtful since its data were read; none where there are no figures yet."""
+    if not (folder / "metrics.json").is_file():
+        return []
+    doubts = read_metrics(folder).get("doubts", [])
+    return [str(doubt) for doubt in doubts] if isinstance(doubts, list) else []
+
+
 def read_poses(path: Path) -> PoseTable:
     """Poses that ``train``, ``evaluate --pictures`` or ``simulate`` wrote.
 

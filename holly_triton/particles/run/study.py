@@ -132,6 +132,7 @@ def _summed(config: Config, metrics: Sequence[dict[str, Any]]) -> dict[str, Any]
         "points": first["points"],
         "pictures": sum(pictures) if config.half_sets else max(pictures),
         **{name: first[name] for name in ("device", "threads", "notes", "versions")},
+        "doubts": first.get("doubts", []),
     }
 
 
