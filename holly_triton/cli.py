@@ -3,6 +3,7 @@
 Exit codes: 0 done; 1 the data or the run is at fault; 2 wrong usage; 3 stopped by a signal, saved, resumable.
 """
 
+import copy
 from typing import Any
 
 import click
@@ -34,6 +35,13 @@ class _Commands(click.Group):
         return list(self.commands)
 
 
+def renamed(command: click.Command, name: str) -> click.Command:
+    """A command under the name that it had before, which no list shows."""
+    former = copy.copy(command)
+    former.name, former.hidden = name, True
+    return former
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(package_name="holly-triton", prog_name="holly-triton")
 def main() -> None:
@@ -44,7 +52,8 @@ def main() -> None:
 
 
 for command in (
-    train.demo, data.info, data.pick, train.train, results.measure, results.sort, results.evaluate, results.render, results.export,
+    train.demo, data.info, data.pick, train.train, results.measure, results.rank, results.evaluate, results.render, results.export,
     data.simulate, experiments.reproduce, experiments.bench,
 ):  # fmt: skip
     main.add_command(command)
+main.add_command(renamed(results.rank, "sort"))

@@ -5,10 +5,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
-from .checkpoint import CHECKPOINTS
 from .distributed import leads, summed
 from .errors import HollyError
 
+CHECKPOINTS = "checkpoints"
+"""The folder, inside a run's, to which only the process that works on the run writes."""
 LOCK = f"{CHECKPOINTS}/lock"
 """An empty file in a run's folder. It stays: what says that somebody is there is the system's lock on it, which ends
 with the process, however that dies."""

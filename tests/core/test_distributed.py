@@ -16,12 +16,12 @@ import pytest
 import torch
 
 from holly_triton.cli import main
-from holly_triton.core.checkpoint import load_checkpoint, save_checkpoint
-from holly_triton.core.config_file import write_config
+from holly_triton.core.config import write_config
 from holly_triton.core.distributed import joined
 from holly_triton.core.errors import HollyError
 from holly_triton.particles.config import Amortised, Config, Direct, Optimiser, Schedule, Search, Tidying
 from holly_triton.particles.data import Localisations
+from holly_triton.particles.run.checkpoints import load_state, save_state
 from holly_triton.particles.run.run import find_device, make_trainer, resume_run
 from holly_triton.particles.simulate import simulate, write_simulation
 
@@ -76,8 +76,8 @@ def step_to_the_end(config: Config, stop: int = 0) -> Found:
     for progress in work.run():
         if progress.step == stop:
             with tempfile.TemporaryDirectory() as folder:
-                save_checkpoint(Path(folder), work.state)
-                work = make_trainer(config, pictures(), load_checkpoint(Path(folder), torch.device("cpu")))
+                save_state(Path(folder), work.state)
+                work = make_trainer(config, pictures(), load_state(Path(folder), torch.device("cpu")))
             for _ in work.run():
                 pass
             break

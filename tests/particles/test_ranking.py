@@ -8,9 +8,10 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from holly_triton.core.checkpoint import CHECKPOINTS, save_checkpoint
 from holly_triton.core.errors import HollyError
+from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.particles.config import Config
+from holly_triton.particles.run.checkpoints import save_state
 from holly_triton.particles.run.ranking import Ranking, rank_pictures, standardised
 from holly_triton.particles.run.run import start_run
 from holly_triton.particles.simulate import simulate
@@ -39,7 +40,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         particles.append(labels[rng.integers(0, len(labels), count)] if picture < GOOD else blob)
     rows = np.concatenate([np.column_stack([xy, np.full(len(xy), name)]) for name, xy in enumerate(particles)])
     np.savetxt(folder / "data.csv", rows, fmt="%.3f,%.3f,%d", header='"x [nm]","y [nm]","particle"', comments="")
-    made = start_run(Config(data=str(folder / "data.csv"), points=60, device="cpu"), folder / "run")
+    made = start_run(Config(data=str(folder / "data.csv"), points=60, device="cpu", held_out=0), folder / "run")
     state = made.trainer.state
     with torch.no_grad():
         state.points.copy_(torch.from_numpy(simulation.points))
@@ -47,7 +48,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A particle is centred on its centroid, the structure on its own.
     state.shift = simulation.shift - made.dataset.centres[:, :2].float()
     state.step = made.trainer.plan.total_steps
-    save_checkpoint(made.folder / CHECKPOINTS, state)
+    save_state(made.folder / CHECKPOINTS, state)
     return made.folder
 
 

@@ -1,20 +1,16 @@
 """Reading back what a run or a study left in its folder."""
 
 import csv
-import json
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.types import Array
 from holly_triton.io.clouds import read_cloud
-
-Array = NDArray[Any]
-Figures = dict[str, Any]
 
 
 class PoseTable(NamedTuple):
@@ -39,20 +35,6 @@ def read_run_cloud(folder: Path) -> Array:
     if not (folder / "cloud.ply").is_file():
         raise HollyError(f"{folder}: holds no cloud.ply; pass the folder of a run that train has finished or saved")
     return read_cloud(folder / "cloud.ply").points
-
-
-def read_metrics(folder: Path) -> Figures:
-    """The figures that a run left in its folder.
-
-    Raises:
-        HollyError: There are none, or they are damaged.
-    """
-    path = folder / "metrics.json"
-    with foreign(path, "the figures of a run"):
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(metrics, dict):
-            raise ValueError("no table")
-        return metrics
 
 
 def read_poses(path: Path) -> PoseTable:
