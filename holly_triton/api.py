@@ -161,9 +161,12 @@ def reconstruct(
         >>> found.points.shape, found.rotation.shape
         ((32, 3), (50, 3, 3))
     """
-    given = {"points": points, "device": device, "seed": seed}
+    config = config or Config()
     config = dataclasses.replace(
-        config or Config(), **{name: value for name, value in given.items() if value is not None}
+        config,
+        points=config.points if points is None else points,
+        device=device or config.device,
+        seed=config.seed if seed is None else seed,
     )
     pictures = split(dataset, config.held_out)
     config = dataclasses.replace(config, points=config.points or default_points(pictures.training))
@@ -180,9 +183,9 @@ def reconstruct(
     names, poses = pictures.training.names, Poses(state.rotation, state.shift, state.loss)
     if scored is not None:
         names, poses = pictures.names, pictures.join_poses(poses, scored[1])
-    cloud, *found = (tensor.detach().cpu().numpy() for tensor in (state.points, *poses))
+    cloud, rotation, shift, loss = (tensor.detach().cpu().numpy() for tensor in (state.points, *poses))
     return Reconstruction(
-        cloud.astype(np.float64), names, *found, sigma_nm=point_sigma_nm(trainer), blur_nm=state.blur_nm(),
+        cloud.astype(np.float64), names, rotation, shift, loss, sigma_nm=point_sigma_nm(trainer), blur_nm=state.blur_nm(),
         seconds=state.seconds, finished=finished, held_out=scored and scored[0], history=state.history, config=config,
         notes=[*dataset.notes, *pictures.notes],
     )  # fmt: skip

@@ -109,8 +109,9 @@ class Metrics:
 
     def table(self) -> Figures:
         """As JSON holds them."""
-        table = dataclasses.asdict(self)
-        return {**table, **table.pop("other")}
+        table: Figures = dataclasses.asdict(self)
+        other: Figures = table.pop("other")
+        return table | other
 
     def recorded(self) -> Figures:
         """``table`` without what was not recorded."""

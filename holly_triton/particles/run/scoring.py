@@ -132,7 +132,7 @@ def score_pictures(folder: Path, data: Path, **options: Any) -> Figures:
         begin(f"searching the poses of {len(dataset)} pictures")
         found = _search(trainer, dataset, len(dataset))
         begin("searching the poses of training pictures, to compare with")
-        again = _search(trainer, trainer.dataset, min(len(dataset), COMPARED))
+        again = _search(trainer, trainer.dataset, min(len(dataset), len(trainer.dataset), COMPARED))
     write_poses(folder / f"poses_{data.stem}.csv", dataset.names, found, point_sigma_nm(trainer))
     return dataclasses.asdict(fit_of(found, again))
 
