@@ -6,8 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from numpy.typing import NDArray
 
+from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
 from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.particles.config import Config
@@ -120,3 +122,9 @@ def test_a_share_that_is_none_is_refused(tmp_path: Path, share: float) -> None:
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HollyError, match="config.toml"):
         rank_pictures(tmp_path)
+
+
+def test_the_command_answers_to_its_former_name_too() -> None:
+    call = CliRunner().invoke
+    assert "\n  rank " in call(main, ["--help"]).output and "\n  sort " not in call(main, ["--help"]).output
+    assert "Rank the pictures" in call(main, ["sort", "--help"]).output

@@ -86,6 +86,8 @@ class Metrics:
     """Of a study."""
     resolution: Figures | None = None
     """Of half sets."""
+    angular_order: Figures | None = None
+    """Of half sets: the order found in one half, tested in the other."""
     evaluation: Figures | None = None
     """Against the truth."""
     other: Figures = field(default_factory=dict)
