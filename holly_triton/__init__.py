@@ -4,6 +4,7 @@
 """
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,6 +39,10 @@ _HOME = {
     "simulate": "particles.simulate",
 }
 """Where a public name lives, if not in ``api``. They are imported when they are first asked for: PyTorch takes seconds."""
+
+_here = Path(__file__).parent
+if (_here / "kernels").is_file():  # a checkout whose links are text files, as git writes them on Windows
+    __path__.append(str(_here.parent))
 
 
 def __getattr__(name: str) -> Any:

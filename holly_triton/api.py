@@ -17,16 +17,18 @@ from holly_triton.core.folder import check_free, make_folder
 from holly_triton.core.types import Array, Figures
 from holly_triton.geometry import mirror as mirror_points
 from holly_triton.io.clouds import write_cloud
+from holly_triton.io.tables.reading import Axis, Background, Contrast, Weights
 from holly_triton.particles import data
 from holly_triton.particles.cloud.train import Progress
-from holly_triton.particles.config import UNIT_NM, Axis, Background, Config, Device, Unit, Weights
+from holly_triton.particles.config import UNIT_NM, Config, Device
 from holly_triton.particles.data import Dataset
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.particles.run.held_out import score_held_out, split
 from holly_triton.particles.run.metrics import HeldOut, Metrics, write_metrics
 from holly_triton.particles.run.results import point_sigma_nm, write_poses
 from holly_triton.particles.run.run import WRITTEN, default_points, make_trainer
-from holly_triton.validation.alignment import Alignment, align
+from holly_triton.validation.alignment import align
+from holly_triton.validation.comparison import Alignment
 from holly_triton.view.orientation import upright
 
 __all__ = ["Evaluation", "Reconstruction", "evaluate", "open_dataset", "reconstruct", "render"]
@@ -35,32 +37,39 @@ __all__ = ["Evaluation", "Reconstruction", "evaluate", "open_dataset", "reconstr
 def open_dataset(
     path: str | Path,
     *,
-    unit: Unit | None = None,
+    unit: str | None = None,
     pixel_size_nm: float | None = None,
     columns: str | None = None,
+    channel: str | None = None,
+    where: str | None = None,
     axis: Axis = "z",
     weights: Weights = "equal",
     crop: int | None = None,
     background: Background = "subtract",
+    contrast: Contrast | None = None,
 ) -> data.Localisations | data.Pictures:
     """Open a data set of any known format.
 
     Args:
         path: A file, a folder of such files, or a folder that ``holly-triton simulate`` wrote.
-        unit: Of positions in a file that doesn't say.
+        unit: Of positions in a file that doesn't say: nm, um, mm, m, A or px, in any spelling.
         pixel_size_nm: Side of an input pixel, nm.
-        columns: Which column holds what, as ``"x=...,y=...,particle=..."``, for tables with names of their own.
+        columns: Which column holds what, as ``"x=...,y=...[px],particle=..."``, for tables with names of their own.
+        channel: Name or number of the channel whose localisations are read; None reads all.
+        where: Which rows of a table count, as ``"valid = 1 and uncertainty < 20"``; None counts all.
         axis: Localisations in 3D are seen along it.
         weights: ``"photons"`` weighs each localisation by its photons; ``"equal"`` counts it as one.
         crop: Pictures are cut to so many pixels a side about their middle; None leaves them whole.
         background: ``"subtract"`` removes it from pictures, ``"keep"`` leaves it.
+        contrast: ``"dark"`` inverts pictures of dark particles, ``"bright"`` leaves pictures as they are; None leaves them
+            too, but those that look dark are refused.
 
     Raises:
         HollyError: Nothing there, an unknown format, or data that can't be used.
     """
     return data.open_dataset(
-        path, unit=unit, pixel_size_nm=pixel_size_nm, columns=columns, axis=axis, weights=weights, crop=crop,
-        background=background,
+        path, unit=unit, pixel_size_nm=pixel_size_nm, columns=columns, channel=channel, where=where, axis=axis,
+        weights=weights, crop=crop, background=background, contrast=contrast,
     )  # fmt: skip
 
 

@@ -7,7 +7,7 @@ import click
 
 from holly_triton.particles.config import PHOTOPHYSICS
 
-from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, reading, reading_options, unit_nm_option
+from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, Renamed, reading, reading_options, unit_nm_option
 
 
 @click.command()
@@ -30,16 +30,16 @@ from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, reading, reading_optio
 @unit_nm_option
 def simulate(
     cloud: Path, out: Path, images: int, scatter: float, missing: float, max_spawn: int, spawn_rate: float,
-    shift: float, in_plane: int, blinking: str | None, seed: int, tiff: bool, unit_nm: float,
+    shift: float, in_plane: int, blinking: str | None, seed: int, tiff: bool, unit_nm: float | None,
 ) -> None:  # fmt: skip
     """Make pictures of CLOUD from random directions, as train reads them, with the truth.
 
-    CLOUD is a file (OBJ, PLY, XYZ, CSV) or a structure that ships as a formula, in nm: cep152 and others, which an
+    CLOUD is a file (OBJ, PLY, XYZ, CSV, CloudCompare's text) or a structure that ships as a formula, in nm: cep152 and others, which an
     unknown name lists.
 
     \b
     Examples:
-      holly-triton simulate bunny.obj bunny-data --images 2000 --scatter 0.03
+      holly-triton simulate bunny.obj bunny-data --unit-nm 297 --images 2000 --scatter 0.03
       holly-triton simulate nuclear-pore pore-data --scatter 5 --missing 0.3 --blinking alexa647
     """
     import torch
@@ -49,6 +49,8 @@ def simulate(
     from holly_triton.structures import read_structure
 
     structure = read_structure(cloud, unit_nm)
+    for note in structure.notes:
+        click.echo(note, err=True)
     simulation = make(
         structure.points, images, scatter_nm=scatter * structure.unit_nm, missing=missing, max_spawn=max_spawn,
         spawn_rate=spawn_rate, shift_nm=shift * structure.unit_nm, in_plane=in_plane,
@@ -79,13 +81,41 @@ def info(data: Path, **settings: Any) -> None:
 @click.option(
     "--diameter", type=ABOVE_ZERO, metavar="NM", help="About how large a particle is. [default: from the data]"
 )
-@click.option("--smallest", type=ABOVE_ZERO, metavar="NM", help="Least diameter. [default: 0.6 of the diameter]")
-@click.option("--largest", type=ABOVE_ZERO, metavar="NM", help="Greatest diameter. [default: 1.5 of the diameter]")
 @click.option(
-    "--fewest", type=click.IntRange(min=1), metavar="N", help="Least localisations. [default: a third of the median]"
+    "--min-diameter",
+    "--smallest",
+    "smallest",
+    cls=Renamed,
+    type=ABOVE_ZERO,
+    metavar="NM",
+    help="[default: 0.6 of the diameter]",
 )
 @click.option(
-    "--most", type=click.IntRange(min=1), metavar="N", help="Most localisations. [default: thrice the median]"
+    "--max-diameter",
+    "--largest",
+    "largest",
+    cls=Renamed,
+    type=ABOVE_ZERO,
+    metavar="NM",
+    help="[default: 1.5 of the diameter]",
+)
+@click.option(
+    "--min-localisations",
+    "--fewest",
+    "fewest",
+    cls=Renamed,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of a particle. [default: a third of the median]",
+)
+@click.option(
+    "--max-localisations",
+    "--most",
+    "most",
+    cls=Renamed,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of a particle. [default: thrice the median]",
 )
 @click.option(
     "--roundness",
@@ -102,7 +132,9 @@ def pick(
 ) -> None:  # fmt: skip
     """Find the particles in a whole field of LOCALISATIONS and write them to OUT (.hdf5, as Picasso does).
 
-    OUT_overview.png shows where they are, OUT_gallery.png what they look like, and what was rejected.
+    LOCALISATIONS may be a folder of fields: the particles of all go into OUT. OUT_overview.png shows where they are,
+    OUT_gallery.png what they look like and what was rejected; OUT_particles.csv lists them by field. Fiducial beads are
+    set aside.
 
     Example: holly-triton pick field.csv particles.hdf5 --diameter 120
     """

@@ -8,6 +8,14 @@ import click
 from .options import ABOVE_ZERO, SOME_PATH, Number, reading, reading_options, unit_nm_option
 
 
+def say_doubts(run: Path) -> None:
+    """Repeat on stderr what makes the data of a run doubtful, and with them any result."""
+    from holly_triton.particles.run.run_files import read_doubts
+
+    for doubt in read_doubts(run):
+        click.echo(f"Warning: {doubt}", err=True)
+
+
 @click.command()
 @click.argument("run", type=SOME_PATH)
 @click.option("--json", is_flag=True, help="Print the figures as JSON.")
@@ -18,7 +26,7 @@ def measure(run: Path, json: bool) -> None:
     """
     from holly_triton.core.files import as_json
     from holly_triton.report import find_figures
-    from holly_triton.validation.measure import explain
+    from holly_triton.validation.measure_words import explain
 
     figures = find_figures(run)
     click.echo(as_json(figures) if json else explain(figures))
@@ -43,6 +51,7 @@ def rank(run: Path, bad_share: float | None) -> None:
     from holly_triton.particles.run.ranking import rank_pictures
 
     click.echo(rank_pictures(run, bad_share).explain())
+    say_doubts(run)
 
 
 @click.command()
@@ -51,13 +60,15 @@ def rank(run: Path, bad_share: float | None) -> None:
     "--truth",
     type=SOME_PATH,
     metavar="CLOUD",
-    help="The known structure: OBJ, PLY, XYZ or CSV. [default: what RUN itself knows]",
+    help="The known structure: a cloud's file or a name, as simulate takes it. [default: what RUN itself knows]",
 )
 @click.option("--pictures", type=SOME_PATH, metavar="DATA", help="New pictures of the same structure, to fit it to.")
 @unit_nm_option
 @reading_options
 @click.option("--json", is_flag=True, help="Print the figures as JSON.")
-def evaluate(run: Path, truth: Path | None, pictures: Path | None, unit_nm: float, json: bool, **settings: Any) -> None:
+def evaluate(
+    run: Path, truth: Path | None, pictures: Path | None, unit_nm: float | None, json: bool, **settings: Any
+) -> None:
     """Compare the structure in RUN with the truth, or with pictures that it was not made from.
 
     With a truth: RMSD in nm after the best alignment, better hand of two; where poses are known, their error too.
@@ -80,6 +91,7 @@ def evaluate(run: Path, truth: Path | None, pictures: Path | None, unit_nm: floa
         figures["new_pictures"] = score_pictures(run, pictures, **reading(settings))
         words.append(explain_pictures(figures["new_pictures"]))
     click.echo(as_json(figures) if json else "\n".join(words))
+    say_doubts(run)
 
 
 @click.command()
@@ -91,7 +103,7 @@ def evaluate(run: Path, truth: Path | None, pictures: Path | None, unit_nm: floa
 @click.option("--growth", type=SOME_PATH, metavar="FILE", help="Also write how training found it, as MP4 or GIF.")
 @click.option("--interactive", is_flag=True, help="Open a window to turn the structure in.")
 def render(
-    run: Path, out: Path | None, truth: Path | None, unit_nm: float, movie: Path | None, growth: Path | None,
+    run: Path, out: Path | None, truth: Path | None, unit_nm: float | None, movie: Path | None, growth: Path | None,
     interactive: bool,
 ) -> None:  # fmt: skip
     """Draw the structure in RUN: three orthogonal views and an oblique one, with a scale bar.
@@ -104,6 +116,7 @@ def render(
 
     for written in render_run(run, out, truth, unit_nm, movie, growth, interactive=interactive):
         click.echo(f"wrote {written}")
+    say_doubts(run)
 
 
 @click.command()
@@ -122,3 +135,4 @@ def export(run: Path, out: Path, mirror: bool, voxel: float | None) -> None:
 
     export_run(run, out, mirror=mirror, voxel_nm=voxel)
     click.echo(f"wrote {out}")
+    say_doubts(run)

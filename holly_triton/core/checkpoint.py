@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import sys
 import warnings
 import zipfile
 from collections.abc import Callable
@@ -18,6 +17,7 @@ import holly_triton
 
 from .distributed import leads
 from .errors import HollyError
+from .log import LOG
 
 State = TypeVar("State")
 
@@ -60,7 +60,7 @@ def save_checkpoint(folder: Path, kind: str, payload: dict[str, Any]) -> None:
 def load_checkpoint(folder: Path, kind: str, restore: Callable[[dict[str, Any]], State]) -> State | None:
     """The last saved state that can be read; None where nothing was saved yet.
 
-    A damaged last one is named on stderr, and the one before it takes its place.
+    A damaged last one is named in the log, and the one before it takes its place.
 
     Args:
         folder: As ``save_checkpoint`` had it.
@@ -79,7 +79,7 @@ def load_checkpoint(folder: Path, kind: str, restore: Callable[[dict[str, Any]],
             damages.append(str(error))
             continue
         if damages:
-            print(f"holly-triton: {damages[0]}; going on from {path.name}", file=sys.stderr)
+            LOG.warning("%s; going on from %s", damages[0], path.name)
             if leads():
                 _put_in_its_place(path)
         return state

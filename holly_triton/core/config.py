@@ -10,6 +10,7 @@ so that a wrong value ends in one line that names the setting, wherever it comes
 """
 
 import dataclasses
+import json
 import math
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -127,11 +128,19 @@ def write_config(path: Path, settings: Settings) -> None:
     Raises:
         HollyError: The file can't be written.
     """
-    import tomli_w
-
     # Whole or not at all: half of a configuration is a valid one of other settings.
     with replacing(path) as partial:
-        partial.write_text(tomli_w.dumps(settings.table()), encoding="utf-8")
+        partial.write_text("\n".join(_toml(settings.table())) + "\n", encoding="utf-8")
+
+
+def _toml(table: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Lines of TOML, which writes numbers, texts, lists and truth values as JSON does, but for one control character."""
+    for name, value in table.items():
+        if not isinstance(value, dict):
+            yield f"{name} = {json.dumps(value, ensure_ascii=False, allow_nan=False)}".replace("\x7f", "\\u007f")
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from ("", f"[{prefix}{name}]", *_toml(value, f"{prefix}{name}."))
 
 
 class _Wrong:

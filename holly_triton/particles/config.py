@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from holly_triton.core.config import LARGEST, Bounds, Settings
 from holly_triton.core.errors import HollyError
+from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
 
 UNIT_NM = 297.0
 """nm per unit of a cloud that carries no unit: the paper's CEP152 scale (1 unit = 32 px of 9.28 nm)."""
@@ -100,10 +101,6 @@ Amount = Annotated[float, Bounds(0)]
 Positive = Annotated[float, Bounds(0, open_least=True)]
 Momentum = Annotated[float, Bounds(0, 1, open_most=True)]
 
-Unit = Literal["nm", "um", "px"]
-Axis = Literal["z", "y", "x"]
-Weights = Literal["equal", "photons"]
-Background = Literal["subtract", "keep"]
 Views = Literal["given", "random"]
 Pose = Literal["search", "amortised", "direct"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -284,16 +281,22 @@ class Config(Settings):
     pixel_size: Positive | None = None
     """nm per pixel of the input, never of the working grid."""
     columns: str | None = None
-    """Which column of a table holds what, as ``x=...,y=...,particle=...``, where its names are its own."""
+    """Which column of a table holds what, as ``x=...,y=...[px],particle=...``, where its names are its own."""
+    channel: str | None = None
+    """Name or number of the channel that is read, where localisations of several are in one file; None reads all."""
+    where: str | None = None
+    """Which rows of a table count, as ``valid = 1 and uncertainty < 20``; None counts all."""
     axis: Axis = "z"
     """Localisations in 3D are seen along it."""
     weights: Weights = "equal"
     """``photons`` weighs a localisation by its brightness; ``equal`` counts each as one, for a bright blink is no more of the
     structure than a faint one."""
-    crop: Pixels | None = None
+    crop: Annotated[int, Bounds(2)] | None = None
     """Pixels a side to which pictures are cut about their middle; None leaves them whole."""
     background: Background = "subtract"
     """Whether pictures lose the background that their border shows."""
+    contrast: Contrast | None = None
+    """``dark`` inverts pictures of dark particles on bright ground; None refuses them, ``bright`` takes them as they are."""
     exclude: str | None = None
     """Path of the table that ``holly-triton rank`` writes: pictures that it marks as bad are left out."""
     views: Views = "given"

@@ -38,9 +38,9 @@ class Contents:
         member: The metrics of the run that poses, pictures and curves are of: the run itself, or one of the study.
         member_name: That run's folder, where it is not the study's own.
         points: The cloud ``[N, 3]``, nm, turned upright as its pictures show it.
-        spread_nm: How far a study's runs lie from each of its points ``[N]``.
+        spread_nm: Positional error of each of its points between a study's runs ``[N]``; NaN for points of one run only.
         rotation: Of each picture, ``[P, 3, 3]``, from that cloud.
-        symmetry: Of the cloud, figures of ``trust.symmetry``, each axis turned alike.
+        symmetry: Of the cloud, figures of ``validation.symmetry``, each axis rotated alike.
         loss: Of each picture by its name.
         config: The text of config.toml, and
         settings: what it says.

@@ -27,7 +27,8 @@ from holly_triton.particles.run.run import find_device, make_trainer, resume_run
 from holly_triton.particles.simulate import simulate, write_simulation
 
 ROOT = Path(__file__).resolve().parents[2]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+"""Of the processes here, which share a CPU: one GPU would be too few for two of them."""
 SITES = np.random.default_rng(5).normal(size=(20, 3)) * (60, 40, 25)
 ANNEALED = {"epochs": 5, "size": 32, "rate": 0.0, "point_rate": 1e-2}
 FIXED = {

@@ -9,8 +9,8 @@ from scipy.spatial import cKDTree
 
 from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.reading import Reading
+from holly_triton.io.tables.table import read_rows
 from holly_triton.particles.data import open_dataset
-from holly_triton.particles.data.table import read_rows
 from holly_triton.particles.picking.pick import Candidates, PickSettings, find_particles, pick
 from holly_triton.particles.picking.segmentation import find_clusters, typical_diameter
 
@@ -128,8 +128,8 @@ def test_what_was_derived_is_said(field: tuple[Array, Array]) -> None:
     [
         ({"diameter": 0.0}, "--diameter 0: must be above 0"),
         ({"diameter": float("nan")}, "--diameter nan"),
-        ({"smallest": 90.0, "largest": 50.0}, "--smallest 90: is above --largest 50"),
-        ({"fewest": 9, "most": 5}, "--fewest 9: is above --most 5"),
+        ({"smallest": 90.0, "largest": 50.0}, "--min-diameter 90: is above --max-diameter 50"),
+        ({"fewest": 9, "most": 5}, "--min-localisations 9: is above --max-localisations 5"),
         ({"roundness": 1.0}, "--roundness 1"),
     ],
 )

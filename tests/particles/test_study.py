@@ -62,14 +62,16 @@ def test_repeats_differ_in_their_seed_and_leave_what_they_agree_on(made: Path) -
 
 def test_half_sets_share_no_particle_and_give_a_resolution(made: Path, tmp_path: Path) -> None:
     said = call(*study(made, tmp_path / "run", "--half-sets"))
-    assert "halves" in said
+    assert "FSC 0.143" in said
     names = []
     for half in (1, 2):
         with (tmp_path / "run" / f"half-{half}" / "poses.csv").open() as file:
             names.append({row["picture"] for row in csv.DictReader(file)})
     assert len(names[0]) == len(names[1]) == 30
     assert not names[0] & names[1]
-    assert "limit" in json.loads((tmp_path / "run" / "metrics.json").read_text())["resolution"]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert "limit" in metrics["resolution"] and "positional_sd" in metrics["resolution"]
+    assert "angular_order" in metrics
 
 
 def test_a_stopped_study_goes_on(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

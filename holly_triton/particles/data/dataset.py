@@ -5,8 +5,9 @@ A new format is a new file with a reader, and one row in ``FORMATS``.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import torch
 from torch import LongTensor, Tensor
@@ -16,19 +17,38 @@ from holly_triton.core.files import foreign
 from holly_triton.geometry import Grid
 from holly_triton.io.images.fits import read_fits
 from holly_triton.io.images.mrc import read_mrc
+from holly_triton.io.images.npy import holds_pictures, read_npy_stack
+from holly_triton.io.images.png import read_png
 from holly_triton.io.images.stacks import SUFFIXES, finest_sigma
 from holly_triton.io.images.tiff import read_tiff
-from holly_triton.io.tables.reading import Reading
+from holly_triton.io.tables.fields import side_by_side
+from holly_triton.io.tables.kinds import advice
+from holly_triton.io.tables.reading import Reading, Unit
+from holly_triton.io.tables.table import read_folder, read_rows, suffix_of
+from holly_triton.io.units import NM_PER_UNIT
 
 from .grouping import particles_of
 from .localisations import Localisations
-from .pictures import Pictures
-from .table import describe_field, read_localisations, read_rows, scale_doubt
+from .pictures import Pictures, read_pictures
+from .table import (
+    depth_doubt,
+    describe_field,
+    fields_among,
+    read_localisations,
+    scale_doubt,
+    unmarked_fields,
+)
 
 FEWEST_PICTURES = 8
 """Fewer views leave most of a structure unseen, whatever it is."""
 FEWEST_EMITTERS = 6
 """As many numbers as a pose and a line have: so few localisations fit nearly any pose of nearly any structure."""
+
+POSSIBLE_NM = (1.0, 1e6)
+"""Particles that can be reconstructed without a unit from the user: 1 nm to 1 mm across."""
+
+LIKELY_NM = 5000.0
+"""Particles are smaller than this in the unit that is offered for those that are not possible."""
 
 MOST_DESCRIBED = 2**16
 """Localisations that ``describe`` keeps: enough for every figure it gives, and a few MiB."""
@@ -65,6 +85,11 @@ class Dataset(Drawable, Protocol):
     @property
     def notes(self) -> list[str]:
         """Sentences: what was skipped and why, what was assumed."""
+        ...
+
+    @property
+    def doubts(self) -> list[str]:
+        """Those notes that make any result doubtful: they are repeated wherever one is shown."""
         ...
 
     @property
@@ -118,11 +143,19 @@ FORMATS = (
     Format("MATLAB", (".mat",), read_localisations, folders=True),
     Format("NumPy", (".npy", ".npz"), read_localisations, folders=True),
     Format("SMLM archive", (".smlm",), read_localisations, folders=True),
-    Format("TIFF stack or folder of TIFFs", SUFFIXES["TIFF"], read_tiff, folders=True),
-    Format("FITS stack or folder of FITS", SUFFIXES["FITS"], read_fits, folders=True),
-    Format("MRC stack or folder of MRCs", SUFFIXES["MRC"], read_mrc, folders=True),
+    Format("JSON, as of MINFLUX", (".json",), read_localisations),
+    Format("TIFF stack or folder of TIFFs", SUFFIXES["TIFF"], partial(read_pictures, read=read_tiff), folders=True),
+    Format("FITS stack or folder of FITS", SUFFIXES["FITS"], partial(read_pictures, read=read_fits), folders=True),
+    Format("MRC stack or folder of MRCs", SUFFIXES["MRC"], partial(read_pictures, read=read_mrc), folders=True),
+    Format("folder of PNG, BMP or JPEG", SUFFIXES["PNG"], partial(read_pictures, read=read_png), folders=True),
 )
 
+NUMPY_STACK = Format(
+    "NumPy stack [n, H, W]", SUFFIXES["NumPy"], partial(read_pictures, read=read_npy_stack), folders=True
+)
+"""Found by what lies in the files, since tables of localisations have the same suffix."""
+CLOUDS = (".obj", ".ply", ".xyz")
+"""Endings of point clouds, whose text would pass as a table."""
 SIMULATED = ("localisations.csv", "pictures.tif")
 """What ``simulate`` writes into a folder: one or the other."""
 
@@ -139,7 +172,7 @@ def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
     """
     path, reading = _there(path), Reading(**options)
     data = _as_seen(_format(path).read(path, reading), reading)
-    lacking = _lacking(data)
+    lacking = _lacking(data, reading)
     if lacking:
         raise HollyError(f"{path}: {lacking}" + (f" ({' '.join(data.notes)})" if data.notes else ""))
     return data
@@ -168,6 +201,8 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
             rows = read_rows(path, reading)
             particles = particles_of([rows])
         data, every = _as_seen(particles, reading), rows.every
+    elif known.read is read_localisations and fields_among(files := read_folder(path, reading)):
+        return describe_field(side_by_side(path, files)) | {"can be trained on": f"no: {unmarked_fields(path, files)}"}
     else:
         data = _as_seen(known.read(path, reading), reading)
     if not len(data):
@@ -175,18 +210,37 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
     screen = data.summary()
     if every > 1:
         screen["particles"] = f"about {every * len(data)}"
-    elif lacking := _lacking(data):
+    elif lacking := _lacking(data, reading):
         screen["can be trained on"] = f"no: {lacking}"
     return screen
 
 
-def _lacking(data: Localisations | Pictures) -> str | None:
+def _lacking(data: Localisations | Pictures, reading: Reading) -> str | None:
     """Why data can't be trained on, if so."""
+    if isinstance(data, Pictures) and data.unfit is not None:
+        return data.unfit
     if len(data) < FEWEST_PICTURES:
         return f"holds {len(data)} picture{'s' * (len(data) != 1)}; at least {FEWEST_PICTURES} are needed"
     if not data.radius_nm > 0:
         return "every particle is a single point; particles of several emitters are needed"
+    if reading.unit is None and reading.pixel_size_nm is None:
+        return _of_no_size(2 * data.radius_nm)
     return None
+
+
+def _of_no_size(extent_nm: float) -> str | None:
+    """Why an extent can't be trained on before the user says its unit, if so: no microscope shows such particles."""
+    low, high = POSSIBLE_NM
+    if low <= extent_nm <= high:
+        return None
+    fitting = [
+        unit for unit in get_args(Unit) if unit in NM_PER_UNIT and low < extent_nm * NM_PER_UNIT[unit] <= LIKELY_NM
+    ]
+    said = f", or {extent_nm * NM_PER_UNIT[fitting[0]]:.3g} nm if positions are in {fitting[0]}" if fitting else ""
+    return (
+        f"its particles are {extent_nm:.2g} nm across{said}; say the unit of the positions, such as --unit "
+        f"{fitting[0] if fitting else 'px'} (or --unit nm, if they are in nm)"
+    )
 
 
 def _there(path: str | Path) -> Path:
@@ -198,44 +252,74 @@ def _there(path: str | Path) -> Path:
 
 
 def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations | Pictures:
-    """Data as the options want them seen, with a note where their size makes no sense."""
+    """Data as the options want them seen, with a doubt where their size makes no sense."""
+    doubts: list[str | None] = []
     if isinstance(data, Localisations):
         data = data.seen_along(reading.axis).weighed_by(reading.weights)
         if len(data) and (typical := int(data.counts.median())) < FEWEST_EMITTERS:
-            data.notes.append(f"A typical particle has {typical} localisations, too few to tell from where it is seen.")
+            doubts.append(f"A typical particle has {typical} localisations, too few to tell from where it is seen.")
     if len(data) and data.finest_nm > data.radius_nm:
-        data.notes.append(
+        doubts.append(
             f"The localisation precision, {data.finest_nm:.4g} nm, is coarser than the particles are large: nothing of their "
             "shape can show. Is it the right column, in the right unit?"
         )
-    doubt = scale_doubt(2 * data.radius_nm) if len(data) else None
-    data.notes.extend([doubt] if doubt else [])
+    if len(data):
+        doubts.append(scale_doubt(2 * data.radius_nm))
+        if isinstance(data, Localisations):
+            doubts.append(depth_doubt(data.depth_nm, 2 * data.radius_nm, field=False))
+    data.doubts.extend(doubt for doubt in doubts if doubt)
+    data.notes.extend(doubt for doubt in doubts if doubt)
     return data
 
 
 def _format(path: Path) -> Format:
     """The format of a file, or of the files of a folder."""
     if path.is_file():
-        suffixes = {path.suffix.lower()}
+        suffixes = {_suffix(path)}
+    elif why := advice(path):
+        raise HollyError(f"{path}: {why}")
     else:
         with foreign(path, "a folder"):
-            suffixes = {file.suffix.lower() for file in (finest_sigma(path) or path).iterdir()}
+            suffixes = {_suffix(file) for file in (finest_sigma(path) or path).iterdir()}
         if not suffixes:
             raise HollyError(f"{path}: is an empty folder; give a data set ({_known()})")
+    if _holds_numpy_pictures(path):
+        return NUMPY_STACK
     found = [known for known in FORMATS if suffixes & {*known.suffixes} and (known.folders or path.is_file())]
-    if len(found) > 1:  # a text beside data of another kind is a note about them, as microscopes write
-        found = [known for known in found if suffixes & {*known.suffixes} != {".txt"}]
+    if len(found) > 1:  # a text or a drawing beside data of another kind is a note about them, as microscopes write
+        notes = {".txt", *SUFFIXES["PNG"]}
+        found = [known for known in found if not suffixes & {*known.suffixes} <= notes]
     if len(found) > 1:
         kinds = ", ".join(sorted(suffix for known in found for suffix in suffixes & {*known.suffixes}))
         raise HollyError(f"{path}: holds data of several kinds ({kinds}); give one file, or a folder of one kind")
     inner = sorted(item for item in path.iterdir() if item.is_dir()) if path.is_dir() else []
     if not found and inner:
         raise HollyError(f"{path}: holds folders, and no file of a known format; give one of them, such as {inner[0]}")
-    if not found and path.suffix.lower() in (".obj", ".ply", ".xyz"):
+    if not found and path.suffix.lower() in CLOUDS:
         raise HollyError(f"{path}: is a cloud, not pictures of one; see holly-triton simulate, or evaluate --truth")
     if not found:
-        raise HollyError(f"{path}: is of no known format; those are {_known()}")
+        raise HollyError(f"{path}: {advice(path) or f'is of no known format; those are {_known()}'}")
     return found[0]
+
+
+def _holds_numpy_pictures(path: Path) -> bool:
+    if path.is_file():
+        return holds_pictures(path)
+    arrays = [file for file in path.iterdir() if file.suffix.lower() in NUMPY_STACK.suffixes]
+    return bool(arrays) and all(holds_pictures(file) for file in arrays)
+
+
+def _suffix(path: Path) -> str:
+    """The suffix of a file, or of the format which its content shows, where its own says nothing."""
+    own = path.suffix.lower()
+    if (
+        own in CLOUDS
+        or path.name.startswith(".")
+        or not path.is_file()
+        or any(own in one.suffixes for one in FORMATS[6:])
+    ):
+        return own
+    return suffix_of(path)
 
 
 def _known() -> str:

@@ -1,8 +1,9 @@
 """Particles as pictures: each pixel is an emitter, so any grid and any extra blur are one formula."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,22 +12,27 @@ from numpy.typing import NDArray
 from torch import LongTensor, Tensor
 
 from holly_triton.geometry import Grid
+from holly_triton.io.images.stacks import ImageStack
+from holly_triton.io.tables.reading import Reading
 from holly_triton.kernels.gaussians.separable import axis_gaussians, pixel_centres
 
 from .localisations import HELD
+from .picture_checks import CHUNK, inside, looks_dark, neighbour_doubt, without_dust
 
 Array = NDArray[Any]
 
-BORDER = 2
-"""Width of the frame of pixels that shows the background."""
 NOISE_FACTOR = 3.0
 """Pixels less than this many standard deviations of the frame above the background are background."""
 LATTICE = 0.7
 """Sigma in pixels at which a row of Gaussians, one a pixel, is even to 0.03 %."""
 BRIGHTEST = 1e30
 """A picture with more in a pixel counts as not finite: its sums would not be, in float32."""
-CHUNK = 256
-"""Pictures treated at a time, so that temporaries stay small beside the data."""
+
+
+LOOKS_DARK = (
+    "shows particles that are darker than the ground about them; invert the pictures with --contrast dark (or take them "
+    "as they are with --contrast bright)"
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Pictures:
         names: The pictures' own ids.
         source: The format.
         notes: What was skipped and why, what was assumed.
+        doubts: Those notes that make any result from the pictures doubtful.
+        unfit: Why they can't be trained on as they are, if so.
     """
 
     images: Tensor
@@ -48,6 +56,8 @@ class Pictures:
     names: list[str]
     source: str
     notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    unfit: str | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -62,12 +72,17 @@ class Pictures:
         """Below this sigma the lattice of the input's pixels would show, nm."""
         return LATTICE * self.pixel_nm
 
-    @cached_property
+    @property
     def radius_nm(self) -> float:
-        """Circle about the centroids that holds 99.5 % of the intensity, nm, to half a pixel."""
+        """Circle about the centroids that holds 99.5 % of the intensity, nm; no more than a picture shows along a side."""
+        return min(self._reach_nm, max(self.images.shape[1:]) / 2 * self.pixel_nm)
+
+    @cached_property
+    def _reach_nm(self) -> float:
+        """The same circle, to half a pixel, though it may be larger than the picture."""
         held = torch.zeros(1, dtype=torch.float64)
         for start in range(0, len(self), CHUNK):
-            images = self.images[start : start + CHUNK]
+            images = without_dust(self.images[start : start + CHUNK])
             x, y = _positions(images, self.centroids[start : start + CHUNK])
             ring = (2 * torch.hypot(x[:, None, :], y[:, :, None])).ceil().long().cpu()
             share = (images / images.sum((1, 2), keepdim=True)).double().cpu()
@@ -76,12 +91,21 @@ class Pictures:
         inside = held.cumsum(0) / held.sum()
         return float((inside < HELD).sum()) / 2 * self.pixel_nm
 
+    def filled(self) -> list[str]:
+        """What to say where light lies in the corners, too far out for a particle that the pictures hold whole."""
+        if self._reach_nm <= self.radius_nm:
+            return []
+        return [
+            f"There is light in the corners of the pictures, so the particles' size is not known: {2 * self.radius_nm:.4g} nm, "
+            "a picture's side, was taken. Noise or background is left, or the pictures cut into the particles."
+        ]
+
     @cached_property
     def gyration_nm(self) -> float:
         """Radius of gyration of the structure, 3D, nm: 3 / 2 of the mean square that pictures show, since they hide one axis of three."""
         squares = 0.0
         for start in range(0, len(self), CHUNK):
-            images = self.images[start : start + CHUNK]
+            images = without_dust(self.images[start : start + CHUNK])
             x, y = _positions(images, self.centroids[start : start + CHUNK])
             spread = (images.sum(1) * x**2).sum(1) + (images.sum(2) * y**2).sum(1)
             squares += float((spread / images.sum((1, 2))).sum())
@@ -131,6 +155,24 @@ class Pictures:
         }
 
 
+def read_pictures(path: Path, reading: Reading, read: Callable[[Path, Reading], ImageStack]) -> Pictures:
+    """Pictures of a file or a folder of pixels.
+
+    Args:
+        path: As ``read`` takes it.
+        reading: What the user says of it.
+        read: Of the format.
+
+    Raises:
+        HollyError: what ``read`` raises.
+    """
+    stack = read(path, reading)
+    return pictures_from_pixels(
+        stack.images, stack.names, stack.pixel_nm, source=stack.source, notes=stack.notes,
+        background=reading.background, contrast=reading.contrast,
+    )  # fmt: skip
+
+
 def pictures_from_pixels(
     images: Array,
     names: Sequence[str],
@@ -139,6 +181,7 @@ def pictures_from_pixels(
     source: str,
     notes: Sequence[str] = (),
     background: str = "subtract",
+    contrast: str | None = None,
 ) -> Pictures:
     """Pictures from raw pixels: background subtracted or kept, pictures without light skipped, and the notes say so.
 
@@ -149,6 +192,8 @@ def pictures_from_pixels(
         source: The format.
         notes: What the reader already has to say.
         background: ``"subtract"`` or ``"keep"``. Light is never negative: what is below 0 becomes 0 either way.
+        contrast: ``"dark"`` inverts the pictures, ``"bright"`` takes them as they are; if None they are taken as they are
+            and, where they look dark, ``unfit`` says so.
     """
     notes = [*notes]
     # NaN is the maximum where there is one, and below nothing.
@@ -156,6 +201,10 @@ def pictures_from_pixels(
     if not finite.all():
         notes.append(f"{(~finite).sum()} of {len(images)} pictures hold NaN or infinity and were skipped.")
     images, names = _keep(finite, images, names)
+    dark = looks_dark(images)
+    if contrast == "dark":
+        np.subtract(images.max(axis=(1, 2), keepdims=True), images, out=images)
+        notes.append("The pictures were inverted (--contrast dark).")
     if background == "keep":
         negative = int((images.min(axis=(1, 2)) < 0).sum())
         np.maximum(images, 0, out=images)
@@ -171,7 +220,17 @@ def pictures_from_pixels(
     images, names = _keep(lit, images, names)
     notes.append(said)
     pixels = torch.from_numpy(images)
-    return Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, notes)
+    data = Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, notes)
+    if contrast is None and dark:
+        return replace(data, unfit=LOOKS_DARK)
+    if len(data):
+        if contrast == "dark" and not dark:
+            data.doubts.append("The pictures were inverted (--contrast dark), though they look bright as they are.")
+        if found := neighbour_doubt(pixels):
+            data.doubts.append(found)
+        data.notes.extend(data.doubts)
+        data.notes.extend(data.filled())
+    return data
 
 
 def _keep(chosen: Array, images: Array, names: Sequence[str]) -> tuple[Array, Sequence[str]]:
@@ -182,9 +241,7 @@ def _keep(chosen: Array, images: Array, names: Sequence[str]) -> tuple[Array, Se
 
 def _subtract_background(images: Array) -> None:
     """Subtract each picture's background in place; what does not stand out from the noise becomes 0."""
-    inner = np.zeros(images.shape[1:], dtype=bool)
-    inner[BORDER:-BORDER, BORDER:-BORDER] = True
-    frame = images[:, ~inner]
+    frame = images[:, ~inside(images.shape[1:])]
     background = np.median(frame, axis=1)
     # Median absolute deviation: a structure that touches the frame must not count as noise.
     noise = 1.4826 * np.median(np.abs(frame - background[:, None]), axis=1)
@@ -204,7 +261,7 @@ def _centroids(images: Tensor) -> Tensor:
     x, y = _positions(images, torch.zeros(1, 2))
     found = torch.zeros(len(images), 2)
     for start in range(0, len(images), CHUNK):
-        chunk = images[start : start + CHUNK].double()
+        chunk = without_dust(images[start : start + CHUNK]).double()
         columns, rows = chunk.sum(1), chunk.sum(2)
         moments = torch.stack([(columns * x).sum(1), (rows * y).sum(1)], dim=1)
         found[start : start + CHUNK] = moments / columns.sum(1, keepdim=True)

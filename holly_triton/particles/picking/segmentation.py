@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from scipy.stats import poisson
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.optional import require
 
 Array = NDArray[Any]
 
@@ -94,16 +95,20 @@ def typical_diameter(xy: Array) -> float:
     first = int(np.searchsorted(pairs[:-3], FEWEST_PAIRS))
     density = (np.diff(pairs) / np.diff(radii**2))[first:]
     middle = np.sqrt(radii[:-1] * radii[1:])[first:]
-    found = _fall(middle, density) if pairs[-3] >= FEWEST_PAIRS else None
+    mean = len(anchors) * len(xy) / float(np.prod(np.ptp(xy, axis=0)))  # of the field, in the same measure but for pi
+    found = _fall(middle, density, np.pi * mean) if pairs[-3] >= FEWEST_PAIRS else None
     if found is None:
         raise HollyError("no size of particles stands out from the background; say how large they are: --diameter NM")
     return DIAMETER_PER_FALL * found
 
 
-def _fall(radius: Array, density: Array) -> float | None:
-    """Where the density ``[r]`` about a localisation falls to that of the field, nm, or None if it clearly does nowhere."""
-    floor = 1e-4 * density.max()  # where there are no pairs at all
-    smooth = gaussian_filter1d(np.log(np.maximum(density, floor)), SMOOTHED)
+def _fall(radius: Array, density: Array, mean: float) -> float | None:
+    """Where the density ``[r]`` about a localisation falls to that of the field, nm, or None if it clearly does nowhere.
+
+    No density counts as less than the field's ``mean``: between particles that keep apart it may be nothing, and rises to
+    the mean again at their neighbours.
+    """
+    smooth = gaussian_filter1d(np.log(np.maximum(density, mean)), SMOOTHED)
     slope = np.gradient(smooth, np.log(radius))
     far = np.median(smooth[radius > radius[-1] / 3])
     highest_beyond = np.append(np.maximum.accumulate(smooth[::-1])[::-1], -np.inf)
@@ -119,8 +124,7 @@ def _fall(radius: Array, density: Array) -> float | None:
 
 def _dense_places(xy: Array, diameter: float) -> list[Array]:
     """Rows of each cluster, by DBSCAN on occupied squares that weigh as many localisations as they hold."""
-    from sklearn.cluster import DBSCAN
-
+    DBSCAN = require("sklearn.cluster", "finding particles").DBSCAN
     radius = RADIUS * diameter
     area = float(np.prod(np.maximum(np.ptp(xy, axis=0), diameter)))
     mean = len(xy) / area * np.pi * radius**2
@@ -141,8 +145,7 @@ def _split(xy: Array, rows: Array, diameter: float) -> list[Array]:
 
     A part that stays too large, such as a tangle, leaves the others as they are.
     """
-    from sklearn.cluster import KMeans
-
+    KMeans = require("sklearn.cluster", "finding particles").KMeans
     size = measure(xy[rows]).diameter
     if size <= LARGEST_ONE * diameter or size > MOST_TOUCHING * diameter:
         return [rows]

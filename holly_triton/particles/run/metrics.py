@@ -77,6 +77,8 @@ class Metrics:
     data: dict[str, str] | None = None
     """What ``info`` shows."""
     notes: list[str] | None = None
+    doubts: list[str] | None = None
+    """Sentences: what makes any result doubtful since the data were read."""
     versions: dict[str, str] | None = None
     history: list[dict[str, Any]] | None = None
     symmetry: list[Figures] | None = None

@@ -3,7 +3,6 @@
 import csv
 import dataclasses
 import math
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,6 +13,8 @@ from torch import Tensor
 from holly_triton.core.checkpoint import versions
 from holly_triton.core.distributed import size
 from holly_triton.core.files import replacing
+from holly_triton.core.log import LOG
+from holly_triton.core.optional import MissingExtraError
 from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array
 from holly_triton.geometry import axis_angle_from_rotation, mirror
@@ -22,6 +23,8 @@ from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.report import write_report
 from holly_triton.validation import symmetry
+from holly_triton.validation.symmetry_words import explain
+from holly_triton.view import render_cloud
 from holly_triton.view.orientation import upright
 
 from .metrics import HeldOut, Metrics, write_metrics
@@ -61,7 +64,7 @@ def write_results(run: Run, held_out: tuple[HeldOut, Poses] | None = None, *, pi
         if pictures:
             begin("looking for symmetry")
             found = _symmetry(run.trainer, points)
-            symmetries, findings = [one.figures() for one in found], [symmetry.explain(found)]
+            symmetries, findings = [one.figures() for one in found], [explain(found)]
             metrics = dataclasses.replace(metrics, symmetry=symmetries, findings=findings)
         write_metrics(run.folder, metrics)
         if pictures:
@@ -96,6 +99,7 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         blur_nm=state.blur_nm(),
         data=run.dataset.summary(),
         notes=run.notes,
+        doubts=run.dataset.doubts,
         versions=versions(),
         history=state.history,
     )
@@ -112,11 +116,12 @@ def _ball(points: Tensor) -> Tensor:
 
 
 def _symmetry(trainer: Trainer, points: Array) -> list[symmetry.Symmetry]:
-    """Symmetries that the cloud has or nearly has, and whether the pictures bear them out: they may be false."""
+    """Symmetries that the cloud has or nearly has, and whether the pictures are compatible with them."""
     device = trainer.state.points.device
     return symmetry.find_symmetries(
         symmetry.thinned(points),
         lambda turned: trainer.losses_of(torch.tensor(turned, dtype=torch.float32, device=device))[0],
+        symmetry.residual_error(trainer.losses_of(trainer.state.points.detach())[1], point_sigma_nm(trainer)),
     )
 
 
@@ -172,12 +177,10 @@ def _write_reprojections(path: Path, trainer: Trainer) -> None:
 def draw_cloud(path: Path, points: Array, truth: Array | None = None) -> None:
     """A picture of the cloud, upright or over the truth; one line where there is no pyvista, as on computing machines."""
     try:
-        from holly_triton.view import render_cloud
-
         if truth is not None:
             render_cloud(points, path, truth=truth)
         else:
             frame, front = upright(points)
             render_cloud(points @ frame, path, front=front)
-    except ImportError as error:
-        print(f"{path}: not drawn ({error}); pip install pyvista, then holly-triton render", file=sys.stderr)
+    except MissingExtraError as error:
+        LOG.warning("%s: not drawn; %s, then: holly-triton render", path, error)

@@ -18,8 +18,10 @@ from holly_triton.particles.data import Dataset, Localisations, open_dataset
 from holly_triton.particles.poses.dense_search import find_poses
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.report import write_report
+from holly_triton.structures import read_structure
 from holly_triton.validation import pose_error
-from holly_triton.validation.alignment import align, explain
+from holly_triton.validation.alignment import align
+from holly_triton.validation.alignment_words import explain
 from holly_triton.validation.group import find_group, find_turns_of
 
 from .held_out import evenly, explain_fit, fit_of
@@ -45,11 +47,11 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> Figu
 
     Args:
         folder: The run.
-        truth: A cloud; None for the one that the run knows (``known_structure``).
-        unit_nm: nm per unit of a cloud that says none.
+        truth: A cloud's file, or the name of a structure; None for the one that the run knows (``known_structure``).
+        unit_nm: nm per unit of a cloud that states none; nm if not given.
 
     Returns:
-        The figures that ``evaluate --json`` prints.
+        The figures that ``evaluate --json`` prints; ``truth_notes`` says which unit was assumed.
 
     Raises:
         HollyError: There is no cloud yet, or the truth can't be read.
@@ -57,12 +59,15 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> Figu
     cloud = read_run_cloud(folder)
     with in_parts(5) as begin:
         begin("reading the truth")
-        target = known_structure(folder) if truth is None else read_cloud(truth, unit_nm).points
+        given = None if truth is None else read_structure(truth, unit_nm)
+        target = known_structure(folder) if given is None else given.points
         begin(f"aligning {len(cloud)} points with {len(target)} of the truth")
         fit = align(cloud, target)
         figures = fit.figures(unit_nm)
         if plane_frame(cloud) is not None:
             figures["flat"] = True
+        if given is not None and given.notes:
+            figures["truth_notes"] = given.notes
         if truth is None and run_config(folder).views == "random":
             figures["truth"] = AS_GIVEN
         begin("scoring the poses")
@@ -103,6 +108,7 @@ def explain_cloud(figures: Figures) -> str:
     """What ``score_cloud`` found, in a few plain lines for a terminal."""
     poses = figures.get("poses")
     known = f"\nThe truth here is {figures['truth']}." if "truth" in figures else ""
+    known += "".join(f"\n{note}" for note in figures.get("truth_notes", ()))
     return explain(figures) + known + ("" if poses is None else "\n" + pose_error.explain(poses))
 
 
@@ -134,7 +140,7 @@ def score_pictures(folder: Path, data: Path, **options: Any) -> Figures:
         begin("searching the poses of training pictures, to compare with")
         again = _search(trainer, trainer.dataset, min(len(dataset), len(trainer.dataset), COMPARED))
     write_poses(folder / f"poses_{data.stem}.csv", dataset.names, found, point_sigma_nm(trainer))
-    return dataclasses.asdict(fit_of(found, again))
+    return {**dataclasses.asdict(fit_of(found, again)), "doubts": dataset.doubts}
 
 
 def _search(trainer: Trainer, dataset: Dataset, count: int) -> Poses:
@@ -148,7 +154,8 @@ def _search(trainer: Trainer, dataset: Dataset, count: int) -> Poses:
 
 def explain_pictures(figures: Figures) -> str:
     """What ``score_pictures`` found, in a sentence."""
-    return explain_fit(Fit(**figures), "new")
+    fit = Fit(**{name: figures[name] for name in figures.keys() - {"doubts"}})
+    return explain_fit(fit, "new") + "".join(f"\nWarning: {doubt}" for doubt in figures["doubts"])
 
 
 def _score_poses(folder: Path, truth: Array) -> Figures | None:

@@ -1,7 +1,7 @@
-"""Several runs of the same data: what they agree on, and how finely two halves of the pictures agree.
+"""Several runs of the same data, or of two halves of the particles: their consensus and how well they agree.
 
 A study's folder holds a run folder for each of its members, and in itself what they have in common: the consensus
-as cloud.ply, spread.csv (how far the members lie from each of its points), metrics.json and report.html.
+as cloud.ply, spread.csv (the positional error of each of its points between members), metrics.json and report.html.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from holly_triton.geometry import mirror
 from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.particles.config import Config, Part
 from holly_triton.report import write_report
-from holly_triton.validation import consensus, fsc
+from holly_triton.validation import angular_order, consensus, fsc
 
 from .metrics import Metrics, read_metrics, write_metrics
 from .results import draw_cloud
@@ -52,7 +52,7 @@ def members(config: Config, folder: Path) -> list[Member]:
     """The runs of a study: repeats differ in their seed, halves in their particles too."""
     alone = dataclasses.replace(config, repeats=1, half_sets=False)
     if config.half_sets:
-        # Seeds of their own: halves that start from one cloud would agree on more than their pictures say.
+        # Seeds of their own: halves that start from one cloud would agree on more than their data determine.
         parts: tuple[Part, Part] = ("odd", "even")
         return [
             Member(folder / f"half-{half + 1}", dataclasses.replace(alone, part=part, seed=config.seed + half))
@@ -105,7 +105,7 @@ def finished_run(folder: Path) -> Run:
 
 
 def conclude_study(config: Config, folder: Path) -> list[str]:
-    """Compare the members' clouds, write what they have in common; the findings, in sentences.
+    """Compare the members' clouds and write their consensus; the findings, in sentences.
 
     Raises:
         HollyError: A file can't be read or written.
@@ -119,7 +119,8 @@ def conclude_study(config: Config, folder: Path) -> list[str]:
     if config.half_sets:
         found = fsc.find_resolution(clouds[0], clouds[1], max(_sigma(run) for run in metrics_of))
         findings.append(fsc.explain(found))
-        metrics = dataclasses.replace(metrics, resolution=found.figures())
+        order = angular_order.confirm_order(common.aligned[0], common.aligned[1])
+        metrics = dataclasses.replace(metrics, resolution=found.figures(), angular_order=order)
     write_cloud(folder / "cloud.ply", common.points)
     write_cloud(folder / "cloud_mirror.ply", mirror(common.points))
     _write_spread(folder / "spread.csv", common)
@@ -156,6 +157,7 @@ def _common(config: Config, metrics_of: Sequence[Metrics]) -> Metrics:
         device=first.device,
         threads=first.threads,
         notes=first.notes,
+        doubts=first.doubts,
         versions=first.versions,
     )
 
