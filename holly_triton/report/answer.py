@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
-from holly_triton.particles.run.run_files import Figures
+from holly_triton.core.types import Figures
 from holly_triton.validation.coverage import Views
 from holly_triton.validation.measure import EXTENT_PERCENTILES, is_explained, measure_run
 from holly_triton.validation.measure_words import headline

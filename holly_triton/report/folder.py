@@ -3,17 +3,15 @@
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from holly_triton.core.files import foreign
-from holly_triton.particles.run.run_files import Figures, read_metrics, read_poses, read_run_cloud, read_spread
+from holly_triton.core.types import Array, Figures
+from holly_triton.particles.run.metrics import METRICS, read_metrics
+from holly_triton.particles.run.run_files import read_poses, read_run_cloud, read_spread
 from holly_triton.view.orientation import upright
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Contents:
     """A run, or a study by the member in whose frame its cloud lies; None or empty where a file is missing.
 
     Attributes:
-        metrics: Of the run or the study.
+        metrics: Of the run or the study, those that were recorded.
         member: The metrics of the run that poses, pictures and curves are of: the run itself, or one of the study.
         member_name: That run's folder, where it is not the study's own.
         points: The cloud ``[N, 3]``, nm, turned upright as its pictures show it.
@@ -95,7 +93,7 @@ def read_folder(run: Path) -> Contents:
 
 
 def _metrics(run: Path) -> Figures:
-    return read_metrics(run) if (run / "metrics.json").is_file() else {}
+    return read_metrics(run).recorded() if (run / METRICS).is_file() else {}
 
 
 def _member(run: Path, metrics: Figures) -> Path:

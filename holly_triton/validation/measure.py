@@ -13,7 +13,8 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import natural_order
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.geometry.pointset import gyration
-from holly_triton.particles.run.run_files import read_metrics, read_run_cloud
+from holly_triton.particles.run.metrics import METRICS, Metrics, read_metrics
+from holly_triton.particles.run.run_files import read_run_cloud
 
 from .angular_order import is_significant, shape_order
 from .shape import Shape, fit_shape, some_of, without_outliers
@@ -117,16 +118,14 @@ def measure_run(folder: Path) -> dict[str, Any]:
     points = read_run_cloud(folder)
     repeats, halves = (sorted(folder.glob(f"{kind}-*/cloud.ply"), key=_member) for kind in ("repeat", "half"))
     members = [read_run_cloud(cloud.parent) for cloud in repeats or halves]
-    metrics = read_metrics(folder) if (folder / "metrics.json").is_file() else {}
+    metrics = read_metrics(folder) if (folder / METRICS).is_file() else Metrics()
     try:
-        figures = measure_points(
-            points, members=members, symmetries=metrics.get("symmetry"), confirmed=metrics.get("angular_order")
-        )
+        figures = measure_points(points, members=members, symmetries=metrics.symmetry, confirmed=metrics.angular_order)
     except ValueError as error:
         raise HollyError(f"{folder}: its cloud cannot be measured: {error}") from error
     if len(members) > 1 and not repeats:
         figures["errors_from"] = "half sets"
-    figures["symmetry_from"] = "the cloud alone" if metrics.get("symmetry") is None else "metrics.json"
+    figures["symmetry_from"] = "the cloud alone" if metrics.symmetry is None else METRICS
     return figures
 
 

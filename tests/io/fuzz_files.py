@@ -17,8 +17,7 @@ import tifffile
 import torch
 from astropy.io import fits
 
-from holly_triton.core.checkpoint import load_checkpoint, save_checkpoint
-from holly_triton.core.config_file import read_config, write_config
+from holly_triton.core.config import read_config, write_config
 from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.io.tables.picasso import write_picasso
@@ -27,6 +26,7 @@ from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import describe, open_dataset
 from holly_triton.particles.run import render
+from holly_triton.particles.run.checkpoints import load_state, save_state
 from holly_triton.particles.run.run_files import read_poses
 from holly_triton.report.folder import read_folder
 
@@ -60,7 +60,7 @@ def use_poses(path: Path) -> None:
 
 
 def use_checkpoint(path: Path) -> None:
-    load_checkpoint(path.parent, torch.device("cpu"))
+    load_state(path.parent, torch.device("cpu"))
 
 
 def whole_files(folder: Path) -> Iterator[tuple[str, Path, Callable[[Path], object]]]:
@@ -304,7 +304,7 @@ def _other_pictures(folder: Path, pictures: np.ndarray) -> Iterator[tuple[str, P
 def _run_files(folder: Path, xyz: np.ndarray) -> Iterator[tuple[str, Path, Callable[[Path], object]]]:
     path = _in(folder, "config.toml")
     write_config(path, Config(data="/data", points=20))
-    yield "config.toml", path, lambda path: (read_config(path), read_folder(path.parent))
+    yield "config.toml", path, lambda path: (read_config(path, Config), read_folder(path.parent))
     path = _in(folder, "metrics.json")
     (path.parent / "repeat-1").mkdir()
     history = [{"step": 1, "loss": 3.0, "sigma_nm": 4.0}]
@@ -330,5 +330,5 @@ def _run_files(folder: Path, xyz: np.ndarray) -> Iterator[tuple[str, Path, Calla
     yield "growth.npz", path, render._read_growth
     path = _in(folder, "last.pt")
     plan = Plan(Config(), 9, 30.0, 100.0, 1.0)
-    save_checkpoint(path.parent, TrainingState.fresh(plan, 20, torch.Generator().manual_seed(0)))
+    save_state(path.parent, TrainingState.fresh(plan, 20, torch.Generator().manual_seed(0)))
     yield "checkpoint", path, use_checkpoint

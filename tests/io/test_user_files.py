@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from holly_triton.cli import main
-from holly_triton.core.config_file import read_config, write_config
+from holly_triton.core.config import read_config, write_config
 from holly_triton.core.errors import HollyError
 from holly_triton.io.tables import names
 from holly_triton.io.tables.columns import table_of
@@ -479,7 +479,7 @@ def test_channels_of_a_folder_are_counted_once(tmp_path: Path) -> None:
 def test_the_options_reach_the_run_and_its_configuration(tmp_path: Path) -> None:
     config = Config(channel="1", where="valid = 1", unit="m")
     write_config(tmp_path / "config.toml", config)
-    assert read_config(tmp_path / "config.toml") == config
+    assert read_config(tmp_path / "config.toml", Config) == config
     columns = three("x;y", RNG.normal(0, 40, (ROWS, 2)) * 1e-9) | {
         "group": np.arange(ROWS) // 9,
         "channel": np.arange(ROWS) % 3,

@@ -54,13 +54,28 @@ MOST_DESCRIBED = 2**16
 """Localisations that ``describe`` keeps: enough for every figure it gives, and a few MiB."""
 
 
-class Dataset(Protocol):
-    """What every data set can do. Lengths are nm; pictures are about the particle's centroid."""
+class Drawable(Protocol):
+    """What has pictures, about the particle's centroid. Lengths are nm."""
 
     @property
     def names(self) -> list[str]:
         """The pictures' own ids ``[P]``."""
         ...
+
+    @property
+    def finest_nm(self) -> float:
+        """Sigma below which the data have nothing to show, nm; 0 if they do not say."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:
+        """Pictures ``[B, S, S]`` of some particles ``[B]`` at one width, not normalised."""
+        ...
+
+
+class Dataset(Drawable, Protocol):
+    """What every data set can do."""
 
     @property
     def centres(self) -> Tensor:
@@ -93,16 +108,9 @@ class Dataset(Protocol):
         ...
 
     @property
-    def finest_nm(self) -> float:
-        """Sigma below which the data have nothing to show, nm; 0 if they do not say."""
-        ...
-
-    @property
     def counts(self) -> Tensor | None:
         """Localisations of each picture ``[P]``; None where that is not known."""
         ...
-
-    def __len__(self) -> int: ...
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data on another device."""
@@ -110,10 +118,6 @@ class Dataset(Protocol):
 
     def select(self, index: Tensor) -> "Dataset":
         """Some of the pictures ``[B]``, in the order of the index."""
-        ...
-
-    def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:
-        """Pictures ``[B, S, S]`` of some particles ``[B]`` at one width, not normalised."""
         ...
 
     def summary(self) -> dict[str, str]:

@@ -17,26 +17,24 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from scipy.special import ndtr
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.optional import require
+from holly_triton.core.types import Array
 from holly_triton.geometry import mirror
 from holly_triton.io import clouds
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.validation.fsc import RESOLUTION_PER_SD
 
+from .metrics import read_metrics
 from .run import run_config
-from .run_files import read_metrics, read_poses, read_run_cloud
+from .run_files import read_poses, read_run_cloud
 from .study import is_study, members
-
-Array = NDArray[Any]
 
 ANGSTROM_PER_NM = 10.0
 VOXELS_PER_SIGMA = 3.0
@@ -105,15 +103,13 @@ def run_sigma_nm(folder: Path) -> float:
         HollyError: The figures are not there.
     """
     metrics = read_metrics(folder)
-    found = metrics.get("resolution")
-    if found:
-        return float(found["resolution"] or found["limit"]) / RESOLUTION_PER_SD
+    if metrics.resolution:
+        return float(metrics.resolution["resolution"] or metrics.resolution["limit"]) / RESOLUTION_PER_SD
     if (folder / "config.toml").is_file() and is_study(run_config(folder)):
         return max(run_sigma_nm(member.folder) for member in members(run_config(folder), folder))
-    sigma, blur = metrics.get("sigma_nm"), metrics.get("blur_nm")
-    if not sigma:
+    if not metrics.sigma_nm:
         raise HollyError(f"{folder}: its metrics.json does not say sigma_nm; pass the folder of a finished run")
-    return math.hypot(sigma, blur or 0)
+    return math.hypot(metrics.sigma_nm, metrics.blur_nm or 0)
 
 
 def density(points: Array, sigma_nm: float, voxel_nm: float, half: int) -> Array:
