@@ -172,10 +172,6 @@ class Optimiser:
     momentum: float = 0.9
     second_moment: float = 0.95
     """Adam's betas; the second is short because sigma, and with it the gradients, changes quickly."""
-    turn_rate: float = 0.03
-    """A pose's step, of the current largest perturbation, along its normalised gradient."""
-    shift_rate: float = 0.02
-    """A shift's step, in sigma, along its normalised gradient, during local search and polishing."""
     blur_rate: float = 0.02
     """Adam's step for the logarithm of the fitted blur, and for the logit of the background's share."""
     background_start: float = 0.05

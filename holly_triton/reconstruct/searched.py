@@ -55,6 +55,13 @@ class SearchedPoses:
         if config.tilt == 0:
             state.points.data[:, 2] = 0  # one side alone tells no depth
 
+    def _noise(self, index: Tensor) -> Tensor | None:
+        """What keeps this rank's poses of the pictures ``[B]`` distributed by their likelihood; None where it is unknown."""
+        if self.dataset.counts is None:
+            return None
+        normal = torch.randn(len(index), 5, generator=self.generator, device=index.device)
+        return share(normal / (self.config.search.sharpness * self.dataset.counts[index, None]).sqrt())
+
     def finish(self, stage: Stage) -> None:
         """Every picture's pose is in the state already."""
 
@@ -66,7 +73,7 @@ class SearchedPoses:
         """One gradient step on the poses of the pictures ``[B]``, of which ``target`` holds this rank's, and the cloud."""
         state, rates, mine = self.state, self.config.optimiser, share(index)
         self.optimiser.zero_grad()
-        poses, _ = step_poses(state, target, state.rotation[mine], state.shift[mine], stage, rates)
+        poses, _ = step_poses(state, target, state.rotation[mine], state.shift[mine], stage, self._noise(index))
         state.rotation[index], state.shift[index], loss = (gather(rows, len(index)) for rows in poses)
         state.loss[index] = loss
         sum_gradients(self.optimiser)
