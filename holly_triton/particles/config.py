@@ -181,10 +181,6 @@ class Optimiser(Settings):
     momentum: Momentum = 0.9
     second_moment: Momentum = 0.95
     """Adam's betas; the second is short because sigma, and with it the gradients, changes quickly."""
-    turn_rate: Amount = 0.03
-    """A pose's step, of the current largest perturbation, along its normalised gradient."""
-    shift_rate: Amount = 0.02
-    """A shift's step, in sigma, along its normalised gradient, during local search and polishing."""
     blur_rate: Amount = 0.02
     """Adam's step for the logarithm of the fitted blur, and for the logit of the background's share."""
     background_start: Annotated[float, Bounds(0, 1, open_least=True, open_most=True)] = 0.05

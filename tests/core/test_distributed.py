@@ -34,12 +34,12 @@ ANNEALED = {"epochs": 5, "size": 32, "rate": 0.0, "point_rate": 1e-2}
 FIXED = {
     "search": Config(
         schedule=Schedule(search_steps=0, rescue_passes=0, polish_steps=11, refine_steps=0, batch=32),
-        optimiser=Optimiser(turn_rate=0.0, shift_rate=0.0, gradient_steps=1),
+        optimiser=Optimiser(gradient_steps=1),
     ),
     "direct": Config(pose="direct", direct=Direct(**ANNEALED)),
     "amortised": Config(pose="amortised", amortised=Amortised(**ANNEALED)),
 }
-"""Poses stay what they are. 65 pictures make batches of 32, 32 and 1, of which a second process gets none."""
+"""Poses of the two last stay what they are. 65 pictures make batches of 32, 32 and 1, of which a second process gets none."""
 WHOLE = Config(
     points=20,
     schedule=Schedule(search_steps=20, rescue_passes=1, polish_steps=5, refine_steps=2, batch=33),

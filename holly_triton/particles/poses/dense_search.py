@@ -60,7 +60,7 @@ def find_poses(
         for step in range(plan.steps, plan.total_steps):
             stage = plan.at(step, blur)
             target = dataset.draw(some, stage.grid, stage.sigma_nm)
-            poses = refine_poses(state, target, poses.rotation, poses.shift, stage, config.optimiser)
+            poses = refine_poses(state, target, poses.rotation, poses.shift, stage)
         found.append(poses)
     return Poses(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
@@ -111,5 +111,5 @@ def seek_poses(
         with torch.no_grad():
             rotation, shift = search_poses(state, target, rotation, shift, None, len(index), stage, dense, generator)
         target = dataset.draw(mine, stage.grid, stage.sigma_nm)
-        rotation, shift, loss = refine_poses(state, target, rotation, shift, stage, plan.config.optimiser)
+        rotation, shift, loss = refine_poses(state, target, rotation, shift, stage)
     return Poses(*(gather(rows, len(index)) for rows in (rotation, shift, loss)))
