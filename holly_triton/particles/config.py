@@ -149,6 +149,9 @@ class Search(Settings):
     """Random rotations a step, shared by its pictures: about 19 degrees from the nearest, renewed each step."""
     neighbours: Count = 7
     """Perturbations tried around each picture's pose."""
+    least_dispersion: Amount = 0.2
+    """Variance over mean of the localisations of a picture, from which poses are drawn by their likelihood. Below, nearly
+    every label is seen in every picture, and the best pose is taken."""
     sharpness: Amount = 1.5
     """Power of the likelihood by which poses are drawn. Pictures are compared after smoothing by sigma, which takes from
     their likelihood by ``1 + sigma_per_blur**2``."""
