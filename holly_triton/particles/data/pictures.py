@@ -1,5 +1,6 @@
 """Particles as pictures: each pixel is an emitter, so any grid and any extra blur are one formula."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -25,6 +26,12 @@ LATTICE = 0.7
 """Sigma in pixels at which a row of Gaussians, one a pixel, is even to 0.03 %."""
 BRIGHTEST = 1e30
 """A picture with more in a pixel counts as not finite: its sums would not be, in float32."""
+CLEAR = 10.0
+"""Times the noise at which a spatial frequency stands clear of it."""
+LOW, MIDDLE = 0.4, 0.7
+"""Of the highest clear frequency: below ``LOW`` the structure itself shapes the power spectrum."""
+FEWEST_RINGS = 4
+"""Frequencies that a slope is taken from."""
 CHUNK = 256
 """Pictures treated at a time, so that temporaries stay small beside the data."""
 
@@ -57,10 +64,15 @@ class Pictures:
         """Centroids ``[P, 2]`` (x, y), nm from the picture's centre."""
         return self.centroids * self.pixel_nm
 
+    @cached_property
+    def own_blur_nm(self) -> float:
+        """Standard deviation of the blur that the pictures bring along, nm: see ``own_blur``."""
+        return own_blur(self.images) * self.pixel_nm
+
     @property
     def finest_nm(self) -> float:
-        """Below this sigma the lattice of the input's pixels would show, nm."""
-        return LATTICE * self.pixel_nm
+        """Smallest sigma that ``draw`` reaches, nm: the pictures' own, and as much again as hides their pixels."""
+        return math.hypot(self.own_blur_nm, LATTICE * self.pixel_nm)
 
     @cached_property
     def radius_nm(self) -> float:
@@ -101,18 +113,20 @@ class Pictures:
 
         A Gaussian about each input pixel separates into x and y, so a picture is two matrix products:
         ``gy.T @ image @ gx``. Intensity is conserved to 3e-4 for a sigma of at least 0.7 grid pixels, where
-        the grid samples a Gaussian without aliasing. The blur that a picture brings along adds to sigma.
+        the grid samples a Gaussian without aliasing.
 
         Args:
             index: ``[B]`` int64.
             grid: The picture's size and field of view.
-            sigma_nm: Width of the Gaussian, nm.
+            sigma_nm: Width that a point source ends with, nm, of which the pictures' own blur is a part; at least
+                ``finest_nm``, or that is what it is.
 
         Returns:
             ``[B, S, S]`` float32, not normalised.
         """
         images = self.images[index]
-        x, y = (_gaussians(p * self.pixel_nm, grid, sigma_nm) for p in _positions(images, self.centroids[index]))
+        added = math.sqrt(max(sigma_nm, self.finest_nm) ** 2 - self.own_blur_nm**2)
+        x, y = (_gaussians(p * self.pixel_nm, grid, added) for p in _positions(images, self.centroids[index]))
         return y.transpose(1, 2) @ images @ x
 
     def summary(self) -> dict[str, str]:
@@ -124,6 +138,7 @@ class Pictures:
             "emitters per particle": "unknown: pixels, not positions",
             "pixel size": f"{self.pixel_nm:.6g} nm",
             "extent": f"{2 * self.radius_nm:.4g} nm across",
+            "own blur": f"{self.own_blur_nm:.4g} nm (standard deviation, from the power spectrum)",
             "localisation precision": "not stated",
             "photons": "not stated",
             "third dimension": "no",
@@ -209,6 +224,48 @@ def _centroids(images: Tensor) -> Tensor:
         moments = torch.stack([(columns * x).sum(1), (rows * y).sum(1)], dim=1)
         found[start : start + CHUNK] = moments / columns.sum(1, keepdim=True)
     return found
+
+
+def own_blur(images: Tensor) -> float:
+    """Standard deviation of the blur of pictures ``[P, H, W]``, pixels: point spread, drawing width, and the pixels themselves.
+
+    Point sources at places that differ from picture to picture have a flat mean power spectrum at high spatial
+    frequencies k, which a Gaussian blur s multiplies by ``exp(-4 pi^2 s^2 k^2)`` and noise lifts by a constant. So the
+    slope of the logarithm against k^2, where the spectrum stands clear of that constant, gives s. What blurs every
+    picture alike can't be told from the structure, so a structure that is smooth itself makes s too large; 0 where no
+    frequency stands clear.
+    """
+    frequency, power = _mean_power(images)
+    floor = power[-max(2, len(power) // 10) :].median()
+    last = int((power > CLEAR * floor).long().cumprod(0).sum())
+    middle = int(last * MIDDLE)
+    rings = [slice(int(last * LOW), middle), slice(middle, last)]
+    if last - middle < FEWEST_RINGS:
+        return 0.0
+    # The structure steepens the lower of the two, noise the upper: the lesser slope is nearer to the blur's alone.
+    return min(_gaussian_width(frequency[ring], power[ring] - floor) for ring in rings)
+
+
+def _gaussian_width(frequency: Tensor, power: Tensor) -> float:
+    """Standard deviation of the Gaussian whose power spectrum falls as ``power`` does, 0 where that does not fall."""
+    square, height = frequency**2, power.log()
+    square, height = square - square.mean(), height - height.mean()
+    slope = float((square * height).sum() / square.square().sum())
+    return math.sqrt(max(0.0, -slope)) / (2 * math.pi)
+
+
+def _mean_power(images: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean power of normalised pictures over rings of equal spatial frequency, and that frequency in 1 / pixel, up to 1/2."""
+    side = min(images.shape[1:])
+    total = torch.zeros(images.shape[1], images.shape[2] // 2 + 1, dtype=torch.float64)
+    for start in range(0, len(images), CHUNK):
+        chunk = images[start : start + CHUNK].double()
+        total += torch.fft.rfft2(chunk / chunk.sum((1, 2), keepdim=True)).abs().square().sum(0).cpu()
+    rows, columns = torch.fft.fftfreq(images.shape[1]), torch.fft.rfftfreq(images.shape[2])
+    ring = (torch.hypot(rows[:, None], columns) * side).round().long().flatten()
+    rings = torch.bincount(ring)[: side // 2 + 1]
+    power = torch.bincount(ring, total.flatten())[: side // 2 + 1] / rings / len(images)
+    return torch.arange(side // 2 + 1) / side, power
 
 
 def _gaussians(positions_nm: Tensor, grid: Grid, sigma_nm: float) -> Tensor:
