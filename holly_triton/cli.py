@@ -3,11 +3,17 @@
 Exit codes: 0 done; 1 the data or the run is at fault; 2 wrong usage; 3 stopped by a signal, saved, resumable.
 """
 
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import click
 
+import holly_triton
 from holly_triton.core.errors import HollyError
+from holly_triton.core.log import LOG, configure
 from holly_triton.core.threads import wait_briefly
 
 from .commands import data, experiments, results, train
@@ -22,25 +28,64 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except HollyError as error:
-            click.echo(f"holly-triton: {error}", err=True)
+            LOG.error("%s", error)
             ctx.exit(1)
         except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
-            click.echo(
-                f"holly-triton: {error.filename}: {error.strerror}; check the path and its permissions", err=True
-            )
+            LOG.error("%s: %s; check the path and its permissions", error.filename, error.strerror)
             ctx.exit(1)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
 
 
+def _versions() -> str:
+    """Of this program and of what decides its speed, without importing PyTorch, which takes seconds."""
+
+    def installed(package: str) -> str:
+        try:
+            return f"{package} {version(package)}"
+        except PackageNotFoundError:
+            return f"no {package}"
+
+    return f"{installed('torch')} ({_built_for()}), {installed('triton')}, Python {platform.python_version()}"
+
+
+def _built_for() -> str:
+    """The kind of GPU that PyTorch was built for, as a small file of its own says."""
+    import runpy
+
+    torch = find_spec("torch")
+    if torch is None or torch.origin is None:
+        return "not found"
+    built = runpy.run_path(str(Path(torch.origin).with_name("version.py")))
+    kinds = (("CUDA", "cuda"), ("ROCm", "hip"))
+    return next((f"{kind} {built[name]}" for kind, name in kinds if built.get(name)), "no GPU")
+
+
+def _show_version(ctx: click.Context, parameter: click.Parameter, asked: bool) -> None:
+    if asked and not ctx.resilient_parsing:
+        click.echo(f"holly-triton, version {holly_triton.__version__}\n{_versions()}")
+        ctx.exit()
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.version_option(package_name="holly-triton", prog_name="holly-triton")
-def main() -> None:
+@click.option("-v", "--verbose", is_flag=True, help="Report more, with time and level.")
+@click.option("-q", "--quiet", is_flag=True, help="Report warnings and errors only.")
+@click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Also append the report to FILE.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
+    help="Show the versions of holly-triton, PyTorch, Triton and CUDA.",
+)  # fmt: skip
+def main(verbose: bool, quiet: bool, log: Path | None) -> None:
     """3D structure from thousands of 2D super-resolution pictures, each from an unknown direction.
 
     Start with `holly-triton demo`; then `holly-triton info DATA` and `holly-triton train DATA` on your own.
     """
+    if verbose and quiet:
+        raise click.UsageError("--verbose and --quiet ask for more and for less; give one of them")
+    configure(verbose=verbose, quiet=quiet, file=log)
+    if verbose or log:
+        LOG.debug("holly-triton %s, %s", holly_triton.__version__, _versions())
 
 
 for command in (

@@ -15,6 +15,8 @@ from holly_triton.particles.config import UNIT_NM
 
 Array = NDArray[Any]
 
+SMALLEST_NM = 10.0
+"""A cloud without a unit that would be smaller in nm is probably in another unit."""
 COLUMNS = 8
 SPACING = 0.075
 
@@ -167,16 +169,25 @@ STRUCTURES: dict[str, Callable[[], Array]] = {
 def read_structure(cloud: str | Path, unit_nm: float | None = None) -> Cloud:
     """A cloud from its file or, where no such file exists, the structure of that name, in nm.
 
+    The notes of a cloud without a unit that would be smaller than light can show name the unit of the paper's meshes.
+
     Args:
         cloud: A file as `read_cloud` takes it, or a name of ``STRUCTURES``.
-        unit_nm: nm per unit, for a file that says no unit; ``config.UNIT_NM`` if not given.
+        unit_nm: nm per unit, for a file that states none; nm if not given.
 
     Raises:
         HollyError: Neither a file nor a known name; or as `read_cloud`.
     """
     name = str(cloud)
     if Path(cloud).is_file():
-        return read_cloud(cloud, unit_nm)
+        found = read_cloud(cloud, unit_nm)
+        extent = float(np.ptp(found.points, axis=0).max())
+        if not found.stated and unit_nm is None and extent < SMALLEST_NM:
+            found.notes.append(
+                f"So it is {extent:.3g} nm across, smaller than light microscopy can show; the clouds of the HOLLy paper "
+                f"have {UNIT_NM:g} nm a unit: --unit-nm {UNIT_NM:g}."
+            )
+        return found
     if name not in STRUCTURES:
         near = difflib.get_close_matches(name.lower(), STRUCTURES, 1)
         hint = f"did you mean {near[0]}? " if near else ""

@@ -12,6 +12,12 @@ from holly_triton.validation import alignment  # noqa: E402
 
 
 @pytest.fixture
+def seed() -> int:
+    """Of random numbers; HOLLY_TRITON_SEED gives others, as the nightly check does every night."""
+    return int(os.environ.get("HOLLY_TRITON_SEED", "0"))
+
+
+@pytest.fixture
 def quick_alignment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The alignment has its own tests; a fraction of its starts and spins is enough for these clouds."""
     for name, value in (("STARTS", 1600), ("SPIN_STEP_DEG", 45.0), ("NUDGES", 8)):

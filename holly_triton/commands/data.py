@@ -30,16 +30,16 @@ from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, reading, reading_optio
 @unit_nm_option
 def simulate(
     cloud: Path, out: Path, images: int, scatter: float, missing: float, max_spawn: int, spawn_rate: float,
-    shift: float, in_plane: int, blinking: str | None, seed: int, tiff: bool, unit_nm: float,
+    shift: float, in_plane: int, blinking: str | None, seed: int, tiff: bool, unit_nm: float | None,
 ) -> None:  # fmt: skip
     """Make pictures of CLOUD from random directions, as train reads them, with the truth.
 
-    CLOUD is a file (OBJ, PLY, XYZ, CSV) or a structure that ships as a formula, in nm: cep152 and others, which an
+    CLOUD is a file (OBJ, PLY, XYZ, CSV, CloudCompare's text) or a structure that ships as a formula, in nm: cep152 and others, which an
     unknown name lists.
 
     \b
     Examples:
-      holly-triton simulate bunny.obj bunny-data --images 2000 --scatter 0.03
+      holly-triton simulate bunny.obj bunny-data --unit-nm 297 --images 2000 --scatter 0.03
       holly-triton simulate nuclear-pore pore-data --scatter 5 --missing 0.3 --blinking alexa647
     """
     import torch
@@ -49,6 +49,8 @@ def simulate(
     from holly_triton.structures import read_structure
 
     structure = read_structure(cloud, unit_nm)
+    for note in structure.notes:
+        click.echo(note, err=True)
     simulation = make(
         structure.points, images, scatter_nm=scatter * structure.unit_nm, missing=missing, max_spawn=max_spawn,
         spawn_rate=spawn_rate, shift_nm=shift * structure.unit_nm, in_plane=in_plane,

@@ -8,7 +8,9 @@ from typing import Any, get_args
 import click
 
 from holly_triton.core.jobs import Cluster, Where
-from holly_triton.particles.config import UNIT_NM, Axis, Background, Unit, Weights
+from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
+from holly_triton.io.units import unit_word
+from holly_triton.particles.config import UNIT_NM
 
 SOME_PATH = click.Path(path_type=Path)
 SEED = click.IntRange(0, 2**63 - 1)
@@ -34,8 +36,8 @@ def words(kind: Any) -> click.Choice[str]:
 
 
 unit_nm_option = click.option(
-    "--unit-nm", type=ABOVE_ZERO, default=UNIT_NM, show_default=True, metavar="NM",
-    help="nm per unit of a cloud that carries no unit; ignored where the file says nm.",
+    "--unit-nm", type=ABOVE_ZERO, metavar="NM",
+    help=f"nm per unit of a cloud that states no unit: {UNIT_NM:g} for the HOLLy paper's. [default: 1]",
 )  # fmt: skip
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the run in an existing folder.")
 
@@ -59,14 +61,30 @@ def find_cluster(where: Where | None, options: str | None) -> Cluster | None:
     return None if where is None else Cluster(where, options)
 
 
+class UnitOption(click.ParamType):
+    """A unit of length, in any spelling, as ``Reading`` has it."""
+
+    name = "unit"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The unit's own word, or a usage error."""
+        unit = unit_word(value)
+        if unit not in get_args(Unit):
+            self.fail(f"{value!r} is not one of {', '.join(get_args(Unit))}.", param, ctx)
+        return unit
+
+
 READING = (
-    click.option("--unit", type=words(Unit), help="Unit of the coordinates, where the file doesn't say."),
+    click.option("--unit", type=UnitOption(), metavar="|".join(get_args(Unit)), help="Unit of the coordinates, where the file doesn't say."),
     click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of an input pixel in nm."),
-    click.option("--columns", metavar="LIST", help="Which column holds what, such as x=xc,y=yc,particle=id; numbers count from 1."),
+    click.option("--columns", metavar="LIST", help="Which column holds what, and its unit, such as x=xc[px],z=zc[nm],particle=id; numbers count from 1."),
+    click.option("--channel", metavar="NAME|NUMBER", help="Read one channel of several."),
+    click.option("--where", metavar="EXPR", help='Read some rows alone, such as "valid = 1 and uncertainty < 20".'),
     click.option("--axis", type=words(Axis), help="Look along it at localisations in 3D. [default: z]"),
     click.option("--weights", type=words(Weights), help="How much a localisation counts. [default: equal]"),
     click.option("--crop", type=click.IntRange(min=2), metavar="PX", help="Cut pictures to so many pixels a side."),
     click.option("--background", type=words(Background), help="Of pictures. [default: subtract]"),
+    click.option("--contrast", type=words(Contrast), help="Of particles in pictures: dark inverts them. [default: bright, and what looks dark is refused]"),
 )  # fmt: skip
 
 

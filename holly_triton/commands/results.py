@@ -52,14 +52,14 @@ def sort(run: Path, bad_share: float | None) -> None:
     "--truth",
     type=SOME_PATH,
     metavar="CLOUD",
-    help="The known structure: OBJ, PLY, XYZ or CSV. [default: what RUN itself knows]",
+    help="The known structure: a cloud's file or a name, as simulate takes it. [default: what RUN itself knows]",
 )
 @click.option("--pictures", type=SOME_PATH, metavar="DATA", help="New pictures of the same structure, to be explained.")
 @unit_nm_option
 @reading_options
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
 def evaluate(
-    run: Path, truth: Path | None, pictures: Path | None, unit_nm: float, as_json: bool, **settings: Any
+    run: Path, truth: Path | None, pictures: Path | None, unit_nm: float | None, as_json: bool, **settings: Any
 ) -> None:
     """Compare the structure in RUN with the truth, or with pictures that it was not made from.
 
@@ -95,7 +95,7 @@ def evaluate(
 @click.option("--growth", type=SOME_PATH, metavar="FILE", help="Also write how training found it, as MP4 or GIF.")
 @click.option("--interactive", is_flag=True, help="Open a window to turn the structure in.")
 def render(
-    run: Path, out: Path | None, truth: Path | None, unit_nm: float, movie: Path | None, growth: Path | None,
+    run: Path, out: Path | None, truth: Path | None, unit_nm: float | None, movie: Path | None, growth: Path | None,
     interactive: bool,
 ) -> None:  # fmt: skip
     """Draw the structure in RUN: three orthogonal views and an oblique one, with a scale bar.

@@ -3,7 +3,6 @@
 import os
 import platform
 import shutil
-import sys
 import warnings
 import zipfile
 from contextlib import suppress
@@ -18,6 +17,7 @@ from holly_triton.particles.cloud.state import TrainingState
 from .config_file import config_of
 from .distributed import leads
 from .errors import HollyError
+from .log import LOG
 
 FORMAT = "holly-triton state 4"
 CHECKPOINTS = "checkpoints"
@@ -57,7 +57,7 @@ def save_checkpoint(folder: Path, state: TrainingState) -> None:
 def load_checkpoint(folder: Path, device: torch.device) -> TrainingState | None:
     """The last saved state that can be read, on a device; None where nothing was saved yet.
 
-    A damaged last one is named on stderr, and the one before it takes its place.
+    A damaged last one is named in the log, and the one before it takes its place.
 
     Raises:
         HollyError: There are checkpoints and none can be used.
@@ -71,7 +71,7 @@ def load_checkpoint(folder: Path, device: torch.device) -> TrainingState | None:
             damages.append(str(error))
             continue
         if damages:
-            print(f"holly-triton: {damages[0]}; going on from {path.name}, step {state.step}", file=sys.stderr)
+            LOG.warning("%s; going on from %s, step %d", damages[0], path.name, state.step)
             if leads():
                 _put_in_its_place(path)
         return state

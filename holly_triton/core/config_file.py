@@ -1,6 +1,7 @@
 """``config.toml``: every setting of a run, complete, fit to be passed back with ``--config``."""
 
 import dataclasses
+import json
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -48,16 +49,24 @@ def config_of(settings: dict[str, Any], where: str) -> Config:
 
 def write_config(path: Path, config: Config) -> None:
     """Write every setting, defaults included."""
-    import tomli_w
-
     # Whole or not at all: half of a configuration is a valid one of other settings.
     with replacing(path) as partial:
-        partial.write_text(tomli_w.dumps(to_table(config)), encoding="utf-8")
+        partial.write_text("\n".join(_toml(to_table(config))) + "\n", encoding="utf-8")
 
 
 def to_table(settings: Any) -> dict[str, Any]:
     """The inverse of ``config_of``: every setting as a plain value; None, which TOML can't say, is left out."""
     return {name: _plain(value) for name, value in _fields(settings) if value is not None}
+
+
+def _toml(table: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    """Lines of TOML, which writes numbers, texts, lists and truth values as JSON does, but for one control character."""
+    for name, value in table.items():
+        if not isinstance(value, dict):
+            yield f"{name} = {json.dumps(value, ensure_ascii=False, allow_nan=False)}".replace("\x7f", "\\u007f")
+    for name, value in table.items():
+        if isinstance(value, dict):
+            yield from ("", f"[{prefix}{name}]", *_toml(value, f"{prefix}{name}."))
 
 
 def differing(one: Any, other: Any, prefix: str = "") -> Iterator[str]:

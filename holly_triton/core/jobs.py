@@ -16,6 +16,8 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Literal
 
 from .errors import HollyError
+from .log import configure
+from .optional import require
 
 if TYPE_CHECKING:
     from submitit import AutoExecutor, Job
@@ -62,13 +64,13 @@ class _Work:
     def __call__(self) -> None:
         if self.where == "local":  # submitit has it ignored, as Slurm warns with it
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        configure()  # a job has no command line
         self.call()
 
     def checkpoint(self) -> "DelayedSubmission":
         """Asked for at the time limit and at a preemption: the same again, which goes on from the run's checkpoint."""
-        from submitit.helpers import DelayedSubmission
-
-        return DelayedSubmission(self)
+        again: DelayedSubmission = require("submitit.helpers", "a job").DelayedSubmission(self)
+        return again
 
 
 def run_all(
@@ -114,17 +116,14 @@ def run_all(
 
 
 def _executor(cluster: Cluster, folder: Path) -> "AutoExecutor":
-    try:
-        from submitit import AutoExecutor
-    except ImportError as error:
-        raise HollyError(f"{cluster}: needs the package submitit; pip install submitit") from error
+    submitit = require("submitit", str(cluster))
     # A job waits for those of its name, so that a folder that is handed over twice never has two at once.
     options = {"time": MINUTES, "dependency": "singleton", **_options(cluster)}
     # submitit would hide all GPUs from local jobs; they may see what this process sees.
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     devices = "-u CUDA_VISIBLE_DEVICES" if visible is None else shlex.quote(f"CUDA_VISIBLE_DEVICES={visible}")
     try:
-        executor = AutoExecutor(
+        executor: AutoExecutor = submitit.AutoExecutor(
             folder / JOBS, cluster=cluster.where, local_python=f"env {devices} {shlex.quote(sys.executable)}"
         )
         executor.update_parameters(
@@ -147,12 +146,11 @@ def _options(cluster: Cluster) -> dict[str, str | int]:
 
 def _submit(folder: Path, call: Callable[[], object], cluster: Cluster) -> "Job[None]":
     executor = _executor(cluster, folder)
-    from submitit.core.utils import FailedJobError, FailedSubmissionError
-
+    refused = require("submitit.core.utils", str(cluster))
     ctrl_c = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which is for this process alone; local jobs inherit it
     try:
         return executor.submit(_Work(call, cluster.where))
-    except (FailedJobError, FailedSubmissionError, OSError) as error:
+    except (refused.FailedJobError, refused.FailedSubmissionError, OSError) as error:
         reason = " ".join(str(error).split())
         raise HollyError(f"{cluster}: took no job for {folder} ({reason})") from error
     finally:

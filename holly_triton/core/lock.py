@@ -3,20 +3,20 @@
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import IO
+
+from filelock import FileLock, Timeout
 
 from .checkpoint import CHECKPOINTS
 from .distributed import leads, summed
 from .errors import HollyError
 
 LOCK = f"{CHECKPOINTS}/lock"
-"""An empty file in a run's folder. It stays: what says that somebody is there is the system's lock on it, which ends
-with the process, however that dies."""
+"""An empty file in a run's folder, which may stay. The system's lock on it ends with the process, however that dies."""
 
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Keep other processes from working on a run; where the system has no such locks, nothing is kept.
+    """Keep other processes from working on a run; where the file system has no locks, nothing is kept.
 
     Raises:
         HollyError: Another process is at it; on every rank, though only the first holds the lock.
@@ -24,9 +24,9 @@ def alone(folder: Path) -> Iterator[None]:
     with ExitStack() as held:
         free = True
         if leads():
-            with suppress(OSError):  # a folder that can't be written to is told of when a checkpoint is due
+            with suppress(OSError):  # a folder that can't be written to is reported when a checkpoint is due
                 (folder / CHECKPOINTS).mkdir(exist_ok=True)
-                free = _lock(held.enter_context((folder / LOCK).open("ab")))
+            free = _lock(folder / LOCK, held)
         if summed(not free):
             raise _busy(folder)
         yield
@@ -39,20 +39,19 @@ def check_idle(folder: Path) -> None:
         HollyError: So it is.
     """
     for path in (*folder.glob(LOCK), *folder.glob(f"*/{LOCK}")):
-        with suppress(OSError), path.open("ab") as file:
-            if not _lock(file):
+        with ExitStack() as held:
+            if not _lock(path, held):
                 raise _busy(path.parents[1])
 
 
-def _lock(file: IO[bytes]) -> bool:
-    """Lock an open file until it is closed; False where another process has."""
+def _lock(path: Path, held: ExitStack) -> bool:
+    """Lock a file until the stack is closed; False where another process has."""
     try:
-        import fcntl
-
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
+        # The other kind of lock, a file that says who made it, would outlive a job that is killed on another machine.
+        held.enter_context(FileLock(path, timeout=0, fallback_to_soft=False))
+    except Timeout:
         return False
-    except (ImportError, OSError):  # Windows; file systems without locks
+    except OSError:  # file systems without locks, and folders that can't be written to
         pass
     return True
 

@@ -1,11 +1,14 @@
 """What a person sees of long work, on stderr: words in any case, bars only where there is a terminal to watch them."""
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Timer
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from .log import shows
 
 PATIENCE_S = 1.0
 """What takes no longer is done without a word."""
@@ -14,11 +17,16 @@ PATIENCE_S = 1.0
 console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
+def watched() -> bool:
+    """Whether somebody sees bars: there is a terminal, and silence was not asked for."""
+    return console.is_terminal and shows(logging.INFO)
+
+
 @contextmanager
 def in_parts(parts: int) -> Iterator[Callable[[str], None]]:
     """Show which of several parts of some work is being done; the block says so by the name of each as it begins it."""
     columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
+    bar = Progress(*columns, console=console, transient=True, disable=not watched())
     task = bar.add_task("", total=parts, completed=-1)
     timer = Timer(PATIENCE_S, bar.start)
     timer.daemon = True

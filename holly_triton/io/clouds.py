@@ -1,24 +1,23 @@
-"""Point clouds in files: OBJ, PLY, XYZ and CSV, read and written, each with its unit of length.
+"""Point clouds in files: OBJ, PLY, XYZ, CloudCompare's text and CSV, read and written, each with its unit of length.
 
 A new format is one row in ``FORMATS``: a suffix, a reader and a writer.
 """
 
 import re
-import warnings
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from plyfile import PlyData, PlyElement
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, replacing
-from holly_triton.particles.config import UNIT_NM
 
-from .text_table import NM_PER_UNIT, read_columns, read_header
+from .ply import read_ply, write_ply
+from .text_table import read_columns, read_header
+from .units import NM_PER_UNIT, unit_word
 
 Array = NDArray[Any]
 Parsed = tuple[Array, str | None]
@@ -31,7 +30,10 @@ LARGEST = 1e15
 """Of coordinates: the squares of larger ones would not fit float32."""
 
 COUNT = re.compile(r"\s*[0-9]{1,18}\s*")
-SAYS_UNIT = re.compile(r"\bunits?[\s:=]*(nm|um|µm|μm|micron)s?\b", re.IGNORECASE)
+SAYS_UNIT = re.compile(r"(?:\bunits?[\s:=]*|[\[(])(nm|um|µm|μm|micron)s?\b", re.IGNORECASE)
+"""``unit nm``, or ``[nm]`` behind a name."""
+COMMENTS = ("#", "//")
+"""What a line begins with that holds no point; CloudCompare names its columns in a line ``//X Y Z R G B``."""
 
 
 @dataclass(frozen=True)
@@ -42,22 +44,27 @@ class Cloud:
         points: ``[N, 3]`` float64, nm.
         unit_nm: nm per unit of the file; 1 where the file says nm.
         source: Where it came from.
+        stated: Whether the file states its unit.
+        notes: Sentences: the unit that was taken where the file states none, or an option that was not used.
     """
 
     points: Array
     unit_nm: float
     source: str
+    stated: bool = True
+    notes: list[str] = field(default_factory=list)
 
 
 def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
-    """Read a point cloud.
+    """Read a point cloud. A file that states no unit is taken to be in nm, and the notes say so.
 
-    Points that occur twice are kept twice: the paper's CEP152 mesh, for one, repeats vertices.
+    Points that occur twice are kept twice: meshes repeat vertices.
 
     Args:
         path: OBJ (vertices), PLY (ascii or binary), XYZ (``element x y z`` under a count, or plain
-            ``x y z``) or CSV (with or without a header ``x,y,z``, which may state units as ``x [nm]``).
-        unit_nm: nm per unit, for a file that says no unit; ``config.UNIT_NM`` if not given.
+            ``x y z``), CloudCompare's text (a header ``//X Y Z``, a count, or both) or a table (with or without a
+            header ``x,y,z``, which may state units as ``x [nm]``).
+        unit_nm: nm per unit, for a file that states none; nm if not given.
 
     Raises:
         HollyError: no such file, an unknown format, damaged, fewer than four points, NaN or infinity, or
@@ -76,8 +83,16 @@ def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
     length, breadth, _ = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     if breadth <= 1e-6 * length:
         raise HollyError(f"{path}: its points are all equal or in one line; no picture could tell its pose")
-    scale = NM_PER_UNIT[unit] if unit else UNIT_NM if unit_nm is None else unit_nm
-    return Cloud(points * scale, scale, str(path))
+    scale = NM_PER_UNIT[unit_word(unit) or ""] if unit else unit_nm or 1.0
+    return Cloud(points * scale, scale, str(path), unit is not None, _said_of_unit(path, unit, unit_nm))
+
+
+def _said_of_unit(path: Path, stated: str | None, unit_nm: float | None) -> list[str]:
+    if stated is None and unit_nm is None:
+        return [f"{path}: states no unit; nm was assumed (--unit-nm NM says how many nm a unit has)."]
+    if stated is None:
+        return [f"{path}: states no unit; {unit_nm:g} nm a unit was used, as given."]
+    return [] if unit_nm is None else [f"{path}: states its unit, {stated}, so --unit-nm was not used."]
 
 
 def write_cloud(path: str | Path, points_nm: Array) -> None:
@@ -130,17 +145,39 @@ def _write_obj(path: Path, points: Array) -> None:
     np.savetxt(path, points, fmt="v %.6f %.6f %.6f", header="unit nm", comments="# ")
 
 
-def _read_xyz(path: Path) -> Parsed:
-    lines = _read_lines(path)
+def _read_text(path: Path) -> Parsed:
+    """Text of any dialect: by its first line that is no ``#`` comment, rows of points or a table with a header."""
+    first = next((line for line in _read_lines(path) if line.strip() and not line.startswith("#")), "")
+    marked = first.startswith("//") or COUNT.fullmatch(first)
+    cells = first.split()
+    numbers_from = next((place for place, cell in enumerate(cells) if _is_number(cell)), None)
+    if marked or (len(cells) >= 3 and numbers_from in (0, 1) and "," not in first and ";" not in first):
+        return _read_rows(path)
+    return _read_table(path)
+
+
+def _read_rows(path: Path) -> Parsed:
+    """Rows of points, each perhaps after an element, under a count, comments or both."""
+    lines = [line.strip() for line in _read_lines(path)]
+    comments = [line for line in lines if line.startswith(COMMENTS)]
+    lines = [line for line in lines if not line.startswith(COMMENTS)]
     if lines and COUNT.fullmatch(lines[0]):
-        comments, rows = lines[1:2], [line for line in lines[2:] if line.strip()]
-        if len(rows) != int(lines[0]):
-            raise HollyError(f"{path}: promises {int(lines[0])} points in its first line and holds {len(rows)}")
-    else:
-        comments = [line for line in lines if line.startswith("#")]
-        rows = [line for line in lines if line.strip() and not line.startswith("#")]
-    has_element = bool(rows) and rows[0].split()[0][0].isalpha()
+        promised, lines = int(lines[0]), [line for line in lines[1:] if line]
+        if len(lines) == promised + 1:  # XYZ has a line of words here, CloudCompare has none
+            comments, lines = [*comments, lines[0]], lines[1:]
+        if len(lines) != promised:
+            raise HollyError(f"{path}: promises {promised} points in its first line and holds {len(lines)}")
+    rows = [line.replace(",", " ").replace(";", " ") for line in lines if line]
+    has_element = bool(rows) and rows[0][0].isalpha()
     return _numbers(path, rows, int(has_element)), _unit_in(comments)
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _write_xyz(path: Path, points: Array) -> None:
@@ -148,13 +185,17 @@ def _write_xyz(path: Path, points: Array) -> None:
     np.savetxt(path, points, fmt="C %.6f %.6f %.6f", header=f"{len(points)}\nunit nm", comments="")
 
 
-def _read_csv(path: Path) -> Parsed:
+def _write_rows(path: Path, points: Array) -> None:
+    np.savetxt(path, points, fmt="%.6f", header="X [nm] Y [nm] Z [nm]", comments="//")
+
+
+def _read_table(path: Path) -> Parsed:
     header = read_header(path)
     columns = [header.find(name) for name in "xyz"] if header.named else list(header.columns[:3])
     chosen = [column for column in columns if column is not None]
     if len(chosen) < 3:
         raise HollyError(f"{path}: needs the columns x, y and z; found {header.found}")
-    units = {column.unit for column in chosen if header.named}
+    units = {unit_word(column.unit) or column.unit for column in chosen if header.named}
     if not units <= {None, *NM_PER_UNIT} or len(units) > 1:
         raise HollyError(f"{path}: x, y and z must share one unit, nm or um; found {header.found}")
     return read_columns(path, header, chosen), units.pop() if units else None
@@ -165,32 +206,12 @@ def _write_csv(path: Path, points: Array) -> None:
 
 
 def _read_ply(path: Path) -> Parsed:
-    _check_ply_counts(path)
-    # What plyfile warns of ends in the checks.
-    with foreign(path, "PLY"), warnings.catch_warnings(action="ignore"):
-        ply = PlyData.read(str(path))
-        vertices = ply["vertex"]
-        points = np.stack([np.asarray(vertices[axis], dtype=np.float64) for axis in "xyz"], axis=1)
-    return points, _unit_in([*ply.comments, *vertices.comments])
-
-
-def _check_ply_counts(path: Path) -> None:
-    """Refuse a header that promises more rows than the file has bytes, before memory is asked for."""
-    size = path.stat().st_size
-    with foreign(path, "PLY"), path.open("rb") as file:
-        for line in iter(lambda: file.readline(4096), b""):
-            words = line.split()
-            if words[:1] == [b"end_header"]:
-                return
-            is_count = words[:1] == [b"element"] and len(words) == 3 and words[2].isdigit()
-            if is_count and int(words[2]) > size:
-                raise HollyError(f"{path}: promises {int(words[2])} rows, more than its {size} bytes can hold")
+    points, comments = read_ply(path)
+    return points, _unit_in(comments)
 
 
 def _write_ply(path: Path, points: Array) -> None:
-    rows = np.ascontiguousarray(points, dtype="<f8").view([(axis, "<f8") for axis in "xyz"]).ravel()
-    ply = PlyData([PlyElement.describe(rows, "vertex")], byte_order="<", comments=["unit nm"])
-    ply.write(str(path))
+    write_ply(path, points, "unit nm")
 
 
 @dataclass(frozen=True)
@@ -204,6 +225,8 @@ class Format:
 FORMATS = {
     ".obj": Format(_read_obj, _write_obj),
     ".ply": Format(_read_ply, _write_ply),
-    ".xyz": Format(_read_xyz, _write_xyz),
-    ".csv": Format(_read_csv, _write_csv),
+    ".xyz": Format(_read_text, _write_xyz),
+    ".csv": Format(_read_text, _write_csv),
+    ".asc": Format(_read_text, _write_rows),
+    ".txt": Format(_read_text, _write_rows),
 }

@@ -16,19 +16,22 @@ from holly_triton.core.files import foreign
 
 Array = NDArray[Any]
 
-NM_PER_UNIT = {"nm": 1.0, "um": 1000.0, "µm": 1000.0, "μm": 1000.0, "micron": 1000.0, "m": 1e9}
-"""Lengths a file may say it is in. The micro sign and the Greek mu are two characters."""
-
 DELIMITERS = "\t;,"
 """In the order in which they count: a comma beside one of the others is a decimal comma. Without any, blanks separate."""
 UNDECODED = "\ufffd"
 LONGEST_HEADER = 65536
+MOST_COMMENTS = 1000
+"""Comment lines above a table that are kept."""
+SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)
+"""The first line that Excel writes, or wants, to say what separates the columns."""
 BLOCK = 2**22
 """Characters that are read at a time."""
 TABLE_END = "\0"
 """A line with which Elyra ends its table; remarks follow."""
 SAMPLED = 50
 """Rows that are looked at to learn how numbers are written."""
+LONGEST_LISTED, MOST_LISTED = 32, 24
+"""Characters of a name, and names, in a message."""
 # No two parts of an expression here can match the same text: else a hostile header takes hours.
 COLUMN = re.compile(r"(?P<name>[^\[(]*)(?:[\[(](?P<unit>[^\])]*)[\])]\s*)?$")
 WORD = re.compile(r"[^\s\[(]+(?:\s*(?:\[[^\[\]]*\]|\([^()]*\)))?")
@@ -38,11 +41,24 @@ DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
 
 @dataclass(frozen=True)
 class Column:
-    """One column: its lower-case name without the unit, its unit if it says one, and its place from 0."""
+    """One column of a table.
+
+    Attributes:
+        name: In lower case, without the unit.
+        unit: As the file spells it; None if the name states none.
+        index: Its place, from 0.
+        label: Its whole name as the file spells it.
+        text: Whether its cells are words, so that an array of it holds str.
+    """
 
     name: str
     unit: str | None
     index: int
+    label: str = ""
+    text: bool = False
+
+    def __str__(self) -> str:
+        return self.label or self.name + (f" [{self.unit}]" if self.unit else "")
 
 
 @dataclass(frozen=True)
@@ -55,7 +71,8 @@ class Header:
         skip: Lines before the first row of numbers.
         named: False if there are only numbers, so that the columns have no names.
         decimal_comma: Whether numbers look like 1,5.
-        comment: The last comment above.
+        comments: The comments above.
+        has_numbers: Whether the first row holds at least two numbers.
     """
 
     columns: tuple[Column, ...]
@@ -63,7 +80,8 @@ class Header:
     skip: int
     named: bool
     decimal_comma: bool = False
-    comment: str = ""
+    comments: tuple[str, ...] = ()
+    has_numbers: bool = False
 
     def find(self, *names: str) -> Column | None:
         """The column whose name comes first in ``names``, or None."""
@@ -83,16 +101,16 @@ def find_column(columns: Sequence[Column], *names: str) -> Column | None:
 
 def listed(columns: Sequence[Column]) -> str:
     """Columns as an error message lists them."""
-    texts = [c.name[:24] + (f" [{c.unit}]" if c.unit else "") for c in columns[:12]]
-    return ", ".join(texts) + (", ..." if len(columns) > 12 else "")
+    texts = [str(column)[:LONGEST_LISTED] for column in columns[:MOST_LISTED]]
+    return ", ".join(texts) + (", ..." if len(columns) > MOST_LISTED else "")
 
 
 def parse_column(text: str, index: int) -> Column:
     """A column from what a file calls it: ``x [nm]`` or ``X (nm)`` or ``x``."""
     match = COLUMN.match(text)
     if match is None:
-        return Column(text.strip().lower(), None, index)
-    return Column(match["name"].strip().lower(), match["unit"], index)
+        return Column(text.strip().lower(), None, index, text.strip())
+    return Column(match["name"].strip().lower(), match["unit"], index, text.strip())
 
 
 def read_header(path: Path) -> Header:
@@ -101,7 +119,8 @@ def read_header(path: Path) -> Header:
     Raises:
         HollyError: no such text: empty, unreadable, not UTF-8, or rows wider than the header.
     """
-    comment = ""
+    comments: list[str] = []
+    separator = None
     try:
         # What is no UTF-8 becomes a mark that no header may hold: Elyra's remarks far below are in another encoding.
         with path.open(encoding="utf-8-sig", errors="replace") as file:
@@ -109,11 +128,12 @@ def read_header(path: Path) -> Header:
                 if "\0" in line or UNDECODED in line:
                     raise _not_text(path)
                 if line.startswith("#"):
-                    comment = line
+                    comments = [*comments[-MOST_COMMENTS:], line.strip()]
+                elif skip == 0 and (excel := SEPARATOR.fullmatch(line.strip('"\r\n'))):
+                    separator = excel[1]
                 elif line.strip():
-                    return _parse_header(
-                        path, comment, skip, line, [file.readline(LONGEST_HEADER) for _ in range(SAMPLED)]
-                    )
+                    rows = [file.readline(LONGEST_HEADER) for _ in range(SAMPLED)]
+                    return _parse_header(path, tuple(comments), skip, [line, *rows], separator)
     except OSError as error:
         raise HollyError(f"{path}: cannot be read ({error.strerror})") from error
     raise HollyError(f"{path}: is empty; a line that names the columns, then rows of numbers are needed")
@@ -125,12 +145,15 @@ def read_columns(path: Path, header: Header, columns: Sequence[Column]) -> Array
     Raises:
         HollyError: a cell that is no number, a row too short, text that is not UTF-8.
     """
-    return np.concatenate([*read_parts(path, header, columns)])
+    return np.concatenate([np.stack(part, axis=1) for part in read_parts(path, header, columns)])
 
 
-def read_parts(path: Path, header: Header, columns: Sequence[Column]) -> Iterator[Array]:
-    """What ``read_columns`` reads, some hundred thousand rows at a time; at least one part, though it be empty."""
-    yield np.empty((0, len(columns)))
+def read_parts(path: Path, header: Header, columns: Sequence[Column]) -> Iterator[list[Array]]:
+    """Some columns, some hundred thousand rows at a time: each ``[rows of the part]`` float64, or str where it is text.
+
+    There is at least one part, though it be empty. Raises what ``read_columns`` raises.
+    """
+    yield [np.empty(0, str if column.text else float) for column in columns]
     # Remarks that follow a table may be in any encoding.
     with foreign(path, "text"), path.open(encoding="utf-8-sig", errors="replace") as file:
         for _ in range(header.skip):
@@ -138,10 +161,23 @@ def read_parts(path: Path, header: Header, columns: Sequence[Column]) -> Iterato
         number = header.skip
         while lines := file.readlines(BLOCK):
             rows = [*takewhile(lambda line: line.strip() != TABLE_END, lines)]
-            yield _numbers(path, header, columns, rows, number)
+            yield _arrays(path, header, columns, rows, number)
             if len(rows) < len(lines):
                 return
             number += len(lines)
+
+
+def _arrays(path: Path, header: Header, columns: Sequence[Column], lines: list[str], number: int) -> list[Array]:
+    """The columns of some lines, before which the file has ``number`` others."""
+    numbers = [column for column in columns if not column.text]
+    words = [column for column in columns if column.text]
+    found = dict(zip(numbers, _numbers(path, header, numbers, lines, number).T, strict=True)) if numbers else {}
+    if words:
+        try:
+            found |= dict(zip(words, _load(lines, header, words, dtype=str).T, strict=True))
+        except ValueError as error:
+            raise _not_numbers(path, number, error) from error
+    return [found[column] for column in columns]
 
 
 def _numbers(path: Path, header: Header, columns: Sequence[Column], lines: list[str], number: int) -> Array:
@@ -178,8 +214,10 @@ def _load(lines: list[str], header: Header, columns: Sequence[Column], **options
     return numbers.reshape(-1, len(columns))
 
 
-def _parse_header(path: Path, comment: str, skip: int, line: str, following: list[str]) -> Header:
-    delimiter = next((character for character in DELIMITERS if character in line), None)
+def _parse_header(path: Path, comments: tuple[str, ...], skip: int, lines: list[str], separator: str | None) -> Header:
+    """What the first lines of a table say, of which there are ``skip`` others above."""
+    line, *following = lines
+    delimiter = separator or next((character for character in DELIMITERS if character in line), None)
     texts = _cells(line, delimiter)
     named = not all(_is_number(text, delimiter) for text in texts)
     rows = [_cells(row, delimiter, blanks=True) for row in following]
@@ -190,20 +228,22 @@ def _parse_header(path: Path, comment: str, skip: int, line: str, following: lis
             f"{path}: its rows have {width} cells, its header names {len(texts)} columns; "
             "separate them by commas, semicolons or tabs, write decimal points, and name every column"
         )
+    words = {i for i in range(len(texts)) if named and _are_words([row[i] for row in rows if i < len(row)], delimiter)}
     header = Header(
-        columns=tuple(parse_column(text, index) for index, text in enumerate(texts)),
+        columns=tuple(replace(parse_column(text, i), text=i in words) for i, text in enumerate(texts)),
         delimiter=delimiter,
         skip=skip + named,
         named=named,
         decimal_comma=delimiter != "," and any(DECIMAL_COMMA.fullmatch(text) for row in [texts, *rows] for text in row),
-        comment=comment.strip(),
+        comments=comments,
+        has_numbers=sum(_is_number(text, delimiter) for text in (rows[0] if named else texts)) > 1,
     )
     return header if named else _named_by_comment(header)
 
 
 def _named_by_comment(header: Header) -> Header:
-    """The names, where they are in a comment, as ``numpy.savetxt`` puts them."""
-    comment = header.comment.lstrip("# ")
+    """The names, where they are in the last comment, as ``numpy.savetxt`` puts them."""
+    comment = header.comments[-1].lstrip("# ") if header.comments else ""
     for texts in (_cells(comment, header.delimiter), _cells(comment, None)):
         if len(texts) == len(header.columns) and not any(_is_number(text, None) for text in texts):
             columns = tuple(parse_column(text, index) for index, text in enumerate(texts))
@@ -225,6 +265,12 @@ def _is_number(text: str, delimiter: str | None) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _are_words(texts: list[str], delimiter: str | None) -> bool:
+    """Whether most cells of a column hold letters, and no numbers."""
+    words = [any(map(str.isalpha, text)) and not _is_number(text, delimiter) for text in texts if text]
+    return 2 * sum(words) > len(words)
 
 
 def _number_or_nan(text: str) -> float:

@@ -4,6 +4,8 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Literal
 
+from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
+
 UNIT_NM = 297.0
 """nm per unit of a cloud that carries no unit: the paper's CEP152 scale (1 unit = 32 px of 9.28 nm)."""
 
@@ -88,10 +90,6 @@ SUCCESS = 0.05
 FEWEST_POINTS, MOST_POINTS = 4, 1_000_000
 """Of a reconstructed cloud."""
 
-Unit = Literal["nm", "um", "px"]
-Axis = Literal["z", "y", "x"]
-Weights = Literal["equal", "photons"]
-Background = Literal["subtract", "keep"]
 Views = Literal["given", "random"]
 Pose = Literal["search", "amortised", "direct"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -266,7 +264,11 @@ class Config:
     pixel_size: float | None = None
     """nm per pixel of the input, never of the working grid."""
     columns: str | None = None
-    """Which column of a table holds what, as ``x=...,y=...,particle=...``, where its names are its own."""
+    """Which column of a table holds what, as ``x=...,y=...[px],particle=...``, where its names are its own."""
+    channel: str | None = None
+    """Name or number of the channel that is read, where localisations of several are in one file; None reads all."""
+    where: str | None = None
+    """Which rows of a table count, as ``valid = 1 and uncertainty < 20``; None counts all."""
     axis: Axis = "z"
     """Localisations in 3D are seen along it."""
     weights: Weights = "equal"
@@ -275,6 +277,8 @@ class Config:
     """Pixels a side to which pictures are cut about their middle; None leaves them whole."""
     background: Background = "subtract"
     """Whether pictures lose the background that their border shows."""
+    contrast: Contrast | None = None
+    """``dark`` inverts pictures of dark particles on bright ground; None refuses them, ``bright`` takes them as they are."""
     exclude: str | None = None
     """Path of the table that ``holly-triton sort`` writes: pictures that it marks as bad are left out."""
     views: Views = "given"

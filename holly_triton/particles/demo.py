@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from holly_triton.core.progress import console
+from holly_triton.core.log import LOG
 from holly_triton.io.clouds import write_cloud
 from holly_triton.particles.run.run import check_free
 from holly_triton.particles.run.scoring import explain_cloud, score_cloud
@@ -27,10 +27,9 @@ def run_demo(folder: Path, *, quick: bool, overwrite: bool) -> int:
     check_free(folder, overwrite)
     data, truth = folder / "data", folder / "truth.ply"
     images = DEMO.quick_images if quick else DEMO.images
-    console.print(
-        f"Simulating {images} pictures of a centriole complex, two cylinders 356 and 125 nm across, each from its own "
-        f"random direction, {DEMO.missing:.0%} of the labels missing, the rest {DEMO.scatter_nm:.0f} nm off.",
-        highlight=False,
+    LOG.info(
+        "Simulating %d pictures of a centriole complex, two cylinders 356 and 125 nm across, each from its own random "
+        "direction, %.0f %% of the labels missing, the rest %.0f nm off.", images, 100 * DEMO.missing, DEMO.scatter_nm,
     )  # fmt: skip
     structure = cep152()
     generator = torch.Generator().manual_seed(DEMO.seed)
@@ -42,8 +41,10 @@ def run_demo(folder: Path, *, quick: bool, overwrite: bool) -> int:
         return code
     write_cloud(truth, structure)
     print(explain_cloud(score_cloud(folder, truth, None)))
+    picture = folder / "pictures" / "truth.png"
+    drawn = f"{picture} shows the result (blue) over the truth (orange). " if picture.is_file() else ""
     print(
-        f"What to look at: {folder / 'pictures' / 'truth.png'} shows the result (blue) over the truth (orange). The large "
+        f"What to look at: {drawn}The large "
         "cylinder is eightfold; the small one crosses its wall at a right angle, a little off the middle: the detail that "
         f"the published method lost. {folder / 'report.html'} has the figures, the curves and the input pictures."
     )  # fmt: skip

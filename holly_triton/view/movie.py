@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
+from holly_triton.core.optional import require
 
 from .page import Page
 from .scene import MARGIN, around, frame_from_anywhere, scene_of
@@ -134,8 +135,7 @@ def _write_gif(path: Path, frames: Iterator[Array], rate: float) -> None:
 
 
 def _write_mp4(path: Path, frames: Iterator[Array], rate: float) -> None:
-    import imageio_ffmpeg
-
+    imageio_ffmpeg = require("imageio_ffmpeg", f"{path}: MP4")
     first = next(frames)
     height, width = first.shape[:2]
     # "f", as the partial file has another suffix; the index before the pictures, so that a browser can start early.
@@ -169,12 +169,9 @@ def _format(path: Path) -> _Format:
     if kind is None:
         raise HollyError(f"{path}: the name of a movie must end in .mp4 or .gif")
     if kind.encode is _write_mp4:
+        encoder = require("imageio_ffmpeg", f"{path}: MP4 (a .gif needs nothing more)")
         try:
-            import imageio_ffmpeg
-
-            imageio_ffmpeg.get_ffmpeg_exe()
-        except (ImportError, RuntimeError) as error:
-            raise HollyError(
-                f"{path}: MP4 needs the package imageio-ffmpeg; pip install imageio-ffmpeg, or name a .gif"
-            ) from error
+            encoder.get_ffmpeg_exe()
+        except RuntimeError as error:  # it came without the program
+            raise HollyError(f"{path}: MP4 needs the program ffmpeg; install it, or name a .gif") from error
     return kind

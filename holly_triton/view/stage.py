@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holly_triton.core.optional import require
+
 from .colours import by_depth
 from .scene import Scene, View
 
@@ -21,8 +23,7 @@ class Stage:
         # Triton and Mesa's OpenGL each bring an LLVM; the process dies if Triton's is loaded second, by a later training.
         with suppress(ImportError):
             import triton  # noqa: F401
-        import pyvista
-
+        pyvista = require("pyvista", "drawing in 3D")
         new_plotter: Callable[..., Any] = pyvista.Plotter
         self.plotter = new_plotter(off_screen=off_screen, window_size=[size, size], lighting="none")
         # A sphere is a square with a shader: several samples a pixel would smooth the square alone, in five times the time.
@@ -70,6 +71,7 @@ class Stage:
 @contextmanager
 def stage(scene: Scene, side: int) -> Iterator[Stage]:
     """A stage out of sight whose pictures are `side` pixels wide and high."""
+    require("pyvista", "drawing in 3D")
     from vtkmodules.vtkCommonCore import vtkLogger
 
     # On a machine without a display VTK warns that it draws by other means: no news to the reader.

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.optional import require
 
 from .colours import SPREAD_MAP
 from .scene import VIEWS, Scene, frame, scene_of
@@ -47,8 +48,7 @@ def window_of(scene: Scene, *, off_screen: bool) -> Stage:
 
 
 def _add_colour_bar(plotter: Any, limit_nm: float) -> None:
-    import pyvista
-
+    pyvista = require("pyvista", "drawing in 3D")
     mapper = pyvista.DataSetMapper()
     mapper.lookup_table = pyvista.LookupTable(SPREAD_MAP, scalar_range=(0, limit_nm))
     place = {"position_x": 0.66, "position_y": 0.02, "width": 0.3, "height": 0.06}

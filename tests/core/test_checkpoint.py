@@ -2,10 +2,8 @@
 
 import dataclasses
 import errno
-import fcntl
 import os
 import pickle
-import resource
 import shutil
 import signal
 import statistics
@@ -44,7 +42,9 @@ BRIEF = Config(
 )
 STOP, BEFORE = 12, 10
 """Steps of the last two checkpoints of a run that was stopped at the first of them."""
-HOLD = "import fcntl, sys; file = open(sys.argv[1], 'ab'); fcntl.flock(file, fcntl.LOCK_EX); print(flush=True); sys.stdin.read()"
+HOLD = (
+    "import filelock, sys; lock = filelock.FileLock(sys.argv[1]); lock.acquire(); print(flush=True); sys.stdin.read()"
+)
 
 
 @pytest.fixture(scope="module")
@@ -85,12 +85,12 @@ def edit(run: Path, **settings: Any) -> None:
 
 
 def test_a_lost_configuration_is_written_anew(
-    stopped: Path, run: Path, end: TrainingState, capsys: pytest.CaptureFixture[str]
+    stopped: Path, run: Path, end: TrainingState, caplog: pytest.LogCaptureFixture
 ) -> None:
     path = run / "config.toml"
     path.unlink()
     assert torch.equal(resume(run).points, end.points)
-    assert capsys.readouterr().err == f"holly-triton: {path}: is missing; written anew from the checkpoint\n"
+    assert caplog.messages == [f"{path}: is missing; written anew from the checkpoint"]
     assert path.read_bytes() == (stopped / "config.toml").read_bytes()
 
 
@@ -106,16 +106,16 @@ def test_a_wrong_setting_is_left_to_the_person_who_made_it(run: Path, slip: str,
 
 
 def test_data_may_move_and_what_was_changed_is_told_once(
-    run: Path, end: TrainingState, capsys: pytest.CaptureFixture[str]
+    run: Path, end: TrainingState, caplog: pytest.LogCaptureFixture
 ) -> None:
     shutil.copytree(read_config(run / "config.toml").data, run.parent / "moved")
     edit(run, data=str(run.parent / "moved"), search=dataclasses.replace(BRIEF.search, most_points=900))
     assert torch.equal(resume(run).points, end.points)
-    said = capsys.readouterr().err
-    assert said.count("\n") == 1
+    (said,) = caplog.messages
     assert "changed since the checkpoint: data, search.most_points; going on with the new values" in said
+    caplog.clear()
     resume_run(run)
-    assert not capsys.readouterr().err
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize("settings", [{"points": 13}, {"pose": "direct"}])
@@ -135,7 +135,7 @@ def test_a_run_goes_on_on_another_kind_of_device(run: Path) -> None:
 
 @pytest.mark.parametrize("harm", ["truncated", "missing", "foreign"])
 def test_the_checkpoint_before_takes_the_place_of_a_damaged_one(
-    run: Path, end: TrainingState, harm: str, capsys: pytest.CaptureFixture[str]
+    run: Path, end: TrainingState, harm: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     last = run / CHECKPOINTS / "last.pt"
     if harm == "missing":  # killed between the two renames
@@ -144,7 +144,7 @@ def test_the_checkpoint_before_takes_the_place_of_a_damaged_one(
         last.write_bytes(last.read_bytes()[:-1000] if harm == "truncated" else pickle.dumps({"format": "of another"}))
     assert torch.equal(resume(run).points, end.points)
     told = "" if harm == "missing" else f"last.pt: the checkpoint is damaged; going on from previous.pt, step {BEFORE}"
-    assert told in capsys.readouterr().err
+    assert told in caplog.text
 
 
 def test_without_a_checkpoint_that_can_be_read_a_run_ends_in_one_line(run: Path) -> None:
@@ -182,7 +182,7 @@ WRONG: dict[str, Callable[[dict[str, Any]], object]] = {
 
 
 @pytest.mark.parametrize("wrong", WRONG)
-def test_parts_that_do_not_go_together_are_found(run: Path, wrong: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_parts_that_do_not_go_together_are_found(run: Path, wrong: str, caplog: pytest.LogCaptureFixture) -> None:
     path = run / CHECKPOINTS / "last.pt"
     saved = torch.load(path, weights_only=True)
     state = {
@@ -191,7 +191,7 @@ def test_parts_that_do_not_go_together_are_found(run: Path, wrong: str, capsys: 
     changed = WRONG[wrong](state)
     torch.save({**saved, "state": {**state, **(changed if isinstance(changed, dict) else {"points": changed})}}, path)
     assert load(run).step == BEFORE
-    assert f"{path}: " in capsys.readouterr().err
+    assert f"{path}: " in caplog.text
 
 
 @pytest.mark.parametrize("harm", [b"", b"cut off"], ids=["whole", "damaged"])
@@ -224,6 +224,7 @@ def test_no_moment_of_a_save_leaves_nothing_that_can_be_read(
 
 def test_a_full_disk_leaves_the_checkpoint_before_it(run: Path) -> None:
     """A limit on the size of files stands for the disk: both fail in the middle of a write."""
+    resource = pytest.importorskip("resource", reason="this system limits no sizes of files")
     folder = run / CHECKPOINTS
     state, before = load(run), {path.name: path.read_bytes() for path in folder.iterdir()}
     limits, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -268,6 +269,8 @@ def test_a_rank_ends_where_the_first_was_refused(run: Path, monkeypatch: pytest.
 
 
 def test_a_file_system_without_locks_does_without(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl", reason="Windows locks files in another way, and always can")
+
     def refuse(*words: object) -> None:
         raise OSError(errno.ENOSYS, "Function not implemented")
 

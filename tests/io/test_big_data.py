@@ -16,10 +16,10 @@ from holly_triton.geometry import Grid
 from holly_triton.io.tables import scratch
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.rows import Part, Rows
+from holly_triton.io.tables.table import read_rows
 from holly_triton.particles.data import Localisations, open_dataset
 from holly_triton.particles.data import localisations as module
 from holly_triton.particles.data.grouping import particles_of
-from holly_triton.particles.data.table import read_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 RNG = np.random.default_rng(11)

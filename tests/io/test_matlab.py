@@ -12,8 +12,8 @@ import torch
 
 from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.reading import Reading
+from holly_triton.io.tables.table import read_rows
 from holly_triton.particles.data import Localisations, open_dataset
-from holly_triton.particles.data.table import read_rows
 
 NPC = Path(__file__).parents[2] / "../shared/data/npc-particles"
 

@@ -16,8 +16,8 @@ import yaml
 from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.picasso import Header, read_header, write_picasso
 from holly_triton.io.tables.reading import Reading
+from holly_triton.io.tables.table import read_rows
 from holly_triton.particles.data import Localisations, open_dataset
-from holly_triton.particles.data.table import read_rows
 
 ROWS = np.array([(0, 1.5, 2.5, 900.0, 3), (7, 4.25, 0.5, 800.0, 3)], "u4, f4, f4, f4, i4")
 ROWS.dtype.names = ("frame", "x", "y", "photons", "group")

@@ -1,7 +1,6 @@
 """Which column holds what, fields of view, folders, and what ``info`` says of each."""
 
 import os
-import resource
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.columns import table_of
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.rows import Part, Rows, rows_of
+from holly_triton.io.tables.table import read_rows
 from holly_triton.particles.data import Localisations, dataset, open_dataset
 from holly_triton.particles.data.dataset import describe
-from holly_triton.particles.data.table import read_rows
 
 ROWS = 60
 
@@ -179,11 +178,12 @@ def test_files_of_a_folder_may_mark_particles_of_their_own(tmp_path: Path) -> No
 def test_a_folder_may_have_more_files_than_a_process_may_open(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: int
 ) -> None:
-    monkeypatch.setattr("holly_triton.particles.data.table.LARGEST_HELD", held)
+    monkeypatch.setattr("holly_triton.io.tables.table.LARGEST_HELD", held)
     table = np.zeros((40, 6), dtype=[("x", "f4"), ("y", "f4"), ("photons", "f4")])
     table["x"] = np.random.default_rng(0).normal(size=table.shape)
     for number, some in enumerate(table):
         np.save(tmp_path / f"{number}.npy", some if number else some[["x", "y"]])
+    resource = pytest.importorskip("resource", reason="this system limits no open files")
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     with open(os.devnull) as next_one:
         resource.setrlimit(resource.RLIMIT_NOFILE, (next_one.fileno() + 20, limits[1]))

@@ -17,8 +17,8 @@ from holly_triton.core.config_file import write_config
 from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.io.tables.reading import Reading
+from holly_triton.io.tables.table import read_rows
 from holly_triton.particles.config import Config
-from holly_triton.particles.data.table import read_rows
 from holly_triton.particles.run import export
 from holly_triton.particles.run.export import FORMATS, density, export_run, run_sigma_nm, write_star, write_volume
 

@@ -9,8 +9,8 @@ from scipy.spatial import cKDTree
 
 from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.reading import Reading
+from holly_triton.io.tables.table import read_rows
 from holly_triton.particles.data import open_dataset
-from holly_triton.particles.data.table import read_rows
 from holly_triton.particles.picking.pick import Candidates, PickSettings, find_particles, pick
 from holly_triton.particles.picking.segmentation import find_clusters, typical_diameter
 

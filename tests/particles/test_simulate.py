@@ -1,6 +1,5 @@
 """Simulated particles: each noise model against its formula, and the folder that is written."""
 
-import secrets
 from pathlib import Path
 
 import numpy as np
@@ -24,9 +23,7 @@ DEVIATIONS = 6.0
 
 
 @pytest.fixture
-def generator() -> torch.Generator:
-    seed = secrets.randbits(32)
-    print(f"seed {seed}")  # pytest shows it when the test fails
+def generator(seed: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 

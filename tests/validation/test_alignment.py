@@ -56,14 +56,6 @@ def structure(name: str) -> Array:
     return read_cloud(OBJS / name, UNIT_NM).points
 
 
-@pytest.fixture
-def seed() -> int:
-    """Fresh each time; pytest prints it when a test fails."""
-    drawn = int(np.random.SeedSequence().generate_state(1)[0])
-    print(f"seed {drawn}")
-    return drawn
-
-
 def moved(points: Array, rng: np.random.Generator, mirrored: bool) -> Array:
     """The same structure in another order, place, orientation and hand."""
     turned = rng.permutation(points) @ Rotation.random(1, rng).as_matrix()[0].T

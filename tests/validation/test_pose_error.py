@@ -20,10 +20,7 @@ EXACT_DEG, EXACT_NM = 1e-5, 1e-3
 
 
 @pytest.fixture
-def rng() -> np.random.Generator:
-    """Fresh each time; pytest prints the seed when a test fails."""
-    seed = int(np.random.SeedSequence().generate_state(1)[0])
-    print(f"seed {seed}")
+def rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 

@@ -14,10 +14,7 @@ Array = NDArray[Any]
 
 
 @pytest.fixture
-def rng() -> np.random.Generator:
-    """Fresh each time; pytest prints the seed when a test fails."""
-    seed = int(np.random.SeedSequence().generate_state(1)[0])
-    print(f"seed {seed}")
+def rng(seed: int) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 

@@ -10,15 +10,15 @@ from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.optional import require
 from holly_triton.io.tables.reading import Reading
-from holly_triton.particles.data.pictures import Pictures
 
-from .stacks import Stack, as_float32, check_packed, check_size, read_stacks, truncated
+from .stacks import ImageStack, Stack, as_float32, check_packed, check_size, read_stacks, truncated
 
 Array = NDArray[Any]
 
 
-def read_fits(path: Path, reading: Reading) -> Pictures:
+def read_fits(path: Path, reading: Reading) -> ImageStack:
     """Read a FITS file, a folder of them, or a folder of folders named by sigma, of which the finest is taken.
 
     A 2D image is one particle, each plane of a stack is one, and so in every image extension; tables are passed over.
@@ -31,8 +31,7 @@ def read_fits(path: Path, reading: Reading) -> Pictures:
 
 
 def _read_stack(path: Path) -> Stack:
-    from astropy.io import fits
-
+    fits = require("astropy.io.fits", f"{path}: FITS")
     # astropy warns of damage that the checks here put into one line.
     with foreign(path, "FITS"), warnings.catch_warnings():
         warnings.simplefilter("ignore")

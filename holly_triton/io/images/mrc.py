@@ -7,17 +7,17 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.optional import require
 from holly_triton.io.tables.reading import Reading
-from holly_triton.particles.data.pictures import Pictures
 
-from .stacks import Stack, as_float32, check_size, read_stacks, square_pixel, truncated
+from .stacks import ImageStack, Stack, as_float32, check_size, read_stacks, square_pixel, truncated
 
 NM_PER_ANGSTROM = 0.1
 UNSET_ANGSTROM = 1.0
 """The pixel size that programs write when nobody told them one."""
 
 
-def read_mrc(path: Path, reading: Reading) -> Pictures:
+def read_mrc(path: Path, reading: Reading) -> ImageStack:
     """Read an MRC stack, or a folder of stacks or single pictures; each section is one particle.
 
     ``.mrcs`` is a stack by its name. Any other file is one if its header says so as MRC2014 has it (space group 0,
@@ -30,13 +30,12 @@ def read_mrc(path: Path, reading: Reading) -> Pictures:
 
 
 def _read_stack(path: Path) -> Stack:
-    from mrcfile.utils import data_dtype_from_header
-
+    mrc = require("mrcfile.utils", f"{path}: MRC")
     remarks: list[str] = []
     with foreign(path, "MRC"):
         header = _header(path, remarks)
         columns, rows, sections = int(header.nx), int(header.ny), int(header.nz)
-        dtype = data_dtype_from_header(header)
+        dtype = mrc.data_dtype_from_header(header)
         start = header.nbytes + int(header.nsymbt)
         end, size = start + columns * rows * sections * dtype.itemsize, path.stat().st_size
         if min(columns, rows, sections) < 1 or start < header.nbytes or (remarks and end > size):
@@ -59,18 +58,16 @@ def _read_stack(path: Path) -> Stack:
 
 def _header(path: Path, remarks: list[str]) -> Any:
     """The header, with its own byte order. ``mrcfile.open`` would allocate whatever it promises."""
-    from mrcfile.dtypes import HEADER_DTYPE
-    from mrcfile.utils import byte_order_from_machine_stamp
-
+    kind = require("mrcfile.dtypes", f"{path}: MRC").HEADER_DTYPE
     with path.open("rb") as file:
-        head = file.read(HEADER_DTYPE.itemsize)
-    if len(head) < HEADER_DTYPE.itemsize:
-        raise truncated(path, f"an MRC header has {HEADER_DTYPE.itemsize} bytes, the file {len(head)}")
-    header: Any = np.frombuffer(head, HEADER_DTYPE).reshape(()).view(np.recarray)
+        head = file.read(kind.itemsize)
+    if len(head) < kind.itemsize:
+        raise truncated(path, f"an MRC header has {kind.itemsize} bytes, the file {len(head)}")
+    header: Any = np.frombuffer(head, kind).reshape(()).view(np.recarray)
     if bytes(header.map)[:3] != b"MAP":
         remarks.append("The header lacks the word MAP; it was read nevertheless.")
     try:
-        order = byte_order_from_machine_stamp(header.machst)
+        order = require("mrcfile.utils", f"{path}: MRC").byte_order_from_machine_stamp(header.machst)
     except ValueError:
         order = "<"
         remarks.append("The header does not say its byte order; little-endian was assumed.")

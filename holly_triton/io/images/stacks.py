@@ -1,4 +1,4 @@
-"""What all files of pixels share: a file or a folder of them becomes one set of pictures."""
+"""What all files of pixels share: a file or a folder of them becomes one stack of images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -12,15 +12,25 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, natural_order
 from holly_triton.io.tables.picasso import LARGEST_RATIO
 from holly_triton.io.tables.reading import Reading
-from holly_triton.particles.data.pictures import Pictures, pictures_from_pixels
 
 Array = NDArray[Any]
 
-SUFFIXES = {"TIFF": (".tif", ".tiff"), "FITS": (".fits", ".fit", ".fts"), "MRC": (".mrc", ".mrcs", ".map")}
+SUFFIXES = {
+    "TIFF": (".tif", ".tiff"),
+    "FITS": (".fits", ".fit", ".fts"),
+    "MRC": (".mrc", ".mrcs", ".map"),
+    "PNG": (".png", ".bmp", ".jpg", ".jpeg"),
+    "NumPy": (".npy",),
+}
 """Of each kind of file that holds pixels, lower case."""
 
 LARGEST_BYTES = 4 * 2**30
 """Pixels in float32 that are read at most: 65 536 pictures of 128 x 128."""
+
+LARGEST_PIXEL_NM = 10_000.0
+"""A larger pixel that a file states is a printer's or a screen's: programs fill in 72 or 300 dots per inch."""
+LARGEST_PRINTED_NM = 1000.0
+"""The same where the file states dots per inch or centimetre, which scanners also fill in."""
 
 MOST_REMARKS = 5
 """Remarks about single files that are listed; a folder may hold thousands."""
@@ -43,7 +53,26 @@ class Stack:
     remarks: list[str] = field(default_factory=list)
 
 
-def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], Stack]) -> Pictures:
+@dataclass(frozen=True)
+class ImageStack:
+    """All images of a file or a folder.
+
+    Attributes:
+        images: ``[n, H, W]`` float32, as the files hold them.
+        names: Of each image ``[n]``.
+        pixel_nm: Side of a pixel, nm.
+        source: The format, in words.
+        notes: How they were read, and what is odd about single files.
+    """
+
+    images: Array
+    names: list[str]
+    pixel_nm: float
+    source: str
+    notes: list[str]
+
+
+def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], Stack]) -> ImageStack:
     """Read a file of pictures, or a folder of such files in natural order.
 
     Pixel size: ``--pixel-size``, else what the files state. ``--crop`` cuts each file before the next is read.
@@ -52,7 +81,7 @@ def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], 
         path: A file, a folder of files, or a folder of such folders, each named by its sigma (HOLLy's ``--fitspath``).
         reading: What the user says about the data.
         kind: One of ``SUFFIXES``.
-        read: Reads one file; raises ImportError where its library is missing.
+        read: Reads one file.
 
     Raises:
         HollyError: what ``read`` raises, several sizes of pictures, too many, or no pixel size.
@@ -64,10 +93,7 @@ def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], 
     names: list[str] = []
     nbytes = 0
     for file in files:
-        try:
-            stack = read(file)
-        except ImportError as error:
-            raise HollyError(f"{file}: reading {kind} needs the package {error.name}; pip install it") from error
+        stack = read(file)
         stacks.append(stack.images if reading.crop is None else _cropped(file, stack.images, reading.crop))
         _check_same_size(file, files[0], stacks[-1].shape[1:], stacks[0].shape[1:])
         nbytes += stacks[-1].nbytes
@@ -79,14 +105,8 @@ def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], 
     if len(remarks) > MOST_REMARKS:
         remarks[MOST_REMARKS:] = [f"{len(remarks) - MOST_REMARKS} more remarks of this kind are left out."]
     pixel_nm, said = _pixel_size(files, stated, reading)
-    return pictures_from_pixels(
-        _joined(stacks),
-        names,
-        pixel_nm,
-        source=f"{kind} stack" if path.is_file() else f"folder of {len(files)} {kind} files",
-        notes=[*said, *notes, *remarks],
-        background=reading.background,
-    )
+    source = f"{kind} stack" if path.is_file() else f"folder of {len(files)} {kind} files"
+    return ImageStack(_joined(stacks), names, pixel_nm, source, [*said, *notes, *remarks])
 
 
 def finest_sigma(folder: Path) -> Path | None:
@@ -95,10 +115,10 @@ def finest_sigma(folder: Path) -> Path | None:
     Raises:
         HollyError: a folder can't be listed, or they do not hold the same pictures.
     """
-    if _pictures_in(folder):
+    if _pictures_in(folder, *SUFFIXES):
         return None
     named = [place for place in folder.iterdir() if place.is_dir() and _number(place.name) >= 0]
-    pictures = {place: {file.name for file in _pictures_in(place)} for place in named}
+    pictures = {place: {file.name for file in _pictures_in(place, *SUFFIXES)} for place in named}
     places = sorted((place for place in named if pictures[place]), key=lambda place: _number(place.name))
     for place in places:
         if pictures[place] != pictures[places[0]]:
@@ -138,13 +158,15 @@ def truncated(path: Path, reason: str) -> HollyError:
     return HollyError(f"{path}: is truncated ({reason}); copy or export it again")
 
 
-def square_pixel(path: Path, sizes_nm: Sequence[float], source: str) -> tuple[float, str] | None:
-    """One size in nm for x and y, and where it is stated; None if it is no length (an uncalibrated picture).
+def square_pixel(
+    path: Path, sizes_nm: Sequence[float], source: str, largest_nm: float = LARGEST_PIXEL_NM
+) -> tuple[float, str] | None:
+    """One size in nm for x and y, and where it is stated; None if it is no length, or above ``largest_nm`` (uncalibrated).
 
     Raises:
         HollyError: x and y differ.
     """
-    if not all(0 < size < float("inf") for size in sizes_nm):
+    if not all(0 < size <= largest_nm for size in sizes_nm):
         return None
     across, down = sizes_nm
     if not np.isclose(across, down, rtol=1e-3):
@@ -174,16 +196,16 @@ def _files(path: Path, kind: str) -> tuple[list[Path], list[str]]:
     if path.is_file():
         return [path], []
     finest = finest_sigma(path)
-    files = _pictures_in(finest or path)
+    files = _pictures_in(finest or path, kind)
     notes = [f"Of folders named by their sigma the finest, {finest.name}, was read."] if finest else []
     if not files:
         raise HollyError(f"{path}: holds no {kind} file; give a folder of pictures")
     return sorted(files, key=natural_order), notes
 
 
-def _pictures_in(folder: Path) -> list[Path]:
-    """Files of any kind of pictures. Hidden ones are an operating system's own."""
-    known = {suffix for suffixes in SUFFIXES.values() for suffix in suffixes}
+def _pictures_in(folder: Path, *kinds: str) -> list[Path]:
+    """Files of some kinds of pictures. Hidden ones are an operating system's own."""
+    known = {suffix for kind in kinds for suffix in SUFFIXES[kind]}
     with foreign(folder, "a folder"):
         visible = [file for file in folder.iterdir() if not file.name.startswith(".")]
         return [file for file in visible if file.suffix.lower() in known and file.is_file()]

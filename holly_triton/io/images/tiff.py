@@ -17,9 +17,12 @@ from numpy.typing import NDArray
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.io.tables.reading import Reading
-from holly_triton.particles.data.pictures import Pictures
+from holly_triton.io.units import NM_PER_UNIT, unit_word
 
 from .stacks import (
+    LARGEST_PIXEL_NM,
+    LARGEST_PRINTED_NM,
+    ImageStack,
     Stack,
     as_float32,
     check_packed,
@@ -31,20 +34,22 @@ from .stacks import (
 
 Array = NDArray[Any]
 
-NM_PER_TIFF_UNIT = {"nm": 1.0, "um": 1e3, "µm": 1e3, "μm": 1e3, "\\u00b5m": 1e3, "micron": 1e3, "mm": 1e6}
+NM_PER_INCH = 25.4e6
+NM_PER_RESOLUTION_UNIT = {2: NM_PER_INCH, 3: 1e7}
+"""By the value of TIFF's tag ResolutionUnit: inch and centimetre."""
 NAMED_SIZE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)[ _]?nm[ _]per[ _](?:pxl|px|pixel)", re.IGNORECASE)
 """MATLAB scripts that simulate particles write the pixel size into the title ImageJ keeps."""
 
 
-def read_tiff(path: Path, reading: Reading) -> Pictures:
+def read_tiff(path: Path, reading: Reading) -> ImageStack:
     """Read a TIFF stack, or a folder of TIFFs in natural order.
 
     Slices along z (the metadata's axis Z; ImageJ's ``slices``) are summed: one picture of each particle, as the paper's
     expansion microscopy. Pages of any other axis but channels are one particle each. So are those of a single file
     with one axis, whatever its name: ImageJ calls any stack slices, and one particle alone is no data set.
 
-    The pixel size comes from ``--pixel-size``, else from OME or ImageJ metadata. Printers' dots per inch,
-    which most programs fill with a constant, do not count.
+    The pixel size comes from ``--pixel-size``, else from OME or ImageJ metadata or the file's resolution. Printers' dots
+    per inch, which most programs fill with a constant, do not count: their pixels are larger than a microscope's.
 
     Raises:
         HollyError: colour, channels or complex pixels, several sizes, truncated, too large, or no pixel size.
@@ -154,16 +159,28 @@ def _check_promise(path: Path, tiff: tifffile.TiffFile) -> None:
         raise truncated(path, f"its header promises {promised} pictures, and {found} are there")
 
 
+def nm_per_unit(name: str) -> float | None:
+    """Length in nm of a unit as OME, ImageJ or a person spells it; None if it is not known."""
+    # ImageJ keeps what is not ASCII as an escape of Java's, and tifffile leaves it so.
+    text = re.sub(r"\\u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), name.strip().lower())
+    return NM_PER_INCH if text in ("in", "inch", "inches") else NM_PER_UNIT.get(unit_word(text) or "")
+
+
 def _stated_size(path: Path, tiff: tifffile.TiffFile) -> tuple[float, str] | None:
     """The pixel size the metadata state, nm, and where."""
     if tiff.ome_metadata:
         return _ome_size(path, tiff.ome_metadata)
     metadata = tiff.imagej_metadata or {}
-    unit = NM_PER_TIFF_UNIT.get(str(metadata.get("unit", "")).lower())
     tags = tiff.pages.first.tags
+    unit, source, largest = nm_per_unit(str(metadata.get("unit", ""))), "ImageJ metadata", LARGEST_PIXEL_NM
+    if unit is None and "ResolutionUnit" in tags:
+        unit = NM_PER_RESOLUTION_UNIT.get(int(tags["ResolutionUnit"].value))
+        source, largest = "TIFF's resolution", LARGEST_PRINTED_NM
     if unit is not None and "XResolution" in tags and "YResolution" in tags:
         per_unit = [tags[tag].value for tag in ("XResolution", "YResolution")]  # (numerator, denominator)
-        return square_pixel(path, [unit * n[1] / n[0] if n[0] else 0.0 for n in per_unit], "ImageJ metadata")
+        found = square_pixel(path, [unit * n[1] / n[0] if n[0] else 0.0 for n in per_unit], source, largest)
+        if found is not None:
+            return found
     named = NAMED_SIZE.search(str(metadata.get("Info", "")))
     return (float(named[1]), f"name kept in the ImageJ metadata ({named[0]})") if named else None
 
@@ -174,6 +191,6 @@ def _ome_size(path: Path, xml: str) -> tuple[float, str] | None:
     attributes = dict(re.findall(r'\b(PhysicalSize\w+)="([^"]+)"', html.unescape(pixels[0]))) if pixels else {}
     if not {"PhysicalSizeX", "PhysicalSizeY"} <= attributes.keys():
         return None
-    units = [NM_PER_TIFF_UNIT.get(attributes.get(f"PhysicalSize{axis}Unit", "µm").lower()) for axis in "XY"]
+    units = [nm_per_unit(attributes.get(f"PhysicalSize{axis}Unit", "µm")) for axis in "XY"]
     sizes = [float(attributes[f"PhysicalSize{axis}"]) * (unit or 0) for axis, unit in zip("XY", units, strict=True)]
     return square_pixel(path, sizes, "OME metadata")

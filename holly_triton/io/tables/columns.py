@@ -1,43 +1,31 @@
 """Which column of a table holds what, in which unit, whatever file it came from."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
-from holly_triton.io.text_table import Column, find_column, listed, parse_column
+from holly_triton.io.text_table import Column, listed, parse_column
+from holly_triton.io.units import PIXEL, unit_word
 
+from . import names
 from .reading import Reading
 
 Array = NDArray[Any]
 
-POSITION = (
-    "{0}nm", "{0}_nm", "{0}", "position {0}", "position_{0}", "{0}_position", "{0}_um", "{0}pix", "{0}_pix", "{0}_px"
-)  # fmt: skip
-"""Names of a coordinate in the order in which they count: SMAP files hold both nm and pixels."""
-UNIT_IN_NAME = re.compile(r"[xyz]_?(nm|um|px|pix)(?:err)?")
-SYNONYMS = {
-    "pix": "px", "nanometer": "nm", "nanometre": "nm", "micrometer": "um", "micrometre": "um", "meter": "m", "metre": "m",
-}  # fmt: skip
-
-PARTICLE = (
-    "particle", "group", "cluster", "id_particle", "particle_id", "particle_index", "cluster_id", "cluster_label"
-)  # fmt: skip
-PHOTONS = ("photons", "intensity", "phot", "number photons", "n_photons", "nphotons", "photon_count")
-PRECISION = (
-    ("uncertainty_xy",), ("uncertainty",), ("precision",), ("lpx", "lpy"), ("locprecnm",), ("xnmerr", "ynmerr"),
-    ("localization_precision",), ("uncertainty_x", "uncertainty_y"),
-)  # fmt: skip
-"""One column, or one along x and one along y. Not ``sigma``, which is the width of the PSF."""
-FRAME = ("frame", "frames", "frame_ix", "first frame", "frame number", "image number", "imagenumber")
 ROWS = 2**17
 """Rows that are read at a time: some MiB, whatever the file's size."""
-ROLES = ("x", "y", "z", "particle", "photons", "precision", "frame")
+ROLES = ("x", "y", "z", "particle", "photons", "precision", "precision_z", "frame", "channel")
 """What ``--columns`` can name."""
+ITEM = re.compile(r'(?:"[^"]*"|\[[^\]]*\]|\([^)]*\)|[^,])+')
+"""Of ``--columns``: commas in quotes and brackets do not separate."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +38,10 @@ class Table:
         parts: Reads some columns, as often as asked: yields the rows part by part, each an array ``[rows of the part]`` a
             column; at least one part, though it be empty.
         rows: How many there are, if the file says so before they are read; else 0.
-        pixel_nm: Side of a camera pixel, nm, if the file says so.
+        xy_unit: The unit of x and y, and of the precision along them, if the file states it elsewhere than in their names.
+        pixel_nm: Side of a camera pixel, nm, if the file says so: one number, or one along x and one along y.
         named: False if the columns have only numbers, from 1.
+        one_unit: Whether x, y and z come from one array, and so share a unit.
         notes: What was skipped and why.
     """
 
@@ -59,15 +49,28 @@ class Table:
     columns: tuple[Column, ...]
     parts: Callable[[Sequence[Column]], Iterator[Sequence[Array]]]
     rows: int = 0
-    pixel_nm: float | None = None
+    xy_unit: str | None = None
+    pixel_nm: float | tuple[float, float] | None = None
     named: bool = True
+    one_unit: bool = False
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Which columns hold what, two where the precision differs along x and y; and what to say of the choice."""
+
+    columns: dict[str, list[Column]]
     notes: list[str] = field(default_factory=list)
 
 
 def table_of(source: str, columns: Mapping[str, Array], **attributes: Any) -> Table:
     """A table of columns ``[E]`` that are in memory or mapped, by names that may hold units as ``x [nm]``."""
     arrays = list(columns.values())
-    parsed = tuple(parse_column(name, index) for index, name in enumerate(columns))
+    parsed = tuple(
+        replace(parse_column(name, index), text=_kind(array) in "USO")
+        for index, (name, array) in enumerate(columns.items())
+    )
 
     def parts(wanted: Sequence[Column]) -> Iterator[Sequence[Array]]:
         chosen = [arrays[column.index] for column in wanted]
@@ -76,59 +79,180 @@ def table_of(source: str, columns: Mapping[str, Array], **attributes: Any) -> Ta
     return Table(source, parsed, parts, **attributes)
 
 
-def roles_of(path: Path, table: Table, reading: Reading) -> dict[str, list[Column]]:
-    """What holds what; two columns where the precision differs along x and y. --columns goes before what names tell."""
-    roles = _recognised(table) | _as_told(path, table, reading)
+def _kind(array: Any) -> str:
+    return array.dtype.kind if isinstance(array, np.ndarray) else ""
+
+
+def stated_unit(column: Column) -> str | None:
+    """The unit that a column states, in brackets or in its name, as the file spells it."""
+    return column.unit or names.parse_name(column.name)[1]
+
+
+def roles_of(path: Path, table: Table, reading: Reading) -> Roles:
+    """What holds what. ``--columns`` comes before what names say.
+
+    Raises:
+        HollyError: no positions, or ``--columns`` names what the table lacks.
+    """
+    found, notes = _recognised(table)
+    given = {role: [_given(path, table, role, name)] for role, name in asked(reading).items()}
+    roles = found | given
+    taken = {columns[0].index for role, columns in given.items() if role != "channel"}
+    if "channel" not in given and "channel" in roles and roles["channel"][0].index in taken:
+        del roles["channel"]
     if "x" not in roles or "y" not in roles:
         if table.named:
             needs = "needs the columns x [nm] and y [nm], or --columns x=NAME,y=NAME"
         else:
             needs = "its columns have no names; say which is which, such as --columns x=1,y=2,particle=3"
         raise HollyError(f"{path}: {needs}; found {listed(table.columns)}")
-    return roles
+    return Roles(roles, [] if {"x", "y"} <= given.keys() else notes)
+
+
+def asked(reading: Reading) -> dict[str, str]:
+    """What ``--columns`` names for each role, as the user wrote it.
+
+    Raises:
+        HollyError: it is not of the form ``NAME=COLUMN,...``, or has an unknown name.
+    """
+    given = {}
+    for item in (ITEM.findall(reading.columns) or [""]) if reading.columns is not None else ():
+        role, _, name = (text.strip() for text in item.partition("="))
+        if role not in ROLES or not name.strip('"'):
+            raise HollyError(f"--columns {item.strip()}: must be NAME=COLUMN, where NAME is one of {', '.join(ROLES)}")
+        given[role] = name.strip('"')
+    return given
+
+
+def find_named(columns: Sequence[Column], name: str) -> Column | None:
+    """The column that a user means: by its whole name, by its name without a unit, or by its number from 1.
+
+    A unit in brackets picks among columns of one name, and else says the unit of the column.
+    """
+    whole = next((column for column in columns if _plain(str(column)) == _plain(name)), None)
+    if whole is not None:
+        return whole
+    wanted = parse_column(name, 0)
+    key = names.letters(wanted.name)
+    same = sorted((column for column in columns if key and names.letters(column.name) == key), key=_rank)
+    if not same and wanted.name.isdecimal() and 1 <= int(wanted.name) <= len(columns):
+        same = [columns[int(wanted.name) - 1]]
+    if not same or wanted.unit is None:
+        return same[0] if same else None
+    of_unit = (column for column in same if unit_word(stated_unit(column)) == unit_word(wanted.unit))
+    return next(of_unit, replace(same[0], unit=wanted.unit))
 
 
 def positions_in(columns: Sequence[Column]) -> dict[str, Column]:
-    """Columns of x, y and perhaps z, by the names of any format; nothing if there are none."""
-    for name in POSITION:
-        axes = {axis: find_column(columns, name.format(axis)) for axis in "xyz"}
-        if axes["x"] and axes["y"]:
-            return {axis: column for axis, column in axes.items() if column}
-    return {}
+    """Columns of x, y and perhaps z, by the names of any format: the best of several; nothing if there are none."""
+    sets = _position_sets(columns)
+    return sets[0] if sets else {}
 
 
-def _recognised(table: Table) -> dict[str, list[Column]]:
-    roles = {axis: [column] for axis, column in positions_in(table.columns).items()}
-    for role, names in (("particle", PARTICLE), ("photons", PHOTONS), ("frame", FRAME)):
-        column = find_column(table.columns, *names)
+def column_for(columns: Sequence[Column], known: Sequence[str]) -> Column | None:
+    """The column, of numbers or of words, whose name comes first in a list of ``names``; None if there is none."""
+    by_key = {names.parse_name(column.name)[0]: column for column in reversed(columns)}  # the first of several
+    return next((by_key[key] for key in known if key in by_key), None)
+
+
+def _given(path: Path, table: Table, role: str, name: str) -> Column:
+    column = find_named(table.columns, name)
+    if column is None:
+        raise HollyError(f"--columns {role}={name}: {path} has no such column; found {listed(table.columns)}")
+    return column
+
+
+def _plain(text: str) -> str:
+    return " ".join(text.lower().split())
+
+
+def _rank(column: Column) -> int:
+    """0 for a column that states a length, 2 for one in pixels, 1 for others: the order in which they count."""
+    unit = unit_word(stated_unit(column))
+    return 1 if unit is None else 2 if unit == PIXEL else 0
+
+
+def _by_key(columns: Sequence[Column]) -> dict[str, list[Column]]:
+    """Columns of numbers by the letters of their names without units, the best first."""
+    found = defaultdict(list)
+    for column in columns:
+        if not column.text:
+            found[names.parse_name(column.name)[0]].append(column)
+    return {key: sorted(same, key=_rank) for key, same in found.items()}
+
+
+def _position_sets(columns: Sequence[Column]) -> list[dict[str, Column]]:
+    """Sets of columns of x, y and perhaps z, the best first: corrected before raw, lengths before pixels."""
+    by_key = _by_key(columns)
+    sets: list[tuple[tuple[bool, int], dict[str, Column]]] = []
+    for raw, patterns in enumerate((names.CORRECTED, names.PLAIN)):
+        for pattern in patterns:
+            axes = {axis: by_key.get(pattern.format(axis), []) for axis in "xyz"}
+            for rank in (0, 1, 2):
+                own = {axis: next((c for c in axes[axis] if _rank(c) == rank), None) for axis in "xy"}
+                if own["x"] and own["y"]:
+                    found = {axis: column for axis, column in own.items() if column}
+                    z = next((c for c in axes["z"] if _rank(c) == rank), None) or next(iter(axes["z"]), None)
+                    sets.append(((bool(raw), rank), found | ({"z": z} if z else {})))
+    sets.sort(key=lambda one: one[0])
+    return [_with_z(found, by_key) for _, found in sets]
+
+
+def _with_z(found: dict[str, Column], by_key: Mapping[str, list[Column]]) -> dict[str, Column]:
+    """A set of x and y with a z that goes by another pattern of names, if that leaves no doubt about its unit."""
+    if "z" in found:
+        return found
+    for pattern in (*names.CORRECTED, *names.PLAIN):
+        for z in by_key.get(pattern.format("z"), []):
+            # RainSTORM writes x_nm beside x_coord and z_coord: its z is in the unit of x_coord, whatever that is.
+            siblings = pattern.format("x") in by_key
+            if _rank(z) == 0 or not siblings or _rank(found["x"]) == _rank(z):
+                return found | {"z": z}
+    return found
+
+
+def _recognised(table: Table) -> tuple[dict[str, list[Column]], list[str]]:
+    by_key = _by_key(table.columns)
+    sets = _position_sets(table.columns)
+    roles = {axis: [column] for axis, column in sets[0].items()} if sets else {}
+    for role, known in (("photons", names.PHOTONS), ("frame", names.FRAME)):
+        column = next((by_key[key][0] for key in known if key in by_key), None)
         # Camera counts are an intensity too, but no photons.
         if column and (role != "photons" or (column.unit or "photon").lower().startswith("photon")):
             roles[role] = [column]
-    for pair in PRECISION:
-        columns = [find_column(table.columns, name) for name in pair]
-        if all(columns):
-            roles["precision"] = [column for column in columns if column]
-            break
-    return roles
+    single = ([key] for key in names.LATERAL)
+    along = ([pattern.format(axis) for axis in "xy"] for pattern in names.ALONG)
+    axial = ([key] for key in (*names.AXIAL, *(pattern.format("z") for pattern in names.ALONG)))
+    for role, choices in (("precision", chain(single, along)), ("precision_z", axial)):
+        keys = next((keys for keys in choices if all(key in by_key for key in keys)), [])
+        if keys and (role == "precision" or "z" in roles):
+            roles[role] = [by_key[key][0] for key in keys]
+    for role, known in (("particle", names.PARTICLE), ("channel", names.CHANNEL)):
+        if column := column_for(table.columns, known):
+            roles[role] = [column]
+    return roles, _choice(sets, by_key)
 
 
-def _as_told(path: Path, table: Table, reading: Reading) -> dict[str, list[Column]]:
-    roles: dict[str, list[Column]] = {}
-    for item in (reading.columns or "").split(",") if reading.columns is not None else ():
-        role, _, name = (text.strip() for text in item.partition("="))
-        if role not in ROLES or not name:
-            raise HollyError(f"--columns {item.strip()}: must be NAME=COLUMN, where NAME is one of {', '.join(ROLES)}")
-        column = find_column(table.columns, name.lower(), parse_column(name, 0).name)
-        if column is None and name.isdecimal() and 1 <= int(name) <= len(table.columns):
-            column = table.columns[int(name) - 1]
-        if column is None:
-            raise HollyError(f"--columns {item.strip()}: {path} has no such column; found {listed(table.columns)}")
-        roles[role] = [column]
-    return roles
+def _choice(sets: Sequence[Mapping[str, Column]], by_key: Mapping[str, list[Column]]) -> list[str]:
+    """What to say where a table has several columns of positions."""
+    notes = []
+    if len(sets) > 1:
+        others = dict.fromkeys(str(column) for one in sets[1:] for column in one.values())
+        used = [str(column) for column in sets[0].values()]
+        left = [name for name in others if name not in used] or used
+        notes.append(f"Positions are from {_and(used)}, not from {_and(left)} (--columns to say otherwise).")
+    if sets and "z" not in sets[0]:
+        unused = [
+            by_key[key][0] for pattern in (*names.CORRECTED, *names.PLAIN) if (key := pattern.format("z")) in by_key
+        ]
+        if unused:
+            notes.append(
+                f"{unused[0]} was not used: it states no unit and belongs to other columns than "
+                f'{sets[0]["x"]} and {sets[0]["y"]}; --columns "z={unused[0]}[px]", or [nm], says its unit.'
+            )
+    return notes
 
 
-def unit_of(column: Column) -> str | None:
-    """The unit that a column states, in brackets or in its name."""
-    named = UNIT_IN_NAME.fullmatch(column.name)
-    unit = column.unit or (named[1] if named else None)
-    return unit and SYNONYMS.get(unit.strip().lower(), unit.strip())
+def _and(texts: Sequence[str]) -> str:
+    *most, last = texts
+    return f"{', '.join(most)} and {last}" if most else last

@@ -15,6 +15,7 @@ from holly_triton.io.text_table import Column
 
 from .columns import ROWS, Table, table_of
 from .picasso import LARGEST_RATIO, locs_table, read_header
+from .reading import Reading
 
 Array = NDArray[Any]
 
@@ -22,7 +23,7 @@ PIXELS, NM = "px", "nm"
 PICASSO_UNITS = {"x": PIXELS, "y": PIXELS, "z": NM, "lpx": PIXELS, "lpy": PIXELS}
 
 
-def read_hdf5(path: Path) -> Table:
+def read_hdf5(path: Path, reading: Reading) -> Table:
     """The columns of a table, read part by part and only when asked for.
 
     Raises:

@@ -14,6 +14,7 @@ from holly_triton.io.text_table import parse_column
 
 from .columns import Table, positions_in, table_of
 from .matlab_values import Variable, variables
+from .reading import Reading
 
 Array = NDArray[Any]
 
@@ -36,7 +37,7 @@ class Cell:
     sigma: Array | None
 
 
-def read_mat(path: Path) -> Table:
+def read_mat(path: Path, reading: Reading) -> Table:
     """What a file holds, sought in this order.
 
     1. A cell array or array of structs with a particle each: positions 2xn, 3xn, nx2 or nx3, or a struct with these as

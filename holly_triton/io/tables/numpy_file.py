@@ -15,6 +15,7 @@ from holly_triton.io.text_table import parse_column
 
 from .columns import Table, positions_in, table_of
 from .picasso import LARGEST_RATIO
+from .reading import Reading
 
 Array = NDArray[Any]
 
@@ -23,7 +24,7 @@ POSITIONS = ("xyz", "xy", "points", "positions", "coords", "locs")
 """Arrays of an archive that hold positions."""
 
 
-def read_npy(path: Path) -> Table:
+def read_npy(path: Path, reading: Reading) -> Table:
     """An array with named columns, of positions, or of columns that have no names.
 
     Raises:
@@ -36,7 +37,7 @@ def read_npy(path: Path) -> Table:
     return table_of(SOURCE, columns, named=named, rows=len(next(iter(columns.values()), ())))
 
 
-def read_npz(path: Path) -> Table:
+def read_npz(path: Path, reading: Reading) -> Table:
     """An archive of columns ``x``, ``y``, ... ``[E]``, or of ``xyz [E, 2 or 3]`` (or another of ``POSITIONS``) beside them.
 
     ``offsets [P + 1]`` marks particles that lie one after the other; a column ``particle`` marks them otherwise.

@@ -1,13 +1,16 @@
 """What the user says about a data set that its files may not say of themselves, and how it meets what they say."""
 
 from dataclasses import dataclass
-from typing import get_args
+from typing import Literal, get_args
 
 from holly_triton.core.errors import HollyError
-from holly_triton.io.text_table import NM_PER_UNIT
-from holly_triton.particles.config import Axis, Background, Unit, Weights
+from holly_triton.io.units import NM_PER_UNIT, PIXEL, unit_word
 
-PIXEL_UNITS = ("px", "pixel", "pixels")
+Unit = Literal["nm", "um", "mm", "m", "A", "px"]
+Axis = Literal["z", "y", "x"]
+Weights = Literal["equal", "photons"]
+Background = Literal["subtract", "keep"]
+Contrast = Literal["bright", "dark"]
 
 
 @dataclass(frozen=True)
@@ -15,13 +18,17 @@ class Reading:
     """The options that every command which reads DATA shares.
 
     Attributes:
-        unit: ``"nm"``, ``"um"`` or ``"px"``: the unit of positions in a file that does not say.
+        unit: One of ``Unit``, in any spelling: the unit of positions in a file that does not say.
         pixel_size_nm: Side of an input pixel, nm.
-        columns: Which column holds what, as ``"x=...,y=...,particle=..."``, for tables with names of their own.
+        columns: Which column holds what, as ``"x=...,y=...[px],particle=..."``, for tables with names of their own.
+        channel: Name or number of the channel whose localisations are read; None reads all.
+        where: Which rows count, as ``selection.parse_where`` reads it; None counts all.
         axis: ``"x"``, ``"y"`` or ``"z"``: localisations in 3D are seen along it.
         weights: ``"photons"`` weighs each localisation by its photons; ``"equal"`` counts it as one.
         crop: Pictures are cut to so many pixels a side about their middle; None leaves them whole.
         background: ``"subtract"`` removes it from pictures, ``"keep"`` leaves it.
+        contrast: ``"dark"`` inverts pictures of dark particles, ``"bright"`` leaves pictures as they are; None leaves them too,
+            but those that look dark are refused.
 
     Raises:
         HollyError: an unknown word, or a pixel size that is no length.
@@ -30,14 +37,19 @@ class Reading:
     unit: str | None = None
     pixel_size_nm: float | None = None
     columns: str | None = None
+    channel: str | None = None
+    where: str | None = None
     axis: str = "z"
     weights: str = "equal"
     crop: int | None = None
     background: str = "subtract"
+    contrast: str | None = None
 
     def __post_init__(self) -> None:
+        if unit_word(self.unit) in get_args(Unit):
+            object.__setattr__(self, "unit", unit_word(self.unit))
         words = {"axis": Axis, "weights": Weights, "background": Background}
-        for name, known in {**words, "unit": Unit}.items():
+        for name, known in {**words, "unit": Unit, "contrast": Contrast}.items():
             value = getattr(self, name)
             if value is not None and value not in get_args(known):
                 *most, last = get_args(known)
@@ -47,17 +59,28 @@ class Reading:
         if self.crop is not None and self.crop < 2:
             raise HollyError(f"--crop {self.crop}: must be at least 2 pixels")
 
-    def nm_per(self, stated: str | None, source: object) -> float:
-        """Length in nm of the unit of positions: what the file states comes first, then ``--unit``, then nm.
+    def unit_for(self, stated: str | None, source: object) -> str:
+        """The unit of positions: what the file states comes first, if it is known, then ``--unit``, then nm.
 
         Raises:
-            HollyError: pixels whose size nobody gave, or a unit that is not known.
+            HollyError: the file states a unit that is not known, and there is no ``--unit``.
         """
-        unit = (stated or self.unit or "nm").lower()
-        if unit in NM_PER_UNIT:
+        unit = unit_word(stated) or self.unit
+        if stated and unit is None:
+            raise HollyError(
+                f"{source}: positions in [{stated}]; those that are known are {', '.join([*NM_PER_UNIT, PIXEL])}; "
+                "say which it is with --unit"
+            )
+        return unit or "nm"
+
+    def nm_per(self, unit: str, source: object) -> float:
+        """Length in nm of a unit that ``unit_for`` gave.
+
+        Raises:
+            HollyError: pixels whose size nobody gave.
+        """
+        if unit != PIXEL:
             return NM_PER_UNIT[unit]
-        if unit not in PIXEL_UNITS:
-            raise HollyError(f"{source}: positions in [{unit}]; those that are known are [nm], [um] and [px]")
         if self.pixel_size_nm is None:
             raise HollyError(f"{source}: positions in pixels; give the size of one with --pixel-size NM")
         return self.pixel_size_nm
@@ -65,11 +88,14 @@ class Reading:
     def notes(self, stated: str | None) -> list[str]:
         """What to say about a unit that was assumed, or an option that was not used."""
         notes = []
-        unit = (stated or self.unit or "nm").lower()
-        if stated and self.unit and self.unit != unit:
+        known = unit_word(stated)
+        if known and self.unit and self.unit != known:
             notes.append(f"The file says {stated}, so --unit {self.unit} was not used.")
+        if stated and not known:
+            notes.append(f"The file says [{stated}], a unit that is not known: --unit {self.unit} was used.")
         if not stated and not self.unit:
-            notes.append("The file says no unit: nm was assumed (--unit nm, um or px to say otherwise).")
-        if self.pixel_size_nm is not None and unit not in PIXEL_UNITS:
+            notes.append("The file says no unit: nm was assumed (--unit nm, um, m, A or px to say otherwise).")
+        unit = known or self.unit or "nm"
+        if self.pixel_size_nm is not None and unit != PIXEL:
             notes.append(f"Positions are in {unit}, so --pixel-size was not used.")
         return notes

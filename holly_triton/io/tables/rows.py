@@ -1,6 +1,6 @@
 """The rows of any file of localisations, in nm: gone through part by part, so that a file may be larger than the memory."""
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.io.text_table import Column
+from holly_triton.io.units import PIXEL, unit_word
 
-from .columns import Table, roles_of, unit_of
+from .columns import Roles, Table, roles_of, stated_unit
 from .reading import Reading
+from .selection import Counts, Selection, selection_notes, selection_of
 
 Array = NDArray[Any]
 
@@ -25,6 +27,7 @@ class Part(NamedTuple):
     photons: Array | None = None  # [E]
     precision: Array | None = None  # [E]: lateral localisation precision, nm
     frame: Array | None = None  # [E]
+    precision_z: Array | None = None  # [E]: axial localisation precision, nm
 
 
 @dataclass(frozen=True)
@@ -34,13 +37,13 @@ class Rows:
     Attributes:
         path: For messages.
         source: The format, in words.
-        notes: What was skipped and why, what was assumed.
+        notes: What was assumed, and what the file's reader skipped.
         parts: Goes through them, as often as asked.
         roles: What the file has columns for, of ``columns.ROLES``.
         names: Of the particles 0, 1, ...; None where their numbers are their names.
         prefix: Of names that are numbers.
         every: Of so many particles, or localisations without particles, one is kept.
-        count: How many there are in all, if the file says so before they are read; else 0.
+        selection: Which rows count.
     """
 
     path: Path
@@ -51,7 +54,12 @@ class Rows:
     names: Sequence[str] | None = None
     prefix: str = ""
     every: int = 1
-    count: int = 0
+    selection: Selection | None = None
+
+    @property
+    def said(self) -> list[str]:
+        """What to say of the rows, complete once they were gone through."""
+        return notes_of([self])
 
     @property
     def dimensions(self) -> int:
@@ -78,6 +86,12 @@ class Rows:
         return replace(self, parts=parts, names=[name])
 
 
+def notes_of(files: Sequence[Rows]) -> list[str]:
+    """What to say of the rows of some files together, complete once they were gone through."""
+    selections = [rows.selection for rows in files if rows.selection is not None]
+    return [*selection_notes(selections), *dict.fromkeys(note for rows in files for note in rows.notes)]
+
+
 def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None) -> Rows:
     """Localisations in nm from the columns of a table.
 
@@ -91,26 +105,36 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
         HollyError: no positions, an unknown unit, or pixels whose size nobody said.
     """
     roles = roles_of(path, table, reading)
-    wanted = dict.fromkeys(column for columns in roles.values() for column in columns)
-    scale, notes = _scales(path, table, roles, reading)
+    selection = selection_of(path, table, roles, reading)
+    lengths, notes = _lengths(path, table, roles, reading)
+    columns = {
+        role: [replace(column, text=False) for column in of]
+        for role, of in roles.columns.items()
+        if role in Part._fields or role in "xyz"
+    }
+    wanted = [*dict.fromkeys([*(column for of in columns.values() for column in of), *selection.columns])]
     step = max(1, table.rows // most) if most else 1
 
     def parts() -> Iterator[Part]:
-        seen = 0
-        for arrays in table.parts([*wanted]):
+        seen, counts = 0, Counts()
+        for arrays in table.parts(wanted):
             part = dict(zip(wanted, arrays, strict=True))
+            rows = len(arrays[0])
+            kept = selection.keeps(part, rows, counts)
             if step > 1:
-                number = part[roles["particle"][0]] if "particle" in roles else np.arange(seen, seen + len(arrays[0]))
+                number = part[columns["particle"][0]] if "particle" in columns else np.arange(seen, seen + rows)
                 with np.errstate(invalid="ignore"):  # no number is that of no particle
-                    kept = number % step == 0
+                    kept &= number % step == 0
+            seen += rows
+            if not kept.all():
                 part = {column: values[kept] for column, values in part.items()}
-            seen += len(arrays[0])
-            yield _part({role: _values([part[c] for c in columns], scale.get(role)) for role, columns in roles.items()})
+            yield _part({role: _values(path, part, of, lengths.get(role)) for role, of in columns.items()})
+        selection.finish(counts)
 
     if step > 1:
-        kind = "particle" if "particle" in roles else "localisation"
+        kind = "particle" if "particle" in columns else "localisation"
         notes.append(f"The file is large: figures are from every {step}th {kind}.")
-    return Rows(path, table.source, [*table.notes, *notes], parts, roles.keys(), every=step, count=table.rows)
+    return Rows(path, table.source, [*table.notes, *notes], parts, columns.keys(), every=step, selection=selection)
 
 
 def _part(values: dict[str, Array]) -> Part:
@@ -118,27 +142,63 @@ def _part(values: dict[str, Array]) -> Part:
     return Part(np.stack(axes, axis=1), **values)
 
 
-def _values(arrays: list[Array], scale: float | None) -> Array:
+def _values(path: Path, part: dict[Column, Array], columns: list[Column], lengths: list[float] | None) -> Array:
     """One column, or the root mean square of two; float64 nm where it is a length."""
+    arrays = [part[column] for column in columns]
+    for column, array in zip(columns, arrays, strict=True):
+        if array.dtype.kind not in "fiub":
+            raise HollyError(f"{path}: column {column} holds words; numbers are needed")
     with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is dropped later
-        values = arrays[0] if len(arrays) == 1 else np.sqrt(np.mean(np.square(arrays), axis=0))
-        return values if scale is None else values.astype(np.float64) * scale
+        if lengths is not None:
+            arrays = [array.astype(np.float64) * nm for array, nm in zip(arrays, lengths, strict=True)]
+        return arrays[0] if len(arrays) == 1 else np.sqrt(np.mean(np.square(arrays), axis=0))
 
 
-def _scales(
-    path: Path, table: Table, roles: Mapping[str, list[Column]], reading: Reading
-) -> tuple[dict[str, float], list[str]]:
+def _lengths(path: Path, table: Table, roles: Roles, reading: Reading) -> tuple[dict[str, list[float]], list[str]]:
     """Length in nm of the unit of each column that is a length, and what to say about it."""
-    known = reading if reading.pixel_size_nm else replace(reading, pixel_size_nm=table.pixel_nm)
-    first = unit_of(roles["x"][0])
-    units = {role: unit_of(roles[role][0]) or first for role in ("x", "y", "z", "precision") if role in roles}
-    notes = reading.notes(first)
-    if table.pixel_nm and reading.pixel_size_nm and not np.isclose(table.pixel_nm, reading.pixel_size_nm, rtol=1e-3):
+    pixels = np.broadcast_to(np.asarray(reading.pixel_size_nm or table.pixel_nm or np.nan), 2).tolist()
+    first = stated_unit(roles.columns["x"][0]) or table.xy_unit
+    notes = [*roles.notes, *reading.notes(first)]
+    if table.pixel_nm and reading.pixel_size_nm and not np.allclose(table.pixel_nm, reading.pixel_size_nm, rtol=1e-3):
         notes.append(
-            f"--pixel-size {reading.pixel_size_nm:g} nm was used, though the file says {table.pixel_nm:.6g} nm."
+            f"--pixel-size {reading.pixel_size_nm:g} nm was used, though the file says {_sides(table.pixel_nm)} nm."
+        )
+    if table.pixel_nm and not first and not reading.unit:
+        notes.append(
+            f"The file states pixels of {_sides(table.pixel_nm)} nm: if positions are in pixels, say --unit px."
+        )
+    units = {"x": reading.unit_for(first, path)}
+    for role, other in (("y", "x"), ("z", "x"), ("precision", "x"), ("precision_z", "z")):
+        if role in roles.columns:
+            units[role] = unit_word(stated_unit(roles.columns[role][0])) or units[other]
+    if _is_height_in_nm(table, roles, units):
+        units["z"] = "nm"
+        if "precision_z" in units and not stated_unit(roles.columns["precision_z"][0]):
+            units["precision_z"] = "nm"
+        notes.append(
+            f"z states no unit: nm was assumed, as in files of Picasso and DECODE, whose x and y alone are in pixels "
+            f'(--columns "z={roles.columns["z"][0]}[px]" to say otherwise).'
         )
     try:
-        return {role: known.nm_per(unit, path) for role, unit in units.items()}, notes
+        lengths = {
+            role: [
+                replace(reading, pixel_size_nm=None if np.isnan(size) else size).nm_per(units[role], path)
+                for _, size in zip(roles.columns[role], pixels if role != "y" else pixels[1:], strict=False)
+            ]
+            for role in units
+        }
     except HollyError as error:
         why = f" ({' '.join(table.notes)})" if table.notes else ""
         raise HollyError(f"{error}{why}") from error
+    return lengths, notes
+
+
+def _sides(pixel_nm: float | tuple[float, float]) -> str:
+    return " x ".join(f"{side:.6g}" for side in np.unique(pixel_nm))
+
+
+def _is_height_in_nm(table: Table, roles: Roles, units: dict[str, str]) -> bool:
+    """Whether z is in nm though x and y are in pixels: a camera's pixels say nothing of heights."""
+    if units.get("z") != PIXEL or units["x"] != PIXEL or table.one_unit:
+        return False
+    return unit_word(stated_unit(roles.columns["z"][0])) is None

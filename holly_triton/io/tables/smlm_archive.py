@@ -12,13 +12,14 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 
 from .columns import Table, table_of
+from .reading import Reading
 
 Array = NDArray[Any]
 
 LARGEST_MANIFEST = 2**24
 
 
-def read_smlm(path: Path) -> Table:
+def read_smlm(path: Path, reading: Reading) -> Table:
     """The first binary table of an archive.
 
     Raises:

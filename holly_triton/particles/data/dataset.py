@@ -5,6 +5,7 @@ A new format is a new file with a reader, and one row in ``FORMATS``.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,14 +17,19 @@ from holly_triton.core.files import foreign
 from holly_triton.geometry import Grid
 from holly_triton.io.images.fits import read_fits
 from holly_triton.io.images.mrc import read_mrc
+from holly_triton.io.images.npy import holds_pictures, read_npy_stack
+from holly_triton.io.images.png import read_png
 from holly_triton.io.images.stacks import SUFFIXES, finest_sigma
 from holly_triton.io.images.tiff import read_tiff
+from holly_triton.io.tables.fields import side_by_side
+from holly_triton.io.tables.kinds import advice
 from holly_triton.io.tables.reading import Reading
+from holly_triton.io.tables.table import read_folder, read_rows, suffix_of
 
 from .grouping import particles_of
 from .localisations import Localisations
-from .pictures import Pictures
-from .table import describe_field, read_localisations, read_rows, scale_doubt
+from .pictures import Pictures, read_pictures
+from .table import depth_doubt, describe_field, fields_among, read_localisations, scale_doubt, unmarked_fields
 
 FEWEST_PICTURES = 8
 """Fewer views leave most of a structure unseen, whatever it is."""
@@ -114,11 +120,19 @@ FORMATS = (
     Format("MATLAB", (".mat",), read_localisations, folders=True),
     Format("NumPy", (".npy", ".npz"), read_localisations, folders=True),
     Format("SMLM archive", (".smlm",), read_localisations, folders=True),
-    Format("TIFF stack or folder of TIFFs", SUFFIXES["TIFF"], read_tiff, folders=True),
-    Format("FITS stack or folder of FITS", SUFFIXES["FITS"], read_fits, folders=True),
-    Format("MRC stack or folder of MRCs", SUFFIXES["MRC"], read_mrc, folders=True),
+    Format("TIFF stack or folder of TIFFs", SUFFIXES["TIFF"], partial(read_pictures, read=read_tiff), folders=True),
+    Format("FITS stack or folder of FITS", SUFFIXES["FITS"], partial(read_pictures, read=read_fits), folders=True),
+    Format("MRC stack or folder of MRCs", SUFFIXES["MRC"], partial(read_pictures, read=read_mrc), folders=True),
+    Format("folder of PNG, BMP or JPEG", SUFFIXES["PNG"], partial(read_pictures, read=read_png), folders=True),
+    NUMPY_STACK := Format("NumPy stack [n, H, W]", (), partial(read_pictures, read=read_npy_stack), folders=True),
 )
 
+NUMPY_STACK = Format(
+    "NumPy stack [n, H, W]", SUFFIXES["NumPy"], partial(read_pictures, read=read_npy_stack), folders=True
+)
+"""Found by what lies in the files, since tables of localisations have the same suffix."""
+CLOUDS = (".obj", ".ply", ".xyz")
+"""Endings of point clouds, whose text would pass as a table."""
 SIMULATED = ("localisations.csv", "pictures.tif")
 """What ``simulate`` writes into a folder: one or the other."""
 
@@ -164,6 +178,8 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
             rows = read_rows(path, reading)
             particles = particles_of([rows])
         data, every = _as_seen(particles, reading), rows.every
+    elif known.read is read_localisations and fields_among(files := read_folder(path, reading)):
+        return describe_field(side_by_side(path, files)) | {"can be trained on": f"no: {unmarked_fields(path, files)}"}
     else:
         data = _as_seen(known.read(path, reading), reading)
     if not len(data):
@@ -178,6 +194,8 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
 
 def _lacking(data: Localisations | Pictures) -> str | None:
     """Why data can't be trained on, if so."""
+    if isinstance(data, Pictures) and data.unfit is not None:
+        return data.unfit
     if len(data) < FEWEST_PICTURES:
         return f"holds {len(data)} picture{'s' * (len(data) != 1)}; at least {FEWEST_PICTURES} are needed"
     if not data.radius_nm > 0:
@@ -204,34 +222,62 @@ def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations 
             f"The localisation precision, {data.finest_nm:.4g} nm, is coarser than the particles are large: nothing of their "
             "shape can show. Is it the right column, in the right unit?"
         )
-    doubt = scale_doubt(2 * data.radius_nm) if len(data) else None
-    data.notes.extend([doubt] if doubt else [])
+    if len(data):
+        doubts = [scale_doubt(2 * data.radius_nm)]
+        if isinstance(data, Localisations):
+            doubts.append(depth_doubt(data.depth_nm, 2 * data.radius_nm, field=False))
+        data.notes.extend(doubt for doubt in doubts if doubt)
     return data
 
 
 def _format(path: Path) -> Format:
     """The format of a file, or of the files of a folder."""
     if path.is_file():
-        suffixes = {path.suffix.lower()}
+        suffixes = {_suffix(path)}
+    elif why := advice(path):
+        raise HollyError(f"{path}: {why}")
     else:
         with foreign(path, "a folder"):
-            suffixes = {file.suffix.lower() for file in (finest_sigma(path) or path).iterdir()}
+            suffixes = {_suffix(file) for file in (finest_sigma(path) or path).iterdir()}
         if not suffixes:
             raise HollyError(f"{path}: is an empty folder; give a data set ({_known()})")
+    if _holds_numpy_pictures(path):
+        return NUMPY_STACK
     found = [known for known in FORMATS if suffixes & {*known.suffixes} and (known.folders or path.is_file())]
-    if len(found) > 1:  # a text beside data of another kind is a note about them, as microscopes write
-        found = [known for known in found if suffixes & {*known.suffixes} != {".txt"}]
+    if len(found) > 1:  # a text or a drawing beside data of another kind is a note about them, as microscopes write
+        notes = {".txt", *SUFFIXES["PNG"]}
+        found = [known for known in found if not suffixes & {*known.suffixes} <= notes]
     if len(found) > 1:
         kinds = ", ".join(sorted(suffix for known in found for suffix in suffixes & {*known.suffixes}))
         raise HollyError(f"{path}: holds data of several kinds ({kinds}); give one file, or a folder of one kind")
     inner = sorted(item for item in path.iterdir() if item.is_dir()) if path.is_dir() else []
     if not found and inner:
         raise HollyError(f"{path}: holds folders, and no file of a known format; give one of them, such as {inner[0]}")
-    if not found and path.suffix.lower() in (".obj", ".ply", ".xyz"):
+    if not found and path.suffix.lower() in CLOUDS:
         raise HollyError(f"{path}: is a cloud, not pictures of one; see holly-triton simulate, or evaluate --truth")
     if not found:
-        raise HollyError(f"{path}: is of no known format; those are {_known()}")
+        raise HollyError(f"{path}: {advice(path) or f'is of no known format; those are {_known()}'}")
     return found[0]
+
+
+def _holds_numpy_pictures(path: Path) -> bool:
+    if path.is_file():
+        return holds_pictures(path)
+    arrays = [file for file in path.iterdir() if file.suffix.lower() in NUMPY_STACK.suffixes]
+    return bool(arrays) and all(holds_pictures(file) for file in arrays)
+
+
+def _suffix(path: Path) -> str:
+    """The suffix of a file, or of the format which its content shows, where its own says nothing."""
+    own = path.suffix.lower()
+    if (
+        own in CLOUDS
+        or path.name.startswith(".")
+        or not path.is_file()
+        or any(own in one.suffixes for one in FORMATS[5:])
+    ):
+        return own
+    return suffix_of(path)
 
 
 def _known() -> str:

@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.io.tables import scratch
-from holly_triton.io.tables.rows import Part, Rows
+from holly_triton.io.tables.rows import Part, Rows, notes_of
 
 from .localisations import LARGEST, Localisations
 
 Array = NDArray[Any]
 
+MEASURED = ("photons", "precision", "precision_z")
+"""What is known of each localisation beside its position."""
 LARGEST_ID = 2**53
 """Above it, neighbouring whole numbers are the same float64."""
 
@@ -90,8 +92,8 @@ def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) 
         HollyError: particle numbers that are too large, or no room on the disk.
     """
     tallies = [Tally.of(rows) for rows in files] if tallies is None else tallies
-    notes = [*dict.fromkeys(note for rows in files for note in rows.notes)]
-    for role in ("z", "photons", "precision"):
+    notes = notes_of(files)
+    for role in ("z", *MEASURED):
         if len({role in rows.roles for rows in files}) > 1:
             notes.append(f"Some files have no {role}, so what the others say of it was left out.")
     counts = np.concatenate([tally.counts for tally in tallies])
@@ -111,6 +113,7 @@ def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) 
         notes=[*notes, *scratch.notes(table.xyz.nbytes)],
         photons=None if table.photons is None else torch.from_numpy(table.photons),
         precision=None if table.precision is None else torch.from_numpy(table.precision),
+        precision_z=None if table.precision_z is None else torch.from_numpy(table.precision_z),
     )
 
 
@@ -172,7 +175,7 @@ def _losses(tallies: Sequence[Tally], empty: int) -> list[str]:
 def _fill(files: Sequence[Rows], tallies: Sequence[Tally], counts: Array, centres: Array) -> Part:
     """Rows in place, float32, each relative to the centre of its particle: the second look."""
     rows = int(counts.sum())
-    said = {role: all(role in file.roles for file in files) for role in ("photons", "precision")}
+    said = {role: all(role in file.roles for file in files) for role in MEASURED}
     table = Part(
         scratch.allocate((rows, centres.shape[1])), **{role: scratch.allocate((rows,)) for role in said if said[role]}
     )
@@ -186,7 +189,8 @@ def _fill(files: Sequence[Rows], tallies: Sequence[Tally], counts: Array, centre
             if len(places) and places.max() >= rows:
                 raise _changed(file.path)
             table.xyz[places] = part.xyz[chosen, : centres.shape[1]] - centres[number]
-            for to, column in ((table.photons, part.photons), (table.precision, part.precision)):
+            for role in MEASURED:
+                to, column = getattr(table, role), getattr(part, role)
                 if to is not None and column is not None:
                     with np.errstate(over="ignore"):
                         to[places] = column[chosen]

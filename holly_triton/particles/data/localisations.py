@@ -43,6 +43,7 @@ class Localisations:
         notes: What was skipped and why, what was assumed.
         photons: Of each row ``[E]`` float32, or None where the data do not say.
         precision: Lateral localisation precision of each row ``[E]`` float32, nm, or None where the data do not say.
+        precision_z: Axial localisation precision of each row ``[E]`` float32, nm, or None where the data do not say.
         axes: Which columns of the table are along the picture's x and y and, last, the line of sight.
         view_rotation: ``[P, 3, 3]``: the rotation of each view, if these are ``views`` of 3D particles.
         by_photons: Whether each emitter counts by its photons; else all count alike.
@@ -57,6 +58,7 @@ class Localisations:
     notes: list[str] = field(default_factory=list)
     photons: Tensor | None = None
     precision: Tensor | None = None
+    precision_z: Tensor | None = None
     axes: str = AXES["z"]
     view_rotation: Tensor | None = None
     by_photons: bool = False
@@ -105,6 +107,13 @@ class Localisations:
         # Clipped: one localisation a field away must not decide the scale.
         return float(np.sqrt(1.5 * np.mean(self._radii.clip(max=self.radius_nm) ** 2)))
 
+    @cached_property
+    def depth_nm(self) -> float:
+        """Length along the line of sight that holds 99.5 % of the emitters about the centroids, nm; 0 without z."""
+        if not self.has_z:
+            return 0.0
+        return 2 * float(np.quantile(np.abs(self.emitters(self._sample)[0][:, 2].cpu().numpy()), HELD))
+
     @property
     def _radii(self) -> Array:
         xy = self.emitters(self._sample)[0].cpu().numpy()
@@ -128,6 +137,12 @@ class Localisations:
         values = column[runs(self.starts[self._sample], self.counts[self._sample])[0]]
         usable = values[(values > 0) & (values < LARGEST)]
         return float(usable.median()) if len(usable) else None
+
+    def precision_words(self) -> str:
+        """The localisation precision as the ``info`` screen shows it."""
+        axial = self._median(self.precision_z)
+        lateral = _or_unstated(self.precision_nm, "nm (median)")
+        return lateral if axial is None else f"{lateral}, along z {axial:.4g} nm"
 
     def to(self, device: torch.device | str) -> "Localisations":
         """The same data on another device; but a table on the disk stays there, and pictures are drawn from what they need."""
@@ -247,8 +262,9 @@ class Localisations:
             "particles": str(len(self)),
             "emitters per particle": f"{counts.min()} to {counts.max()}, median {counts.median()}",
             "pixel size": "none: positions, not pixels",
-            "extent": f"{2 * self.radius_nm:.4g} nm across",
-            "localisation precision": _or_unstated(self.precision_nm, "nm (median)"),
+            "extent": f"{2 * self.radius_nm:.4g} nm across"
+            + (f", {self.depth_nm:.4g} nm along {self.axes[2]}" if self.has_z else ""),
+            "localisation precision": self.precision_words(),
             "photons": _or_unstated(self._median(self.photons), "(median)"),
             "third dimension": "yes (--views random uses it)" if self.has_z else "no",
             "notes": " ".join(self.notes) or "nothing was skipped",

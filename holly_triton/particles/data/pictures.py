@@ -1,9 +1,10 @@
 """Particles as pictures: each pixel is an emitter, so any grid and any extra blur are one formula."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,28 +13,28 @@ from numpy.typing import NDArray
 from torch import LongTensor, Tensor
 
 from holly_triton.geometry import Grid
+from holly_triton.io.images.stacks import ImageStack
+from holly_triton.io.tables.reading import Reading
 from holly_triton.kernels.gaussians.separable import axis_gaussians, pixel_centres
 
 from .localisations import HELD
+from .own_blur import own_blur
+from .picture_checks import CHUNK, inside, looks_dark, neighbour_doubt, without_dust
 
 Array = NDArray[Any]
 
-BORDER = 2
-"""Width of the frame of pixels that shows the background."""
 NOISE_FACTOR = 3.0
 """Pixels less than this many standard deviations of the frame above the background are background."""
 LATTICE = 0.7
 """Sigma in pixels at which a row of Gaussians, one a pixel, is even to 0.03 %."""
 BRIGHTEST = 1e30
 """A picture with more in a pixel counts as not finite: its sums would not be, in float32."""
-CLEAR = 10.0
-"""Times the noise at which a spatial frequency stands clear of it."""
-LOW, MIDDLE = 0.4, 0.7
-"""Of the highest clear frequency: below ``LOW`` the structure itself shapes the power spectrum."""
-FEWEST_RINGS = 4
-"""Frequencies that a slope is taken from."""
-CHUNK = 256
-"""Pictures treated at a time, so that temporaries stay small beside the data."""
+
+
+LOOKS_DARK = (
+    "shows particles that are darker than the ground about them; invert the pictures with --contrast dark (or take them "
+    "as they are with --contrast bright)"
+)
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,8 @@ class Pictures:
         names: The pictures' own ids.
         source: The format.
         notes: What was skipped and why, what was assumed.
+        doubts: Those notes that make any result from the pictures doubtful.
+        unfit: Why they can't be trained on as they are, if so.
     """
 
     images: Tensor
@@ -55,6 +58,8 @@ class Pictures:
     names: list[str]
     source: str
     notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
+    unfit: str | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -74,12 +79,17 @@ class Pictures:
         """Smallest sigma that ``draw`` reaches, nm: the pictures' own, and as much again as hides their pixels."""
         return math.hypot(self.own_blur_nm, LATTICE * self.pixel_nm)
 
-    @cached_property
+    @property
     def radius_nm(self) -> float:
-        """Circle about the centroids that holds 99.5 % of the intensity, nm, to half a pixel."""
+        """Circle about the centroids that holds 99.5 % of the intensity, nm; no more than a picture shows along a side."""
+        return min(self._reach_nm, max(self.images.shape[1:]) / 2 * self.pixel_nm)
+
+    @cached_property
+    def _reach_nm(self) -> float:
+        """The same circle, to half a pixel, though it may be larger than the picture."""
         held = torch.zeros(1, dtype=torch.float64)
         for start in range(0, len(self), CHUNK):
-            images = self.images[start : start + CHUNK]
+            images = without_dust(self.images[start : start + CHUNK])
             x, y = _positions(images, self.centroids[start : start + CHUNK])
             ring = (2 * torch.hypot(x[:, None, :], y[:, :, None])).ceil().long().cpu()
             share = (images / images.sum((1, 2), keepdim=True)).double().cpu()
@@ -88,12 +98,21 @@ class Pictures:
         inside = held.cumsum(0) / held.sum()
         return float((inside < HELD).sum()) / 2 * self.pixel_nm
 
+    def filled(self) -> list[str]:
+        """What to say where light lies in the corners, too far out for a particle that the pictures hold whole."""
+        if self._reach_nm <= self.radius_nm:
+            return []
+        return [
+            f"There is light in the corners of the pictures, so the particles' size is not known: {2 * self.radius_nm:.4g} nm, "
+            "a picture's side, was taken. Noise or background is left, or the pictures cut into the particles."
+        ]
+
     @cached_property
     def gyration_nm(self) -> float:
         """Radius of gyration of the structure, 3D, nm: 3 / 2 of the mean square that pictures show, since they hide one axis of three."""
         squares = 0.0
         for start in range(0, len(self), CHUNK):
-            images = self.images[start : start + CHUNK]
+            images = without_dust(self.images[start : start + CHUNK])
             x, y = _positions(images, self.centroids[start : start + CHUNK])
             spread = (images.sum(1) * x**2).sum(1) + (images.sum(2) * y**2).sum(1)
             squares += float((spread / images.sum((1, 2))).sum())
@@ -146,6 +165,24 @@ class Pictures:
         }
 
 
+def read_pictures(path: Path, reading: Reading, read: Callable[[Path, Reading], ImageStack]) -> Pictures:
+    """Pictures of a file or a folder of pixels.
+
+    Args:
+        path: As ``read`` takes it.
+        reading: What the user says of it.
+        read: Of the format.
+
+    Raises:
+        HollyError: what ``read`` raises.
+    """
+    stack = read(path, reading)
+    return pictures_from_pixels(
+        stack.images, stack.names, stack.pixel_nm, source=stack.source, notes=stack.notes,
+        background=reading.background, contrast=reading.contrast,
+    )  # fmt: skip
+
+
 def pictures_from_pixels(
     images: Array,
     names: Sequence[str],
@@ -154,6 +191,7 @@ def pictures_from_pixels(
     source: str,
     notes: Sequence[str] = (),
     background: str = "subtract",
+    contrast: str | None = None,
 ) -> Pictures:
     """Pictures from raw pixels: background subtracted or kept, pictures without light skipped, and the notes say so.
 
@@ -164,6 +202,8 @@ def pictures_from_pixels(
         source: The format.
         notes: What the reader already has to say.
         background: ``"subtract"`` or ``"keep"``. Light is never negative: what is below 0 becomes 0 either way.
+        contrast: ``"dark"`` inverts the pictures, ``"bright"`` takes them as they are; if None they are taken as they are
+            and, where they look dark, ``unfit`` says so.
     """
     notes = [*notes]
     # NaN is the maximum where there is one, and below nothing.
@@ -171,6 +211,10 @@ def pictures_from_pixels(
     if not finite.all():
         notes.append(f"{(~finite).sum()} of {len(images)} pictures hold NaN or infinity and were skipped.")
     images, names = _keep(finite, images, names)
+    dark = looks_dark(images)
+    if contrast == "dark":
+        np.subtract(images.max(axis=(1, 2), keepdims=True), images, out=images)
+        notes.append("The pictures were inverted (--contrast dark).")
     if background == "keep":
         negative = int((images.min(axis=(1, 2)) < 0).sum())
         np.maximum(images, 0, out=images)
@@ -186,7 +230,17 @@ def pictures_from_pixels(
     images, names = _keep(lit, images, names)
     notes.append(said)
     pixels = torch.from_numpy(images)
-    return Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, notes)
+    data = Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, notes)
+    if contrast is None and dark:
+        return replace(data, unfit=LOOKS_DARK)
+    if len(data):
+        if contrast == "dark" and not dark:
+            data.doubts.append("The pictures were inverted (--contrast dark), though they look bright as they are.")
+        if found := neighbour_doubt(pixels):
+            data.doubts.append(found)
+        data.notes.extend(data.doubts)
+        data.notes.extend(data.filled())
+    return data
 
 
 def _keep(chosen: Array, images: Array, names: Sequence[str]) -> tuple[Array, Sequence[str]]:
@@ -197,9 +251,7 @@ def _keep(chosen: Array, images: Array, names: Sequence[str]) -> tuple[Array, Se
 
 def _subtract_background(images: Array) -> None:
     """Subtract each picture's background in place; what does not stand out from the noise becomes 0."""
-    inner = np.zeros(images.shape[1:], dtype=bool)
-    inner[BORDER:-BORDER, BORDER:-BORDER] = True
-    frame = images[:, ~inner]
+    frame = images[:, ~inside(images.shape[1:])]
     background = np.median(frame, axis=1)
     # Median absolute deviation: a structure that touches the frame must not count as noise.
     noise = 1.4826 * np.median(np.abs(frame - background[:, None]), axis=1)
@@ -219,53 +271,11 @@ def _centroids(images: Tensor) -> Tensor:
     x, y = _positions(images, torch.zeros(1, 2))
     found = torch.zeros(len(images), 2)
     for start in range(0, len(images), CHUNK):
-        chunk = images[start : start + CHUNK].double()
+        chunk = without_dust(images[start : start + CHUNK]).double()
         columns, rows = chunk.sum(1), chunk.sum(2)
         moments = torch.stack([(columns * x).sum(1), (rows * y).sum(1)], dim=1)
         found[start : start + CHUNK] = moments / columns.sum(1, keepdim=True)
     return found
-
-
-def own_blur(images: Tensor) -> float:
-    """Standard deviation of the blur of pictures ``[P, H, W]``, pixels: point spread, drawing width, and the pixels themselves.
-
-    Point sources at places that differ from picture to picture have a flat mean power spectrum at high spatial
-    frequencies k, which a Gaussian blur s multiplies by ``exp(-4 pi^2 s^2 k^2)`` and noise lifts by a constant. So the
-    slope of the logarithm against k^2, where the spectrum stands clear of that constant, gives s. What blurs every
-    picture alike can't be told from the structure, so a structure that is smooth itself makes s too large; 0 where no
-    frequency stands clear.
-    """
-    frequency, power = _mean_power(images)
-    floor = power[-max(2, len(power) // 10) :].median()
-    last = int((power > CLEAR * floor).long().cumprod(0).sum())
-    middle = int(last * MIDDLE)
-    rings = [slice(int(last * LOW), middle), slice(middle, last)]
-    if last - middle < FEWEST_RINGS:
-        return 0.0
-    # The structure steepens the lower of the two, noise the upper: the lesser slope is nearer to the blur's alone.
-    return min(_gaussian_width(frequency[ring], power[ring] - floor) for ring in rings)
-
-
-def _gaussian_width(frequency: Tensor, power: Tensor) -> float:
-    """Standard deviation of the Gaussian whose power spectrum falls as ``power`` does, 0 where that does not fall."""
-    square, height = frequency**2, power.log()
-    square, height = square - square.mean(), height - height.mean()
-    slope = float((square * height).sum() / square.square().sum())
-    return math.sqrt(max(0.0, -slope)) / (2 * math.pi)
-
-
-def _mean_power(images: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean power of normalised pictures over rings of equal spatial frequency, and that frequency in 1 / pixel, up to 1/2."""
-    side = min(images.shape[1:])
-    total = torch.zeros(images.shape[1], images.shape[2] // 2 + 1, dtype=torch.float64)
-    for start in range(0, len(images), CHUNK):
-        chunk = images[start : start + CHUNK].double()
-        total += torch.fft.rfft2(chunk / chunk.sum((1, 2), keepdim=True)).abs().square().sum(0).cpu()
-    rows, columns = torch.fft.fftfreq(images.shape[1]), torch.fft.rfftfreq(images.shape[2])
-    ring = (torch.hypot(rows[:, None], columns) * side).round().long().flatten()
-    rings = torch.bincount(ring)[: side // 2 + 1]
-    power = torch.bincount(ring, total.flatten())[: side // 2 + 1] / rings / len(images)
-    return torch.arange(side // 2 + 1) / side, power
 
 
 def _gaussians(positions_nm: Tensor, grid: Grid, sigma_nm: float) -> Tensor:

@@ -1,21 +1,15 @@
-"""Any file or folder of localisations: its particles, or what is to be said of a field of view that marks none."""
+"""Particles of a file or folder of localisations, or what is to be said of a field of view that marks none."""
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import natural_order
-from holly_triton.io.tables.columns import Table
-from holly_triton.io.tables.csv_table import LARGEST_HELD, read_csv
-from holly_triton.io.tables.hdf5 import read_hdf5
-from holly_triton.io.tables.matlab import read_mat
-from holly_triton.io.tables.numpy_file import read_npy, read_npz
+from holly_triton.io.tables.fields import FIELD_NM, ONE_PARTICLE_NM, is_field, width_of
 from holly_triton.io.tables.reading import Reading
-from holly_triton.io.tables.rows import Rows, rows_of
-from holly_triton.io.tables.smlm_archive import read_smlm
+from holly_triton.io.tables.rows import Rows
+from holly_triton.io.tables.table import read_folder, read_rows
 
 from .grouping import Tally, particles_of
 from .localisations import Localisations
@@ -24,22 +18,11 @@ SMALLEST_NM, LARGEST_NM = 4.0, 1e7
 """Extents out of these bounds are probably not in nm."""
 IN_METRES_NM = 1e-3
 """Below it, positions are probably in metres: a millimetre is the widest field there is."""
-ONE_PARTICLE_NM = 1000.0
-"""A field of view smaller than this holds one particle, or few; cameras see tens of thousands of nm."""
-
-
-READERS: dict[str, Callable[[Path], Table]] = {
-    ".csv": read_csv,
-    ".txt": read_csv,
-    ".tsv": read_csv,
-    ".hdf5": read_hdf5,
-    ".h5": read_hdf5,
-    ".mat": read_mat,
-    ".npy": read_npy,
-    ".npz": read_npz,
-    ".smlm": read_smlm,
-}
-"""By suffix, lower case."""
+DEEPEST_NM, FLATTEST_NM = 5000.0, 1.0
+"""Heights of a field of view out of these bounds are probably in another unit than nm: an objective shows 1 to 2 um at a
+time, and no localisation is as precise as 1 nm along z."""
+DEEPER = 10.0
+"""Times as deep as wide: no particle is so, but a z that was multiplied by the pixel size is."""
 
 
 def read_localisations(path: Path, reading: Reading) -> Localisations:
@@ -50,54 +33,14 @@ def read_localisations(path: Path, reading: Reading) -> Localisations:
     """
     if path.is_file():
         return particles_of([marked(read_rows(path, reading))])
-    files = sorted((file for file in path.iterdir() if _is_data(file)), key=natural_order)
-    small = sum(file.stat().st_size for file in files) <= LARGEST_HELD
-    found: list[Rows] = []
-    tallies: list[Tally] = []
-    failures: list[HollyError] = []
-    for file in files:
-        try:
-            rows = _of_a_folder(file, reading, small)
-            tallies.append(Tally.of(rows))
-            found.append(rows)
-        except HollyError as error:
-            failures.append(error)
-    if not found:
-        raise failures[0]
-    data = particles_of(found, tallies)
-    if failures:
-        data.notes.append(f"{len(failures)} of {len(files)} files were skipped; the first: {failures[0]}.")
-    return data
-
-
-def read_rows(path: Path, reading: Reading, most: int | None = None) -> Rows:
-    """Localisations of a file of any known format, whether or not it marks particles.
-
-    Args:
-        path: One file.
-        reading: What the user says of it.
-        most: As for ``rows_of``.
-
-    Raises:
-        HollyError: no such file, an unknown format, damaged, or no positions in it.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise HollyError(f"{path}: is no file; give one file of localisations ({', '.join(READERS)})")
-    read = READERS.get(path.suffix.lower())
-    if read is None:
-        raise HollyError(f"{path}: is no file of localisations that is known; those are {', '.join(READERS)}")
-    return rows_of(path, read(path), reading, most)
-
-
-def _of_a_folder(file: Path, reading: Reading, small: bool) -> Rows:
-    """Localisations of one of many files: held where these are ``small``, else the file is opened anew for each look.
-
-    No file stays open: there may be more of them than a process may have.
-    """
-    rows = read_rows(file, reading)
-    rows = rows.held() if small else replace(rows, parts=lambda: read_rows(file, reading).parts())
-    return replace(rows, prefix=f"{file.stem}/") if "particle" in rows.roles else rows.as_one(file.stem)
+    files = read_folder(path, reading)
+    if fields_among(files):
+        raise HollyError(f"{path}: {unmarked_fields(path, files)}")
+    named = [
+        replace(rows, prefix=f"{rows.path.stem}/") if "particle" in rows.roles else rows.as_one(rows.path.stem)
+        for rows in files
+    ]
+    return particles_of(named, [Tally.of(rows) for rows in named])
 
 
 def marked(rows: Rows) -> Rows:
@@ -114,6 +57,23 @@ def marked(rows: Rows) -> Rows:
     return rows
 
 
+def fields_among(files: list[Rows]) -> bool:
+    """Whether most files of a folder are whole fields of view, though each would be taken as one particle."""
+    alone = [rows for rows in files if "particle" not in rows.roles]
+    fields = sum(is_field(rows.whole().xyz[:, :2]) for rows in alone)
+    return 2 * fields > len(files)
+
+
+def unmarked_fields(path: Path, files: list[Rows]) -> str:
+    """What to say of a folder of fields of view."""
+    width = np.median([width_of(rows.whole().xyz[:, :2]) for rows in files])
+    return (
+        f"holds {len(files)} fields of view, about {width:.0f} nm wide, whose localisations lie in several clusters or spread "
+        f"over more than {FIELD_NM:.0f} nm, and not one particle a file; find their particles first: "
+        f"holly-triton pick {path} OUT (or add a column particle, if each file is one)"
+    )
+
+
 def describe_field(rows: Rows) -> dict[str, str]:
     """Rows of the ``info`` screen, for a field of view whose particles are not marked.
 
@@ -125,16 +85,19 @@ def describe_field(rows: Rows) -> dict[str, str]:
     if not len(whole):
         raise HollyError(f"{rows.path}: holds no localisations ({' '.join(whole.notes)})")
     extent = np.ptp(whole.xyz.numpy(), axis=0)
-    doubt = scale_doubt(float(extent[:2].max()))
-    whole.notes.extend([doubt] if doubt else [])
-    if float(extent[:2].max()) < ONE_PARTICLE_NM:
+    lateral = float(extent[:2].max())
+    depth = float(np.diff(np.quantile(whole.xyz[:, 2].numpy(), (0.005, 0.995)))[0]) if whole.has_z else 0.0
+    doubts = (scale_doubt(lateral), depth_doubt(depth, lateral, field=True))
+    whole.notes.extend(doubt for doubt in doubts if doubt)
+    if lateral < ONE_PARTICLE_NM:
         whole.notes.append("So small a field may be one particle; a structure in 3D needs hundreds, from all sides.")
     said = whole.summary()
     frames = np.empty(0) if field.frame is None else field.frame[np.isfinite(field.frame)]
+    counted = rows.selection.counts.kept if rows.selection is not None else len(field.xyz)
     return {
         "format": said["format"],
         "particles": f"not marked; find them with: holly-triton pick {rows.path} OUT",
-        "localisations": str(len(field.xyz) if rows.every == 1 else rows.count),
+        "localisations": str(counted),
         "extent": " x ".join(f"{length:.4g}" for length in extent) + " nm",
         "localisation precision": said["localisation precision"],
         "photons": said["photons"],
@@ -148,14 +111,29 @@ def scale_doubt(extent_nm: float) -> str | None:
     """What to say about an extent that no microscope shows; nothing is converted."""
     if 0 < extent_nm < IN_METRES_NM:
         return (
-            f"Positions span {extent_nm:.2g} nm, or {extent_nm * 1e9:.3g} nm if they are in metres: is the unit right?"
+            f"Positions span {extent_nm:.2g} nm, or {extent_nm * 1e9:.3g} nm if they are in metres: is the unit right? "
+            "(--unit m)"
         )
     if 0 < extent_nm < SMALLEST_NM:
-        return "No light microscope sees so small a structure: is the unit right (--unit um or px)?"
+        return "Positions span less than light microscopy resolves: is the unit right? (--unit um or px)"
     if extent_nm > LARGEST_NM:
         return f"Positions span {extent_nm * 1e-6:.3g} mm, wider than a field of view: is the unit right?"
     return None
 
 
-def _is_data(file: Path) -> bool:
-    return file.suffix.lower() in READERS and file.is_file() and not file.name.startswith(".")
+def depth_doubt(depth_nm: float, lateral_nm: float, *, field: bool) -> str | None:
+    """What to say where z spans a length that does not go with those of x and y; nothing is converted.
+
+    Args:
+        depth_nm: Along z; 0 where there is no third dimension.
+        lateral_nm: Along x and y.
+        field: Whether these are of a field of view; else of a typical particle.
+    """
+    too_deep = depth_nm > (min(DEEPEST_NM, max(lateral_nm, FIELD_NM)) if field else DEEPER * lateral_nm)
+    too_flat = 0 < depth_nm < FLATTEST_NM < lateral_nm / DEEPER
+    if not (too_deep or too_flat):
+        return None
+    return (
+        f"z spans {depth_nm:.4g} nm and x and y {lateral_nm:.4g} nm: is z in another unit than x and y? "
+        '(--columns "z=NAME[nm]", or another unit, says so)'
+    )

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.io.tables.reading import Reading
-from holly_triton.particles.data.table import read_rows
+from holly_triton.io.tables.table import read_rows
 from holly_triton.view.gallery import (
     PICKED_INK,
     REJECTED_INK,
@@ -146,7 +146,7 @@ def pick(path: Path, out: Path, reading: Reading, settings: PickSettings) -> Pic
     read = read_rows(path, reading)
     field = read.whole()
     finite = np.flatnonzero(np.isfinite(field.xyz).all(axis=1))
-    notes = [*read.notes]
+    notes = [*read.said]
     if lost := len(field.xyz) - len(finite):
         notes.append(f"{lost} of {len(field.xyz)} localisations have no finite position and were dropped.")
     if len(finite) < FEWEST_NEAR:

@@ -16,6 +16,7 @@ from scipy.spatial import cKDTree
 from scipy.stats import poisson
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.optional import require
 
 Array = NDArray[Any]
 
@@ -119,8 +120,7 @@ def _fall(radius: Array, density: Array) -> float | None:
 
 def _dense_places(xy: Array, diameter: float) -> list[Array]:
     """Rows of each cluster, by DBSCAN on occupied squares that weigh as many localisations as they hold."""
-    from sklearn.cluster import DBSCAN
-
+    DBSCAN = require("sklearn.cluster", "finding particles").DBSCAN
     radius = RADIUS * diameter
     area = float(np.prod(np.maximum(np.ptp(xy, axis=0), diameter)))
     mean = len(xy) / area * np.pi * radius**2
@@ -141,8 +141,7 @@ def _split(xy: Array, rows: Array, diameter: float) -> list[Array]:
 
     A part that stays too large, such as a tangle, leaves the others as they are.
     """
-    from sklearn.cluster import KMeans
-
+    KMeans = require("sklearn.cluster", "finding particles").KMeans
     size = measure(xy[rows]).diameter
     if size <= LARGEST_ONE * diameter or size > MOST_TOUCHING * diameter:
         return [rows]

@@ -26,6 +26,7 @@ from scipy.special import ndtr
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
+from holly_triton.core.optional import require
 from holly_triton.geometry import mirror
 from holly_triton.io import clouds
 from holly_triton.io.tables.picasso import write_picasso
@@ -154,8 +155,7 @@ def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | N
     Raises:
         HollyError: a voxel size that is not above 0 or asks for too many voxels, or a file that can't be written.
     """
-    import mrcfile
-
+    mrcfile = require("mrcfile", f"{path}: MRC")
     reach = float(np.abs(points).max()) + MARGIN * sigma_nm
     least = reach / (LARGEST_SIDE / 2 - 1)
     voxel_nm = max(sigma_nm / VOXELS_PER_SIGMA, least) if voxel_nm is None else voxel_nm

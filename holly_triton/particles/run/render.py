@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from holly_triton import view
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
-from holly_triton.io.clouds import read_cloud
+from holly_triton.core.progress import console
+from holly_triton.structures import read_structure
 from holly_triton.validation.alignment import align
 from holly_triton.view.orientation import upright
 
@@ -36,8 +37,8 @@ def render_run(
     Args:
         folder: of a run or a study.
         out: a .png; by default one in the folder's ``pictures``.
-        truth: a cloud file, drawn behind the result, which is turned into its frame.
-        unit_nm: nm per unit of a truth that says none.
+        truth: a cloud's file or the name of a structure, drawn behind the result, which is turned into its frame.
+        unit_nm: nm per unit of a truth that states none; nm if not given.
         movie: a .mp4 or .gif for the structure as it turns.
         growth: a .mp4 or .gif for the structure as it was trained.
         interactive: open a window too, and wait until it is closed.
@@ -51,7 +52,10 @@ def render_run(
         frame, front = upright(points)
         points = points @ frame
     else:
-        known = read_cloud(truth, unit_nm).points
+        given = read_structure(truth, unit_nm)
+        for note in given.notes:
+            console.print(note)
+        known = given.points
         points = align(points, known).aligned
     halves = [folder / half for half in ("half-1", "half-2")]
     if truth is None and all((half / "cloud.ply").is_file() for half in halves):

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,8 @@ from torch import Tensor
 from holly_triton.core.checkpoint import versions
 from holly_triton.core.distributed import size
 from holly_triton.core.files import replacing
+from holly_triton.core.log import LOG
+from holly_triton.core.optional import MissingExtraError
 from holly_triton.core.progress import in_parts
 from holly_triton.geometry import axis_angle_from_rotation, mirror
 from holly_triton.io.clouds import write_cloud
@@ -21,6 +22,7 @@ from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.report import write_report
 from holly_triton.validation import symmetry
+from holly_triton.view import render_cloud
 from holly_triton.view.orientation import upright
 
 from .run import Run
@@ -166,12 +168,10 @@ def _write_reprojections(path: Path, trainer: Trainer) -> None:
 def draw_cloud(path: Path, points: Any, truth: Any = None) -> None:
     """A picture of the cloud, upright or over the truth; one line where there is no pyvista, as on computing machines."""
     try:
-        from holly_triton.view import render_cloud
-
         if truth is not None:
             render_cloud(points, path, truth=truth)
         else:
             frame, front = upright(points)
             render_cloud(points @ frame, path, front=front)
-    except ImportError as error:
-        print(f"{path}: not drawn ({error}); pip install pyvista, then holly-triton render", file=sys.stderr)
+    except MissingExtraError as error:
+        LOG.warning("%s: not drawn; %s, then: holly-triton render", path, error)

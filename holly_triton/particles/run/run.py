@@ -1,17 +1,18 @@
 """A run and its folder: from a configuration to a structure on disk, stoppable and resumable at any step.
 
 The folder holds config.toml, cloud.ply, cloud_mirror.ply, poses.csv, metrics.json, report.html, pictures/,
-checkpoints/last.pt and TensorBoard events.
+checkpoints/last.pt and, where tensorboardX is installed, TensorBoard events.
 """
 
 import csv
 import dataclasses
 import os
 import shutil
-import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -22,6 +23,8 @@ from holly_triton.core.energy import EnergyMeter
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.core.lock import check_idle
+from holly_triton.core.log import LOG
+from holly_triton.core.optional import MissingExtraError, require
 from holly_triton.particles.cloud.relocation import MOST_MERGED
 from holly_triton.particles.cloud.schedule import Plan
 from holly_triton.particles.cloud.state import TrainingState
@@ -100,7 +103,7 @@ def _lost_config(path: Path) -> Config:
         )
     config = config_of(state.settings, str(path.parent / CHECKPOINTS))
     if leads():
-        print(f"holly-triton: {path}: is missing; written anew from the checkpoint", file=sys.stderr)
+        LOG.warning("%s: is missing; written anew from the checkpoint", path)
         write_config(path, config)
     return config
 
@@ -128,7 +131,7 @@ def _check_changes(path: Path, before: Config, now: Config) -> None:
     told = f"{path}: changed since the checkpoint: {', '.join(changed)}"
     if bound := [name for name in changed if name in BOUND]:
         raise HollyError(f"{told}; set {', '.join(bound)} back, or start another run with --config {path} --out")
-    print(f"holly-triton: {told}; going on with the new values", file=sys.stderr)
+    LOG.warning("%s; going on with the new values", told)
 
 
 def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[[], bool]) -> bool:
@@ -137,16 +140,14 @@ def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[
     Raises:
         HollyError: A file can't be written, or a loss isn't finite.
     """
-    from tensorboardX import SummaryWriter
-
     state = run.trainer.state
     # Long runs have short steps; a hundredth of one is little to lose, and a checkpoint may hold a network.
     every = max(run.config.checkpoint_every, run.trainer.plan.total_steps // 100)
     meter = EnergyMeter(state.points.device)
-    with SummaryWriter(str(run.folder), max_queue=1000, write_to_disk=leads()) as board:
+    with _board(run.folder) as board:
         for progress in run.trainer.run():
             tell(progress)
-            if state.history and state.history[-1]["step"] == progress.step:
+            if board is not None and state.history and state.history[-1]["step"] == progress.step:
                 for name, value in state.history[-1].items():
                     if name != "step":
                         board.add_scalar(name, value, progress.step)
@@ -158,6 +159,15 @@ def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[
             if stopping:
                 break
     return run.finished
+
+
+def _board(folder: Path) -> AbstractContextManager[Any]:
+    """What writes the curves for TensorBoard where tensorboardX is installed; metrics.json holds them in any case."""
+    try:
+        new: Callable[..., AbstractContextManager[Any]] = require("tensorboardX", "TensorBoard").SummaryWriter
+    except MissingExtraError:
+        return nullcontext()
+    return new(str(folder), max_queue=1000, write_to_disk=leads())
 
 
 def default_points(dataset: Dataset) -> int:
@@ -222,8 +232,9 @@ def open_particles(config: Config) -> Dataset:
         HollyError: They can't be read, or are not what the settings need.
     """
     dataset = open_dataset(
-        config.data, unit=config.unit, pixel_size_nm=config.pixel_size, columns=config.columns, axis=config.axis,
-        weights=config.weights, crop=config.crop, background=config.background,
+        config.data, unit=config.unit, pixel_size_nm=config.pixel_size, columns=config.columns,
+        channel=config.channel, where=config.where, axis=config.axis, weights=config.weights, crop=config.crop,
+        background=config.background, contrast=config.contrast,
     )  # fmt: skip
     if config.part != "all":
         every = torch.arange(config.part == "even", len(dataset), 2)

@@ -16,6 +16,7 @@ from holly_triton.particles.cloud.objective import SCALE
 from holly_triton.particles.data import Dataset, Localisations, open_dataset
 from holly_triton.particles.poses.dense_search import find_poses
 from holly_triton.report import write_report
+from holly_triton.structures import read_structure
 from holly_triton.validation import pose_error
 from holly_triton.validation.alignment import align, explain
 from holly_triton.validation.group import find_group, find_turns_of
@@ -41,11 +42,11 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> dict
 
     Args:
         folder: The run.
-        truth: A cloud; None for the one that the run knows (``known_structure``).
-        unit_nm: nm per unit of a cloud that says none.
+        truth: A cloud's file, or the name of a structure; None for the one that the run knows (``known_structure``).
+        unit_nm: nm per unit of a cloud that states none; nm if not given.
 
     Returns:
-        The figures that ``evaluate --json`` prints.
+        The figures that ``evaluate --json`` prints; ``truth_notes`` says which unit was assumed.
 
     Raises:
         HollyError: There is no cloud yet, or the truth can't be read.
@@ -53,12 +54,15 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> dict
     cloud = read_run_cloud(folder)
     with in_parts(5) as begin:
         begin("reading the truth")
-        target = known_structure(folder) if truth is None else read_cloud(truth, unit_nm).points
+        given = None if truth is None else read_structure(truth, unit_nm)
+        target = known_structure(folder) if given is None else given.points
         begin(f"aligning {len(cloud)} points with {len(target)} of the truth")
         fit = align(cloud, target)
         figures = fit.figures(unit_nm)
         if plane_frame(cloud) is not None:
             figures["flat"] = True
+        if given is not None and given.notes:
+            figures["truth_notes"] = given.notes
         if truth is None and run_config(folder).views == "random":
             figures["truth"] = AS_GIVEN
         begin("scoring the poses")
@@ -99,6 +103,7 @@ def explain_cloud(figures: dict[str, Any]) -> str:
     """What ``score_cloud`` found, in a few plain lines for a terminal."""
     poses = figures.get("poses")
     known = f"\nThe truth here is {figures['truth']}." if "truth" in figures else ""
+    known += "".join(f"\n{note}" for note in figures.get("truth_notes", ()))
     return explain(figures) + known + ("" if poses is None else "\n" + pose_error.explain(poses))
 
 

@@ -13,7 +13,8 @@ from holly_triton.core.distributed import leads, size, summed, wait
 from holly_triton.core.errors import HollyError
 from holly_triton.core.jobs import Cluster, run_all
 from holly_triton.core.lock import alone
-from holly_triton.core.progress import console, in_parts
+from holly_triton.core.log import LOG
+from holly_triton.core.progress import console, in_parts, watched
 from holly_triton.particles.cloud.train import Progress as Step
 from holly_triton.particles.config import Config
 from holly_triton.report import find_warnings
@@ -127,7 +128,7 @@ def finish_member(member: Member) -> None:
 
 def say(sentence: str) -> None:
     """Tell the person of progress."""
-    console.print(sentence)
+    LOG.info("%s", sentence)
 
 
 @contextmanager
@@ -180,7 +181,7 @@ def _step_under_bar(run: Run, stop: Stop) -> bool:
         TimeRemainingColumn(),
     )  # fmt: skip
     state, total = run.trainer.state, run.trainer.plan.total_steps
-    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+    with Progress(*columns, console=console, disable=not watched()) as bar:
         task = bar.add_task("starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"))
 
         def tell(step: Step) -> None:

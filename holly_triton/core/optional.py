@@ -1,0 +1,42 @@
+"""Packages that come with an extra of this one: imported where they are needed, named where they are missing."""
+
+from importlib import import_module
+from typing import Any
+
+from .errors import HollyError
+
+EXTRAS = {
+    "astropy": "formats",
+    "imageio_ffmpeg": "movie",
+    "mrcfile": "formats",
+    "pyvista": "view",
+    "sklearn": "pick",
+    "submitit": "cluster",
+    "tensorboardX": "board",
+}
+"""The extra of ``pyproject.toml`` that brings each package."""
+
+
+class MissingExtraError(HollyError):
+    """Something asked for needs a package that is not installed, or one that cannot be loaded."""
+
+
+def require(module: str, purpose: str) -> Any:
+    """Import a module of one of the packages in ``EXTRAS``.
+
+    Args:
+        module: Its full name, such as ``astropy.io.fits``.
+        purpose: What needs it; the message begins with this.
+
+    Raises:
+        MissingExtraError: It is not installed, or a library that it needs is missing.
+    """
+    package = module.partition(".")[0]
+    try:
+        return import_module(module)
+    except ImportError as error:
+        absent = isinstance(error, ModuleNotFoundError) and error.name == package
+        reason = "" if absent else f", which cannot be loaded ({error})"
+        name = {"sklearn": "scikit-learn"}.get(package, package.replace("_", "-"))
+        extra = f"pip install 'holly-triton[{EXTRAS[package]}]'"
+        raise MissingExtraError(f"{purpose} needs {name}{reason}: {extra}") from error

@@ -1,0 +1,272 @@
+"""Which rows of a table count: those of one channel, those that a condition keeps, and none that a program rejected."""
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holly_triton.core.errors import HollyError
+from holly_triton.io.text_table import Column, listed
+
+from . import names
+from .columns import Roles, Table, column_for, find_named
+from .reading import Reading
+
+Array = NDArray[Any]
+
+MOST_CHANNELS = 16
+"""A column of more values than these is no channel, whatever its name."""
+CONDITION = re.compile(
+    r"""(?P<column>"[^"]*"|'[^']*'|[^"'<>=!]+?)\s*(?P<relation><=|>=|!=|<>|==|=|<|>)\s*(?P<value>.*)"""
+)
+PARTED = re.compile(r"""\s+and\s+(?=(?:[^"']|"[^"]*"|'[^']*')*$)""", re.IGNORECASE)
+"""The word between two conditions, outside of quotes."""
+RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "=": np.equal, "==": np.equal, "!=": np.not_equal, "<>": np.not_equal,
+    "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
+}  # fmt: skip
+WORDS = {"true": 1.0, "false": 0.0}
+FORM = '--where must be COLUMN = VALUE, with =, !=, <, <=, > or >=; several are joined by "and"'
+REFUSED = ("false", "no", "0", "invalid", "rejected")
+"""Words of a column of validity that mark a row as no part of the data."""
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What one comparison of ``--where`` asks of a row."""
+
+    column: Column
+    relation: str
+    value: str
+
+    def keeps(self, values: Array) -> Array:
+        """Which rows ``[E]`` pass; a number that is not finite passes ``!=`` alone.
+
+        Raises:
+            HollyError: words are compared with a number, or put in order.
+        """
+        compare = RELATIONS[self.relation]
+        if values.dtype.kind in "USO":
+            if compare not in (np.equal, np.not_equal):
+                raise HollyError(
+                    f"--where {self.column} {self.relation} {self.value}: holds words, compared by = and != alone"
+                )
+            return np.asarray(compare(_words(values), self.value.casefold()))
+        try:
+            number = WORDS[self.value.lower()] if self.value.lower() in WORDS else float(self.value)
+        except ValueError:
+            raise HollyError(f"--where {self.column} {self.relation} {self.value}: holds numbers, not words") from None
+        with np.errstate(invalid="ignore"):
+            return np.asarray(compare(values, number))
+
+
+@dataclass
+class Counts:
+    """What a look at all rows of a file, or of several, found."""
+
+    rows: int = 0
+    kept: int = 0
+    channels: Counter[str] = field(default_factory=Counter)  # of all rows that the conditions keep
+    files: Counter[str] = field(default_factory=Counter)
+    rejected: Counter[str] = field(default_factory=Counter)  # by what they are marked with
+
+    def add(self, other: "Counts") -> None:
+        """Count the rows of another file too."""
+        self.rows, self.kept = self.rows + other.rows, self.kept + other.kept
+        for name in ("channels", "files", "rejected"):
+            getattr(self, name).update(getattr(other, name))
+
+
+@dataclass
+class Selection:
+    """The rows of one file that count. ``counts`` are complete once all rows were gone through."""
+
+    path: Path
+    channel: Column | None = None
+    wanted: str | None = None
+    conditions: tuple[Condition, ...] = ()
+    file: Column | None = None
+    valid: Column | None = None
+    rejects: bool = True  # whether channels whose names say so are left out
+    counts: Counts = field(default_factory=Counts)
+
+    @property
+    def columns(self) -> list[Column]:
+        """What it looks at."""
+        some = (self.channel, self.file, self.valid, *(condition.column for condition in self.conditions))
+        return [column for column in some if column is not None]
+
+    def keeps(self, part: Mapping[Column, Array], rows: int, counts: Counts) -> Array:
+        """Which rows ``[E]`` of a part count, and count them."""
+        kept = np.ones(rows, bool)
+        counts.rows += rows
+        for condition in self.conditions:
+            kept &= condition.keeps(part[condition.column])
+        if self.valid is not None:
+            self._leave_out(
+                kept, _refused(part[self.valid]), f"{self.valid} = {_shown_refused(part[self.valid])}", counts
+            )
+        if self.file is not None:
+            counts.files.update(_tally(part[self.file][kept], counts.files))
+        if self.channel is not None:
+            values = part[self.channel]
+            if self.rejects and values.dtype.kind in "USO":
+                for word in np.unique(_strings(values[kept])):
+                    if names.REJECTED.search(str(word)):
+                        self._leave_out(kept, _strings(values) == word, f"{self.channel} = {word}", counts)
+            counts.channels.update(_tally(values[kept], counts.channels))
+            if self.wanted is not None:
+                kept &= _of_channel(values, self.wanted)
+        counts.kept += int(kept.sum())
+        return kept
+
+    @staticmethod
+    def _leave_out(kept: Array, refused: Array, mark: str, counts: Counts) -> None:
+        if lost := int((kept & refused).sum()):
+            counts.rejected[mark] += lost
+            kept &= ~refused
+
+    def finish(self, counts: Counts) -> None:
+        """Take the counts of a look at all rows.
+
+        Raises:
+            HollyError: there were rows, and none counts.
+        """
+        self.counts = counts
+        if counts.kept or not counts.rows:
+            return
+        if self.wanted is not None and counts.channels:
+            raise HollyError(
+                f"{self.path}: --channel {self.wanted} is none of its channels, {_listed(counts.channels)}"
+            )
+        if counts.rejected:
+            mark = next(iter(counts.rejected))
+            raise HollyError(
+                f"{self.path}: all its localisations are marked as rejected ({mark}); to read them: --where '{mark}'"
+            )
+        raise HollyError(f"{self.path}: --where keeps none of its {counts.rows} localisations")
+
+
+def selection_of(path: Path, table: Table, roles: Roles, reading: Reading) -> Selection:
+    """What is said of a table's rows, by the user or by the table.
+
+    Raises:
+        HollyError: a condition or a channel of columns that the table lacks.
+    """
+    conditions = parse_where(path, table, reading.where) if reading.where is not None else ()
+    named = {condition.column for condition in conditions}
+    channel = roles.columns["channel"][0] if "channel" in roles.columns else None
+    if reading.channel is not None and channel is None:
+        raise HollyError(
+            f"{path}: --channel {reading.channel} needs a column of channels; name it with --columns channel=NAME; "
+            f"found {listed(table.columns)}"
+        )
+    others = {column for role, columns in roles.columns.items() if role != "channel" for column in columns}
+    valid, file = (column_for(table.columns, known) if table.named else None for known in (names.VALID, names.FILE))
+    return Selection(
+        path,
+        channel=channel,
+        wanted=reading.channel,
+        conditions=conditions,
+        file=None if file in named | others else file,
+        valid=None if valid in named | others else valid,
+        rejects=reading.channel is None and channel not in named,
+    )
+
+
+def parse_where(path: Path, table: Table, text: str) -> tuple[Condition, ...]:
+    """Conditions such as ``uncertainty < 20 and channel = "Alexa 647"``, all of which a row must meet.
+
+    Numbers are in the units of the file. Nothing is evaluated but comparisons of one column with one value.
+
+    Raises:
+        HollyError: another form, or a column that the table lacks.
+    """
+    conditions = []
+    for item in PARTED.split(text):
+        match = CONDITION.fullmatch(item.strip())
+        if match is None or not match["value"].strip("\"' "):
+            raise HollyError(f"--where {text}: {FORM}")
+        name = match["column"].strip("\"' ")
+        column = find_named(table.columns, name)
+        if column is None:
+            raise HollyError(f"--where {item.strip()}: {path} has no column {name}; found {listed(table.columns)}")
+        conditions.append(Condition(column, match["relation"], match["value"].strip("\"' ")))
+    return tuple(conditions)
+
+
+def selection_notes(selections: Iterable[Selection]) -> list[str]:
+    """What to say of the rows of some files together: what was left out, and what was pooled that may not belong together."""
+    counts, notes = Counts(), []
+    chosen = list(selections)
+    for selection in chosen:
+        counts.add(selection.counts)
+    for mark, lost in counts.rejected.items():
+        notes.append(
+            f"{lost} of {counts.rows} localisations are marked as rejected ({mark}) and were left out "
+            f"(--where, where it names that column, decides instead)."
+        )
+    if any(selection.conditions or selection.wanted is not None for selection in chosen):
+        options = "--where" if all(selection.wanted is None for selection in chosen) else "--channel"
+        notes.append(f"{options} keeps {counts.kept} of {counts.rows} localisations.")
+    if all(selection.wanted is None for selection in chosen) and 1 < len(counts.channels) <= MOST_CHANNELS:
+        column = next(selection.channel for selection in chosen if selection.channel)
+        first = next(iter(sorted(counts.channels)))
+        notes.append(
+            f"Localisations of {len(counts.channels)} channels are pooled (column {column}: {_listed(counts.channels)}); "
+            f'--channel "{first}" reads one alone.'
+        )
+    if 1 < len(counts.files) <= MOST_CHANNELS:
+        column = next(selection.file for selection in chosen if selection.file)
+        notes.append(
+            f"Localisations of {len(counts.files)} files are pooled (column {column}: {_listed(counts.files)}), which may "
+            f'show other fields of view; --where "{column} = {next(iter(sorted(counts.files)))}" reads one alone.'
+        )
+    return notes
+
+
+def _tally(values: Array, known: Counter[str]) -> dict[str, int]:
+    """How often each value occurs; no more of them than it takes to see that they are no channels."""
+    if len(known) > MOST_CHANNELS:
+        return {}
+    values = _strings(values) if values.dtype.kind in "USO" else values[np.isfinite(values)]
+    found, often = np.unique(values, return_counts=True)
+    pairs = [*zip(found, often, strict=True)][: MOST_CHANNELS + 1]
+    return {str(value) if found.dtype.kind == "U" else f"{value:g}": int(count) for value, count in pairs}
+
+
+def _of_channel(values: Array, wanted: str) -> Array:
+    if values.dtype.kind in "USO":
+        return np.asarray(_words(values) == wanted.strip().casefold())
+    try:
+        return np.asarray(values == float(wanted))
+    except ValueError:
+        return np.zeros(len(values), bool)
+
+
+def _refused(values: Array) -> Array:
+    return np.isin(_words(values), REFUSED) if values.dtype.kind in "USO" else np.asarray(values == 0)
+
+
+def _shown_refused(values: Array) -> str:
+    return "false" if values.dtype.kind in "USOb" else "0"
+
+
+def _strings(values: Array) -> Array:
+    """Words ``[E]`` of any kind as str."""
+    if values.dtype.kind == "S":
+        return np.char.decode(values, "utf-8", "replace")
+    return values.astype(str)
+
+
+def _words(values: Array) -> Array:
+    return np.array([word.strip().casefold() for word in _strings(values)], dtype=str)
+
+
+def _listed(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in sorted(counts.items())[:MOST_CHANNELS])

@@ -1,0 +1,121 @@
+"""The readers of all formats of localisations, and what they read of a file or of a folder of fields of view.
+
+A new format is a reader, and one row in ``READERS``; what tells its files from others goes into ``kind_of``.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import natural_order
+
+from .columns import Table
+from .csv_table import LARGEST_HELD, read_csv
+from .fields import side_by_side
+from .hdf5 import read_hdf5
+from .kinds import advice, kind_of
+from .matlab import read_mat
+from .numpy_file import read_npy, read_npz
+from .reading import Reading
+from .rows import Part, Rows, rows_of
+from .smlm_archive import read_smlm
+
+READERS: dict[str, Callable[[Path, Reading], Table]] = {
+    ".csv": read_csv,
+    ".txt": read_csv,
+    ".tsv": read_csv,
+    ".hdf5": read_hdf5,
+    ".h5": read_hdf5,
+    ".mat": read_mat,
+    ".npy": read_npy,
+    ".npz": read_npz,
+    ".smlm": read_smlm,
+}
+"""By suffix, lower case; ``kind_of`` gives the suffix that a file should have by its content."""
+
+
+def suffix_of(path: Path) -> str:
+    """The suffix of a file, lower case, or that of the format which its content shows: tables in text have any ending."""
+    return kind_of(path, READERS) or path.suffix.lower()
+
+
+def read_rows(path: Path, reading: Reading, most: int | None = None) -> Rows:
+    """Localisations of a file of any known format, whether or not it marks particles; or of a folder of fields of view.
+
+    Args:
+        path: One file, or a folder of files, whose fields are laid side by side.
+        reading: What the user says of it.
+        most: As for ``rows_of``; a folder is read whole.
+
+    Raises:
+        HollyError: no such file, an unknown format, damaged, or no positions in it.
+    """
+    path = Path(path)
+    if path.is_dir():
+        return side_by_side(path, read_folder(path, reading))
+    if not path.is_file():
+        raise HollyError(
+            f"{path}: is no file; give one file of localisations ({', '.join(READERS)}), or a folder of fields"
+        )
+    read = READERS.get(suffix_of(path))
+    if read is None:
+        raise HollyError(
+            f"{path}: {advice(path) or f'is no file of localisations that is known; those are {_known()}'}"
+        )
+    return rows_of(path, read(path, reading), reading, most)
+
+
+def files_in(folder: Path) -> list[Path]:
+    """The files of localisations of a folder, in the order of their numbers.
+
+    Raises:
+        HollyError: there is none.
+    """
+    files = (file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    data = sorted((file for file in files if suffix_of(file) in READERS), key=natural_order)
+    if not data:
+        raise HollyError(f"{folder}: holds no file of localisations; those are {_known()}")
+    return data
+
+
+def read_folder(folder: Path, reading: Reading) -> list[Rows]:
+    """Localisations of each file of a folder; a file that can't be read is left out, which the first one's notes say.
+
+    Raises:
+        HollyError: of the first file, if none can be read.
+    """
+    files, found, failures = files_in(folder), [], []
+    held = sum(file.stat().st_size for file in files) <= LARGEST_HELD
+    for file in files:
+        try:
+            found.append(_of_a_folder(file, reading, held))
+        except HollyError as error:
+            failures.append(error)
+    if not found:
+        raise failures[0]
+    if failures:
+        found[0].notes.append(f"{len(failures)} of {len(files)} files were skipped; the first: {failures[0]}.")
+    return found
+
+
+def _of_a_folder(file: Path, reading: Reading, held: bool) -> Rows:
+    """Localisations of one of many files: ``held``, or the file is opened anew for each look.
+
+    No file stays open: there may be more of them than a process may have.
+    """
+    rows = read_rows(file, reading)
+    if held:
+        return rows.held()
+
+    def parts() -> Iterator[Part]:
+        again = read_rows(file, reading)
+        yield from again.parts()
+        if rows.selection is not None and again.selection is not None:
+            rows.selection.counts = again.selection.counts
+
+    return replace(rows, parts=parts)
+
+
+def _known() -> str:
+    return ", ".join(READERS)

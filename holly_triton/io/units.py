@@ -1,0 +1,56 @@
+"""Units of length, in all the spellings that files of localisations and pictures have."""
+
+import unicodedata
+from numbers import Real
+
+NM_PER_UNIT = {"nm": 1.0, "um": 1e3, "mm": 1e6, "cm": 1e7, "m": 1e9, "A": 0.1, "pm": 1e-3}
+"""Length in nm of each unit that has one of its own."""
+PIXEL = "px"
+"""The unit whose length depends on the camera."""
+
+_SPELLINGS = {
+    "nm": ("nm", "nano", "nanometer", "nanometre", "nanometers", "nanometres"),
+    "um": ("um", "mum", "\u03bcm", "mu m", "micro", "micron", "microns", "micrometer", "micrometre", "micrometers", "micrometres"),
+    "mm": ("mm", "millimeter", "millimetre", "millimeters", "millimetres"),
+    "cm": ("cm", "centimeter", "centimetre", "centimeters", "centimetres"),
+    "m": ("m", "meter", "metre", "meters", "metres"),
+    "A": ("a", "\u00e5", "ang", "angstrom", "angstroms", "\u00e5ngstrom", "\u00e5ngstr\u00f6m", "angstr\u00f6m"),
+    "pm": ("pm", "picometer", "picometre", "picometers", "picometres"),
+    "px": (
+        "px", "pxl", "pix", "pixs", "pixel", "pixels", "camera pixel", "camera pixels", "cam. pixel", "cam. pixels",
+        "camera px", "cam. px", "campx", "cam_px",
+    ),
+}  # fmt: skip
+_KNOWN = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
+
+_NM_OF_A_PIXEL = (20.0, 1000.0)
+"""Bounds of the side of a camera pixel in the sample. Pixels on the chip itself, 6.5 to 16 um, are beyond them."""
+
+
+def unit_word(text: str | None) -> str | None:
+    """The unit that a text names, as ``NM_PER_UNIT`` has it or ``"px"``; None if it names no unit that is known.
+
+    Compatibility forms are one: the micro sign and the Greek mu, the Angstrom sign and the letter.
+    """
+    if text is None:
+        return None
+    plain = unicodedata.normalize("NFKC", text).strip().strip("[]().").lower()
+    return _KNOWN.get(" ".join(plain.split()))
+
+
+def pixel_size_nm(value: object, unit: str | None = None) -> float | None:
+    """Side of a camera pixel in nm, from a number that a file states; None if it can't be one.
+
+    Args:
+        value: A number.
+        unit: Its unit, in any spelling. Without one it is nm, um or m, whichever makes the number a camera pixel.
+    """
+    if isinstance(value, bool) or not isinstance(value, Real):
+        return None
+    low, high = _NM_OF_A_PIXEL
+    units = [unit_word(unit)] if unit_word(unit) else ["nm", "um", "m"]
+    for known in units:
+        length = float(value) * NM_PER_UNIT.get(known or "", 0.0)
+        if low <= length <= high:
+            return length
+    return None
