@@ -19,7 +19,7 @@ from .distributed import leads
 from .errors import HollyError
 from .log import LOG
 
-FORMAT = "holly-triton state 4"
+FORMAT = "holly-triton state 5"
 CHECKPOINTS = "checkpoints"
 """The folder of them, inside a run's."""
 

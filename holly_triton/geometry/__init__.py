@@ -14,8 +14,11 @@ Handedness can't be seen in projections: the cloud mirrored by z -> -z, with eve
 from .grid import Grid
 from .rotations import (
     axis_angle_from_rotation,
+    compose,
     limit_tilt,
     mirror,
+    orthonormalised,
+    orthonormality_error,
     project,
     random_rotations,
     rotation_from_axis_angle,
@@ -24,8 +27,11 @@ from .rotations import (
 __all__ = [
     "Grid",
     "axis_angle_from_rotation",
+    "compose",
     "limit_tilt",
     "mirror",
+    "orthonormalised",
+    "orthonormality_error",
     "project",
     "random_rotations",
     "rotation_from_axis_angle",

@@ -45,7 +45,32 @@ def _with_tilt(rotation: Tensor, tilt: Tensor) -> Tensor:
     """Rotations ``[..., 3, 3]`` turned the shortest way until z is ``tilt`` ``[...]``, radians, off the line of sight."""
     x, y, z = rotation[..., 2].unbind(-1)
     axis = torch.nn.functional.normalize(torch.stack([y, -x, torch.zeros_like(x)], dim=-1), dim=-1)
-    return rotation_from_axis_angle((z.clamp(-1, 1).acos() - tilt)[..., None] * axis) @ rotation
+    return compose(rotation_from_axis_angle((z.clamp(-1, 1).acos() - tilt)[..., None] * axis), rotation)
+
+
+def compose(second: Tensor, first: Tensor) -> Tensor:
+    """Matrices ``[..., 3, 3]`` multiplied, ``second @ first``: the rotation ``first`` is applied before ``second``.
+
+    Written as multiply-adds because a matrix product may run in TF32, which rounds its inputs to 10 bits: a rotation
+    that is composed anew in every step of a run would then grow by several per cent.
+    """
+    x, y, z = (second[..., :, k, None] * first[..., None, k, :] for k in range(3))  # column k times row k
+    return x + y + z
+
+
+def orthonormalised(rotation: Tensor) -> Tensor:
+    """Matrices ``[..., 3, 3]`` that rounding has moved off SO(3), back on it (Gram-Schmidt on the rows)."""
+    x = torch.nn.functional.normalize(rotation[..., 0, :], dim=-1)
+    y = rotation[..., 1, :] - (rotation[..., 1, :] * x).sum(-1, keepdim=True) * x
+    y = torch.nn.functional.normalize(y, dim=-1)
+    return torch.stack([x, y, torch.linalg.cross(x, y)], dim=-2)
+
+
+def orthonormality_error(rotation: Tensor) -> float:
+    """The largest element of ``|R R^T - 1|`` of matrices ``[..., 3, 3]``; 0 for none."""
+    product = compose(rotation, rotation.transpose(-1, -2))
+    error = (product - torch.eye(3, dtype=rotation.dtype, device=rotation.device)).abs()
+    return float(error.max()) if error.numel() else 0.0
 
 
 def rotation_from_axis_angle(axis_angle: Tensor) -> Tensor:
@@ -59,7 +84,7 @@ def rotation_from_axis_angle(axis_angle: Tensor) -> Tensor:
     angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
     sine = torch.where(small, 1 - squared / 6, angle.sin() / angle)
     versine = torch.where(small, 0.5 - squared / 24, (1 - angle.cos()) / angle**2)
-    rotation: Tensor = torch.eye(3, dtype=x.dtype, device=x.device) + sine * cross + versine * (cross @ cross)
+    rotation: Tensor = torch.eye(3, dtype=x.dtype, device=x.device) + sine * cross + versine * compose(cross, cross)
     return rotation
 
 
@@ -71,7 +96,9 @@ def axis_angle_from_rotation(rotation: Array) -> Array:
 
 def project(points: Tensor, rotation: Tensor) -> Tensor:
     """Points ``[N, 3]`` seen under rotations ``[B, 3, 3]``: positions in the picture ``[B, N, 2]``, same unit."""
-    return points @ rotation[:, :2].transpose(1, 2)
+    # Multiply-adds as in ``compose``: TF32 would move a point by a thousandth of its distance from the centre.
+    rows = rotation[:, None, :2]  # [B, 1, 2, 3]
+    return rows[..., 0] * points[:, 0, None] + rows[..., 1] * points[:, 1, None] + rows[..., 2] * points[:, 2, None]
 
 
 def mirror(points: Array) -> Array:

@@ -136,8 +136,11 @@ class Search:
 
     candidates: int = 1000
     """Random rotations a step, shared by its pictures: about 19 degrees from the nearest, renewed each step."""
-    neighbours: int = 6
-    """Perturbations tried around each picture's best candidate, and around its last pose."""
+    neighbours: int = 7
+    """Perturbations tried around each picture's pose."""
+    sharpness: float = 1.5
+    """Power of the likelihood by which poses are drawn. Pictures are compared after smoothing by sigma, which takes from
+    their likelihood by ``1 + sigma_per_blur**2``."""
     size: int = 32
     """Largest picture, pixels, on which poses are compared; gradients do the rest."""
     turn: float = 0.5
@@ -172,13 +175,9 @@ class Optimiser:
     shift_rate: float = 0.02
     """A shift's step, in sigma, along its normalised gradient, during local search and polishing."""
     blur_rate: float = 0.02
-    """Adam's step for the logarithm of the fitted blur."""
-    squared_above: float = 0.25
-    """Unexplained share of the pictures above which squared distance is followed, not L1: see cloud/objective.py.
-    L1 is exact while most labels are there: a bunny with 0.3 of them missing leaves 0.23 and came to 0.013 units, under
-    squared distance to 0.059. Sparse real pictures leave 0.26 to 0.28."""
-    unexplained_rate: float = 0.1
-    """Of the running mean of that share."""
+    """Adam's step for the logarithm of the fitted blur, and for the logit of the background's share."""
+    background_start: float = 0.05
+    """First guess of the share of the intensity that is spread evenly over the pictures."""
     blur_start: float = 0.05
     """First guess of the blur (scatter of the labels about a point), of the radius of gyration."""
 

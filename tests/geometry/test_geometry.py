@@ -3,12 +3,16 @@ import math
 import numpy as np
 import torch
 from scipy import stats
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from holly_triton.geometry import (
     Grid,
     axis_angle_from_rotation,
+    compose,
     limit_tilt,
     mirror,
+    orthonormalised,
+    orthonormality_error,
     project,
     random_rotations,
     rotation_from_axis_angle,
@@ -79,3 +83,41 @@ def test_the_mirrored_cloud_under_mirrored_poses_gives_the_same_projections():
     seen = project(cloud, rotation_from_axis_angle(axis_angle))
     mirrored = project(torch.from_numpy(mirror(cloud.numpy())), rotation_from_axis_angle(other))
     assert torch.allclose(seen, mirrored)
+
+
+class RoundedProducts(TorchDispatchMode):
+    """Matrix products take their factors with 10 bits of mantissa, as TF32 on a GPU's tensor cores."""
+
+    PRODUCTS = (torch.ops.aten.mm.default, torch.ops.aten.bmm.default, torch.ops.aten.addmm.default)
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        if func in self.PRODUCTS:
+            args = [rounded(one) if isinstance(one, torch.Tensor) else one for one in args]
+        return func(*args, **(kwargs or {}))
+
+
+def rounded(numbers: torch.Tensor) -> torch.Tensor:
+    mantissa, exponent = torch.frexp(numbers)
+    return torch.ldexp((mantissa * 2**11).round() / 2**11, exponent)
+
+
+def test_rotations_stay_rotations_where_matrix_products_are_rounded():
+    generator = torch.Generator().manual_seed(0)
+    turns = 0.03 * torch.randn(700, 20, 3, generator=generator)
+    rotation = other = random_rotations(20, generator)
+    with RoundedProducts():
+        for turn in turns:  # as many as a run makes
+            rotation = compose(rotation_from_axis_angle(turn), rotation)
+            other = rotation_from_axis_angle(turn) @ other
+    assert orthonormality_error(rotation) < 1e-4
+    assert orthonormality_error(other) > 1e-2  # what the mode is there to show
+
+
+def test_orthonormalised_matrices_are_the_rotations_nearby():
+    generator = torch.Generator().manual_seed(0)
+    rotation = random_rotations(50, generator)
+    off = rotation + 1e-3 * torch.randn(50, 3, 3, generator=generator)
+    back = orthonormalised(off)
+    assert orthonormality_error(back) < 1e-6
+    assert torch.allclose(torch.linalg.det(back), torch.ones(50))
+    assert (back - rotation).abs().max() < 1e-2

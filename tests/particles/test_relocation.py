@@ -45,7 +45,7 @@ def tidied(made: Simulation, plan: Plan, state: TrainingState) -> Stage:
     stage = plan.at(plan.config.schedule.search_steps - 1, state.blur_nm())
     target = made.localisations.draw(index, stage.grid, stage.sigma_nm)
     optimiser = torch.optim.Adam([state.points.requires_grad_()])
-    tidy(state, optimiser, index, target, stage, plan.config.tidying, plan.config.optimiser, generator())
+    tidy(state, optimiser, index, target, stage, plan.config.tidying, generator())
     return stage
 
 

@@ -19,7 +19,7 @@ from holly_triton.core.distributed import average_statistics, gather, share, siz
 from holly_triton.geometry import rotation_from_axis_angle
 from holly_triton.particles.data import Dataset
 
-from .objective import distance
+from .objective import masked_l1
 from .relocation import tidy
 from .schedule import AnnealedPlan, Stage
 from .state import TrainingState
@@ -85,11 +85,10 @@ class Descent:
         self.state.centre(keep_pictures=False)
         self._tell_blur(width, stage)
         if self.plan.tidies(self.state.step):
-            config = self.plan.config
             target = gather(target, len(index))
             # Strays only: which other points are useless, poses tell that are mostly right.
-            strays = dataclasses.replace(config.tidying, most=0)
-            tidy(self.state, self.optimiser, index, target, stage, strays, config.optimiser, self.generator)
+            strays = dataclasses.replace(self.plan.config.tidying, most=0)
+            tidy(self.state, self.optimiser, index, target, stage, strays, self.generator)
 
     @torch.no_grad()
     def finish(self, stage: Stage) -> None:
@@ -119,12 +118,12 @@ class Descent:
         shift = self.settings.shift_limit * unit * torch.tanh(outputs[:, 3:5])
         width = self._width(outputs[:, 5], stage)
         many = target.repeat_interleave(heads, dim=0)
-        objective, loss = distance(state.points, rotation, shift, width, many, stage, squared=False)
+        objective = masked_l1(state.points, rotation, shift, width, many, stage)
+        loss = objective.detach()
         # The best of a picture's poses is its pose, and alone is followed.
         best = loss.view(-1, heads).argmin(1) + heads * torch.arange(len(target), device=index.device)
         found = (gather(rows[best].detach(), len(index)) for rows in (rotation, shift, loss, width))
-        state.rotation[index], state.shift[index], loss, width = found
-        state.note_loss(index, loss, self.plan.config.optimiser.unexplained_rate)
+        state.rotation[index], state.shift[index], state.loss[index], width = found
         return width, objective[best]
 
     def _width(self, output: Tensor, stage: Stage) -> Tensor:

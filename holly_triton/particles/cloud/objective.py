@@ -1,10 +1,10 @@
-"""How far the cloud's pictures are from the data's, and which distance to follow.
+"""How far the cloud's pictures are from the data's: what a run descends, and what it reports.
 
-HOLLy's masked L1 asks the drawing to be the *median* of the pictures: where they can be explained almost
-entirely, that finds the exact answer. A picture of few labels, though, is mostly dark with a few bright spots; the
-median of such pictures is darker than their mean wherever labels are rare, and what follows it comes out flattened
-(nuclear pores of 88 localisations each: layers 38 to 58 nm apart in place of 65). Squared distance asks for the
-mean, whatever the noise. So the squared distance takes over when a good part of the pictures stays unexplained.
+A run descends the cross-entropy: every normalised picture is taken as a sample of the density that the cloud draws,
+part of which is a uniform background. Up to a constant this is the negative log-likelihood of the picture's intensity,
+so its optimum is the *mean* of the pictures, weighted by their shot noise, and it is exact where there is no noise.
+HOLLy's masked L1, which is still reported, asks for the *median*. A picture of few labels is mostly dark with a few
+bright spots; the median of such pictures is darker than their mean wherever labels are rare, and flattens a structure.
 """
 
 import torch
@@ -15,31 +15,68 @@ from holly_triton.kernels import normalised_masked_l1, reconstruction_loss, spla
 from .schedule import Stage
 
 SCALE = 100.0
-"""Intensity of every normalised picture, so that an L1 of ``2 * SCALE`` is nothing in common."""
+"""Intensity of every normalised picture in the masked L1."""
+SMALLEST = 1e-20
+"""In place of the intensity of an empty picture, whose logarithm must be finite."""
+LEAST_BACKGROUND = -9.2
+"""Logit of the least share of the background, 1e-4: a localisation where nothing is drawn must remain possible."""
 
 
-def distance(
-    points: Tensor, rotation: Tensor, shift: Tensor, width: Tensor, target: Tensor, stage: Stage, *, squared: bool
+def divergence(
+    points: Tensor,
+    rotation: Tensor,
+    shift: Tensor,
+    width: Tensor,
+    background: Tensor,
+    target: Tensor,
+    stage: Stage,
 ) -> tuple[Tensor, Tensor]:
-    """What to descend ``[B]``, and the masked L1 ``[B]`` to report, of a cloud under B poses.
+    """The cross-entropy less that of a perfect fit ``[B]``, and the masked L1 ``[B]``, of a cloud under B poses.
+
+    The first is the Kullback-Leibler divergence of the drawn density from the normalised picture.
 
     Args:
         points: ``[N, 3]``, nm.
         rotation: ``[B, 3, 3]``.
         shift: ``[B, 2]``, nm.
         width: Sigma of the drawn points, nm, one for all or ``[B]``.
+        background: Logit ``[]`` of the share of the intensity that is spread evenly over the picture.
         target: Pictures ``[B, S, S]`` on the stage's grid.
         stage: Grid and mask.
-        squared: Descend the squared distance in place of the masked L1.
     """
     px = stage.grid.to_pixels
+    images = splat(px(points), rotation, px(shift), px(width), stage.grid.shape)
+    loss = normalised_masked_l1(images.detach(), target, scale=SCALE, mask_threshold=stage.mask_threshold)
+    logarithm = log_density(images, background)
+    return torch.nn.functional.kl_div(logarithm, normalised(target), reduction="none").sum((1, 2)), loss
+
+
+def log_density(images: Tensor, background: Tensor) -> Tensor:
+    """Logarithm of drawn pictures ``[B, S, S]`` that are normalised and mixed with a uniform background.
+
+    With the drawing ``I`` of sum ``s``, the background's share ``b`` and the number of pixels ``P`` the density is
+    ``(1 - b) I / s + b / P = (1 - b) / s (I + c)`` with ``c = s b / (1 - b) / P``. Where nothing is drawn it is uniform.
+    """
+    logit = background.clamp_min(LEAST_BACKGROUND)
+    total = images.sum((1, 2), keepdim=True).clamp_min(SMALLEST)
+    uniform = total * logit.exp() / images[0].numel()  # exp(logit) = b / (1 - b)
+    return (images + uniform).log() - (total.log() + torch.nn.functional.softplus(logit))
+
+
+def masked_l1(points: Tensor, rotation: Tensor, shift: Tensor, width: Tensor, target: Tensor, stage: Stage) -> Tensor:
+    """HOLLy's loss ``[B]``, of arguments as ``divergence`` takes them."""
+    px = stage.grid.to_pixels
     pose = px(points), rotation, px(shift), px(width)
-    if not squared:
-        loss = reconstruction_loss(*pose, target, scale=SCALE, mask_threshold=stage.mask_threshold)
-        return loss, loss.detach()
-    images = splat(*pose, stage.grid.shape)
-    reported = normalised_masked_l1(images.detach(), target, scale=SCALE, mask_threshold=stage.mask_threshold)
-    return (normalised(images) - normalised(target)).square().sum((1, 2)), reported
+    return reconstruction_loss(*pose, target, scale=SCALE, mask_threshold=stage.mask_threshold)
+
+
+def unexplained(images: Tensor, target: Tensor) -> Tensor:
+    """Share ``[B]`` of the intensity that is in the wrong place: 0 for identical pictures, 1 for disjoint ones.
+
+    The total variation ``0.5 * sum |o - q|`` of normalised pictures ``[B, S, S]``, of which this is another form,
+    and 1 where a picture is empty.
+    """
+    return 1 - torch.minimum(normalised(images), normalised(target)).sum((1, 2))
 
 
 def normalised(images: Tensor) -> Tensor:

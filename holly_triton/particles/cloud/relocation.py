@@ -16,7 +16,7 @@ from torch import Tensor
 
 from holly_triton.geometry import Grid, project
 from holly_triton.kernels import morton_order, splat
-from holly_triton.particles.config import Optimiser, Tidying
+from holly_triton.particles.config import Tidying
 from holly_triton.particles.poses.refine import objective_of
 
 from .objective import normalised
@@ -37,7 +37,6 @@ def tidy(
     target: Tensor,
     stage: Stage,
     settings: Tidying,
-    rates: Optimiser,
     generator: torch.Generator,
 ) -> None:
     """Bring stray points back, then move useless ones while that explains the pictures ``[B, S, S]`` better.
@@ -56,7 +55,7 @@ def tidy(
 
     def objective() -> float:
         pose = state.rotation[others], state.shift[others]
-        return float(objective_of(state, *pose, target[half:], stage, rates)[0].mean())
+        return float(objective_of(state, *pose, target[half:], stage)[0].mean())
 
     strays = find_strays(state.points, view, settings.support)
     if bool(strays.any()):

@@ -21,7 +21,7 @@ class Stage:
     global_search: bool
     turn: float  # largest perturbation of a pose, radians
     rate: float  # factor on every step length, 1 falling to 0
-    move_shift: bool
+    gyration_nm: float  # radius of gyration of the structure, 3D
     largest_tilt: float  # radians off the line of sight that a pose may take the structure's z
 
     @property
@@ -132,7 +132,7 @@ class Plan:
             global_search=done < schedule.global_search,
             turn=search.turn * max(search.least_turn, sigma / self.sigma_start_nm),
             rate=rate,
-            move_shift=done >= schedule.global_search,
+            gyration_nm=self.gyration_nm,
             largest_tilt=self.largest_tilt,
         )
 

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.config_file import to_table
-from holly_triton.geometry import random_rotations
+from holly_triton.geometry import orthonormalised, orthonormality_error, project, random_rotations
 
-from .objective import SCALE
 from .schedule import Plan
+
+ORTHONORMAL = 1e-3
+"""Largest element of ``|R R^T - 1|`` that a checkpoint may hold: float32 keeps it at 1e-5, TF32 would bring it to 0.1."""
 
 
 @dataclass
@@ -26,12 +28,12 @@ class TrainingState:
     seen: int  # pictures worked on, each as often as it came
     points: Tensor  # [N, 3] nm, centred
     log_blur: Tensor  # [], log nm: how far labels scatter about a point
+    background: Tensor  # [], logit of the share of the intensity that is spread evenly over the pictures
     optimiser: dict[str, Any]  # its state_dict
     pose_model: dict[str, Any]  # state_dict of what gives the poses: a network, a table; empty where they are searched
     rotation: Tensor  # [P, 3, 3]
     shift: Tensor  # [P, 2] nm
     loss: Tensor  # [P]: each picture's, when last seen
-    unexplained: float  # share of the pictures' intensity that the cloud leaves unexplained, running mean
     order: Tensor  # [P]: pictures in this epoch's order
     cursor: int  # pictures of this epoch already seen
     generator: Tensor  # state of the random generator
@@ -53,12 +55,12 @@ class TrainingState:
             seen=0,
             points=cloud - cloud.mean(0),
             log_blur=torch.tensor(math.log(blur), device=device),
+            background=torch.tensor(plan.config.optimiser.background_start, device=device).logit(),
             optimiser={},
             pose_model={},
             rotation=rotation,
             shift=torch.zeros(plan.pictures, 2, device=device),
             loss=torch.full((plan.pictures,), torch.nan, device=device),
-            unexplained=0.0,
             order=torch.randperm(plan.pictures, generator=generator, device=device),
             cursor=0,
             generator=generator.get_state(),
@@ -70,6 +72,7 @@ class TrainingState:
         """Indices of the next pictures; every picture comes once an epoch, in a new order each time."""
         pictures = len(self.order)
         if self.cursor >= pictures:
+            self.rotation = orthonormalised(self.rotation)
             self.order = torch.randperm(pictures, generator=generator, device=self.order.device)
             self.cursor = 0
         batch = self.order[self.cursor : self.cursor + size]
@@ -99,12 +102,7 @@ class TrainingState:
         centroid = self.points.mean(0)
         self.points -= centroid
         if keep_pictures:
-            self.shift += self.rotation[:, :2] @ centroid
-
-    def note_loss(self, index: Tensor, loss: Tensor, rate: float) -> None:
-        """Keep the masked L1 of some pictures ``[B]``, and its running mean."""
-        self.loss[index] = loss
-        self.unexplained += rate * (float(loss.mean()) / (2 * SCALE) - self.unexplained)
+            self.shift += project(centroid[None], self.rotation)[:, 0]
 
     def blur_nm(self) -> float:
         """How far labels scatter about a point, nm."""
@@ -137,7 +135,8 @@ class TrainingState:
     def _shapes(self) -> dict[str, tuple[int, ...]]:
         """Of what lies on the device."""
         N, P = len(self.points), len(self.order)
-        return {"points": (N, 3), "log_blur": (), "rotation": (P, 3, 3), "shift": (P, 2), "loss": (P,), "order": (P,)}
+        fitted = {"points": (N, 3), "log_blur": (), "background": ()}
+        return {**fitted, "rotation": (P, 3, 3), "shift": (P, 2), "loss": (P,), "order": (P,)}
 
     def _check(self) -> None:
         for name, shape in self._shapes().items():
@@ -151,6 +150,7 @@ class TrainingState:
         sound = {
             "step": self.step >= 0,
             "points": N > 0,
+            "rotation": orthonormality_error(self.rotation) < ORTHONORMAL,
             "order": torch.equal(self.order.sort().values, torch.arange(P)),
             "cursor": 0 <= self.cursor <= P,
             "generator": self.generator.dtype == torch.uint8,

@@ -82,8 +82,8 @@ class Trainer:
         """What would be descended, and the masked L1, means over some pictures, were the structure these points ``[M, 3]``, nm."""
         stage, state = self.final_stage, dataclasses.replace(self.state, points=points)
         index = torch.linspace(0, len(self.dataset) - 1, min(SAMPLE, len(self.dataset))).long().to(points.device)
-        target, rates = self.dataset.draw(index, stage.grid, stage.sigma_nm), self.plan.config.optimiser
-        objective, loss = objective_of(state, state.rotation[index], state.shift[index], target, stage, rates)
+        target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
+        objective, loss = objective_of(state, state.rotation[index], state.shift[index], target, stage)
         return float(objective.mean()), float(loss.mean())
 
     def _step(self, stage: Stage) -> float:

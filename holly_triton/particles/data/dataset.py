@@ -78,6 +78,11 @@ class Dataset(Protocol):
         """Sigma below which the data have nothing to show, nm; 0 if they do not say."""
         ...
 
+    @property
+    def counts(self) -> Tensor | None:
+        """Localisations of each picture ``[P]``; None where that is not known."""
+        ...
+
     def __len__(self) -> int: ...
 
     def to(self, device: torch.device | str) -> "Dataset":

@@ -84,6 +84,11 @@ class Pictures:
         """Circle about the centroids that holds 99.5 % of the intensity, nm; no more than a picture shows along a side."""
         return min(self._reach_nm, max(self.images.shape[1:]) / 2 * self.pixel_nm)
 
+    @property
+    def counts(self) -> None:
+        """Not known: pixels do not say how many photons they hold."""
+        return None
+
     @cached_property
     def _reach_nm(self) -> float:
         """The same circle, to half a pixel, though it may be larger than the picture."""

@@ -14,6 +14,8 @@ from torch import Tensor
 
 from holly_triton.core.distributed import gather, share
 from holly_triton.geometry import random_rotations
+from holly_triton.kernels import splat
+from holly_triton.particles.cloud.objective import unexplained
 from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Dataset
@@ -59,6 +61,18 @@ def find_poses(plan: Plan, state: TrainingState, dataset: Dataset, generator: to
     return Poses(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
+@torch.no_grad()
+def share_unexplained(plan: Plan, state: TrainingState, dataset: Dataset, poses: Poses) -> float:
+    """Share of the intensity that is in the wrong place, mean over pictures in given poses, at the run's final sigma."""
+    stage = plan.at(plan.total_steps, state.blur_nm())
+    px, width = stage.grid.to_pixels, state.width(stage.sigma_nm)
+    shares = []
+    for index in torch.split(torch.arange(len(dataset), device=state.points.device), plan.batch):
+        drawn = splat(px(state.points), poses.rotation[index], px(poses.shift[index]), px(width), stage.grid.shape)
+        shares.append(unexplained(drawn, dataset.draw(index, stage.grid, stage.sigma_nm)))
+    return float(torch.cat(shares).mean())
+
+
 def better_poses(
     plan: Plan, state: TrainingState, dataset: Dataset, index: Tensor, known: Poses, stage: Stage,
     generator: torch.Generator,
@@ -66,10 +80,10 @@ def better_poses(
     """Of the known poses ``[B]`` and others that are sought anew, whichever explains its picture better."""
     found = seek_poses(plan, state, dataset, index, generator)
     found, known = Poses(*map(share, found)), Poses(*map(share, known))
-    target, rates = dataset.draw(share(index), stage.grid, stage.sigma_nm), plan.config.optimiser
+    target = dataset.draw(share(index), stage.grid, stage.sigma_nm)
     with torch.no_grad():
-        before, loss = objective_of(state, known.rotation, known.shift, target, stage, rates)
-        after, new_loss = objective_of(state, found.rotation, found.shift, target, stage, rates)
+        before, loss = objective_of(state, known.rotation, known.shift, target, stage)
+        after, new_loss = objective_of(state, found.rotation, found.shift, target, stage)
     better = after < before
     best = (
         torch.where(better[:, None, None], found.rotation, known.rotation),
@@ -91,7 +105,7 @@ def seek_poses(
         stage = dataclasses.replace(plan.searching(done, blur), global_search=True)
         target = dataset.draw(mine, stage.search_grid, stage.search_sigma_nm)
         with torch.no_grad():
-            rotation = search_poses(state, target, rotation, shift, len(index), stage, dense, generator)
+            rotation, shift = search_poses(state, target, rotation, shift, None, len(index), stage, dense, generator)
         target = dataset.draw(mine, stage.grid, stage.sigma_nm)
         rotation, shift, loss = refine_poses(state, target, rotation, shift, stage, plan.config.optimiser)
     return Poses(*(gather(rows, len(index)) for rows in (rotation, shift, loss)))

@@ -6,8 +6,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from holly_triton.geometry import limit_tilt, rotation_from_axis_angle
-from holly_triton.particles.cloud.objective import distance
+from holly_triton.geometry import compose, limit_tilt, rotation_from_axis_angle
+from holly_triton.particles.cloud.objective import divergence
 from holly_triton.particles.cloud.schedule import Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Optimiser
@@ -27,7 +27,7 @@ def step_poses(
     """One gradient step on poses; the cloud and its blur get their gradients too, if they ask for them.
 
     Args:
-        state: Cloud, blur, and how much the cloud leaves unexplained; nothing else of it is used.
+        state: Cloud, blur and background; nothing else of it is used.
         target: Pictures ``[B, S, S]`` on the stage's grid.
         rotation: ``[B, 3, 3]``.
         shift: ``[B, 2]``, nm.
@@ -39,13 +39,13 @@ def step_poses(
     """
     turn = torch.zeros(len(target), 3, device=target.device, requires_grad=True)
     shift = shift.clone().requires_grad_()
-    turned = rotation_from_axis_angle(turn) @ rotation
-    objective, loss = objective_of(state, turned, shift, target, stage, rates)
+    turned = compose(rotation_from_axis_angle(turn), rotation)
+    objective, loss = objective_of(state, turned, shift, target, stage)
     torch.autograd.backward(objective.sum())
     with torch.no_grad():
-        moved = rotation_from_axis_angle(-stage.rate * rates.turn_rate * stage.turn * _direction(turn)) @ rotation
-        moved = limit_tilt(moved, stage.largest_tilt)
-        step = stage.rate * rates.shift_rate * stage.sigma_nm if stage.move_shift else 0.0
+        angle = -stage.rate * rates.turn_rate * stage.turn * _direction(turn)
+        moved = limit_tilt(compose(rotation_from_axis_angle(angle), rotation), stage.largest_tilt)
+        step = stage.rate * rates.shift_rate * stage.sigma_nm
         return Poses(moved, shift - step * _direction(shift), loss), objective.detach()
 
 
@@ -53,10 +53,11 @@ def refine_poses(
     state: TrainingState, target: Tensor, rotation: Tensor, shift: Tensor, stage: Stage, rates: Optimiser
 ) -> Poses:
     """``step_poses`` with the cloud held, each pose taken back where that didn't help."""
-    held = dataclasses.replace(state, points=state.points.detach(), log_blur=state.log_blur.detach())
+    fitted = {name: getattr(state, name).detach() for name in ("points", "log_blur", "background")}
+    held = dataclasses.replace(state, **fitted)
     moved, before = step_poses(held, target, rotation, shift, stage, rates)
     with torch.no_grad():
-        after, loss = objective_of(held, moved.rotation, moved.shift, target, stage, rates)
+        after, loss = objective_of(held, moved.rotation, moved.shift, target, stage)
     worse = after > before
     return Poses(
         torch.where(worse[:, None, None], rotation, moved.rotation),
@@ -66,12 +67,11 @@ def refine_poses(
 
 
 def objective_of(
-    state: TrainingState, rotation: Tensor, shift: Tensor, target: Tensor, stage: Stage, rates: Optimiser
+    state: TrainingState, rotation: Tensor, shift: Tensor, target: Tensor, stage: Stage
 ) -> tuple[Tensor, Tensor]:
     """What is descended ``[B]`` and the masked L1 ``[B]`` of pictures under some poses: arguments as ``step_poses``."""
-    squared = state.unexplained > rates.squared_above
     width = state.width(stage.sigma_nm)
-    return distance(state.points, rotation, shift, width, target, stage, squared=squared)
+    return divergence(state.points, rotation, shift, width, state.background, target, stage)
 
 
 def _direction(parameter: Tensor) -> Tensor:

@@ -1,18 +1,26 @@
-"""Pose search: which rotation of the current cloud looks most like each picture.
+"""Pose search: poses of the current cloud are drawn in proportion to the likelihood of each picture.
 
-Rotations drawn at random from all of SO(3) are drawn once and compared with every picture of the batch; then a few
-perturbations of each picture's winner, and of the pose it had before, are compared too. Pictures are compared after
-normalisation by their squared distance, which random candidates need: unlike L1 it falls smoothly towards the answer
-from far away. Pictures are centred, so shifts need no search; those known already are kept.
+A picture of few localisations fits many poses almost equally well. Whoever gives it the best of them fits its noise too,
+and a structure that is made from such poses comes out flattened. So one pose is drawn from all of them at each step, as
+in stochastic expectation maximisation (Celeux and Diebolt 1985): over the steps every pose counts by its likelihood.
+Where pictures have many localisations one pose is far likelier than all others, and is drawn.
+
+Both halves of a step leave the distribution of the poses as it is. First, rotations drawn at random from all of SO(3),
+which the pictures of a batch share, compete with the pose that a picture has (iterated sampling importance resampling,
+Andrieu et al. 2018). Then perturbations of the winner do, about a centre that is perturbed itself, so that from each of
+them the others are as likely to be proposed (Tjelmeland 2004).
 """
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
 from holly_triton.core.distributed import gather, share
-from holly_triton.geometry import Grid, limit_tilt, random_rotations, rotation_from_axis_angle
+from holly_triton.geometry import compose, limit_tilt, random_rotations, rotation_from_axis_angle
 from holly_triton.kernels import splat
-from holly_triton.particles.cloud.objective import normalised
+from holly_triton.particles.cloud.objective import log_density, normalised
 from holly_triton.particles.cloud.schedule import Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Search
@@ -23,57 +31,118 @@ def search_poses(
     target: Tensor,
     rotation: Tensor,
     shift: Tensor,
+    localisations: Tensor | None,
     pictures: int,
     stage: Stage,
     settings: Search,
     generator: torch.Generator,
-) -> Tensor:
-    """The best rotation found for each picture ``[B, 3, 3]``, never worse than the one it had.
+) -> tuple[Tensor, Tensor]:
+    """A pose of each picture ``[B, 3, 3]``, ``[B, 2]``: drawn by its likelihood, or the best that was found.
 
     Ranks share the pictures, and the drawing of the candidates that all pictures are compared with.
 
     Args:
-        state: Cloud, of a very large one a random part is drawn, and blur; nothing else of it is used.
+        state: Cloud, of a very large one a random part is drawn, blur, background, and the shifts of all pictures.
         target: This rank's pictures ``[B, S, S]`` on the stage's search grid at its search sigma.
         rotation: The poses they had ``[B, 3, 3]``.
         shift: Their shifts ``[B, 2]``, nm.
+        localisations: How many each picture holds ``[B]``; None takes the best pose, which is never worse than before.
         pictures: How many all ranks have.
         stage: Grid, sigma and reach of this step.
         settings: How many candidates to try.
         generator: Source of the candidates.
     """
-    points = state.points
-    if len(points) > settings.most_points:
-        points = points[torch.randperm(len(points), generator=generator, device=points.device)[: settings.most_points]]
-    wanted = normalised(target).flatten(1)  # [B, S*S]
-    sigma = (stage.search_sigma_nm**2 + state.blur_nm() ** 2) ** 0.5
-
-    def draw(candidates: Tensor, shifts: Tensor) -> Tensor:
-        return normalised(_pictures(points, candidates, shifts, sigma, stage.search_grid)).flatten(1)
-
-    centres = [rotation]
-    if stage.global_search:
-        candidates = random_rotations(settings.candidates, generator, stage.largest_tilt)
-        some = share(candidates)
-        drawn = gather(draw(some, shift.new_zeros(len(some), 2)), len(candidates))
-        centres.append(candidates[torch.cdist(wanted, drawn).argmin(1)])
-    shape = (pictures, settings.neighbours)
-    tried = torch.cat([_perturbations(shape, stage.turn, generator) @ centre[:, None] for centre in centres], dim=1)
-    tried = limit_tilt(tried, stage.largest_tilt)
-    many = tried.shape[1]
-    drawn = draw(tried.flatten(0, 1), shift.repeat_interleave(many, dim=0))
-    drawn = drawn.reshape(len(tried), many, -1)  # [B, many, S*S]
-    best = (drawn - wanted[:, None]).square().sum(2).argmin(1)
-    return tried[torch.arange(len(tried), device=tried.device), best]
+    compared = _Comparison(state, target, localisations, pictures, stage, settings, generator)
+    with full_precision():
+        if stage.global_search:
+            candidates = random_rotations(settings.candidates, generator, stage.largest_tilt)
+            known = torch.randint(len(state.shift), (len(candidates),), generator=generator, device=generator.device)
+            shifts = state.shift[known]
+            before = compared.scores(rotation[:, None], shift[:, None])
+            best = compared.choose(torch.cat([before, compared.shared_scores(candidates, shifts)], dim=1)) - 1
+            kept = best < 0
+            rotation = torch.where(kept[:, None, None], rotation, candidates[best])
+            shift = torch.where(kept[:, None], shift, shifts[best])
+        centre = rotation, shift
+        if localisations is not None:
+            moved, by = _perturbed(*centre, pictures, 1, stage, generator)
+            centre = moved[:, 0], by[:, 0]
+        moved, by = _perturbed(*centre, pictures, settings.neighbours, stage, generator)
+        moved, by = torch.cat([rotation[:, None], moved], dim=1), torch.cat([shift[:, None], by], dim=1)
+        best = compared.choose(compared.scores(moved, by))
+    rows = torch.arange(len(moved), device=moved.device)
+    return moved[rows, best], by[rows, best]
 
 
-def _pictures(points: Tensor, rotation: Tensor, shift: Tensor, sigma_nm: float, grid: Grid) -> Tensor:
-    return splat(grid.to_pixels(points), rotation, grid.to_pixels(shift), grid.to_pixels(sigma_nm), grid.shape)
+class _Comparison:
+    """Log-likelihoods of pictures under poses, and the choice by them."""
+
+    def __init__(
+        self, state: TrainingState, target: Tensor, localisations: Tensor | None, pictures: int, stage: Stage,
+        settings: Search, generator: torch.Generator,
+    ) -> None:  # fmt: skip
+        points = state.points
+        if len(points) > settings.most_points:
+            some = torch.randperm(len(points), generator=generator, device=points.device)[: settings.most_points]
+            points = points[some]
+        self.points, self.background, self.grid = points, state.background, stage.search_grid
+        self.sigma = (stage.search_sigma_nm**2 + state.blur_nm() ** 2) ** 0.5
+        self.wanted = normalised(target).flatten(1)  # [B, S*S]
+        self.weight = None if localisations is None else settings.sharpness * localisations[:, None]
+        self.pictures, self.generator = pictures, generator
+
+    def scores(self, rotation: Tensor, shift: Tensor) -> Tensor:
+        """Log-likelihood of a localisation, mean over each picture's, in poses of its own ``[B, K]``."""
+        drawn = self._draw(rotation.flatten(0, 1), shift.flatten(0, 1)).view(*shift.shape[:2], -1)
+        return torch.bmm(drawn, self.wanted[:, :, None])[..., 0]
+
+    def shared_scores(self, rotation: Tensor, shift: Tensor) -> Tensor:
+        """The same in poses that all pictures share ``[B, K]``."""
+        drawn = gather(self._draw(share(rotation), share(shift)), len(rotation))
+        return self.wanted @ drawn.T
+
+    def choose(self, scores: Tensor) -> Tensor:
+        """One pose a picture ``[B]``."""
+        if self.weight is not None:
+            # The largest of numbers that Gumbel noise is added to falls on each as often as its exponential says.
+            noise = torch.empty(self.pictures, scores.shape[1], device=scores.device)
+            noise.exponential_(generator=self.generator).clamp_min_(torch.finfo(noise.dtype).tiny)
+            scores = self.weight * scores - share(noise).log()
+        return scores.argmax(1)
+
+    def _draw(self, rotation: Tensor, shift: Tensor) -> Tensor:
+        px = self.grid.to_pixels
+        images = splat(px(self.points), rotation, px(shift), px(self.sigma), self.grid.shape)
+        return log_density(images, self.background).flatten(1)
 
 
-def _perturbations(shape: tuple[int, int], turn: float, generator: torch.Generator) -> Tensor:
-    """Of a whole batch's small rotations, near and far, the first of each picture none: this rank's, ``[*shape, 3, 3]``."""
-    direction = torch.randn(*shape, 3, generator=generator, device=generator.device)
-    length = turn * torch.rand(*shape, 1, generator=generator, device=generator.device)
-    length[:, 0] = 0
-    return rotation_from_axis_angle(share(direction * length))
+def _perturbed(
+    rotation: Tensor, shift: Tensor, pictures: int, many: int, stage: Stage, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Poses near and far about others of this rank's pictures: ``[B, many, 3, 3]``, ``[B, many, 2]``."""
+
+    def steps(axes: int, longest: float) -> Tensor:
+        direction = torch.randn(pictures, many, axes, generator=generator, device=generator.device)
+        length = longest * torch.rand(pictures, many, 1, generator=generator, device=generator.device)
+        return share(length * torch.nn.functional.normalize(direction, dim=2))
+
+    turned = compose(rotation_from_axis_angle(steps(3, stage.turn)), rotation[:, None])
+    return limit_tilt(turned, stage.largest_tilt), shift[:, None] + steps(2, stage.turn * stage.gyration_nm)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Matrix products in float32 on CUDA: in TF32, which rounds to 10 bits, near candidates compare as chance has it."""
+    matmul = torch.backends.cuda.matmul
+    if not hasattr(matmul, "fp32_precision"):  # before torch 2.9
+        allowed, matmul.allow_tf32 = matmul.allow_tf32, False
+        try:
+            yield
+        finally:
+            matmul.allow_tf32 = allowed
+        return
+    before, matmul.fp32_precision = matmul.fp32_precision, "ieee"
+    try:
+        yield
+    finally:
+        matmul.fp32_precision = before

@@ -26,7 +26,7 @@ class SearchedPoses:
         settings = plan.config.optimiser
         groups: list[dict[str, Any]] = [
             {"params": [state.points.requires_grad_()]},
-            {"params": [state.log_blur.requires_grad_()], "lr": settings.blur_rate},
+            {"params": [state.log_blur.requires_grad_(), state.background.requires_grad_()], "lr": settings.blur_rate},
         ]
         self.optimiser = torch.optim.Adam(groups, betas=(settings.momentum, settings.second_moment))
         if state.optimiser:
@@ -39,19 +39,19 @@ class SearchedPoses:
             rescue_poses(self.plan, state, self.dataset, index, stage, self.generator)
             return
         mine = share(index)
-        if stage.name == "search":
-            target = self.dataset.draw(mine, stage.search_grid, stage.search_sigma_nm)
-            with torch.no_grad():
-                state.rotation[mine] = search_poses(
-                    state, target, state.rotation[mine], state.shift[mine], len(index), stage, config.search, self.generator,
-                )  # fmt: skip
+        target = self.dataset.draw(mine, stage.search_grid, stage.search_sigma_nm)
+        counts = None if self.dataset.counts is None else self.dataset.counts[mine]
+        with torch.no_grad():
+            state.rotation[mine], state.shift[mine] = search_poses(
+                state, target, state.rotation[mine], state.shift[mine], counts, len(index), stage, config.search, self.generator,
+            )  # fmt: skip
         target = self.dataset.draw(mine, stage.grid, stage.sigma_nm)
         for _ in range(config.optimiser.gradient_steps):
             self._descend(index, target, stage)
         if self.plan.tidies(state.step):
             # Each rank does the same, for none may come to another conclusion.
             target = gather(target, len(index))
-            tidy(state, self.optimiser, index, target, stage, config.tidying, config.optimiser, self.generator)
+            tidy(state, self.optimiser, index, target, stage, config.tidying, self.generator)
         if config.tilt == 0:
             state.points.data[:, 2] = 0  # one side alone tells no depth
 
@@ -68,8 +68,8 @@ class SearchedPoses:
         self.optimiser.zero_grad()
         poses, _ = step_poses(state, target, state.rotation[mine], state.shift[mine], stage, rates)
         state.rotation[index], state.shift[index], loss = (gather(rows, len(index)) for rows in poses)
-        state.note_loss(index, loss, rates.unexplained_rate)
+        state.loss[index] = loss
         sum_gradients(self.optimiser)
         self.optimiser.param_groups[0]["lr"] = stage.rate * rates.point_rate * stage.sigma_nm
         self.optimiser.step()
-        state.centre(keep_pictures=stage.move_shift)
+        state.centre(keep_pictures=True)

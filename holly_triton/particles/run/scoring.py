@@ -12,9 +12,9 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.progress import in_parts
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.io.clouds import read_cloud
-from holly_triton.particles.cloud.objective import SCALE
 from holly_triton.particles.data import Dataset, Localisations, open_dataset
-from holly_triton.particles.poses.dense_search import find_poses
+from holly_triton.particles.poses.dense_search import find_poses, share_unexplained
+from holly_triton.particles.poses.refine import Poses
 from holly_triton.report import write_report
 from holly_triton.structures import read_structure
 from holly_triton.validation import pose_error
@@ -113,8 +113,8 @@ def score_pictures(folder: Path, data: Path, **options: Any) -> dict[str, Any]:
     Writes these poses to ``poses_<data's name>.csv`` in the run's folder.
 
     Returns:
-        ``pictures``, ``loss`` and ``unexplained``, the share of the intensity that is in the wrong place; both with
-        ``_training``, the same of the pictures that the run was made from.
+        ``pictures``, the masked L1 as ``loss``, and ``unexplained``, the share of the intensity that is in the wrong
+        place, from 0 to 1; both with ``_training``, the same of the pictures that the run was made from.
 
     Raises:
         HollyError: The run or its data are gone, it is not finished, or the new data can't be read.
@@ -132,13 +132,13 @@ def score_pictures(folder: Path, data: Path, **options: Any) -> dict[str, Any]:
         begin(f"seeking the poses of {len(dataset)} pictures")
         poses = find_poses(trainer.plan, state, dataset, torch.Generator(device).manual_seed(run.config.seed))
     write_poses(folder / f"poses_{data.stem}.csv", trainer, dataset.names, poses)
-    loss, own = float(poses.loss.mean()), float(state.loss.mean())
+    own = Poses(state.rotation, state.shift, state.loss)
     return {
         "pictures": len(dataset),
-        "loss": loss,
-        "loss_training": own,
-        "unexplained": loss / (2 * SCALE),
-        "unexplained_training": own / (2 * SCALE),
+        "loss": float(poses.loss.mean()),
+        "loss_training": float(own.loss.mean()),
+        "unexplained": share_unexplained(trainer.plan, state, dataset, poses),
+        "unexplained_training": share_unexplained(trainer.plan, state, trainer.dataset, own),
     }
 
 
