@@ -18,7 +18,7 @@ from holly_triton.io.tables.reading import Reading
 from holly_triton.kernels.gaussians.separable import axis_gaussians, pixel_centres
 
 from .localisations import HELD
-from .own_blur import own_blur
+from .own_blur import NO_BLUR, OwnBlur, own_blur, sharpened
 from .picture_checks import CHUNK, inside, looks_dark, neighbour_doubt, without_dust
 
 Array = NDArray[Any]
@@ -47,6 +47,7 @@ class Pictures:
         pixel_nm: Side of a pixel, nm.
         names: The pictures' own ids.
         source: The format.
+        blur: What they bring along.
         notes: What was skipped and why, what was assumed.
         doubts: Those notes that make any result from the pictures doubtful.
         unfit: Why they can't be trained on as they are, if so.
@@ -57,6 +58,7 @@ class Pictures:
     pixel_nm: float
     names: list[str]
     source: str
+    blur: OwnBlur = NO_BLUR
     notes: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     unfit: str | None = None
@@ -69,15 +71,16 @@ class Pictures:
         """Centroids ``[P, 2]`` (x, y), nm from the picture's centre."""
         return self.centroids * self.pixel_nm
 
-    @cached_property
+    @property
     def own_blur_nm(self) -> float:
         """Standard deviation of the blur that the pictures bring along, nm: see ``own_blur``."""
-        return own_blur(self.images) * self.pixel_nm
+        return self.blur.sigma * self.pixel_nm
 
     @property
     def finest_nm(self) -> float:
-        """Smallest sigma that ``draw`` reaches, nm: the pictures' own, and as much again as hides their pixels."""
-        return math.hypot(self.own_blur_nm, LATTICE * self.pixel_nm)
+        """Smallest sigma that ``draw`` reaches, nm: as far as the pictures can be sharpened, and as hides their pixels."""
+        unsharpened = math.hypot(self.blur.sigma, LATTICE)
+        return max(LATTICE, min(unsharpened, self.blur.sharpest)) * self.pixel_nm
 
     @property
     def radius_nm(self) -> float:
@@ -85,9 +88,9 @@ class Pictures:
         return min(self._reach_nm, max(self.images.shape[1:]) / 2 * self.pixel_nm)
 
     @property
-    def counts(self) -> None:
-        """Not known: pixels do not say how many photons they hold."""
-        return None
+    def counts(self) -> Tensor:
+        """Point sources of each picture ``[P]``, the same for all: as many as explain how grainy they are."""
+        return torch.full((len(self),), self.blur.sources, device=self.images.device)
 
     @cached_property
     def _reach_nm(self) -> float:
@@ -137,7 +140,7 @@ class Pictures:
 
         A Gaussian about each input pixel separates into x and y, so a picture is two matrix products:
         ``gy.T @ image @ gx``. Intensity is conserved to 3e-4 for a sigma of at least 0.7 grid pixels, where
-        the grid samples a Gaussian without aliasing.
+        the grid samples a Gaussian without aliasing. Where that would end wider than asked for, pictures are sharpened first.
 
         Args:
             index: ``[B]`` int64.
@@ -149,9 +152,16 @@ class Pictures:
             ``[B, S, S]`` float32, not normalised.
         """
         images = self.images[index]
-        added = math.sqrt(max(sigma_nm, self.finest_nm) ** 2 - self.own_blur_nm**2)
-        x, y = (_gaussians(p * self.pixel_nm, grid, added) for p in _positions(images, self.centroids[index]))
-        return y.transpose(1, 2) @ images @ x
+        sigma = max(sigma_nm, self.finest_nm) / self.pixel_nm
+        added = math.sqrt(max(LATTICE**2, sigma**2 - self.blur.sigma**2))
+        left = math.sqrt(sigma**2 - added**2)
+        if left < self.blur.sigma:
+            images = sharpened(images, self.blur, left)
+        x, y = (
+            _gaussians(p * self.pixel_nm, grid, added * self.pixel_nm)
+            for p in _positions(images, self.centroids[index])
+        )
+        return (y.transpose(1, 2) @ images @ x).clamp_min(0)
 
     def summary(self) -> dict[str, str]:
         """Rows of the ``info`` screen."""
@@ -235,7 +245,8 @@ def pictures_from_pixels(
     images, names = _keep(lit, images, names)
     notes.append(said)
     pixels = torch.from_numpy(images)
-    data = Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, notes)
+    blur = own_blur(pixels) if len(pixels) else NO_BLUR
+    data = Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, blur, notes)
     if contrast is None and dark:
         return replace(data, unfit=LOOKS_DARK)
     if len(data):
