@@ -1,10 +1,12 @@
 """``holly-triton bench``: validate every case, then time it, and print what a person wants to know."""
 
+import functools
 import math
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from rich.console import Console
@@ -12,9 +14,9 @@ from rich.console import Console
 from holly_triton.core.errors import HollyError
 
 from .baselines import BACKENDS, forward, needed_bytes
-from .cases import TIMED_POINTS, Case, Inputs, make_inputs, timed_cases
-from .compare import Answer, Comparison, compare, oracle, validation_inputs
-from .floor import floor_of
+from .cases import TIMED_POINTS, Answer, Case, Inputs, make_inputs, timed_cases
+from .compare import Comparison, compare, oracle, validation_inputs
+from .floor import floor_of, unknown
 from .measure import Timing, available_bytes, in_groups, peak_mib, time_call
 from .records import Record, make_record, write_json
 from .table import PLOT_FORMATS, plot, terminal, title
@@ -28,8 +30,11 @@ DENSE_VALUES = {"cpu": 2**24, "cuda": 2**27}
 SEED = 0
 
 
-class WrongResultError(Exception):
-    """A backend differs from the oracle; the text names the case and by how much."""
+class Measured(NamedTuple):
+    """The records of a case, and what is wrong with it: a line for each backend that differs from the oracle or fails."""
+
+    records: list[Record]
+    faults: list[str]
 
 
 def bench(
@@ -44,7 +49,7 @@ def bench(
     plot_path: Path | None,
     tune: bool = False,
 ) -> int:
-    """Benchmark all operations and print a table.
+    """Benchmark all operations and print a table. What is wrong is recorded as such and not timed; the rest goes on.
 
     Args:
         points: Sizes of cloud; none for those that suit the device.
@@ -56,10 +61,10 @@ def bench(
         device: auto, cpu or cuda.
         json_path: Where to write the records, or None.
         plot_path: Where to write a plot (a picture format by its suffix), or None.
-        tune: Instead, time candidates for the committed table of block sizes, and print the best row.
+        tune: Instead, time candidates for the committed table of block sizes, and print the best rows.
 
     Returns:
-        Exit code: 0, or 1 after a wrong result.
+        Exit code: 0, or 1 where any result is wrong or any backend failed.
 
     Raises:
         HollyError: no such device, a backend that the device doesn't have, a sigma that isn't finite, or a file that
@@ -77,19 +82,28 @@ def bench(
     chosen = resolve_backends(backends, device)
     precision = precision if device == "cuda" else "ieee"
     cases = timed_cases(tuple(points) or TIMED_POINTS[device], images, size, sigma_px, precision)
-    try:
-        records = measure(cases, chosen, device)
-    except WrongResultError as error:
-        print(f"wrong, so not timed: {error}", file=sys.stderr)
-        return 1
+    records: list[Record] = []
+    faults: list[str] = []
+    for measured in measure(cases, chosen, device):
+        records += measured.records
+        faults += measured.faults
+        if json_path is not None:  # after each case, so that what is stopped half-way leaves half
+            _write(json_path, functools.partial(write_json, json_path, records))
     console = Console()
     console.print(f"{title(records)}\n{images} pictures, fewer for dense; x: times as fast, picture for picture")
+    if note := unknown(device):
+        console.print(note)
     console.print(*terminal(records), sep="\n")
-    if json_path is not None:
-        _write(json_path, lambda: write_json(json_path, records))
     if plot_path is not None:
         _write(plot_path, lambda: plot(records, plot_path))
-    return 0
+    return complain(faults)
+
+
+def complain(faults: Sequence[str]) -> int:
+    """Say in one line what was wrong, and return the exit code."""
+    if faults:
+        print(f"{len(faults)} wrong or failed, so not timed: {'; '.join(faults)}", file=sys.stderr)
+    return int(bool(faults))
 
 
 def _check_outputs(json_path: Path | None, plot_path: Path | None) -> None:
@@ -128,13 +142,8 @@ def resolve_backends(backends: Sequence[str], device: str) -> tuple[str, ...]:
     return tuple(backend for backend in known if not backends or backend in backends)
 
 
-def measure(cases: Sequence[Case], backends: Sequence[str], device: str) -> list[Record]:
-    """Validate and time every case; what is wrong is not timed.
-
-    Raises:
-        WrongResultError: the first backend that differs from the oracle.
-    """
-    records = []
+def measure(cases: Sequence[Case], backends: Sequence[str], device: str) -> Iterator[Measured]:
+    """Validate and time every case, one after the other."""
     with _progress() as say:
         for number, case in enumerate(cases, start=1):
             name = f"{number}/{len(cases)} {case}"
@@ -142,42 +151,46 @@ def measure(cases: Sequence[Case], backends: Sequence[str], device: str) -> list
             inputs = validation_inputs(case, SEED, _few(case), device)
             answer = oracle(case, inputs.to(torch.float64, device))
             say(f"{name}: floor")
-            floor = floor_of(case, device)
+            floor, records = floor_of(case, device), []
             if floor.forward_ms is not None:
                 least, both = (None if ms is None else Timing(ms, ms, ms) for ms in floor)
                 records.append(make_record(case, "floor", device, case.images, forward=least, forward_backward=both))
+            faults = []
             for backend in backends:
                 say(f"{name}: {backend}")
-                records.append(measure_backend(case, backend, device, inputs, answer))
-    return records
+                record, fault = measure_backend(case, backend, device, inputs, answer)
+                records.append(record)
+                faults += [fault] if fault else []
+            yield Measured(records, faults)
 
 
-def measure_backend(case: Case, backend: str, device: str, validation: Inputs, answer: Answer) -> Record:
-    """One backend on one case: validated, then timed; an oom record where it doesn't fit."""
+def measure_backend(
+    case: Case, backend: str, device: str, validation: Inputs, answer: Answer
+) -> tuple[Record, str | None]:
+    """One backend on one case, validated, then timed, and what is wrong with it.
+
+    The record's status is ``ok``, ``wrong`` (with its errors, not timed), ``failed`` or, where it doesn't fit, ``oom``.
+    """
     images = dense_pictures(case, device) if backend == "dense" else case.images
     at_once = pictures_at_once(case, backend, images, device)
     if at_once == 0:
-        return make_record(case, backend, device, images, status="oom")
+        return make_record(case, backend, device, images, status="oom"), None
     try:
         checked = _validate(case, backend, device, validation, answer)
+        errors = (checked.out.relative_l2, checked.error_gradient)
         if checked.wrong:
-            raise WrongResultError(str(checked))
+            return make_record(case, backend, device, images, status="wrong", errors=errors), str(checked)
         inputs = make_inputs(case, SEED).pictures(slice(0, images)).to(torch.float32, device)
         forward_ms, both_ms = _time(case, backend, inputs, at_once, device)
         peak = peak_mib(case, backend, images, at_once, device)
     except (torch.OutOfMemoryError, MemoryError):
-        return make_record(case, backend, device, images, status="oom")
-    errors = (checked.out.relative_l2, checked.error_gradient)
+        return make_record(case, backend, device, images, status="oom"), None
+    except Exception as error:  # whatever a compiler or a driver raises: the next case may still be measured
+        fault = f"{case}, {backend}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return make_record(case, backend, device, images, status="failed"), fault
     return make_record(
-        case,
-        backend,
-        device,
-        images,
-        forward=forward_ms,
-        forward_backward=both_ms,
-        peak_mib=peak,
-        errors=errors,
-    )
+        case, backend, device, images, forward=forward_ms, forward_backward=both_ms, peak_mib=peak, errors=errors
+    ), None  # fmt: skip
 
 
 def dense_pictures(case: Case, device: str) -> int:

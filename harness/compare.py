@@ -1,27 +1,13 @@
-"""Whether a backend agrees with the dense float64 oracle, and by how much.
+"""Whether a backend agrees with the dense float64 oracle, and by how much."""
 
-L1 has no gradient where output equals target, nor where the target crosses the mask's threshold: rounding
-there flips a sign, and one flipped sign outweighs all else. So targets are moved away from ties first.
-"""
-
-import dataclasses
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from holly_triton.kernels.gaussians import reference
-
 from .baselines import forward_backward
-from .cases import Case, Inputs, make_inputs
-
-ORACLE_VALUES = 2**20
-"""Gaussian values that the oracle holds at once on a CPU, 8 MiB: what stays in its cache."""
-
-
-Answer = tuple[Tensor, dict[str, Tensor]]
-"""What an operation returns, and its gradients by argument."""
+from .cases import Answer, Case, Inputs, make_inputs
+from .ops import OPERATIONS
 
 
 @dataclass(frozen=True)
@@ -118,97 +104,24 @@ def compare(
     given, gradients = forward_backward(case, backend, inputs.to(dtype, device))
     of_out, of_gradients = TOLERANCES["float64" if dtype == torch.float64 else case.precision]
     out = Difference.between("what it returns", given, wanted)
-    # Sums over all points can cancel by chance. Their terms are as large as the gradients of the points.
-    least = float(wanted_gradients["points"].norm()) if "points" in wanted_gradients else 0.0
+    terms = OPERATIONS[case.op].summed
     differences = tuple(
-        Difference.between(f"gradient of {name}", gradients[name], wanted, least if name in ("shift", "sigma") else 0.0)
+        Difference.between(
+            f"gradient of {name}", gradients[name], wanted,
+            float(wanted_gradients[terms[name]].norm()) if name in terms else 0.0,
+        )
         for name, wanted in wanted_gradients.items()
-    )
+    )  # fmt: skip
     wrong = [out] if out.exceeds(of_out) else []
     wrong += [difference for difference in differences if of_gradients and difference.exceeds(of_gradients)]
     return Comparison(case, backend, out, differences, tuple(wrong))
 
 
 def oracle(case: Case, inputs: Inputs) -> Answer:
-    """The dense float64 answer and its gradients, drawn a few points at a time so that it fits in memory."""
-    if case.op == "normalised_masked_l1":
-        return forward_backward(case, "dense", inputs)
-    if case.op == "splat_emitters":
-        return _emitters(case, inputs), {}
-    arguments = dict(inputs.arguments)
-    target, mask_threshold = arguments.pop("target", None), arguments.pop("mask_threshold", None)
-    arguments["shape"] = (case.height, case.width)
-    per_point = {name: arguments.pop(name) for name in ("points", "weights", "point_sigma") if name in arguments}
-    step = _points_at_once(case, len(inputs.cotangent), inputs.cotangent.device)
-    blocks = [slice(start, start + step) for start in range(0, case.points, step)]
-    with torch.no_grad():
-        images = torch.zeros_like(inputs.cotangent) if target is None else torch.zeros_like(target)
-        for block in blocks:
-            images += reference.splat(**arguments, **{name: value[block] for name, value in per_point.items()})
-    out, grad_images = images, inputs.cotangent
-    if target is not None:
-        images.requires_grad_()
-        out = reference.normalised_masked_l1(images, target, mask_threshold=mask_threshold)
-        (grad_images,) = torch.autograd.grad(out, images, inputs.cotangent)
-    leaves = {name: inputs.arguments[name] for name in inputs.differentiable}
-    gradients = {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
-    for block in blocks if leaves else []:
-        part = reference.splat(**arguments, **{name: value[block] for name, value in per_point.items()})
-        found = torch.autograd.grad(part, list(leaves.values()), grad_images)
-        for name, gradient in zip(leaves, found, strict=True):
-            gradients[name] += gradient
-    return out.detach(), gradients
-
-
-def _emitters(case: Case, inputs: Inputs) -> Tensor:
-    """One picture at a time, a few emitters at a time."""
-    images = torch.zeros_like(inputs.cotangent)
-    step = _points_at_once(case, 1, images.device)
-    for image in range(len(images)):
-        one = inputs.pictures(slice(image, image + 1)).arguments
-        own = [name for name in ("xy", "weights", "sigma") if name in one and one[name].ndim > 0]
-        for start in range(0, len(one["xy"]), step):
-            arguments: dict[str, Any] = {**one, **{name: one[name][start : start + step] for name in own}}
-            arguments["offsets"] = torch.tensor([0, len(arguments["xy"])])
-            images[image] += reference.splat_emitters(**arguments)[0]
-    return images
-
-
-def _points_at_once(case: Case, images: int, device: torch.device) -> int:
-    values = ORACLE_VALUES * (64 if device.type == "cuda" else 1)
-    return max(1, values // max(1, images * case.height * case.width))
+    """The exact answer for float64 inputs, and its gradients."""
+    return OPERATIONS[case.op].oracle(case, inputs)
 
 
 def validation_inputs(case: Case, seed: int, images: int | None = None, device: str = "cpu") -> Inputs:
-    """The case's inputs (of its first few pictures), with any target moved away from ties."""
-    inputs = make_inputs(case, seed).pictures(slice(0, images))
-    if "target" not in inputs.arguments:
-        return inputs
-    drawn = inputs.arguments.get("images")
-    if drawn is None:
-        arguments = {**inputs.arguments, "shape": (case.height, case.width)}
-        del arguments["target"], arguments["mask_threshold"]
-        splat = Inputs(arguments, (), inputs.arguments["target"])
-        drawn = oracle(dataclasses.replace(case, op="splat"), splat.to(torch.float64, device))[0].cpu()
-    target = away_from_ties(drawn.detach(), inputs.arguments["target"].detach(), case.mask_threshold)
-    return dataclasses.replace(inputs, arguments={**inputs.arguments, "target": target})
-
-
-def away_from_ties(images: Tensor, target: Tensor, mask_threshold: float) -> Tensor:
-    """The target with pixels brightened that nearly equal the output, or nearly the mask's threshold.
-
-    The margin, 1e-4 of the brightest pixel, is a hundred times what float32 makes of a picture.
-    """
-    output = reference.normalise(images, 1.0)
-    for _ in range(50):
-        wanted = reference.normalise(target, 1.0)
-        margin = 1e-4 * torch.maximum(output, wanted).amax((1, 2), keepdim=True)
-        threshold = mask_threshold / 100
-        tied = ((output - wanted).abs() < margin) & (wanted > threshold / 2) | (
-            (wanted - threshold).abs() < 1e-3 * threshold
-        )
-        if not bool(tied.any()):
-            return target
-        brighter = target + 3 * margin * target.sum((1, 2), keepdim=True)
-        target = torch.where(tied, brighter, target).float().double()
-    raise RuntimeError("a target could not be moved away from ties with the output")
+    """The case's inputs (of its first few pictures), away from where rounding decides."""
+    return OPERATIONS[case.op].settled(case, make_inputs(case, seed).pictures(slice(0, images)), device)

@@ -1,18 +1,17 @@
 """The least time an operation can take: its matrix products and exponentials, and nothing else.
 
-On a GPU they overlap, so the floor is the longest of these at the rates of DESIGN section 3. On a CPU they
-don't: the bare calls are timed in the same run, in chunks that stay in the cache, and added.
+On a GPU they overlap, so the floor is the longest of these at the device's rates. On a CPU they don't: the
+bare calls are timed in the same run, in chunks that stay in the cache, and added.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import torch
 
-from holly_triton.kernels.gaussians.separable import CHUNK_BYTES
-
-from .cases import Case
 from .measure import time_call
+from .operation import Case, Work
+from .ops import OPERATIONS
 
 
 class Rates(NamedTuple):
@@ -23,14 +22,25 @@ class Rates(NamedTuple):
     bytes: float
 
 
-RATES = {
-    # tf32x3 is three products; ieee runs on the ordinary units.
-    "H200": Rates({"tf32": 390e12, "tf32x3": 390e12 / 3, "ieee": 67e12}, 4.2e12, 4.3e12),
-}
-"""By a word in the device's name. Where a device isn't here there is no floor, rather than a guessed one."""
+def hopper(tf32: float, ieee: float, memory: float) -> Rates:
+    """Rates of a Hopper device from its data sheet's dense tf32, float32 and memory rates, each times 1e12.
 
-PICTURES_MOVED = 3
-"""Pictures read or written by the forward and backward pass together."""
+    Of the first 0.79 is attained on an H200 and 0.9 of the last. tf32x3 is three products; ieee runs on the
+    ordinary units, of which a multiprocessor has 128, each two operations a clock, beside 16 for exponentials.
+    """
+    return Rates(
+        {"tf32": 0.79e12 * tf32, "tf32x3": 0.79e12 * tf32 / 3, "ieee": 1e12 * ieee}, 1e12 * ieee / 16, 0.9e12 * memory
+    )
+
+
+RATES = {
+    "NVIDIA H100 80GB HBM3": hopper(494, 67, 3.35),  # SXM, 132 multiprocessors
+    "NVIDIA H100 NVL": hopper(417, 60, 3.9),
+    "NVIDIA H100 PCIe": hopper(378, 51, 2.0),  # 114 multiprocessors
+    "NVIDIA H200": hopper(494, 67, 4.8),  # SXM
+    "NVIDIA H200 NVL": hopper(417, 60, 4.8),
+}
+"""By the device's name. Where it isn't here (a slice of a device neither) there is no floor, rather than a guess."""
 
 
 class Floor(NamedTuple):
@@ -40,60 +50,43 @@ class Floor(NamedTuple):
     forward_backward_ms: float | None
 
 
+def unknown(device: str) -> str | None:
+    """Why there is no floor on a device, or None."""
+    if device == "cpu" or torch.cuda.get_device_name() in RATES:
+        return None
+    return f"no floor: the rates of {torch.cuda.get_device_name()} are not in harness/floor.py"
+
+
 def floor_of(case: Case, device: str) -> Floor:
     """The floor of a case; none for pictures alone, and forward only where there is no gradient."""
-    if case.op == "normalised_masked_l1" or case.images * case.points == 0:
+    return _bare(case) if device == "cpu" else at_rates(case, torch.cuda.get_device_name())
+
+
+def at_rates(case: Case, name: str) -> Floor:
+    """The floor on a device of a name."""
+    rates, work = RATES.get(name), OPERATIONS[case.op].work(case)
+    if rates is None or work is None:
         return Floor(None, None)
-    forward, both = _bare(case) if device == "cpu" else _at_rates(case, torch.cuda.get_device_name())
-    return Floor(forward, None if case.op == "splat_emitters" else both)
 
-
-def _at_rates(case: Case, name: str) -> Floor:
-    rates = next((rates for word, rates in RATES.items() if word in name), None)
-    if rates is None:
-        return Floor(None, None)
-    pairs, pixels = case.images * case.points, case.height * case.width
-    picture_bytes = 4 * case.images * pixels
-    cloud_bytes = 4 * (3 * case.points + 12 * case.images)
-
-    def longest(products: int, passes: int, pictures: int) -> float:
+    def longest(least: Work) -> float:
         return 1e3 * max(
-            2 * products * pairs * pixels / rates.products[case.precision],
-            passes * pairs * (case.height + case.width) / rates.exponentials,
-            (pictures * picture_bytes + passes * cloud_bytes) / rates.bytes,
+            least.flop / rates.products[case.precision],
+            least.exponentials / rates.exponentials,
+            least.bytes / rates.bytes,
         )
 
-    return Floor(longest(1, 1, 1), longest(3, 2, PICTURES_MOVED))
+    forward, both = work
+    return Floor(longest(forward), None if both is None else longest(both))
 
 
 def _bare(case: Case) -> Floor:
-    """Products and exponentials alone, each sampled on one chunk and scaled to the case."""
-    height, width = case.height, case.width
-    points = min(case.points, max(1, CHUNK_BYTES // (4 * (height + width))))
-    images = min(case.images, max(1, CHUNK_BYTES // (4 * (height + width) * points)))
-    gx, gy = torch.rand(images, points, width), torch.rand(images, points, height)
-    picture, product_x, product_y = (
-        torch.rand(images, height, width),
-        torch.empty_like(gx),
-        torch.empty_like(gy),
-    )
-
-    def exponentials() -> None:
-        torch.exp(gx, out=product_x)
-        torch.exp(gy, out=product_y)
-
-    def draw() -> None:
-        torch.bmm(gy.transpose(1, 2), gx, out=picture)
-
-    def back() -> None:
-        torch.bmm(gy, picture, out=product_x)
-        torch.bmm(gx, picture.transpose(1, 2), out=product_y)
-
-    chunks = case.images * case.points / (images * points)
-    sampled, drawn, pulled = (chunks * _median(call) for call in (exponentials, draw, back))
-    # Exponentials count once: a small cloud's need not be computed again for the backward pass.
-    return Floor(sampled + drawn, sampled + drawn + pulled)
+    """The least work alone, timed on a sample and scaled to the case."""
+    bare = OPERATIONS[case.op].bare(case)
+    if bare is None:
+        return Floor(None, None)
+    forward = bare.samples * _total(bare.forward)
+    return Floor(forward, forward + bare.samples * _total(bare.backward) if bare.backward else None)
 
 
-def _median(call: Callable[[], None]) -> float:
-    return time_call(call, "cpu").median
+def _total(calls: Sequence[Callable[[], None]]) -> float:
+    return sum(time_call(call, "cpu").median for call in calls)

@@ -1,6 +1,7 @@
 """Time of a call, by GPU events or wall clock after a warm-up, and the memory it takes."""
 
 import ctypes
+import dataclasses
 import multiprocessing
 import sys
 import time
@@ -98,7 +99,7 @@ def _peak_cuda(call: Callable[[], None]) -> float:
 def _peak_here(case: Case, backend: str, images: int, at_once: int, threads: int) -> float | None:
     """Growth of this process's resident memory, threads and libraries warm, free memory given back first."""
     torch.set_num_threads(threads)
-    tiny = Case(case.op, points=4, images=2, height=8, width=8)
+    tiny = dataclasses.replace(case, points=4, images=2, height=8, width=8)
     forward_backward(tiny, backend, make_inputs(tiny).to(torch.float32))
     inputs = make_inputs(case).pictures(slice(0, images)).to(torch.float32)
     ctypes.CDLL(None).malloc_trim(0)

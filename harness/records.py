@@ -3,6 +3,8 @@
 import dataclasses
 import functools
 import json
+import math
+import os
 import platform
 import subprocess
 from dataclasses import dataclass
@@ -20,7 +22,10 @@ from .measure import Timing
 
 @dataclass(frozen=True)
 class Record:
-    """One backend on one case. Milliseconds for all ``images`` pictures; null where there is none."""
+    """One backend on one case. Milliseconds for all ``images`` pictures; null where there is none.
+
+    ``status`` is ok, wrong (differs from the oracle: errors, no times), failed or oom.
+    """
 
     op: str
     backend: str
@@ -77,8 +82,10 @@ def make_record(
 
 
 def write_json(path: Path, records: list[Record]) -> None:
-    """A list of records, without the floors."""
+    """A list of records, without the floors; JSON has no infinity, so an infinite error (a NaN) is null."""
     measured = [dataclasses.asdict(record) for record in records if record.backend != "floor"]
+    for one in measured:
+        one.update({name: None for name, value in one.items() if isinstance(value, float) and not math.isfinite(value)})
     path.write_text(json.dumps(measured, indent=1) + "\n")
 
 
@@ -101,7 +108,12 @@ def _processor() -> str:
 
 @functools.cache
 def commit() -> str:
-    """The commit of the checkout that this file belongs to, ``+changes`` if it has any; else the release."""
+    """The commit of the checkout that this file belongs to, ``+changes`` if it has any; else the release.
+
+    HOLLY_TRITON_COMMIT names it where the checkout came without its history.
+    """
+    if named := os.environ.get("HOLLY_TRITON_COMMIT"):
+        return named
     here = Path(__file__).resolve()
 
     def git(*arguments: str) -> str | None:

@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 from holly_triton.core.errors import HollyError
 
 from .cases import OPS, TIMED_POINTS, timed_cases
-from .command import WrongResultError, measure, resolve_backends, resolve_device
+from .command import complain, measure, resolve_backends, resolve_device
 from .records import FIELDS, Record, commit, device_name
 from .table import LEGEND, markdown, plot, title
 
@@ -105,29 +105,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--reports", type=Path, default=Path(__file__).resolve().parents[1] / "reports")
     options = parser.parse_args(arguments)
     raw = options.reports / "raw"
+    faults: list[str] = []
     try:
         if options.measure:
-            _measure(options, raw)
+            faults = _measure(options, raw)
         if not raw.is_dir():
             raise HollyError(f"{raw}: no such folder; it lies in a checkout, or --measure makes it")
         for path in sorted(raw.glob("*.csv")):
             print(write_report(path, options.reports))
-    except (HollyError, WrongResultError) as error:
+    except HollyError as error:
         print(error, file=sys.stderr)
         return 1
-    return 0
+    return complain(faults)
 
 
-def _measure(options: argparse.Namespace, raw: Path) -> None:
+def _measure(options: argparse.Namespace, raw: Path) -> list[str]:
+    """Add to the raw records, and return what is wrong with them."""
     if commit().startswith("release"):
         raise HollyError("--measure: raw records name a commit, and this is no checkout")
     device = resolve_device(options.device)
     raw.mkdir(parents=True, exist_ok=True)
     precision = options.precision if device == "cuda" else "ieee"
+    faults: list[str] = []
     for sigma in options.sigma:
-        points = tuple(options.points or TIMED_POINTS[device])
-        for case in timed_cases(points, 32, 128, sigma, precision):  # one by one: a run may be stopped half-way
-            append(raw / f"{raw_name(device)}.csv", measure([case], resolve_backends([], device), device))
+        cases = timed_cases(tuple(options.points or TIMED_POINTS[device]), 32, 128, sigma, precision)
+        for measured in measure(cases, resolve_backends([], device), device):
+            append(raw / f"{raw_name(device)}.csv", measured.records)  # each at once: a run may be stopped half-way
+            faults += measured.faults
+    return faults
 
 
 if __name__ == "__main__":

@@ -22,6 +22,9 @@ many times as fast, picture for picture, with the backward pass where there is o
 the bare matrix products and exponentials.
 """
 
+UNTIMED = {"oom": "does not fit in memory", "wrong": "wrong, not timed", "failed": "failed"}
+"""What stands in place of the times of a record that has none, by its status."""
+
 PLOT_FORMATS = (".png", ".pdf", ".svg")
 
 COLOURS = {"triton": "C2", "separable": "C0", "naive": "C1", "dense": "C3", "floor": "0.5"}
@@ -39,16 +42,16 @@ def _row(record: Record, records: Sequence[Record]) -> tuple[str, ...]:
         record.backend,
         str(record.images),
     )
-    if record.status == "oom":
-        return (*start, "does not fit in memory", *[""] * 7)
+    errors = _number(record.error_forward, ".1e"), _number(record.error_gradient, ".1e")
+    if record.status != "ok":
+        return (*start, UNTIMED[record.status], "", "", *errors, *[""] * 3)
     floor = ratio(records, record, "floor")
     return (
         *start,
         _spread(record.forward_ms, record.forward_ms_p20, record.forward_ms_p80),
         _spread(record.forward_backward_ms, record.forward_backward_ms_p20, record.forward_backward_ms_p80),
         _number(record.peak_mib, ".1f"),
-        _number(record.error_forward, ".1e"),
-        _number(record.error_gradient, ".1e"),
+        *errors,
         _number(ratio(records, record, "dense"), ".2f"),
         _number(ratio(records, record, "naive"), ".2f"),
         _number(floor, ".0%"),
@@ -83,9 +86,10 @@ def terminal(records: Sequence[Record]) -> Iterator[Table]:
 
 
 def _short_row(record: Record, records: Sequence[Record]) -> tuple[str, ...]:
-    if record.status == "oom":
-        return record.backend, "no memory", *[""] * 6
     errors = [error for error in (record.error_forward, record.error_gradient) if error is not None]
+    if record.status != "ok":
+        status = "no memory" if record.status == "oom" else record.status
+        return record.backend, status, "", "", _number(max(errors, default=None), ".0e"), *[""] * 3
     return (
         record.backend,
         _milliseconds(record.forward_ms),

@@ -1,104 +1,234 @@
-"""The whole way from data to structure as four functions, for notebooks and programs: no run folder, no files.
+"""The whole way from data to structure in a few functions, for notebooks and programs; all of them are in ``holly_triton``.
 
->>> from holly_triton.api import evaluate, open_dataset, reconstruct, render
+>>> from holly_triton import evaluate, open_dataset, reconstruct, render
 """
 
+import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
+from holly_triton.core.checkpoint import versions
+from holly_triton.core.config import write_config
+from holly_triton.core.folder import check_free, make_folder
+from holly_triton.core.types import Array, Figures
+from holly_triton.geometry import mirror as mirror_points
+from holly_triton.io.clouds import write_cloud
+from holly_triton.io.tables.reading import Axis, Background, Contrast, Weights
+from holly_triton.particles import data
 from holly_triton.particles.cloud.train import Progress
-from holly_triton.particles.config import UNIT_NM, Config
-from holly_triton.particles.data import Dataset, open_dataset
-from holly_triton.particles.run.run import make_trainer
+from holly_triton.particles.config import UNIT_NM, Config, Device
+from holly_triton.particles.data import Dataset
+from holly_triton.particles.poses.refine import Poses
+from holly_triton.particles.run.held_out import score_held_out, split
+from holly_triton.particles.run.metrics import HeldOut, Metrics, write_metrics
+from holly_triton.particles.run.results import point_sigma_nm, write_poses
+from holly_triton.particles.run.run import WRITTEN, default_points, make_trainer
 from holly_triton.validation.alignment import align
+from holly_triton.validation.comparison import Alignment
 from holly_triton.view.orientation import upright
 
-__all__ = ["Reconstruction", "evaluate", "open_dataset", "reconstruct", "render"]
+__all__ = ["Evaluation", "Reconstruction", "evaluate", "open_dataset", "reconstruct", "render"]
 
-Array = NDArray[Any]
+
+def open_dataset(
+    path: str | Path,
+    *,
+    unit: str | None = None,
+    pixel_size_nm: float | None = None,
+    columns: str | None = None,
+    channel: str | None = None,
+    where: str | None = None,
+    axis: Axis = "z",
+    weights: Weights = "equal",
+    crop: int | None = None,
+    background: Background = "subtract",
+    contrast: Contrast | None = None,
+) -> data.Localisations | data.Pictures:
+    """Open a data set of any known format.
+
+    Args:
+        path: A file, a folder of such files, or a folder that ``holly-triton simulate`` wrote.
+        unit: Of positions in a file that doesn't say: nm, um, mm, m, A or px, in any spelling.
+        pixel_size_nm: Side of an input pixel, nm.
+        columns: Which column holds what, as ``"x=...,y=...[px],particle=..."``, for tables with names of their own.
+        channel: Name or number of the channel whose localisations are read; None reads all.
+        where: Which rows of a table count, as ``"valid = 1 and uncertainty < 20"``; None counts all.
+        axis: Localisations in 3D are seen along it.
+        weights: ``"photons"`` weighs each localisation by its photons; ``"equal"`` counts it as one.
+        crop: Pictures are cut to so many pixels a side about their middle; None leaves them whole.
+        background: ``"subtract"`` removes it from pictures, ``"keep"`` leaves it.
+        contrast: ``"dark"`` inverts pictures of dark particles, ``"bright"`` leaves pictures as they are; None leaves them
+            too, but those that look dark are refused.
+
+    Raises:
+        HollyError: Nothing there, an unknown format, or data that can't be used.
+    """
+    return data.open_dataset(
+        path, unit=unit, pixel_size_nm=pixel_size_nm, columns=columns, channel=channel, where=where, axis=axis,
+        weights=weights, crop=crop, background=background, contrast=contrast,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """What the pictures tell of the structure. The mirror image, in mirrored poses, explains them as well.
+    """A structure and the poses of its pictures. The mirror image, in mirrored poses, fits them as well.
 
     Attributes:
         points: ``[N, 3]`` float64, nm, about their centroid.
+        names: The pictures' ids ``[P]``; those that were held out are among them, unless the run was stopped.
         rotation: Of each picture, ``[P, 3, 3]``: a point x of the structure shows at the first two of ``rotation @ x``
             plus ``shift``.
         shift: ``[P, 2]``, nm, from the picture's own centroid.
         loss: Masked L1 that remains of each picture ``[P]``: 0 where it is reproduced exactly, 100 where the structure draws
             nothing in the bright pixels, at most 200.
-        blur_nm: How far labels scatter about a point, nm.
+        sigma_nm: Of the Gaussian that each point stands for, nm.
+        blur_nm: Label scatter (standard deviation about a point), nm.
         seconds: Of the training.
+        finished: Whether it came to its end; else the callback stopped it.
+        held_out: How well the structure fits pictures that took no part in its training; None where there were none.
+        history: Step, seconds, sigma, size, loss and blur over the run.
+        config: The settings, with the number of points.
+        notes: What was skipped and assumed.
     """
 
     points: Array
+    names: list[str]
     rotation: Array
     shift: Array
     loss: Array
+    sigma_nm: float
     blur_nm: float
     seconds: float
+    finished: bool
+    held_out: HeldOut | None
+    history: list[dict[str, float]]
+    config: Config
+    notes: list[str]
+
+    def mirror(self) -> "Reconstruction":
+        """The same with the opposite handedness: points with z negated, and the poses (-rx, -ry, rz)."""
+        flip = np.diag([1.0, 1.0, -1.0]).astype(self.rotation.dtype)
+        return dataclasses.replace(self, points=mirror_points(self.points), rotation=flip @ self.rotation @ flip)
+
+    def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
+        """Write cloud.ply, cloud_mirror.ply, poses.csv, metrics.json and config.toml, as ``holly-triton train`` does.
+
+        The commands ``measure``, ``render`` and ``export`` take the folder.
+
+        Raises:
+            HollyError: The folder exists and ``overwrite`` is not set, or can't be written.
+        """
+        folder = Path(folder)
+        check_free(folder, overwrite)
+        make_folder(folder, overwrite, WRITTEN)
+        write_config(folder / "config.toml", self.config)
+        write_cloud(folder / "cloud.ply", self.points)
+        write_cloud(folder / "cloud_mirror.ply", mirror_points(self.points))
+        poses = Poses(*(torch.from_numpy(rows) for rows in (self.rotation, self.shift, self.loss)))
+        write_poses(folder / "poses.csv", self.names, poses, self.sigma_nm)
+        last = self.history[-1] if self.history else {}
+        held_out = self.held_out.pictures if self.held_out else 0
+        write_metrics(folder, Metrics(
+            finished=self.finished, seconds=self.seconds, seed=self.config.seed, points=len(self.points),
+            pictures=len(self.names) - held_out, held_out=self.held_out, loss=last.get("loss"),
+            sigma_nm=last.get("sigma_nm"), blur_nm=self.blur_nm, notes=self.notes, versions=versions(), history=self.history,
+        ))  # fmt: skip
+        return folder
 
 
 def reconstruct(
-    dataset: Dataset, config: Config | None = None, tell: Callable[[Progress], None] | None = None
+    dataset: Dataset,
+    config: Config | None = None,
+    *,
+    points: int | None = None,
+    device: Device | None = None,
+    seed: int | None = None,
+    callback: Callable[[Progress], object] | None = None,
 ) -> Reconstruction:
     """Find the structure in a data set's pictures.
 
     Args:
         dataset: From ``open_dataset``.
         config: Settings; the defaults if not given. Those that say where data lie are not used.
-        tell: Called after each step, to show progress.
+        points: Of the cloud; as many as the settings say, which is by default as many as a typical particle has labels.
+        device: Likewise.
+        seed: Likewise, of every random choice.
+        callback: Called after each step. It may raise ``StopIteration`` to end the run with the structure so far.
 
     Raises:
-        HollyError: The device is not there, or a picture holds what can't be used.
+        HollyError: The device is not there, a setting is out of bounds, or a picture holds what can't be used.
 
     Example:
         >>> import torch
-        >>> from holly_triton.particles.config import Config
-        >>> from holly_triton.particles.simulate import simulate
-        >>> from holly_triton.structures import read_structure
-        >>> sites, seed = read_structure("nuclear-pore").points, torch.Generator().manual_seed(0)
-        >>> dataset = simulate(sites, 50, generator=seed).localisations
-        >>> found = reconstruct(dataset, Config(points=32, seed=1).quick())
+        >>> from holly_triton import Config, read_structure, simulate
+        >>> sites, generator = read_structure("nuclear-pore").points, torch.Generator().manual_seed(0)
+        >>> dataset = simulate(sites, 50, generator=generator).localisations
+        >>> found = reconstruct(dataset, Config().quick(), points=32, seed=1)
         >>> found.points.shape, found.rotation.shape
         ((32, 3), (50, 3, 3))
     """
-    trainer = make_trainer(config or Config(), dataset)
-    for progress in trainer.run():
-        if tell is not None:
-            tell(progress)
-    state = trainer.state
-    points, rotation, shift, loss = (
-        tensor.detach().cpu().numpy() for tensor in (state.points, state.rotation, state.shift, state.loss)
+    config = config or Config()
+    config = dataclasses.replace(
+        config,
+        points=config.points if points is None else points,
+        device=device or config.device,
+        seed=config.seed if seed is None else seed,
     )
-    return Reconstruction(points.astype(np.float64), rotation, shift, loss, state.blur_nm(), state.seconds)
+    pictures = split(dataset, config.held_out)
+    config = dataclasses.replace(config, points=config.points or default_points(pictures.training))
+    trainer = make_trainer(config, pictures.training)
+    state, steps = trainer.state, trainer.plan.total_steps
+    try:
+        for progress in trainer.run():
+            if callback is not None:
+                callback(progress)
+    except StopIteration:
+        pass
+    finished = state.step >= steps
+    scored = score_held_out(pictures, trainer) if finished else None
+    names, poses = pictures.training.names, Poses(state.rotation, state.shift, state.loss)
+    if scored is not None:
+        names, poses = pictures.names, pictures.join_poses(poses, scored[1])
+    cloud, rotation, shift, loss = (tensor.detach().cpu().numpy() for tensor in (state.points, *poses))
+    return Reconstruction(
+        cloud.astype(np.float64), names, rotation, shift, loss, sigma_nm=point_sigma_nm(trainer), blur_nm=state.blur_nm(),
+        seconds=state.seconds, finished=finished, held_out=scored and scored[0], history=state.history, config=config,
+        notes=[*dataset.notes, *pictures.notes],
+    )  # fmt: skip
 
 
-def evaluate(points: Array, truth: Array) -> dict[str, Any]:
-    """Compare a structure with the truth after the best rotation and shift of the better hand.
+class Evaluation(Figures):
+    """The figures that ``holly-triton evaluate --json`` prints, ``["rmsd"]`` in nm and more, and the alignment behind them.
+
+    Attributes:
+        alignment: Rotation, shift and handedness that bring the points onto the truth, and the aligned points.
+    """
+
+    def __init__(self, alignment: Alignment) -> None:
+        super().__init__(alignment.figures(UNIT_NM))
+        self.alignment = alignment
+
+
+def evaluate(points: Array, truth: Array) -> Evaluation:
+    """Compare a structure with the truth after the best rotation and shift of the better handedness.
 
     Args:
         points: ``[N, 3]``, nm.
         truth: ``[M, 3]``, nm.
 
-    Returns:
-        What ``holly-triton evaluate --json`` prints: ``rmsd`` in nm and more.
-
     Example:
         >>> import numpy as np
-        >>> from holly_triton.structures import read_structure
+        >>> from holly_triton import read_structure
         >>> truth = read_structure("tripod").points
-        >>> round(evaluate(truth * [1, 1, -1] + 5, truth)["rmsd"], 3)
-        0.0
+        >>> found = evaluate(truth * [1, 1, -1] + 5, truth)
+        >>> round(found["rmsd"], 3), bool(np.allclose(found.alignment.aligned, truth, atol=0.01))
+        (0.0, True)
     """
-    return align(points, truth).figures(UNIT_NM)
+    return Evaluation(align(points, truth))
 
 
 def render(points: Array, path: str | Path, truth: Array | None = None) -> Path:
@@ -114,7 +244,7 @@ def render(points: Array, path: str | Path, truth: Array | None = None) -> Path:
 
     Example:
         >>> import tempfile
-        >>> from holly_triton.structures import read_structure
+        >>> from holly_triton import read_structure
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     render(read_structure("torus").points, folder + "/torus.png").name
         'torus.png'

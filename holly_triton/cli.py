@@ -3,6 +3,7 @@
 Exit codes: 0 done; 1 the data or the run is at fault; 2 wrong usage; 3 stopped by a signal, saved, resumable.
 """
 
+import copy
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -36,6 +37,13 @@ class _Commands(click.Group):
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(self.commands)
+
+
+def renamed(command: click.Command, name: str) -> click.Command:
+    """A command under the name that it had before, which no list shows."""
+    former = copy.copy(command)
+    former.name, former.hidden = name, True
+    return former
 
 
 def _versions() -> str:
@@ -89,7 +97,8 @@ def main(verbose: bool, quiet: bool, log: Path | None) -> None:
 
 
 for command in (
-    train.demo, data.info, data.pick, train.train, results.measure, results.sort, results.evaluate, results.render, results.export,
+    train.demo, data.info, data.pick, train.train, results.measure, results.rank, results.evaluate, results.render, results.export,
     data.simulate, experiments.reproduce, experiments.bench,
 ):  # fmt: skip
     main.add_command(command)
+main.add_command(renamed(results.rank, "sort"))

@@ -18,7 +18,7 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from .blocks import ARCHITECTURES, TABLE
+from .blocks import ARCHITECTURES, TABLE, Blocks
 from .gaussians import triton_emitters, triton_loss, triton_splat
 
 FLOAT_POINTERS = frozenset(
@@ -27,6 +27,8 @@ FLOAT_POINTERS = frozenset(
 )
 FLOATS = frozenset(["scale", "threshold"])
 TENSOR_CORES = "HGMMA", "HMMA"
+REGISTERS = 65536
+"""Of a multiprocessor."""
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 
 
@@ -62,6 +64,9 @@ class Inspection(NamedTuple):
             return f"{variant.name} spills: {self.stack} bytes of stack"
         if variant.precision in ("tf32", "tf32x3") and not sum(self.products.values()):
             return f"{variant.name} has no tensor-core instruction"
+        # Two programs a multiprocessor at least, or nothing hides the exponentials.
+        if 2 * self.registers * 32 * variant.constants["warps"] > REGISTERS:
+            return f"{variant.name} takes {self.registers} registers a thread: one program a multiprocessor"
         return None
 
 
@@ -71,24 +76,32 @@ def variants(architecture: int) -> list[Variant]:
     for (row, precision, size), blocks in TABLE.items():
         if row != architecture:
             continue
-        drawings = [(triton_splat.draw_cloud, triton_splat.draw_constants(blocks, False, precision))]
-        if size == "large":
-            drawings.append((triton_splat.draw_cloud, triton_splat.draw_constants(blocks, True, precision)))
-        for widths in (False, True):
-            drawings.append((triton_splat.cloud_gradients, triton_splat.gradient_constants(blocks, widths, precision)))
-        if precision == triton_emitters.PRECISION:
-            drawings.append((triton_emitters.draw_emitters, triton_emitters.draw_constants(blocks)))
-        for kernel, constants in drawings:
-            variant = Variant(kernel, architecture, precision, size, constants)
-            found[variant.name] = variant
         boxes = [(triton_emitters.emitter_boxes, triton_emitters.box_constants(blocks))]
         if size == "large":
             boxes.append((triton_splat.cloud_boxes, triton_splat.box_constants(blocks)))
-        for kernel, constants in boxes:
-            variant = Variant(kernel, architecture, "any", f"{constants['POINTS']} points", constants)
-            found[variant.name] = variant
+        bounding = [
+            Variant(kernel, row, "any", f"{constants['POINTS']} points", constants) for kernel, constants in boxes
+        ]
+        passes = drawing_variants(row, precision, size, blocks) + gradient_variants(row, precision, size, blocks)
+        found.update({variant.name: variant for variant in passes + bounding})
     comparison = Variant(triton_loss.compare_pictures, architecture, "any", "any", triton_loss.CONSTANTS)
     return [*found.values(), comparison]
+
+
+def drawing_variants(architecture: int, precision: str, size: str, blocks: Blocks) -> list[Variant]:
+    """What a row of the table gives the kernels that draw."""
+    drawn = [(triton_splat.draw_cloud, triton_splat.draw_constants(blocks, False, precision))]
+    if size == "large":
+        drawn.append((triton_splat.draw_cloud, triton_splat.draw_constants(blocks, True, precision)))
+    if precision == triton_emitters.PRECISION:
+        drawn.append((triton_emitters.draw_emitters, triton_emitters.draw_constants(blocks)))
+    return [Variant(kernel, architecture, precision, size, constants) for kernel, constants in drawn]
+
+
+def gradient_variants(architecture: int, precision: str, size: str, blocks: Blocks) -> list[Variant]:
+    """What a row of the table gives the kernel of the gradients."""
+    constants = (triton_splat.gradient_constants(blocks, widths, precision) for widths in (False, True))
+    return [Variant(triton_splat.cloud_gradients, architecture, precision, size, some) for some in constants]
 
 
 def compile_variant(variant: Variant) -> Any:
@@ -126,17 +139,19 @@ def report(inspected: list[tuple[Variant, Inspection]]) -> str:
         "| kernel | sm | precision | picture | constants | warps | registers | stack, B | shared, KiB | HGMMA | HMMA |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    for variant, seen in inspected:
-        shown = (
-            f"{name.lower()} {value}" for name, value in variant.constants.items() if name not in ("warps", "PRECISION")
-        )
-        cells = (
-            variant.kernel.__name__, variant.architecture, variant.precision, variant.size, ", ".join(shown),
-            variant.constants["warps"], seen.registers, seen.stack, f"{seen.shared / 1024:g}",
-            *seen.products.values(),
-        )  # fmt: skip
-        lines.append(f"| {' | '.join(map(str, cells))} |")
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, *(report_row(*one) for one in inspected)]) + "\n"
+
+
+def report_row(variant: Variant, seen: Inspection) -> str:
+    """A line of that table: what the variant is, then from the registers on what the compiler made of it."""
+    shown = (
+        f"{name.lower()} {value}" for name, value in variant.constants.items() if name not in ("warps", "PRECISION")
+    )
+    cells = (
+        variant.kernel.__name__, variant.architecture, variant.precision, variant.size, ", ".join(shown),
+        variant.constants["warps"], seen.registers, seen.stack, f"{seen.shared / 1024:g}", *seen.products.values(),
+    )  # fmt: skip
+    return f"| {' | '.join(map(str, cells))} |"
 
 
 def main() -> None:

@@ -22,7 +22,8 @@ BACKENDS: tuple[str, ...] = ("triton", "separable")
 PRECISIONS: tuple[str, ...] = ("tf32", "tf32x3", "ieee")
 FLOATS = (torch.float32, torch.float64)
 MOST = 2**30
-"""Points of a cloud, and pixels of a picture: within one of them the kernels count in int32."""
+"""Points of a cloud, and pixels of a picture whose rows are padded to multiples of 4: within one of them the
+kernels count in int32."""
 
 
 class Cloud(NamedTuple):
@@ -90,23 +91,40 @@ def check_positive(name: str, value: object) -> float:
     return number
 
 
+def check_not_negative(name: str, value: object) -> float:
+    """A number of at least 0, finite, as a float."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+    number = float(value)
+    if not 0 <= number < math.inf:
+        raise ValueError(f"{name} must be finite and not below 0, got {value}")
+    return number
+
+
 def check_shape(shape: object) -> Shape:
     """A picture's (H, W), both at least 1."""
     pair = isinstance(shape, tuple | list) and len(shape) == 2
     if not (pair and all(isinstance(n, Integral) and int(n) > 0 for n in shape)):  # type: ignore[attr-defined]
         raise ValueError(f"shape must be (H, W), two whole numbers above 0, got {shape!r}")
     height, width = (int(n) for n in shape)  # type: ignore[attr-defined]
-    if height * width > MOST:
-        raise ValueError(f"shape must be of at most {MOST} pixels, got {shape!r}")
+    if padded_pixels(height, width) > MOST:
+        raise ValueError(f"shape must be of at most {MOST} pixels in rows of a multiple of 4, got {shape!r}")
     return height, width
 
 
 def check_pictures(name: str, value: object, like: Tensor | None = None, **sizes: int) -> Tensor:
     """Pictures ``[B, H, W]`` of at least a pixel each."""
     images = check_tensor(name, value, "B H W", like, **sizes)
-    if not 0 < images.shape[1] * images.shape[2] <= MOST:
-        raise ValueError(f"{name} must have from 1 to {MOST} pixels a picture, got {list(images.shape)}")
+    if not 0 < padded_pixels(*images.shape[1:]) <= MOST:
+        raise ValueError(
+            f"{name} must have from 1 to {MOST} pixels a picture in rows of a multiple of 4, got {list(images.shape)}"
+        )
     return images
+
+
+def padded_pixels(height: int, width: int) -> int:
+    """Pixels of a picture as the kernels hold it."""
+    return height * 4 * -(-width // 4)
 
 
 def check_choice(name: str, value: str | None, known: tuple[str, ...]) -> None:
@@ -118,20 +136,26 @@ def check_choice(name: str, value: str | None, known: tuple[str, ...]) -> None:
 def choose_backend(backend: str | None, like: Tensor) -> str:
     """The backend asked for, if it takes such tensors; by default triton for float32 on CUDA, else separable.
 
+    On AMD's devices, which PyTorch calls CUDA too, it is separable: the kernels are compiled and inspected for
+    NVIDIA's, and HIP knows no product in tf32x3.
+
     Raises:
         TypeError: triton asked for with another dtype than float32.
-        ValueError: An unknown word, or triton asked for where it isn't installed or with tensors that aren't
-            on CUDA.
+        ValueError: An unknown word, or triton asked for where it isn't installed, on a device of AMD, or with
+            tensors that aren't on CUDA.
     """
     check_choice("backend", backend, BACKENDS)
     if backend is None:
-        return "triton" if like.is_cuda and like.dtype == torch.float32 and _has_triton() else "separable"
+        nvidia = like.is_cuda and not torch.version.hip
+        return "triton" if nvidia and like.dtype == torch.float32 and _has_triton() else "separable"
     if backend == "separable":
         return backend
     if like.dtype != torch.float32:
         raise TypeError(f"backend 'triton' takes float32, got {like.dtype}; 'separable' takes float64 too")
     if not _has_triton():
         raise ValueError("backend 'triton' needs the package triton, which is not installed; 'separable' needs nothing")
+    if torch.version.hip:
+        raise ValueError("backend 'triton' takes NVIDIA's devices, and this PyTorch is ROCm's; 'separable' takes any")
     from .launch import INTERPRETED
 
     if not (like.is_cuda or INTERPRETED):

@@ -4,6 +4,11 @@ import os
 
 import pytest
 
+if os.environ.get("HOLLY_TRITON_GPU") != "1":
+    # Only tests/gpu is about a GPU; elsewhere a device that happens to be there would change what is tested, and how
+    # long it takes. PyTorch reads this when it is first asked for a device, as do the processes that tests start.
+    os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
 if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores: more threads each would only wait for one another. Read when torch loads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")

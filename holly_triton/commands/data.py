@@ -7,7 +7,7 @@ import click
 
 from holly_triton.particles.config import PHOTOPHYSICS
 
-from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, reading, reading_options, unit_nm_option
+from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, Renamed, reading, reading_options, unit_nm_option
 
 
 @click.command()
@@ -81,13 +81,41 @@ def info(data: Path, **settings: Any) -> None:
 @click.option(
     "--diameter", type=ABOVE_ZERO, metavar="NM", help="About how large a particle is. [default: from the data]"
 )
-@click.option("--smallest", type=ABOVE_ZERO, metavar="NM", help="Least diameter. [default: 0.6 of the diameter]")
-@click.option("--largest", type=ABOVE_ZERO, metavar="NM", help="Greatest diameter. [default: 1.5 of the diameter]")
 @click.option(
-    "--fewest", type=click.IntRange(min=1), metavar="N", help="Least localisations. [default: a third of the median]"
+    "--min-diameter",
+    "--smallest",
+    "smallest",
+    cls=Renamed,
+    type=ABOVE_ZERO,
+    metavar="NM",
+    help="[default: 0.6 of the diameter]",
 )
 @click.option(
-    "--most", type=click.IntRange(min=1), metavar="N", help="Most localisations. [default: thrice the median]"
+    "--max-diameter",
+    "--largest",
+    "largest",
+    cls=Renamed,
+    type=ABOVE_ZERO,
+    metavar="NM",
+    help="[default: 1.5 of the diameter]",
+)
+@click.option(
+    "--min-localisations",
+    "--fewest",
+    "fewest",
+    cls=Renamed,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of a particle. [default: a third of the median]",
+)
+@click.option(
+    "--max-localisations",
+    "--most",
+    "most",
+    cls=Renamed,
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Of a particle. [default: thrice the median]",
 )
 @click.option(
     "--roundness",
@@ -104,7 +132,9 @@ def pick(
 ) -> None:  # fmt: skip
     """Find the particles in a whole field of LOCALISATIONS and write them to OUT (.hdf5, as Picasso does).
 
-    OUT_overview.png shows where they are, OUT_gallery.png what they look like, and what was rejected.
+    LOCALISATIONS may be a folder of fields: the particles of all go into OUT. OUT_overview.png shows where they are,
+    OUT_gallery.png what they look like and what was rejected; OUT_particles.csv lists them by field. Fiducial beads are
+    set aside.
 
     Example: holly-triton pick field.csv particles.hdf5 --diameter 120
     """

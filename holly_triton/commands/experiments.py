@@ -64,7 +64,9 @@ def reproduce(
 @click.option("--device", type=words(Device), default="auto", show_default=True)
 @click.option("--json", "json_path", type=SOME_PATH, metavar="FILE", help="Write the records as JSON.")
 @click.option("--plot", "plot_path", type=SOME_PATH, metavar="FILE", help="Write a plot of time and memory.")
-@click.option("--tune", is_flag=True, help="Measure block sizes on this GPU and print the rows of the table.")
+@click.option(
+    "--tune", is_flag=True, help="Measure block sizes on this GPU for --precision, and print the rows of the table."
+)
 def bench(
     points: tuple[int, ...],
     images: int,
@@ -78,6 +80,8 @@ def bench(
     tune: bool,
 ) -> None:
     """Validate the kernels against the dense reference, then time them and their memory.
+
+    A backend that gives a wrong result is recorded as wrong and not timed; the others go on, and the exit code is 1.
 
     Example: holly-triton bench --points 1000
     """

@@ -27,6 +27,18 @@ class Number(click.FloatRange):
         return number
 
 
+class Renamed(click.Option):
+    """An option whose former names, all but the first, still work and are not shown."""
+
+    def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
+        """The line of the help, with the name of today."""
+        names, self.opts = self.opts, self.opts[:1]
+        try:
+            return super().get_help_record(ctx)
+        finally:
+            self.opts = names
+
+
 ABOVE_ZERO = Number(min=0, min_open=True)
 
 
@@ -61,7 +73,7 @@ def find_cluster(where: Where | None, options: str | None) -> Cluster | None:
     return None if where is None else Cluster(where, options)
 
 
-class UnitOption(click.ParamType):
+class UnitOption(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """A unit of length, in any spelling, as ``Reading`` has it."""
 
     name = "unit"
@@ -77,7 +89,7 @@ class UnitOption(click.ParamType):
 READING = (
     click.option("--unit", type=UnitOption(), metavar="|".join(get_args(Unit)), help="Unit of the coordinates, where the file doesn't say."),
     click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of an input pixel in nm."),
-    click.option("--columns", metavar="LIST", help="Which column holds what, and its unit, such as x=xc[px],z=zc[nm],particle=id; numbers count from 1."),
+    click.option("--columns", metavar="LIST", help="Which column holds what, and its unit, such as x=xc[px],z=zc[nm],particle=id; numbers count from 1, and the columns of a matrix pos are pos_1, pos_2, ..."),
     click.option("--channel", metavar="NAME|NUMBER", help="Read one channel of several."),
     click.option("--where", metavar="EXPR", help='Read some rows alone, such as "valid = 1 and uncertainty < 20".'),
     click.option("--axis", type=words(Axis), help="Look along it at localisations in 3D. [default: z]"),

@@ -1,4 +1,4 @@
-"""Commands about a finished run: measure, sort, evaluate, render, export."""
+"""Commands about a finished run: measure, rank, evaluate, render, export."""
 
 from pathlib import Path
 from typing import Any
@@ -8,21 +8,28 @@ import click
 from .options import ABOVE_ZERO, SOME_PATH, Number, reading, reading_options, unit_nm_option
 
 
+def say_doubts(run: Path) -> None:
+    """Repeat on stderr what makes the data of a run doubtful, and with them any result."""
+    from holly_triton.particles.run.run_files import read_doubts
+
+    for doubt in read_doubts(run):
+        click.echo(f"Warning: {doubt}", err=True)
+
+
 @click.command()
 @click.argument("run", type=SOME_PATH)
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
-def measure(run: Path, as_json: bool) -> None:
+@click.option("--json", is_flag=True, help="Print the figures as JSON.")
+def measure(run: Path, json: bool) -> None:
     """Say how large the structure in RUN is, what shape and symmetry it has, and how sure that is.
 
     Example: holly-triton measure run
     """
-    import json
-
+    from holly_triton.core.files import as_json
     from holly_triton.report import find_figures
-    from holly_triton.validation.measure import explain
+    from holly_triton.validation.measure_words import explain
 
     figures = find_figures(run)
-    click.echo(json.dumps(figures, indent=1) if as_json else explain(figures))
+    click.echo(as_json(figures) if json else explain(figures))
 
 
 @click.command()
@@ -33,17 +40,18 @@ def measure(run: Path, as_json: bool) -> None:
     metavar="S",
     help="Mark this share of the pictures. [default: those far worse than the rest]",
 )
-def sort(run: Path, bad_share: float | None) -> None:
-    """Rank the pictures of RUN by how well its structure explains them, and mark the bad ones. Nothing is deleted.
+def rank(run: Path, bad_share: float | None) -> None:
+    """Rank the pictures of RUN by how well its structure fits them, and mark the bad ones. Nothing is deleted.
 
     \b
     Example:
-      holly-triton sort run
+      holly-triton rank run
       holly-triton train DATA --exclude run/ranking.csv
     """
     from holly_triton.particles.run.ranking import rank_pictures
 
     click.echo(rank_pictures(run, bad_share).explain())
+    say_doubts(run)
 
 
 @click.command()
@@ -54,23 +62,22 @@ def sort(run: Path, bad_share: float | None) -> None:
     metavar="CLOUD",
     help="The known structure: a cloud's file or a name, as simulate takes it. [default: what RUN itself knows]",
 )
-@click.option("--pictures", type=SOME_PATH, metavar="DATA", help="New pictures of the same structure, to be explained.")
+@click.option("--pictures", type=SOME_PATH, metavar="DATA", help="New pictures of the same structure, to fit it to.")
 @unit_nm_option
 @reading_options
-@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON.")
+@click.option("--json", is_flag=True, help="Print the figures as JSON.")
 def evaluate(
-    run: Path, truth: Path | None, pictures: Path | None, unit_nm: float | None, as_json: bool, **settings: Any
+    run: Path, truth: Path | None, pictures: Path | None, unit_nm: float | None, json: bool, **settings: Any
 ) -> None:
     """Compare the structure in RUN with the truth, or with pictures that it was not made from.
 
     With a truth: RMSD in nm after the best alignment, better hand of two; where poses are known, their error too.
-    Random views of 3D particles are compared with the particles as they were given, which should be registered.
+    Random views of 3D particles are compared with the particles in their input frame, which should be registered.
     With --pictures: how much of new pictures it leaves unexplained; the options that say how to read are theirs.
 
     Example: holly-triton evaluate run --truth truth.ply --json
     """
-    import json
-
+    from holly_triton.core.files import as_json
     from holly_triton.particles.run.scoring import explain_cloud, explain_pictures, score_cloud, score_pictures
 
     if pictures is None and reading(settings):
@@ -83,7 +90,8 @@ def evaluate(
     if pictures is not None:
         figures["new_pictures"] = score_pictures(run, pictures, **reading(settings))
         words.append(explain_pictures(figures["new_pictures"]))
-    click.echo(json.dumps(figures, indent=1) if as_json else "\n".join(words))
+    click.echo(as_json(figures) if json else "\n".join(words))
+    say_doubts(run)
 
 
 @click.command()
@@ -108,6 +116,7 @@ def render(
 
     for written in render_run(run, out, truth, unit_nm, movie, growth, interactive=interactive):
         click.echo(f"wrote {written}")
+    say_doubts(run)
 
 
 @click.command()
@@ -126,3 +135,4 @@ def export(run: Path, out: Path, mirror: bool, voxel: float | None) -> None:
 
     export_run(run, out, mirror=mirror, voxel_nm=voxel)
     click.echo(f"wrote {out}")
+    say_doubts(run)

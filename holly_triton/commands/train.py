@@ -46,16 +46,17 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 @click.option("--device", type=words(Device), help="[default: auto]")
 @click.option("--views", type=words(Views), help="random: see particles that have z from random directions. [default: given]")  # fmt: skip
 @click.option("--views-per-particle", type=click.IntRange(min=1), metavar="V", help="With --views random. [default: 8]")
-@click.option("--exclude", metavar="FILE", help="Leave out the pictures that holly-triton sort marked as bad in FILE.")
+@click.option("--exclude", metavar="FILE", help="Leave out the pictures that holly-triton rank marked as bad in FILE.")
+@click.option("--held-out", type=Number(0, 0.5), metavar="S", help="Share of the particles that are kept out of the training, to check the structure on them; 0 for none. [default: 0.05]")  # fmt: skip
 @click.option(
     "--tilt",
     type=Number(0, 180),
     metavar="DEG",
-    help="Largest tilt of the views: 0 for flat structures and such as are always seen from the top. [default: any]",
+    help="Maximum tilt of the viewing direction, degrees; 0 for flat structures or a single orientation. [default: any]",
 )
 @click.option("--repeats", type=click.IntRange(min=1), metavar="K", help="Runs from K seeds, and what they agree on.")
 @click.option("--half-sets", is_flag=True, default=None, help="Two runs on half of the particles each, and the resolution.")  # fmt: skip
-@click.option("--prune", is_flag=True, default=None, help="Let points that the pictures can't tell apart become one.")
+@click.option("--prune", is_flag=True, default=None, help="Merge points closer than the final sigma.")
 @click.option("--quick", is_flag=True, help="A fraction of the steps, for smoke tests.")
 @click.option("--resume", type=SOME_PATH, metavar="RUN", help="Go on with a run that was stopped.")
 @cluster_options
@@ -100,10 +101,10 @@ def train(
 def _configured(config_file: Path | None, preset: str | None, data: Path | None, given: dict[str, Any]) -> Config:
     import dataclasses
 
-    from holly_triton.core.config_file import read_config
+    from holly_triton.core.config import read_config
     from holly_triton.particles.paper.presets import read_preset
 
-    config = Config() if config_file is None else read_config(config_file)
+    config = Config() if config_file is None else read_config(config_file, Config)
     config = config if preset is None else read_preset(preset).train
     overriding: dict[str, Any] = {**given, "data": str(data)} if data else given
     config = dataclasses.replace(config, **overriding)

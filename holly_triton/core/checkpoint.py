@@ -5,29 +5,32 @@ import platform
 import shutil
 import warnings
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 
 import holly_triton
-from holly_triton.particles.cloud.state import TrainingState
 
-from .config_file import config_of
 from .distributed import leads
 from .errors import HollyError
 from .log import LOG
 
-FORMAT = "holly-triton state 5"
-CHECKPOINTS = "checkpoints"
-"""The folder of them, inside a run's."""
+State = TypeVar("State")
 
 LAST, BEFORE = "last.pt", "previous.pt"
 
 
-def save_checkpoint(folder: Path, state: TrainingState) -> None:
-    """Write the state into a folder: to a temporary file, to the disk, then in place of the one before, which stays too.
+def save_checkpoint(folder: Path, kind: str, payload: dict[str, Any]) -> None:
+    """Write a state into a folder: to a temporary file, to the disk, then in place of the one before, which stays too.
+
+    Args:
+        folder: Of the checkpoints, inside the run's.
+        kind: What the payload is of, with its version; only this kind is read back.
+        payload: Tensors and plain containers of them.
 
     Raises:
         HollyError: The folder can't be written to; the checkpoints that were there are whole.
@@ -36,7 +39,7 @@ def save_checkpoint(folder: Path, state: TrainingState) -> None:
     try:
         folder.mkdir(exist_ok=True)
         with temporary.open("wb") as file:
-            torch.save({"format": FORMAT, "versions": versions(), "state": state.payload()}, file)
+            torch.save({"format": kind, "versions": versions(), "state": payload}, file)
             file.flush()
             os.fsync(file.fileno())
         if (folder / LAST).exists():
@@ -50,14 +53,19 @@ def save_checkpoint(folder: Path, state: TrainingState) -> None:
         reason = getattr(error, "strerror", None) or "is the disk full?"
         raise HollyError(
             f"{folder / LAST}: cannot be written ({reason}); the one before it is whole. "
-            f"Free some space, then: holly-triton train --resume {folder.parent}"
+            f"Free some space, then go on with --resume {folder.parent}"
         ) from error
 
 
-def load_checkpoint(folder: Path, device: torch.device) -> TrainingState | None:
-    """The last saved state that can be read, on a device; None where nothing was saved yet.
+def load_checkpoint(folder: Path, kind: str, restore: Callable[[dict[str, Any]], State]) -> State | None:
+    """The last saved state that can be read; None where nothing was saved yet.
 
     A damaged last one is named in the log, and the one before it takes its place.
+
+    Args:
+        folder: As ``save_checkpoint`` had it.
+        kind: Likewise.
+        restore: Makes a state of a payload, on the CPU; whatever it raises says that the file is damaged.
 
     Raises:
         HollyError: There are checkpoints and none can be used.
@@ -66,12 +74,12 @@ def load_checkpoint(folder: Path, device: torch.device) -> TrainingState | None:
     damages = []
     for path in paths:
         try:
-            state = _read(path, device)
+            state = _read(path, kind, restore)
         except HollyError as error:
             damages.append(str(error))
             continue
         if damages:
-            LOG.warning("%s; going on from %s, step %d", damages[0], path.name, state.step)
+            LOG.warning("%s; going on from %s", damages[0], path.name)
             if leads():
                 _put_in_its_place(path)
         return state
@@ -90,22 +98,20 @@ def versions() -> dict[str, str]:
     }
 
 
-def _read(path: Path, device: torch.device) -> TrainingState:
+def _read(path: Path, kind: str, restore: Callable[[dict[str, Any]], State]) -> State:
     try:
         with zipfile.ZipFile(path) as archive:
             if archive.testzip() is not None:  # PyTorch reads numbers over whose checksum is wrong
                 raise ValueError("a wrong checksum")
         with warnings.catch_warnings(action="ignore"):  # of foreign pickles, which fail below
             saved = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(saved, dict) or saved.get("format") != FORMAT:
-            raise HollyError(f"{path}: is no checkpoint of this version")
-        state = TrainingState.from_payload(saved["state"])
-    except HollyError:
-        raise
+        if not isinstance(saved, dict) or saved.get("format") != kind:
+            raise HollyError("is no checkpoint of this version")
+        return restore(saved["state"])
+    except HollyError as error:
+        raise HollyError(f"{path}: {error}") from error
     except Exception as error:  # an unpickler meets foreign bytes with anything, IndexError for one
         raise HollyError(f"{path}: the checkpoint is damaged") from error
-    config_of(state.settings, str(path))
-    return state.to(device)
 
 
 def _put_in_its_place(before: Path) -> None:

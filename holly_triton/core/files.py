@@ -1,10 +1,13 @@
 """Reading and writing files so that whatever goes wrong ends in one plain line."""
 
+import json
+import math
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from .errors import HollyError
 
@@ -52,3 +55,16 @@ def replacing(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def as_json(figures: Any) -> str:
+    """Figures as JSON, one a line; NaN and infinity, which JSON lacks, become null."""
+    return json.dumps(_finite(figures), indent=1, allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -6,10 +6,11 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from .checkpoint import CHECKPOINTS
 from .distributed import leads, summed
 from .errors import HollyError
 
+CHECKPOINTS = "checkpoints"
+"""The folder, inside a run's, to which only the process that works on the run writes."""
 LOCK = f"{CHECKPOINTS}/lock"
 """An empty file in a run's folder, which may stay. The system's lock on it ends with the process, however that dies."""
 

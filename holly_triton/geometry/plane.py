@@ -1,4 +1,4 @@
-"""Whether a structure is flat, as it comes out where all particles are seen from the same side."""
+"""The plane of a flat point set, such as a reconstruction from particles that all show the same side."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 FLAT = 1e-4
-"""Of the extent: a thinner structure has no depth but what rounding makes of it."""
+"""Thickness, of the extent, below which a structure has no depth beyond rounding."""
 
 
 def plane_frame(points: Array) -> Array | None:

@@ -109,6 +109,11 @@ def write_cloud(path: str | Path, points_nm: Array) -> None:
         write(partial, np.asarray(points_nm, dtype=np.float64))
 
 
+def _digits(points: Array) -> str:
+    """How a coordinate is written: to 1e-6 nm, but never as zeros where a structure is hardly larger than that."""
+    return "%.6f" if np.ptp(points, axis=0).max(initial=0) >= 1 or not points.any() else "%.9e"
+
+
 def _format(path: Path) -> "Format":
     known = FORMATS.get(path.suffix.lower())
     if known is None:
@@ -142,7 +147,7 @@ def _read_obj(path: Path) -> Parsed:
 
 
 def _write_obj(path: Path, points: Array) -> None:
-    np.savetxt(path, points, fmt="v %.6f %.6f %.6f", header="unit nm", comments="# ")
+    np.savetxt(path, points, fmt=" ".join(["v", *3 * [_digits(points)]]), header="unit nm", comments="# ")
 
 
 def _read_text(path: Path) -> Parsed:
@@ -182,11 +187,11 @@ def _is_number(text: str) -> bool:
 
 def _write_xyz(path: Path, points: Array) -> None:
     # Viewers want an element; carbon is what they draw as a plain sphere.
-    np.savetxt(path, points, fmt="C %.6f %.6f %.6f", header=f"{len(points)}\nunit nm", comments="")
+    np.savetxt(path, points, fmt=" ".join(["C", *3 * [_digits(points)]]), header=f"{len(points)}\nunit nm", comments="")
 
 
 def _write_rows(path: Path, points: Array) -> None:
-    np.savetxt(path, points, fmt="%.6f", header="X [nm] Y [nm] Z [nm]", comments="//")
+    np.savetxt(path, points, fmt=_digits(points), header="X [nm] Y [nm] Z [nm]", comments="//")
 
 
 def _read_table(path: Path) -> Parsed:
@@ -202,7 +207,7 @@ def _read_table(path: Path) -> Parsed:
 
 
 def _write_csv(path: Path, points: Array) -> None:
-    np.savetxt(path, points, fmt="%.6f", delimiter=",", header="x [nm],y [nm],z [nm]", comments="")
+    np.savetxt(path, points, fmt=_digits(points), delimiter=",", header="x [nm],y [nm],z [nm]", comments="")
 
 
 def _read_ply(path: Path) -> Parsed:

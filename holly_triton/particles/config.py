@@ -1,9 +1,12 @@
-"""Every default of the project; ``config_file.py`` writes and reads them."""
+"""Every default of the family; ``core.config`` checks, reads and writes the settings among them."""
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Annotated, Literal
 
+from holly_triton.core.config import LARGEST, Bounds, Settings
+from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
 
 UNIT_NM = 297.0
@@ -90,6 +93,14 @@ SUCCESS = 0.05
 FEWEST_POINTS, MOST_POINTS = 4, 1_000_000
 """Of a reconstructed cloud."""
 
+Count = Annotated[int, Bounds(1)]
+Whole = Annotated[int, Bounds(0)]
+Pixels = Annotated[int, Bounds(2, 4096)]
+Share = Annotated[float, Bounds(0, 1)]
+Amount = Annotated[float, Bounds(0)]
+Positive = Annotated[float, Bounds(0, open_least=True)]
+Momentum = Annotated[float, Bounds(0, 1, open_most=True)]
+
 Views = Literal["given", "random"]
 Pose = Literal["search", "amortised", "direct"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -97,139 +108,141 @@ Part = Literal["all", "odd", "even"]
 
 
 @dataclass(frozen=True)
-class Schedule:
+class Schedule(Settings):
     """From coarse to fine. Lengths are in terms of the data's own extent, so that any structure works."""
 
-    search_steps: int = 240
+    search_steps: Whole = 240
     """Steps with pose search; sigma shrinks geometrically during the first nine tenths of them."""
-    rescue_passes: int = 3
+    rescue_passes: Whole = 3
     """Between search and polish, poses are sought anew: so many times as many as half of the pictures, out of the half
     that is explained worst."""
-    polish_steps: int = 80
+    polish_steps: Whole = 80
     """Gradient steps on points and poses together while sigma sharpens, step lengths falling to nothing."""
-    refine_steps: int = 10
+    refine_steps: Whole = 10
     """Gradient steps on every picture's pose at the end, with the points held."""
-    sigma_start: float = 0.4
+    sigma_start: Positive = 0.4
     """Of the structure's radius of gyration: only the overall shape shows, so poses can't lock onto detail too early."""
-    sigma_end: float = 1 / 90
+    sigma_end: Positive = 1 / 90
     """Of the field of view (1.41 px of 128, as the paper's); the data's own precision is the floor."""
-    sigma_per_blur: float = 0.75
+    sigma_per_blur: Amount = 0.75
     """Of the fitted scatter of the labels: a picture drawn finer than its labels scatter shows only their noise."""
-    field_of_view: float = 2.8
+    field_of_view: Annotated[float, Bounds(0.1, 100)] = 2.8
     """Of the radius that holds 99.5 % of the intensity: room for a Gaussian's tail and for a shift."""
-    pixel_per_sigma: float = 1.6
+    pixel_per_sigma: Positive = 1.6
     """Largest pixel, in sigma, that still draws a Gaussian well enough to follow its gradient."""
-    sharpening: float = 0.5
+    sharpening: Annotated[float, Bounds(0, 1, open_least=True)] = 0.5
     """Of sigma_end: where sigma ends after polishing, unless the labels scatter more. It tells points that lie between
     two sites from points on them: CEP152 with 180 points on 112 sites came from 0.0162 to 0.0083 units."""
-    sizes: tuple[int, ...] = (16, 32, 64, 128)
+    sizes: Annotated[tuple[int, ...], Bounds(2, 4096)] = (16, 32, 64, 128)
     """Picture sizes in pixels; the smallest that satisfies pixel_per_sigma is used, or else the last."""
-    batch: int = 256
+    batch: Count = 256
     """Pictures a step."""
-    global_search: float = 0.7
+    global_search: Share = 0.7
     """Share of the search steps that also look among random rotations; later ones only improve what is known."""
 
 
 @dataclass(frozen=True)
-class Search:
+class Search(Settings):
     """How poses are sought in one step."""
 
-    candidates: int = 1000
+    candidates: Count = 1000
     """Random rotations a step, shared by its pictures: about 19 degrees from the nearest, renewed each step."""
-    neighbours: int = 7
+    neighbours: Count = 7
     """Perturbations tried around each picture's pose."""
-    sharpness: float = 1.5
+    sharpness: Amount = 1.5
     """Power of the likelihood by which poses are drawn. Pictures are compared after smoothing by sigma, which takes from
     their likelihood by ``1 + sigma_per_blur**2``."""
-    size: int = 32
+    size: Pixels = 32
     """Largest picture, pixels, on which poses are compared; gradients do the rest."""
-    turn: float = 0.5
+    turn: Annotated[float, Bounds(0, math.pi)] = 0.5
     """Largest perturbation at the start, radians; it falls with sigma."""
-    least_turn: float = 0.1
+    least_turn: Share = 0.1
     """Of ``turn``: where its fall ends."""
-    dense_candidates: int = 16_000
+    dense_candidates: Count = 16_000
     """Random rotations of a dense search: about 8 degrees from the nearest."""
-    dense_batch: int = 1024
+    dense_batch: Count = 1024
     """Pictures that share them."""
-    dense_rounds: int = 4
+    dense_rounds: Count = 4
     """Rounds of a dense search, at falling sigma."""
-    dense_from: float = 0.6
+    dense_from: Share = 0.6
     """Sigma of its first round, as the share of the run's search at which sigma gets there."""
-    most_points: int = 1000
+    most_points: Count = 1000
     """Of a larger cloud, poses are compared by so many random points: at the search's resolution that is enough."""
 
 
 @dataclass(frozen=True)
-class Optimiser:
+class Optimiser(Settings):
     """Gradient steps on points and poses."""
 
-    gradient_steps: int = 2
+    gradient_steps: Count = 2
     """Of each step on points and poses, after its pose search if it has one."""
-    point_rate: float = 0.07
+    point_rate: Amount = 0.07
     """Adam's step for points, in sigma: coarse pictures allow long steps, fine ones ask for short ones."""
-    momentum: float = 0.9
-    second_moment: float = 0.95
+    momentum: Momentum = 0.9
+    second_moment: Momentum = 0.95
     """Adam's betas; the second is short because sigma, and with it the gradients, changes quickly."""
-    turn_rate: float = 0.03
-    """A pose's step, of the current largest perturbation, along its normalised gradient."""
-    shift_rate: float = 0.02
-    """A shift's step, in sigma, along its normalised gradient, during local search and polishing."""
-    blur_rate: float = 0.02
+    blur_rate: Amount = 0.02
     """Adam's step for the logarithm of the fitted blur, and for the logit of the background's share."""
-    background_start: float = 0.05
+    background_start: Annotated[float, Bounds(0, 1, open_least=True, open_most=True)] = 0.05
     """First guess of the share of the intensity that is spread evenly over the pictures."""
-    blur_start: float = 0.05
+    blur_start: Positive = 0.05
     """First guess of the blur (scatter of the labels about a point), of the radius of gyration."""
 
 
 @dataclass(frozen=True)
-class Tidying:
-    """Points that explain nothing, or what others explain already, are moved to where brightness is lacking."""
+class Tidying(Settings):
+    """Points that do not reduce the residual, or duplicate others, are relocated to where the residual is largest."""
 
-    every: int = 25
+    every: Count = 25
     """Steps between looks."""
-    support: float = 0.2
+    support: Amount = 0.2
     """A point is stray when the pictures are, where it projects, fainter than this share of the median point's."""
-    most: int = 10
+    most: Whole = 10
     """Useless points moved at one look."""
-    sorted_from: int = 2000
+    sorted_from: Count = 2000
     """Clouds of so many points are sorted by place at each look: kernels skip blocks of points only in large ones."""
-    fewest: int = 8
+    fewest: Count = 8
     """Pictures that must have a say in where a point goes, and as many in whether it stays there."""
-    places: int = 512
+    places: Count = 512
     """Places tried at a time for one point."""
-    closer: int = 6
+    closer: Whole = 6
     """Rounds that look closer about the best places, each within half the distance of the one before."""
-    kept: int = 32
+    kept: Count = 32
     """The best places that each such round goes on from."""
+
+    def __post_init__(self) -> None:
+        """Check each setting, then what they must be to each other."""
+        super().__post_init__()
+        if self.kept > self.places:
+            raise HollyError(f"kept is {self.kept}; it must be at most places, {self.places}")
 
 
 @dataclass(frozen=True)
-class Annealed:
+class Annealed(Settings):
     """HOLLy's own schedule and outputs: epochs over the pictures at one size while sigma falls geometrically.
 
     Sigmas are in the paper's pixels, 128 to the field of view whatever ``size``, and lengths in its unit, 32 of them.
     """
 
-    epochs: int = 40
+    epochs: Count = 40
     """Passes over the pictures. The paper's hold 40 000, so it makes 50 000 steps."""
-    batch: int = 32
+    batch: Count = 32
     """Pictures a step."""
-    size: int = 128
+    size: Pixels = 128
     """Pixels a side of the pictures that are read and compared."""
-    sigma_start: float = 10.0
-    sigma_end: float = 1.41
+    sigma_start: Positive = 10.0
+    sigma_end: Positive = 1.41
     """First and last sigma of the pictures, paper's pixels."""
-    rate: float = 4e-4
+    rate: Amount = 4e-4
     """Learning rate of what gives the poses."""
-    point_rate: float = 4e-4
+    point_rate: Amount = 4e-4
     """Learning rate of the points, with lengths in the paper's unit."""
-    shift_limit: float = 0.1
+    shift_limit: Amount = 0.1
     """Largest shift along x and y, paper's unit: 3.2 pixels of 128."""
     output_sigma: Literal["predicted", "tied"] = "tied"
     """Sigma of the drawn points: predicted for every picture, or the pictures' own widened by one fitted blur. A short
     run on the teapot (2268 steps, 32 pixels) ended at a loss of 18.7 and 18.3, 0.135 and 0.126 units from the truth."""
-    sigma_limit: float = 14.0
+    sigma_limit: Positive = 14.0
     """Largest predicted sigma, paper's pixels."""
 
 
@@ -239,7 +252,7 @@ class Amortised(Annealed):
 
     optimiser: Literal["adam", "adamw"] = "adam"
     """Of network and points together. The paper says Adam; its code runs AdamW, which also shrinks the cloud."""
-    heads: int = 1
+    heads: Count = 1
     """Poses that the network proposes for a picture; the best is followed. The paper has 1. With 4 the same short run
     ended 0.115 and 0.118 units from the truth (two seeds), with 1 at 0.126 and 0.180, for 4 times the drawing."""
 
@@ -253,14 +266,14 @@ class Direct(Annealed):
 
 
 @dataclass(frozen=True)
-class Config:
+class Config(Settings):
     """Everything that decides a run."""
 
     data: str = ""
     """Path of the localisations or pictures."""
     unit: Unit | None = None
     """Unit of the file's coordinates where the file doesn't say."""
-    pixel_size: float | None = None
+    pixel_size: Positive | None = None
     """nm per pixel of the input, never of the working grid."""
     columns: str | None = None
     """Which column of a table holds what, as ``x=...,y=...[px],particle=...``, where its names are its own."""
@@ -271,36 +284,40 @@ class Config:
     axis: Axis = "z"
     """Localisations in 3D are seen along it."""
     weights: Weights = "equal"
-    """Photons tell how bright a blink was, not how much of the structure is there: each localisation counts as one."""
-    crop: int | None = None
+    """``photons`` weighs a localisation by its brightness; ``equal`` counts each as one, for a bright blink is no more of the
+    structure than a faint one."""
+    crop: Annotated[int, Bounds(2)] | None = None
     """Pixels a side to which pictures are cut about their middle; None leaves them whole."""
     background: Background = "subtract"
     """Whether pictures lose the background that their border shows."""
     contrast: Contrast | None = None
     """``dark`` inverts pictures of dark particles on bright ground; None refuses them, ``bright`` takes them as they are."""
     exclude: str | None = None
-    """Path of the table that ``holly-triton sort`` writes: pictures that it marks as bad are left out."""
+    """Path of the table that ``holly-triton rank`` writes: pictures that it marks as bad are left out."""
     views: Views = "given"
     """``random`` sees particles that have z from random directions; ``given`` projects along the axis."""
-    views_per_particle: int = 8
+    views_per_particle: Count = 8
     """Directions per particle with ``views = "random"``."""
-    points: int | None = None
+    points: Annotated[int, Bounds(FEWEST_POINTS, MOST_POINTS)] | None = None
     """Points of the cloud; None follows from the data (``default_points``)."""
     prune: bool = False
-    """Points that the pictures can't tell apart become one, so that the cloud may end with fewer than were asked for."""
+    """Merge points closer than the final sigma, so that the cloud may end with fewer than were asked for."""
     pose: Pose = "search"
-    tilt: float | None = None
-    """Degrees by which views may differ from one side at most; 0 for a flat structure, or one always seen from the top.
-    None: from anywhere. Pose search only."""
+    tilt: Annotated[float, Bounds(0, 180)] | None = None
+    """Maximum tilt of the viewing direction, degrees; 0 for a flat structure or a single orientation, None for any. Pose
+    search only."""
     part: Part = "all"
     """Every other particle, or all."""
-    repeats: int = 1
+    held_out: Annotated[float, Bounds(0, 0.5)] = 0.05
+    """Share of the particles that take no part in the training; how well the structure fits them is found at its end.
+    0 holds out none. 5 % of 2000 pictures give a mean loss to about 1 % of itself, and cost the structure little."""
+    repeats: Count = 1
     """Runs from different seeds, for a consensus."""
     half_sets: bool = False
     """Two runs, one from every other particle and one from the rest, for the resolution."""
-    seed: int = 0
+    seed: Annotated[int, Bounds(0, LARGEST)] = 0
     device: Device = "auto"
-    checkpoint_every: int = 25
+    checkpoint_every: Count = 25
     """Steps between checkpoints."""
     schedule: Schedule = field(default_factory=Schedule)
     search: Search = field(default_factory=Search)

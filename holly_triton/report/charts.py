@@ -1,4 +1,4 @@
-"""Charts as SVG: curves of the run, directions of view, agreement of two halves.
+"""Charts as SVG: convergence, angular coverage, half-set reproducibility.
 
 They have no background of their own and use matplotlib's objects alone, never pyplot, whose state is shared by the
 whole process.
@@ -95,7 +95,7 @@ def agreement(resolution: Mapping[str, Any]) -> str:
 
 
 def coverage(views: Views) -> str:
-    """The sphere of directions in Mollweide's equal-area projection, each cell in times the even share."""
+    """The sphere of directions in Mollweide's equal-area projection, each cell in multiples of the uniform share."""
     from matplotlib.patheffects import withStroke
 
     figure = new_figure(7.0, 3.9)
@@ -118,7 +118,7 @@ def coverage(views: Views) -> str:
     axes.set_title("above", color=GREY, fontsize=9)
     axes.set_xlabel("below", color=GREY, fontsize=9)
     bar = figure.colorbar(mesh, ax=axes, shrink=0.6, extend="max", ticks=[0, 0.5, 1, 1.5, 2])
-    bar.set_label("times the even share", color=GREY, fontsize=9)
+    bar.set_label("times the uniform share", color=GREY, fontsize=9)
     bar.ax.tick_params(colors=GREY, labelsize=8)
     return _svg(figure)
 

@@ -3,17 +3,15 @@
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from holly_triton.core.files import foreign
-from holly_triton.particles.run.run_files import Figures, read_metrics, read_poses, read_run_cloud, read_spread
+from holly_triton.core.types import Array, Figures
+from holly_triton.particles.run.metrics import METRICS, read_metrics
+from holly_triton.particles.run.run_files import read_poses, read_run_cloud, read_spread
 from holly_triton.view.orientation import upright
-
-Array = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -36,13 +34,13 @@ class Contents:
     """A run, or a study by the member in whose frame its cloud lies; None or empty where a file is missing.
 
     Attributes:
-        metrics: Of the run or the study.
+        metrics: Of the run or the study, those that were recorded.
         member: The metrics of the run that poses, pictures and curves are of: the run itself, or one of the study.
         member_name: That run's folder, where it is not the study's own.
         points: The cloud ``[N, 3]``, nm, turned upright as its pictures show it.
-        spread_nm: How far a study's runs lie from each of its points ``[N]``.
+        spread_nm: Positional error of each of its points between a study's runs ``[N]``; NaN for points of one run only.
         rotation: Of each picture, ``[P, 3, 3]``, from that cloud.
-        symmetry: Of the cloud, figures of ``trust.symmetry``, each axis turned alike.
+        symmetry: Of the cloud, figures of ``validation.symmetry``, each axis rotated alike.
         loss: Of each picture by its name.
         config: The text of config.toml, and
         settings: what it says.
@@ -95,7 +93,7 @@ def read_folder(run: Path) -> Contents:
 
 
 def _metrics(run: Path) -> Figures:
-    return read_metrics(run) if (run / "metrics.json").is_file() else {}
+    return read_metrics(run).recorded() if (run / METRICS).is_file() else {}
 
 
 def _member(run: Path, metrics: Figures) -> Path:

@@ -14,10 +14,10 @@ from scipy.spatial import cKDTree
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.validation.coverage import Views, find_views
-from holly_triton.validation.measure import explain
+from holly_triton.validation.measure_words import explain
 
 from . import charts, pictures
-from .answer import figures_of, measured, warnings
+from .answer import figures_of, held_out_in_words, measured, warnings
 from .folder import Contents, read_folder
 from .words import ONE_SIDE, changed_settings, length, number, tables
 
@@ -48,7 +48,7 @@ def write_report(run: Path) -> Path:
 
 
 def find_warnings(run: Path) -> list[str]:
-    """What may be wrong with a run's structure, as its report says it.
+    """The warnings of a run's report.
 
     Raises:
         HollyError: A file of the folder is damaged.
@@ -92,6 +92,7 @@ def _about(run: Path, contents: Contents, views: Views | None) -> dict[str, Any]
         "answer": answer,
         "measured": figures,
         "measured_in_words": None if figures is None else explain(figures).partition("\n\n")[2],
+        "held_out": held_out_in_words(contents),
         "cloud": None if points is None else _drawn(points, contents.spread_nm),
         "tables": list(tables(contents.metrics)),
         "changed": changed_settings(contents.settings),
@@ -121,8 +122,9 @@ def _charts(contents: Contents, views: Views | None) -> dict[str, Any]:
 def _drawn(points: NDArray[np.float64], spread_nm: NDArray[np.float64] | None) -> dict[str, Any]:
     """What cloud.js draws: float32 in base64, four to a point, x, y, z in nm and the spread, 1 where it is wide."""
     some = slice(None, None, -(-len(points) // MOST_DRAWN))
-    widest = 0.0 if spread_nm is None else float(np.percentile(spread_nm, 95))
-    colour = np.zeros(len(points)) if spread_nm is None else spread_nm / max(widest, 1e-9)
+    widest = 0.0 if spread_nm is None else float(np.nanpercentile(spread_nm, 95))
+    # A point that only one run has is drawn as the least certain.
+    colour = np.zeros(len(points)) if spread_nm is None else np.nan_to_num(spread_nm / max(widest, 1e-9), nan=1.0)
     centred = points - (points.min(axis=0) + points.max(axis=0)) / 2
     table = np.column_stack([centred, colour])[some].astype("<f4")
     spacing = cKDTree(centred).query(centred[some], k=2)[0][:, 1] if len(points) > 1 else np.zeros(1)

@@ -1,4 +1,4 @@
-"""Numbers as a reader wants them, and tables of figures."""
+"""Numbers for readers, and tables of figures."""
 
 import dataclasses
 from collections.abc import Iterator, Mapping
@@ -12,37 +12,51 @@ LABELS = {
     "seconds": "Time, s",
     "energy_wh": "Energy, Wh",
     "sigma_nm": "Sigma of the last drawing, nm",
-    "blur_nm": "Scatter of the labels about the points, nm",
+    "blur_nm": "Label scatter (s.d.) about the points, nm",
     "loss": "Loss at the end",
     "steps": "Steps planned",
     "step": "Steps done",
     "points_outside": "Points outside the field of view",
-    "rmsd": "RMSD, both directions, nm",
-    "rmsd_truth_to_cloud": "RMSD, truth to result, nm",
-    "rmsd_cloud_to_truth": "RMSD, result to truth, nm",
+    "rmsd": "Nearest-neighbour RMSD, both directions, nm",
+    "rmsd_truth_to_cloud": "Nearest-neighbour RMSD, truth to result, nm",
+    "rmsd_cloud_to_truth": "Nearest-neighbour RMSD, result to truth, nm",
+    "rmsd_assigned": "RMSD of points assigned one to one, nm",
+    "unmatched": "Share of points unmatched one to one",
+    "hausdorff_95": "95th percentile of the distances (Hausdorff), nm",
+    "sampling_floor": "Nearest-neighbour RMSD of two samplings of the truth, nm",
     "median": "Median distance, both directions, nm",
     "largest_truth_to_cloud": "Largest distance, truth to result, nm",
     "largest_cloud_to_truth": "Largest distance, result to truth, nm",
     "mirrored": "Mirror image fits better",
-    "rmsd_units": "RMSD, units of the truth's file",
-    "unit_nm": "One such unit, nm",
+    "loss_of_ball": "Loss of a structureless control",
+    "loss_of_structure": "Loss of the structure",
+    "held_out": "Held-out particles",
+    "loss_training": "Loss of training particles, posed alike",
+    "unexplained": "Share unexplained",
+    "unexplained_training": "Share unexplained of training particles, posed alike",
+    "pictures_training": "Training particles compared",
+    "positional_error": "Positional error between runs (3D, root mean square), nm",
+    "median_spread": "Median positional error of a point between runs, nm",
+    "resolution": "Half-set reproducibility (FSC 0.143), nm",
+    "positional_sd": "Positional standard deviation along each axis, nm",
+    "angular_order": "Angular order in independent half sets",
     "truth_points": "Points of the truth",
 }
-"""Plain words for keys of metrics.json; any other key speaks for itself."""
+"""Labels for keys of metrics.json; any other key is its own label."""
 SMALLEST_SCATTER = 0.25
-"""Of the last sigma: scatter below this widens what is drawn by 3 % or less and can't be told from none. Runs on data
+"""Of the last sigma: scatter below this widens what is drawn by 3 % or less and is not distinguishable from none. Runs on data
 without any scatter (CEP152, bunny, teapot) ended at 0.08 to 0.23."""
 ONE_SIDE = (
-    "Every particle was taken to show the same side (--tilt 0), so nothing is known of the depth. Left and right are as "
-    "in the pictures; were some particles face down, their reverse is mixed in."
+    "All particles were assumed to share one viewing direction (--tilt 0), so the axial dimension is undetermined. "
+    "Inverted particles, if any, are averaged in as mirror images."
 )
-"""What to know of a structure that was seen from one side only."""
-ELSEWHERE = {"history", "notes", "unit"}
+"""The limits of a structure that was seen from one side only."""
+ELSEWHERE = {"history", "notes", "doubts", "unit", "rmsd_units", "unit_nm", "names", "schema_version"}
 """Keys that the tables leave out: other parts of the page show them."""
 
 
 def number(value: Any) -> str:
-    """A value as a reader wants it: thousands apart, four significant digits, yes and no."""
+    """A value with thousands separated and four significant digits; yes and no."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, int) or (isinstance(value, float) and 1000 <= abs(value) < np.inf):
@@ -52,12 +66,14 @@ def number(value: Any) -> str:
 
 def length(value_nm: float) -> str:
     """Three significant digits, without a unit."""
-    decimals = 2 - int(np.floor(np.log10(value_nm))) if value_nm > 0.01 else 3
+    if 0 < value_nm < 0.01:
+        return f"{value_nm:.2g}"
+    decimals = 2 - int(np.floor(np.log10(value_nm))) if value_nm > 0 else 3
     return f"{value_nm:,.{max(decimals, 0)}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
 
 
 def scatter(blur_nm: float, sigma_nm: float | None) -> str:
-    """How far labels scatter about the points, two digits without a unit, by what a run's last sigma can tell."""
+    """Label scatter about the points, two digits without a unit; a bound where a run's last sigma resolves no less."""
     least = SMALLEST_SCATTER * (sigma_nm or 0)
     return ("less than " if blur_nm < least else "") + number(float(f"{max(blur_nm, least):.2g}"))
 

@@ -1,7 +1,7 @@
-"""What makes a result believable, or not: agreement of runs, resolution, false symmetry, pose error.
+"""Validation: reproducibility, resolution, symmetry, shape, pose error, angular coverage.
 
-Pure functions on arrays, in nm. Every result has ``figures()``, fit for JSON, and its module ``explain``, the same in
-plain sentences. ``group.py`` finds the symmetry group by which poses are scored.
+Pure functions on arrays, in nm. Every result has ``figures()``, fit for JSON, and its module ``explain`` (or a module
+``..._words``), which states the same in sentences. ``group.py`` finds the symmetry group by which poses are scored.
 """
 
 from . import consensus, fsc, pose_error, symmetry

@@ -1,12 +1,12 @@
-"""How far a cloud lies from the truth, after the best rigid alignment of either hand.
+"""How far a cloud lies from the truth, after the best rigid alignment of either handedness.
 
-The score is the symmetric RMSD: the root of the mean of both directions' mean squared distance to the nearest
-point. ``align`` minimises that very number over rotation, mirror and shift; no scaling, no point left out.
+The score is the symmetrised root-mean-square nearest-neighbour distance (``comparison.Alignment.rmsd``). ``align``
+minimises that number over rotation, mirror and shift; no scaling, no point left out.
 
 Plain ICP locks onto aliases of regular shapes (the CEP152 model turned by one column scores 0.03 units), so the
 search is wide first and exact last:
 
-1. thousands of random starts of both hands, a few cheap ICP steps each, most of them dropped;
+1. thousands of random starts of both handednesses, a few cheap ICP steps each, most of them dropped;
 2. the best few spun about the truth's principal axes in small steps, also reflected: the aliases of a shape with
    an axis are such spins;
 3. the best of those nudged by a few degrees: the aliases of a screw lie one point away;
@@ -16,7 +16,7 @@ Each ICP step pairs points both ways and solves one joint Kabsch fit whose weigh
 exact neighbours no step can raise the score (Besl & McKay 1992; Kabsch 1976).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,12 +25,12 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from holly_triton.particles.config import UNIT_NM
+from .comparison import Alignment
 
 Array = NDArray[Any]
 
 STARTS = 16_000
-"""Random start orientations, half of each hand: the nearest to any orientation is about 7 degrees away, close
+"""Random start orientations, half of each handedness: the nearest to any orientation is about 7 degrees away, close
 enough to find the one true fit even of a sphere of 300 evenly spread points."""
 COARSE_SAMPLE = 128
 FINE_SAMPLE = 1000
@@ -45,71 +45,8 @@ CHUNK = 256
 
 
 @dataclass(frozen=True)
-class Alignment:
-    """The best rigid fit of a cloud onto the truth: ``aligned = hand(cloud) @ rotation.T + translation``.
-
-    Attributes:
-        rotation: ``[3, 3]``, proper (determinant +1).
-        mirrored: whether z -> -z was applied first; False when both hands fit equally well.
-        translation: ``[3]`` nm.
-        aligned: the cloud in the truth's frame ``[N, 3]`` nm.
-        cloud_to_truth: distance of each point of the cloud to the nearest of the truth ``[N]`` nm.
-        truth_to_cloud: distance of each point of the truth to the nearest of the cloud ``[M]`` nm.
-    """
-
-    rotation: Array
-    mirrored: bool
-    translation: Array
-    aligned: Array
-    cloud_to_truth: Array
-    truth_to_cloud: Array
-
-    @property
-    def rmsd_cloud_to_truth(self) -> float:
-        """Root mean square distance from the cloud to the truth, nm: large when points stray."""
-        return float(np.sqrt(np.mean(self.cloud_to_truth**2)))
-
-    @property
-    def rmsd_truth_to_cloud(self) -> float:
-        """Root mean square distance from the truth to the cloud, nm: large when a part is missing."""
-        return float(np.sqrt(np.mean(self.truth_to_cloud**2)))
-
-    @property
-    def rmsd(self) -> float:
-        """Symmetric RMSD, nm: the root of the mean of both directions' mean squares."""
-        return float(np.sqrt((self.rmsd_cloud_to_truth**2 + self.rmsd_truth_to_cloud**2) / 2))
-
-    @property
-    def median(self) -> float:
-        """Median of the distances of both directions, nm."""
-        return float(np.median(np.concatenate([self.cloud_to_truth, self.truth_to_cloud])))
-
-    def figures(self, unit_nm: float | None = None) -> dict[str, Any]:
-        """What ``evaluate --json`` prints: lengths in nm, and the RMSD in units of `unit_nm` nm too.
-
-        Args:
-            unit_nm: nm per unit of the truth's coordinates; ``config.UNIT_NM`` if not given.
-        """
-        unit_nm = UNIT_NM if unit_nm is None else unit_nm
-        return {
-            "rmsd": self.rmsd,
-            "rmsd_truth_to_cloud": self.rmsd_truth_to_cloud,
-            "rmsd_cloud_to_truth": self.rmsd_cloud_to_truth,
-            "median": self.median,
-            "largest_truth_to_cloud": float(self.truth_to_cloud.max()),
-            "largest_cloud_to_truth": float(self.cloud_to_truth.max()),
-            "mirrored": self.mirrored,
-            "unit": "nm",
-            "rmsd_units": self.rmsd / unit_nm,
-            "unit_nm": unit_nm,
-            "points": len(self.cloud_to_truth),
-            "truth_points": len(self.truth_to_cloud),
-        }
-
-
-@dataclass(frozen=True)
 class _Poses:
-    """B rigid maps of cloud onto truth, ``x -> matrix @ x + shift``; determinant -1 is the other hand."""
+    """B rigid maps of cloud onto truth, ``x -> matrix @ x + shift``; determinant -1 is the mirror image."""
 
     matrix: Array  # [B, 3, 3]
     shift: Array  # [B, 3]
@@ -156,7 +93,7 @@ class _Table:
     """Neighbours looked up in a grid of cells, float32: right to about a cell, and some 30 times as quick."""
 
     def __init__(self, exact: _Tree) -> None:
-        # A stray point must not stretch the cells: positions outside the box ask at its wall.
+        # An outlier must not stretch the cells: positions outside the box ask at its wall.
         self.half = np.float32(1.25 * np.quantile(np.abs(exact.points).max(axis=1), 0.98) + 1e-12)
         ticks = (np.arange(TABLE_CELLS) + 0.5) * (2 * self.half / TABLE_CELLS) - self.half
         cells = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1)
@@ -170,7 +107,7 @@ class _Table:
 
 
 def align(cloud_nm: Array, truth_nm: Array, seed: int = 0) -> Alignment:
-    """Fits the cloud onto the truth by rotation, mirror and shift, so that the symmetric RMSD is least.
+    """Fit the cloud onto the truth by rotation, mirror and shift, so that the nearest-neighbour RMSD is least.
 
     Args:
         cloud_nm: ``[N, 3]``.
@@ -196,25 +133,8 @@ def align(cloud_nm: Array, truth_nm: Array, seed: int = 0) -> Alignment:
         aligned=aligned + truth_centre,
         cloud_to_truth=to_truth,
         truth_to_cloud=to_cloud,
+        truth=truth + truth_centre,
     )
-
-
-def explain(figures: Mapping[str, Any]) -> str:
-    """The figures of an ``Alignment``, in a few plain lines for a terminal."""
-    best = "The mirror image fits best" if figures["mirrored"] else "The given hand fits best or as well"
-    hand = f"{best}; projections cannot tell a structure from its mirror image."
-    if figures.get("flat"):
-        hand = "The result is flat and may be turned over to fit: a mirror image within the plane counts as right."
-    return (
-        "RMSD {rmsd:.2f} nm, both directions together ({rmsd_units:.4f} units of {unit_nm:g} nm); "
-        "median distance {median:.2f} nm.\n"
-        "  truth to result: RMSD {rmsd_truth_to_cloud:.2f} nm, largest {largest_truth_to_cloud:.2f} nm "
-        "(a missing part would show here)\n"
-        "  result to truth: RMSD {rmsd_cloud_to_truth:.2f} nm, largest {largest_cloud_to_truth:.2f} nm "
-        "(a stray point would show here)\n"
-        "{points} points against {truth_points} of the truth, after the best rotation and shift: "
-        "no scaling, no point left out.\n"
-    ).format(**figures) + hand
 
 
 def _checked(points: Array, name: str) -> Array:
@@ -246,7 +166,7 @@ def _search(cloud: Array, truth: Array, rng: np.random.Generator) -> _Poses:
         if len(of_hand):
             one = poses.take(of_hand[[np.argmin(squared[of_hand])]])
             finalists.append(_icp(one, every, 60))
-    # The given hand comes first: the mirror image wins only by fitting better, not by rounding.
+    # The given handedness comes first: the mirror image wins only by fitting better, not by rounding.
     extent = float(np.square(truth).sum(axis=1).mean())
     return min(finalists, key=lambda found: np.round(found[1][0] / (extent + 1e-300), 12))[0]
 

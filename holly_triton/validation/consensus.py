@@ -1,12 +1,16 @@
-"""What several runs of the same data have in common, and where they differ.
+"""What several runs have in common, and how far they lie apart.
 
-Every run is aligned to every other. The reference is the medoid: the run whose RMSD to all others sums to least.
-A run agrees when its RMSD to the reference is small against the structure or against the spacing of its points:
-two clouds of one shape may spread their points differently along it.
+Every run is aligned to every other. The reference is the medoid: the run whose distance to all others sums to least.
+A run agrees when its root-mean-square nearest-neighbour distance to the reference is small against the structure or
+against the spacing of its points: two clouds of one shape may place their points differently along it.
 
-Each point of the reference becomes the mean of the nearest points of the runs that agree, its own included; their
-spread about that mean is the consensus' uncertainty. The runs share their data, so an error of the data or of the
-method that is in all of them does not show.
+The points of each run that agrees are matched one to one with those of the reference; each consensus point is the mean
+of the points matched with one of the reference, its own included. Means of nearest points instead would shrink curved
+structures, and their distances could not exceed the spacing.
+
+``spread_nm`` has its pattern over the points from the matched pairs and its magnitude from ``positional_error``, which
+needs no pairs and so is not limited by the spacing. The runs of ``--repeats`` share their data, so this is
+reconstruction variability: errors of the data, or of the method, that all runs share are not in it.
 """
 
 from collections.abc import Sequence
@@ -16,15 +20,18 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-from .alignment import Alignment, align
-from .symmetry import SYMMETRIC, Symmetry, find_symmetries, self_distance, spacing, thinned
+from holly_triton.geometry.pointset import gyration, spacing
+
+from .alignment import align
+from .comparison import Alignment
+from .matching import match, positional_error
+from .symmetry import SYMMETRIC, Symmetry, find_symmetries, self_distance, thinned
 
 Array = NDArray[Any]
 
 AGREE_SIZE = 0.05
-"""Of the radius of gyration: RMSD to the reference within which a run agrees (9 nm for the CEP152 model)."""
+"""Of the radius of gyration: distance to the reference within which a run agrees (9 nm for the CEP152 model)."""
 AGREE_SPACING = 0.5
 """Of the reference's spacing: what two placements of points along one shape may differ by."""
 EXTRA = 2.0
@@ -33,24 +40,28 @@ EXTRA = 2.0
 
 @dataclass(frozen=True)
 class Consensus:
-    """K runs in the frame and hand of the reference run, and what those that agree say together.
+    """K runs in the frame and handedness of the reference run, and the mean of those that agree.
 
     Attributes:
         points: consensus ``[N, 3]`` nm, in the order of the reference's points.
-        spread_nm: per point ``[N]``, the root mean square distance of the runs' points from it, with k - 1 in the
-            denominator for k runs that agree; NaN where only one does.
-        aligned: the runs ``[N_k, 3]`` nm, in the reference's frame and hand.
-        mirrored: ``[K]``: which runs came in the other hand than the reference.
-        distance_nm: symmetric RMSD between every two runs ``[K, K]``.
+        spread_nm: per point ``[N]``, root mean square distance of one run's point from the true one, as far as runs show
+            it; NaN for points matched in no second run.
+        error_nm: the same of all points together: ``positional_error``; NaN where only one run agrees.
+        unmatched: share of points without a partner, mean over the runs that agree, the reference left out.
+        aligned: the runs ``[N_k, 3]`` nm, in the reference's frame and handedness.
+        mirrored: ``[K]``: which runs have the opposite handedness.
+        distance_nm: symmetrised nearest-neighbour RMSD between every two runs ``[K, K]``.
         reference: the medoid's number, from 0.
-        agree_nm: RMSD to the reference within which a run agrees.
+        agree_nm: that distance to the reference within which a run agrees.
         agrees: ``[K]`` bool.
-        extra: per run, the symmetries it has and the reference has not: a sign of a false symmetry.
+        extra: per run, the symmetries that it has and the reference lacks: a sign of a false symmetry.
         losses: per run, the mean loss of the pictures; None if not given.
     """
 
     points: Array
     spread_nm: Array
+    error_nm: float
+    unmatched: float
     aligned: list[Array]
     mirrored: list[bool]
     distance_nm: Array
@@ -62,12 +73,12 @@ class Consensus:
 
     @property
     def to_reference_nm(self) -> Array:
-        """RMSD of each run to the reference ``[K]``."""
+        """Nearest-neighbour RMSD of each run to the reference ``[K]``, nm."""
         return np.asarray(self.distance_nm[self.reference])
 
     def figures(self) -> dict[str, Any]:
-        """Fit for JSON; runs are numbered from 1."""
-        median = float(np.median(self.spread_nm))
+        """Fit for JSON; runs are numbered from 1. ``positional_error`` is 3D, root mean square."""
+        several = int(self.agrees.sum()) > 1
         return {
             "runs": len(self.aligned),
             "reference": self.reference + 1,
@@ -76,7 +87,9 @@ class Consensus:
             "rmsd_to_reference": self.to_reference_nm.tolist(),
             "rmsd_between_runs": self.distance_nm.tolist(),
             "mirrored": self.mirrored,
-            "median_spread": None if np.isnan(median) else median,
+            "median_spread": float(np.nanmedian(self.spread_nm)) if several else None,
+            "positional_error": self.error_nm if several else None,
+            "unmatched": self.unmatched if several else None,
             "extra_symmetries": [[s.figures() for s in extra] for extra in self.extra],
             "losses": self.losses,
             "unit": "nm",
@@ -87,9 +100,8 @@ def find_consensus(clouds: Sequence[Array], losses: Sequence[float] | None = Non
     """The consensus of runs on the same data; K runs take K (K - 1) / 2 alignments.
 
     Args:
-        clouds: K >= 2 clouds ``[N_k, 3]`` nm, of at least 4 points; in any frame and hand.
-        losses: mean loss of the pictures of each run, all measured alike: whether a run with an extra symmetry
-            explains the pictures better or worse decides if the symmetry is false.
+        clouds: K >= 2 clouds ``[N_k, 3]`` nm, of at least 4 points; in any frame and handedness.
+        losses: mean loss of the pictures of each run, all measured alike: stated for a run with an extra symmetry.
         seed: of the alignments.
 
     Raises:
@@ -107,10 +119,13 @@ def find_consensus(clouds: Sequence[Array], losses: Sequence[float] | None = Non
     placed = [_placed(cloud, k, reference, fits) for k, cloud in enumerate(clouds)]
     limit = agreement_limit(placed[reference])
     agrees = distance[reference] <= limit
-    points, spread = _averaged(placed[reference], [cloud for cloud, ok in zip(placed, agrees, strict=True) if ok])
+    others = [cloud for k, cloud in enumerate(placed) if agrees[k] and k != reference]
+    points, spread, error, unmatched = average(placed[reference], others)
     return Consensus(
         points=points,
         spread_nm=spread,
+        error_nm=error,
+        unmatched=unmatched,
         aligned=placed,
         mirrored=[k != reference and fits[min(k, reference), max(k, reference)].mirrored for k in range(len(clouds))],
         distance_nm=distance,
@@ -123,13 +138,12 @@ def find_consensus(clouds: Sequence[Array], losses: Sequence[float] | None = Non
 
 
 def agreement_limit(points: Array) -> float:
-    """RMSD, nm, within which another cloud agrees with these points ``[N, 3]`` nm."""
-    gyration = float(np.sqrt(np.square(points - points.mean(axis=0)).sum(axis=1).mean()))
-    return max(AGREE_SIZE * gyration, AGREE_SPACING * spacing(points))
+    """Nearest-neighbour RMSD, nm, within which another cloud agrees with these points ``[N, 3]`` nm."""
+    return max(AGREE_SIZE * gyration(points), AGREE_SPACING * spacing(points))
 
 
 def explain(consensus: Consensus) -> str:
-    """One plain sentence, such as "4 of 5 runs agree within 7.0 nm; run 3 has an extra mirror plane"."""
+    """One sentence, such as "4 of 5 runs agree within 7.0 nm; run 3 has an extra mirror plane"."""
     to_reference, count = consensus.to_reference_nm, len(consensus.aligned)
     agreeing = int(consensus.agrees.sum())
     if agreeing < 2:
@@ -139,28 +153,32 @@ def explain(consensus: Consensus) -> str:
             f"{nearest:.1f} nm, more than {consensus.agree_nm:.1f} nm"
         ]
     else:
-        parts = [f"{agreeing} of {count} runs agree within {to_reference[consensus.agrees].max():.1f} nm"]
+        parts = [
+            f"{agreeing} of {count} runs agree within {to_reference[consensus.agrees].max():.1f} nm (nearest-neighbour "
+            f"RMSD); the positional error between runs is {consensus.error_nm:.1f} nm (3D, root mean square), and "
+            f"{consensus.unmatched:.0%} of the points have no counterpart"
+        ]
     for run in range(count):
-        said = []
+        remarks = []
         if agreeing > 1 and not consensus.agrees[run]:
-            said.append(f"differs by {to_reference[run]:.1f} nm")
+            remarks.append(f"differs by {to_reference[run]:.1f} nm")
         if consensus.extra[run]:
-            said.append(f"has an extra {' and '.join(_telling(consensus.extra[run]))}{_compared(consensus, run)}")
-        if said:
-            parts.append(f"run {run + 1} {' and '.join(said)}")
+            remarks.append(f"has an extra {' and '.join(_generators(consensus.extra[run]))}{_compared(consensus, run)}")
+        if remarks:
+            parts.append(f"run {run + 1} {' and '.join(remarks)}")
     return "; ".join(parts) + "."
 
 
 def _compared(consensus: Consensus, run: int) -> str:
-    """How a run explains the pictures against the reference."""
+    """How well a run fits the pictures, compared with the reference."""
     if consensus.losses is None:
         return ""
     its, reference = consensus.losses[run], consensus.losses[consensus.reference]
     how = "worse" if its > reference else "no worse"
-    return f", and explains the pictures {how} (loss {its:.4g} against {reference:.4g})"
+    return f", and fits the pictures {how} (loss {its:.4g}; the reference, {reference:.4g})"
 
 
-def _telling(extra: Sequence[Symmetry]) -> list[str]:
+def _generators(extra: Sequence[Symmetry]) -> list[str]:
     """The mirror plane and the highest axis: lower axes follow from these, C2 also from two mirrors."""
     mirror = ["mirror plane"] if any(s.name == "mirror" for s in extra) else []
     highest = max((int(s.name[1:]) for s in extra if s.name != "mirror"), default=0)
@@ -168,7 +186,7 @@ def _telling(extra: Sequence[Symmetry]) -> list[str]:
 
 
 def _placed(cloud: Array, run: int, reference: int, fits: dict[tuple[int, int], Alignment]) -> Array:
-    """A run in the reference's frame and hand, by the fit that was made or by its inverse."""
+    """A run in the reference's frame and handedness, by the fit that was made or by its inverse."""
     if run == reference:
         return np.asarray(cloud, dtype=np.float64)
     if run < reference:
@@ -178,12 +196,32 @@ def _placed(cloud: Array, run: int, reference: int, fits: dict[tuple[int, int], 
     return np.asarray(back * [1, 1, -1 if fit.mirrored else 1])
 
 
-def _averaged(reference: Array, runs: Sequence[Array]) -> tuple[Array, Array]:
-    """Mean ``[N, 3]`` of the points nearest to each point of the reference, and their spread ``[N]``."""
-    nearest = np.stack([run[cKDTree(run).query(reference)[1]] for run in runs])
-    mean = nearest.mean(axis=0)
-    squared = np.square(nearest - mean).sum(axis=(0, 2))
-    return mean, np.sqrt(squared / (len(runs) - 1)) if len(runs) > 1 else np.full(len(mean), np.nan)
+def average(reference: Array, others: Sequence[Array]) -> tuple[Array, Array, float, float]:
+    """Mean of a reference cloud ``[N, 3]`` and other runs in its frame, matched one to one.
+
+    Returns:
+        The mean ``[N, 3]``, the spread of each point ``[N]``, the positional error, all in nm, and the share of points
+        unmatched, as attributes of ``Consensus``.
+    """
+    if not others:
+        return reference, np.full(len(reference), np.nan), float("nan"), float("nan")
+    placed = np.full((len(others) + 1, *reference.shape), np.nan)
+    placed[0] = reference
+    errors, unmatched = [], []
+    for row, other in zip(placed[1:], others, strict=True):
+        pairs = match(reference, other, gyration(reference)).without_outliers()
+        row[pairs.first] = other[pairs.second]
+        errors.append(positional_error([reference[pairs.first], other[pairs.second]]))
+        unmatched.append(pairs.unmatched)
+    whole = ~np.isnan(placed[:, :, 0]).any(axis=0)
+    # All pairs of runs together are more precise than each run with the reference.
+    common = positional_error(list(placed[:, whole])) if whole.sum() > len(reference) / 2 else float(np.median(errors))
+    mean = np.nanmean(placed, axis=0)
+    count = (~np.isnan(placed[:, :, 0])).sum(axis=0)
+    squared = np.nansum(np.square(placed - mean), axis=(0, 2))
+    spread = np.sqrt(np.divide(squared, count - 1, out=np.full(len(mean), np.nan), where=count > 1))
+    typical = np.sqrt(np.nanmean(np.square(spread)))
+    return mean, spread * (common / typical if typical > 0 else 1.0), common, float(np.mean(unmatched))
 
 
 def _extra(cloud: Array, reference: Array) -> list[Symmetry]:

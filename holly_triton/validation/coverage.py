@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from holly_triton.geometry.pointset import hemisphere
+
 Array = NDArray[Any]
 
 PICTURES_PER_CELL = 10
@@ -62,17 +64,17 @@ class Views:
 
 
 def find_views(rotation: Array, symmetries: Sequence[Mapping[str, Any]] = ()) -> Views:
-    """Look through the poses ``[P, 3, 3]`` of P >= 1 pictures.
+    """Viewing directions of the poses ``[P, 3, 3]`` of P >= 1 pictures.
 
     Args:
         rotation: Of each picture.
-        symmetries: Figures of ``trust.symmetry`` on the cloud.
+        symmetries: Figures of ``validation.symmetry`` of the cloud.
     """
     turns = _turns(symmetries)
     # A picture looks along z, which is the last row of its rotation; the viewer stands on the other side.
     viewers = np.einsum("nij,pj->pni", turns, -rotation[:, 2])
     some = viewers[:: -(-len(viewers) // MOST_PICTURES)].reshape(-1, 3)
-    axes = _hemisphere(AXES)
+    axes = hemisphere(AXES)
     share = np.array([(np.abs(some @ axis) <= SIDE).mean() for axis in axes])
     # Several axes may share the least; the one that most pictures look along stands for them.
     least = np.flatnonzero(share == share.min())
@@ -97,7 +99,7 @@ def _turns(symmetries: Sequence[Mapping[str, Any]]) -> Array:
     axes = [s for s in symmetries if s["name"] != "mirror" and s["verdict"] != "not"]
     if not axes:
         return np.eye(3)[None]
-    # What a true C8 axis has, C4 and C2 have too; of what is only nearly a symmetry, the best fit is believed.
+    # What a true C8 axis has, C4 and C2 have too; of approximate symmetries the best fit is used.
     true = [s for s in axes if s["verdict"] == "symmetric"]
     best = max(true, key=lambda s: int(s["name"][1:])) if true else min(axes, key=lambda s: float(s["rmsd"]))
     order = int(best["name"][1:])
@@ -109,14 +111,6 @@ def _cells(viewers: Array, pictures: int) -> Array:
     rows = int(np.clip(np.sqrt(pictures / PICTURES_PER_CELL / 2), 3, 12))
     turn, height = np.arctan2(viewers[:, 0], -viewers[:, 2]), np.clip(-viewers[:, 1], -1, 1)
     return np.asarray(np.histogram2d(height, turn, bins=(rows, 2 * rows), range=((-1, 1), (-np.pi, np.pi)))[0])
-
-
-def _hemisphere(count: int) -> Array:
-    """Even unit vectors ``[count, 3]``: a spiral of equal steps in height, turned by the golden ratio."""
-    height = (np.arange(count) + 0.5) / count
-    turn = np.arange(count) * np.pi * (1 + 5**0.5)
-    ring = np.sqrt(1 - height**2)
-    return np.stack([ring * np.cos(turn), ring * np.sin(turn), height], axis=1)
 
 
 def _alike(rotation: Array) -> float:

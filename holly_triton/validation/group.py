@@ -7,10 +7,11 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from holly_triton.geometry.plane import plane_frame
+from holly_triton.geometry.pointset import spacing
 
-from .angular_order import shape_turns
+from .angular_order import SIGNIFICANT, shape_order
 from .shape import fit_shape
-from .symmetry import MOST_POINTS, find_symmetries, self_distance, spacing
+from .symmetry import MOST_POINTS, find_symmetries, self_distance
 
 Array = NDArray[Any]
 
@@ -20,17 +21,15 @@ ALIKE = 0.02
 """Largest difference between entries of two matrices that are one operation."""
 TIE = 1e-6
 """Distances from the centroid that differ by less, of themselves, are the same but for rounding."""
-SIGNIFICANT = 3.0
-"""Sigma at which an order of rotation counts as that of the structure."""
 LARGEST = 240
 """More operations than the largest point group here (icosahedral with reflections, 120): a continuous symmetry."""
 
 
 def find_group(points: Array) -> Array:
-    """Every turn and reflection through the centroid that leaves the points as they are, identity first.
+    """Every rotation and reflection through the centroid that leaves the points as they are, identity first.
 
     Products of the operations that ``find_symmetries`` finds, as long as each still leaves the points exactly where
-    they were. Turns of a higher order than 12 are found only as such products.
+    they were. Rotations of a higher order than 12 are found only as such products.
 
     Args:
         points: ``[N, 3]``, at least 4, without noise.
@@ -76,8 +75,8 @@ def find_turns_of(points: Array) -> Array:
         identity alone.
     """
     shape = fit_shape(points)
-    turns = None if shape is None or shape.against else shape_turns(shape, points)
-    if shape is None or turns is None or turns["sigma"] < SIGNIFICANT:
+    order = None if shape is None or shape.against else shape_order(shape, points)
+    if shape is None or order is None or order.chance > SIGNIFICANT:
         return np.eye(3)[None]
-    angles = 2 * np.pi / turns["order"] * np.arange(turns["order"])
+    angles = 2 * np.pi / order.order * np.arange(order.order)
     return np.asarray(Rotation.from_rotvec(angles[:, None] * shape.fit.frame[:, 2]).as_matrix())

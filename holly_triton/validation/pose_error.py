@@ -1,10 +1,10 @@
-"""How far recovered poses lie from the true ones, after one global rotation, hand and shift of the cloud.
+"""How far recovered poses lie from the true ones, after one global rotation, mirror and shift of the cloud.
 
 A reconstruction knows its frame only up to ``cloud = Q H truth + c``, with Q a rotation, c a shift and H the
 identity or the mirror M = diag(1, 1, -1). A picture is ``xy = (R p)[:2] + t`` and does not see M on the left, so the
 true pose (T, t0) of a picture becomes in the cloud's frame
 
-    R = T Q^T  or, for the other hand,  R = M T M Q^T,        t = t0 - (R c)[:2].
+    R = T Q^T  or, for the mirror image,  R = M T M Q^T,        t = t0 - (R c)[:2].
 
 A symmetry S of the truth makes further poses right: ``T S``, or ``M T S`` where S is a reflection, since a structure
 with a mirror plane shows every picture from a second side as well. A pose is scored against the nearest of them.
@@ -37,11 +37,11 @@ STEPS = 50
 
 @dataclass(frozen=True)
 class PoseError:
-    """Errors of P poses once the global frame is taken out: ``cloud = rotation @ hand(truth) + centre_nm``.
+    """Errors of P poses once the global frame is taken out: ``cloud = rotation @ mirrored(truth) + centre_nm``.
 
     Attributes:
         rotation: Q ``[3, 3]``.
-        mirrored: whether z -> -z comes first; False where both hands fit equally well.
+        mirrored: whether z -> -z comes first; False where both mirror images fit equally well.
         centre_nm: c ``[3]``.
         angle_deg: angle between each pose and the nearest right one ``[P]``.
         shift_nm: distance between each shift and the true one ``[P]``.
@@ -99,7 +99,7 @@ def find_pose_error(
         raise ValueError("symmetry must hold orthogonal matrices")
     right = _right_poses(true_rotation, group)
     hands = [_fit_rotation(rotation, of_hand) for of_hand in (right, MIRROR @ right @ MIRROR)]
-    # The given hand comes first: the other wins only by fitting better, not by rounding.
+    # The given handedness comes first: the other wins only by fitting better, not by rounding.
     mirrored = bool(round(hands[1][1], 6) < round(hands[0][1], 6))
     found, _, angle = hands[mirrored]
     centre = _fit_centre(rotation, true_shift - shift)
@@ -108,7 +108,7 @@ def find_pose_error(
 
 
 def explain(figures: Mapping[str, Any]) -> str:
-    """The figures of a ``PoseError`` in one plain sentence."""
+    """The figures of a ``PoseError`` in one sentence."""
     return (
         "{share_right:.0%} of {pictures} poses are within {right_below:g} degrees of the truth (median "
         "{median_angle:.1f}, 90th percentile {p90_angle:.1f} degrees); median shift error {median_shift:.1f} nm."

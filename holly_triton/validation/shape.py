@@ -1,11 +1,15 @@
-"""The ring, torus or cylinder that a cloud lies nearest to, or none of them.
+"""The ring, torus or cylinder that a cloud lies nearest to, or none of them: a heuristic choice of model.
 
-Four walls about an axis are fitted by least squares with a loss that forgives strays (soft L1): one ring, two equal
-rings above each other, a torus, a cylinder. Which of them it is, likelihood decides, less what the free parameters
-of each would gain by chance (BIC; Schwarz 1978). A wall of area A holds a point with density 1 / A along it; across it,
-and at its ends, points scatter by a logistic distribution, like a Gaussian with heavier tails, and a small share
-lies anywhere. A full ellipsoid and a hollow sphere compete too: a wall that does not clearly win over these is not
-believed.
+Four surfaces about an axis are fitted by least squares with a loss that limits the pull of outliers (soft L1): one ring,
+two equal rings above each other, a torus, a cylinder. They are ranked by a pseudo-BIC: a log likelihood less what the
+free parameters of each would gain by chance (after Schwarz 1978). In it a surface of area A holds a point with density
+1 / A along it; across it, and at its ends, points scatter by a logistic distribution, like a Gaussian with heavier tails,
+and a small share lies anywhere. A full ellipsoid and a hollow sphere compete too: a surface that does not clearly win
+over these is refused.
+
+It is no BIC in the strict sense: parameters come from the soft-L1 fit and only the scatter maximises the likelihood, and
+the points of a cloud are neither independent nor data. The thresholds below were set on the structures that ship
+with this package, on real nuclear pores, and on filled bodies; they are rules of thumb, not levels of significance.
 """
 
 import itertools
@@ -20,30 +24,31 @@ from scipy.spatial.transform import Rotation
 from scipy.special import expit
 
 from holly_triton.geometry.plane import plane_frame
+from holly_triton.geometry.pointset import gyration
 
 Array = NDArray[Any]
 
 LEFT_OUT = 4.0
-"""Of the median distance from the middle: points beyond are strays. The ends of a long rod lie at 2."""
+"""Of the median distance from the middle: points beyond are outliers. The ends of a long rod lie at 2."""
 MOST_POINTS = 1000
 """Of a larger cloud, so many chosen at random are fitted, which takes a second."""
 FEWEST = 20
-"""Points that a wall of up to 9 free parameters is fitted to; the nuclear pore has 32 sites."""
+"""Points that a surface of up to 9 free parameters is fitted to; the nuclear pore has 32 sites."""
 SOFT = 0.1
 """Of the radius of gyration: residuals beyond this pull with constant force."""
 FINEST = 0.02
 """Of the radius of gyration: scatter below this earns nothing. Few points lie on some torus by chance, exactly."""
-STRAYS = 0.02
+OUTLIERS = 0.02
 """Share of the points that may lie anywhere within six radii of gyration."""
 THICKEST = 0.3
-"""Largest scatter across a wall, of its radius. Real nuclear pores have 0.2 to 0.27, a full cube or the paper's
+"""Largest scatter across a surface, of its radius. Real nuclear pores have 0.2 to 0.27, a full cube or the paper's
 bunny 0.32 and more."""
 SECTOR_DEG, EMPTIEST = 75.0, 0.2
-"""A wall goes round if even its emptiest sector of this width, which spans a gap of a fivefold ring, holds this share of
+"""A surface is closed if even its emptiest sector of this width, which spans a gap of a fivefold ring, holds this share of
 what an even one would. Reconstructed pores come to 0.3 to 0.5 in sectors of 60 degrees; two blobs and the corners of a
 tetrahedron to less than 0.1."""
-VERY_STRONG = 5.0
-"""Difference of half BICs that is very strong evidence (Kass & Raftery 1995)."""
+CLEARLY = 5.0
+"""Difference of half pseudo-BICs by which a surface must win over a filled body."""
 SOFTEST_END = 0.15
 """Of the cylinder's height: softer ends would leave nothing of the even stretch between them."""
 REFINED = 4
@@ -55,14 +60,14 @@ Name = Literal["ring", "torus", "cylinder"]
 
 
 class _Wall(NamedTuple):
-    """A wall about z: where its points lie, from the distance to the axis and the height, both ``[N]``."""
+    """A surface about z: where its points lie, from the distance to the axis and the height, both ``[N]``."""
 
     name: Name
     residuals: Callable[[Array, Array, Array], list[Array]]
-    """Distances from the wall along each direction across it ``[N]``, from (distance, height, sizes)."""
+    """Distances from the surface along each direction across it ``[N]``, from (distance, height, sizes)."""
     guess: Callable[[Array, Array], list[float]]
     layers: int
-    """Rings above each other; 0 for an even wall."""
+    """Rings above each other; 0 for an even surface."""
     parameters: int
 
 
@@ -89,7 +94,7 @@ CYLINDER = _Wall("cylinder", lambda rho, z, sizes: [rho - sizes[0]], lambda rho,
 
 
 class Fit(NamedTuple):
-    """A wall in its place: ``frame [3, 3]`` has the axis as its last column; centre ``[3]`` and sizes in nm."""
+    """A surface in its place: ``frame [3, 3]`` has the axis as its last column; centre ``[3]`` and sizes in nm."""
 
     wall: _Wall
     frame: Array
@@ -103,22 +108,22 @@ class Fit(NamedTuple):
         return np.hypot(x, y), z, np.arctan2(y, x)
 
     def residuals(self, points: Array) -> list[Array]:
-        """Distances of points ``[N, 3]`` from the wall, along each direction across it ``[N]``."""
+        """Distances of points ``[N, 3]`` from the surface, along each direction across it ``[N]``."""
         rho, z, _ = self.cylindrical(points)
         return self.wall.residuals(rho, z, self.sizes)
 
 
 @dataclass(frozen=True)
 class Shape:
-    """A wall fitted to a cloud, lengths in nm.
+    """A surface fitted to a cloud, lengths in nm.
 
     Attributes:
-        fit: the wall in its place.
+        fit: the surface in its place.
         radius: of the circle; of the middle line of a torus.
         height: between the two rings, or the ends of the cylinder; None for one ring and for a torus.
         tube: thickness of the torus; None for the others.
-        residual: root mean square distance of the points from the wall.
-        against: what speaks against it, in words; empty where nothing does.
+        residual: root mean square distance of the points from the surface.
+        against: why it is refused, in words; empty where it is not.
     """
 
     fit: Fit
@@ -134,23 +139,23 @@ class Shape:
         return self.fit.wall.name
 
 
-def without_strays(points: Array) -> Array:
-    """Those of points ``[N, 3]`` that do not lie far off all others."""
+def without_outliers(points: Array) -> Array:
+    """Points ``[N, 3]`` without those farther from the median than ``LEFT_OUT`` times the median distance."""
     distance = np.linalg.norm(points - np.median(points, axis=0), axis=1)
     return np.asarray(points[distance <= LEFT_OUT * np.median(distance)])
 
 
 def some_of(points: Array, rng: np.random.Generator) -> Array:
-    """Points ``[N, 3]``, or of many as many as are fitted quickly."""
+    """Points ``[N, 3]``, or a random ``MOST_POINTS`` of more."""
     return points if len(points) <= MOST_POINTS else rng.choice(points, MOST_POINTS, replace=False)
 
 
 def fit_shape(points: Array, like: Shape | None = None) -> Shape | None:
-    """The most likely wall, with what speaks against it; None where points are too few or nothing can be fitted.
+    """The best surface by pseudo-BIC, and why it is refused, if it is; None for too few points, or where no fit is sound.
 
     Args:
         points: ``[N, 3]`` nm, not all in a line.
-        like: only walls of this kind are tried, wherever they lie.
+        like: only surfaces of this kind are tried, wherever they lie.
     """
     if len(points) < FEWEST:
         return None
@@ -164,26 +169,21 @@ def fit_shape(points: Array, like: Shape | None = None) -> Shape | None:
     return replace(_shape(fit, points), against=_against(fit, points, max(likely)))
 
 
-def refit(shape: Shape, points: Array) -> Shape:
-    """The same wall fitted to other points ``[N, 3]`` nm in the same frame, from where it was."""
-    return _shape(_fit(shape.fit, points), points)
-
-
 def _against(fit: Fit, points: Array, likelihood: float) -> str:
-    scale = _gyration(points)
-    # How two layers and a cylinder are spread along the axis is told by their height; one ring must be thin there too.
+    scale = gyration(points)
+    # The extent of two layers and of a cylinder along the axis is their height; one ring must be thin there too.
     off = fit.residuals(points) if fit.wall is RING else fit.residuals(points)[:1]
     across = float(np.sqrt(np.square(off).mean(axis=1).max()))
-    if likelihood < max(_ellipsoid(points, scale), _sphere(points, scale)) + VERY_STRONG:
+    if likelihood < max(_ellipsoid(points, scale), _sphere(points, scale)) + CLEARLY:
         filled = "ellipsoid or a hollow sphere" if plane_frame(points) is None else "ellipse"
-        return f"a full {filled} describes the points as well"
+        return f"a filled {filled} fits the points as well"
     if across > THICKEST * fit.sizes[0]:
-        return f"the points scatter {across:.1f} nm off its wall, more than {THICKEST:.0%} of its radius"
-    return "it does not go all the way round" if _emptiest_sector(fit.cylindrical(points)[2]) < EMPTIEST else ""
+        return f"the points scatter {across:.1f} nm across its surface, more than {THICKEST:.0%} of its radius"
+    return "it is not closed around its axis" if _emptiest_sector(fit.cylindrical(points)[2]) < EMPTIEST else ""
 
 
 def _emptiest_sector(angles: Array) -> float:
-    """Share of points in the emptiest sector, of what an even ring has there; one stray does not fill it."""
+    """Share of points in the emptiest sector, of what an even ring has there; one outlier does not fill it."""
     turn, width = np.sort(angles), np.deg2rad(SECTOR_DEG)
     # The emptiest sector begins just after a point.
     twice = np.concatenate([turn, turn + 2 * np.pi])
@@ -191,13 +191,9 @@ def _emptiest_sector(angles: Array) -> float:
     return float(held.min() / (len(turn) * SECTOR_DEG / 360))
 
 
-def _gyration(points: Array) -> float:
-    return float(np.sqrt(np.square(points - points.mean(axis=0)).sum(axis=1).mean()))
-
-
 def _search(wall: _Wall, points: Array) -> list[Fit]:
     """The best fit, if any, from the principal axes and the diagonals between them: each may be near the axis."""
-    centre, widest = np.median(points, axis=0), WIDEST * _gyration(points)
+    centre, widest = np.median(points, axis=0), WIDEST * gyration(points)
     principal = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2].T
     starts = []
     for direction in itertools.product((-1, 0, 1), repeat=3):
@@ -213,7 +209,7 @@ def _search(wall: _Wall, points: Array) -> list[Fit]:
 
 
 def _fit(start: Fit, points: Array) -> Fit:
-    scale = _gyration(points)
+    scale = gyration(points)
 
     def placed(x: Array) -> Fit:
         tilt = Rotation.from_rotvec([x[0] / scale, x[1] / scale, 0])  # all parameters are lengths
@@ -237,14 +233,14 @@ def _shape(fit: Fit, points: Array) -> Shape:
         tube = 2 * float(fit.sizes[1])
     elif fit.wall is CYLINDER:
         z = fit.cylindrical(points)[1]
-        _, middle, height = _profile(fit.wall, z, _gyration(points))
+        _, middle, height = _profile(fit.wall, z, gyration(points))
         off = [*off, np.maximum(np.abs(z - middle) - height / 2, 0)]
     return Shape(fit, float(fit.sizes[0]), height, tube, float(np.sqrt(np.mean(np.square(off).sum(axis=0)))))
 
 
 def _likelihood(fit: Fit, points: Array) -> float:
-    """Log likelihood of the points, less the BIC's charge for the free parameters."""
-    scale = _gyration(points)
+    """Pseudo-BIC, negated and halved: log likelihood of the points less the charge for the free parameters."""
+    scale = gyration(points)
     across = _scatter(fit.residuals(points)[0], scale)
     if fit.wall is TORUS:
         along = -len(points) * np.log(4 * np.pi**2 * fit.sizes[0] * fit.sizes[1])
@@ -264,12 +260,12 @@ def _logistic(z: Array, width: float) -> Array:
 
 
 def _total(density: Array, scale: float) -> float:
-    """Log likelihood with a share of strays."""
-    return float(np.log((1 - STRAYS) * density + STRAYS / (6 * scale)).sum())
+    """Log likelihood with a share of outliers."""
+    return float(np.log((1 - OUTLIERS) * density + OUTLIERS / (6 * scale)).sum())
 
 
 def _scatter(off: Array, scale: float) -> float:
-    """Largest log likelihood of distances ``[N]`` from a wall, over the width of their scatter."""
+    """Largest log likelihood of distances ``[N]`` from a surface, over the width of their scatter."""
     bounds = np.log([FINEST * scale, scale])
     return -float(
         minimize_scalar(lambda w: -_total(_logistic(off, np.exp(w)), scale), bounds=bounds, method="bounded").fun
@@ -302,13 +298,13 @@ def _profile(wall: _Wall, z: Array, scale: float) -> tuple[float, float, float]:
 
 
 def _ellipsoid(points: Array, scale: float) -> float:
-    """BIC's log likelihood of a Gaussian of any covariance."""
+    """The same figure of a Gaussian of any covariance."""
     covariance = np.cov(points.T) + (FINEST * scale) ** 2 * np.eye(3)
     return -len(points) / 2 * float(np.linalg.slogdet(2 * np.pi * np.e * covariance)[1]) - _charge(9, points)
 
 
 def _sphere(points: Array, scale: float) -> float:
-    """BIC's log likelihood of a hollow sphere."""
+    """The same figure of a hollow sphere."""
     found = least_squares(
         lambda x: np.linalg.norm(points - x[:3], axis=1) - x[3],
         np.append(np.median(points, axis=0), scale),

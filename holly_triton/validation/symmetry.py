@@ -1,25 +1,25 @@
-"""Which turns and mirrors bring a cloud back onto itself, and whether the pictures agree.
+"""Rotations and reflections that map a cloud onto itself, and whether the data are compatible with them.
 
-An operation through the centroid turns the cloud by 1/n of a turn about an axis (C2 to C12), or mirrors it across
-a plane. Its figure is the symmetric RMSD between the cloud and its turned copy, least over the axis. Three lengths
-give that figure a meaning:
+An operation through the centroid rotates the cloud by 1/n of a full turn about an axis (C2 to C12), or reflects it
+across a plane. Its figure is the symmetrised root-mean-square nearest-neighbour distance (``rmsd_nm``) between the cloud
+and its image, minimised over the axis. Four lengths give that figure a meaning:
 
-- ``spacing_nm``, between neighbouring points: another random sample of the very same shape would lie about one
-  spacing away;
-- ``chance_nm``, the same RMSD about an arbitrary axis: a cloud that fills a ball lies within a spacing of every
-  turned copy and is not symmetric for that;
-- ``slip_nm``, how far the copy moves when its angle is freed too: a ring of eight lies close to itself after 1/9 of
-  a turn, but closer after 1/8, and slips there.
+- ``spacing_nm``, between neighbouring points: another random sample of the same shape would lie about one spacing away;
+- ``chance_nm``, the same distance about an arbitrary axis: a cloud that fills a ball lies within a spacing of every
+  rotated copy and is not symmetric for that;
+- ``slip_nm``, how far the image moves when its angle is freed too: a ring of eight lies close to itself after 1/9 of
+  a turn, but closer after 1/8, and slips there;
+- ``positional_error_nm`` of the cloud itself, where known: images of points with independent errors e lie sqrt(2) e
+  apart, so a distance within that is no evidence of asymmetry, whatever it does to a loss that is nearly nothing.
 
 The search is wide first and exact last: directions over a hemisphere and the principal axes, then ICP in which
 only the axis is free (pair nearest points, move the axis uphill).
 
-What is flat is its own mirror image across its plane, which says nothing. There only turns in the plane and mirrors
-across lines in it are looked at, and an arbitrary one of these is what chance gives.
+A flat cloud is its own mirror image across its plane, which carries no information. There only rotations in the plane and
+reflections across lines in it are considered, and an arbitrary one of these is what chance gives.
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -29,6 +29,7 @@ from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from holly_triton.geometry.plane import plane_frame
+from holly_triton.geometry.pointset import hemisphere, spacing
 
 Array = NDArray[Any]
 
@@ -40,20 +41,27 @@ COARSE_SAMPLE, FINE_SAMPLE = 64, 1000
 MOST_POINTS = 2000
 """Of a larger cloud, so many are looked at: seconds."""
 REFINED, KEPT = 48, 4
-"""Axes that are refined, and most axes of one kind that are told."""
+"""Axes that are refined, and most axes of one kind that are reported."""
 APART_DEG = 10.0
 """Two axes closer than this are one."""
 SYMMETRIC, NEARLY = (1 / 3, 1 / 3), (1.4, 1 / 2)
-"""Largest RMSD of each verdict, of the spacing and of chance. Points that fall upon points lie nearer than a square
+"""Largest RMSD of each verdict, of the spacing and of chance. Coincident points lie nearer than a square
 lattice shifted at random, 0.41 of the spacing away; two random samples of one shape lie 1 apart, up to 1.25 where their
 centroid is off. Some directions are always better than others: where nothing is symmetric, the best is at 0.6 to 0.9
 of chance."""
 SLIP, LEAST_SLIP = 2.0, 0.02
 """A copy may slip by this many standard errors of the fitted angle, or by this part of the spacing."""
 SUPPORTED = 0.01
-"""Rise of the loss, of itself, that symmetrising may cost before the pictures speak against the symmetry. On two
+"""Relative rise of the loss on imposing a symmetry up to which the data are compatible with it. On two
 runs of the CEP152 model with a tenth of the labels missing its true plane changed the loss by -7 % and -1 %, the
-near turn that an offset breaks by +1 % and +9 %."""
+near C2 that an offset breaks by +1 % and +9 %."""
+WITHIN = 1.5
+"""Times sqrt(2) positional errors: images that lie nearer are within the error. The ratio is 1 for Gaussian errors."""
+EXPLAINED = 10.0
+"""Masked L1 (of 100) up to which what remains is misplaced points and poses; above, it is mostly missing labels, scatter
+and noise, which average out over the particles and do not measure the error of a point."""
+LOSS_PER_WIDTH = 80.0
+"""Masked L1 of a Gaussian drawn beside its place, per displacement in standard deviations: 100 sqrt(2 / pi)."""
 
 
 class _Kind(NamedTuple):
@@ -70,7 +78,7 @@ class _Kind(NamedTuple):
         """Axes from which the best is sought ``[D, 3]``."""
         frame, angles = plane_frame(cloud), np.linspace(0, np.pi, DIRECTIONS)
         if frame is None:
-            return np.concatenate([np.linalg.svd(cloud, full_matrices=False)[2], _hemisphere(DIRECTIONS)])
+            return np.concatenate([np.linalg.svd(cloud, full_matrices=False)[2], hemisphere(DIRECTIONS)])
         if self.sign > 0:
             return frame[:, 2:].T
         return np.stack([np.cos(angles), np.sin(angles)], axis=1) @ frame[:, :2].T
@@ -82,18 +90,19 @@ KINDS = [*(_Kind(f"C{n}", n, 1, 2 * np.pi / n) for n in range(2, LARGEST_ORDER +
 
 @dataclass(frozen=True)
 class Symmetry:
-    """One operation on a cloud, through its centroid, and how well the cloud bears it.
+    """One operation on a cloud, through its centroid, and how well the cloud has it.
 
     Attributes:
         name: ``"C2"`` to ``"C12"``, or ``"mirror"``.
-        verdict: ``"symmetric"``: point upon point; ``"nearly"``: the same shape as far as the spacing shows.
-        axis: ``[3]`` of length 1: the axis of the turn, or the normal of the plane.
+        verdict: ``"symmetric"``: individual points coincide; ``"nearly"``: the same shape to within the spacing.
+        axis: ``[3]`` of length 1: the axis of rotation, or the normal of the plane.
         matrix: ``[3, 3]``, determinant +1 or -1.
-        rmsd_nm: symmetric RMSD between the cloud and its turned copy.
+        rmsd_nm: symmetrised nearest-neighbour RMSD between the cloud and its image.
         spacing_nm: see ``spacing``.
         chance_nm: median of that RMSD over arbitrary axes.
-        slip_nm: root mean square distance that the copy moves when its angle is freed.
+        slip_nm: root mean square distance that the image moves when its angle is freed.
         loss_change: relative change of the pictures' loss when the cloud is symmetrised; None if not asked for.
+        positional_error_nm: of the cloud's points, 3D, root mean square; None where not known.
     """
 
     name: str
@@ -105,10 +114,18 @@ class Symmetry:
     chance_nm: float
     slip_nm: float
     loss_change: float | None = None
+    positional_error_nm: float | None = None
+
+    @property
+    def within_error(self) -> bool:
+        """Whether the cloud and its image differ by no more than the positional error allows."""
+        return self.positional_error_nm is not None and self.rmsd_nm <= WITHIN * 2**0.5 * self.positional_error_nm
 
     @property
     def supported(self) -> bool | None:
-        """Whether the pictures allow it; None if they were not asked."""
+        """Whether the data are compatible with it; None if that was not tested."""
+        if self.within_error:
+            return True
         return None if self.loss_change is None else self.loss_change <= SUPPORTED
 
     def figures(self) -> dict[str, Any]:
@@ -121,24 +138,28 @@ class Symmetry:
             "spacing": self.spacing_nm,
             "chance": self.chance_nm,
             "slip": self.slip_nm,
+            "positional_error": self.positional_error_nm,
             "unit": "nm",
             "loss_change": self.loss_change,
             "supported": self.supported,
         }
 
 
-def find_symmetries(points: Array, loss_of: Callable[[Array], float] | None = None) -> list[Symmetry]:
+def find_symmetries(
+    points: Array, loss_of: Callable[[Array], float] | None = None, positional_error_nm: float | None = None
+) -> list[Symmetry]:
     """The best axis of each of C2 to C12 and the best mirror plane, and further axes that are symmetric too.
 
-    With ``loss_of``, every operation that is at least nearly a symmetry is put to the pictures: the loss of the
-    cloud joined with its turned copies, relative to the loss of the cloud. A loss that is convex in the picture
-    can't rise by that if the structure has the symmetry, save for the errors of the poses. It shows that a symmetry
-    is only near. It cannot show that a cloud that is symmetric already has lost something by it: other runs can.
+    With ``loss_of``, every operation that is at least nearly a symmetry is imposed: the loss of the cloud joined with its
+    images, relative to the loss of the cloud. A loss that is convex in the picture can't rise by that if the structure
+    has the symmetry, save for errors of the points and the poses. It shows that a symmetry is only approximate. It
+    cannot show that a cloud that is symmetric already has lost an asymmetry: independent runs can.
 
     Args:
         points: ``[N, 3]`` nm, at least 4.
         loss_of: Mean loss of the pictures if the structure were these points ``[M, 3]``, of any number, in the
             frame of ``points``; poses held.
+        positional_error_nm: of the points, 3D, root mean square (``residual_error`` or ``matching.positional_error``).
 
     Raises:
         ValueError: not ``[N, 3]`` with at least 4 points, or NaN or inf among them.
@@ -148,19 +169,27 @@ def find_symmetries(points: Array, loss_of: Callable[[Array], float] | None = No
         raise ValueError(f"points must be finite [N, 3], at least four; found shape {points.shape}")
     centre = points.mean(axis=0)
     cloud = points - centre
-    found = [symmetry for kind in KINDS for symmetry in _of_kind(kind, cloud)]
+    found = [
+        replace(symmetry, positional_error_nm=positional_error_nm)
+        for kind in KINDS
+        for symmetry in _of_kind(kind, cloud)
+    ]
     if loss_of is None:
         return found
     before = loss_of(points)
     return [_tested(symmetry, cloud, centre, loss_of, before) for symmetry in found]
 
 
-def spacing(points: Array) -> float:
-    """Root mean square distance of the points ``[N, 3]`` to their nearest neighbour, in their unit.
+def residual_error(loss: float, width_nm: float) -> float | None:
+    """Positional error, nm, to which a run's remaining loss amounts; None where most of the loss has other causes.
 
-    The mean square and not the median: it outlives points that lie in pairs on one site.
+    A Gaussian of width w drawn d beside its place leaves a masked L1 of ``100 sqrt(2 / pi) d / w`` for small d.
+
+    Args:
+        loss: Masked L1 of the structure, 100 at most where nothing overlaps.
+        width_nm: Standard deviation that points were drawn with.
     """
-    return float(np.sqrt(np.mean(cKDTree(points).query(points, k=2)[0][:, 1] ** 2)))
+    return width_nm * loss / LOSS_PER_WIDTH if loss <= EXPLAINED else None
 
 
 def thinned(points: Array) -> Array:
@@ -169,60 +198,9 @@ def thinned(points: Array) -> Array:
 
 
 def self_distance(points: Array, matrix: Array) -> float:
-    """Symmetric RMSD between points ``[N, 3]`` and their copy under ``matrix [3, 3]`` about the centroid."""
+    """Symmetrised nearest-neighbour RMSD of points ``[N, 3]`` and their image under ``matrix [3, 3]`` about the centroid."""
     cloud = points - points.mean(axis=0)
     return float(np.sqrt(_mean_square(cKDTree(cloud), cloud, matrix[None])[0]))
-
-
-def explain(symmetries: Sequence[Symmetry]) -> str:
-    """What ``find_symmetries`` found, in plain sentences."""
-    true, near = ([s for s in symmetries if s.verdict == verdict] for verdict in ("symmetric", "nearly"))
-    if not true and not near:
-        return (
-            "No turn by 1/2 to 1/12 and no mirror brings the cloud back onto itself, point upon point. The structure may be "
-            "symmetric all the same: scatter and strays hide that."
-        )
-    lines = []
-    if true:
-        lines.append(f"The cloud falls upon itself, point upon point, under {_listed(true)}.")
-    if near:
-        also = "also " if true else ""
-        lines.append(
-            f"Within the spacing of its points ({near[0].spacing_nm:.1f} nm) it {also}comes near itself under {_listed(near)}."
-        )
-    against = [s for s in true + near if s.supported is False]
-    if against:
-        kinds = ", ".join(_described(name, count) for name, count in _counted(against).items())
-        lines.append(f"The pictures speak against {kinds}: made symmetric, the cloud explains them worse.")
-    if any(s.supported for s in true + near):
-        lines.append("They do not speak against the rest." if against else "The pictures do not speak against it.")
-        if any(s.supported for s in true):
-            lines.append("A cloud that is symmetric already cannot show what it lost by that: compare repeated runs.")
-    elif not against:
-        lines.append("Whether the structure has it too was not put to the pictures.")
-    return " ".join(lines)
-
-
-def _listed(symmetries: Sequence[Symmetry]) -> str:
-    """Each kind once, with its axes counted, its least RMSD and what it does to the loss where that is known."""
-    texts = []
-    for name, count in _counted(symmetries).items():
-        best = next(s for s in symmetries if s.name == name)
-        change = "" if best.loss_change is None else f", loss {best.loss_change:+.0%}"
-        texts.append(f"{_described(name, count)} (RMSD {best.rmsd_nm:.1f} nm{change})")
-    return ", ".join(texts)
-
-
-def _counted(symmetries: Sequence[Symmetry]) -> Counter[str]:
-    return Counter(s.name for s in symmetries)
-
-
-def _described(name: str, count: int = 1) -> str:
-    """The operation in words: ``a mirror plane``, ``C3``, ``C2 about 3 axes``."""
-    number = "a" if count == 1 else f"{count} or more" if count == KEPT else str(count)
-    if name == "mirror":
-        return f"{number} mirror plane{'s' * (count > 1)}"
-    return name if count == 1 else f"{name} about {number} axes"
 
 
 def _of_kind(kind: _Kind, cloud: Array) -> list[Symmetry]:
@@ -256,14 +234,6 @@ def _judged(kind: _Kind, tree: cKDTree, asking: Array, axis: Array, rmsd: float,
     elif rmsd <= min(NEARLY[0] * scale, NEARLY[1] * chance):
         verdict = "nearly"
     return Symmetry(kind.name, verdict, axis, matrix, rmsd, scale, chance, slip)
-
-
-def _hemisphere(count: int) -> Array:
-    """Evenly spread directions ``[count, 3]`` with z > 0 on a golden spiral; -axis is the same axis."""
-    z = (np.arange(count) + 0.5) / count
-    angle = np.pi * (3 - 5**0.5) * np.arange(count)
-    across = np.sqrt(1 - z**2)
-    return np.stack([across * np.cos(angle), across * np.sin(angle), z], axis=1)
 
 
 def _turns(axis: Array) -> Array:

@@ -1,4 +1,4 @@
-"""How a structure stands in pictures. The frame that training ends in is arbitrary: there a ring is seen obliquely."""
+"""Canonical orientation for display. The frame in which training ends is arbitrary."""
 
 from typing import Any, NamedTuple
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.geometry.plane import plane_frame
-from holly_triton.validation.shape import fit_shape, some_of, without_strays
+from holly_triton.validation.shape import fit_shape, some_of, without_outliers
 
 Array = NDArray[Any]
 
@@ -15,23 +15,23 @@ class Upright(NamedTuple):
     """A frame to draw points in: ``points @ frame`` has x right, y down and z into the picture."""
 
     frame: Array
-    """``[3, 3]``, a rotation, so that the hand is kept."""
+    """``[3, 3]``, a rotation, so that handedness is kept."""
     front: str
-    """What its front view is called."""
+    """Title of its front view."""
 
 
 def upright(points_nm: Array) -> Upright:
-    """The frame in which a structure stands: its axis along the line of sight, its longest extent across to the right.
+    """The frame for display: a structure's axis along the line of sight, its longest extent across to the right.
 
-    The axis is that of a ring, torus or cylinder or, where the points are none, the shortest principal axis. Along the
+    The axis is that of a ring, torus or cylinder or, where none fits, the shortest principal axis. Along the
     line of sight and to the right, the longer tail (third moment) comes last, so the points alone decide the signs; where
-    they are alike from both ends, either may come first, but the same points always give the same frame. What is flat
+    they are alike from both ends, either may come first, but the same points always give the same frame. A flat structure
     keeps the side that it was seen from.
 
     Args:
         points_nm: ``[N, 3]`` finite, N >= 1.
     """
-    kept = without_strays(np.asarray(points_nm, dtype=np.float64))
+    kept = without_outliers(np.asarray(points_nm, dtype=np.float64))
     centred = kept - kept.mean(axis=0)
     squares, principal = np.linalg.eigh(centred.T @ centred)  # ascending
     in_line = squares[1] <= 1e-12 * squares[2]

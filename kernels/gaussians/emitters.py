@@ -13,9 +13,11 @@ from ..arguments import (
     check_values,
     choose_backend,
 )  # fmt: skip
+from ..autograd import in_full_precision
 from .separable import CHUNK_BYTES, axis_gaussians, pixel_centres
 
 
+@in_full_precision
 def splat_emitters(
     xy: Tensor,
     offsets: Tensor,

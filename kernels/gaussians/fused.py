@@ -9,13 +9,17 @@ from ..arguments import (
     Sigma,
     check_choice,
     check_cloud,
+    check_not_negative,
     check_pictures,
     check_positive,
+    check_values,
     choose_backend,
 )  # fmt: skip
+from ..autograd import in_full_precision
 from .separable import reconstruction_loss_separable
 
 
+@in_full_precision
 def reconstruction_loss(
     points: Tensor,
     rotation: Tensor,
@@ -29,10 +33,12 @@ def reconstruction_loss(
     mask_threshold: float = 1e-4,
     backend: Backend | None = None,
     precision: Precision = "tf32x3",
+    check: bool = False,
 ) -> Tensor:
     """``normalised_masked_l1(splat(...), target)`` with its gradients, holding a chunk of Gaussians at most.
 
-    Differentiable, once, in points, rotation, shift, sigma, weights and point_sigma.
+    Differentiable once, in points, rotation, shift, sigma, weights and point_sigma: asking for second derivatives
+    (``create_graph=True``) raises NotImplementedError.
 
     Args:
         points: Cloud ``[N, 3]``, pixels.
@@ -43,17 +49,18 @@ def reconstruction_loss(
         weights: Integral of each point's Gaussian ``[N]``; 1 if not given.
         point_sigma: A width of each point's own, ``[N]`` or ``[N, 2]``, pixels, added to sigma in quadrature.
         scale: What every picture's intensity is normalised to.
-        mask_threshold: Only pixels whose normalised target exceeds it count.
+        mask_threshold: Only pixels whose normalised target exceeds it count; 0 or more.
         backend: ``"triton"`` (float32 on CUDA), ``"separable"`` (any device), or None to choose by device
             and dtype.
         precision: Of Triton's products on tensor cores; the separable backend's are PyTorch's own.
+        check: Also check values (finite, sigma above 0), which waits for the device.
 
     Returns:
         Loss of each picture ``[B]``.
 
     Raises:
         TypeError: An argument of another type or dtype.
-        ValueError: An argument of another shape or device.
+        ValueError: An argument of another shape, device or, with ``check``, value.
 
     Example:
         >>> import torch
@@ -68,8 +75,12 @@ def reconstruction_loss(
     cloud = check_cloud(points, rotation, shift, sigma, weights, point_sigma)
     target = check_pictures("target", target, cloud.points, B=len(cloud.rotation)).detach()
     scale = check_positive("scale", scale)
+    mask_threshold = check_not_negative("mask_threshold", mask_threshold)
     check_choice("precision", precision, PRECISIONS)
-    if choose_backend(backend, points) == "triton":
+    chosen = choose_backend(backend, cloud.points)
+    if check:
+        check_values(**cloud._asdict(), target=target)
+    if chosen == "triton":
         from .triton_fused import reconstruction_loss_triton
 
         return reconstruction_loss_triton(cloud, target, scale, mask_threshold, precision)

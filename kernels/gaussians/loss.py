@@ -4,26 +4,36 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
-from ..arguments import Backend, check_pictures, check_positive, choose_backend
+from ..arguments import (
+    Backend,
+    check_not_negative,
+    check_pictures,
+    check_positive,
+    check_values,
+    choose_backend,
+)  # fmt: skip
+from ..autograd import differentiable_once, in_full_precision
 from .separable import normalised_l1
 
 
 class _NormalisedMaskedL1(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, images: Tensor, target: Tensor, scale: float, mask_threshold: float) -> Tensor:
-        loss, gradient = normalised_l1(images, target, scale, mask_threshold)
+    def forward(
+        ctx: Any, images: Tensor, target: Tensor, scale: float, mask_threshold: float, differentiate: bool
+    ) -> Tensor:
+        loss, gradient = normalised_l1(images, target, scale, mask_threshold, differentiate)
         ctx.save_for_backward(gradient)
         return loss
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator,unused-ignore]
+    @differentiable_once
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
-        return gradient * grad_loss[:, None, None], None, None, None
+        return gradient * grad_loss[:, None, None], None, None, None, None
 
 
+@in_full_precision
 def normalised_masked_l1(
     images: Tensor,
     target: Tensor,
@@ -31,26 +41,29 @@ def normalised_masked_l1(
     scale: float = 100.0,
     mask_threshold: float = 1e-4,
     backend: Backend | None = None,
+    check: bool = False,
 ) -> Tensor:
     """Sum of ``|normalised image - normalised target|`` where the normalised target exceeds a threshold.
 
     Each picture is normalised to an intensity of ``scale`` over the whole of it (Blundell et al. 2021,
-    section 3.2). A picture whose sum is 0 stays 0 and has zero gradient. Differentiable, once, in ``images``.
+    section 3.2). A picture whose sum is 0 stays 0 and has zero gradient. Differentiable once, in ``images``:
+    asking for second derivatives (``create_graph=True``) raises NotImplementedError.
 
     Args:
         images: ``[B, H, W]``.
         target: ``[B, H, W]``, raw; no gradient.
         scale: What every picture's intensity is normalised to.
-        mask_threshold: 1e-4 suits 128 x 128; normalised intensity falls with the number of pixels.
+        mask_threshold: 0 or more; 1e-4 suits 128 x 128, as normalised intensity falls with the number of pixels.
         backend: ``"triton"`` (float32 on CUDA), ``"separable"`` (any device), or None to choose by device
             and dtype.
+        check: Also check that all values are finite, which waits for the device.
 
     Returns:
         Loss of each picture ``[B]``.
 
     Raises:
         TypeError: An argument of another type or dtype.
-        ValueError: An argument of another shape or device.
+        ValueError: An argument of another shape, device or, with ``check``, value.
 
     Example:
         >>> import torch
@@ -63,9 +76,13 @@ def normalised_masked_l1(
     count, height, width = images.shape
     target = check_pictures("target", target, images, B=count, H=height, W=width).detach()
     scale = check_positive("scale", scale)
+    mask_threshold = check_not_negative("mask_threshold", mask_threshold)
+    if check:
+        check_values(images=images, target=target)
     if choose_backend(backend, images) == "triton":
         from .triton_loss import normalised_masked_l1_triton
 
         return normalised_masked_l1_triton(images, target, scale, mask_threshold)
-    loss: Tensor = _NormalisedMaskedL1.apply(images, target, scale, mask_threshold)  # type: ignore[no-untyped-call,unused-ignore]
+    differentiate = torch.is_grad_enabled() and images.requires_grad  # forward can't see the first
+    loss: Tensor = _NormalisedMaskedL1.apply(images, target, scale, mask_threshold, differentiate)  # type: ignore[no-untyped-call,unused-ignore]
     return loss

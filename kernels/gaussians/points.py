@@ -14,9 +14,11 @@ from ..arguments import (
     check_values,
     choose_backend,
 )  # fmt: skip
+from ..autograd import in_full_precision
 from .separable import splat_separable
 
 
+@in_full_precision
 def splat(
     points: Tensor,
     rotation: Tensor,
@@ -32,8 +34,8 @@ def splat(
 ) -> Tensor:
     """Draw one Gaussian a point, of integral ``weights[n]``, sampled at pixel centres (Blundell et al. 2021, eq. 2).
 
-    Differentiable in points, rotation, shift, sigma, weights and point_sigma. The same input gives the same
-    bits. Triton leaves out blocks of points where each of them is below 1e-7 of its peak (5.68 sigma away).
+    Differentiable once, in points, rotation, shift, sigma, weights and point_sigma: asking for second derivatives
+    (``create_graph=True``) raises NotImplementedError. The same input gives the same bits. Triton leaves out blocks of points where each of them is below 1e-7 of its peak (5.68 sigma away).
 
     Args:
         points: Cloud ``[N, 3]``, pixels.
@@ -67,7 +69,7 @@ def splat(
     cloud = check_cloud(points, rotation, shift, sigma, weights, point_sigma)
     shape = check_shape(shape)
     check_choice("precision", precision, PRECISIONS)
-    chosen = choose_backend(backend, points)
+    chosen = choose_backend(backend, cloud.points)
     if check:
         check_values(**cloud._asdict())
     if chosen == "triton":

@@ -70,11 +70,14 @@ def reconstruction_loss(
 
 
 def gaussians(xy: Tensor, sigma: Tensor, shape: Shape) -> Tensor:
-    """Gaussians ``[..., H, W]`` of integral 1 at positions ``[..., 2]`` with widths ``[..., 2]``, pixels from the centre."""
+    """Gaussians ``[..., H, W]`` of integral 1 at positions ``[..., 2]`` with widths ``[..., 2]``, pixels from the centre.
+
+    One at an infinite position is 0, and so is its gradient: it is moved far outside, where 0 times it is 0.
+    """
     height, width = shape
     rows = torch.arange(height, dtype=xy.dtype, device=xy.device)[:, None] - (height - 1) / 2  # [H, 1]
     columns = torch.arange(width, dtype=xy.dtype, device=xy.device) - (width - 1) / 2  # [W]
-    x, y = (part[..., None, None] for part in xy.unbind(-1))
+    x, y = (part[..., None, None].clamp(-1e18, 1e18) for part in xy.unbind(-1))
     sigma_x, sigma_y = (part[..., None, None] for part in sigma.unbind(-1))
     exponent = ((columns - x) / sigma_x) ** 2 + ((rows - y) / sigma_y) ** 2
     return torch.exp(-exponent / 2) / (2 * torch.pi * sigma_x * sigma_y)

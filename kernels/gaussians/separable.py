@@ -23,13 +23,16 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ..arguments import Cloud, Shape
+from ..autograd import differentiable_once
 
 CHUNK_BYTES = 24 * 2**20
 """Gaussians held at once, with room for what is made of them. Measured on 2 cores (100 to 10 000 points,
 16 to 128 px): 6 to 24 MiB are alike on one thread; more calls cost waits where cores are shared."""
+
+FAR = 1e18
+"""Pixels: further than any picture reaches, and finite, so that 0 times an offset is 0. Infinite positions go there."""
 
 HELD_BYTES = 64 * 2**20
 """Gradients of every point in every picture that a loss may keep for the backward pass."""
@@ -58,6 +61,8 @@ def project(cloud: Cloud, images: slice, points: slice) -> Block:
     for k in (1, 2):
         x.addcmul_(turn[:, 0, k, None], along[k])
         y.addcmul_(turn[:, 1, k, None], along[k])
+    x.clamp_(-FAR, FAR)  # a NaN stays one
+    y.clamp_(-FAR, FAR)
     sigma_x = sigma_y = cloud.sigma[images, None]  # [b, 1]
     if cloud.point_sigma is not None:
         sigma_x, sigma_y = (torch.hypot(sigma_x, width) for width in cloud.point_sigma[points].unbind(1))
@@ -79,8 +84,10 @@ def axis_gaussians(position: Tensor, sigma: Tensor, centres: Tensor, out: Tensor
     return torch.threshold_(gaussians, 1.01 * math.exp(CUT), 0.0)
 
 
-def normalised_l1(images: Tensor, target: Tensor, scale: float, mask_threshold: float) -> tuple[Tensor, Tensor]:
-    """Loss ``[B]`` and its gradient with respect to the images ``[B, H, W]``.
+def normalised_l1(
+    images: Tensor, target: Tensor, scale: float, mask_threshold: float, differentiate: bool
+) -> tuple[Tensor, Tensor | None]:
+    """Loss ``[B]`` and, if asked for, its gradient with respect to the images ``[B, H, W]``.
 
     With output ``o = f I`` and ``f = scale / sum I``, and ``s`` the sign of ``o - target`` inside the mask:
     ``dL/dI = f (s - sum(s o) / scale)``. A picture whose sum is 0,
@@ -92,6 +99,8 @@ def normalised_l1(images: Tensor, target: Tensor, scale: float, mask_threshold: 
     distance = output - wanted
     sign = distance.sign().masked_fill_(wanted <= mask_threshold, 0)
     loss = distance.mul_(sign).sum((1, 2))
+    if not differentiate:
+        return loss, None
     pull = output.mul_(sign).sum((1, 2), keepdim=True) / scale
     return loss, sign.sub_(pull).mul_(factor)
 
@@ -226,7 +235,7 @@ class _Splat(torch.autograd.Function):
         return drawn
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator,unused-ignore]
+    @differentiable_once
     def backward(ctx: Any, grad_images: Tensor) -> tuple[Tensor | None, ...]:
         cloud = Cloud(*ctx.saved_tensors)
         return None, *_gradients(cloud, grad_images, _widths_needed(ctx.needs_input_grad[1:]))
@@ -255,17 +264,17 @@ class _ReconstructionLoss(torch.autograd.Function):
             for points in canvas.blocks:
                 axes = canvas.lay(images, points)
                 axes.draw(drawn)
-            loss[images], gradient = normalised_l1(drawn, target[images], scale, mask_threshold)
-            if grad_images is not None:
+            loss[images], gradient = normalised_l1(drawn, target[images], scale, mask_threshold, differentiate)
+            if grad_images is not None and gradient is not None:
                 grad_images[images] = gradient
-            elif differentiate:
+            elif gradient is not None:
                 held.append(axes.gradients(gradient, _widths_needed(needed)))
         whole = (torch.cat(same) if same[0] is not None else None for same in zip(*held, strict=True))
         ctx.save_for_backward(*parts, grad_images, *whole)
         return loss
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator,unused-ignore]
+    @differentiable_once
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
         count = len(Cloud._fields)
         cloud, grad_images = Cloud(*ctx.saved_tensors[:count]), ctx.saved_tensors[count]

@@ -50,13 +50,15 @@ def load_emitters(
     POINTS: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
     """X, y, widths, photons and whether it counts of each emitter from start that lies from first to last."""
-    lane = tl.arange(0, POINTS)
+    lane, start = tl.arange(0, POINTS), tl.cast(start, tl.int64)
     valid = (lane >= first - start) & (lane < last - start)
     x = load_once(xy + 2 * start, 2 * lane, valid, 0.0, LANES)
     y = load_once(xy + 2 * start + 1, 2 * lane, valid, 0.0, LANES)
+    sigma_row = tl.cast(sigma_row, tl.int64)  # a slice of a larger tensor may have any stride
     sigma += start * sigma_row
-    sigma_x = load_once(sigma, lane * sigma_row, valid, 1.0, LANES)
-    sigma_y = load_once(sigma + sigma_column, lane * sigma_row, valid, 1.0, LANES)
+    row = lane * sigma_row
+    sigma_x = load_once(sigma, row, valid, 1.0, LANES)
+    sigma_y = load_once(sigma + sigma_column, row, valid, 1.0, LANES)
     weight = load_once(weights + start, lane, valid & (weighted != 0), 1.0, LANES)
     # Only ``check`` refuses a width below 0; here it counts as its size, or its box would be inside out.
     return x, y, tl.abs(sigma_x), tl.abs(sigma_y), tl.where(valid, weight, 0.0), valid

@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ..arguments import Cloud
+from ..autograd import differentiable_once
 from .triton_loss import compare
 from .triton_splat import contiguous, draw, gradients
 
@@ -38,7 +38,7 @@ class _ReconstructionLoss(torch.autograd.Function):
         return loss
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
         grad_images, *parts = ctx.saved_tensors
         found = gradients(Cloud(*parts), grad_images, grad_loss, ctx.precision, ctx.needs_input_grad[5:])

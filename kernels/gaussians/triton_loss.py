@@ -18,8 +18,8 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
+from ..autograd import differentiable_once
 from ..launch import aligned, launch
 
 CONSTANTS: dict[str, Any] = {"PIXELS": 2048, "warps": 8}
@@ -103,7 +103,7 @@ class _NormalisedMaskedL1(torch.autograd.Function):
         return loss
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
         (gradient,) = ctx.saved_tensors
         return gradient * grad_loss[:, None, None], None, None, None, None

@@ -12,7 +12,7 @@ tile in registers. S > 1 only where pictures and tiles alone don't fill the devi
 are then summed in order.
 
 Backward, with ``D = dL/dimage``, ``u = k (j - x) / sigma_x``, ``v`` alike for y (``k`` as in
-``triton_device``): one product ``M[n, i] = sum_j gx[n, j] D[i, j]``, and again with gx u and, for widths, gx
+``launch``): one product ``M[n, i] = sum_j gx[n, j] D[i, j]``, and again with gx u and, for widths, gx
 u^2 in place of gx, and sums over the rows i::
 
     m0 = sum gy M[gx]       mx1 = sum gy M[gx u]      mx2 = sum gy M[gx u^2]
@@ -28,7 +28,7 @@ wanted one way round only, and so each Gaussian is computed once. Then by the ch
 
 A program owns a block of points and a run of pictures: gradients of its points stay in registers over the
 run, and per picture and block 16 sums leave (pose gradients). All partial sums are added in fixed order. The
-gradient kernel takes 160 to 254 registers a thread, so two or three programs of four warps share a
+gradient kernel takes 128 to 254 registers a thread, so two or three programs of four warps share a
 multiprocessor, and one's products hide another's exponentials. D is read from the second-level cache once a
 block and picture: 64 KiB against 2 Mflop a product at 128 x 128.
 """
@@ -39,9 +39,9 @@ import torch
 import triton
 import triton.language as tl
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from ..arguments import Cloud, Shape
+from ..autograd import differentiable_once
 from ..blocks import CULL_FROM, CULL_GROUP, PROGRAMS, Blocks, blocks_for, split_evenly
 from ..launch import (
     INVERSE_TAU,
@@ -62,6 +62,7 @@ from ..launch import (
     peak,
     pitch,
     pixel_centres,
+    project,
     store_boxes,
     store_tile,
     tile_of_program,
@@ -88,7 +89,7 @@ def cloud_boxes(
     px, py, pz, weight, own_x, own_y = load_cloud(
         points, weights, point_sigma, weighted, own, start, N, GROUP * POINTS, 1
     )
-    x, y = xx * px + xy * py + xz * pz + tx, yx * px + yy * py + yz * pz + ty
+    x, y = project(xx, xy, xz, tx, px, py, pz), project(yx, yy, yz, ty, px, py, pz)
     sigma_x, sigma_y = tl.sqrt(width * width + own_x * own_x), tl.sqrt(width * width + own_y * own_y)
     odd = is_odd(x, y, sigma_x, sigma_y, weight)
     x_low, x_high = box_edges(x, sigma_x, valid, odd, GROUP)
@@ -116,7 +117,7 @@ def draw_cloud(
                 px, py, pz, weight, own_x, own_y = load_cloud(
                     points, weights, point_sigma, weighted, own, start, N, POINTS, LANES
                 )
-                x, y = xx * px + xy * py + xz * pz + tx, yx * px + yy * py + yz * pz + ty
+                x, y = project(xx, xy, xz, tx, px, py, pz), project(yx, yy, yz, ty, px, py, pz)
                 sigma_x, sigma_y = (
                     tl.sqrt(width * width + own_x * own_x),
                     tl.sqrt(width * width + own_y * own_y),
@@ -159,7 +160,7 @@ def cloud_gradients(
     first = split.to(tl.int64) * share
     for b in range(first, tl.minimum(first + share, B)):
         xx, xy, xz, tx, yx, yy, yz, ty, width = load_pose(rotation, shift, sigma, sigma_stride, b)
-        x, y = xx * px + xy * py + xz * pz + tx, yx * px + yy * py + yz * pz + ty
+        x, y = project(xx, xy, xz, tx, px, py, pz), project(yx, yy, yz, ty, px, py, pz)
         sigma_x, sigma_y = tl.sqrt(width * width + own_x * own_x), tl.sqrt(width * width + own_y * own_y)
         odd = is_odd(x, y, sigma_x, sigma_y, weight)
         x_low, x_high = box_edges(x, sigma_x, valid, odd, 1)
@@ -203,13 +204,14 @@ def cloud_gradients(
         pull = tl.where(row == 0, dx[:, None], tl.where(row == 1, dy[:, None], dsigma[:, None]))
         pose = tl.sum(tl.where(row == 2, 0.0, pull * homogeneous), 0)
         tl.store(grad_poses + (block.to(tl.int64) * B + b) * 16 + tl.arange(0, 16), pose)
-    into = grad_points + (split.to(tl.int64) * 6 * N + start) + lane
+    row_length = tl.cast(N, tl.int64)  # five of them can pass 2^31
+    into = grad_points + (split * 6 * row_length + start) + lane
     tl.store(into, sum_px, mask=valid)
-    tl.store(into + N, sum_py, mask=valid)
-    tl.store(into + 2 * N, sum_pz, mask=valid)
-    tl.store(into + 3 * N, sum_weight, mask=valid)
-    tl.store(into + 4 * N, sum_own_x, mask=valid)
-    tl.store(into + 5 * N, sum_own_y, mask=valid)
+    tl.store(into + row_length, sum_py, mask=valid)
+    tl.store(into + 2 * row_length, sum_pz, mask=valid)
+    tl.store(into + 3 * row_length, sum_weight, mask=valid)
+    tl.store(into + 4 * row_length, sum_own_x, mask=valid)
+    tl.store(into + 5 * row_length, sum_own_y, mask=valid)
 
 
 def contiguous(*parts: Tensor | None) -> Cloud:
@@ -300,7 +302,7 @@ class _Splat(torch.autograd.Function):
         return draw(cloud, shape, precision)
 
     @staticmethod
-    @once_differentiable
+    @differentiable_once
     def backward(ctx: Any, grad_images: Tensor) -> tuple[Tensor | None, ...]:
         cloud = Cloud(*ctx.saved_tensors)
         return None, None, *gradients(cloud, grad_images, None, ctx.precision, ctx.needs_input_grad[2:])

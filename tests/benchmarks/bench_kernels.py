@@ -12,6 +12,7 @@ from holly_triton.harness.baselines import forward, forward_backward
 from holly_triton.harness.cases import OPS, Case, make_inputs, timed_cases
 from holly_triton.harness.command import dense_pictures, pictures_at_once, resolve_backends, resolve_device
 from holly_triton.harness.compare import compare, validation_inputs
+from holly_triton.harness.ops.gaussians import GaussianCase
 
 DEVICE = resolve_device("auto")
 POINTS = (350, 1000) if DEVICE == "cpu" else (350, 1000, 10_000, 100_000)
@@ -19,7 +20,7 @@ PRECISIONS = ("ieee",) if DEVICE == "cpu" else ("tf32", "tf32x3", "ieee")
 CASES = [case for precision in PRECISIONS for case in timed_cases(POINTS, 32, 128, 1.41, precision, OPS)]
 # What a training step on small pictures draws, and what a pose search draws.
 CASES += [
-    Case(op, points, images, size, size, 2.0, precision)
+    GaussianCase(op, points, images, size, size, 2.0, precision)
     for precision in PRECISIONS
     for op, points, images, size in (
         ("reconstruction_loss", 350, 256, 16),

@@ -21,13 +21,13 @@ from click.testing import CliRunner
 
 from holly_triton.cli import main
 from holly_triton.core import lock
-from holly_triton.core.checkpoint import CHECKPOINTS, load_checkpoint, save_checkpoint
-from holly_triton.core.config_file import read_config, write_config
+from holly_triton.core.config import read_config, write_config
 from holly_triton.core.errors import HollyError
-from holly_triton.core.lock import alone
+from holly_triton.core.lock import CHECKPOINTS, alone
 from holly_triton.particles.cloud.schedule import Plan
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config, Schedule, Search
+from holly_triton.particles.run.checkpoints import load_state, save_state
 from holly_triton.particles.run.run import carry_out, make_trainer, resume_run, start_run
 from holly_triton.particles.simulate import simulate, write_simulation
 
@@ -75,13 +75,13 @@ def resume(run: Path) -> TrainingState:
 
 
 def load(run: Path) -> TrainingState:
-    state = load_checkpoint(run / CHECKPOINTS, CPU)
+    state = load_state(run / CHECKPOINTS, CPU)
     assert state is not None
     return state
 
 
 def edit(run: Path, **settings: Any) -> None:
-    write_config(run / "config.toml", dataclasses.replace(read_config(run / "config.toml"), **settings))
+    write_config(run / "config.toml", dataclasses.replace(read_config(run / "config.toml", Config), **settings))
 
 
 def test_a_lost_configuration_is_written_anew(
@@ -108,7 +108,7 @@ def test_a_wrong_setting_is_left_to_the_person_who_made_it(run: Path, slip: str,
 def test_data_may_move_and_what_was_changed_is_told_once(
     run: Path, end: TrainingState, caplog: pytest.LogCaptureFixture
 ) -> None:
-    shutil.copytree(read_config(run / "config.toml").data, run.parent / "moved")
+    shutil.copytree(read_config(run / "config.toml", Config).data, run.parent / "moved")
     edit(run, data=str(run.parent / "moved"), search=dataclasses.replace(BRIEF.search, most_points=900))
     assert torch.equal(resume(run).points, end.points)
     (said,) = caplog.messages
@@ -129,7 +129,7 @@ def test_what_a_checkpoint_hangs_on_is_not_to_be_changed(run: Path, settings: di
 def test_a_run_goes_on_on_another_kind_of_device(run: Path) -> None:
     """There the state of a random generator has another length."""
     state = load(run)
-    save_checkpoint(run / CHECKPOINTS, dataclasses.replace(state, generator=torch.zeros(16, dtype=torch.uint8)))
+    save_state(run / CHECKPOINTS, dataclasses.replace(state, generator=torch.zeros(16, dtype=torch.uint8)))
     assert bool(resume(run).points.isfinite().all())
 
 
@@ -143,7 +143,7 @@ def test_the_checkpoint_before_takes_the_place_of_a_damaged_one(
     else:
         last.write_bytes(last.read_bytes()[:-1000] if harm == "truncated" else pickle.dumps({"format": "of another"}))
     assert torch.equal(resume(run).points, end.points)
-    told = "" if harm == "missing" else f"last.pt: the checkpoint is damaged; going on from previous.pt, step {BEFORE}"
+    told = "" if harm == "missing" else "last.pt: the checkpoint is damaged; going on from previous.pt"
     assert told in caplog.text
 
 
@@ -218,7 +218,7 @@ def test_no_moment_of_a_save_leaves_nothing_that_can_be_read(
         with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
             for name in ("replace", "fsync"):
                 patched.setattr(os, name, dying(getattr(os, name)))
-            save_checkpoint(copy / CHECKPOINTS, state)
+            save_state(copy / CHECKPOINTS, state)
         assert load(copy).step == state.step
 
 
@@ -231,7 +231,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(run: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (len(before["last.pt"]) // 2, limits[1]))
     try:
         with pytest.raises(HollyError, match=r"last.pt: cannot be written .*the one before it is whole.*--resume"):
-            save_checkpoint(folder, state)
+            save_state(folder, state)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
@@ -245,8 +245,8 @@ def test_a_second_process_is_refused_until_the_first_is_gone(run: Path, end: Tra
         files = sorted(run.rglob("*"))
         for words in (
             ["--resume", str(run)],
-            [read_config(run / "config.toml").data, "--out", str(run), "--overwrite"],
-            [read_config(run / "config.toml").data, "--out", str(run.parent), "--overwrite", "--repeats", "2"],
+            [read_config(run / "config.toml", Config).data, "--out", str(run), "--overwrite"],
+            [read_config(run / "config.toml", Config).data, "--out", str(run.parent), "--overwrite", "--repeats", "2"],
         ):
             result = CliRunner().invoke(main, ["train", *words])
             assert result.exit_code == 1
@@ -297,14 +297,14 @@ def test_a_checkpoint_costs_little_beside_the_steps_between_two(tmp_path: Path) 
     work = make_trainer(config, made.localisations)
     steps = work.run()
     step_s = seconds(lambda: next(steps))
-    save_s = seconds(lambda: save_checkpoint(tmp_path, work.state))
+    save_s = seconds(lambda: save_state(tmp_path, work.state))
     assert save_s < 0.02 * config.checkpoint_every * step_s
 
 
 def test_a_large_state_is_read_back_at_once(tmp_path: Path) -> None:
     state = TrainingState.fresh(Plan(Config(), 40_000, 30.0, 100.0, 1.0), 500, torch.Generator().manual_seed(0))
-    assert seconds(lambda: save_checkpoint(tmp_path, state)) < 1
-    assert seconds(lambda: load_checkpoint(tmp_path, CPU)) < 1
+    assert seconds(lambda: save_state(tmp_path, state)) < 1
+    assert seconds(lambda: load_state(tmp_path, CPU)) < 1
 
 
 def test_a_run_steps_soon_after_it_is_taken_up(run: Path) -> None:

@@ -17,11 +17,11 @@ from click.testing import CliRunner
 
 from holly_triton.cli import main
 from holly_triton.core import jobs
-from holly_triton.core.config_file import read_config
+from holly_triton.core.config import read_config
 from holly_triton.core.errors import HollyError
 from holly_triton.core.jobs import Cluster, run_all
 from holly_triton.io.clouds import Cloud, write_cloud
-from holly_triton.particles.config import UNIT_NM
+from holly_triton.particles.config import UNIT_NM, Config
 from holly_triton.particles.paper import reproduce
 from holly_triton.particles.paper import table as paper_table
 from holly_triton.particles.run import training
@@ -141,7 +141,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_what_is_left_of_a_study_goes_to_jobs_and_ends_with_the_same_bytes(made: Path, tmp_path: Path) -> None:
-    config = read_config(made / "brief.toml")
+    config = read_config(made / "brief.toml", Config)
     here, folder = tmp_path / "here", tmp_path / "jobs"
     assert training.start_training(config, here, overwrite=False) == 0
     make_study(config, folder, overwrite=False)

@@ -1,6 +1,8 @@
 """The harness: what it measures, what it refuses, and what it writes down."""
 
+import dataclasses
 import json
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -8,11 +10,13 @@ import pytest
 import torch
 
 from holly_triton.core.errors import HollyError
-from holly_triton.harness import baselines, command, measure, records, report, table
+from holly_triton.harness import command, floor, measure, records, report, table
 from holly_triton.harness.baselines import forward_backward
-from holly_triton.harness.cases import OPS, Case, make_inputs, timed_cases
-from holly_triton.harness.compare import Difference, away_from_ties, compare, oracle, validation_inputs
-from holly_triton.harness.floor import floor_of
+from holly_triton.harness.cases import OPS, make_inputs, timed_cases
+from holly_triton.harness.compare import Difference, compare, oracle, validation_inputs
+from holly_triton.harness.ops import OPERATIONS
+from holly_triton.harness.ops.gaussians import GaussianCase
+from holly_triton.harness.ops.gaussians_baselines import away_from_ties
 from holly_triton.kernels.gaussians import reference
 
 SMALL: dict[str, Any] = {"images": 3, "size": 16, "sigma_px": 1.4, "precision": "tf32x3"}
@@ -57,17 +61,71 @@ def test_bench_prints_a_table_and_writes_records_and_a_plot(
         assert word in printed
 
 
-def test_bench_refuses_to_time_what_is_wrong_and_names_the_case(
+def spoil_naive_splat(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
+    spoilt = dataclasses.replace(OPERATIONS["splat"], naive=lambda *a, **k: reference.splat(*a, **k) * factor)
+    monkeypatch.setitem(OPERATIONS, "splat", spoilt)
+
+
+@pytest.mark.parametrize("factor", [1.001, float("nan")])
+def test_bench_records_what_is_wrong_does_not_time_it_and_goes_on(
+    factor: float, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(command, "peak_mib", lambda *_: 1.5)
+    spoil_naive_splat(monkeypatch, factor)
+    assert run_bench(tmp_path, ["naive", "separable"]) == 1
+    found = {(r["op"], r["backend"]): r for r in json.loads((tmp_path / "out.json").read_text(), parse_constant=fail)}
+    wrong = found.pop(("splat", "naive"))
+    assert wrong["status"] == "wrong" and wrong["forward_ms"] is None and wrong["peak_mib"] is None
+    assert wrong["error_forward"] == (pytest.approx(1e-3, rel=0.1) if factor == factor else None)
+    assert len(found) == 2 * len(OPS) - 1 and {r["status"] for r in found.values()} == {"ok"}
+    captured = capsys.readouterr()
+    assert "wrong" in captured.out and len(captured.err.splitlines()) == 1
+    assert "splat-3x20pt-16x16px-sigma1.4-ieee, naive: differs from float64 in what it returns" in captured.err
+
+
+def fail(name: str) -> None:
+    pytest.fail(f"{name} is no JSON")
+
+
+def test_what_raises_is_recorded_and_the_rest_goes_on(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    right = baselines.naive_splat
-    monkeypatch.setitem(baselines.NAIVE, "splat", lambda *a, **k: right(*a, **k) * 1.001)
-    monkeypatch.setattr(command, "time_call", lambda *_: pytest.fail("timed"))
+    def crash(**_: Any) -> None:
+        raise RuntimeError("illegal\nmemory access")
+
+    monkeypatch.setattr(command, "peak_mib", lambda *_: 1.5)
+    monkeypatch.setitem(OPERATIONS, "splat", dataclasses.replace(OPERATIONS["splat"], naive=crash))
     assert run_bench(tmp_path, ["naive"]) == 1
-    assert (
-        "splat-3x20pt-16x16px-sigma1.4-ieee, naive: differs from float64 in what it returns" in capsys.readouterr().err
-    )
-    assert not (tmp_path / "out.json").exists()
+    found = {r["op"]: r for r in json.loads((tmp_path / "out.json").read_text())}
+    assert found["splat"]["status"] == "failed" and found["reconstruction_loss"]["status"] == "ok"
+    assert "RuntimeError: illegal memory access" in capsys.readouterr().err
+
+
+def test_a_report_of_what_is_wrong_is_written_and_ends_with_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoil_naive_splat(monkeypatch, 1.001)
+    monkeypatch.setattr(command, "peak_mib", lambda *_: 1.5)
+    assert report.main(["--measure", "--points", "20", "--reports", str(tmp_path), "--device", "cpu"]) == 1
+    assert "naive: differs from float64" in capsys.readouterr().err
+    assert "wrong, not timed" in (tmp_path / "kernels_cpu.md").read_text()
+
+
+def test_the_floor_of_a_device_is_that_of_its_own_rates() -> None:
+    case = GaussianCase("reconstruction_loss", 1000, 32, precision="tf32x3")
+    sxm, pcie = (floor.at_rates(case, f"NVIDIA H100 {form}") for form in ("80GB HBM3", "PCIe"))
+    # DESIGN section 3: 6 B N H W flop at 130 TFLOP/s, three products each.
+    assert sxm.forward_backward_ms == pytest.approx(1e3 * 6 * 32 * 1000 * 128**2 / 130e12, rel=0.01)
+    assert sxm == floor.at_rates(case, "NVIDIA H200") and pcie.forward_ms > sxm.forward_ms
+    for name in ("NVIDIA GH200 480GB", "NVIDIA H100 80GB HBM3 MIG 1g.10gb"):
+        assert floor.at_rates(case, name) == floor.Floor(None, None)
+    emitters = floor.at_rates(GaussianCase("splat_emitters", 1000), "NVIDIA H200")
+    assert emitters.forward_ms and emitters.forward_backward_ms is None
+
+
+def test_an_unknown_device_has_no_floor_and_bench_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "NVIDIA T4")
+    assert "NVIDIA T4" in (floor.unknown("cuda") or "") and floor.unknown("cpu") is None
 
 
 def test_what_does_not_fit_in_memory_is_recorded_and_the_rest_goes_on(
@@ -85,7 +143,7 @@ def test_what_does_not_fit_in_memory_is_recorded_and_the_rest_goes_on(
 
 def test_naive_goes_in_groups_of_pictures_that_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     case = timed_cases((20,), 3, 16, 1.4, "ieee")[0]
-    one = baselines.needed_bytes(case, "naive", 1)
+    one = command.needed_bytes(case, "naive", 1)
     monkeypatch.setattr(command, "available_bytes", lambda _: 4.5 * one)
     assert command.pictures_at_once(case, "naive", 3, "cpu") == 2
     assert command.pictures_at_once(case, "separable", 3, "cpu") == 3
@@ -95,7 +153,7 @@ def test_naive_goes_in_groups_of_pictures_that_fit(monkeypatch: pytest.MonkeyPat
 
 @pytest.mark.parametrize(("points", "pictures"), [(0, 32), (350, 2), (1000, 1), (10_000, 1)])
 def test_dense_is_timed_on_few_pictures(points: int, pictures: int) -> None:
-    assert command.dense_pictures(Case("splat", points), "cpu") == pictures
+    assert command.dense_pictures(GaussianCase("splat", points), "cpu") == pictures
 
 
 @pytest.mark.parametrize(
@@ -130,7 +188,7 @@ def test_bench_says_what_is_wrong_before_it_starts(changed: dict[str, Any], mess
 
 
 def test_peak_memory_of_a_process_counts_what_the_call_takes_and_no_more() -> None:
-    case = Case("reconstruction_loss", points=2000, images=8, height=64, width=64)
+    case = GaussianCase("reconstruction_loss", points=2000, images=8, height=64, width=64)
     naive = measure.peak_mib(case, "naive", 8, 8, "cpu")
     if naive is None:
         pytest.skip("the system doesn't say")
@@ -139,7 +197,7 @@ def test_peak_memory_of_a_process_counts_what_the_call_takes_and_no_more() -> No
 
 
 def test_separable_stays_under_256_mib_at_100_000_points() -> None:
-    case = Case("reconstruction_loss", points=100_000, images=4)
+    case = GaussianCase("reconstruction_loss", points=100_000, images=4)
     peak = measure.peak_mib(case, "separable", 4, 4, "cpu")
     if peak is None:
         pytest.skip("the system doesn't say")
@@ -152,7 +210,7 @@ def test_times_are_ordered_quantiles() -> None:
 
 
 def test_the_floor_of_a_cpu_is_measured_and_there_is_none_for_pictures_alone() -> None:
-    splat, _, pictures, emitters = (floor_of(case, "cpu") for case in timed_cases((50,), 4, 16, 1.4, "ieee"))
+    splat, _, pictures, emitters = (floor.floor_of(case, "cpu") for case in timed_cases((50,), 4, 16, 1.4, "ieee"))
     assert splat.forward_ms is not None and splat.forward_backward_ms is not None
     assert 0 < splat.forward_ms < splat.forward_backward_ms
     assert emitters.forward_ms is not None and emitters.forward_backward_ms is None
@@ -160,9 +218,9 @@ def test_the_floor_of_a_cpu_is_measured_and_there_is_none_for_pictures_alone() -
 
 
 def test_the_oracle_in_chunks_is_the_dense_reference(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("holly_triton.harness.compare.ORACLE_VALUES", 5000)
+    monkeypatch.setattr("holly_triton.harness.ops.gaussians_baselines.ORACLE_VALUES", 5000)
     for op in OPS:
-        case = Case(op, 37, 3, 24, 17, 1.7, weights="signed", point_sigma=2)
+        case = GaussianCase(op, 37, 3, 24, 17, 1.7, weights="signed", point_sigma=2)
         inputs = make_inputs(case).to(torch.float64)
         out, gradients = oracle(case, inputs)
         wanted, wanted_gradients = forward_backward(case, "dense", inputs)
@@ -172,7 +230,7 @@ def test_the_oracle_in_chunks_is_the_dense_reference(monkeypatch: pytest.MonkeyP
 
 
 def test_inputs_are_the_same_for_the_same_seed_and_fresh_for_another() -> None:
-    case = Case("splat", 7, 2, 8, 8)
+    case = GaussianCase("splat", 7, 2, 8, 8)
     first, again, other = (make_inputs(case, seed).arguments["points"] for seed in (3, 3, 4))
     assert torch.equal(first, again) and not torch.equal(first, other)
     assert torch.equal(first, first.float().double())
@@ -180,7 +238,7 @@ def test_inputs_are_the_same_for_the_same_seed_and_fresh_for_another() -> None:
 
 @pytest.mark.parametrize("images", [1, 2, 3, 4, 5, 6, 7, 32])
 def test_pictures_of_emitters_are_ragged_and_the_first_two_stand_for_all(images: int) -> None:
-    offsets = make_inputs(Case("splat_emitters", 50, images, 8, 8)).arguments["offsets"]
+    offsets = make_inputs(GaussianCase("splat_emitters", 50, images, 8, 8)).arguments["offsets"]
     counts = offsets.diff().tolist()
     assert len(counts) == images and sum(counts) == 50 * images and min(counts) >= 0
     assert counts[:1] == [50] and (images < 4 or counts[:2] == [50, 50])
@@ -205,12 +263,12 @@ def test_a_nan_and_a_wrong_shape_never_agree() -> None:
 
 def test_a_nan_fails_validation(monkeypatch: pytest.MonkeyPatch) -> None:
     case = timed_cases((20,), 2, 16, 1.4, "ieee")[0]
-    monkeypatch.setitem(baselines.NAIVE, "splat", lambda **k: reference.splat(**k) * torch.nan)
+    spoil_naive_splat(monkeypatch, torch.nan)
     assert compare(case, "naive", validation_inputs(case, 0)).wrong
 
 
 def some_records(points: int = 20, slower: float = 1.0) -> list[records.Record]:
-    case = Case("splat", points, 4, 16, 16)
+    case = GaussianCase("splat", points, 4, 16, 16)
     ms = {"separable": 2.0 * slower, "naive": 6.0, "floor": 1.0}
     made = [
         records.make_record(
@@ -222,7 +280,7 @@ def some_records(points: int = 20, slower: float = 1.0) -> list[records.Record]:
 
 
 def test_ratios_are_per_picture() -> None:
-    case = Case("splat", 20, 4, 16, 16)
+    case = GaussianCase("splat", 20, 4, 16, 16)
     t = measure.Timing(10.0, 9.0, 11.0)
     dense = records.make_record(case, "dense", "cpu", 2, forward=t, forward_backward=t)
     some = [*some_records()[:3], dense]
@@ -266,3 +324,22 @@ def test_an_installed_copy_names_its_release_and_writes_no_raw_records(
     assert "this is no checkout" in capsys.readouterr().err
     monkeypatch.undo()
     records.commit.cache_clear()
+
+
+def test_tuning_times_no_candidate_that_spills_or_does_not_compile(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    from holly_triton.harness import tune
+    from holly_triton.kernels import ahead_of_time
+    from holly_triton.kernels.blocks import Blocks
+
+    good, spills, breaks = (Blocks(16, 32, warps, 16, 32, 1) for warps in (1, 2, 4))
+
+    def inspect(variant: ahead_of_time.Variant) -> ahead_of_time.Inspection:
+        if variant.constants["warps"] == 4:
+            raise ValueError
+        return ahead_of_time.Inspection(80, 16 * (variant.constants["warps"] - 1), 0, {"HMMA": 8})
+
+    monkeypatch.setattr(ahead_of_time, "inspect_variant", inspect)
+    monkeypatch.setattr(tune, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
+    kept = tune.shippable((90, "tf32x3", "small"), [good, spills, breaks], ahead_of_time.drawing_variants)
+    assert kept == [good]

@@ -1,5 +1,6 @@
 """A small whole file of every kind that is read, for ``fuzz.py`` to damage, and what reads it."""
 
+import contextlib
 import json
 import re
 import struct
@@ -16,8 +17,8 @@ import tifffile
 import torch
 from astropy.io import fits
 
-from holly_triton.core.checkpoint import load_checkpoint, save_checkpoint
-from holly_triton.core.config_file import read_config, write_config
+from holly_triton.core.config import read_config, write_config
+from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.particles.cloud.schedule import Plan
@@ -25,6 +26,7 @@ from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import describe, open_dataset
 from holly_triton.particles.run import render
+from holly_triton.particles.run.checkpoints import load_state, save_state
 from holly_triton.particles.run.run_files import read_poses
 from holly_triton.report.folder import read_folder
 
@@ -35,6 +37,12 @@ def use_data(path: Path) -> None:
     data = open_dataset(path, pixel_size_nm=100.0)
     stage = Plan.of(Config(points=4), data).at(0, 1.0)
     data.draw(torch.arange(2), stage.grid, stage.sigma_nm)
+
+
+def use_refused(path: Path) -> None:
+    """A whole file that is refused as it is; damage must not make it worse."""
+    with contextlib.suppress(HollyError):
+        use_data(path)
 
 
 def use_field(path: Path) -> None:
@@ -52,7 +60,7 @@ def use_poses(path: Path) -> None:
 
 
 def use_checkpoint(path: Path) -> None:
-    load_checkpoint(path.parent, torch.device("cpu"))
+    load_state(path.parent, torch.device("cpu"))
 
 
 def whole_files(folder: Path) -> Iterator[tuple[str, Path, Callable[[Path], object]]]:
@@ -65,7 +73,8 @@ def whole_files(folder: Path) -> Iterator[tuple[str, Path, Callable[[Path], obje
         path.write_text(text, encoding="utf-8")
         yield f"table {name}", path, use_data
     for name, path in (*_hdf5(folder, xyz, particle), *_matlab(folder, xyz), *_numpy(folder, xyz, particle)):
-        yield name, path, use_field if name == "DECODE HDF5" else use_data
+        fields, refused = ("DECODE HDF5", "PYME HDF5"), ("SMLM archive, bzip2", "SMLM archive, lzma")
+        yield name, path, use_field if name in fields else use_refused if name in refused else use_data
     pictures = rng.poisson(50 * np.exp(-(np.hypot(*np.mgrid[-6:6, -6:6]) ** 2) / 8), size=(9, 12, 12)).astype(np.uint16)
     for name, path in (*_tiff(folder, pictures), *_other_pictures(folder, pictures)):
         yield name, path, use_data
@@ -129,10 +138,58 @@ def _hdf5(folder: Path, xyz: np.ndarray, particle: np.ndarray) -> Iterator[tuple
         file["data/xyz"], file["data/phot"], file["data/xyz_sig"] = xyz, np.ones(len(xyz)), np.ones((len(xyz), 3))
         file.create_group("meta").attrs.update({"xy_unit": "px", "px_size": (100.0, 110.0)})
     yield "DECODE HDF5", path
+    yield from _programs(folder, xyz, particle)
     path = _in(folder, "table.h5")
     with h5py.File(path, "w") as file:
         file["inner/table"] = _columns(xyz, particle)
     yield "HDF5 table", path
+
+
+def _programs(folder: Path, xyz: np.ndarray, particle: np.ndarray) -> Iterator[tuple[str, Path]]:
+    path = _in(folder, "storm.hdf5")
+    with h5py.File(path, "w") as file:
+        file.attrs.update({"sa_type": "x", "pixel_size": 100.0})
+        for frame, part in enumerate(np.split(xyz, 3)):
+            group = file.create_group(f"fr_{frame}")
+            group.attrs["dx"] = 0.5
+            group["x"], group["y"], group["z"], group["particle"] = *part.T, np.split(particle, 3)[frame]
+    yield "storm-analysis HDF5", path
+    fit = np.zeros(
+        72, [("tIndex", "i4"), ("fitResults", [("x0", "f4"), ("y0", "f4")]), ("fitError", [("x0", "f4"), ("y0", "f4")])]
+    )
+    fit["fitResults"]["x0"], fit["fitResults"]["y0"] = xyz[:, 0], xyz[:, 1]
+    path = _in(folder, "pyme.h5")
+    with h5py.File(path, "w") as file:
+        file["FitResults"] = fit
+    yield "PYME HDF5", path
+    path = _in(folder, "pandas.h5")
+    with h5py.File(path, "w") as file:
+        group = file.create_group("df")
+        group.attrs.update({"pandas_type": np.bytes_("frame_table")})
+        rows = np.zeros(72, [("values_block_0", "f8", (2,)), ("particle", "i4")])
+        rows["values_block_0"], rows["particle"] = xyz[:, :2], particle
+        group["table"] = rows
+        group["table"].attrs["values_block_0_kind"] = np.bytes_("(lp0\nVx\np1\naVy\np2\na.")
+    yield "pandas HDF5", path
+    path = _in(folder, "groups.h5")
+    with h5py.File(path, "w") as file:
+        file["run/pos"], file["run/group"], file["beads/pos"], file["run/pixel_size_nm"] = xyz, particle, xyz[:9], 100.0
+    yield "HDF5 of groups", path
+
+
+def _minflux(xyz: np.ndarray, particle: np.ndarray) -> np.ndarray:
+    kinds = [
+        ("vld", "?"),
+        ("fnl", "?"),
+        ("tid", "i4"),
+        ("itr", "i4"),
+        ("loc", "f8", (3,)),
+        ("efo", "f4"),
+        ("group", "i4"),
+    ]
+    rows = np.zeros(72, kinds)
+    rows["vld"], rows["fnl"], rows["tid"], rows["loc"], rows["group"] = True, True, particle, xyz * 1e-9, particle
+    return rows
 
 
 def _matlab(folder: Path, xyz: np.ndarray) -> Iterator[tuple[str, Path]]:
@@ -153,10 +210,29 @@ def _matlab(folder: Path, xyz: np.ndarray) -> Iterator[tuple[str, Path]]:
         file.create_dataset("particles", data=references, dtype=h5py.ref_dtype)
         file["particles"].attrs["MATLAB_class"] = np.bytes_("cell")
     yield "MATLAB 7.3", path
+    path = _in(folder, "nested73.mat")
+    with h5py.File(path, "w") as file:
+        item = file.create_dataset("#refs#/0", data=xyz[:8].T)
+        for level in range(1, 4):
+            references = np.array([[item.ref] * 3], dtype=h5py.ref_dtype)
+            item = file.create_dataset(f"#refs#/{level}", data=references, dtype=h5py.ref_dtype)
+            item.attrs["MATLAB_class"] = np.bytes_("cell")
+        struct = file.create_group("data")
+        struct["cells"], struct["again"] = item, struct
+        for name, column in {
+            "x": xyz[:, :1],
+            "y": xyz[:, 1:2],
+            "particle": np.repeat(np.arange(9.0), 8)[:, None],
+        }.items():
+            struct[name] = column.T
+    yield "MATLAB 7.3, nested references", path
 
 
 def _numpy(folder: Path, xyz: np.ndarray, particle: np.ndarray) -> Iterator[tuple[str, Path]]:
-    for name, array in (("particles", xyz.reshape(9, 8, 3)), ("columns", _columns(xyz, particle))):
+    minflux = _minflux(xyz, particle)
+    for name, array in (
+        ("particles", xyz.reshape(9, 8, 3)), ("columns", _columns(xyz, particle)), ("minflux", minflux),
+    ):  # fmt: skip
         path = _in(folder, f"{name}.npy")
         np.save(path, array)
         yield f"NumPy {name}", path
@@ -172,13 +248,22 @@ def _numpy(folder: Path, xyz: np.ndarray, particle: np.ndarray) -> Iterator[tupl
         "formats": {"table": {**layout, "units": ["nm", "nm", ""]}},
         "files": [{"name": "table.bin", "format": "table", "type": "table"}],
     }
+    table = np.column_stack([xyz[:, :2], particle]).astype("<f4").tobytes()
     with zipfile.ZipFile(path, "w") as archive:
-        for name, content in (
-            ("manifest.json", json.dumps(manifest).encode()),
-            ("table.bin", np.column_stack([xyz[:, :2], particle]).astype("<f4").tobytes()),
-        ):
+        for name, content in (("manifest.json", json.dumps(manifest).encode()), ("table.bin", table)):
             archive.writestr(zipfile.ZipInfo(name), content)
     yield "SMLM archive", path
+    for kind, packing in (("bzip2", zipfile.ZIP_BZIP2), ("lzma", zipfile.ZIP_LZMA)):
+        path = _in(folder, f"{kind}.smlm")
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("manifest.json"), json.dumps(manifest))
+            archive.writestr(zipfile.ZipInfo("table.bin"), table, packing)
+            archive.writestr(zipfile.ZipInfo("zeros.bin"), bytes(2**24), packing)
+        yield f"SMLM archive, {kind}", path
+    path = _in(folder, "minflux.json")
+    names = minflux.dtype.names or ()
+    path.write_text(json.dumps([{name: row[name].tolist() for name in names} for row in minflux]))
+    yield "JSON", path
 
 
 def _tiff(folder: Path, pictures: np.ndarray) -> Iterator[tuple[str, Path]]:
@@ -219,7 +304,7 @@ def _other_pictures(folder: Path, pictures: np.ndarray) -> Iterator[tuple[str, P
 def _run_files(folder: Path, xyz: np.ndarray) -> Iterator[tuple[str, Path, Callable[[Path], object]]]:
     path = _in(folder, "config.toml")
     write_config(path, Config(data="/data", points=20))
-    yield "config.toml", path, lambda path: (read_config(path), read_folder(path.parent))
+    yield "config.toml", path, lambda path: (read_config(path, Config), read_folder(path.parent))
     path = _in(folder, "metrics.json")
     (path.parent / "repeat-1").mkdir()
     history = [{"step": 1, "loss": 3.0, "sigma_nm": 4.0}]
@@ -245,5 +330,5 @@ def _run_files(folder: Path, xyz: np.ndarray) -> Iterator[tuple[str, Path, Calla
     yield "growth.npz", path, render._read_growth
     path = _in(folder, "last.pt")
     plan = Plan(Config(), 9, 30.0, 100.0, 1.0)
-    save_checkpoint(path.parent, TrainingState.fresh(plan, 20, torch.Generator().manual_seed(0)))
+    save_state(path.parent, TrainingState.fresh(plan, 20, torch.Generator().manual_seed(0)))
     yield "checkpoint", path, use_checkpoint

@@ -185,8 +185,8 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "CSV of a comment": (lambda d: csv(d, "# only a comment\n"), "is empty"),
     "CSV of a header alone": (lambda d: csv(d, HEADER), "holds 0 pictures"),
     "CSV of other columns": (
-        lambda d: csv(d, "frame,xnano,ynano,group\n1,2,3,4\n"),
-        "needs the columns x [nm] and y [nm], or --columns x=NAME,y=NAME; found frame, xnano, ynano, group",
+        lambda d: csv(d, "frame,left,top,group\n1,2,3,4\n"),
+        "needs the columns x [nm] and y [nm], or --columns x=NAME,y=NAME; found frame, left, top, group",
     ),
     "CSV with x but no y": (lambda d: csv(d, "x [nm],particle\n1,2\n"), "needs the columns x [nm] and y [nm]"),
     "CSV without names": (lambda d: csv(d, rows()), NO_NAMES),
@@ -233,7 +233,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     ),
     "CSV in inches": (
         lambda d: csv(d, "x [in],y [in],particle\n" + rows()),
-        "positions in [in]; those that are known are [nm], [um] and [px]",
+        "positions in [in]; those that are known are nm, um, mm, cm, m, A, pm, px; say which it is with --unit",
     ),
     "CSV in pixels": (
         lambda d: csv(d, "x [px],y [px],particle\n" + rows()),
@@ -253,7 +253,10 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "HDF5 of text": (lambda d: csv(d, "x,y\n", name="a.hdf5"), "cannot be read as HDF5"),
     "HDF5 of no byte": (lambda d: csv(d, "", name="a.hdf5"), "cannot be read as HDF5"),
     "HDF5 cut in the middle": (lambda d: cut(picasso(d)), "cannot be read as HDF5"),
-    "HDF5 without locs": (lambda d: hdf5(d, images=np.ones((9, 4))), "needs the dataset locs, as Picasso writes it"),
+    "HDF5 without locs": (
+        lambda d: hdf5(d, images=np.ones((9, 4))),
+        "--columns x=NAME,y=NAME; found images_1, images_2",
+    ),
     "HDF5 of nothing": (lambda d: hdf5(d), "found nothing"),
     "Picasso without y": (
         lambda d: picasso(d, locs(x=XY[:, 0], sx=XY[:, 1])),
@@ -299,7 +302,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "MAT of nothing": (lambda d: mat(d), "found no variables"),
     "MAT of a number": (lambda d: mat(d, scale=3.0), "found scale (double)"),
     "MAT of a matrix": (lambda d: mat(d, subset=np.ones((50, 9))), f"{NO_NAMES}; found 1, 2, 3, 4, 5, 6, 7, 8, 9"),
-    "MAT of a struct without positions": (lambda d: mat(d, data={"a": np.ones((1, 9))}), "found data (struct)"),
+    "MAT of a struct without positions": (lambda d: mat(d, data={"a": np.ones((1, 9))}), "found data.a"),
     "MAT with a cell 5x7": (
         lambda d: mat(d, [*CELLS, np.ones((5, 7))]),
         "cell 10 must be 2xn, 3xn, nx2 or nx3; found 5x7",
@@ -317,7 +320,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "MAT with a cell of text": (lambda d: mat(d, [*CELLS, "text"]), "cell 10 must hold matrices of real numbers"),
     "MAT with a struct without points": (
         lambda d: mat(d, [*CELLS, {"places": np.ones((5, 2))}]),
-        "cell 10 needs a struct with the field points; found places",
+        "cell 10 needs a struct with the field points, or with columns x and y, or --columns x=NAME,y=NAME; found places",
     ),
     "MAT with points of text": (lambda d: mat(d, [*CELLS, {"points": "text"}]), "cell 10 must hold matrices"),
     "MAT with too few sigmas": (
@@ -333,7 +336,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
         "promises 1073741824 cells, more than its bytes can hold",
     ),
     "MAT 7.3 in name only": (lambda d: binary(d, HEADER_7_3, "p.mat"), "cannot be read as MATLAB"),
-    "MAT 7.3 without localisations": (lambda d: hdf5(d, a=np.ones((3, 1))).rename(d / "p.mat"), "needs a cell array"),
+    "MAT 7.3 without localisations": (lambda d: hdf5(d, a=np.ones((3, 1))).rename(d / "p.mat"), "y=NAME; found a"),
     # NumPy.
     "NPY of text": (lambda d: csv(d, "x,y\n", name="a.npy"), "cannot be read as NumPy"),
     "NPY of Python objects": (lambda d: npy(d, np.array([{}, []], dtype=object)), "cannot be read as NumPy"),
@@ -350,7 +353,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
         "every particle is a single point; particles of several emitters are needed",
     ),
     "NPZ of text": (lambda d: csv(d, "x,y\n", name="a.npz"), "cannot be read as NumPy archive"),
-    "NPZ without positions": (lambda d: npz(d, a=XY, b=XY), "needs arrays x and y, or one of xyz, xy, points"),
+    "NPZ without positions": (lambda d: npz(d, a=XY, b=XY), "y=NAME; found a_1, a_2, b_1, b_2"),
     "NPZ of several lengths": (lambda d: npz(d, x=XY[:, 0], y=XY[:9, 1]), "array y has 9 rows, the positions 60"),
     "NPZ with offsets that do not rise": (
         lambda d: npz(d, xy=XY, offsets=[0, 9, 5, 60]),
@@ -388,7 +391,7 @@ def test_a_bad_file_ends_in_one_line(tmp_path: Path, name: str, capfd: pytest.Ca
 @pytest.mark.parametrize(
     ("options", "part"),
     [
-        ({"unit": "inch"}, "--unit inch: is not known; those are nm, um and px"),
+        ({"unit": "inch"}, "--unit inch: is not known; those are nm, um, mm, m, A and px"),
         ({"pixel_size_nm": 0.0}, "--pixel-size 0: must be above 0 nm"),
         ({"pixel_size_nm": float("nan")}, "--pixel-size nan: must be above 0 nm"),
         ({"unit": "px"}, "give the size of one with --pixel-size NM"),
@@ -451,17 +454,23 @@ GOES_ON: dict[str, tuple[Maker, str]] = {
 """What is left after the trouble is still ten particles or so; the note says what happened."""
 
 
+NO_SIZE = ("metres", "a particle of centimetres")
+"""Of these, particles no microscope shows: they go on where the user insists on the unit."""
+
+
 @pytest.mark.parametrize("name", GOES_ON)
 def test_what_can_be_left_out_is_said_and_the_rest_goes_on(tmp_path: Path, name: str) -> None:
     make, note = GOES_ON[name]
     path = make(tmp_path)
-    data = open_dataset(path)
+    data = open_dataset(path, unit="nm" if name in NO_SIZE else None)
     assert len(data) in (8, 9, 10) and any(note in said for said in data.notes)
     assert note in describe(path)["notes"]
 
 
 def test_positions_in_metres_stay_as_they_are(tmp_path: Path) -> None:
-    assert open_dataset(csv(tmp_path, "x,y,particle\n" + METRES)).radius_nm < 1e-6
+    path = csv(tmp_path, "x,y,particle\n" + METRES)
+    assert open_dataset(path, unit="nm").radius_nm < 1e-6
+    refused(path, "--unit m")
     field = csv(tmp_path, "x,y,p\n" + METRES, name="field.csv")
     assert "or 360 nm if they are in metres" in describe(field)["notes"]
 

@@ -337,7 +337,7 @@ def test_a_package_that_is_missing_is_named(
     path = make(tmp_path)
     for module in [name for name in sys.modules if name.split(".")[0] == package]:
         monkeypatch.setitem(sys.modules, module, None)
-    refused(path, f"needs the package {package}")
+    refused(path, f"needs {package}")
 
 
 @pytest.mark.parametrize("folder", ["mrcfile-maps", "subtomograms-tiny", "complexes-polnet/mrcs_10A"])

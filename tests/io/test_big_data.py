@@ -62,7 +62,7 @@ def test_what_lies_on_the_disk_is_what_would_be_in_memory(
     path = table(tmp_path)
     held = open_dataset(path)
     monkeypatch.setattr(scratch, "IN_MEMORY", 0)
-    monkeypatch.setattr("holly_triton.io.tables.hdf5.ROWS", rows_at_a_time)
+    monkeypatch.setattr("holly_triton.io.tables.containers.ROWS", rows_at_a_time)
     data = open_dataset(path)
     assert isinstance(held, Localisations) and isinstance(data, Localisations)
     assert data.photons is not None and data.precision is not None
@@ -136,9 +136,10 @@ def test_a_file_that_goes_between_the_two_looks_is_named(tmp_path: Path) -> None
 
 TRAIN = """
 import dataclasses, resource, sys
-from holly_triton.config import Config, Schedule
-from holly_triton.data import columns, localisations, open_dataset, scratch
-from holly_triton.run import make_trainer, open_data
+from holly_triton.particles.config import Config, Schedule
+from holly_triton.io.tables import columns, scratch
+from holly_triton.particles.data import localisations
+from holly_triton.particles.run.run import make_trainer, open_data
 
 scratch.IN_MEMORY, localisations.SAMPLED, columns.ROWS = int(sys.argv[3]), 2**17, 2**15
 config = Config(data=sys.argv[1], device="cpu", points=50, part=sys.argv[4], views=sys.argv[5],

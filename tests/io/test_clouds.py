@@ -248,3 +248,24 @@ def test_points_that_look_the_same_from_everywhere_are_refused(tmp_path: Path, p
     np.savetxt(tmp_path / "cloud.xyz", points)
     with pytest.raises(HollyError, match="all equal or in one line"):
         read_cloud(tmp_path / "cloud.xyz")
+
+
+def test_ply_with_other_elements_before_its_vertices_is_read(tmp_path: Path) -> None:
+    before = np.array([(1, 2.0), (3, 4.0)], dtype=[("a", "u1"), ("b", "f4")])
+    vertices = TETRAHEDRON.astype("<f8").view([(axis, "<f8") for axis in "zyx"]).ravel()
+    for text in (True, False):
+        elements = [PlyElement.describe(before, "camera"), PlyElement.describe(vertices, "vertex")]
+        PlyData(elements, text=text, byte_order="<").write(str(tmp_path / "a.ply"))
+        np.testing.assert_array_equal(read_cloud(tmp_path / "a.ply", 1.0).points, TETRAHEDRON[:, ::-1])
+
+
+@pytest.mark.parametrize("count", [4, 9], ids=["lists before the vertices", "too few rows"])
+def test_ply_whose_vertices_cannot_be_found_is_refused(tmp_path: Path, count: int) -> None:
+    faces = np.array([([0, 1, 2],)], dtype=[("vertex_indices", "i4", (3,))])
+    vertices = TETRAHEDRON.astype("<f8").view([(axis, "<f8") for axis in "xyz"]).ravel()
+    elements = [PlyElement.describe(faces, "face"), PlyElement.describe(vertices, "vertex")]
+    PlyData(elements, text=count == 9).write(str(tmp_path / "a.ply"))
+    content = (tmp_path / "a.ply").read_bytes().replace(b"vertex 4", b"vertex %d" % count)
+    (tmp_path / "a.ply").write_bytes(content)
+    with pytest.raises(HollyError, match=r"lists come before its vertices|ends after 4 of 9 vertices"):
+        read_cloud(tmp_path / "a.ply", 1.0)

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from holly_triton.core.errors import HollyError
-from holly_triton.io.tables import hdf5 as module
+from holly_triton.io.tables import containers as module
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.rows import Part
 from holly_triton.io.tables.table import read_rows

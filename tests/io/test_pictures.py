@@ -251,10 +251,11 @@ def test_background_that_is_kept_is_drawn_and_pixels_below_zero_are_not() -> Non
     images[5] = 7.0
     data = pictures_from_pixels(images, [*"012345678"], PIXEL_NM, source="test", background="keep")
     assert data.names == [*"01234678"]
-    assert data.notes == [
+    assert data.notes[:2] == [
         "1 of 9 pictures show no light and were skipped.",
         "Background was kept in the pictures. Pixels below 0, in 1 of them, count as 0.",
     ]
+    assert "corners" in data.notes[2]
     drawn = data.draw(torch.arange(8), Grid(32, 500.0), sigma_nm=15.0)
     assert (data.images.min() == 0) and drawn.isfinite().all() and (drawn >= 0).all()
     assert data.images[0].min() >= 2 and data.radius_nm > 150

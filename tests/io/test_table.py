@@ -205,7 +205,7 @@ def test_a_field_of_view_is_described_with_what_to_do_next(tmp_path: Path) -> No
     with pytest.raises(HollyError, match="holds one field of view with no particle column"):
         open_dataset(path)
     with pytest.raises(HollyError, match="is no file; give one file of localisations"):
-        read_rows(tmp_path, Reading())
+        read_rows(tmp_path / "other.csv", Reading())
 
 
 def test_few_particles_are_described_though_they_cannot_be_trained_on(tmp_path: Path) -> None:

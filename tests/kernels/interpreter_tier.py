@@ -1,10 +1,12 @@
 """Every Triton kernel on the CPU, under TRITON_INTERPRET=1, against the dense float64 oracle.
 
 Triton reads the variable when a kernel is decorated, so this file has a process of its own:
-``test_triton_interpreter.py`` starts it, and ``TRITON_INTERPRET=1 pytest tests/interpreter_tier.py`` runs it
+``test_interpreter.py`` starts it, and ``TRITON_INTERPRET=1 pytest tests/kernels/interpreter_tier.py`` runs it
 alone.
 """
 
+import mmap
+import sys
 from typing import Any
 
 import numpy as np
@@ -254,6 +256,79 @@ def test_a_bad_pose_spoils_its_own_picture_only(part: str, value: float) -> None
         assert torch.equal(clean[name].grad[others], bad[name].grad[others])
     if value != value:
         assert losses[1][1].isnan()
+
+
+def test_second_derivatives_are_refused_not_zero() -> None:
+    single, _ = both_sides(make_cloud(5, 1))
+    target = torch.rand(1, 9, 7, generator=torch.Generator().manual_seed(3))
+    for out in (
+        splat(**single, shape=(9, 7), backend="triton"),
+        reconstruction_loss(**single, target=target, backend="triton"),
+        normalised_masked_l1(target.clone().requires_grad_(), target, backend="triton"),
+    ):
+        with pytest.raises(NotImplementedError, match="second derivatives"):
+            out.square().sum().backward(create_graph=True)
+
+
+@pytest.mark.parametrize("width", [64, 100], ids=["whole-tiles", "cut-tile"])
+@pytest.mark.parametrize("far", [torch.inf, -torch.inf, 3e38])
+def test_an_infinite_shift_lies_outside_and_leaves_every_gradient_finite(width: int, far: float) -> None:
+    cloud = make_cloud(40, 2)
+    cloud["shift"][1] = far
+    single, _ = both_sides(cloud)
+    alone, _ = both_sides({name: part[:1] if name in PARTS[1:4] else part for name, part in cloud.items()})
+    with np.errstate(all="ignore"):
+        images = splat(**single, shape=(40, width), backend="triton")
+        images.square().sum().backward()
+        splat(**alone, shape=(40, width), backend="triton").square().sum().backward()
+    assert not images[1].any()
+    assert all(part.grad is not None and bool(part.grad.isfinite().all()) for part in single.values())
+    assert torch.equal(single["points"].grad, alone["points"].grad)
+
+
+@pytest.mark.parametrize(("width", "sigma"), [(1024, 1.0), (2048, 0.5)])
+@pytest.mark.parametrize("op", ["splat", "splat_emitters"])
+def test_a_gaussian_keeps_its_precision_far_from_the_centre_of_a_camera_frame(
+    op: str, width: int, sigma: float, error_at_the_edge: Any
+) -> None:
+    assert error_at_the_edge(op, width, sigma, "triton") < 1e-6
+
+
+def reserved(count: int) -> Tensor:
+    """Floats of which only the pages that are written take memory: more than any test could fill."""
+    if sys.platform != "linux":
+        pytest.skip("this system reserves memory when it is asked for")
+    no_reserve = getattr(mmap, "MAP_NORESERVE", 0x4000)  # Python names it from 3.12
+    flags = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | no_reserve
+    return torch.from_numpy(np.frombuffer(mmap.mmap(-1, 4 * count, flags), np.float32))
+
+
+def test_gradients_of_half_a_billion_points_lie_where_they_belong() -> None:
+    """Five times as many is beyond int32: one program of the launch, told of all of them."""
+    constants = triton_splat.gradient_constants(triton_splat.blocks_for(90, "ieee", 16, 16), True, "ieee")
+    block = constants["POINTS"]
+    cloud = Cloud(**make_cloud(block, 1))
+    found = []
+    for count in block, 2**29 - 7:
+        grad_points, grad_poses = reserved(6 * count).view(6, count), torch.zeros(1, 1, 4, 4)
+        triton_splat.launch(
+            triton_splat.cloud_gradients, 1, *triton_splat.pointers(cloud), torch.ones(1, 16, 16), cloud.points,
+            grad_points, grad_poses, count, 1, 16, 16, 4, 1, 1, *triton_splat.flags(cloud), 0, **constants,
+        )  # fmt: skip
+        found.append(grad_points[:, :block].clone())
+    assert found[0].any(1).all()
+    assert torch.equal(*found)
+
+
+def test_widths_of_emitters_may_lie_gigabytes_apart() -> None:
+    """A slice of a larger tensor may have any stride; lanes of a block times 2^23 is beyond int32."""
+    count, stride = 300, 2**23
+    sigma = reserved(count * stride).view(count, stride)[:, :2]
+    sigma[:] = 0.5 + torch.rand(count, 2, generator=torch.Generator().manual_seed(9))
+    xy = 9 * torch.randn(count, 2, generator=torch.Generator().manual_seed(8))
+    emitters = xy, torch.tensor([0, count])
+    images = splat_emitters(*emitters, sigma, (20, 24), backend="triton")
+    assert torch.equal(images, splat_emitters(*emitters, sigma.contiguous(), (20, 24), backend="triton"))
 
 
 @pytest.mark.filterwarnings("ignore:All-NaN slice:RuntimeWarning")

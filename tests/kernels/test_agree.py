@@ -2,6 +2,7 @@
 
 import copy
 import os
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ from torch import Tensor
 from holly_triton.harness.baselines import forward_backward
 from holly_triton.harness.cases import Case, edge_cases, make_inputs, timed_cases
 from holly_triton.harness.compare import compare, validation_inputs
+from holly_triton.harness.ops.gaussians import GaussianCase
 from holly_triton.kernels import normalised_masked_l1, reconstruction_loss, splat
 from holly_triton.kernels.gaussians import reference, separable
 
@@ -44,7 +46,7 @@ def test_the_naive_baseline_computes_the_same(case: Case) -> None:
 def test_chunks_change_nothing_but_rounding(op: str, chunk_bytes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(separable, "CHUNK_BYTES", chunk_bytes)
     monkeypatch.setattr("holly_triton.kernels.gaussians.emitters.CHUNK_BYTES", chunk_bytes)
-    case = Case(op, 37, 5, 24, 17, 1.7, weights="signed", point_sigma=2, sigma_each=True)
+    case = GaussianCase(op, 37, 5, 24, 17, 1.7, weights="signed", point_sigma=2, sigma_each=True)
     comparison = compare(case, "separable", validation_inputs(case, SEED), dtype=torch.float64)
     assert not comparison.wrong, f"{comparison} (HOLLY_SEED={SEED})"
 
@@ -53,7 +55,7 @@ def test_a_loss_that_holds_no_gradients_draws_again_and_gets_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(separable, "HELD_BYTES", 0)
-    case = Case("reconstruction_loss", 37, 5, 24, 17, 1.7, weights="signed", sigma_each=True)
+    case = GaussianCase("reconstruction_loss", 37, 5, 24, 17, 1.7, weights="signed", sigma_each=True)
     assert not compare(case, "separable", validation_inputs(case, SEED), dtype=torch.float64).wrong
 
 
@@ -67,7 +69,7 @@ def test_the_same_input_gives_the_same_bits(case: Case) -> None:
 
 
 def test_inputs_need_not_be_contiguous() -> None:
-    case = Case("reconstruction_loss", 37, 3, 24, 17, 1.7, weights="positive", point_sigma=2, sigma_each=True)
+    case = GaussianCase("reconstruction_loss", 37, 3, 24, 17, 1.7, weights="positive", point_sigma=2, sigma_each=True)
     inputs = make_inputs(case, SEED).to(torch.float32)
     strided = copy.copy(inputs.arguments)
     for name, value in inputs.arguments.items():
@@ -80,7 +82,7 @@ def test_inputs_need_not_be_contiguous() -> None:
 
 @pytest.mark.parametrize("needed", ["points", "rotation", "shift", "sigma", "weights", "point_sigma"])
 def test_a_gradient_comes_alone_too(needed: str) -> None:
-    case = Case("reconstruction_loss", 37, 3, 24, 17, 1.7, weights="positive", point_sigma=2, sigma_each=True)
+    case = GaussianCase("reconstruction_loss", 37, 3, 24, 17, 1.7, weights="positive", point_sigma=2, sigma_each=True)
     inputs = make_inputs(case, SEED).to(torch.float64)
     _, gradients = forward_backward(case, "separable", inputs)
     alone = {n: v.detach() if isinstance(v, Tensor) else v for n, v in inputs.arguments.items()}
@@ -90,7 +92,7 @@ def test_a_gradient_comes_alone_too(needed: str) -> None:
 
 
 def test_without_gradients_none_are_computed(monkeypatch: pytest.MonkeyPatch) -> None:
-    arguments = make_inputs(Case("reconstruction_loss", 37, 3, 24, 17, 1.7), SEED).to(torch.float32).arguments
+    arguments = make_inputs(GaussianCase("reconstruction_loss", 37, 3, 24, 17, 1.7), SEED).to(torch.float32).arguments
     loss = reconstruction_loss(**arguments)
     monkeypatch.setattr(separable._Axes, "gradients", lambda *_: pytest.fail("computed a gradient"))
     with torch.no_grad():
@@ -100,7 +102,7 @@ def test_without_gradients_none_are_computed(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("backend", ["oracle", "separable"])
 @pytest.mark.parametrize("own", [None, 1, 2], ids=["no-own-sigma", "own-sigma", "own-sigma-x-y"])
 def test_splat_gradients_are_those_of_finite_differences(backend: str, own: int | None) -> None:
-    case = Case("splat", 5, 2, 7, 6, 1.3, weights="signed", point_sigma=own or 0, sigma_each=True)
+    case = GaussianCase("splat", 5, 2, 7, 6, 1.3, weights="signed", point_sigma=own or 0, sigma_each=True)
     inputs = make_inputs(case, SEED).to(torch.float64)
     function = reference.splat if backend == "oracle" else splat
 
@@ -112,7 +114,7 @@ def test_splat_gradients_are_those_of_finite_differences(backend: str, own: int 
 
 @pytest.mark.parametrize("backend", ["oracle", "separable"])
 def test_loss_gradients_are_those_of_finite_differences(backend: str) -> None:
-    case = Case("reconstruction_loss", 5, 2, 7, 6, 1.3, weights="signed", point_sigma=2, sigma_each=True)
+    case = GaussianCase("reconstruction_loss", 5, 2, 7, 6, 1.3, weights="signed", point_sigma=2, sigma_each=True)
     inputs = validation_inputs(case, SEED).to(torch.float64)
     function = reference.reconstruction_loss if backend == "oracle" else reconstruction_loss
     fixed = {name: inputs.arguments[name] for name in ("target", "mask_threshold")}
@@ -125,7 +127,7 @@ def test_loss_gradients_are_those_of_finite_differences(backend: str) -> None:
 
 @pytest.mark.parametrize("backend", ["oracle", "separable"])
 def test_gradients_of_the_loss_alone_are_those_of_finite_differences(backend: str) -> None:
-    inputs = validation_inputs(Case("normalised_masked_l1", 0, 2, 7, 6), SEED).to(torch.float64)
+    inputs = validation_inputs(GaussianCase("normalised_masked_l1", 0, 2, 7, 6), SEED).to(torch.float64)
     function = reference.normalised_masked_l1 if backend == "oracle" else normalised_masked_l1
     target, images = inputs.arguments["target"], inputs.arguments["images"]
     assert torch.autograd.gradcheck(lambda images: function(images, target, mask_threshold=1e-2), images)
@@ -134,8 +136,8 @@ def test_gradients_of_the_loss_alone_are_those_of_finite_differences(backend: st
 def test_at_ties_the_gradient_is_that_of_frozen_signs() -> None:
     """Where output equals target, or nearly, any sign will do, if the gradient belongs to that sign."""
     scale = 100.0
-    target = make_inputs(Case("normalised_masked_l1", 0, 3, 24, 17), SEED).arguments["target"].detach()
-    noise = make_inputs(Case("normalised_masked_l1", 0, 3, 24, 17), SEED + 1).arguments["images"].detach()
+    target = make_inputs(GaussianCase("normalised_masked_l1", 0, 3, 24, 17), SEED).arguments["target"].detach()
+    noise = make_inputs(GaussianCase("normalised_masked_l1", 0, 3, 24, 17), SEED + 1).arguments["images"].detach()
     tied = torch.zeros_like(target, dtype=torch.bool)
     tied[:, ::2] = True
     images = torch.where(tied, target, target.roll(1, 1) * (1 + 1e-7 * noise))
@@ -176,7 +178,7 @@ def test_the_oracle_draws_no_pictures_of_emitters_too() -> None:
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf], ids=["nan", "inf"])
 def test_a_bad_pose_spoils_its_own_picture_only(bad: float) -> None:
-    inputs = make_inputs(Case("splat", 37, 3, 24, 17, 1.7), SEED).to(torch.float32)
+    inputs = make_inputs(GaussianCase("splat", 37, 3, 24, 17, 1.7), SEED).to(torch.float32)
     shift = inputs.arguments["shift"].detach().clone()
     clean = splat(**inputs.arguments)
     shift[1] = bad
@@ -185,8 +187,59 @@ def test_a_bad_pose_spoils_its_own_picture_only(bad: float) -> None:
     assert bool(torch.isnan(images[1]).all() if bad != bad else (images[1] == 0).all())
 
 
+@pytest.mark.parametrize("backend", ["oracle", "separable"])
+@pytest.mark.parametrize("far", [torch.inf, -torch.inf])
+def test_an_infinite_shift_lies_outside_and_leaves_every_gradient_finite(backend: str, far: float) -> None:
+    inputs = make_inputs(GaussianCase("splat", 37, 3, 24, 17, 1.7), SEED).to(torch.float32)
+    alone = inputs.pictures(slice(0, 1)).to(torch.float32)
+    function = reference.splat if backend == "oracle" else splat
+    with torch.no_grad():
+        inputs.arguments["shift"][1, 0] = far
+    function(**inputs.arguments)[:2].square().sum().backward()
+    function(**alone.arguments).square().sum().backward()
+    assert all(bool(inputs.arguments[name].grad.isfinite().all()) for name in inputs.differentiable)
+    torch.testing.assert_close(inputs.arguments["points"].grad, alone.arguments["points"].grad)
+
+
+@pytest.mark.parametrize(("width", "sigma"), [(1024, 1.0), (2048, 0.5)])
+@pytest.mark.parametrize("op", ["splat", "splat_emitters"])
+def test_a_gaussian_keeps_its_precision_far_from_the_centre_of_a_camera_frame(
+    op: str, width: int, sigma: float, error_at_the_edge: Any
+) -> None:
+    assert error_at_the_edge(op, width, sigma, "separable") < 1e-6
+
+
+def test_second_derivatives_are_refused_not_zero() -> None:
+    arguments = make_inputs(GaussianCase("reconstruction_loss", 5, 2, 9, 7, 1.7), SEED).to(torch.float64).arguments
+    points, fixed = arguments["points"], {n: v for n, v in arguments.items() if n != "points"}
+    images = torch.rand(2, 9, 7).double().requires_grad_()
+    draw = {n: v for n, v in fixed.items() if n not in ("target", "mask_threshold")}
+    for function, leaf in (
+        (lambda p: reconstruction_loss(p, **fixed).square().sum(), points),
+        (lambda p: splat(p, **draw, shape=(9, 7)).square().sum(), points),
+        (lambda i: normalised_masked_l1(i, fixed["target"]).square().sum(), images),
+    ):
+        with pytest.raises(NotImplementedError, match="second derivatives"):
+            torch.autograd.functional.hessian(function, leaf)
+        assert torch.autograd.grad(function(leaf), leaf)[0].any()
+
+
+def test_under_autocast_an_operation_keeps_its_precision() -> None:
+    """What a network gives is half precision then; products of the operation's own must not be."""
+    inputs = make_inputs(GaussianCase("reconstruction_loss", 37, 3, 24, 17, 1.7), SEED).to(torch.float32)
+    leaf = inputs.arguments["points"].detach().bfloat16().requires_grad_()
+    wanted = reconstruction_loss(**{**inputs.arguments, "points": leaf.float()})
+    (grad_wanted,) = torch.autograd.grad(wanted.sum(), leaf)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = reconstruction_loss(**{**inputs.arguments, "points": leaf})
+        (grad,) = torch.autograd.grad(loss.sum(), leaf)
+    assert torch.equal(loss, wanted) and torch.equal(grad, grad_wanted) and grad.dtype == torch.bfloat16
+    with pytest.raises(TypeError, match="bfloat16"):
+        reconstruction_loss(**{**inputs.arguments, "points": leaf})
+
+
 def test_a_picture_far_off_the_frame_is_0_and_pulls_on_nothing() -> None:
-    case = Case("reconstruction_loss", 37, 3, 24, 17, 1.7, shift_px=1e4)
+    case = GaussianCase("reconstruction_loss", 37, 3, 24, 17, 1.7, shift_px=1e4)
     loss, gradients = forward_backward(case, "separable", make_inputs(case, SEED).to(torch.float32))
     assert bool(torch.isfinite(loss).all() and (loss > 0).all())
     assert not any(bool(gradient.any()) for gradient in gradients.values())

@@ -3,6 +3,7 @@
 import doctest
 import importlib
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 
 from holly_triton import kernels
 from holly_triton.kernels import normalised_masked_l1, reconstruction_loss, splat, splat_emitters
+from holly_triton.kernels.arguments import choose_backend
 
 N, B, H, W = 5, 2, 8, 9
 CLOUD: dict[str, Any] = {
@@ -62,7 +64,8 @@ WRONG = [
     (splat, "shape", (H,), ValueError, "shape must be (H, W), two whole numbers above 0, got (8,)"),
     (splat, "shape", (0, W), ValueError, "shape must be (H, W), two whole numbers above 0, got (0, 9)"),
     (splat, "shape", (8.0, W), ValueError, "shape must be (H, W), two whole numbers above 0, got (8.0, 9)"),
-    (splat, "shape", (2**15 + 1, 2**15), ValueError, "shape must be of at most 1073741824 pixels, got (32769, 32768)"),
+    (splat, "shape", (2**15 + 1, 2**15), ValueError, "shape must be of at most 1073741824 pixels"),
+    (splat, "shape", (2**28 + 1, 1), ValueError, "in rows of a multiple of 4, got (268435457, 1)"),
     (splat, "weights", torch.ones(N + 1), ValueError, "weights must be [N] with N = 5, got [6]"),
     (splat, "point_sigma", torch.ones(N, 3), ValueError, "point_sigma must be [N, 2] with N = 5, got [5, 3]"),
     (splat, "backend", "cuda", ValueError, "backend must be one of triton, separable, got 'cuda'"),
@@ -80,12 +83,16 @@ WRONG = [
         "target",
         torch.ones(B, 0, W),
         ValueError,
-        "target must have from 1 to 1073741824 pixels a picture, got [2, 0, 9]",
+        "target must have from 1 to 1073741824 pixels a picture in rows of a multiple of 4, got [2, 0, 9]",
     ),
     (reconstruction_loss, "scale", 0.0, ValueError, "scale must be above 0 and finite, got 0.0"),
     (normalised_masked_l1, "scale", "bright", TypeError, "scale must be a number, got str"),
     (normalised_masked_l1, "images", torch.ones(B, H, 0), ValueError, "images must have from 1 to"),
     (reconstruction_loss, "precision", "half", ValueError, "precision must be one of"),
+    (reconstruction_loss, "mask_threshold", float("nan"), ValueError, "mask_threshold must be finite and not below 0"),
+    (normalised_masked_l1, "mask_threshold", -1e-9, ValueError, "mask_threshold must be finite and not below 0"),
+    (normalised_masked_l1, "mask_threshold", float("inf"), ValueError, "got inf"),
+    (normalised_masked_l1, "mask_threshold", "dark", TypeError, "mask_threshold must be a number, got str"),
     (normalised_masked_l1, "images", torch.ones(H, W), ValueError, "images must be [B, H, W], got [8, 9]"),
     (normalised_masked_l1, "target", torch.ones(B, W, H), ValueError, "target must be [B, H, W] with"),
     (normalised_masked_l1, "backend", 3, ValueError, "backend must be one of triton, separable, got 3"),
@@ -147,6 +154,10 @@ def test_a_wrong_argument_is_named(
         (splat_emitters, "sigma", torch.tensor([1.0, 0.0, 1.0, 1.0]), "sigma must be above 0, got 0.0"),
         (splat_emitters, "weights", torch.full((4,), torch.inf), "weights must be finite"),
         (splat_emitters, "xy", torch.full((4, 2), torch.nan), "xy must be finite"),
+        (reconstruction_loss, "points", torch.full((N, 3), torch.nan), "points must be finite"),
+        (reconstruction_loss, "target", torch.full((B, H, W), torch.nan), "target must be finite"),
+        (reconstruction_loss, "sigma", torch.tensor(-1.0), "sigma must be above 0, got -1.0"),
+        (normalised_masked_l1, "images", torch.full((B, H, W), torch.inf), "images must be finite"),
     ],
     ids=lambda value: getattr(value, "__name__", value) if isinstance(value, str) or callable(value) else "",
 )
@@ -166,6 +177,18 @@ def test_the_triton_backend_takes_no_cpu_tensors_and_says_what_would() -> None:
         pytest.skip("says so only where tensors aren't on CUDA")
     with pytest.raises(ValueError, match="'triton' takes CUDA tensors, got cpu"):
         splat(**GOOD[splat], backend="triton")
+
+
+def test_devices_of_amd_get_the_backend_that_is_pytorchs_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under ROCm a tensor says that it is on CUDA."""
+    monkeypatch.setattr(torch.version, "hip", "6.4")
+    like = SimpleNamespace(is_cuda=True, dtype=torch.float32, device="cuda:0")
+    assert choose_backend(None, like) == "separable"  # type: ignore[arg-type]
+    pytest.importorskip("triton")
+    with pytest.raises(ValueError, match="NVIDIA"):
+        choose_backend("triton", like)  # type: ignore[arg-type]
+    monkeypatch.setattr(torch.version, "hip", None)
+    assert choose_backend(None, like) == "triton"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("function", [getattr(kernels, name) for name in kernels.__all__], ids=lambda f: f.__name__)

@@ -13,7 +13,7 @@ import pytest
 import yaml
 from scipy.spatial.transform import Rotation
 
-from holly_triton.core.config_file import write_config
+from holly_triton.core.config import write_config
 from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.io.tables.reading import Reading

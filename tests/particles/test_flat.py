@@ -13,7 +13,8 @@ from holly_triton.geometry.plane import plane_frame
 from holly_triton.io.clouds import write_cloud
 from holly_triton.report import find_figures, write_report
 from holly_triton.validation import group
-from holly_triton.validation.measure import explain, measure_points
+from holly_triton.validation.measure import measure_points
+from holly_triton.validation.measure_words import explain
 from holly_triton.validation.symmetry import find_symmetries
 from holly_triton.view.orientation import upright
 
@@ -68,7 +69,7 @@ def test_so_are_those_of_a_truth_whose_outermost_points_are_flat(monkeypatch: py
     assert len(group.find_group(np.concatenate([SQUARE, [(0, 0, 9)]]))) == 8
 
 
-def test_a_flat_cloud_has_two_extents_and_no_hand() -> None:
+def test_a_flat_cloud_has_two_extents_and_no_handedness() -> None:
     said = explain(measure_points(LETTER))
     assert said.startswith("A flat structure of 124 x 53 nm")
     assert "0.0" not in said
@@ -81,7 +82,7 @@ def test_a_flat_ring_is_a_ring() -> None:
     figures = measure_points(np.repeat(ring(8), 4, axis=0) + rng.normal(size=(32, 3)) * (2, 2, 0))
     assert figures["model"] == "ring"
     assert figures["diameter_nm"] == pytest.approx(100, abs=2)
-    assert figures["symmetry"]["order"] == 8
+    assert figures["turns"]["order"] == 8
 
 
 def one_sided(folder: Path) -> Path:
@@ -93,13 +94,12 @@ def one_sided(folder: Path) -> Path:
     return folder
 
 
-def test_the_report_of_a_run_that_saw_one_side_says_nothing_of_depth_or_hand(tmp_path: Path) -> None:
+def test_the_report_of_a_run_that_saw_one_side_states_no_depth_or_handedness(tmp_path: Path) -> None:
     page = write_report(one_sided(tmp_path)).read_text().partition("<script")[0]
     assert "A flat structure of 124 x 53 nm" in page
     assert "seen from one side" in page
-    assert "each turned in its plane by an unknown angle" in page
-    assert "nothing is known of the depth" in page
-    for word in ("0.000", "mirror image", "unknown direction", "Other hand", "Map of the viewing directions"):
+    assert "axial dimension is undetermined" in page
+    for word in ("0.000", "handedness", "unknown direction", "Mirror image", "Map of the viewing directions"):
         assert word not in page
 
 

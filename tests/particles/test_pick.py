@@ -128,8 +128,8 @@ def test_what_was_derived_is_said(field: tuple[Array, Array]) -> None:
     [
         ({"diameter": 0.0}, "--diameter 0: must be above 0"),
         ({"diameter": float("nan")}, "--diameter nan"),
-        ({"smallest": 90.0, "largest": 50.0}, "--smallest 90: is above --largest 50"),
-        ({"fewest": 9, "most": 5}, "--fewest 9: is above --most 5"),
+        ({"smallest": 90.0, "largest": 50.0}, "--min-diameter 90: is above --max-diameter 50"),
+        ({"fewest": 9, "most": 5}, "--min-localisations 9: is above --max-localisations 5"),
         ({"roundness": 1.0}, "--roundness 1"),
     ],
 )

@@ -31,7 +31,7 @@ def test_every_preset_reads_and_names_a_cloud_that_there_is(name: str) -> None:
 
 
 def test_every_file_is_a_row_of_some_table() -> None:
-    folder = Path(__file__).parents[2] / "holly_triton" / "presets"
+    folder = Path(__file__).parents[2] / "holly_triton" / "particles" / "paper" / "presets"
     assert sorted(preset_names()) == sorted(path.name.removesuffix(".toml") for path in folder.glob("*.toml"))
 
 

@@ -6,11 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 from numpy.typing import NDArray
 
-from holly_triton.core.checkpoint import CHECKPOINTS, save_checkpoint
+from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
+from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.particles.config import Config
+from holly_triton.particles.run.checkpoints import save_state
 from holly_triton.particles.run.ranking import Ranking, rank_pictures, standardised
 from holly_triton.particles.run.run import start_run
 from holly_triton.particles.simulate import simulate
@@ -39,7 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         particles.append(labels[rng.integers(0, len(labels), count)] if picture < GOOD else blob)
     rows = np.concatenate([np.column_stack([xy, np.full(len(xy), name)]) for name, xy in enumerate(particles)])
     np.savetxt(folder / "data.csv", rows, fmt="%.3f,%.3f,%d", header='"x [nm]","y [nm]","particle"', comments="")
-    made = start_run(Config(data=str(folder / "data.csv"), points=60, device="cpu"), folder / "run")
+    made = start_run(Config(data=str(folder / "data.csv"), points=60, device="cpu", held_out=0), folder / "run")
     state = made.trainer.state
     with torch.no_grad():
         state.points.copy_(torch.from_numpy(simulation.points))
@@ -47,7 +50,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A particle is centred on its centroid, the structure on its own.
     state.shift = simulation.shift - made.dataset.centres[:, :2].float()
     state.step = made.trainer.plan.total_steps
-    save_checkpoint(made.folder / CHECKPOINTS, state)
+    save_state(made.folder / CHECKPOINTS, state)
     return made.folder
 
 
@@ -119,3 +122,9 @@ def test_a_share_that_is_none_is_refused(tmp_path: Path, share: float) -> None:
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HollyError, match="config.toml"):
         rank_pictures(tmp_path)
+
+
+def test_the_command_answers_to_its_former_name_too() -> None:
+    call = CliRunner().invoke
+    assert "\n  rank " in call(main, ["--help"]).output and "\n  sort " not in call(main, ["--help"]).output
+    assert "Rank the pictures" in call(main, ["sort", "--help"]).output

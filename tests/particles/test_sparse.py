@@ -28,11 +28,11 @@ class Outcome(NamedTuple):
 
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
-    """400 pores, each seen with half of its 32 sites, which scatter by 5 nm; a third of the usual steps."""
+    """400 pores, each seen with half of its 32 sites, which scatter by 5 nm; half of the usual steps."""
     sites = read_structure("nuclear-pore").points
-    made = simulate(sites, 400, scatter_nm=5.0, missing=0.5, generator=torch.Generator().manual_seed(1))
-    config = Config(points=len(sites), seed=1, device="cpu")
-    brief = {"search_steps": 100, "rescue_passes": 0, "polish_steps": 30, "refine_steps": 1, "batch": 128}
+    made = simulate(sites, 400, scatter_nm=5.0, missing=0.5, generator=torch.Generator().manual_seed(0))
+    config = Config(points=len(sites), seed=0, device="cpu")
+    brief = {"search_steps": 150, "rescue_passes": 0, "polish_steps": 30, "refine_steps": 1, "batch": 128}
     config = dataclasses.replace(
         config,
         schedule=dataclasses.replace(config.schedule, **brief),
@@ -51,7 +51,7 @@ def outcome() -> Outcome:
 def test_points_keep_moving_while_poses_are_searched(outcome):
     """An optimiser that remembers gradients of another size stands still: by a factor of 200 in an earlier version."""
     searching = outcome.movement[
-        BLOCK : outcome.searching - 4 * BLOCK
+        BLOCK : outcome.searching - 10 * BLOCK
     ]  # Adam's first steps are longer, the last settle
     blocks = np.median(searching.reshape(-1, BLOCK), axis=1)
     assert blocks.max() / blocks.min() < 3
@@ -62,5 +62,5 @@ def test_a_structure_of_few_labels_is_not_flattened(outcome):
     points = outcome.points - outcome.points.mean(0)
     axis = np.linalg.eigh(np.cov(points.T))[1][:, 0]  # the pore is lower than it is wide
     height = points @ axis
-    assert 2 * np.median(np.abs(height)) == pytest.approx(LAYERS_NM, rel=0.1)  # 56 to 59 nm, two seeds
+    assert 2 * np.median(np.abs(height)) == pytest.approx(LAYERS_NM, rel=0.1)  # 56 to 59 nm, three seeds
     assert np.median(np.linalg.norm(points - np.outer(height, axis), axis=1)) == pytest.approx(RADIUS_NM, rel=0.1)

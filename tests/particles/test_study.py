@@ -10,11 +10,14 @@ import pytest
 from click.testing import CliRunner
 
 from holly_triton.cli import main
+from holly_triton.core.config import read_config
 from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.particles.config import Config
+from holly_triton.particles.data import open_dataset
+from holly_triton.particles.run import run as run_of_particles
 from holly_triton.particles.run import training
 from holly_triton.particles.run.run import start_run
-from holly_triton.particles.run.study import members
+from holly_triton.particles.run.study import make_study, members
 
 BRIEF = "[schedule]\nsearch_steps = 60\nrescue_passes = 0\npolish_steps = 10\nrefine_steps = 2\n"
 
@@ -59,14 +62,16 @@ def test_repeats_differ_in_their_seed_and_leave_what_they_agree_on(made: Path) -
 
 def test_half_sets_share_no_particle_and_give_a_resolution(made: Path, tmp_path: Path) -> None:
     said = call(*study(made, tmp_path / "run", "--half-sets"))
-    assert "halves" in said
+    assert "FSC 0.143" in said
     names = []
     for half in (1, 2):
         with (tmp_path / "run" / f"half-{half}" / "poses.csv").open() as file:
             names.append({row["picture"] for row in csv.DictReader(file)})
     assert len(names[0]) == len(names[1]) == 30
     assert not names[0] & names[1]
-    assert "limit" in json.loads((tmp_path / "run" / "metrics.json").read_text())["resolution"]
+    metrics = json.loads((tmp_path / "run" / "metrics.json").read_text())
+    assert "limit" in metrics["resolution"] and "positional_sd" in metrics["resolution"]
+    assert "angular_order" in metrics
 
 
 def test_a_stopped_study_goes_on(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -83,6 +88,22 @@ def test_a_stopped_study_goes_on(made: Path, tmp_path: Path, monkeypatch: pytest
     call("train", "--resume", tmp_path / "run")
     for name in ("cloud.ply", "spread.csv"):
         assert (tmp_path / "run" / name).read_bytes() == (made / "whole" / name).read_bytes()
+
+
+def test_halves_have_as_many_points_and_their_data_are_opened_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counts = [90 if row % 2 else 200 for row in range(40)]  # of the odd particles and of the even ones
+    rng = np.random.default_rng(0)
+    rows = [f"{x:.3f},{y:.3f},{row}" for row, count in enumerate(counts) for x, y in rng.normal(size=(count, 2)) * 50]
+    (tmp_path / "data.csv").write_text("\n".join(["x [nm],y [nm],particle", *rows]) + "\n")
+    opened = []
+    monkeypatch.setattr(run_of_particles, "open_dataset", lambda *a, **o: opened.append(a) or open_dataset(*a, **o))
+    make_study(Config(data=str(tmp_path / "data.csv"), half_sets=True), tmp_path / "run", overwrite=False)
+    assert len(opened) == 1
+    config = read_config(tmp_path / "run" / "config.toml", Config)
+    assert config.points is not None
+    assert {member.config.points for member in members(config, tmp_path / "run")} == {config.points}
 
 
 def test_the_two_studies_are_not_mixed(made: Path) -> None:

@@ -15,8 +15,9 @@ import pytest
 from click.testing import CliRunner
 
 from holly_triton.cli import main
-from holly_triton.core.config_file import read_config
+from holly_triton.core.config import read_config
 from holly_triton.io.clouds import read_cloud, write_cloud
+from holly_triton.particles.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 BRIEF = "[schedule]\nsearch_steps = 150\npolish_steps = 20\nrefine_steps = 2\n"
@@ -56,7 +57,7 @@ def test_it_writes_the_run_folder_of_the_contract(made):
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["picture", "rx", "ry", "rz", "tx_nm", "ty_nm", "sigma_nm", "loss"]
     assert len(rows) == 200
-    config = read_config(run / "config.toml")
+    config = read_config(run / "config.toml", Config)
     assert Path(config.data).is_absolute()
     assert config.points == 20
     metrics = json.loads((run / "metrics.json").read_text())

@@ -27,7 +27,7 @@ from holly_triton.report.folder import read_folder
 from holly_triton.report.words import scatter
 from holly_triton.structures import nuclear_pore
 from holly_triton.validation.coverage import find_views
-from holly_triton.validation.measure import explain, headline
+from holly_triton.validation.measure_words import explain, headline
 from holly_triton.view.orientation import upright
 
 HOSTILE = "<script>alert('17')</script>"
@@ -130,10 +130,10 @@ def test_the_answer_comes_first(page: str) -> None:
     assert extents == [420, 180, 60]
     assert re.search(r"Points ?420 ?from 960 pictures", answer)
     assert "4.21 nm" in answer and "2.61 nm" in answer
-    assert "of the better hand, the mirror image" in answer
+    assert "mirror image" in answer
 
 
-def test_a_sound_run_bears_no_warning(page: str) -> None:
+def test_a_sound_run_has_no_warning(page: str) -> None:
     assert 'class="warnings"' not in page
 
 
@@ -154,14 +154,13 @@ def test_the_only_script_is_ours_and_browsers_are_told_so(page: str) -> None:
     assert f"script-src 'sha256-{digest}'" in page
 
 
-def test_strings_from_data_stay_words(page: str) -> None:
+def test_strings_from_data_stay_text(page: str) -> None:
     assert page.count("<script") == 1
     assert words(page).count(HOSTILE) == 5  # name of a picture, note, data, and twice the configuration
 
 
 def test_it_says_how_to_repeat_the_run(page: str) -> None:
     assert "holly-triton train --config config.toml" in words(page)
-    assert "not a default: data" in words(page)
     assert "seed = 7." in words(page)
 
 
@@ -202,7 +201,7 @@ def test_views_from_the_top_alone_are_a_warning(tmp_path: Path) -> None:
     write_poses(tmp_path, from_the_top(200))
     text = warned(tmp_path)
     assert "no picture shows the structure from the side" in text
-    assert re.search(r"of the line of sight of the front view, so its height along that axis, \d+", text)
+    assert re.search(r"the line of sight of the front view. The extent along that axis \(\d+", text)
     assert "collapsed" not in text
 
 
@@ -214,7 +213,7 @@ def test_directions_are_those_of_the_structure_as_it_is_drawn(tmp_path: Path) ->
     c8 = {"name": "C8", "verdict": "symmetric", "supported": True, "axis": [1, 0, 0], "rmsd": 0.0}
     (tmp_path / "metrics.json").write_text(json.dumps({"symmetry": [c8]}))
     height = re.findall(
-        r"of the line of sight of the front view, so its height along that axis, ([\d.]+) nm", warned(tmp_path)
+        r"the line of sight of the front view. The extent along that axis \(([\d.]+) nm", warned(tmp_path)
     )
     assert float(height[0]) == pytest.approx(62.1, rel=0.1)  # the axes looked at are 4 degrees apart
     contents = read_folder(tmp_path)
@@ -257,10 +256,10 @@ def test_poses_that_collapsed_are_a_warning(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("blur", "said"), [(0.07, "less than 1"), (0.97, "less than 1"), (1.234, "1.2"), (3.96, "4"), (123.4, "120")]
 )
-def test_scatter_that_the_pictures_cannot_tell_from_none_is_a_bound(blur: float, said: str, tmp_path: Path) -> None:
+def test_scatter_that_is_not_distinguishable_from_none_is_a_bound(blur: float, said: str, tmp_path: Path) -> None:
     assert scatter(blur, 4.0) == said
     (tmp_path / "metrics.json").write_text(json.dumps({"sigma_nm": 4.0, "blur_nm": blur}))
-    assert f"Scatter of the labels about the points, nm{said} " in words(write_report(tmp_path).read_text())
+    assert f"Label scatter (s.d.) about the points, nm{said} " in words(write_report(tmp_path).read_text())
 
 
 def test_a_ball_of_many_points_is_no_larger_than_it_must_be() -> None:
@@ -272,9 +271,9 @@ def test_a_structure_that_explains_nothing_is_a_warning(tmp_path: Path) -> None:
     write_cloud(tmp_path / "cloud.ply", nuclear_pore())
     (tmp_path / "metrics.json").write_text(json.dumps({"loss_of_structure": 86.8, "loss_of_ball": 101.2}))
     text = words(write_report(tmp_path).read_text(encoding="utf-8"))
-    assert "a loss of 87, a ball of the same size 101. Do not read anything" in text
-    assert "explains the pictures hardly better than a ball: no shape or symmetry is claimed" in text
-    assert "A ring" not in text and "eightfold" not in text
+    assert "loss 87; a structureless control has 101" in text
+    assert "no shape or symmetry is reported" in text
+    assert "A ring" not in text and "C8" not in text
     hardly = {"loss_of_structure": 86.8, "loss_of_ball": 101.2, "resolution": {"verdict": "measured", "resolution": 20}}
     (tmp_path / "metrics.json").write_text(json.dumps(hardly))
     assert headline(find_figures(tmp_path)).startswith("A ring, 96")  # two halves agree: that is better evidence
@@ -301,9 +300,9 @@ def test_what_no_view_shows_is_not_in_the_answer(tmp_path: Path) -> None:
     write_cloud(tmp_path / "cloud.ply", nuclear_pore())
     write_poses(tmp_path, from_the_top(200))
     figures = find_figures(tmp_path)
-    assert re.match(r"A ring, 96\S* ± \S+ nm across, its height uncertain", headline(figures))
-    assert [warning.split(":")[0] for warning in figures["warnings"]] == ["Views are missing"]
-    assert "Warning: Views are missing" in explain(figures)
+    assert re.match(r"A ring, 96 nm across, its height uncertain", headline(figures))
+    assert [warning.split(":")[0] for warning in figures["warnings"]] == ["Missing views"]
+    assert "Warning: Missing views" in explain(figures)
     write_poses(tmp_path, Rotation.random(200, 1))
     assert "layers 59" in headline(find_figures(tmp_path))
 
@@ -317,7 +316,7 @@ def test_what_no_view_shows_is_not_in_the_answer(tmp_path: Path) -> None:
         ({"pictures": 9}, "Only 9 pictures"),
     ],
 )
-def test_few_strays_are_no_warning_and_few_pictures_are(figures: dict[str, int], said: str, tmp_path: Path) -> None:
+def test_few_outliers_are_no_warning_and_few_pictures_are(figures: dict[str, int], said: str, tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text(json.dumps(figures))
     assert warned(tmp_path).startswith(said) and bool(warned(tmp_path)) == bool(said)
 
@@ -329,7 +328,18 @@ def test_a_false_symmetry_is_a_warning(tmp_path: Path) -> None:
     found = [{"name": name, "verdict": verdict, "supported": held, **lengths} for name, verdict, held in verdicts]
     (tmp_path / "metrics.json").write_text(json.dumps({"symmetry": found}))
     text = warned(tmp_path)
-    assert "symmetry of the cloud is false: the pictures speak against C2." in text
+    assert "(C2)" in text and "20%" in text
+
+
+@pytest.mark.parametrize(("loss", "warns"), [(31.0, False), (45.0, True)])
+def test_held_out_particles_are_compared_with_training_particles(loss: float, warns: bool, tmp_path: Path) -> None:
+    write_cloud(tmp_path / "cloud.ply", np.eye(4, 3) * 50)
+    held = {"pictures": 48, "pictures_training": 48, "loss": loss, "loss_training": 30.0, "unexplained": loss / 200}
+    held |= {"unexplained_training": 0.15, "names": ["17"]}
+    (tmp_path / "metrics.json").write_text(json.dumps({**metrics(), "held_out": held}))
+    text = words(write_report(tmp_path).read_text(encoding="utf-8"))
+    assert f"loss {loss:.3g}, {loss / 200:.1%}" in text and "loss 30, 15.0%" in text
+    assert ("Overfitting" in warned(tmp_path)) is warns
 
 
 def study(folder: Path, resolution: dict[str, Any], agree: list[int]) -> str:
@@ -345,7 +355,7 @@ def study(folder: Path, resolution: dict[str, Any], agree: list[int]) -> str:
     (member / "metrics.json").write_text(json.dumps({**metrics(), "loss": 30}))
     consensus = {"runs": 2, "reference": 2, "agree": agree, "extra_symmetries": [[], []]}
     curve = {"threshold": 0.143, "frequency_per_nm": [0, 0.1, 0.2], "correlation": [1, 0.4, 0.0], "limit": 5.0}
-    findings = ["2 of 2 runs agree within 3 nm.", "The two halves speak."]
+    findings = ["2 of 2 runs agree within 3 nm.", "The two halves differ."]
     figures = {"consensus": consensus, "resolution": {**curve, **resolution}, "findings": findings, "notes": []}
     (folder / "metrics.json").write_text(json.dumps(figures))
     return write_report(folder).read_text(encoding="utf-8")
@@ -353,9 +363,9 @@ def study(folder: Path, resolution: dict[str, Any], agree: list[int]) -> str:
 
 def test_a_study_shows_the_pictures_and_the_curves_of_its_reference(tmp_path: Path) -> None:
     page = study(tmp_path, {"verdict": "measured", "resolution": 21.3}, [1, 2])
-    assert "agree down to 21.3 nm" in words(page).split("Size")[0]
+    assert "FSC 0.143): 21.3 nm" in words(page).split("Size")[0]
     assert "all are of half-2" in words(page)
-    assert "Projections cannot tell a structure from its mirror image" in words(page)
+    assert "Projections do not determine handedness" in words(page)
     assert len(Reader(page).pictures) == 36 + 3  # agreement of the halves, directions, curves
     assert 'class="warnings"' not in page
     assert drawn(page)[:, 3].max() >= 1
@@ -365,8 +375,8 @@ def test_runs_that_differ_and_halves_with_nothing_in_common_are_warnings(tmp_pat
     page = study(tmp_path, {"verdict": "nothing in common", "resolution": 80.0}, [2])
     warnings = words(page)[: words(page).index("Size along")]
     assert "The runs differ." in warnings
-    assert "The two halves speak." in warnings
-    assert "agree down to" not in warnings
+    assert "The two halves differ." in warnings
+    assert "FSC" not in warnings
 
 
 def test_reprojections_are_written_as_a_picture_too(run: Path) -> None:
@@ -394,17 +404,17 @@ def test_an_empty_run_folder_gives_a_page_that_says_what_is_missing(tmp_path: Pa
     text = words(write_report(tmp_path).read_text(encoding="utf-8"))
     for sentence in (
         "has written no structure yet", "No picture of the structure was drawn", "has kept no input pictures",
-        "no poses (poses.csv)", "No loss or sigma was recorded", "No figures were recorded", "Nothing was recorded",
+        "no poses (poses.csv)", "No loss or sigma was recorded", "No figures were recorded", "No record of skipped data",
         "settings were not kept",
     ):  # fmt: skip
         assert sentence in text
 
 
 def test_a_cloud_that_cannot_be_measured_gives_a_page_all_the_same(tmp_path: Path) -> None:
-    """A line and one stray: read_cloud takes it, measure leaves the stray out."""
+    """A line and one outlier: read_cloud takes it, measure leaves the outlier out."""
     line = np.outer(np.linspace(-50, 50, 11), [1.0, 0, 0])
     write_cloud(tmp_path / "cloud.ply", np.concatenate([line, [[0, 9000.0, 0]]]))
-    assert "There is no shape" in words(write_report(tmp_path).read_text(encoding="utf-8"))
+    assert "No shape can be measured" in words(write_report(tmp_path).read_text(encoding="utf-8"))
 
 
 def test_a_stopped_run_without_truth_says_so(run: Path, tmp_path: Path) -> None:
@@ -413,8 +423,8 @@ def test_a_stopped_run_without_truth_says_so(run: Path, tmp_path: Path) -> None:
     (tmp_path / "metrics.json").write_text(json.dumps(figures))
     text = words(write_report(tmp_path).read_text(encoding="utf-8"))
     assert "stopped before its end, at step 40 of 900" in text
-    assert "so there is no score" in text
-    assert "Nothing was skipped, nothing assumed." in text
+    assert "not compared with a known structure" in text
+    assert "No data were skipped" in text
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,9 @@ from scipy.spatial.transform import Rotation
 
 from holly_triton.io.clouds import read_cloud
 from holly_triton.structures import cep152
-from holly_triton.validation.alignment import Alignment, align, explain
+from holly_triton.validation.alignment import align
+from holly_triton.validation.alignment_words import explain
+from holly_triton.validation.comparison import Alignment, sampling_floor
 
 Array = NDArray[Any]
 
@@ -146,14 +148,36 @@ def test_score_has_the_keys_that_others_script_against() -> None:
     assert figures.keys() == {
         "rmsd", "rmsd_truth_to_cloud", "rmsd_cloud_to_truth", "median", "largest_truth_to_cloud",
         "largest_cloud_to_truth", "mirrored", "unit", "rmsd_units", "unit_nm", "points", "truth_points",
+        "rmsd_assigned", "unmatched", "hausdorff_95", "sampling_floor",
     }  # fmt: skip
     assert (figures["unit"], figures["unit_nm"], figures["points"], figures["truth_points"]) == ("nm", 50.0, 12, 12)
 
 
-def test_explain_says_the_figures_and_that_the_hand_is_unknown() -> None:
+def test_distances_of_assigned_points_and_percentiles_stand_beside_the_nearest() -> None:
+    """Two points share their nearest: only an assignment shows that a site is empty."""
+    truth = np.array([[0.0, 0, 0], [100, 0, 0], [0, 100, 0], [0, 0, 100]])
+    cloud = np.array([[0.0, 0, 0], [3, 0, 0], [0, 100, 0], [0, 0, 100]])
+    to_truth, to_cloud = np.array([0.0, 3, 0, 0]), np.array([0.0, 97, 0, 0])
+    fit = Alignment(np.eye(3), False, np.zeros(3), cloud, to_truth, to_cloud, truth)
+    assert fit.rmsd_assigned == pytest.approx(np.sqrt(97**2 / 4)) and fit.unmatched == 0
+    assert fit.hausdorff_95 == pytest.approx(np.quantile(to_cloud, 0.95))
+    fewer = Alignment(np.eye(3), False, np.zeros(3), cloud[:3], to_truth[:3], to_cloud, truth)
+    assert fewer.rmsd_assigned is None and fewer.unmatched == pytest.approx(0.25)
+
+
+def test_the_floor_of_two_samplings_is_zero_only_where_every_site_fits_in() -> None:
+    truth = structure("cep152")
+    assert sampling_floor(truth, 112) == sampling_floor(truth, 224) == 0
+    few, some = sampling_floor(truth, 28), sampling_floor(truth, 84)
+    assert few > some > 0
+    # Sites that one sampling lacks are about a spacing, 22 nm, from those that it has.
+    assert 5 < some < 22
+
+
+def test_explain_states_the_figures_and_that_handedness_is_unknown() -> None:
     offsets = np.array([3.0, 4.0])
-    fit = Alignment(np.eye(3), True, np.zeros(3), np.zeros((2, 3)), offsets, 2 * offsets)
+    fit = Alignment(np.eye(3), True, np.zeros(3), np.zeros((2, 3)), offsets, 2 * offsets, np.ones((2, 3)))
     words = explain(fit.figures(unit_nm=100.0))
-    assert "RMSD 5.59 nm" in words and "0.0559 units of 100 nm" in words
-    assert "largest 8.00 nm" in words and "largest 4.00 nm" in words
-    assert "mirror image" in words
+    for figure in ("5.59 nm", "largest 8 nm", "largest 4 nm", "1.73 nm"):
+        assert figure in words
+    assert "handedness" in words and "units" not in words

@@ -38,7 +38,7 @@ def test_identical_halves_are_limited_by_the_drawing(rng: np.random.Generator) -
     assert found.verdict == "limited" and found.resolution_nm is None
     # Nyquist: two voxels, of which 1.5 make a sigma.
     assert found.limit_nm == pytest.approx(2 * SIGMA_NM / 1.5)
-    assert "better than that" in explain(found)
+    assert f"{found.limit_nm:.1f} nm or finer" in explain(found) and found.positional_sd_nm is None
 
 
 @pytest.mark.parametrize("jitter_nm", [6.0, 9.0])
@@ -57,7 +57,8 @@ def test_independent_errors_give_the_curve_and_the_resolution_of_the_formula(
     assert found.verdict == "measured"
     # The curve's slope where it passes 0.143 turns an error of 0.06 there into 10 % of the resolution.
     assert found.resolution_nm == pytest.approx(4.5 * jitter_nm, rel=0.1)
-    assert f"{found.resolution_nm:.1f} nm" in explain(found)
+    assert found.positional_sd_nm == pytest.approx(jitter_nm, rel=0.1)
+    assert f"{found.resolution_nm:.1f} nm" in explain(found) and "FSC 0.143" in explain(found)
 
 
 def test_the_drawing_s_sigma_moves_the_limit_and_not_the_resolution(rng: np.random.Generator) -> None:
@@ -73,7 +74,7 @@ def test_the_drawing_s_sigma_moves_the_limit_and_not_the_resolution(rng: np.rand
 def test_unrelated_halves_have_nothing_in_common_but_their_size(rng: np.random.Generator) -> None:
     found = find_resolution(cloud(rng), cloud(rng), SIGMA_NM)
     assert found.verdict == "nothing in common"
-    assert "nothing in common but their size" in explain(found)
+    assert f"no finer than {found.resolution_nm:.0f} nm" in explain(found)
 
 
 def test_a_structure_too_large_for_its_sigma_is_drawn_wider_and_says_so(

@@ -5,10 +5,12 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from holly_triton.geometry.pointset import spacing
 from holly_triton.structures import cep152
 from holly_triton.validation import group
 from holly_triton.validation.group import find_group
-from holly_triton.validation.symmetry import Symmetry, explain, find_symmetries, self_distance, spacing
+from holly_triton.validation.symmetry import Symmetry, find_symmetries, residual_error, self_distance
+from holly_triton.validation.symmetry_words import explain
 
 Array = NDArray[Any]
 
@@ -72,7 +74,7 @@ def test_a_torus_has_every_turn_and_a_mirror_as_far_as_its_spacing_shows(rng: np
 def test_a_random_cloud_has_none(count: int, rng: np.random.Generator) -> None:
     found = find_symmetries(rng.normal(size=(count, 3)) * 100)
     assert names(found, "not") == {"mirror", *(f"C{n}" for n in range(2, 13))}
-    assert "no mirror brings the cloud back" in explain(found)
+    assert explain(found).startswith("No C2-C12")
 
 
 def test_eight_spokes_are_told_from_seven_and_nine(rng: np.random.Generator) -> None:
@@ -83,7 +85,7 @@ def test_eight_spokes_are_told_from_seven_and_nine(rng: np.random.Generator) -> 
     assert nine.slip_nm == pytest.approx(50 * np.deg2rad(5), rel=1e-3)
 
 
-def test_pictures_tell_a_true_from_a_near_symmetry() -> None:
+def test_data_distinguish_a_true_from_a_near_symmetry() -> None:
     """With a stand-in for the pictures: how far the points lie from the sites and the sites from the points."""
     sites = cep152()
 
@@ -96,7 +98,31 @@ def test_pictures_tell_a_true_from_a_near_symmetry() -> None:
     assert found["mirror"].supported is True
     assert found["C2"].verdict == "nearly" and found["C2"].supported is False
     assert found["C3"].verdict == "not" and found["C3"].loss_change is None
-    assert "speak against C2" in explain(list(found.values()))
+    assert "disfavour C2" in explain(list(found.values()))
+
+
+def test_an_exact_symmetry_is_not_denied_for_a_share_of_a_loss_that_is_nearly_nothing() -> None:
+    """On clean data a true mirror plane raised a loss of 0.3 by 7 %: a hundredth of a nanometre."""
+    rng, error = np.random.default_rng(8), 0.05
+    structure = cep152() + rng.normal(0, error / 3**0.5, (112, 3))
+    width, least = 4.0, 80 * error / 4.0  # the loss to which that error amounts
+
+    def loss_of(points: Array) -> float:
+        off = np.sqrt(np.square(points[:, None] - cep152()).sum(axis=-1).min(axis=1)).mean()
+        return float(least if len(points) == 112 else 1.07 * max(least, 80 * off / width))
+
+    known = residual_error(loss_of(structure), width)
+    assert known == pytest.approx(error)
+    found = {s.name: s for s in find_symmetries(structure, loss_of, known)}
+    assert found["mirror"].loss_change == pytest.approx(0.07, abs=0.01) and found["mirror"].within_error
+    assert found["mirror"].supported is True and found["mirror"].figures()["positional_error"] == known
+    # The offset of 19 nm that breaks C2 is far beyond the error, whatever share of the loss it is.
+    assert found["C2"].verdict == "nearly" and not found["C2"].within_error and found["C2"].supported is False
+
+
+def test_a_loss_of_missing_labels_is_no_positional_error() -> None:
+    assert residual_error(60.0, 10.0) is None
+    assert residual_error(0.8, 4.0) == pytest.approx(0.04)
 
 
 def test_symmetrised_clouds_are_put_to_the_pictures_in_their_own_frame() -> None:

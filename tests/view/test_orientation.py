@@ -62,7 +62,7 @@ def test_a_mirror_image_stays_one() -> None:
     np.testing.assert_allclose(other - other.mean(axis=0), (seen - seen.mean(axis=0)) * [1, -1, 1], atol=1e-6)
 
 
-def test_strays_turn_nothing() -> None:
+def test_outliers_rotate_nothing() -> None:
     points = lopsided()
     far = np.concatenate([points, [[0.0, 9000, 0], [7000, 0, 7000]]])
     np.testing.assert_allclose(upright(far).frame, upright(points).frame, atol=1e-9)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, natural_order
-from holly_triton.io.tables.picasso import LARGEST_RATIO
+from holly_triton.io.tables.budget import LARGEST_RATIO
 from holly_triton.io.tables.reading import Reading
 
 Array = NDArray[Any]

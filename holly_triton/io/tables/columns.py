@@ -68,7 +68,7 @@ def table_of(source: str, columns: Mapping[str, Array], **attributes: Any) -> Ta
     """A table of columns ``[E]`` that are in memory or mapped, by names that may hold units as ``x [nm]``."""
     arrays = list(columns.values())
     parsed = tuple(
-        replace(parse_column(name, index), text=_kind(array) in "USO")
+        replace(parse_column(name, index), text=_kind(array) in {"U", "S", "O"})
         for index, (name, array) in enumerate(columns.items())
     )
 
@@ -215,11 +215,14 @@ def _recognised(table: Table) -> tuple[dict[str, list[Column]], list[str]]:
     by_key = _by_key(table.columns)
     sets = _position_sets(table.columns)
     roles = {axis: [column] for axis, column in sets[0].items()} if sets else {}
-    for role, known in (("photons", names.PHOTONS), ("frame", names.FRAME)):
-        column = next((by_key[key][0] for key in known if key in by_key), None)
-        # Camera counts are an intensity too, but no photons.
-        if column and (role != "photons" or (column.unit or "photon").lower().startswith("photon")):
+    named: dict[str, tuple[str, ...]] = {"particle": names.PARTICLE, "channel": names.CHANNEL, "frame": names.FRAME}
+    for role, known in named.items():
+        if column := column_for(table.columns, known):
             roles[role] = [column]
+    # Camera counts are an intensity too, but no photons.
+    photons = next((by_key[key][0] for key in names.PHOTONS if key in by_key), None)
+    if photons and (photons.unit or "photon").lower().startswith("photon"):
+        roles["photons"] = [photons]
     single = ([key] for key in names.LATERAL)
     along = ([pattern.format(axis) for axis in "xy"] for pattern in names.ALONG)
     axial = ([key] for key in (*names.AXIAL, *(pattern.format("z") for pattern in names.ALONG)))
@@ -227,9 +230,6 @@ def _recognised(table: Table) -> tuple[dict[str, list[Column]], list[str]]:
         keys = next((keys for keys in choices if all(key in by_key for key in keys)), [])
         if keys and (role == "precision" or "z" in roles):
             roles[role] = [by_key[key][0] for key in keys]
-    for role, known in (("particle", names.PARTICLE), ("channel", names.CHANNEL)):
-        if column := column_for(table.columns, known):
-            roles[role] = [column]
     return roles, _choice(sets, by_key)
 
 

@@ -55,6 +55,8 @@ def read_csv(path: Path, reading: Reading) -> Table:
     if not header.named and names and len(header.columns) == len(names):
         header, source = replace(header, columns=_columns(names), named=True), "ViSP table"
     unit, pixel_nm = _stated(header.comments)
+    if unit:
+        notes.append(f"Its comments state positions in {unit}.")
 
     large = path.stat().st_size > LARGEST_HELD
 

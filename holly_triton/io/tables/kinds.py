@@ -31,8 +31,7 @@ ADVICE = {
     ".parquet": f"is Parquet, which is not read; {EXPORT}, such as by pandas.read_parquet(NAME).to_csv(OUT, index=False)",
     ".feather": f"is Feather, which is not read; {EXPORT}, such as by pandas.read_feather(NAME).to_csv(OUT, index=False)",
     ".arrow": f"is Arrow, which is not read; {EXPORT}, such as by pandas.read_feather(NAME).to_csv(OUT, index=False)",
-    ".zarr": "is Zarr, which is not read; save its columns as .npz, such as by numpy.savez(OUT, x=..., y=...), or as CSV",
-    ".json": "is JSON, which is not read; save it as CSV, with a row a localisation and the columns x [nm] and y [nm]",
+    ".zarr": "is Zarr, which is not read; export MINFLUX data from Imspector as .npy or .mat, and other columns as .npz or CSV",
     ".pkl": "is a pickle, which could run any program and is not read; save it as CSV or with numpy.savez",
     ".pickle": "is a pickle, which could run any program and is not read; save it as CSV or with numpy.savez",
     ".sqlite": f"is a database, which is not read; {EXPORT}",
@@ -69,7 +68,7 @@ def kind_of(path: Path, known: Collection[str]) -> str | None:
         return None
     if found is not None or start.startswith(b"PK\x03\x04"):
         return found or (None if suffix in (*ZIPPED, *known) else ".xlsx")
-    if suffix in known or suffix in ADVICE and suffix not in (".xls", ".json", ".bin", ".sml"):
+    if suffix in known or suffix in ADVICE and suffix not in (".xls", ".bin", ".sml"):
         return None
     return ".csv" if _is_table(path, start) else None
 

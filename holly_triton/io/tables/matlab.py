@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +10,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
-from holly_triton.io.text_table import parse_column
 
-from .columns import Table, positions_in, table_of
+from .beside import table_of_leaves
+from .columns import Table, asked, find_named, positions_in, table_of
+from .containers import fields_in, leaves_in, table_from
 from .matlab_values import Variable, variables
+from .minflux import minflux_table
 from .reading import Reading
 
 Array = NDArray[Any]
 
-SOURCE = "MATLAB cell array of particles"
+SOURCE, CELLS = "MATLAB columns", "MATLAB cell array of particles"
 DIMENSIONS = (2, 3)
 POINTS = ("points", "coords", "xyz", "xy")
 """Fields of a particle's struct that hold positions."""
 FUSION_COLUMNS, FUSION_PRECISION = 10, 4
 """Particles of smlm_datafusion3d (Heydarian et al. 2021) have ten columns: x, y, z first, the lateral uncertainty fifth."""
-DEEPEST = 3
-"""Structs within structs that are looked into: SMAP's columns are in saveloc.loc."""
-NUMERIC = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64")
+NUMERIC = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "logical")
 
 
 @dataclass(frozen=True)
@@ -43,34 +43,51 @@ def read_mat(path: Path, reading: Reading) -> Table:
     1. A cell array or array of structs with a particle each: positions 2xn, 3xn, nx2 or nx3, or a struct with these as
        ``points``, ``coords``, ``xyz``, ``xy``, or as columns ``x`` and ``y``. The struct's ``sigma``, if there, has the
        lateral precision in its first column. Particles are named by their place, from 1 as in MATLAB.
-    2. A struct of columns, such as ``x`` and ``y``, or SMAP's ``saveloc.loc``; or such columns as variables.
-    3. The largest matrix, whose columns have no names.
+    2. Localisations of MINFLUX, as variables or as fields of a struct.
+    3. Columns, such as ``x`` and ``y`` or ``pos`` nx3, in structs, such as SMAP's ``saveloc.loc``, or as variables; or
+       whichever of them the user names.
+    4. The largest matrix, whose columns have no names.
 
     Raises:
         HollyError: none of these, damaged, or cells of other shapes.
     """
     with variables(path) as found:
+        structs, failure = {}, None
         for variable in _largest(found, "cell", "struct"):
             value = variable.load()
             if isinstance(value, list) and not all(isinstance(cell, str) for cell in value):
-                return _table_of_cells(path, variable.name, value)
-            columns = _columns_in([value])
-            if columns:
-                return table_of(f"MATLAB struct of columns ({variable.name})", columns)
-        matrices = {variable.name: variable for variable in _largest(found, *NUMERIC)}
-        if positions_in([parse_column(name, index) for index, name in enumerate(matrices)]):
-            columns = _columns_in([{name: variable.load() for name, variable in matrices.items()}])
-            if columns:
-                return table_of("MATLAB columns", columns)
-        for name, variable in matrices.items():
-            matrix = variable.load()
-            if matrix.ndim == 2 and min(matrix.shape) > 1:
-                numbered = {str(index + 1): matrix[:, index] for index in range(matrix.shape[1])}
-                return table_of(f"MATLAB matrix ({name})", numbered, named=False)
+                try:
+                    return _table_of_cells(path, variable.name, value, reading)
+                except HollyError as error:  # unless there is something else to read
+                    failure = failure or error
+            structs[variable.name] = value
+        flat = [variable for variable in _largest(found, *NUMERIC) if len(variable.shape) == 2]
+        tree = {variable.name: variable.load() for variable in found if variable in flat} | structs
+        for part in (tree, *(struct for struct in structs.values() if isinstance(struct, Mapping))):
+            if table := minflux_table(part):
+                return table
+        leaves = [*leaves_in(tree)]
+        matrix = next((variable for variable in flat if min(variable.shape) > 1), None)
+        table = table_of_leaves(SOURCE, leaves, reading)
+        placed = table is not None and positions_in(table.columns)
+        if failure and not placed:
+            raise failure
+        if table and (placed or asked(reading) or matrix is None) and not _all_numbers(reading):
+            return table
+        if matrix is not None:
+            values = matrix.load()
+            numbered = {str(index + 1): values[:, index] for index in range(values.shape[1])}
+            return table_of(f"MATLAB matrix ({matrix.name})", numbered, named=False)
     listed = ", ".join(f"{variable.name} ({variable.kind})" for variable in found[:12]) or "no variables"
     raise HollyError(
         f"{path}: needs a cell array with a particle in each cell, a struct of columns x and y, or a matrix; found {listed}"
     )
+
+
+def _all_numbers(reading: Reading) -> bool:
+    """Whether the user names columns by number, as those of a matrix are."""
+    names = [*asked(reading).values()]
+    return bool(names) and all(name.isdecimal() for name in names)
 
 
 def _largest(found: Sequence[Variable], *kinds: str) -> list[Variable]:
@@ -78,31 +95,8 @@ def _largest(found: Sequence[Variable], *kinds: str) -> list[Variable]:
     return sorted(chosen, key=lambda variable: variable.size, reverse=True)
 
 
-def _columns_in(structs: Sequence[Any], depth: int = 0) -> dict[str, Array]:
-    """The first struct with columns of positions, sought level by level; nothing if there is none."""
-    level = [struct for struct in structs if isinstance(struct, Mapping)]
-    for struct in level:
-        names = [parse_column(name, index) for index, name in enumerate(struct)]
-        axes = positions_in(names)
-        if not axes:
-            continue
-        values = {name: struct[name] for name in struct}
-        vectors = {name: value.ravel() for name, value in values.items() if _is_vector(value)}
-        rows = {len(vectors[name]) for name in [*struct][axes["x"].index : axes["x"].index + 1] if name in vectors}
-        chosen = {name: vector for name, vector in vectors.items() if len(vector) in rows}
-        if positions_in([parse_column(name, index) for index, name in enumerate(chosen)]):
-            return chosen
-    if not level or depth == DEEPEST:
-        return {}
-    return _columns_in([struct[name] for struct in level for name in struct], depth + 1)
-
-
-def _is_vector(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.ndim == 2 and 1 in value.shape
-
-
-def _table_of_cells(path: Path, name: str, cells: list[Any]) -> Table:
-    parsed = [_parse_cell(path, number, cell) for number, cell in enumerate(cells, start=1)]
+def _table_of_cells(path: Path, name: str, cells: list[Any], reading: Reading) -> Table:
+    parsed = [_parse_cell(path, number, cell, reading) for number, cell in enumerate(cells, start=1)]
     columns_are_emitters, dimensions = _layout([cell.points.shape for cell in parsed])
     points = [_as_rows(path, i, c.points, columns_are_emitters, dimensions) for i, c in enumerate(parsed, start=1)]
     counts = np.array([len(rows) for rows in points], dtype=np.int64)
@@ -113,20 +107,20 @@ def _table_of_cells(path: Path, name: str, cells: list[Any]) -> Table:
         columns["precision"] = precision
     empty = int((counts == 0).sum())
     notes = [f"{empty} of {len(points)} particles hold no emitter and were skipped."] if empty else []
-    return table_of(f"{SOURCE} ({name})", columns, notes=notes)
+    table = table_of(f"{CELLS} ({name})", columns, notes=notes, one_unit=True)
+    if not any(isinstance(cell, Mapping) for cell in cells):
+        return table
+    # What the user calls x is x by now.
+    own = {axis: given for axis, given in asked(reading).items() if axis in "xyz" and not given.isdecimal()}
+    return replace(table, columns=tuple(replace(column, label=own.get(column.name, "")) for column in table.columns))
 
 
-def _parse_cell(path: Path, number: int, cell: Any) -> Cell:
+def _parse_cell(path: Path, number: int, cell: Any, reading: Reading) -> Cell:
     if not isinstance(cell, Mapping):
         return Cell(_positions(path, number, cell), None)
     name = next((name for name in POINTS if name in cell), None)
-    if name is None:
-        columns = _columns_in([cell], DEEPEST)
-        if not columns:
-            found = ", ".join([*cell][:12])
-            raise HollyError(f"{path}: cell {number} needs a struct with the field points; found {found}")
-        axes = positions_in([parse_column(name, index) for index, name in enumerate(columns)])
-        return Cell(np.stack([[*columns.values()][axis.index] for axis in axes.values()], axis=1), None)
+    if name is None or "x" in asked(reading):
+        return _parse_columns(path, number, cell, reading)
     values = _matrix(path, number, cell[name])
     if values.shape[1] == FUSION_COLUMNS and len(values) not in DIMENSIONS:
         return Cell(values[:, :3], values[:, FUSION_PRECISION])
@@ -135,6 +129,24 @@ def _parse_cell(path: Path, number: int, cell: Any) -> Cell:
         return Cell(points, None)
     sigma = _matrix(path, number, cell["sigma"])
     return Cell(points, sigma[:, 0] if sigma.size else np.empty(0))
+
+
+def _parse_columns(path: Path, number: int, cell: Mapping[str, Any], reading: Reading) -> Cell:
+    """A struct of columns."""
+    found = table_from("", fields_in(leaves_in(cell)), reading)
+    columns = found[0].columns if found else ()
+    axes = dict(positions_in(columns))
+    for axis, name in asked(reading).items():
+        column = find_named(columns, name) if axis in "xyz" else None
+        axes |= {axis: column} if column else {}
+    if found is None or not {"x", "y"} <= axes.keys():
+        raise HollyError(
+            f"{path}: cell {number} needs a struct with the field points, or with columns x and y, or "
+            f"--columns x=NAME,y=NAME; found {', '.join([*cell][:12])}"
+        )
+    return Cell(
+        np.stack([np.concatenate(part) for part in zip(*found[0].parts([*axes.values()]), strict=True)], axis=1), None
+    )
 
 
 def _positions(path: Path, number: int, values: Any) -> Array:

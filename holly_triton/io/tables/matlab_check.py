@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from .budget import Budget
+
 HEADER, MARK = 128, slice(124, 128)
 """Bytes before the first element, the last of which tell version and byte order."""
 BYTE_ORDER = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}
@@ -24,6 +26,8 @@ COMPLEX = 0x800
 """The flag of a matrix that has an imaginary part too."""
 DEEPEST = 50
 """Cells within cells."""
+FEWEST_MATRICES = 2**16
+"""So many are read from any file; more only where it has as many bytes. Packed, an empty cell takes less than a bit."""
 
 Content = bytes | mmap.mmap
 Element = tuple[int, int, int]
@@ -36,6 +40,7 @@ def check_elements(path: Path) -> None:
     Raises:
         ValueError, struct.error, zlib.error: the file is damaged, or of another version.
     """
+    budget = Budget(max(FEWEST_MATRICES, path.stat().st_size), "cells")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
         order = BYTE_ORDER.get(whole[MARK])
         if order is None or 0 in whole[:4]:  # by which SciPy would tell version 4
@@ -51,7 +56,7 @@ def check_elements(path: Path) -> None:
                 end = start
             if kind != MATRIX:
                 raise ValueError(f"a variable of type {kind}")
-            _check_matrix(content, first, end, order)
+            _check_matrix(content, first, end, order, budget)
 
 
 def _element(content: Content, start: int, end: int, order: str) -> Element:
@@ -73,7 +78,8 @@ def _elements(content: Content, start: int, end: int, order: str) -> Iterator[El
         start += 8 * max(1, math.ceil((element[2] - start) / 8))
 
 
-def _check_matrix(content: Content, start: int, end: int, order: str, depth: int = 0) -> None:
+def _check_matrix(content: Content, start: int, end: int, order: str, budget: Budget, depth: int = 0) -> None:
+    budget.spend(1)
     if start == end:  # how an empty cell is written
         return
     flags, dimensions, _, *parts = _elements(content, start, end, order)
@@ -93,6 +99,6 @@ def _check_matrix(content: Content, start: int, end: int, order: str, depth: int
             raise ValueError("a matrix without numbers")
     for kind, first, last in parts:
         if kind == MATRIX:
-            _check_matrix(content, first, last, order, depth + 1)
+            _check_matrix(content, first, last, order, budget, depth + 1)
         elif kind not in SIMPLE:
             raise ValueError(f"an element of type {kind}")

@@ -5,7 +5,7 @@ structs a list; text is a str. Anything else (functions, objects, sparse or comp
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,20 +17,25 @@ from scipy.io.matlab import MatlabFunction, MatlabOpaque
 
 from holly_triton.core.files import foreign
 
-from .hdf5 import check_size
 from .matlab_check import check_elements
+from .matlab_hdf5 import Hdf5Values, class_of
 
 OF_FLOATS = {"float64": "double", "float32": "single"}
 
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable: what MATLAB calls its class, how many elements it has, and its value on demand."""
+    """One variable: what MATLAB calls its class, its shape in MATLAB's own orientation, and its value on demand."""
 
     name: str
     kind: str
-    size: int
+    shape: tuple[int, ...]
     load: Callable[[], Any]
+
+    @property
+    def size(self) -> int:
+        """How many elements it has."""
+        return math.prod(self.shape)
 
 
 @contextmanager
@@ -45,7 +50,8 @@ def variables(path: Path) -> Iterator[list[Variable]]:
     with foreign(path, "MATLAB"):
         if h5py.is_hdf5(path):
             with h5py.File(path) as file:
-                yield [_hdf5_variable(path, name, item) for name, item in file.items() if not name.startswith("#")]
+                values = Hdf5Values(path)
+                yield [_hdf5_variable(values, name, file[name]) for name in file if not name.startswith("#")]
         else:
             check_elements(path)
             yield [_variable(path, *found) for found in _whosmat(path)]
@@ -72,9 +78,18 @@ def _kind(value: Any) -> str:
 
 
 def _variable(path: Path, name: str, shape: tuple[int, ...], kind: str) -> Variable:
-    size = math.prod(shape)
+    def load() -> Any:
+        return _plain(scipy.io.loadmat(str(path), variable_names=[name])[name])
 
-    return Variable(name, kind, size, lambda: _plain(scipy.io.loadmat(str(path), variable_names=[name])[name]))
+    return Variable(name, kind, tuple(shape), load)
+
+
+def _hdf5_variable(values: Hdf5Values, name: str, item: Any) -> Variable:
+    import h5py
+
+    kind = class_of(item) or ("struct" if isinstance(item, h5py.Group) else "double")
+    shape = (1, 1) if kind == "struct" else tuple(reversed(item.shape or (0,)))
+    return Variable(name, kind, shape, lambda: values.of(item))
 
 
 def _plain(value: Any) -> Any:
@@ -87,59 +102,4 @@ def _plain(value: Any) -> Any:
         return [_plain(cell) for cell in value.ravel()]
     if value.dtype.kind == "U":
         return " ".join(value.ravel().tolist())
-    return value if value.dtype.kind in "fiu" else None
-
-
-def _hdf5_variable(path: Path, name: str, item: Any) -> Variable:
-    import h5py
-
-    kind = _class(item) or ("struct" if isinstance(item, h5py.Group) else "double")
-    size = 1 if kind == "struct" else math.prod(item.shape or (0,))
-    return Variable(name, kind, size, lambda: _hdf5_value(path, item))
-
-
-def _class(item: Any) -> str:
-    kind = item.attrs.get("MATLAB_class", b"")
-    return kind.decode() if isinstance(kind, bytes) else str(kind)
-
-
-class _Struct(Mapping[str, Any]):
-    """Fields that are read when asked for: SMAP keeps the state of its windows beside the localisations."""
-
-    def __init__(self, path: Path, group: Any) -> None:
-        self.path, self.group = path, group
-
-    def __getitem__(self, name: str) -> Any:
-        return _hdf5_value(self.path, self.group[name])
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self.group)
-
-    def __len__(self) -> int:
-        return len(self.group)
-
-
-def _hdf5_value(path: Path, item: Any) -> Any:
-    import h5py
-
-    if isinstance(item, h5py.Group):
-        fields = [field for field in item.values() if isinstance(field, h5py.Dataset)]
-        if fields and len(fields) == len(item) and all(_is_array_of_structs(field) for field in fields):
-            columns = {name: _hdf5_value(path, field) for name, field in item.items()}
-            return [dict(zip(columns, struct, strict=True)) for struct in zip(*columns.values(), strict=True)]
-        return _Struct(path, item)
-    if item.attrs.get("MATLAB_empty", 0) or item.shape is None:
-        return [] if _class(item) == "cell" else np.empty((0, 0))
-    check_size(path, item)
-    if h5py.check_ref_dtype(item.dtype) is not None:
-        return [_hdf5_value(path, item.file[reference]) for reference in item[()].ravel()]
-    if _class(item) == "char":
-        return "".join(map(chr, item[()].ravel()))
-    return item[()].T if item.dtype.kind in "fiu" else None
-
-
-def _is_array_of_structs(field: Any) -> bool:
-    """Each field of an array of structs is a row of references that, unlike a cell array, has no class."""
-    import h5py
-
-    return h5py.check_ref_dtype(field.dtype) is not None and not _class(field)
+    return value if value.dtype.kind in "fiub" else None

@@ -45,6 +45,9 @@ AXIAL = (
     "axiallocalisationprecision", "axiallocalizationaccuracy", "axiallocalisationaccuracy", "axialaccuracy", "axialerror",
 )  # fmt: skip
 
+PICASSO = ("lpx", "lpy", "sx", "sy")
+"""Names that Picasso alone gives to columns: x, y and these are in pixels, in CSV too."""
+
 PARTICLE = (
     "particle", "group", "cluster", "idparticle", "particleid", "particleindex", "clusterid", "idcluster", "clusterlabel",
     "clusterindex", "particlenumber",

@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
-from holly_triton.io.text_table import parse_column
 
-from .columns import Table, positions_in, table_of
-from .picasso import LARGEST_RATIO
+from .beside import table_of_leaves
+from .columns import Table, table_of
+from .containers import POSITIONS, leaf_of, leaves_in
+from .minflux import minflux_table
 from .reading import Reading
+from .zip_check import check_members
 
 Array = NDArray[Any]
 
 SOURCE = "NumPy array"
-POSITIONS = ("xyz", "xy", "points", "positions", "coords", "locs")
-"""Arrays of an archive that hold positions."""
 
 
 def read_npy(path: Path, reading: Reading) -> Table:
@@ -33,8 +33,7 @@ def read_npy(path: Path, reading: Reading) -> Table:
     with foreign(path, "NumPy"):
         # Mapped, so that the header alone reserves nothing; and objects are never unpickled.
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    columns, named = _columns_of(path, array)
-    return table_of(SOURCE, columns, named=named, rows=len(next(iter(columns.values()), ())))
+    return _table_of_one(path, array, reading)
 
 
 def read_npz(path: Path, reading: Reading) -> Table:
@@ -50,41 +49,47 @@ def read_npz(path: Path, reading: Reading) -> Table:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
     if len(arrays) == 1:
-        columns, named = _columns_of(path, *arrays.values())
-        return table_of(SOURCE, columns, named=named)
+        return _table_of_one(path, next(iter(arrays.values())), reading)
     offsets = arrays.pop("offsets", None)
-    name = next((name for name in POSITIONS if name in arrays), None)
-    columns = _columns_of(path, arrays.pop(name))[0] if name else {}
-    columns |= {name: array for name, array in arrays.items() if array.ndim == 1 and array.dtype.kind in "fiu"}
-    axes = positions_in([parse_column(name, index) for index, name in enumerate(columns)])
-    if not axes:
-        found = ", ".join(f"{name} {[*array.shape]}" for name, array in [*arrays.items()][:12])
-        raise HollyError(f"{path}: needs arrays x and y, or one of {', '.join(POSITIONS)}; found {found}")
-    rows = len([*columns.values()][axes["x"].index])
+    table = minflux_table(arrays) or table_of_leaves("NumPy archive", [*leaves_in(arrays)], reading)
+    found = ", ".join(f"{name} {[*array.shape]}" for name, array in [*arrays.items()][:12])
+    if table is None:
+        raise HollyError(f"{path}: needs arrays x and y, or one of {', '.join(POSITIONS)}; found {found or 'nothing'}")
     if offsets is not None:
-        columns["particle"] = _particle(path, offsets, rows)
-    wrong = next((name for name, column in columns.items() if len(column) != rows), None)
-    if wrong:
-        raise HollyError(f"{path}: array {wrong} has {len(columns[wrong])} rows, the positions {rows}; all must agree")
-    return table_of("NumPy archive", columns)
+        arrays["particle"] = _particle(path, offsets, table.rows)
+        table = table_of_leaves("NumPy archive", [*leaves_in(arrays)], reading) or table
+    odd = next((name for name, array in arrays.items() if array.ndim == 1 and len(array) not in (1, table.rows)), None)
+    if odd and reading.columns is None:
+        raise HollyError(
+            f"{path}: array {odd} has {len(arrays[odd])} rows, the positions {table.rows}; all must agree, "
+            f"or --columns x=NAME,y=NAME say which are the positions; found {found}"
+        )
+    return table
 
 
-def _columns_of(path: Path, array: Array) -> tuple[dict[str, Array], bool]:
-    """Columns of an array, and whether they have names."""
-    if array.dtype.names and array.ndim == 1:
-        return {name: array[name] for name in array.dtype.names if array.dtype[name].kind in "fiu"}, True
-    if array.dtype.kind in "fiu" and array.ndim == 2 and array.shape[1] > 1:
-        names, named = ("xyz", True) if array.shape[1] <= 3 else (range(1, array.shape[1] + 1), False)
-        return {str(name): array[:, index] for index, name in zip(range(array.shape[1]), names, strict=False)}, named
-    if array.dtype.kind in "fiu" and array.ndim == 3 and array.shape[2] in (2, 3):
+def _table_of_one(path: Path, array: Array, reading: Reading) -> Table:
+    """The columns of an array that stands alone."""
+    if array.dtype.names:
+        records = {name: array[name] for name in array.dtype.names}
+        table = minflux_table(records) or table_of_leaves(SOURCE, [leaf_of("", "", array)], reading)
+        if table is not None:
+            return table
+    elif array.dtype.kind in "fiu" and array.ndim == 2 and array.shape[1] > 1:
+        if array.shape[1] <= 3:
+            columns = dict(zip("xyz", array.T, strict=False))
+            return table_of(SOURCE, columns, rows=len(array), one_unit=True)
+        numbered = {str(index + 1): array[:, index] for index in range(array.shape[1])}
+        return table_of(SOURCE, numbered, rows=len(array), named=False)
+    elif array.dtype.kind in "fiu" and array.ndim == 3 and array.shape[2] in (2, 3):
         particles, emitters, dimensions = array.shape
         columns = dict(zip("xyz", array.reshape(-1, dimensions).T, strict=False))
         # Numbers that take no memory before they are asked for.
         number: Any = np.broadcast_to(np.arange(particles)[:, None], (particles, emitters)).flat
-        return columns | {"particle": number}, True
+        return table_of(SOURCE, columns | {"particle": number}, rows=particles * emitters, one_unit=True)
+    what = f"{array.dtype} {[*array.shape]}"[:200]
+    stack = "; pictures are read as TIFF, MRC or FITS" if array.ndim == 3 else ""
     raise HollyError(
-        f"{path}: needs named columns, positions [E, 2 or 3] or particles [P, n, 2 or 3]; "
-        f"found {array.dtype} {[*array.shape]}"
+        f"{path}: needs named columns, positions [E, 2 or 3] or particles [P, n, 2 or 3]; found {what}{stack}"
     )
 
 
@@ -101,6 +106,7 @@ def _particle(path: Path, offsets: Array, rows: int) -> Array:
 def _check_promises(path: Path) -> None:
     """Refuse arrays whose headers promise more than the archive's bytes can hold."""
     with zipfile.ZipFile(path) as archive:
+        check_members(path, archive)
         for member in archive.infolist():
             with archive.open(member) as file:
                 version = npy_format.read_magic(file)
@@ -109,5 +115,5 @@ def _check_promises(path: Path) -> None:
                 )
                 shape, _, dtype = read_header(file)
             nbytes = math.prod(shape) * dtype.itemsize
-            if nbytes > member.file_size or nbytes > LARGEST_RATIO * path.stat().st_size:
+            if nbytes > member.file_size:
                 raise HollyError(f"{path}: {member.filename} promises {nbytes} bytes, more than there are")

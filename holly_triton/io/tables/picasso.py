@@ -9,7 +9,7 @@ same documents as JSON in dataset ``metadata`` (Schnitzbauer et al. 2017; picass
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +19,21 @@ from numpy.typing import NDArray
 import holly_triton
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, replacing
+from holly_triton.io.text_table import Column
+
+from .columns import Table
+from .containers import fields_in, leaf_of, table_of_fields
+from .hdf5_check import check_size
+from .hdf5_tree import leaf_of_dataset
+from .pandas_hdf5 import columns_of_frame, is_frame
 
 Array = NDArray[Any]
 
 PIXEL_SIZE = ("Pixelsize", "Camera.Pixelsize")
 """Where Picasso looks; and where its simulation has it, in versions that leave the first out."""
-LARGEST_RATIO = 1100
-"""No filter of HDF5 packs bytes closer than deflate does, 1032 to 1."""
+UNITS = {"x": "px", "y": "px", "z": "nm", "lpx": "px", "lpy": "px"}
+NUMPY_NUMBERS = tuple(f"object/apply:numpy.{core}.multiarray.scalar" for core in ("core", "_core"))
+NUMBERS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
 NEUTRAL = {"frame": 0.0, "photons": 1.0, "sx": 1.0, "sy": 1.0, "bg": 0.0}
 """Written where nothing is known: one frame, all equally bright, a PSF of one pixel, no background."""
@@ -53,11 +61,18 @@ class Header:
 
 
 def read_header(path: Path, file: Any) -> Header:
-    """What an open ``h5py.File`` at ``path``, or the YAML beside it, says of its localisations."""
+    """What an open ``h5py.File`` at ``path``, or the YAML beside it, says of its localisations.
+
+    Raises:
+        HollyError: its documents are only a link to another file.
+    """
     import h5py
 
     metadata = file.get("metadata")
-    embedded = metadata[()] if isinstance(metadata, h5py.Dataset) and metadata.shape == () else None
+    embedded = None
+    if isinstance(metadata, h5py.Dataset) and metadata.shape == ():
+        check_size(path, metadata)
+        embedded = metadata[()]
     documents, notes = _documents(path.with_suffix(".yaml"), embedded)
     pixel_nm, said = _pixel_nm(documents)
     return Header(pixel_nm, _neutral(documents), notes or said)
@@ -127,20 +142,54 @@ def write_picasso(
             file.create_dataset("locs", data=locs)
 
 
-def locs_table(path: Path, file: Any) -> Any:
-    """Dataset ``locs`` of an open HDF5 file that has one.
+def read_picasso(path: Path, file: Any) -> Table | None:
+    """Dataset ``locs`` of an open HDF5 file, with the units of its columns; None if there is none.
+
+    Cluster centres (RESI, SMLM Clusterer) have the number of the centre as ``group``, and that of the pick as
+    ``group_input``: there, the picks are the particles.
 
     Raises:
         HollyError: it lacks x and y, or is empty.
     """
-    table = file["locs"]
-    names = getattr(getattr(table, "dtype", None), "names", None) or ()
-    if not {"x", "y"} <= {*names} or table.ndim != 1:
-        found = ", ".join(names[:12]) or "no columns"
-        raise HollyError(f"{path}: its dataset locs needs the columns x and y; found {found}")
-    if len(table) == 0:
+    import h5py
+
+    locs, source = file.get("locs"), "Picasso HDF5"
+    if locs is None or (isinstance(locs, h5py.Group) and not is_frame(locs)):
+        return None
+    header = read_header(path, file)
+    if isinstance(locs, h5py.Group):
+        leaves = [leaf_of("", name, array) for name, array in columns_of_frame(path, locs).items()]
+        source += ", written by pandas"
+    else:
+        check_size(path, locs, "localisations")
+        leaves = [replace(leaf_of_dataset(path, locs), name="")] if locs.dtype.names else []
+    fields = fields_in(leaves)
+    names = [field.name for field in fields]
+    if not {"x", "y"} <= {*names}:
+        raise HollyError(
+            f"{path}: its dataset locs needs the columns x and y; found {', '.join(names[:12]) or 'no columns'}"
+        )
+    if fields[0].rows == 0:
         raise HollyError(f"{path}: its dataset locs holds no localisations")
-    return table
+    columns = [
+        Column(name.lower(), UNITS.get(name.lower()), index, name, fields[index].text)
+        for index, name in enumerate(names)
+        if name not in header.neutral
+    ]
+    table = table_of_fields(source, fields, columns, pixel_nm=header.pixel_nm, notes=header.notes)
+    return _of_picks(table) if {"group", "group_input"} <= {*names} else table
+
+
+def _of_picks(table: Table) -> Table:
+    """Cluster centres by the pick that they are in, where every ``group`` is a single centre."""
+    group = next(column for column in table.columns if column.name == "group")
+    numbers = np.concatenate([part[0] for part in table.parts([group])])
+    if len(np.unique(numbers)) < len(numbers):
+        return table
+    names = {"group": "centre", "group_input": "particle"}
+    columns = tuple(replace(column, name=names.get(column.name, column.name)) for column in table.columns)
+    note = "Each group is a single cluster centre, so that group_input, the pick, was taken as the particle."
+    return replace(table, columns=columns, notes=[*table.notes, note])
 
 
 def _documents(path: Path, embedded: Any) -> tuple[list[dict[str, Any]], list[str]]:
@@ -163,13 +212,27 @@ def _documents(path: Path, embedded: Any) -> tuple[list[dict[str, Any]], list[st
 
 
 def _loader() -> Any:
-    """The safe loader, which reads what Picasso's Python objects (``!!python/...``) say as nothing, and goes on."""
+    """The safe loader, for YAML with Python objects in it.
+
+    Numbers of NumPy, which PyYAML writes as calls of NumPy with their bytes, are read as numbers; what any other object of
+    Python (``!!python/...``) says is read as nothing.
+    """
     import yaml
 
     class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
         pass
 
-    Loader.add_multi_constructor("tag:yaml.org,2002:python/", lambda loader, suffix, node: None)
+    def construct(loader: Any, suffix: str, node: Any) -> Any:
+        if suffix == "object/apply:numpy.dtype":
+            parts = loader.construct_mapping(node, deep=True) if isinstance(node, yaml.MappingNode) else {}
+            return (parts.get("args") or [None])[0]
+        if suffix in NUMPY_NUMBERS and isinstance(node, yaml.SequenceNode):
+            kind, content = [*loader.construct_sequence(node, deep=True), None, None][:2]
+            if kind in NUMBERS and isinstance(content, bytes) and len(content) == np.dtype(kind).itemsize:
+                return np.frombuffer(content, "<" + kind).item()
+        return None
+
+    Loader.add_multi_constructor("tag:yaml.org,2002:python/", construct)
     return Loader
 
 

@@ -12,11 +12,14 @@ from holly_triton.core.errors import HollyError
 from holly_triton.io.text_table import Column
 from holly_triton.io.units import PIXEL, unit_word
 
+from . import names
 from .columns import Roles, Table, roles_of, stated_unit
 from .reading import Reading
 from .selection import Counts, Selection, selection_notes, selection_of
 
 Array = NDArray[Any]
+
+OF_PICASSO = "Its columns are those of Picasso, whose x and y are in pixels (--unit nm to say otherwise)."
 
 
 class Part(NamedTuple):
@@ -158,7 +161,11 @@ def _lengths(path: Path, table: Table, roles: Roles, reading: Reading) -> tuple[
     """Length in nm of the unit of each column that is a length, and what to say about it."""
     pixels = np.broadcast_to(np.asarray(reading.pixel_size_nm or table.pixel_nm or np.nan), 2).tolist()
     first = stated_unit(roles.columns["x"][0]) or table.xy_unit
-    notes = [*roles.notes, *reading.notes(first)]
+    notes = [*roles.notes]
+    if not first and not reading.unit and {column.name for column in table.columns} >= {*names.PICASSO}:
+        first = PIXEL
+        notes.append(OF_PICASSO)
+    notes += reading.notes(first)
     if table.pixel_nm and reading.pixel_size_nm and not np.allclose(table.pixel_nm, reading.pixel_size_nm, rtol=1e-3):
         notes.append(
             f"--pixel-size {reading.pixel_size_nm:g} nm was used, though the file says {_sides(table.pixel_nm)} nm."
@@ -188,7 +195,8 @@ def _lengths(path: Path, table: Table, roles: Roles, reading: Reading) -> tuple[
             for role in units
         }
     except HollyError as error:
-        why = f" ({' '.join(table.notes)})" if table.notes else ""
+        said = [*table.notes, *(note for note in notes if note == OF_PICASSO)]
+        why = f" ({' '.join(said)})" if said else ""
         raise HollyError(f"{error}{why}") from error
     return lengths, notes
 

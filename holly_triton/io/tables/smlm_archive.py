@@ -13,21 +13,25 @@ from holly_triton.core.files import foreign
 
 from .columns import Table, table_of
 from .reading import Reading
+from .zip_check import check_members
 
 Array = NDArray[Any]
 
-LARGEST_MANIFEST = 2**24
+LARGEST_MANIFEST = 2**20
+"""Bytes; text in JSON takes some forty times as many in memory."""
 
 
 def read_smlm(path: Path, reading: Reading) -> Table:
     """The first binary table of an archive.
 
     Raises:
-        HollyError: damaged, or without such a table.
+        HollyError: damaged, without such a table, or one that promises more than its bytes can hold.
     """
     with foreign(path, "SMLM archive"), zipfile.ZipFile(path) as archive:
-        with archive.open("manifest.json") as file:
-            manifest = json.loads(file.read(LARGEST_MANIFEST))
+        check_members(path, archive)
+        if archive.getinfo("manifest.json").file_size > LARGEST_MANIFEST:
+            raise HollyError(f"{path}: its manifest.json is larger than {LARGEST_MANIFEST} bytes, so it is none")
+        manifest = json.loads(archive.read("manifest.json"))
         layouts = {name: layout for name, layout in manifest["formats"].items() if layout.get("mode") == "binary"}
         tables = [file for file in manifest["files"] if file["format"] in layouts and file["type"] == "table"]
         if not tables:

@@ -14,6 +14,7 @@ from .columns import Table
 from .csv_table import LARGEST_HELD, read_csv
 from .fields import side_by_side
 from .hdf5 import read_hdf5
+from .json_file import read_json
 from .kinds import advice, kind_of
 from .matlab import read_mat
 from .numpy_file import read_npy, read_npz
@@ -31,6 +32,7 @@ READERS: dict[str, Callable[[Path, Reading], Table]] = {
     ".npy": read_npy,
     ".npz": read_npz,
     ".smlm": read_smlm,
+    ".json": read_json,
 }
 """By suffix, lower case; ``kind_of`` gives the suffix that a file should have by its content."""
 
@@ -108,11 +110,13 @@ def _of_a_folder(file: Path, reading: Reading, held: bool) -> Rows:
     if held:
         return rows.held()
 
+    selection = rows.selection
+
     def parts() -> Iterator[Part]:
         again = read_rows(file, reading)
         yield from again.parts()
-        if rows.selection is not None and again.selection is not None:
-            rows.selection.counts = again.selection.counts
+        if selection is not None and again.selection is not None:
+            selection.counts = again.selection.counts
 
     return replace(rows, parts=parts)
 

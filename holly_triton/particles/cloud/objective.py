@@ -59,7 +59,7 @@ def log_density(images: Tensor, background: Tensor) -> Tensor:
     """
     logit = background.clamp_min(LEAST_BACKGROUND)
     total = images.sum((1, 2), keepdim=True).clamp_min(SMALLEST)
-    uniform = total * logit.exp() / images[0].numel()  # exp(logit) = b / (1 - b)
+    uniform = total * logit.exp() / (images.shape[1] * images.shape[2])  # exp(logit) = b / (1 - b)
     return (images + uniform).log() - (total.log() + torch.nn.functional.softplus(logit))
 
 

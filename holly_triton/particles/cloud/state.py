@@ -8,7 +8,6 @@ from typing import Any, get_origin, get_type_hints
 import torch
 from torch import Tensor
 
-from holly_triton.core.config_file import to_table
 from holly_triton.geometry import orthonormalised, orthonormality_error, project, random_rotations
 
 from .schedule import Plan
@@ -48,7 +47,7 @@ class TrainingState:
         blur = plan.config.optimiser.blur_start * plan.gyration_nm
         rotation = random_rotations(plan.pictures, generator, plan.largest_tilt)
         return TrainingState(
-            settings=to_table(plan.config),
+            settings=plan.config.table(),
             step=0,
             seconds=0.0,
             joules=0.0,

@@ -105,12 +105,12 @@ class Trainer:
 
     def _refine(self, stage: Stage) -> float:
         """Every picture's pose, one gradient step with the cloud held, taken back where it didn't help."""
-        state, rates = self.state, self.plan.config.optimiser
+        state = self.state
         for index in state.batches(self.plan.config.schedule.batch):
             state.seen += len(index)
             mine = share(index)
             target = self.dataset.draw(mine, stage.grid, stage.sigma_nm)
-            poses = refine_poses(state, target, state.rotation[mine], state.shift[mine], stage, rates)
+            poses = refine_poses(state, target, state.rotation[mine], state.shift[mine], stage)
             whole = (gather(rows, len(index)) for rows in poses)
             state.rotation[index], state.shift[index], state.loss[index] = whole
             self._check(index)

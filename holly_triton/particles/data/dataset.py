@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 import torch
 from torch import LongTensor, Tensor
@@ -23,30 +23,59 @@ from holly_triton.io.images.stacks import SUFFIXES, finest_sigma
 from holly_triton.io.images.tiff import read_tiff
 from holly_triton.io.tables.fields import side_by_side
 from holly_triton.io.tables.kinds import advice
-from holly_triton.io.tables.reading import Reading
+from holly_triton.io.tables.reading import Reading, Unit
 from holly_triton.io.tables.table import read_folder, read_rows, suffix_of
+from holly_triton.io.units import NM_PER_UNIT
 
 from .grouping import particles_of
 from .localisations import Localisations
 from .pictures import Pictures, read_pictures
-from .table import depth_doubt, describe_field, fields_among, read_localisations, scale_doubt, unmarked_fields
+from .table import (
+    depth_doubt,
+    describe_field,
+    fields_among,
+    read_localisations,
+    scale_doubt,
+    unmarked_fields,
+)
 
 FEWEST_PICTURES = 8
 """Fewer views leave most of a structure unseen, whatever it is."""
 FEWEST_EMITTERS = 6
 """As many numbers as a pose and a line have: so few localisations fit nearly any pose of nearly any structure."""
 
+POSSIBLE_NM = (1.0, 1e6)
+"""Particles that can be reconstructed without a unit from the user: 1 nm to 1 mm across."""
+
+LIKELY_NM = 5000.0
+"""Particles are smaller than this in the unit that is offered for those that are not possible."""
+
 MOST_DESCRIBED = 2**16
 """Localisations that ``describe`` keeps: enough for every figure it gives, and a few MiB."""
 
 
-class Dataset(Protocol):
-    """What every data set can do. Lengths are nm; pictures are about the particle's centroid."""
+class Drawable(Protocol):
+    """What has pictures, about the particle's centroid. Lengths are nm."""
 
     @property
     def names(self) -> list[str]:
         """The pictures' own ids ``[P]``."""
         ...
+
+    @property
+    def finest_nm(self) -> float:
+        """Sigma below which the data have nothing to show, nm; 0 if they do not say."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:
+        """Pictures ``[B, S, S]`` of some particles ``[B]`` at one width, not normalised."""
+        ...
+
+
+class Dataset(Drawable, Protocol):
+    """What every data set can do."""
 
     @property
     def centres(self) -> Tensor:
@@ -56,6 +85,11 @@ class Dataset(Protocol):
     @property
     def notes(self) -> list[str]:
         """Sentences: what was skipped and why, what was assumed."""
+        ...
+
+    @property
+    def doubts(self) -> list[str]:
+        """Those notes that make any result doubtful: they are repeated wherever one is shown."""
         ...
 
     @property
@@ -74,16 +108,9 @@ class Dataset(Protocol):
         ...
 
     @property
-    def finest_nm(self) -> float:
-        """Sigma below which the data have nothing to show, nm; 0 if they do not say."""
-        ...
-
-    @property
     def counts(self) -> Tensor | None:
         """Localisations of each picture ``[P]``; None where that is not known."""
         ...
-
-    def __len__(self) -> int: ...
 
     def to(self, device: torch.device | str) -> "Dataset":
         """The same data on another device."""
@@ -91,10 +118,6 @@ class Dataset(Protocol):
 
     def select(self, index: Tensor) -> "Dataset":
         """Some of the pictures ``[B]``, in the order of the index."""
-        ...
-
-    def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:
-        """Pictures ``[B, S, S]`` of some particles ``[B]`` at one width, not normalised."""
         ...
 
     def summary(self) -> dict[str, str]:
@@ -125,11 +148,11 @@ FORMATS = (
     Format("MATLAB", (".mat",), read_localisations, folders=True),
     Format("NumPy", (".npy", ".npz"), read_localisations, folders=True),
     Format("SMLM archive", (".smlm",), read_localisations, folders=True),
+    Format("JSON, as of MINFLUX", (".json",), read_localisations),
     Format("TIFF stack or folder of TIFFs", SUFFIXES["TIFF"], partial(read_pictures, read=read_tiff), folders=True),
     Format("FITS stack or folder of FITS", SUFFIXES["FITS"], partial(read_pictures, read=read_fits), folders=True),
     Format("MRC stack or folder of MRCs", SUFFIXES["MRC"], partial(read_pictures, read=read_mrc), folders=True),
     Format("folder of PNG, BMP or JPEG", SUFFIXES["PNG"], partial(read_pictures, read=read_png), folders=True),
-    NUMPY_STACK := Format("NumPy stack [n, H, W]", (), partial(read_pictures, read=read_npy_stack), folders=True),
 )
 
 NUMPY_STACK = Format(
@@ -154,7 +177,7 @@ def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
     """
     path, reading = _there(path), Reading(**options)
     data = _as_seen(_format(path).read(path, reading), reading)
-    lacking = _lacking(data)
+    lacking = _lacking(data, reading)
     if lacking:
         raise HollyError(f"{path}: {lacking}" + (f" ({' '.join(data.notes)})" if data.notes else ""))
     return data
@@ -192,12 +215,12 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
     screen = data.summary()
     if every > 1:
         screen["particles"] = f"about {every * len(data)}"
-    elif lacking := _lacking(data):
+    elif lacking := _lacking(data, reading):
         screen["can be trained on"] = f"no: {lacking}"
     return screen
 
 
-def _lacking(data: Localisations | Pictures) -> str | None:
+def _lacking(data: Localisations | Pictures, reading: Reading) -> str | None:
     """Why data can't be trained on, if so."""
     if isinstance(data, Pictures) and data.unfit is not None:
         return data.unfit
@@ -205,7 +228,24 @@ def _lacking(data: Localisations | Pictures) -> str | None:
         return f"holds {len(data)} picture{'s' * (len(data) != 1)}; at least {FEWEST_PICTURES} are needed"
     if not data.radius_nm > 0:
         return "every particle is a single point; particles of several emitters are needed"
+    if reading.unit is None and reading.pixel_size_nm is None:
+        return _of_no_size(2 * data.radius_nm)
     return None
+
+
+def _of_no_size(extent_nm: float) -> str | None:
+    """Why an extent can't be trained on before the user says its unit, if so: no microscope shows such particles."""
+    low, high = POSSIBLE_NM
+    if low <= extent_nm <= high:
+        return None
+    fitting = [
+        unit for unit in get_args(Unit) if unit in NM_PER_UNIT and low < extent_nm * NM_PER_UNIT[unit] <= LIKELY_NM
+    ]
+    said = f", or {extent_nm * NM_PER_UNIT[fitting[0]]:.3g} nm if positions are in {fitting[0]}" if fitting else ""
+    return (
+        f"its particles are {extent_nm:.2g} nm across{said}; say the unit of the positions, such as --unit "
+        f"{fitting[0] if fitting else 'px'} (or --unit nm, if they are in nm)"
+    )
 
 
 def _there(path: str | Path) -> Path:
@@ -217,21 +257,23 @@ def _there(path: str | Path) -> Path:
 
 
 def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations | Pictures:
-    """Data as the options want them seen, with a note where their size makes no sense."""
+    """Data as the options want them seen, with a doubt where their size makes no sense."""
+    doubts: list[str | None] = []
     if isinstance(data, Localisations):
         data = data.seen_along(reading.axis).weighed_by(reading.weights)
         if len(data) and (typical := int(data.counts.median())) < FEWEST_EMITTERS:
-            data.notes.append(f"A typical particle has {typical} localisations, too few to tell from where it is seen.")
+            doubts.append(f"A typical particle has {typical} localisations, too few to tell from where it is seen.")
     if len(data) and data.finest_nm > data.radius_nm:
-        data.notes.append(
+        doubts.append(
             f"The localisation precision, {data.finest_nm:.4g} nm, is coarser than the particles are large: nothing of their "
             "shape can show. Is it the right column, in the right unit?"
         )
     if len(data):
-        doubts = [scale_doubt(2 * data.radius_nm)]
+        doubts.append(scale_doubt(2 * data.radius_nm))
         if isinstance(data, Localisations):
             doubts.append(depth_doubt(data.depth_nm, 2 * data.radius_nm, field=False))
-        data.notes.extend(doubt for doubt in doubts if doubt)
+    data.doubts.extend(doubt for doubt in doubts if doubt)
+    data.notes.extend(doubt for doubt in doubts if doubt)
     return data
 
 
@@ -279,7 +321,7 @@ def _suffix(path: Path) -> str:
         own in CLOUDS
         or path.name.startswith(".")
         or not path.is_file()
-        or any(own in one.suffixes for one in FORMATS[5:])
+        or any(own in one.suffixes for one in FORMATS[6:])
     ):
         return own
     return suffix_of(path)

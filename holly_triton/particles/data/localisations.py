@@ -41,6 +41,7 @@ class Localisations:
         names: The particles' own ids.
         source: The format.
         notes: What was skipped and why, what was assumed.
+        doubts: Those notes that make any result from the data doubtful.
         photons: Of each row ``[E]`` float32, or None where the data do not say.
         precision: Lateral localisation precision of each row ``[E]`` float32, nm, or None where the data do not say.
         precision_z: Axial localisation precision of each row ``[E]`` float32, nm, or None where the data do not say.
@@ -56,6 +57,7 @@ class Localisations:
     names: list[str]
     source: str
     notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
     photons: Tensor | None = None
     precision: Tensor | None = None
     precision_z: Tensor | None = None

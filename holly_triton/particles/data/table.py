@@ -21,8 +21,13 @@ IN_METRES_NM = 1e-3
 DEEPEST_NM, FLATTEST_NM = 5000.0, 1.0
 """Heights of a field of view out of these bounds are probably in another unit than nm: an objective shows 1 to 2 um at a
 time, and no localisation is as precise as 1 nm along z."""
-DEEPER = 10.0
-"""Times as deep as wide: no particle is so, but a z that was multiplied by the pixel size is."""
+DEEPER, DEEPER_FIELD = 10.0, 3.0
+"""Times as deep as wide: no particle, and no field of view, is so; but a z that was multiplied by the pixel size is."""
+SHALLOW_NM = 100.0
+"""Whatever the width, so much is the noise of z."""
+
+MOST_JUDGED = 32
+"""Files of a folder, about, that show whether it holds fields of view or particles."""
 
 
 def read_localisations(path: Path, reading: Reading) -> Localisations:
@@ -59,14 +64,15 @@ def marked(rows: Rows) -> Rows:
 
 def fields_among(files: list[Rows]) -> bool:
     """Whether most files of a folder are whole fields of view, though each would be taken as one particle."""
-    alone = [rows for rows in files if "particle" not in rows.roles]
+    some = files[:: -(-len(files) // MOST_JUDGED)]
+    alone = [rows for rows in some if "particle" not in rows.roles]
     fields = sum(is_field(rows.whole().xyz[:, :2]) for rows in alone)
-    return 2 * fields > len(files)
+    return 2 * fields > len(some)
 
 
 def unmarked_fields(path: Path, files: list[Rows]) -> str:
     """What to say of a folder of fields of view."""
-    width = np.median([width_of(rows.whole().xyz[:, :2]) for rows in files])
+    width = np.median([width_of(rows.whole().xyz[:, :2]) for rows in files[:MOST_JUDGED]])
     return (
         f"holds {len(files)} fields of view, about {width:.0f} nm wide, whose localisations lie in several clusters or spread "
         f"over more than {FIELD_NM:.0f} nm, and not one particle a file; find their particles first: "
@@ -129,7 +135,8 @@ def depth_doubt(depth_nm: float, lateral_nm: float, *, field: bool) -> str | Non
         lateral_nm: Along x and y.
         field: Whether these are of a field of view; else of a typical particle.
     """
-    too_deep = depth_nm > (min(DEEPEST_NM, max(lateral_nm, FIELD_NM)) if field else DEEPER * lateral_nm)
+    factor, most = (DEEPER_FIELD, DEEPEST_NM) if field else (DEEPER, np.inf)
+    too_deep = lateral_nm > 0 and depth_nm > max(SHALLOW_NM, min(most, factor * lateral_nm))
     too_flat = 0 < depth_nm < FLATTEST_NM < lateral_nm / DEEPER
     if not (too_deep or too_flat):
         return None

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from holly_triton.core.files import foreign, replacing
 from holly_triton.io.clouds import read_cloud
 from holly_triton.particles.config import SCALES, SUCCESS, UNIT_NM, Pose
-from holly_triton.particles.run.run_files import read_metrics
+from holly_triton.particles.run.metrics import read_metrics
 from holly_triton.validation.alignment import align
 from holly_triton.view import PANEL_PX, corner
 
@@ -80,20 +80,22 @@ def read_score(folder: Path) -> Score | None:
         return None
     metrics = read_metrics(folder)
     with foreign(path, "the figures of a run"):
-        evaluation = metrics.get("evaluation")
-        if not metrics["finished"] or evaluation is None:
+        evaluation = metrics.evaluation
+        if not metrics.finished or evaluation is None:
             return None
+        # What the run wrote itself is there; of a file that was made by hand a part may be missing.
+        values = metrics.recorded()
         return Score(
             folder=folder,
-            seed=metrics["seed"],
+            seed=values["seed"],
             rmsd=evaluation["rmsd"] / UNIT_NM,
             mirrored=evaluation["mirrored"],
-            seconds=metrics["seconds"],
-            points=metrics["points"],
-            pictures=metrics["pictures"],
-            machine=f"{metrics['device']} ({metrics['threads']} thread{'s' if metrics['threads'] > 1 else ''})",
-            version=metrics["versions"]["holly-triton"],
-            energy_wh=metrics.get("energy_wh"),
+            seconds=values["seconds"],
+            points=values["points"],
+            pictures=values["pictures"],
+            machine=f"{values['device']} ({values['threads']} thread{'s' if values['threads'] > 1 else ''})",
+            version=values["versions"]["holly-triton"],
+            energy_wh=metrics.energy_wh,
         )
 
 

@@ -1,5 +1,6 @@
 """Finds particles in a whole field of localisations: clusters of the right size and count, each cut out by a circle."""
 
+import csv
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,9 +10,12 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.files import replacing
+from holly_triton.io.tables.fields import side_by_side
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.io.tables.reading import Reading
-from holly_triton.io.tables.table import read_rows
+from holly_triton.io.tables.rows import Rows
+from holly_triton.io.tables.table import read_folder, read_rows
 from holly_triton.view.gallery import (
     PICKED_INK,
     REJECTED_INK,
@@ -22,6 +26,7 @@ from holly_triton.view.gallery import (
     evenly,
 )
 
+from .fiducials import OCCUPANCY, find_fiducials
 from .segmentation import FEWEST_NEAR, find_clusters, measure, typical_diameter
 
 Array = NDArray[Any]
@@ -41,6 +46,13 @@ COLUMNS, SHOWN, SHOWN_REJECTED = 8, 40, 16
 """Of the gallery: pictures a row, and how many of what was picked and rejected."""
 TILE_PX, TILE_PER_CIRCLE = 64, 1.3
 """Pixels of one of its pictures, and how much more than the circle it shows."""
+
+
+OPTIONS = {
+    "diameter": "--diameter", "smallest": "--min-diameter", "largest": "--max-diameter",
+    "fewest": "--min-localisations", "most": "--max-localisations",
+}  # fmt: skip
+"""Of the settings that are numbers above 0, by attribute."""
 
 
 @dataclass(frozen=True)
@@ -68,14 +80,16 @@ class PickSettings:
     roundness: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("diameter", "smallest", "largest", "fewest", "most"):
+        for name, option in OPTIONS.items():
             value = getattr(self, name)
             if value is not None and not 0 < value < float("inf"):
-                raise HollyError(f"--{name} {value:g}: must be above 0")
+                raise HollyError(f"{option} {value:g}: must be above 0")
         for low, high in (("smallest", "largest"), ("fewest", "most")):
             least, greatest = getattr(self, low), getattr(self, high)
             if least is not None and greatest is not None and least > greatest:
-                raise HollyError(f"--{low} {least:g}: is above --{high} {greatest:g}, which leaves nothing to find")
+                raise HollyError(
+                    f"{OPTIONS[low]} {least:g}: is above {OPTIONS[high]} {greatest:g}, which leaves nothing to find"
+                )
         if not 0 <= self.roundness < 1:
             raise HollyError(f"--roundness {self.roundness:g}: must be from 0, which keeps all, to below 1, a circle")
 
@@ -89,8 +103,8 @@ class Candidates:
         diameter: Of the circle about the centroid that holds 90 % of the cluster ``[C]``, nm.
         count: Localisations ``[C]``.
         roundness: Short over long axis ``[C]``.
-        why: The filter that each fell to ``[C]``: ``"small"``, ``"large"``, ``"few"``, ``"many"``, ``"slender"``; or
-            ``""`` for a particle.
+        why: The filter that each fell to ``[C]``: ``"small"``, ``"large"``, ``"few"``, ``"many"``, ``"slender"``;
+            ``"fiducial"`` for a bead; or ``""`` for a particle.
         group: The particle whose circle each localisation lies in ``[E]``, numbered from 0; -1 in none.
         circle_nm: Diameter of the circles.
         said: What was derived, found and left out, in sentences.
@@ -114,9 +128,10 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Picked:
-    """What ``pick`` wrote: the data set, two drawings, the particles and localisations in it, and what to tell."""
+    """What ``pick`` wrote: the data set, a table of its particles, two drawings, how many there are, and what to say."""
 
     path: Path
+    table: Path
     gallery: Path
     overview: Path
     particles: int
@@ -131,8 +146,9 @@ def pick(path: Path, out: Path, reading: Reading, settings: PickSettings) -> Pic
     of a particle, and its edge follows the density, which would bias the structure. The background comes along, evenly.
 
     Args:
-        path: A file of localisations.
-        out: Ends in .hdf5. ``<out>_gallery.png`` and ``<out>_overview.png`` are drawn beside it.
+        path: A file of localisations, or a folder of such fields of view.
+        out: Ends in .hdf5. Beside it ``<out>_particles.csv`` lists the particles, each named field/number, and
+            ``<out>_gallery.png`` and ``<out>_overview.png`` are drawn.
         reading: What the file may not say of itself.
         settings: What to look for.
 
@@ -143,7 +159,8 @@ def pick(path: Path, out: Path, reading: Reading, settings: PickSettings) -> Pic
         raise HollyError(f"{out}: the name must end in .hdf5, the format that Picasso reads too")
     if out.resolve() == path.resolve():
         raise HollyError(f"{out}: is the field itself; choose another name")
-    read = read_rows(path, reading)
+    files = read_folder(path, reading) if path.is_dir() else [read_rows(path, reading)]
+    read = side_by_side(path, files) if path.is_dir() else files[0]
     field = read.whole()
     finite = np.flatnonzero(np.isfinite(field.xyz).all(axis=1))
     notes = [*read.said]
@@ -152,7 +169,7 @@ def pick(path: Path, out: Path, reading: Reading, settings: PickSettings) -> Pic
     if len(finite) < FEWEST_NEAR:
         raise HollyError(f"{path}: holds {len(finite)} localisations; give a whole field")
     xy = field.xyz[finite, :2]
-    found = find_particles(xy, settings)
+    found = find_particles(xy, settings, _rows(field.frame, finite))
     if not found.picked.any():
         raise HollyError(
             f"{path}: no particle was found. {' '.join(found.said)} Say what to look for with --diameter NM"
@@ -165,28 +182,46 @@ def pick(path: Path, out: Path, reading: Reading, settings: PickSettings) -> Pic
         photons=_rows(field.photons, rows), precision_nm=_rows(field.precision, rows), frame=_rows(field.frame, rows),
         info={"Picked from": path.name, "Diameter of the circles (nm)": found.circle_nm},
     )  # fmt: skip
+    table = out.with_name(f"{out.stem}_particles.csv")
+    _write_particles(table, files, finite, xy, found)
     gallery, overview = (out.with_name(f"{out.stem}_{drawing}.png") for drawing in ("gallery", "overview"))
     _draw_gallery(gallery, xy, found)
     draw_field(overview, xy, found.centre, np.where(found.picked, found.circle_nm, found.diameter), found.picked)
-    return Picked(out, gallery, overview, int(found.picked.sum()), len(rows), [*notes, *found.said])
+    return Picked(out, table, gallery, overview, int(found.picked.sum()), len(rows), [*notes, *found.said])
 
 
-def find_particles(xy: Array, settings: PickSettings) -> Candidates:
-    """Clusters of a field ``[E, 2]`` in nm, those that pass the filters, and the localisations in their circles."""
-    diameter = settings.diameter or typical_diameter(xy)
-    measured = [measure(xy[rows]) for rows in find_clusters(xy, diameter)]
+def find_particles(xy: Array, settings: PickSettings, frame: Array | None = None) -> Candidates:
+    """Clusters of a field ``[E, 2]`` in nm, those that pass the filters, and the localisations in their circles.
+
+    Fiducial beads are found first, by the frames ``[E]`` too where these are known: they would rule the size of the
+    particles, and are none.
+    """
+    beads = find_fiducials(xy, frame)
+    free = np.flatnonzero(~beads.aside)
+    if len(free) < FEWEST_NEAR:
+        raise HollyError("nothing but fiducial beads is there: nearly all localisations lie in a few points")
+    diameter = settings.diameter or typical_diameter(xy[free])
+    measured = [measure(xy[free[rows]]) for rows in find_clusters(xy[free], diameter)]
+    clusters = len(measured)
+    measured += [measure(xy[rows]) for rows in beads.rows]
     centre = np.array([one.centre for one in measured]).reshape(-1, 2)
     size, count, roundness = (np.array([one[place] for one in measured]) for place in range(1, 4))
-    why, limits = _judge(size, count, roundness, diameter, settings)
+    why, limits = _judge(size[:clusters], count[:clusters], roundness[:clusters], diameter, settings)
+    said = _say(diameter, settings, why, limits)
+    if beads.rows:
+        said.insert(0, _say_beads(count[clusters:], frame is not None))
+    why = np.append(why, np.full(len(beads.rows), "fiducial"))
+    group = np.full(len(xy), -1)
+    group[free] = _in_circles(xy[free], centre[why == ""], CIRCLE * diameter / 2)
     return Candidates(
         centre=centre,
         diameter=size,
         count=count,
         roundness=roundness,
         why=why,
-        group=_in_circles(xy, centre[why == ""], CIRCLE * diameter / 2),
+        group=group,
         circle_nm=CIRCLE * diameter,
-        said=_say(diameter, settings, why, limits),
+        said=said,
     )
 
 
@@ -246,6 +281,34 @@ def _tile(xy: Array, centre: Array, side: float) -> Array:
 
 def _rows(values: Array | None, rows: Array) -> Array | None:
     return None if values is None else values[rows]
+
+
+def _write_particles(path: Path, files: list[Rows], finite: Array, xy: Array, found: Candidates) -> None:
+    """A row for each particle: its name, its number in the data set, and where it lay in its own field."""
+    wholes = [file.whole() for file in files]
+    field = np.repeat(np.arange(len(files)), [len(whole.xyz) for whole in wholes])[finite]
+    own = np.concatenate([whole.xyz[:, :2] for whole in wholes])[finite]
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["particle", "group", "x [nm]", "y [nm]", "diameter [nm]", "localisations"])
+        before = dict.fromkeys(range(len(files)), 0)
+        for group, candidate in enumerate(np.flatnonzero(found.picked)):
+            rows = np.flatnonzero(found.group == group)
+            nearest = rows[np.argmin(np.linalg.norm(xy[rows] - found.centre[candidate], axis=1))]
+            place = int(field[nearest])
+            x, y = found.centre[candidate] + own[nearest] - xy[nearest]  # back from where fields lie side by side
+            name = f"{files[place].path.stem}/{before[place]}"
+            before[place] += 1
+            numbers = (f"{value:.2f}" for value in (x, y, found.diameter[candidate]))
+            writer.writerow([name, group, *numbers, int(found.count[candidate])])
+
+
+def _say_beads(count: Array, by_frames: bool) -> str:
+    many, frames = len(count) > 1, f" in at least {OCCUPANCY:.0%} of the frames" if by_frames else ""
+    return (
+        f"{len(count)} fiducial bead{'s' * many} of {np.median(count):.0f} localisations{' each' * many}{frames}, each in one "
+        "point, were set aside with what lies about them."
+    )
 
 
 def _say(diameter: float, settings: PickSettings, why: Array, limits: dict[str, float]) -> list[str]:

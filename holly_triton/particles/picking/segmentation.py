@@ -95,16 +95,20 @@ def typical_diameter(xy: Array) -> float:
     first = int(np.searchsorted(pairs[:-3], FEWEST_PAIRS))
     density = (np.diff(pairs) / np.diff(radii**2))[first:]
     middle = np.sqrt(radii[:-1] * radii[1:])[first:]
-    found = _fall(middle, density) if pairs[-3] >= FEWEST_PAIRS else None
+    mean = len(anchors) * len(xy) / float(np.prod(np.ptp(xy, axis=0)))  # of the field, in the same measure but for pi
+    found = _fall(middle, density, np.pi * mean) if pairs[-3] >= FEWEST_PAIRS else None
     if found is None:
         raise HollyError("no size of particles stands out from the background; say how large they are: --diameter NM")
     return DIAMETER_PER_FALL * found
 
 
-def _fall(radius: Array, density: Array) -> float | None:
-    """Where the density ``[r]`` about a localisation falls to that of the field, nm, or None if it clearly does nowhere."""
-    floor = 1e-4 * density.max()  # where there are no pairs at all
-    smooth = gaussian_filter1d(np.log(np.maximum(density, floor)), SMOOTHED)
+def _fall(radius: Array, density: Array, mean: float) -> float | None:
+    """Where the density ``[r]`` about a localisation falls to that of the field, nm, or None if it clearly does nowhere.
+
+    No density counts as less than the field's ``mean``: between particles that keep apart it may be nothing, and rises to
+    the mean again at their neighbours.
+    """
+    smooth = gaussian_filter1d(np.log(np.maximum(density, mean)), SMOOTHED)
     slope = np.gradient(smooth, np.log(radius))
     far = np.median(smooth[radius > radius[-1] / 3])
     highest_beyond = np.append(np.maximum.accumulate(smooth[::-1])[::-1], -np.inf)

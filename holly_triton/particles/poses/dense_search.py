@@ -18,14 +18,14 @@ from holly_triton.kernels import splat
 from holly_triton.particles.cloud.objective import unexplained
 from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
-from holly_triton.particles.data import Dataset
+from holly_triton.particles.data import Drawable
 
 from .refine import Poses, objective_of, refine_poses
 from .search import search_poses
 
 
 def rescue_poses(
-    plan: Plan, state: TrainingState, dataset: Dataset, index: Tensor, stage: Stage, generator: torch.Generator
+    plan: Plan, state: TrainingState, dataset: Drawable, index: Tensor, stage: Stage, generator: torch.Generator
 ) -> None:
     """Seek the poses of some pictures ``[B]`` anew, and keep those that explain their picture better."""
     known = Poses(state.rotation[index], state.shift[index], state.loss[index])
@@ -33,8 +33,10 @@ def rescue_poses(
     state.rotation[index], state.shift[index], state.loss[index] = found
 
 
-def find_poses(plan: Plan, state: TrainingState, dataset: Dataset, generator: torch.Generator) -> Poses:
-    """Poses of new pictures ``[P]`` under a finished cloud, which is held, and the loss that remains.
+def find_poses(
+    plan: Plan, state: TrainingState, dataset: Drawable, index: Tensor, generator: torch.Generator, *, passes: int
+) -> Poses:
+    """Poses of some pictures ``[B]`` under a finished cloud, which is held, and the loss that remains.
 
     Whatever the run's pose method: the best of several searches, then the refinement that its own pictures had
     (Blundell et al. 2021, figure 2, shows held-out pictures).
@@ -42,39 +44,41 @@ def find_poses(plan: Plan, state: TrainingState, dataset: Dataset, generator: to
     Args:
         plan: The run's, for its field of view and settings.
         state: The run's, finished.
-        dataset: The new pictures, on the state's device.
+        dataset: Holds the pictures, on the state's device.
+        index: Which of them, ``[B]``.
         generator: Source of the candidates, on that device.
+        passes: Searches after the first, each kept where it finds the better pose.
     """
     config, blur = plan.config, state.blur_nm()
     plan = dataclasses.replace(plan, finest_nm=max(plan.finest_nm, dataset.finest_nm))
     found = []
-    for index in torch.split(torch.arange(len(dataset), device=generator.device), config.search.dense_batch):
+    for some in torch.split(index, config.search.dense_batch):
         stage = plan.at(plan.steps, blur)
-        poses = seek_poses(plan, state, dataset, index, generator)
-        for _ in range(config.schedule.rescue_passes):
-            poses = better_poses(plan, state, dataset, index, poses, stage, generator)
+        poses = seek_poses(plan, state, dataset, some, generator)
+        for _ in range(passes):
+            poses = better_poses(plan, state, dataset, some, poses, stage, generator)
         for step in range(plan.steps, plan.total_steps):
             stage = plan.at(step, blur)
-            target = dataset.draw(index, stage.grid, stage.sigma_nm)
-            poses = refine_poses(state, target, poses.rotation, poses.shift, stage, config.optimiser)
+            target = dataset.draw(some, stage.grid, stage.sigma_nm)
+            poses = refine_poses(state, target, poses.rotation, poses.shift, stage)
         found.append(poses)
     return Poses(*(torch.cat(parts) for parts in zip(*found, strict=True)))
 
 
 @torch.no_grad()
-def share_unexplained(plan: Plan, state: TrainingState, dataset: Dataset, poses: Poses) -> float:
-    """Share of the intensity that is in the wrong place, mean over pictures in given poses, at the run's final sigma."""
+def unexplained_of(plan: Plan, state: TrainingState, dataset: Drawable, index: Tensor, poses: Poses) -> Tensor:
+    """Share of the intensity that is in the wrong place in some pictures ``[B]`` in given poses, at the run's final sigma."""
     stage = plan.at(plan.total_steps, state.blur_nm())
     px, width = stage.grid.to_pixels, state.width(stage.sigma_nm)
     shares = []
-    for index in torch.split(torch.arange(len(dataset), device=state.points.device), plan.batch):
-        drawn = splat(px(state.points), poses.rotation[index], px(poses.shift[index]), px(width), stage.grid.shape)
-        shares.append(unexplained(drawn, dataset.draw(index, stage.grid, stage.sigma_nm)))
-    return float(torch.cat(shares).mean())
+    for some in torch.split(torch.arange(len(index), device=state.points.device), plan.batch):
+        drawn = splat(px(state.points), poses.rotation[some], px(poses.shift[some]), px(width), stage.grid.shape)
+        shares.append(unexplained(drawn, dataset.draw(index[some], stage.grid, stage.sigma_nm)))
+    return torch.cat(shares)
 
 
 def better_poses(
-    plan: Plan, state: TrainingState, dataset: Dataset, index: Tensor, known: Poses, stage: Stage,
+    plan: Plan, state: TrainingState, dataset: Drawable, index: Tensor, known: Poses, stage: Stage,
     generator: torch.Generator,
 ) -> Poses:  # fmt: skip
     """Of the known poses ``[B]`` and others that are sought anew, whichever explains its picture better."""
@@ -94,7 +98,7 @@ def better_poses(
 
 
 def seek_poses(
-    plan: Plan, state: TrainingState, dataset: Dataset, index: Tensor, generator: torch.Generator
+    plan: Plan, state: TrainingState, dataset: Drawable, index: Tensor, generator: torch.Generator
 ) -> Poses:  # fmt: skip
     """Poses of some pictures ``[B]`` from a dense search at falling sigma, a gradient step after each round of it."""
     search, blur = plan.config.search, state.blur_nm()
@@ -107,5 +111,5 @@ def seek_poses(
         with torch.no_grad():
             rotation, shift = search_poses(state, target, rotation, shift, None, len(index), stage, dense, generator)
         target = dataset.draw(mine, stage.grid, stage.sigma_nm)
-        rotation, shift, loss = refine_poses(state, target, rotation, shift, stage, plan.config.optimiser)
+        rotation, shift, loss = refine_poses(state, target, rotation, shift, stage)
     return Poses(*(gather(rows, len(index)) for rows in (rotation, shift, loss)))

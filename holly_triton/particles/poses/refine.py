@@ -10,7 +10,9 @@ from holly_triton.geometry import compose, limit_tilt, rotation_from_axis_angle
 from holly_triton.particles.cloud.objective import divergence
 from holly_triton.particles.cloud.schedule import Stage
 from holly_triton.particles.cloud.state import TrainingState
-from holly_triton.particles.config import Optimiser
+
+LEVER = (2 / 3) ** 0.5
+"""Distance of the points from an axis, root mean square, of their radius of gyration."""
 
 
 class Poses(NamedTuple):
@@ -22,17 +24,21 @@ class Poses(NamedTuple):
 
 
 def step_poses(
-    state: TrainingState, target: Tensor, rotation: Tensor, shift: Tensor, stage: Stage, rates: Optimiser
+    state: TrainingState, target: Tensor, rotation: Tensor, shift: Tensor, stage: Stage, noise: Tensor | None = None
 ) -> tuple[Poses, Tensor]:
-    """One gradient step on poses; the cloud and its blur get their gradients too, if they ask for them.
+    """One step of poses down the gradient; the cloud, its blur and the background get their gradients too, if they ask.
+
+    Lengths follow from the width that points are drawn with: ``width**2`` times the gradient is the step of expectation
+    maximisation, which never overshoots. Half of it, with noise of the matching size, is a step of Langevin dynamics,
+    which leaves poses distributed by their likelihood.
 
     Args:
         state: Cloud, blur and background; nothing else of it is used.
         target: Pictures ``[B, S, S]`` on the stage's grid.
         rotation: ``[B, 3, 3]``.
         shift: ``[B, 2]``, nm.
-        stage: Grid, mask and step lengths.
-        rates: Step lengths in terms of the stage's.
+        stage: Grid, mask and scales.
+        noise: Normal numbers ``[B, 5]`` of variance 1 over the localisations of each picture; None for the likeliest pose.
 
     Returns:
         The new poses with the loss of those before, and what was descended ``[B]``, before too.
@@ -42,20 +48,23 @@ def step_poses(
     turned = compose(rotation_from_axis_angle(turn), rotation)
     objective, loss = objective_of(state, turned, shift, target, stage)
     torch.autograd.backward(objective.sum())
+    assert turn.grad is not None and shift.grad is not None
     with torch.no_grad():
-        angle = -stage.rate * rates.turn_rate * stage.turn * _direction(turn)
-        moved = limit_tilt(compose(rotation_from_axis_angle(angle), rotation), stage.largest_tilt)
-        step = stage.rate * rates.shift_rate * stage.sigma_nm
-        return Poses(moved, shift - step * _direction(shift), loss), objective.detach()
+        width = state.width(stage.sigma_nm)
+        lever = LEVER * stage.gyration_nm
+        by_angle = -0.5 * (width / lever) ** 2 * turn.grad
+        by = -0.5 * width**2 * shift.grad
+        if noise is not None:
+            by_angle, by = by_angle + width / lever * noise[:, :3], by + width * noise[:, 3:]
+        moved = limit_tilt(compose(rotation_from_axis_angle(by_angle), rotation), stage.largest_tilt)
+        return Poses(moved, shift + by, loss), objective.detach()
 
 
-def refine_poses(
-    state: TrainingState, target: Tensor, rotation: Tensor, shift: Tensor, stage: Stage, rates: Optimiser
-) -> Poses:
+def refine_poses(state: TrainingState, target: Tensor, rotation: Tensor, shift: Tensor, stage: Stage) -> Poses:
     """``step_poses`` with the cloud held, each pose taken back where that didn't help."""
     fitted = {name: getattr(state, name).detach() for name in ("points", "log_blur", "background")}
     held = dataclasses.replace(state, **fitted)
-    moved, before = step_poses(held, target, rotation, shift, stage, rates)
+    moved, before = step_poses(held, target, rotation, shift, stage)
     with torch.no_grad():
         after, loss = objective_of(held, moved.rotation, moved.shift, target, stage)
     worse = after > before
@@ -72,9 +81,3 @@ def objective_of(
     """What is descended ``[B]`` and the masked L1 ``[B]`` of pictures under some poses: arguments as ``step_poses``."""
     width = state.width(stage.sigma_nm)
     return divergence(state.points, rotation, shift, width, state.background, target, stage)
-
-
-def _direction(parameter: Tensor) -> Tensor:
-    """The gradient's direction, each row of length 1 (or 0 where there is none)."""
-    assert parameter.grad is not None
-    return torch.nn.functional.normalize(parameter.grad, dim=1)

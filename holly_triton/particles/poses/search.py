@@ -88,12 +88,14 @@ class _Comparison:
         self.points, self.background, self.grid = points, state.background, stage.search_grid
         self.sigma = (stage.search_sigma_nm**2 + state.blur_nm() ** 2) ** 0.5
         self.wanted = normalised(target).flatten(1)  # [B, S*S]
-        self.weight = None if localisations is None else settings.sharpness * localisations[:, None]
+        # A grid too coarse for the stage's sigma takes from the likelihood as the square of the width that it draws with.
+        coarse = (self.sigma / state.width(stage.sigma_nm).detach()) ** 2
+        self.weight = None if localisations is None else settings.sharpness * coarse * localisations[:, None]
         self.pictures, self.generator = pictures, generator
 
     def scores(self, rotation: Tensor, shift: Tensor) -> Tensor:
         """Log-likelihood of a localisation, mean over each picture's, in poses of its own ``[B, K]``."""
-        drawn = self._draw(rotation.flatten(0, 1), shift.flatten(0, 1)).view(*shift.shape[:2], -1)
+        drawn = self._draw(rotation.flatten(0, 1), shift.flatten(0, 1)).view(*shift.shape[:2], self.wanted.shape[1])
         return torch.bmm(drawn, self.wanted[:, :, None])[..., 0]
 
     def shared_scores(self, rotation: Tensor, shift: Tensor) -> Tensor:
@@ -123,7 +125,8 @@ def _perturbed(
 
     def steps(axes: int, longest: float) -> Tensor:
         direction = torch.randn(pictures, many, axes, generator=generator, device=generator.device)
-        length = longest * torch.rand(pictures, many, 1, generator=generator, device=generator.device)
+        # Cubed, so that there are short steps too, which sharp pictures ask for: a fifth is below 1 % of the longest.
+        length = longest * torch.rand(pictures, many, 1, generator=generator, device=generator.device) ** 3
         return share(length * torch.nn.functional.normalize(direction, dim=2))
 
     turned = compose(rotation_from_axis_angle(steps(3, stage.turn)), rotation[:, None])

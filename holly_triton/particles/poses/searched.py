@@ -39,12 +39,14 @@ class SearchedPoses:
             rescue_poses(self.plan, state, self.dataset, index, stage, self.generator)
             return
         mine = share(index)
-        target = self.dataset.draw(mine, stage.search_grid, stage.search_sigma_nm)
-        counts = None if self.dataset.counts is None else self.dataset.counts[mine]
-        with torch.no_grad():
-            state.rotation[mine], state.shift[mine] = search_poses(
-                state, target, state.rotation[mine], state.shift[mine], counts, len(index), stage, config.search, self.generator,
-            )  # fmt: skip
+        if stage.name == "search":
+            target = self.dataset.draw(mine, stage.search_grid, stage.search_sigma_nm)
+            counts = None if self.dataset.counts is None else self.dataset.counts[mine]
+            with torch.no_grad():
+                state.rotation[mine], state.shift[mine] = search_poses(
+                    state, target, state.rotation[mine], state.shift[mine], counts, len(index), stage, config.search,
+                    self.generator,
+                )  # fmt: skip
         target = self.dataset.draw(mine, stage.grid, stage.sigma_nm)
         for _ in range(config.optimiser.gradient_steps):
             self._descend(index, target, stage)
@@ -54,6 +56,16 @@ class SearchedPoses:
             tidy(state, self.optimiser, index, target, stage, config.tidying, self.generator)
         if config.tilt == 0:
             state.points.data[:, 2] = 0  # one side alone tells no depth
+
+    def _noise(self, index: Tensor, stage: Stage) -> Tensor | None:
+        """What keeps this rank's poses of the pictures ``[B]`` distributed by their likelihood, while they are searched.
+
+        None in the polish, where each pose becomes the likeliest, and where nobody knows how much a picture holds.
+        """
+        if self.dataset.counts is None or stage.name != "search":
+            return None
+        normal = torch.randn(len(index), 5, generator=self.generator, device=index.device)
+        return share(normal / (self.config.search.sharpness * self.dataset.counts[index, None]).sqrt())
 
     def finish(self, stage: Stage) -> None:
         """Every picture's pose is in the state already."""
@@ -66,7 +78,7 @@ class SearchedPoses:
         """One gradient step on the poses of the pictures ``[B]``, of which ``target`` holds this rank's, and the cloud."""
         state, rates, mine = self.state, self.config.optimiser, share(index)
         self.optimiser.zero_grad()
-        poses, _ = step_poses(state, target, state.rotation[mine], state.shift[mine], stage, rates)
+        poses, _ = step_poses(state, target, state.rotation[mine], state.shift[mine], stage, self._noise(index, stage))
         state.rotation[index], state.shift[index], loss = (gather(rows, len(index)) for rows in poses)
         state.loss[index] = loss
         sum_gradients(self.optimiser)

@@ -17,26 +17,24 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from scipy.special import ndtr
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.optional import require
+from holly_triton.core.types import Array
 from holly_triton.geometry import mirror
 from holly_triton.io import clouds
 from holly_triton.io.tables.picasso import write_picasso
-from holly_triton.validation.fsc import THRESHOLD
+from holly_triton.validation.fsc import RESOLUTION_PER_SD
 
+from .metrics import read_metrics
 from .run import run_config
-from .run_files import read_metrics, read_poses, read_run_cloud
+from .run_files import read_poses, read_run_cloud
 from .study import is_study, members
-
-Array = NDArray[Any]
 
 ANGSTROM_PER_NM = 10.0
 VOXELS_PER_SIGMA = 3.0
@@ -48,8 +46,8 @@ MARGIN = 5.0
 """In sigma, about the outermost point: 1e-6 of a Gaussian lies beyond."""
 LARGEST_SIDE = 400
 """Voxels: 244 MiB."""
-RESOLUTION_PER_SIGMA = 2 * math.pi / math.sqrt(-math.log(THRESHOLD))
-"""4.5: the Fourier shell correlation of points with Gaussian errors, ``exp(-4 pi^2 sigma^2 k^2)``, at its threshold."""
+SMALLEST_VOXEL_NM = 1e-3
+"""Points per nm^3 grow with its third power, and their squares must fit float32."""
 PICASSO_PIXEL_NM = 100.0
 """A cloud comes from no camera; pixels of about this size are what Picasso's users see."""
 
@@ -105,15 +103,13 @@ def run_sigma_nm(folder: Path) -> float:
         HollyError: The figures are not there.
     """
     metrics = read_metrics(folder)
-    found = metrics.get("resolution")
-    if found:
-        return float(found["resolution"] or found["limit"]) / RESOLUTION_PER_SIGMA
+    if metrics.resolution:
+        return float(metrics.resolution["resolution"] or metrics.resolution["limit"]) / RESOLUTION_PER_SD
     if (folder / "config.toml").is_file() and is_study(run_config(folder)):
         return max(run_sigma_nm(member.folder) for member in members(run_config(folder), folder))
-    sigma, blur = metrics.get("sigma_nm"), metrics.get("blur_nm")
-    if not sigma:
+    if not metrics.sigma_nm:
         raise HollyError(f"{folder}: its metrics.json does not say sigma_nm; pass the folder of a finished run")
-    return math.hypot(sigma, blur or 0)
+    return math.hypot(metrics.sigma_nm, metrics.blur_nm or 0)
 
 
 def density(points: Array, sigma_nm: float, voxel_nm: float, half: int) -> Array:
@@ -165,6 +161,11 @@ def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | N
         raise HollyError(
             f"{path}: voxels of {voxel_nm:.3g} nm would be {2 * reach / voxel_nm:.0f} a side of {2 * reach:.0f} nm, "
             f"more than {LARGEST_SIDE}; ask for voxels of {math.ceil(100 * least) / 100:g} nm or more"
+        )
+    if voxel_nm < SMALLEST_VOXEL_NM:
+        raise HollyError(
+            f"{path}: voxels of {voxel_nm:.3g} nm are smaller than an atom, and densities in them beyond what the format "
+            "holds; was the unit of the run's data right?"
         )
     half = math.ceil(reach / voxel_nm) + 1
     voxel = ANGSTROM_PER_NM * voxel_nm

@@ -1,4 +1,4 @@
-"""Ranks the pictures of a run by how well its structure explains them, and marks the bad ones. Nothing is deleted.
+"""Ranks the pictures of a run by how well its structure fits them, and marks the bad ones. Nothing is deleted.
 
 The loss of a run doesn't serve: it compares pictures drawn finely, where what differs is chance, and it falls with the
 number of localisations. Here pictures are drawn coarsely, and the squared distance to the structure's drawing,
@@ -10,23 +10,25 @@ one localisation: what is left is, on average, the squared distance of the parti
 import csv
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from scipy.spatial.transform import Rotation
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
+from holly_triton.core.types import Array
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.objective import normalised
+from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.data import Localisations
+from holly_triton.particles.poses.refine import Poses
 from holly_triton.view.gallery import PICKED_INK, REJECTED_INK, Section, draw_sheet
 
-from .run import Run, resume_run, run_config
-from .study import is_study
-
-Array = NDArray[Any]
+from .held_out import Split
+from .run import Run
+from .run_files import read_poses
+from .study import finished_run
 
 COARSE = 0.5
 """Sigma of the drawings, of the radius of gyration. With junk among simulated particles the area under the ROC curve
@@ -82,21 +84,18 @@ def rank_pictures(folder: Path, bad_share: float | None = None) -> Ranking:
     """
     if bad_share is not None and not 0 <= bad_share < 1:
         raise HollyError(f"--bad-share {bad_share:g}: must be from 0 to below 1, the share of the pictures to mark")
-    if is_study(run_config(folder)):
-        raise HollyError(f"{folder}: holds several runs; pass the folder of one of them, such as {folder / 'repeat-1'}")
-    run = resume_run(folder)
-    if not run.finished:
-        raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {folder}")
-    counts = run.dataset.counts.cpu().numpy() if isinstance(run.dataset, Localisations) else None
-    which = _bins(counts, len(run.dataset))
-    score = standardised(_excess(run, counts), which)
+    run = finished_run(folder)
+    pictures = _posed(run)
+    counts = _counts(run.pictures)
+    which = _bins(counts, len(run.pictures))
+    score = standardised(_excess(pictures, counts), which)
     limit = BAD_ABOVE if bad_share is None else float(np.quantile(score, 1 - bad_share))
     bad = score > limit
     reason = [_reason(picture, counts, which) if bad[picture] else "" for picture in range(len(score))]
     table, gallery = folder / "ranking.csv", folder / "pictures" / "ranking.png"
-    ranking = Ranking(run.dataset.names, score, bad, reason, table, gallery)
+    ranking = Ranking(run.pictures.names, score, bad, reason, table, gallery)
     _write(ranking)
-    _draw(run, ranking)
+    _draw(pictures, ranking)
     return ranking
 
 
@@ -120,15 +119,58 @@ def _bins(counts: Array | None, pictures: int) -> Array:
     return np.asarray(np.searchsorted(edges, counts))
 
 
-def _excess(run: Run, counts: Array | None) -> Array:
+@dataclass(frozen=True)
+class _Posed:
+    """A run's pictures, the held-out ones too, and the structure in the poses that were found for them."""
+
+    pictures: Split
+    poses: Poses
+    trainer: Trainer
+
+    def draw(self, index: torch.Tensor, sigma_nm: float) -> tuple[torch.Tensor, torch.Tensor]:
+        """Some pictures ``[B]`` at one width, and the structure's own in their poses: ``[B, S, S]`` of sum 1."""
+        state, grid = self.trainer.state, self.trainer.final_stage.grid
+        index = index.to(state.points.device)
+        px = grid.to_pixels
+        with torch.no_grad():
+            pose = self.poses.rotation[index], px(self.poses.shift[index]), px(state.width(sigma_nm))
+            drawn = splat(px(state.points), *pose, grid.shape)
+            return normalised(self.pictures.draw(index, grid, sigma_nm)), normalised(drawn)
+
+
+def _posed(run: Run) -> _Posed:
+    state = run.trainer.state
+    poses = Poses(state.rotation, state.shift, state.loss)
+    if run.pictures.held_out is not None:
+        found = read_poses(run.folder / "poses.csv")
+        place = {name: row for row, name in enumerate(found.names)}
+        if not {*run.pictures.held_out.names} <= place.keys():
+            raise HollyError(f"{run.folder / 'poses.csv'}: lacks pictures of this run; train it anew with --overwrite")
+        rows = [place[name] for name in run.pictures.held_out.names]
+        turns = Rotation.from_rotvec(found.axis_angle[rows]).as_matrix()
+        held_out = (torch.from_numpy(part).to(state.rotation) for part in (turns, found.shift[rows], found.loss[rows]))
+        poses = run.pictures.join_poses(poses, Poses(*held_out))
+    return _Posed(run.pictures.on(run.trainer), poses, run.trainer)
+
+
+def _counts(pictures: Split) -> Array | None:
+    """Localisations of each picture ``[P]``; None where the data are pixels."""
+    parts = [part for part in (pictures.training, pictures.held_out) if isinstance(part, Localisations)]
+    if not parts:
+        return None
+    counts: Array = (parts[0].counts if len(parts) == 1 else pictures.join(parts[0].counts, parts[1].counts)).numpy()
+    return counts
+
+
+def _excess(posed: _Posed, counts: Array | None) -> Array:
     """Squared distance of the particles themselves from the structure, over its square ``[P]``."""
     found = []
-    sigma = COARSE * run.dataset.gyration_nm
-    sigma_px = sigma / run.trainer.final_stage.grid.pixel_nm
+    sigma = COARSE * posed.trainer.dataset.gyration_nm
+    sigma_px = sigma / posed.trainer.final_stage.grid.pixel_nm
     one = 1 / (4 * np.pi * sigma_px**2)  # |K|^2 of a Gaussian of integral 1
-    for start in range(0, len(run.dataset), BATCH):
-        index = torch.arange(start, min(start + BATCH, len(run.dataset)))
-        given, drawn = _pictures(run, index, sigma)
+    for start in range(0, len(posed.pictures), BATCH):
+        index = torch.arange(start, min(start + BATCH, len(posed.pictures)))
+        given, drawn = posed.draw(index, sigma)
         squared = drawn.square().sum((1, 2)).cpu().numpy()
         distance = (given - drawn).square().sum((1, 2)).cpu().numpy()
         chance = 0.0 if counts is None else (one - squared) / counts[index.numpy()]
@@ -136,22 +178,11 @@ def _excess(run: Run, counts: Array | None) -> Array:
     return np.concatenate(found)
 
 
-def _pictures(run: Run, index: torch.Tensor, sigma_nm: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Some pictures ``[B]`` at one width, and the structure's own in the poses that were found, ``[B, S, S]`` of sum 1."""
-    state, grid = run.trainer.state, run.trainer.final_stage.grid
-    index = index.to(state.points.device)
-    px = grid.to_pixels
-    with torch.no_grad():
-        pose = state.rotation[index], px(state.shift[index]), px(state.width(sigma_nm))
-        drawn = splat(px(state.points), *pose, grid.shape)
-        return normalised(run.trainer.dataset.draw(index, grid, sigma_nm)), normalised(drawn)
-
-
 def _reason(picture: int, counts: Array | None, which: Array) -> str:
     if counts is None:
-        return "explained worse than the other pictures"
+        return "fitted worse than the other pictures"
     alike = counts[which == which[picture]]
-    return f"explained worse than others of {alike.min()} to {alike.max()} localisations"
+    return f"fitted worse than others of {alike.min()} to {alike.max()} localisations"
 
 
 def _write(ranking: Ranking) -> None:
@@ -163,12 +194,12 @@ def _write(ranking: Ranking) -> None:
             writer.writerow([ranking.names[picture], f"{ranking.score[picture]:.3f}", marked, ranking.reason[picture]])
 
 
-def _draw(run: Run, ranking: Ranking) -> None:
+def _draw(posed: _Posed, ranking: Ranking) -> None:
     order = np.argsort(ranking.score, kind="stable")
     shown = min(SHOWN, len(order) // 2)
     sections = []
     for name, rows, colour in (("Best", order[:shown], PICKED_INK), ("Worst", order[::-1][:shown], REJECTED_INK)):
-        given, drawn = _pictures(run, torch.from_numpy(rows.copy()), run.trainer.final_stage.sigma_nm)
+        given, drawn = posed.draw(torch.from_numpy(rows.copy()), posed.trainer.final_stage.sigma_nm)
         # Each as bright as it can be: a picture of few localisations has the higher peaks.
         pairs = torch.cat([one / one.amax((1, 2), keepdim=True) for one in (given, drawn)], dim=2).cpu().numpy()
         captions = [
@@ -176,7 +207,7 @@ def _draw(run: Run, ranking: Ranking) -> None:
         ]
         sections.append(Section(name, list(pairs), captions, colour))
     explanation = (
-        f"Left the picture, right what the structure makes of it, each {run.trainer.final_stage.grid.field_nm:.0f} nm "
+        f"Left the picture, right the reprojection of the structure, each {posed.trainer.final_stage.grid.field_nm:.0f} nm "
         f"wide. Below: the picture's name and score. {int(ranking.bad.sum())} of {len(order)} are marked as bad."
     )
-    draw_sheet(ranking.gallery, "Pictures by how well the structure explains them", explanation, sections, COLUMNS)
+    draw_sheet(ranking.gallery, "Pictures by how well the structure fits them", explanation, sections, COLUMNS)

@@ -1,22 +1,19 @@
 """The command `render`: pictures and movies of what a run or a study left in its folder."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton import view
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.core.progress import console
+from holly_triton.core.types import Array
 from holly_triton.structures import read_structure
 from holly_triton.validation.alignment import align
 from holly_triton.view.orientation import upright
 
 from .run_files import read_run_cloud, read_spread
-
-Array = NDArray[Any]
 
 
 def render_run(

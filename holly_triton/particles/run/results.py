@@ -1,10 +1,10 @@
 """What a run leaves behind: the cloud in both hands, poses, figures, pictures and the report."""
 
 import csv
-import json
-from collections.abc import Mapping, Sequence
+import dataclasses
+import math
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,15 +16,18 @@ from holly_triton.core.files import replacing
 from holly_triton.core.log import LOG
 from holly_triton.core.optional import MissingExtraError
 from holly_triton.core.progress import in_parts
+from holly_triton.core.types import Array
 from holly_triton.geometry import axis_angle_from_rotation, mirror
 from holly_triton.io.clouds import write_cloud
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.report import write_report
 from holly_triton.validation import symmetry
+from holly_triton.validation.symmetry_words import explain
 from holly_triton.view import render_cloud
 from holly_triton.view.orientation import upright
 
+from .metrics import HeldOut, Metrics, write_metrics
 from .run import Run
 
 SHOWN = 12
@@ -33,8 +36,14 @@ BALL_POINTS = 4000
 """Enough that the ball is smooth: one of as few points as a structure may have is grainy, and loses by that alone."""
 
 
-def write_results(run: Run, *, pictures: bool = True) -> None:
+def write_results(run: Run, held_out: tuple[HeldOut, Poses] | None = None, *, pictures: bool = True) -> None:
     """Write the structure, the poses and the figures and, if asked, the pictures and the report of them.
+
+    Args:
+        run: Where it stands.
+        held_out: How well the structure fits pictures that were held out, and their poses; None where there are none,
+            or where none are known yet.
+        pictures: Whether the run is finished and shown.
 
     Raises:
         HollyError: A file can't be written.
@@ -45,14 +54,18 @@ def write_results(run: Run, *, pictures: bool = True) -> None:
         begin("writing the structure and its figures")
         write_cloud(run.folder / "cloud.ply", points)
         write_cloud(run.folder / "cloud_mirror.ply", mirror(points))
-        poses = Poses(state.rotation, state.shift, state.loss)
-        write_poses(run.folder / "poses.csv", run.trainer, run.dataset.names, poses)
+        names, poses = run.dataset.names, Poses(state.rotation, state.shift, state.loss)
+        if held_out is not None:
+            names, poses = run.pictures.names, run.pictures.join_poses(poses, held_out[1])
+        write_poses(run.folder / "poses.csv", names, poses, point_sigma_nm(run.trainer))
         _write_growth(run.folder / "growth.npz", run.trainer)
         _write_reprojections(run.folder / "pictures" / "reprojections.npz", run.trainer)
-        metrics = _metrics(run)
+        metrics = _metrics(run, held_out and held_out[0])
         if pictures:
             begin("looking for symmetry")
-            metrics |= _symmetry(run.trainer, points)
+            found = _symmetry(run.trainer, points)
+            symmetries, findings = [one.figures() for one in found], [explain(found)]
+            metrics = dataclasses.replace(metrics, symmetry=symmetries, findings=findings)
         write_metrics(run.folder, metrics)
         if pictures:
             begin("drawing the structure")
@@ -61,33 +74,35 @@ def write_results(run: Run, *, pictures: bool = True) -> None:
             write_report(run.folder)
 
 
-def _metrics(run: Run) -> dict[str, Any]:
+def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
     state, trainer = run.trainer.state, run.trainer
     points = state.points.detach()
-    return {
-        "finished": run.finished,
-        "step": state.step,
-        "steps": trainer.plan.total_steps,
-        "seconds": state.seconds,
-        "energy_wh": state.joules / 3600 or None,  # 0 where nothing counts it
-        "pictures_per_second": state.seen / max(state.seconds, 1e-9),
-        "device": str(state.points.device),
-        "processes": size(),
-        "threads": torch.get_num_threads(),
-        "seed": run.config.seed,
-        "points": len(state.points),
-        "points_outside": int((state.points.norm(dim=1) > trainer.final_stage.grid.field_nm / 2).sum()),
-        "pictures": len(run.dataset),
-        "loss": state.history[-1]["loss"] if state.history else None,
-        "loss_of_structure": trainer.losses_of(points)[1],
-        "loss_of_ball": trainer.losses_of(_ball(points))[1],
-        "sigma_nm": state.history[-1]["sigma_nm"] if state.history else None,
-        "blur_nm": state.blur_nm(),
-        "data": run.dataset.summary(),
-        "notes": run.dataset.notes,
-        "versions": versions(),
-        "history": state.history,
-    }
+    return Metrics(
+        finished=run.finished,
+        step=state.step,
+        steps=trainer.plan.total_steps,
+        seconds=state.seconds,
+        energy_wh=state.joules / 3600 or None,  # 0 where nothing counts it
+        pictures_per_second=state.seen / max(state.seconds, 1e-9),
+        device=str(state.points.device),
+        processes=size(),
+        threads=torch.get_num_threads(),
+        seed=run.config.seed,
+        points=len(state.points),
+        points_outside=int((state.points.norm(dim=1) > trainer.final_stage.grid.field_nm / 2).sum()),
+        pictures=len(run.dataset),
+        held_out=held_out,
+        loss=state.history[-1]["loss"] if state.history else None,
+        loss_of_structure=trainer.losses_of(points)[1],
+        loss_of_ball=trainer.losses_of(_ball(points))[1],
+        sigma_nm=state.history[-1]["sigma_nm"] if state.history else None,
+        blur_nm=state.blur_nm(),
+        data=run.dataset.summary(),
+        notes=run.notes,
+        doubts=run.dataset.doubts,
+        versions=versions(),
+        history=state.history,
+    )
 
 
 def _ball(points: Tensor) -> Tensor:
@@ -100,45 +115,39 @@ def _ball(points: Tensor) -> Tensor:
     return ball
 
 
-def _symmetry(trainer: Trainer, points: Any) -> dict[str, Any]:
-    """Symmetries that the cloud has or nearly has, and whether the pictures bear them out: they may be false."""
+def _symmetry(trainer: Trainer, points: Array) -> list[symmetry.Symmetry]:
+    """Symmetries that the cloud has or nearly has, and whether the pictures are compatible with them."""
     device = trainer.state.points.device
-    found = symmetry.find_symmetries(
+    return symmetry.find_symmetries(
         symmetry.thinned(points),
         lambda turned: trainer.losses_of(torch.tensor(turned, dtype=torch.float32, device=device))[0],
+        symmetry.residual_error(trainer.losses_of(trainer.state.points.detach())[1], point_sigma_nm(trainer)),
     )
-    return {"symmetry": [one.figures() for one in found], "findings": [symmetry.explain(found)]}
 
 
-def write_metrics(folder: Path, metrics: Mapping[str, Any]) -> None:
-    """Write the figures of a run into its folder.
-
-    Raises:
-        HollyError: The file can't be written.
-    """
-    with replacing(folder / "metrics.json") as partial:
-        partial.write_text(json.dumps(metrics, indent=1), encoding="utf-8")
+def point_sigma_nm(trainer: Trainer) -> float:
+    """Sigma of the Gaussian that each point stands for at the end: that of the last pictures, widened by the label scatter."""
+    return math.hypot(trainer.final_stage.sigma_nm, trainer.state.blur_nm())
 
 
-def write_poses(path: Path, trainer: Trainer, names: Sequence[str], poses: Poses) -> None:
-    """Write the poses of some pictures under a run's cloud, and what they leave unexplained.
+def write_poses(path: Path, names: Sequence[str], poses: Poses, sigma_nm: float) -> None:
+    """Write the poses of some pictures under a cloud whose points are Gaussians of one width, and their loss.
 
     Raises:
         HollyError: The file can't be written.
     """
     axis_angle = axis_angle_from_rotation(poses.rotation.cpu().numpy())
-    sigma = float(np.hypot(trainer.final_stage.sigma_nm, trainer.state.blur_nm()))
     table = zip(names, axis_angle, poses.shift.tolist(), poses.loss.tolist(), strict=True)
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["picture", "rx", "ry", "rz", "tx_nm", "ty_nm", "sigma_nm", "loss"])
         for name, turned, moved, loss in table:
-            numbers = (*turned, *moved, sigma, loss)
+            numbers = (*turned, *moved, sigma_nm, loss)
             writer.writerow([name, *(f"{number:.6g}" for number in numbers)])
 
 
 def _write_growth(path: Path, trainer: Trainer) -> None:
-    """The cloud now and then over the run, for the film of its growth."""
+    """The cloud now and then over the run, for the movie of its growth."""
     growth = trainer.state.growth
     if growth:
         with replacing(path) as partial, partial.open("wb") as file:
@@ -165,7 +174,7 @@ def _write_reprojections(path: Path, trainer: Trainer) -> None:
         )
 
 
-def draw_cloud(path: Path, points: Any, truth: Any = None) -> None:
+def draw_cloud(path: Path, points: Array, truth: Array | None = None) -> None:
     """A picture of the cloud, upright or over the truth; one line where there is no pyvista, as on computing machines."""
     try:
         if truth is not None:

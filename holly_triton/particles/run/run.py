@@ -7,7 +7,6 @@ checkpoints/last.pt and, where tensorboardX is installed, TensorBoard events.
 import csv
 import dataclasses
 import os
-import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -16,13 +15,13 @@ from typing import Any
 
 import torch
 
-from holly_triton.core.checkpoint import CHECKPOINTS, load_checkpoint, save_checkpoint
-from holly_triton.core.config_file import config_of, differing, read_config, to_table, write_config
+from holly_triton.core.config import read_config, write_config
 from holly_triton.core.distributed import leads, summed
 from holly_triton.core.energy import EnergyMeter
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
-from holly_triton.core.lock import check_idle
+from holly_triton.core.folder import check_free, make_folder
+from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.core.log import LOG
 from holly_triton.core.optional import MissingExtraError, require
 from holly_triton.particles.cloud.relocation import MOST_MERGED
@@ -33,6 +32,9 @@ from holly_triton.particles.config import DEFAULT_POINTS, Config
 from holly_triton.particles.data import Dataset, Localisations, open_dataset
 from holly_triton.particles.data.dataset import FEWEST_PICTURES
 
+from .checkpoints import load_state, save_state
+from .held_out import Split, split
+
 WRITTEN = (
     "config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "metrics.json", "report.html",
     "growth.npz", "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "poses_*.csv", "ranking.csv", "repeat-[0-9]*", "half-[12]",
@@ -41,9 +43,9 @@ WRITTEN = (
 
 
 BOUND = (
-    "points", "pose", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
+    "points", "pose", "held_out", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
 )  # fmt: skip
-"""Settings that a checkpoint's cloud, network and optimiser hang on."""
+"""Settings that a checkpoint's cloud, poses, network and optimiser depend on."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +54,18 @@ class Run:
 
     folder: Path
     config: Config
-    dataset: Dataset
+    pictures: Split
     trainer: Trainer
+
+    @property
+    def dataset(self) -> Dataset:
+        """The pictures that the structure is made from."""
+        return self.pictures.training
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences: what was skipped and why, what was assumed, what was held out."""
+        return [*self.dataset.notes, *self.pictures.notes]
 
     @property
     def finished(self) -> bool:
@@ -70,13 +82,15 @@ def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
     if leads():
         check_free(folder, overwrite)
     config = absolute(config)
-    dataset = open_data(config)
-    config = dataclasses.replace(config, points=config.points or default_points(dataset))
-    trainer = make_trainer(config, dataset)  # before the folder: settings that don't go together leave none behind
+    pictures = split(open_data(config), config.held_out)
+    config = dataclasses.replace(config, points=config.points or default_points(pictures.training))
+    trainer = make_trainer(
+        config, pictures.training
+    )  # before the folder: settings that don't go together leave none behind
     if leads():
-        make_folder(folder, overwrite)
+        make_folder(folder, overwrite, WRITTEN)
         write_config(folder / "config.toml", config)
-    return Run(folder, config, dataset, trainer)
+    return Run(folder, config, pictures, trainer)
 
 
 def absolute(config: Config) -> Config:
@@ -92,16 +106,16 @@ def run_config(folder: Path) -> Config:
         HollyError: Not the folder of a run, or a setting is wrong.
     """
     path = folder / "config.toml"
-    return read_config(path) if path.exists() else _lost_config(path)
+    return read_config(path, Config) if path.exists() else _lost_config(path)
 
 
 def _lost_config(path: Path) -> Config:
-    state = load_checkpoint(path.parent / CHECKPOINTS, torch.device("cpu"))
+    state = load_state(path.parent / CHECKPOINTS, torch.device("cpu"))
     if state is None:
         raise HollyError(
             f"{path.parent}: is not the folder of a run (no {path.name}); pass what train wrote with --out"
         )
-    config = config_of(state.settings, str(path.parent / CHECKPOINTS))
+    config = Config.of(state.settings, str(path.parent / CHECKPOINTS))
     if leads():
         LOG.warning("%s: is missing; written anew from the checkpoint", path)
         write_config(path, config)
@@ -116,16 +130,16 @@ def resume_run(folder: Path) -> Run:
             that it hangs on, such as points.
     """
     config = run_config(folder)
-    state = load_checkpoint(folder / CHECKPOINTS, find_device(config.device))
+    state = load_state(folder / CHECKPOINTS, find_device(config.device))
     if state is not None:
-        _check_changes(folder / "config.toml", config_of(state.settings, str(folder / CHECKPOINTS)), config)
-    dataset = open_data(config)
-    return Run(folder, config, dataset, make_trainer(config, dataset, state))
+        _check_changes(folder / "config.toml", Config.of(state.settings, str(folder / CHECKPOINTS)), config)
+    pictures = split(open_data(config), config.held_out)
+    return Run(folder, config, pictures, make_trainer(config, pictures.training, state))
 
 
 def _check_changes(path: Path, before: Config, now: Config) -> None:
     """Tell of settings that were changed between two parts of a run; refuse what the first part is built on."""
-    changed = list(differing(before, now))
+    changed = list(before.differing(now))
     if not changed:
         return
     told = f"{path}: changed since the checkpoint: {', '.join(changed)}"
@@ -134,7 +148,7 @@ def _check_changes(path: Path, before: Config, now: Config) -> None:
     LOG.warning("%s; going on with the new values", told)
 
 
-def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[[], bool]) -> bool:
+def carry_out(run: Run, callback: Callable[[Progress], None], should_stop: Callable[[], bool]) -> bool:
     """Step to the end or until asked to stop, saving on the way; True when the run is finished.
 
     Raises:
@@ -146,7 +160,7 @@ def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[
     meter = EnergyMeter(state.points.device)
     with _board(run.folder) as board:
         for progress in run.trainer.run():
-            tell(progress)
+            callback(progress)
             if board is not None and state.history and state.history[-1]["step"] == progress.step:
                 for name, value in state.history[-1].items():
                     if name != "step":
@@ -155,7 +169,7 @@ def carry_out(run: Run, tell: Callable[[Progress], None], should_stop: Callable[
             if stopping or run.finished or progress.step % every == 0:
                 state.joules += summed(meter.joules())
                 if leads():
-                    save_checkpoint(run.folder / CHECKPOINTS, state)
+                    save_state(run.folder / CHECKPOINTS, state)
             if stopping:
                 break
     return run.finished
@@ -194,65 +208,44 @@ def find_device(name: str) -> torch.device:
     return torch.device("cuda" if cuda else "cpu")
 
 
-def check_free(folder: Path, overwrite: bool) -> None:
-    """Refuse a folder that exists, before any work is done.
-
-    Raises:
-        HollyError: It exists and ``overwrite`` is not set, a run in it is being worked on, or it is no folder.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise HollyError(f"{folder}: is a file; choose another --out")
-    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
-        raise HollyError(
-            f"{folder}: exists already; choose another --out, or pass --overwrite to replace the run in it"
-        )
-    check_idle(folder)
-
-
-def make_folder(folder: Path, overwrite: bool) -> None:
-    """An empty place for a run; other files in an overwritten folder stay.
-
-    Raises:
-        HollyError: As ``check_free``, or no permission.
-    """
-    check_free(folder, overwrite)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for old in (path for pattern in WRITTEN for path in folder.glob(pattern)):
-            shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
-        (folder / "pictures").mkdir()
-    except OSError as error:
-        raise HollyError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
-
-
 def open_particles(config: Config) -> Dataset:
     """The particles of a run as they lie in its data.
 
     Raises:
         HollyError: They can't be read, or are not what the settings need.
     """
-    dataset = open_dataset(
-        config.data, unit=config.unit, pixel_size_nm=config.pixel_size, columns=config.columns,
-        channel=config.channel, where=config.where, axis=config.axis, weights=config.weights, crop=config.crop,
-        background=config.background, contrast=config.contrast,
-    )  # fmt: skip
-    if config.part != "all":
-        every = torch.arange(config.part == "even", len(dataset), 2)
-        if len(every) < FEWEST_PICTURES:
-            raise HollyError(
-                f"{config.data}: half of it is {len(every)} particles; at least {FEWEST_PICTURES} are needed"
-            )
-        dataset = dataset.select(every)
-    return dataset
+    return _part(open_whole(config), config)
 
 
 def open_data(config: Config) -> Dataset:
-    """The pictures of a run: its particles as they are, or seen from random directions, but for excluded ones.
+    """The pictures of a run, those that are to be held out too: its particles, but for what ``pictures_of`` leaves out.
 
     Raises:
         HollyError: They can't be read, or are not what the settings need.
     """
-    dataset = open_particles(config)
+    return pictures_of(open_whole(config), config)
+
+
+def open_whole(config: Config) -> Dataset:
+    """All particles in the data that a configuration names.
+
+    Raises:
+        HollyError: They can't be read.
+    """
+    return open_dataset(
+        config.data, unit=config.unit, pixel_size_nm=config.pixel_size, columns=config.columns,
+        channel=config.channel, where=config.where, axis=config.axis, weights=config.weights, crop=config.crop,
+        background=config.background, contrast=config.contrast,
+    )  # fmt: skip
+
+
+def pictures_of(dataset: Dataset, config: Config) -> Dataset:
+    """Of the particles in a run's data, the part that it uses, as they are or seen from random directions; none of the bad.
+
+    Raises:
+        HollyError: They are not what the settings need.
+    """
+    dataset = _part(dataset, config)
     if config.views == "random":
         if not isinstance(dataset, Localisations) or not dataset.has_z:
             raise HollyError(f"{config.data}: has no z, which --views random needs; leave that option out")
@@ -260,13 +253,22 @@ def open_data(config: Config) -> Dataset:
     return dataset if config.exclude is None else _without_bad(dataset, Path(config.exclude))
 
 
+def _part(dataset: Dataset, config: Config) -> Dataset:
+    if config.part == "all":
+        return dataset
+    every = torch.arange(config.part == "even", len(dataset), 2)
+    if len(every) < FEWEST_PICTURES:
+        raise HollyError(f"{config.data}: half of it is {len(every)} particles; at least {FEWEST_PICTURES} are needed")
+    return dataset.select(every)
+
+
 def _without_bad(dataset: Dataset, table: Path) -> Dataset:
-    """The pictures that a table of ``holly-triton sort`` doesn't mark as bad."""
-    with foreign(table, "a table of holly-triton sort"), table.open(newline="", encoding="utf-8") as file:
+    """The pictures that a table of ``holly-triton rank`` doesn't mark as bad."""
+    with foreign(table, "a table of holly-triton rank"), table.open(newline="", encoding="utf-8") as file:
         is_bad = {row["picture"]: row["bad"] == "yes" for row in csv.DictReader(file)}
     good = [index for index, name in enumerate(dataset.names) if not is_bad.get(name)]
     if not is_bad.keys() & {*dataset.names}:
-        raise HollyError(f"{table}: names none of these pictures; pass the table that sort wrote for this data set")
+        raise HollyError(f"{table}: names none of these pictures; pass the table that rank wrote for this data set")
     if len(good) < FEWEST_PICTURES:
         raise HollyError(f"{table}: leaves {len(good)} pictures; at least {FEWEST_PICTURES} are needed")
     dataset.notes.append(f"{len(dataset) - len(good)} of {len(dataset)} pictures are marked as bad and were left out.")
@@ -292,7 +294,7 @@ def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None =
     elif state.shift.shape != (len(dataset), 2):
         raise HollyError(f"{config.data}: holds {len(dataset)} pictures, but the run was made with {len(state.shift)}")
     else:
-        state.settings = to_table(config)
+        state.settings = config.table()
         generator = torch.Generator(device)
         try:
             generator.set_state(state.generator)

@@ -1,20 +1,18 @@
 """Reading back what a run or a study left in its folder."""
 
 import csv
-import json
 import warnings
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.types import Array
 from holly_triton.io.clouds import read_cloud
 
-Array = NDArray[Any]
-Figures = dict[str, Any]
+from .metrics import METRICS, read_metrics
 
 
 class PoseTable(NamedTuple):
@@ -41,18 +39,9 @@ def read_run_cloud(folder: Path) -> Array:
     return read_cloud(folder / "cloud.ply").points
 
 
-def read_metrics(folder: Path) -> Figures:
-    """The figures that a run left in its folder.
-
-    Raises:
-        HollyError: There are none, or they are damaged.
-    """
-    path = folder / "metrics.json"
-    with foreign(path, "the figures of a run"):
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-        if not isinstance(metrics, dict):
-            raise ValueError("no table")
-        return metrics
+def read_doubts(folder: Path) -> list[str]:
+    """What makes any result of a run doubtful since its data were read; none where there are no figures yet."""
+    return (read_metrics(folder).doubts or []) if (folder / METRICS).is_file() else []
 
 
 def read_poses(path: Path) -> PoseTable:
@@ -70,7 +59,9 @@ def read_poses(path: Path) -> PoseTable:
 
 
 def read_spread(folder: Path, points: int) -> Array | None:
-    """How far a study's runs lie from each point of its cloud ``[N]``, nm; None where that is not known.
+    """Positional error of each point of a study's cloud between its runs ``[N]``, nm; None where no two runs agree.
+
+    NaN for points that only one run has.
 
     Raises:
         HollyError: The file is damaged, or belongs to another cloud.
@@ -85,4 +76,4 @@ def read_spread(folder: Path, points: int) -> Array | None:
         raise HollyError(
             f"{path}: holds {len(spread)} values for the {points} points of cloud.ply; train the study anew"
         )
-    return spread if np.isfinite(spread).all() else None  # NaN: no two runs agree
+    return spread if np.isfinite(spread).any() else None

@@ -1,41 +1,45 @@
 """How good a run is: its cloud against the truth, its poses against the true ones, its cloud against new pictures."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.progress import in_parts
+from holly_triton.core.types import Array, Figures
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.io.clouds import read_cloud
+from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.data import Dataset, Localisations, open_dataset
-from holly_triton.particles.poses.dense_search import find_poses, share_unexplained
-from holly_triton.particles.poses.refine import Poses
+from holly_triton.particles.poses.dense_search import find_poses, unexplained_of
 from holly_triton.report import write_report
 from holly_triton.structures import read_structure
 from holly_triton.validation import pose_error
-from holly_triton.validation.alignment import align, explain
+from holly_triton.validation.alignment import align
+from holly_triton.validation.alignment_words import explain
 from holly_triton.validation.group import find_group, find_turns_of
 
-from .results import draw_cloud, write_metrics, write_poses
-from .run import open_data, open_particles, resume_run, run_config
-from .run_files import PoseTable, read_metrics, read_poses, read_run_cloud
-from .study import is_study
-
-Array = NDArray[Any]
+from .held_out import Found, evenly, explain_fit, fit_of
+from .metrics import METRICS, Fit, read_metrics, write_metrics
+from .results import draw_cloud, point_sigma_nm, write_poses
+from .run import open_data, open_particles, run_config
+from .run_files import PoseTable, read_poses, read_run_cloud
+from .study import finished_run
 
 TRUE_POSES = "truth_poses.csv"
 """What ``simulate`` leaves beside its data."""
-AS_GIVEN = "the particles as they were given, pooled, which means something only if they were registered"
+AS_GIVEN = "the particles in their input frame, pooled (meaningful only if they were registered)"
 POOLED = 1500
 """Localisations that stand for all of the pooled particles, which alignment would take minutes over."""
+COMPARED = 256
+"""Training pictures, at most, that new ones are compared with."""
 
 
-def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> dict[str, Any]:
+def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> Figures:
     """Score a run's cloud against the truth, and show it in the run's figures, pictures and report.
 
     Where the poses are known, of simulated data and of random views, they are scored too.
@@ -70,8 +74,8 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> dict
         poses = None if truth is not None and run_config(folder).views == "random" else _score_poses(folder, target)
         if poses is not None:
             figures["poses"] = poses
-        if (folder / "metrics.json").is_file():
-            write_metrics(folder, {**read_metrics(folder), "evaluation": figures})
+        if (folder / METRICS).is_file():
+            write_metrics(folder, dataclasses.replace(read_metrics(folder), evaluation=figures))
             begin("drawing the structure over the truth")
             draw_cloud(folder / "pictures" / "truth.png", fit.aligned, target)
             begin("writing the report")
@@ -99,7 +103,7 @@ def known_structure(folder: Path) -> Array:
     return read_cloud(folder / "truth.ply").points
 
 
-def explain_cloud(figures: dict[str, Any]) -> str:
+def explain_cloud(figures: Figures) -> str:
     """What ``score_cloud`` found, in a few plain lines for a terminal."""
     poses = figures.get("poses")
     known = f"\nThe truth here is {figures['truth']}." if "truth" in figures else ""
@@ -107,50 +111,54 @@ def explain_cloud(figures: dict[str, Any]) -> str:
     return explain(figures) + known + ("" if poses is None else "\n" + pose_error.explain(poses))
 
 
-def score_pictures(folder: Path, data: Path, **options: Any) -> dict[str, Any]:
-    """How well a run's cloud explains pictures that it never saw, each in the best pose that can be found for it.
+def score_pictures(folder: Path, data: Path, **options: Any) -> Figures:
+    """How well a run's cloud fits pictures that it never saw, each in the best pose that can be found for it.
 
     Writes these poses to ``poses_<data's name>.csv`` in the run's folder.
 
+    Args:
+        folder: The run.
+        data: The new pictures.
+        **options: Of ``open_dataset``: what their file may not say of itself.
+
     Returns:
-        ``pictures``, the masked L1 as ``loss``, and ``unexplained``, the share of the intensity that is in the wrong
-        place, from 0 to 1; both with ``_training``, the same of the pictures that the run was made from.
+        ``pictures``, ``loss`` and ``unexplained``, the share of the intensity that is in the wrong place; and the same with
+        ``_training``, of pictures that the run was made from, whose poses are searched anew in the same way.
 
     Raises:
         HollyError: The run or its data are gone, it is not finished, or the new data can't be read.
     """
-    if is_study(run_config(folder)):
-        raise HollyError(f"{folder}: holds several runs; pass the folder of one of them, such as {folder / 'repeat-1'}")
-    run = resume_run(folder)
-    if not run.finished:
-        raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {folder}")
+    run = finished_run(folder)
     trainer, state = run.trainer, run.trainer.state
     device = state.points.device
-    with in_parts(2) as begin:
+    with in_parts(3) as begin:
         begin(f"reading {data}")
         dataset = open_dataset(data, **options).to(device)
-        begin(f"seeking the poses of {len(dataset)} pictures")
-        poses = find_poses(trainer.plan, state, dataset, torch.Generator(device).manual_seed(run.config.seed))
-    write_poses(folder / f"poses_{data.stem}.csv", trainer, dataset.names, poses)
-    own = Poses(state.rotation, state.shift, state.loss)
-    return {
-        "pictures": len(dataset),
-        "loss": float(poses.loss.mean()),
-        "loss_training": float(own.loss.mean()),
-        "unexplained": share_unexplained(trainer.plan, state, dataset, poses),
-        "unexplained_training": share_unexplained(trainer.plan, state, trainer.dataset, own),
-    }
+        begin(f"searching the poses of {len(dataset)} pictures")
+        found = _search(trainer, dataset, len(dataset))
+        begin("searching the poses of training pictures, to compare with")
+        again = _search(trainer, trainer.dataset, min(len(dataset), len(trainer.dataset), COMPARED))
+    write_poses(folder / f"poses_{data.stem}.csv", dataset.names, found.poses, point_sigma_nm(trainer))
+    return {**dataclasses.asdict(fit_of(found, again)), "doubts": dataset.doubts}
 
 
-def explain_pictures(figures: dict[str, Any]) -> str:
+def _search(trainer: Trainer, dataset: Dataset, count: int) -> Found:
+    """Poses of some pictures, evenly chosen over a data set, from nothing."""
+    device, config = trainer.state.points.device, trainer.plan.config
+    generator = torch.Generator(device).manual_seed(config.seed)
+    index = torch.from_numpy(evenly(len(dataset), count)).to(device)
+    passes = config.schedule.rescue_passes
+    poses = find_poses(trainer.plan, trainer.state, dataset, index, generator, passes=passes)
+    return Found(poses, unexplained_of(trainer.plan, trainer.state, dataset, index, poses))
+
+
+def explain_pictures(figures: Figures) -> str:
     """What ``score_pictures`` found, in a sentence."""
-    return (
-        "{pictures} new pictures leave {unexplained:.1%} of their intensity unexplained; those that the structure was "
-        "made from, {unexplained_training:.1%}. If the new ones leave much more, the structure follows the noise."
-    ).format(**figures)
+    fit = Fit(**{name: figures[name] for name in figures.keys() - {"doubts"}})
+    return explain_fit(fit, "new") + "".join(f"\nWarning: {doubt}" for doubt in figures["doubts"])
 
 
-def _score_poses(folder: Path, truth: Array) -> dict[str, Any] | None:
+def _score_poses(folder: Path, truth: Array) -> Figures | None:
     """Figures of the pose error, or None where the true poses are not known."""
     if not all((folder / name).is_file() for name in ("config.toml", "poses.csv")):
         return None
@@ -172,11 +180,13 @@ def _score_poses(folder: Path, truth: Array) -> dict[str, Any] | None:
     else:
         return None
     row = {name: number for number, name in enumerate(true.names)}
-    if found.names != dataset.names or not {*found.names} <= row.keys():
+    # Pictures that are held out have no pose yet where a run was stopped.
+    place = {name: number for number, name in enumerate(dataset.names)}
+    if not {*found.names} <= row.keys() & place.keys():
         return None
     same = [row[name] for name in found.names]
     # A run's shifts are from each particle's centroid, the true ones from where the structure's own centre fell.
-    shift = found.shift + _centres(dataset)
+    shift = found.shift + _centres(dataset)[[place[name] for name in found.names]]
     turn, true_turn = (Rotation.from_rotvec(turns).as_matrix() for turns in (found.axis_angle, true.axis_angle[same]))
     return pose_error.find_pose_error(turn, shift, true_turn, true.shift[same], group).figures()
 

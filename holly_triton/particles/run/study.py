@@ -1,28 +1,28 @@
-"""Several runs of the same data: what they agree on, and how finely two halves of the pictures agree.
+"""Several runs of the same data, or of two halves of the particles: their consensus and how well they agree.
 
 A study's folder holds a run folder for each of its members, and in itself what they have in common: the consensus
-as cloud.ply, spread.csv (how far the members lie from each of its points), metrics.json and report.html.
+as cloud.ply, spread.csv (the positional error of each of its points between members), metrics.json and report.html.
 """
 
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from holly_triton.core.config_file import write_config
+from holly_triton.core.config import write_config
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
+from holly_triton.core.folder import check_free, make_folder
 from holly_triton.geometry import mirror
 from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.particles.config import Config, Part
 from holly_triton.report import write_report
-from holly_triton.validation import consensus, fsc
+from holly_triton.validation import angular_order, consensus, fsc
 
-from .results import draw_cloud, write_metrics
-from .run import Run, absolute, check_free, make_folder, open_data, resume_run, start_run
-from .run_files import read_metrics
+from .metrics import Metrics, read_metrics, write_metrics
+from .results import draw_cloud
+from .run import WRITTEN, Run, absolute, default_points, open_whole, pictures_of, resume_run, run_config, start_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,7 @@ def members(config: Config, folder: Path) -> list[Member]:
     """The runs of a study: repeats differ in their seed, halves in their particles too."""
     alone = dataclasses.replace(config, repeats=1, half_sets=False)
     if config.half_sets:
-        # Seeds of their own: halves that start from one cloud would agree on more than their pictures say.
+        # Seeds of their own: halves that start from one cloud would agree on more than their data determine.
         parts: tuple[Part, Part] = ("odd", "even")
         return [
             Member(folder / f"half-{half + 1}", dataclasses.replace(alone, part=part, seed=config.seed + half))
@@ -66,7 +66,7 @@ def members(config: Config, folder: Path) -> list[Member]:
 
 
 def make_study(config: Config, folder: Path, *, overwrite: bool) -> None:
-    """A folder for a study, and its configuration in it.
+    """A folder for a study, and in it its configuration, with the number of points that all members have.
 
     Raises:
         HollyError: The data are at fault, the folder exists (and ``overwrite`` is not set) or can't be written.
@@ -74,9 +74,12 @@ def make_study(config: Config, folder: Path, *, overwrite: bool) -> None:
     if config.exclude and config.views == "random":
         raise HollyError("--exclude: names views of one run, and each run of a study draws others; leave it out")
     check_free(folder, overwrite)
+    dataset = open_whole(config)
     for member in members(config, folder):
-        open_data(member.config)
-    make_folder(folder, overwrite)
+        pictures_of(dataset, member.config)
+    # All members have as many points: half sets of their own numbers would not compare.
+    config = dataclasses.replace(config, points=config.points or default_points(dataset))
+    make_folder(folder, overwrite, WRITTEN)
     write_config(folder / "config.toml", absolute(config))
 
 
@@ -87,51 +90,76 @@ def open_member(member: Member) -> Run:
     return start_run(member.config, member.folder, overwrite=True)
 
 
+def finished_run(folder: Path) -> Run:
+    """A single run, taken up at its end.
+
+    Raises:
+        HollyError: The run or its data are gone, it is not finished, or it is several.
+    """
+    if is_study(run_config(folder)):
+        raise HollyError(f"{folder}: holds several runs; pass the folder of one of them, such as {folder / 'repeat-1'}")
+    run = resume_run(folder)
+    if not run.finished:
+        raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {folder}")
+    return run
+
+
 def conclude_study(config: Config, folder: Path) -> list[str]:
-    """Compare the members' clouds, write what they have in common; the findings, in sentences.
+    """Compare the members' clouds and write their consensus; the findings, in sentences.
 
     Raises:
         HollyError: A file can't be read or written.
     """
     runs = members(config, folder)
     clouds = [read_cloud(run.folder / "cloud.ply").points for run in runs]
-    metrics = [read_metrics(run.folder) for run in runs]
-    common = consensus.find_consensus(clouds, _losses(config, metrics))
+    metrics_of = [read_metrics(run.folder) for run in runs]
+    common = consensus.find_consensus(clouds, _losses(config, metrics_of))
     findings = [consensus.explain(common)]
-    figures: dict[str, Any] = {"consensus": common.figures()}
+    metrics = dataclasses.replace(_common(config, metrics_of), consensus=common.figures())
     if config.half_sets:
-        found = fsc.find_resolution(clouds[0], clouds[1], max(float(run["sigma_nm"]) for run in metrics))
+        found = fsc.find_resolution(clouds[0], clouds[1], max(_sigma(run) for run in metrics_of))
         findings.append(fsc.explain(found))
-        figures["resolution"] = found.figures()
+        order = angular_order.confirm_order(common.aligned[0], common.aligned[1])
+        metrics = dataclasses.replace(metrics, resolution=found.figures(), angular_order=order)
     write_cloud(folder / "cloud.ply", common.points)
     write_cloud(folder / "cloud_mirror.ply", mirror(common.points))
     _write_spread(folder / "spread.csv", common)
-    write_metrics(folder, {**_summed(config, metrics), "findings": findings, **figures})
+    write_metrics(folder, dataclasses.replace(metrics, findings=findings))
     draw_cloud(folder / "pictures" / "cloud.png", common.points)
     write_report(folder)
     return findings
 
 
-def _losses(config: Config, metrics: Sequence[dict[str, Any]]) -> list[float] | None:
+def _losses(config: Config, metrics_of: Sequence[Metrics]) -> list[float] | None:
     """The members' losses, where these compare: of the same pictures, drawn at about the same sigma."""
-    sigmas = [float(run["sigma_nm"]) for run in metrics]
+    sigmas = [_sigma(run) for run in metrics_of]
     if config.half_sets or config.views == "random" or max(sigmas) > 1.05 * min(sigmas):
         return None
-    return [float(run["loss"]) for run in metrics]
+    return [run.loss for run in metrics_of if run.loss is not None]
 
 
-def _summed(config: Config, metrics: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def _sigma(metrics: Metrics) -> float:
+    """Of the last drawing, nm."""
+    assert metrics.sigma_nm is not None  # a finished run has made steps
+    return metrics.sigma_nm
+
+
+def _common(config: Config, metrics_of: Sequence[Metrics]) -> Metrics:
     """What holds for the members together."""
-    first = metrics[0]
-    pictures = [run["pictures"] for run in metrics]
-    return {
-        "finished": True,
-        "seconds": sum(run["seconds"] for run in metrics),
-        "energy_wh": sum(run["energy_wh"] or 0 for run in metrics) or None,
-        "points": first["points"],
-        "pictures": sum(pictures) if config.half_sets else max(pictures),
-        **{name: first[name] for name in ("device", "threads", "notes", "versions")},
-    }
+    first = metrics_of[0]
+    pictures = [run.pictures or 0 for run in metrics_of]
+    return Metrics(
+        finished=True,
+        seconds=sum(run.seconds or 0 for run in metrics_of),
+        energy_wh=sum(run.energy_wh or 0 for run in metrics_of) or None,
+        points=first.points,
+        pictures=sum(pictures) if config.half_sets else max(pictures),
+        device=first.device,
+        threads=first.threads,
+        notes=first.notes,
+        doubts=first.doubts,
+        versions=first.versions,
+    )
 
 
 def _write_spread(path: Path, common: consensus.Consensus) -> None:

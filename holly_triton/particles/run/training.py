@@ -20,15 +20,16 @@ from holly_triton.particles.config import Config
 from holly_triton.report import find_warnings
 from holly_triton.report.words import ONE_SIDE, scatter
 
+from .held_out import explain_fit, score_held_out
+from .metrics import read_metrics
 from .results import write_results
 from .run import Run, carry_out, resume_run, run_config, start_run
-from .run_files import read_metrics
 from .study import Member, conclude_study, is_finished, is_study, make_study, members, open_member
 
 DONE, STOPPED = 0, 3
 STAGES = {
     "search": "searching poses",
-    "rescue": "seeking lost poses",
+    "rescue": "searching poorly fitted poses again",
     "train": "training",
     "polish": "polishing",
     "refine": "refining poses",
@@ -152,7 +153,7 @@ def stoppable() -> Iterator[Stop]:
 
 def _introduce(run: Run) -> None:
     config, plan = run.config, run.trainer.plan
-    for note in run.dataset.notes:
+    for note in run.notes:
         say(f"  {note}")
     say(
         f"{len(run.dataset)} pictures of a structure about {2 * run.dataset.radius_nm:.0f} nm across; {config.points} points; "
@@ -168,8 +169,13 @@ def follow(run: Run, stop: Stop) -> bool:
     """
     with alone(run.folder):
         finished = _step_under_bar(run, stop)
+        held_out = None
+        if finished and run.pictures.held_out is not None:
+            with in_parts(1) as begin:
+                begin(f"searching the poses of {len(run.pictures.held_out)} held-out pictures")
+                held_out = score_held_out(run.pictures, run.trainer)  # on all ranks, each its share
         if leads():
-            write_results(run, pictures=finished)
+            write_results(run, held_out, pictures=finished)
         wait()  # until they are there for all to read
     return finished
 
@@ -184,7 +190,7 @@ def _step_under_bar(run: Run, stop: Stop) -> bool:
     with Progress(*columns, console=console, disable=not watched()) as bar:
         task = bar.add_task("starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"))
 
-        def tell(step: Step) -> None:
+        def callback(step: Step) -> None:
             bar.update(task, completed=step.step, description=STAGES[step.stage], loss=step.loss, sigma=step.sigma_nm)
             if not console.is_terminal and step.step % max(1, total // 5) == 0:
                 say(
@@ -192,7 +198,7 @@ def _step_under_bar(run: Run, stop: Stop) -> bool:
                     f"{state.seconds:.0f} s"
                 )
 
-        return carry_out(run, tell, lambda: stop.asked)
+        return carry_out(run, callback, lambda: stop.asked)
 
 
 def _conclude(run: Run, finished: bool) -> int:
@@ -205,10 +211,12 @@ def _conclude(run: Run, finished: bool) -> int:
         return STOPPED
     metrics = read_metrics(folder)
     print(
-        f"{folder / 'cloud.ply'}: {len(state.points)} points in nm, after {state.seconds:.0f} s; labels scatter by "
-        f"{scatter(metrics['blur_nm'], metrics['sigma_nm'])} nm about them."
+        f"{folder / 'cloud.ply'}: {len(state.points)} points in nm, after {state.seconds:.0f} s; label scatter (s.d.) "
+        f"{scatter(state.blur_nm(), metrics.sigma_nm)} nm."
     )
-    print(" ".join(metrics["findings"]))
+    print(" ".join(metrics.findings or ()))
+    if metrics.held_out is not None:
+        print(explain_fit(metrics.held_out, "held-out"))
     for warning in find_warnings(folder):
         print(f"Warning: {warning}")
     if run.config.views == "random":

@@ -1,0 +1,147 @@
+"""One bounded session on a GPU: tests, benchmarks and trainings, whose records outlive whatever fails.
+
+``.ci/gpu`` starts it. Each step is a process with a time limit of its own, and all of them share one deadline.
+What a step printed, its exit code and its seconds are written as soon as it ends; then the next one starts.
+``--device cpu --quick`` goes through the same steps in little time, as a rehearsal.
+"""
+
+import argparse
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+BUDGET_S = 540.0
+GRACE_S = 5.0
+"""Between the request to end and the end by force; less than this is not worth a start either."""
+REHEARSAL_S = 300.0
+SIGMAS = (4.0, 1.41, 10.0)
+USUAL, LARGEST = (350, 1000, 10_000, 100_000), (1_000_000,)
+STEPS = "holly_triton.harness.gpu_steps"
+
+
+@dataclass(frozen=True)
+class Step:
+    """A process of the session."""
+
+    name: str
+    command: list[str]
+    limit_s: float
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a step ended. ``status`` is ok, failed, timeout or skipped (no time was left)."""
+
+    name: str
+    status: str
+    exit_code: int | None
+    seconds: float
+    limit_s: float
+    command: list[str]
+    log: str | None
+
+
+def plan(device: str, quick: bool, raw: Path) -> list[Step]:
+    """The steps, most valuable first: a session that is cut short has the best of what it could have."""
+    python = sys.executable
+
+    def step(name: str, limit_s: float, *words: object) -> Step:
+        return Step(name, [python, "-m", STEPS, "--device", device, "--raw", str(raw), *map(str, words)], limit_s)
+
+    def bench(points: tuple[int, ...], sigma: float, limit_s: float) -> Step:
+        return step(f"bench-{max(points)}-sigma{sigma:g}", limit_s, "bench", "--sigma", sigma, "--points", *points)
+
+    # What pyproject.toml adds needs plugins, and turns warnings of versions that it doesn't know into errors.
+    plain = ["-o", "addopts=", "-o", "filterwarnings=default", "-p", "no:cacheprovider", "--import-mode=importlib"]
+    tests = [python, "-m", "pytest", *plain, "-ra", "--durations=10", f"--junitxml={raw / 'tests.xml'}", "tests/gpu"]
+    brief = ["--quick"] if quick else []
+    if quick:
+        return [
+            step("environment", REHEARSAL_S, "environment"),
+            Step("tests", tests, REHEARSAL_S),
+            step("train-demo", REHEARSAL_S, "train", "demo", *brief),
+            step("bench-20-sigma1.41", REHEARSAL_S, "bench", "--sigma", 1.41, "--points", 20, *brief),
+            step("report", REHEARSAL_S, "report"),
+        ]
+    return [
+        step("environment", 30, "environment"),
+        step("warm-up", 60, "warm-up"),
+        Step("tests", tests, 150),
+        step("train-demo", 60, "train", "demo"),
+        *(bench(USUAL, sigma, 75) for sigma in SIGMAS),
+        step("train-bunny", 60, "train", "bunny"),
+        *(bench(LARGEST, sigma, 60) for sigma in SIGMAS),
+        step("report", 30, "report"),
+    ]
+
+
+def carry_out(step: Step, left_s: float, logs: Path) -> Outcome:
+    """Run a step within its limit and what is left of the session."""
+    limit = min(step.limit_s, left_s)
+    if limit < GRACE_S:
+        return Outcome(step.name, "skipped", None, 0.0, step.limit_s, step.command, None)
+    log, began = logs / f"{step.name}.log", time.monotonic()
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOLLY_TRITON_GPU": "1", "PYTHONUNBUFFERED": "1"}
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            step.command, stdout=file, stderr=subprocess.STDOUT, cwd=ROOT, env=environment, start_new_session=True
+        )
+        code = _end_of(process, limit)
+    seconds = round(time.monotonic() - began, 2)
+    status = "timeout" if code is None else "failed" if code else "ok"
+    return Outcome(
+        step.name, status, process.returncode, seconds, limit, step.command, str(log.relative_to(logs.parent))
+    )
+
+
+def _end_of(process: "subprocess.Popen[bytes]", limit_s: float) -> int | None:
+    """The exit code, or None where the process, and all that it started, had to be ended."""
+    for seconds, force in ((limit_s, signal.SIGTERM), (GRACE_S, signal.SIGKILL)):
+        try:
+            code = process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, force)
+        else:
+            return code if force == signal.SIGTERM else None
+    process.wait()
+    return None
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the session; 1 where any step failed, was cut short or skipped."""
+    parser = argparse.ArgumentParser(prog="python -m holly_triton.harness.gpu_session", description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("reports"), help="records go to OUT/raw (default: reports)")
+    parser.add_argument("--budget", type=float, default=BUDGET_S, help=f"seconds for all steps (default: {BUDGET_S:g})")
+    parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: whether the session itself works")
+    parser.add_argument("--only", nargs="+", metavar="STEP", help="some of the steps, by name")
+    options = parser.parse_args(arguments)
+    raw = options.out.resolve() / "raw"
+    logs = raw / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    steps = plan(options.device, options.quick, raw)
+    if unknown := set(options.only or ()) - {step.name for step in steps}:
+        parser.error(f"--only {' '.join(sorted(unknown))}: the steps are {' '.join(step.name for step in steps)}")
+    deadline = time.monotonic() + options.budget
+    outcomes: list[Outcome] = []
+    for step in steps:
+        if options.only and step.name not in options.only:
+            continue
+        outcomes.append(carry_out(step, deadline - time.monotonic(), logs))
+        (raw / "session.json").write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")
+        last = outcomes[-1]
+        print(f"{last.name}: {last.status}, {last.seconds:.1f} s of {last.limit_s:.0f}", flush=True)
+    missed = [f"{outcome.name} ({outcome.status})" for outcome in outcomes if outcome.status != "ok"]
+    if missed:
+        print(f"not all steps succeeded: {', '.join(missed)}; logs in {logs}", file=sys.stderr)
+    return int(bool(missed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

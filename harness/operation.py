@@ -1,0 +1,155 @@
+"""What the harness asks of an operation: its functions, its inputs, its exact answer and its least work.
+
+A family of kernels describes its operations so in a file of ``ops/``; nothing else of the harness knows them.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+Answer = tuple[Tensor, dict[str, Tensor]]
+"""What an operation returns, and its gradients by argument."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One operation on one size of input. A family may derive a class with more attributes.
+
+    Attributes:
+        op: A public function of ``holly_triton.kernels``.
+        points: What a picture is made of: points of the cloud, or emitters in an average picture.
+        images: Pictures.
+        height: Of a picture, pixels.
+        width: Of a picture, pixels.
+        sigma_px: Width of the Gaussians.
+        precision: Class of the products: tf32, tf32x3 or ieee.
+        label: What is special about it; empty for a timed case.
+    """
+
+    op: str
+    points: int
+    images: int = 32
+    height: int = 128
+    width: int = 128
+    sigma_px: float = 1.41
+    precision: str = "ieee"
+    label: str = field(default="", kw_only=True)
+
+    def __str__(self) -> str:
+        """As test ids and messages name it."""
+        size = f"{self.images}x{self.points}pt-{self.height}x{self.width}px-sigma{self.sigma_px:g}"
+        return "-".join(part for part in (self.op, self.label.replace(" ", "_"), size, self.precision) if part)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Keyword arguments of an operation and how they belong to pictures.
+
+    Attributes:
+        arguments: By name.
+        differentiable: Those with a gradient.
+        cotangent: dLoss/d(what the operation returns).
+        per_picture: Those whose first axis is that of the pictures.
+        ragged: Those whose first axis is cut into pictures by the argument ``offsets``.
+    """
+
+    arguments: dict[str, Any]
+    differentiable: tuple[str, ...]
+    cotangent: Tensor
+    per_picture: tuple[str, ...] = ()
+    ragged: tuple[str, ...] = ()
+
+    def with_arguments(self, arguments: dict[str, Any], cotangent: Tensor) -> "Inputs":
+        """Others of the same form."""
+        return Inputs(arguments, self.differentiable, cotangent, self.per_picture, self.ragged)
+
+    def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> "Inputs":
+        """The same numbers elsewhere; differentiable ones become leaves."""
+
+        def moved(value: Any) -> Any:
+            if not isinstance(value, Tensor):
+                return value
+            return value.detach().to(device, dtype if value.is_floating_point() else value.dtype)
+
+        arguments = {name: moved(value) for name, value in self.arguments.items()}
+        for name in self.differentiable:
+            arguments[name] = arguments[name].clone().requires_grad_()
+        return self.with_arguments(arguments, moved(self.cotangent))
+
+    def pictures(self, chosen: slice) -> "Inputs":
+        """Only some of the pictures, neighbours."""
+        arguments = dict(self.arguments)
+        for name in self.per_picture:
+            arguments[name] = arguments[name][chosen]
+        if self.ragged:
+            start, stop, _ = chosen.indices(len(self.cotangent))
+            offsets = arguments["offsets"][start : stop + 1]
+            block = slice(int(offsets[0]), int(offsets[-1]))
+            arguments["offsets"] = offsets - offsets[0]
+            for name in self.ragged:
+                arguments[name] = arguments[name][block]
+        return self.with_arguments(arguments, self.cotangent[chosen])
+
+
+class Work(NamedTuple):
+    """The least that one pass must do: floating-point operations of products, exponentials, bytes moved."""
+
+    flop: float
+    exponentials: float
+    bytes: float
+
+
+class Bare(NamedTuple):
+    """Calls that do nothing but the least work of the forward and of the backward pass on a sample of a case."""
+
+    forward: Sequence[Callable[[], None]]
+    backward: Sequence[Callable[[], None]]
+    samples: float  # how many of them the case is
+
+
+@dataclass(frozen=True)
+class Operation:
+    """An operation as the harness sees it; every function of it takes the public one's keyword arguments.
+
+    Attributes:
+        public: The function that is measured; it takes ``backend``.
+        dense: The specification, plain and slow.
+        naive: What anybody would write in its place with PyTorch.
+        timed: Cases of a benchmark for numbers of points, pictures, their side, sigma and a precision.
+        edges: Small cases at the edges of what it takes, for a precision.
+        make_inputs: Float64 inputs on the CPU, which float32 holds exactly, of a case and a seed.
+        oracle: The exact answer in float64, in little memory.
+        settled: Inputs moved away from where rounding decides (the device may help to find these places).
+        needed_values: Floats that the naive and the dense version hold at once, of a case and a number of pictures.
+        work: Of the forward pass, and of both passes (None where there is no backward); None for no floor.
+        bare: The same as calls, for a device whose rates are not known.
+        has_precision: Whether it takes ``precision``.
+        summed: Arguments whose gradient is a sum that can cancel by chance, with that whose gradient bounds its terms.
+    """
+
+    public: Callable[..., Tensor]
+    dense: Callable[..., Tensor]
+    naive: Callable[..., Tensor]
+    timed: Callable[[Sequence[int], int, int, float, str], list[Case]]
+    edges: Callable[[str], list[Case]]
+    make_inputs: Callable[[Any, int], Inputs]
+    oracle: Callable[[Any, Inputs], Answer]
+    settled: Callable[[Any, Inputs, str], Inputs]
+    needed_values: Callable[[Any, int], dict[str, int]]
+    work: Callable[[Any], tuple[Work, Work | None] | None]
+    bare: Callable[[Any], Bare | None]
+    has_precision: bool = False
+    summed: dict[str, str] = field(default_factory=dict)
+
+
+def differentiate(function: Callable[..., Tensor], inputs: Inputs) -> Answer:
+    """What a function returns, and the gradient of every differentiable argument."""
+    out = function(**inputs.arguments)
+    leaves = [inputs.arguments[name] for name in inputs.differentiable]
+    if not leaves:
+        return out, {}
+    gradients = torch.autograd.grad(out, leaves, inputs.cotangent, materialize_grads=True, allow_unused=True)
+    return out.detach(), dict(zip(inputs.differentiable, gradients, strict=True))

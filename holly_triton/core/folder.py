@@ -1,0 +1,44 @@
+"""The folder of a run: free or not, emptied of what an earlier run left, and nothing else."""
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from .errors import HollyError
+from .lock import check_idle
+
+
+def check_free(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder that exists, before any work is done.
+
+    Raises:
+        HollyError: It exists and ``overwrite`` is not set, a run in it is being worked on, or it is no folder.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise HollyError(f"{folder}: is a file; choose another --out")
+    if folder.is_dir() and any(folder.iterdir()) and not overwrite:
+        raise HollyError(
+            f"{folder}: exists already; choose another --out, or pass --overwrite to replace the run in it"
+        )
+    check_idle(folder)
+
+
+def make_folder(folder: Path, overwrite: bool, written: Iterable[str]) -> None:
+    """An empty place for a run; other files in an overwritten folder stay.
+
+    Args:
+        folder: Of the run.
+        overwrite: Whether a run in it is replaced.
+        written: All that a run leaves in its folder, as patterns: what ``overwrite`` removes.
+
+    Raises:
+        HollyError: As ``check_free``, or no permission.
+    """
+    check_free(folder, overwrite)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in (path for pattern in written for path in folder.glob(pattern)):
+            shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+        (folder / "pictures").mkdir()
+    except OSError as error:
+        raise HollyError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error

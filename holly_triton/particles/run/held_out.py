@@ -1,0 +1,174 @@
+"""Particles that take no part in the training, and how well the structure fits them in the end.
+
+A structure that has followed the noise of its pictures fits those better than others of the same kind. So a share of
+the particles is set aside before anything is learnt from them, and the cloud that was made without them is scored on
+them. Poses that were refined while the cloud took shape fit it better than poses found afterwards, whatever the
+cloud; so as many training pictures are scored beside them, their poses searched anew in the same way.
+"""
+
+from dataclasses import asdict, dataclass, replace
+from hashlib import blake2b
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holly_triton.core.types import Array
+from holly_triton.geometry import Grid
+from holly_triton.particles.cloud.train import Trainer
+from holly_triton.particles.data import Dataset, Localisations
+from holly_triton.particles.data.dataset import FEWEST_PICTURES
+from holly_triton.particles.poses.dense_search import find_poses, unexplained_of
+from holly_triton.particles.poses.refine import Poses
+
+from .metrics import Fit, HeldOut
+
+FEWEST_HELD_OUT = 10
+"""Particles: the mean loss of fewer is mostly chance, so fewer are not set aside."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """The pictures of a run in the order of its data: those that it learns from, and those that are held out.
+
+    Attributes:
+        training: The former.
+        held_out: The latter; None for none.
+        is_held_out: Which of all these are, ``[P]``.
+        notes: A sentence about how many are held out, if any should be.
+    """
+
+    training: Dataset
+    held_out: Dataset | None
+    is_held_out: Array
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.is_held_out)
+
+    @property
+    def names(self) -> list[str]:
+        """The pictures' own ids ``[P]``."""
+        names = [""] * len(self)
+        for part, rows in self._parts():
+            for row, name in zip(rows, part.names, strict=True):
+                names[row] = name
+        return names
+
+    @property
+    def finest_nm(self) -> float:
+        """Sigma below which the data have nothing to show, nm; 0 if they do not say."""
+        return max(part.finest_nm for part, _ in self._parts())
+
+    def draw(self, index: Tensor, grid: Grid, sigma_nm: float) -> Tensor:
+        """Pictures ``[B, S, S]`` of some particles ``[B]`` at one width, not normalised."""
+        images = torch.zeros(len(index), *grid.shape, device=index.device)
+        for part, rows in self._parts():
+            place = torch.full((len(self),), -1)
+            place[torch.from_numpy(rows)] = torch.arange(len(rows))
+            row = place.to(index.device)[index]
+            images[row >= 0] = part.draw(row[row >= 0], grid, sigma_nm)
+        return images
+
+    def join(self, training: Tensor, held_out: Tensor) -> Tensor:
+        """Rows in the order of the data ``[P, ...]``, from those of either kind of pictures in theirs."""
+        order = np.argsort(np.argsort(self.is_held_out, kind="stable"))
+        return torch.cat([training, held_out])[torch.from_numpy(order).to(training.device)]
+
+    def join_poses(self, training: Poses, held_out: Poses) -> Poses:
+        """Likewise for poses."""
+        return Poses(*(self.join(*rows) for rows in zip(training, held_out, strict=True)))
+
+    def on(self, trainer: Trainer) -> "Split":
+        """The same on the device of the run, which holds the training pictures already."""
+        held_out = None if self.held_out is None else self.held_out.to(trainer.state.points.device)
+        return replace(self, training=trainer.dataset, held_out=held_out)
+
+    def _parts(self) -> list[tuple[Dataset, Array]]:
+        """Each data set, and which of all pictures it holds."""
+        parts = [(self.training, np.flatnonzero(~self.is_held_out))]
+        return parts if self.held_out is None else [*parts, (self.held_out, np.flatnonzero(self.is_held_out))]
+
+
+def split(dataset: Dataset, share: float) -> Split:
+    """Hold out a share of the particles, with all views of each.
+
+    The choice hangs on the names of the particles alone: runs from other seeds hold out the same ones, so that what they
+    agree on has not seen them either; and leaving others out (``--exclude``) changes next to nothing.
+    """
+    held_out = _choose(dataset, share)
+    count = int(held_out.sum())
+    if not count:
+        few = f"No picture is held out of the training: {share:g} of the particles are fewer than {FEWEST_HELD_OUT}."
+        return Split(dataset, None, held_out, (few,) if share > 0 else ())
+    note = f"{count} of {len(dataset)} pictures are held out of the training, to check the structure on them."
+    training, others = (dataset.select(torch.from_numpy(np.flatnonzero(part))) for part in (~held_out, held_out))
+    return Split(training, others, held_out, (note,))
+
+
+def score_held_out(pictures: Split, trainer: Trainer) -> tuple[HeldOut, Poses] | None:
+    """How well the final cloud fits the held-out pictures, and their poses; None where there are none."""
+    if pictures.held_out is None:
+        return None
+    device = trainer.state.points.device
+    pictures = pictures.on(trainer)
+    held_out, training = (np.flatnonzero(part) for part in (pictures.is_held_out, ~pictures.is_held_out))
+    some = training[evenly(len(training), min(len(held_out), len(training)))]
+    generator = torch.Generator(device).manual_seed(trainer.plan.config.seed)
+    # Together, so that they share their candidates: that is fair, and these cost more than the pictures.
+    index = torch.from_numpy(np.concatenate([held_out, some])).to(device)
+    poses = find_poses(trainer.plan, trainer.state, pictures, index, generator, passes=0)
+    unexplained = unexplained_of(trainer.plan, trainer.state, pictures, index, poses)
+    found, again = (
+        Found(Poses(*(rows[part] for rows in poses)), unexplained[part])
+        for part in (slice(len(held_out)), slice(len(held_out), None))
+    )
+    return HeldOut(**asdict(fit_of(found, again)), names=[pictures.names[row] for row in held_out]), found.poses
+
+
+class Found(NamedTuple):
+    """Poses that were searched for B pictures, and the share of each picture's intensity that stays unexplained."""
+
+    poses: Poses
+    unexplained: Tensor  # [B]
+
+
+def fit_of(found: Found, training: Found) -> Fit:
+    """The fit of pictures in the poses that were found for them, beside that of training pictures."""
+    return Fit(
+        pictures=len(found.unexplained),
+        pictures_training=len(training.unexplained),
+        loss=float(found.poses.loss.mean()),
+        loss_training=float(training.poses.loss.mean()),
+        unexplained=float(found.unexplained.mean()),
+        unexplained_training=float(training.unexplained.mean()),
+    )
+
+
+def explain_fit(fit: Fit, kind: str) -> str:
+    """The fit in a sentence; ``kind`` says which pictures it is about."""
+    return (
+        f"{fit.pictures} {kind} pictures: {fit.unexplained:.1%} of their intensity is unexplained; of {fit.pictures_training} "
+        f"training pictures, their poses searched in the same way, {fit.unexplained_training:.1%}. A much larger value for "
+        f"{kind} pictures indicates overfitting."
+    )
+
+
+def evenly(count: int, wanted: int) -> Array:
+    """Which of so many to take for some, spread over all of them, ``[wanted]`` int64."""
+    return np.linspace(0, count - 1, wanted).astype(np.int64)
+
+
+def _choose(dataset: Dataset, share: float) -> Array:
+    """Which pictures ``[P]`` are held out; none where these would be too few, or too few would be left."""
+    particles = dataset.names
+    if isinstance(dataset, Localisations) and dataset.view_rotation is not None:
+        particles = [name.rpartition("/")[0] for name in particles]  # of view v of particle 17, which is 17/v
+    distinct = sorted(set(particles), key=lambda name: blake2b(name.encode(), digest_size=8).digest())
+    count = round(share * len(distinct))
+    if count < FEWEST_HELD_OUT:
+        return np.zeros(len(dataset), dtype=bool)
+    chosen = {*distinct[:count]}
+    held_out = np.array([name in chosen for name in particles])
+    return held_out if len(held_out) - held_out.sum() >= FEWEST_PICTURES else np.zeros_like(held_out)

@@ -1,0 +1,170 @@
+"""``metrics.json``: what every reader and writer of it agrees on.
+
+All keys are always there; null is what was not recorded. A new key is a new field here, and a key that changes its
+meaning or goes raises ``SCHEMA``.
+"""
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from holly_triton.core.files import as_json, foreign, replacing
+from holly_triton.core.types import Figures
+
+METRICS = "metrics.json"
+SCHEMA = 2
+"""Files of the first one do not say which they are of; all that they hold is here too."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """How well a structure fits pictures that took no part in its training, beside others that did.
+
+    The poses of both are searched in the same way, under the final cloud.
+    """
+
+    pictures: int
+    pictures_training: int
+    loss: float
+    """Masked L1, mean over the former."""
+    loss_training: float
+    unexplained: float
+    """Share of the intensity in the wrong place, mean over the former."""
+    unexplained_training: float
+
+
+@dataclass(frozen=True)
+class HeldOut(Fit):
+    """The fit of the held-out pictures."""
+
+    names: list[str]
+    """Which they are; ``poses.csv`` has their rows among the others."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """The figures of a run or, where they hold for several runs together, of a study; None is not recorded."""
+
+    schema_version: int = SCHEMA
+    finished: bool | None = None
+    step: int | None = None
+    steps: int | None = None
+    seconds: float | None = None
+    """Of the training."""
+    energy_wh: float | None = None
+    """None where the machine keeps no count."""
+    pictures_per_second: float | None = None
+    device: str | None = None
+    processes: int | None = None
+    threads: int | None = None
+    seed: int | None = None
+    points: int | None = None
+    points_outside: int | None = None
+    """Of the field of view."""
+    pictures: int | None = None
+    """Those that the structure was made from: without the held-out ones."""
+    held_out: HeldOut | None = None
+    loss: float | None = None
+    """Masked L1 of the last step."""
+    loss_of_structure: float | None = None
+    loss_of_ball: float | None = None
+    """Masked L1 of the structure, and of a structureless ball of its size in its place, for the same pictures."""
+    sigma_nm: float | None = None
+    blur_nm: float | None = None
+    data: dict[str, str] | None = None
+    """What ``info`` shows."""
+    notes: list[str] | None = None
+    doubts: list[str] | None = None
+    """Sentences: what makes any result doubtful since the data were read."""
+    versions: dict[str, str] | None = None
+    history: list[dict[str, Any]] | None = None
+    symmetry: list[Figures] | None = None
+    findings: list[str] | None = None
+    """Sentences."""
+    consensus: Figures | None = None
+    """Of a study."""
+    resolution: Figures | None = None
+    """Of half sets."""
+    angular_order: Figures | None = None
+    """Of half sets: the order found in one half, tested in the other."""
+    evaluation: Figures | None = None
+    """Against the truth."""
+    other: Figures = field(default_factory=dict)
+    """Keys that are not known here: kept, so that nothing is lost where a file is written anew."""
+
+    @staticmethod
+    def of(table: Figures) -> "Metrics":
+        """The inverse of ``table``.
+
+        Raises:
+            ValueError: A later schema, or a value of another kind.
+        """
+        version = table.get("schema_version", 1)
+        if type(version) is not int or version > SCHEMA:
+            raise ValueError(f"schema {version}; this version of holly-triton reads {SCHEMA} and earlier")
+        if isinstance(held_out := table.get("held_out"), dict):
+            table = {**table, "held_out": HeldOut(**_known(HeldOut, held_out))}
+        known = _known(Metrics, table)
+        other = {name: value for name, value in table.items() if name not in known}
+        return Metrics(**{**known, "schema_version": SCHEMA, "other": other})
+
+    def table(self) -> Figures:
+        """As JSON holds them."""
+        table: Figures = dataclasses.asdict(self)
+        other: Figures = table.pop("other")
+        return table | other
+
+    def recorded(self) -> Figures:
+        """``table`` without what was not recorded."""
+        return {name: value for name, value in self.table().items() if value is not None}
+
+
+def read_metrics(folder: Path) -> Metrics:
+    """The figures that a run or a study left in its folder.
+
+    Raises:
+        HollyError: There are none, or they are damaged.
+    """
+    path = folder / METRICS
+    with foreign(path, "the figures of a run"):
+        table = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(table, dict):
+            raise ValueError("no table")
+        return Metrics.of(table)
+
+
+def write_metrics(folder: Path, metrics: Metrics) -> None:
+    """Write the figures of a run or a study into its folder.
+
+    Raises:
+        HollyError: The file can't be written.
+    """
+    with replacing(folder / METRICS) as partial:
+        partial.write_text(as_json(metrics.table()), encoding="utf-8")
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Whether a value of a JSON table is what a field's annotation says."""
+    parts = get_args(kind)
+    if get_origin(kind) in (Union, UnionType):
+        return any(_is(value, part) for part in parts)
+    if get_origin(kind) is list:
+        return isinstance(value, list) and all(_is(part, parts[0]) for part in value)
+    if get_origin(kind) is dict:
+        return isinstance(value, dict) and all(_is(part, parts[1]) for part in value.values())
+    if kind in (int, float):
+        return type(value) in (int, kind)
+    return kind is Any or isinstance(value, kind)
+
+
+def _known(record: type, table: Figures) -> Figures:
+    """Of a table, what a dataclass has fields for, each of its kind."""
+    hints = get_type_hints(record)
+    known = {name: value for name, value in table.items() if name in hints}
+    for name, value in known.items():
+        if not _is(value, hints[name]):
+            raise ValueError(f"{name} is {value!r:.60}")
+    return known

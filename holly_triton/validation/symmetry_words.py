@@ -1,0 +1,66 @@
+"""Symmetries of a cloud in sentences."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from .symmetry import KEPT, Symmetry
+
+
+def explain(symmetries: Sequence[Symmetry]) -> str:
+    """The operations that ``find_symmetries`` found, in sentences."""
+    true, near = ([s for s in symmetries if s.verdict == verdict] for verdict in ("symmetric", "nearly"))
+    if not true and not near:
+        return (
+            "No C2-C12 rotational symmetry and no mirror plane were detected. Label scatter or outliers may mask a symmetry "
+            "of the structure."
+        )
+    lines, scale = [], f"point spacing {symmetries[0].spacing_nm:.1f} nm"
+    if symmetries[0].positional_error_nm is not None:
+        scale += f", positional error about {symmetries[0].positional_error_nm:.2g} nm"
+    if true:
+        lines.append(f"The point cloud has {_listed(true)} at the level of individual points ({scale}).")
+    if near:
+        also = "also approximately" if true else "approximately"
+        lines.append(f"To within the point spacing it is {also} symmetric under {_listed(near)} ({scale}).")
+    against = [s for s in true + near if s.supported is False]
+    if against:
+        rise = max(s.loss_change or 0 for s in against)
+        lines.append(f"The data disfavour {_kinds(against)}: imposing it raises the loss by up to {rise:.0%}.")
+    if any(s.supported for s in true + near):
+        lines.append(
+            f"The {'other symmetries are' if against else 'data are'} compatible with the {'data' if against else 'symmetry'}."
+        )
+        if any(s.supported for s in true):
+            lines.append(
+                "This test cannot detect asymmetry that was already lost during reconstruction; compare independent runs "
+                "(--half-sets)."
+            )
+    elif not against:
+        lines.append("It was not tested against the data.")
+    return " ".join(lines)
+
+
+def _kinds(symmetries: Sequence[Symmetry]) -> str:
+    return ", ".join(_described(name, count) for name, count in _counted(symmetries).items())
+
+
+def _listed(symmetries: Sequence[Symmetry]) -> str:
+    """Each kind once, with the number of its axes, its least RMSD and, where known, the change of the loss."""
+    texts = []
+    for name, count in _counted(symmetries).items():
+        best = next(s for s in symmetries if s.name == name)
+        change = "" if best.loss_change is None else f", loss {best.loss_change:+.0%}"
+        texts.append(f"{_described(name, count)} (RMSD {best.rmsd_nm:.2g} nm{change})")
+    return ", ".join(texts)
+
+
+def _counted(symmetries: Sequence[Symmetry]) -> Counter[str]:
+    return Counter(s.name for s in symmetries)
+
+
+def _described(name: str, count: int = 1) -> str:
+    """The operation: ``a mirror plane``, ``C3``, ``C2 about 3 axes``."""
+    number = "a" if count == 1 else f"{count} or more" if count == KEPT else str(count)
+    if name == "mirror":
+        return f"{number} mirror plane{'s' * (count > 1)}"
+    return name if count == 1 else f"{name} about {number} axes"

@@ -1,0 +1,53 @@
+"""A training on a GPU: it ends, finds something, and its rotations stay rotations."""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+
+from holly_triton.particles.cloud.train import Trainer
+from holly_triton.particles.config import Config
+from holly_triton.particles.run.run import make_trainer
+from holly_triton.particles.simulate import simulate
+
+SITES = np.random.default_rng(5).normal(size=(30, 3)) * (60, 40, 25)
+PICTURES = 200
+
+
+def trained(**changed: object) -> Trainer:
+    dataset = simulate(SITES, PICTURES, generator=torch.Generator().manual_seed(1)).localisations
+    config = dataclasses.replace(Config(points=30, seed=1, device="cuda").quick(), **changed)  # type: ignore[arg-type]
+    trainer = make_trainer(config, dataset)
+    for _ in trainer.run():
+        pass
+    return trainer
+
+
+@pytest.fixture
+def products_in_tf32() -> Iterator[None]:
+    """As NVIDIA's containers have it, and ``torch.set_float32_matmul_precision("high")``."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    yield
+    torch.set_float32_matmul_precision(before)
+
+
+def test_a_quick_training_explains_the_pictures_better_than_points_at_random() -> None:
+    trainer = trained()
+    points = trainer.state.points.detach()
+    assert points.is_cuda and bool(points.isfinite().all())
+    generator = torch.Generator(points.device).manual_seed(0)
+    random = points.std(0) * torch.randn(points.shape, generator=generator, device=points.device)
+    assert trainer.losses_of(points)[1] < trainer.losses_of(random)[1]
+
+
+def test_where_products_run_in_tf32_rotations_stay_orthonormal(products_in_tf32: None) -> None:
+    singular = torch.linalg.svdvals(trained().state.rotation.detach().cpu().double())
+    assert float((singular - 1).abs().max()) < 1e-4
+
+
+@pytest.mark.parametrize("pose", ["amortised", "direct"])
+def test_the_other_ways_to_poses_run_too(pose: str) -> None:
+    assert bool(trained(pose=pose).state.loss.isfinite().all())

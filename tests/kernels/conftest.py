@@ -1,0 +1,31 @@
+"""What the tests of the kernels share, those under the interpreter too."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from holly_triton.kernels import splat, splat_emitters
+from holly_triton.kernels.gaussians import reference
+
+
+@pytest.fixture
+def error_at_the_edge() -> Callable[[str, int, float, str], float]:
+    """Relative L2 error, against float64, of one Gaussian near the right edge of a wide frame.
+
+    Its position is a float32 number, so that the error is the drawing's alone.
+    """
+
+    def error(op: str, width: int, sigma: float, backend: str) -> float:
+        x, shape = torch.tensor([width / 2 - 20.3, 0.4, 0.0]), (8, width)
+        if op == "splat_emitters":
+            emitters = x[None, :2], torch.tensor([0, 1])
+            images = splat_emitters(*emitters, sigma, shape, backend=backend)
+            wanted = reference.splat_emitters(emitters[0].double(), emitters[1], sigma, shape)
+        else:
+            pose = torch.eye(3)[None], torch.zeros(1, 2)
+            images = splat(x[None], *pose, sigma, shape, backend=backend)
+            wanted = reference.splat(x[None].double(), *(part.double() for part in pose), sigma, shape)
+        return float((images.double() - wanted).norm() / wanted.norm())
+
+    return error
