@@ -172,7 +172,9 @@ class Pictures:
             "emitters per particle": "unknown: pixels, not positions",
             "pixel size": f"{self.pixel_nm:.6g} nm",
             "extent": f"{2 * self.radius_nm:.4g} nm across",
-            "own blur": f"{self.own_blur_nm:.4g} nm (standard deviation, from the power spectrum)",
+            "own blur": f"{self.own_blur_nm:.3g} nm (standard deviation), {self.finest_nm:.3g} nm where sharpened"
+            if self.blur.sigma
+            else "hidden by noise",
             "localisation precision": "not stated",
             "photons": "not stated",
             "third dimension": "no",
@@ -246,6 +248,11 @@ def pictures_from_pixels(
     notes.append(said)
     pixels = torch.from_numpy(images)
     blur = own_blur(pixels) if len(pixels) else NO_BLUR
+    if blur.sigma:
+        notes.append(
+            f"The pictures' own blur, {blur.sigma * pixel_nm:.3g} nm (standard deviation), was measured from their power "
+            "spectrum; it is not part of the label scatter."
+        )
     data = Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, blur, notes)
     if contrast is None and dark:
         return replace(data, unfit=LOOKS_DARK)
