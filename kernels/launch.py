@@ -110,7 +110,7 @@ def load_pose(rotation, shift, sigma, sigma_stride, b):
 
 
 @triton.jit
-def load_once(pointer, offset, valid, other, LANES: tl.constexpr):
+def load_shared(pointer, offset, valid, other, LANES: tl.constexpr):
     """Values [POINTS] at pointer + offset, by LANES lanes each.
 
     A tensor with fewer elements than the program has threads counts as cheap in Triton, and is loaded (and
@@ -129,13 +129,13 @@ def load_cloud(points, weights, point_sigma, weighted, own, start, N, POINTS: tl
     valid = lane < N - start
     points += 3 * start
     point_sigma += 2 * start
-    px = load_once(points, 3 * lane, valid, 0.0, LANES)
-    py = load_once(points + 1, 3 * lane, valid, 0.0, LANES)
-    pz = load_once(points + 2, 3 * lane, valid, 0.0, LANES)
-    weight = load_once(weights + start, lane, valid & (weighted != 0), 1.0, LANES)
+    px = load_shared(points, 3 * lane, valid, 0.0, LANES)
+    py = load_shared(points + 1, 3 * lane, valid, 0.0, LANES)
+    pz = load_shared(points + 2, 3 * lane, valid, 0.0, LANES)
+    weight = load_shared(weights + start, lane, valid & (weighted != 0), 1.0, LANES)
     weight = tl.where(valid, weight, 0.0)
-    own_x = load_once(point_sigma, 2 * lane, valid & (own != 0), 0.0, LANES)
-    own_y = load_once(point_sigma + 1, 2 * lane, valid & (own != 0), 0.0, LANES)
+    own_x = load_shared(point_sigma, 2 * lane, valid & (own != 0), 0.0, LANES)
+    own_y = load_shared(point_sigma + 1, 2 * lane, valid & (own != 0), 0.0, LANES)
     return px, py, pz, weight, own_x, own_y
 
 
@@ -168,18 +168,18 @@ def add_spots(image, x, y, sigma_x, sigma_y, amplitude, columns, rows, PRECISION
 
 
 @triton.jit
-def box_edges(x, sigma, valid, odd, GROUP: tl.constexpr):
-    """Lowest and highest coordinate that spots of GROUP blocks reach; everything where one is odd."""
+def box_edges(x, sigma, valid, nonfinite, GROUP: tl.constexpr):
+    """Lowest and highest coordinate that spots of GROUP blocks reach; unbounded where one is not finite."""
     POINTS: tl.constexpr = x.shape[0] // GROUP
-    low = tl.where(odd, float("-inf"), x - CUT * sigma)
-    high = tl.where(odd, float("inf"), x + CUT * sigma)
+    low = tl.where(nonfinite, float("-inf"), x - CUT * sigma)
+    high = tl.where(nonfinite, float("inf"), x + CUT * sigma)
     low = tl.reshape(tl.where(valid, low, float("inf")), [GROUP, POINTS])
     high = tl.reshape(tl.where(valid, high, float("-inf")), [GROUP, POINTS])
     return tl.min(low, 1), tl.max(high, 1)
 
 
 @triton.jit
-def is_odd(x, y, sigma_x, sigma_y, weight):
+def is_nonfinite(x, y, sigma_x, sigma_y, weight):
     """Whether a spot holds a NaN (or infinities that cancel): it must not be culled."""
     total = x + y + sigma_x + sigma_y + weight
     return total != total

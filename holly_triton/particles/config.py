@@ -190,7 +190,7 @@ class Optimiser(Settings):
 
 
 @dataclass(frozen=True)
-class Tidying(Settings):
+class Relocation(Settings):
     """Points that do not reduce the residual, or duplicate others, are relocated to where the residual is largest."""
 
     every: Count = 25
@@ -322,7 +322,7 @@ class Config(Settings):
     schedule: Schedule = field(default_factory=Schedule)
     search: Search = field(default_factory=Search)
     optimiser: Optimiser = field(default_factory=Optimiser)
-    tidying: Tidying = field(default_factory=Tidying)
+    relocation: Relocation = field(default_factory=Relocation)
     amortised: Amortised = field(default_factory=Amortised)
     direct: Direct = field(default_factory=Direct)
 

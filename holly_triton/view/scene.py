@@ -58,8 +58,8 @@ def views_of(front: str | None) -> tuple[View, ...]:
     return replace(next(turned), name=front), *turned
 
 
-def telling(views: tuple[View, ...], points: Array) -> tuple[View, ...]:
-    """Of views of points ``[N, 3]`` all but those in which what is flat is a line."""
+def views_not_edge_on(views: tuple[View, ...], points: Array) -> tuple[View, ...]:
+    """The views of points ``[N, 3]``, without those in which a flat structure is seen edge on, as a line."""
     plane = plane_frame(points)
     return tuple(view for view in views if plane is None or abs(view.along @ plane[:, 2]) > EDGE_ON)
 

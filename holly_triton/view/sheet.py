@@ -10,7 +10,7 @@ from holly_triton.core.errors import HollyError
 
 from .colours import BLUE
 from .page import BLACK, GREY, Page
-from .scene import Scene, Spheres, View, frame, scene_of, sphere_radius, telling, views_of
+from .scene import Scene, Spheres, View, frame, scene_of, sphere_radius, views_not_edge_on, views_of
 from .stage import stage
 
 Array = NDArray[Any]
@@ -51,7 +51,7 @@ def render_cloud(
     """
     _check_png(path)
     scene = scene_of(points_nm, truth, spread)
-    views = telling(views_of(front), np.concatenate([cloud.points for cloud in scene.clouds]))
+    views = views_not_edge_on(views_of(front), np.concatenate([cloud.points for cloud in scene.clouds]))
     frames = [frame(view, scene.clouds) for view in views]
     half = max(half for _, half in frames)
     with stage(scene, PANEL_PX) as drawn:
@@ -80,7 +80,7 @@ def render_halves(first_nm: Array, second_nm: Array, path: Path, *, front: str |
     origin = np.mean(first_nm, axis=0)  # one for both, so that what lies apart is seen apart
     radius = min(sphere_radius(first_nm), sphere_radius(second_nm))
     clouds = [Spheres(points - origin, radius, BLUE) for points in (first_nm, second_nm)]
-    views = telling(views_of(front)[:3], np.concatenate([first_nm, second_nm]))
+    views = views_not_edge_on(views_of(front)[:3], np.concatenate([first_nm, second_nm]))
     frames = [frame(view, clouds) for view in views]
     half = max(half for _, half in frames)
     caption = f"{_count(first_nm)} and {_count(second_nm)} points, aligned{_turned(front)};  {DEPTH}"

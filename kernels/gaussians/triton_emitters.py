@@ -27,10 +27,10 @@ from ..launch import (
     architecture,
     blocks_at_tile,
     box_edges,
-    is_odd,
+    is_nonfinite,
     lanes,
     launch,
-    load_once,
+    load_shared,
     peak,
     pitch,
     store_boxes,
@@ -52,14 +52,14 @@ def load_emitters(
     """X, y, widths, photons and whether it counts of each emitter from start that lies from first to last."""
     lane, start = tl.arange(0, POINTS), tl.cast(start, tl.int64)
     valid = (lane >= first - start) & (lane < last - start)
-    x = load_once(xy + 2 * start, 2 * lane, valid, 0.0, LANES)
-    y = load_once(xy + 2 * start + 1, 2 * lane, valid, 0.0, LANES)
+    x = load_shared(xy + 2 * start, 2 * lane, valid, 0.0, LANES)
+    y = load_shared(xy + 2 * start + 1, 2 * lane, valid, 0.0, LANES)
     sigma_row = tl.cast(sigma_row, tl.int64)  # a slice of a larger tensor may have any stride
     sigma += start * sigma_row
     row = lane * sigma_row
-    sigma_x = load_once(sigma, row, valid, 1.0, LANES)
-    sigma_y = load_once(sigma + sigma_column, row, valid, 1.0, LANES)
-    weight = load_once(weights + start, lane, valid & (weighted != 0), 1.0, LANES)
+    sigma_x = load_shared(sigma, row, valid, 1.0, LANES)
+    sigma_y = load_shared(sigma + sigma_column, row, valid, 1.0, LANES)
+    weight = load_shared(weights + start, lane, valid & (weighted != 0), 1.0, LANES)
     # Only ``check`` refuses a width below 0; here it counts as its size, or its box would be inside out.
     return x, y, tl.abs(sigma_x), tl.abs(sigma_y), tl.where(valid, weight, 0.0), valid
 
@@ -73,9 +73,9 @@ def emitter_boxes(
     x, y, sigma_x, sigma_y, weight, valid = load_emitters(
         xy, sigma, weights, sigma_row, sigma_column, weighted, block * POINTS, 0, E, GROUP * POINTS, 1
     )
-    odd = is_odd(x, y, sigma_x, sigma_y, weight)
-    x_low, x_high = box_edges(x, sigma_x, valid, odd, GROUP)
-    y_low, y_high = box_edges(y, sigma_y, valid, odd, GROUP)
+    nonfinite = is_nonfinite(x, y, sigma_x, sigma_y, weight)
+    x_low, x_high = box_edges(x, sigma_x, valid, nonfinite, GROUP)
+    y_low, y_high = box_edges(y, sigma_y, valid, nonfinite, GROUP)
     store_boxes(boxes, block + tl.arange(0, GROUP), tl.cdiv(E, POINTS), x_low, x_high, y_low, y_high)
 
 

@@ -53,7 +53,7 @@ from ..launch import (
     axis_offsets,
     blocks_at_tile,
     box_edges,
-    is_odd,
+    is_nonfinite,
     lanes,
     launch,
     load_cloud,
@@ -91,9 +91,9 @@ def cloud_boxes(
     )
     x, y = project(xx, xy, xz, tx, px, py, pz), project(yx, yy, yz, ty, px, py, pz)
     sigma_x, sigma_y = tl.sqrt(width * width + own_x * own_x), tl.sqrt(width * width + own_y * own_y)
-    odd = is_odd(x, y, sigma_x, sigma_y, weight)
-    x_low, x_high = box_edges(x, sigma_x, valid, odd, GROUP)
-    y_low, y_high = box_edges(y, sigma_y, valid, odd, GROUP)
+    nonfinite = is_nonfinite(x, y, sigma_x, sigma_y, weight)
+    x_low, x_high = box_edges(x, sigma_x, valid, nonfinite, GROUP)
+    y_low, y_high = box_edges(y, sigma_y, valid, nonfinite, GROUP)
     store_boxes(boxes + b * 4 * blocks, first + tl.arange(0, GROUP), blocks, x_low, x_high, y_low, y_high)
 
 
@@ -162,9 +162,9 @@ def cloud_gradients(
         xx, xy, xz, tx, yx, yy, yz, ty, width = load_pose(rotation, shift, sigma, sigma_stride, b)
         x, y = project(xx, xy, xz, tx, px, py, pz), project(yx, yy, yz, ty, px, py, pz)
         sigma_x, sigma_y = tl.sqrt(width * width + own_x * own_x), tl.sqrt(width * width + own_y * own_y)
-        odd = is_odd(x, y, sigma_x, sigma_y, weight)
-        x_low, x_high = box_edges(x, sigma_x, valid, odd, 1)
-        y_low, y_high = box_edges(y, sigma_y, valid, odd, 1)
+        nonfinite = is_nonfinite(x, y, sigma_x, sigma_y, weight)
+        x_low, x_high = box_edges(x, sigma_x, valid, nonfinite, 1)
+        y_low, y_high = box_edges(y, sigma_y, valid, nonfinite, 1)
         first_x, tiles_x = tile_range(tl.min(x_low, 0), tl.max(x_high, 0), W, TILE)
         first_y, tiles_y = tile_range(tl.min(y_low, 0), tl.max(y_high, 0), H, TILE)
         m0 = tl.zeros([POINTS], tl.float32)

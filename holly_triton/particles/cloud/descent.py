@@ -20,7 +20,7 @@ from holly_triton.geometry import rotation_from_axis_angle
 from holly_triton.particles.data import Dataset
 
 from .objective import masked_l1
-from .relocation import tidy
+from .relocation import relocate_points
 from .schedule import AnnealedPlan, Stage
 from .state import TrainingState
 
@@ -84,11 +84,11 @@ class Descent:
         self.optimiser.step()
         self.state.centre(keep_pictures=False)
         self._tell_blur(width, stage)
-        if self.plan.tidies(self.state.step):
+        if self.plan.relocates(self.state.step):
             target = gather(target, len(index))
             # Strays only: which other points are useless, poses tell that are mostly right.
-            strays = dataclasses.replace(self.plan.config.tidying, most=0)
-            tidy(self.state, self.optimiser, index, target, stage, strays, self.generator)
+            outliers = dataclasses.replace(self.plan.config.relocation, most=0)
+            relocate_points(self.state, self.optimiser, index, target, stage, outliers, self.generator)
 
     @torch.no_grad()
     def finish(self, stage: Stage) -> None:

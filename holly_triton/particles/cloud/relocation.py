@@ -16,7 +16,7 @@ from torch import Tensor
 
 from holly_triton.geometry import Grid, project
 from holly_triton.kernels import morton_order, splat
-from holly_triton.particles.config import Tidying
+from holly_triton.particles.config import Relocation
 from holly_triton.particles.poses.refine import objective_of
 
 from .objective import normalised
@@ -30,13 +30,13 @@ POINTS_AT_A_TIME = 2**16
 
 
 @torch.no_grad()
-def tidy(
+def relocate_points(
     state: TrainingState,
     optimiser: torch.optim.Optimizer,
     index: Tensor,
     target: Tensor,
     stage: Stage,
-    settings: Tidying,
+    settings: Relocation,
     generator: torch.Generator,
 ) -> None:
     """Bring stray points back, then move useless ones while that explains the pictures ``[B, S, S]`` better.
@@ -57,10 +57,10 @@ def tidy(
         pose = state.rotation[others], state.shift[others]
         return float(objective_of(state, *pose, target[half:], stage)[0].mean())
 
-    strays = find_strays(state.points, view, settings.support)
-    if bool(strays.any()):
-        state.points[strays] = beside_others(state.points, strays, view, width, generator)
-        _forget(state.points, strays, optimiser)
+    outliers = find_outliers(state.points, view, settings.support)
+    if bool(outliers.any()):
+        state.points[outliers] = beside_others(state.points, outliers, view, width, generator)
+        _forget(state.points, outliers, optimiser)
     best = objective()
     for _ in range(settings.most):
         found = propose_move(state.points, view, width, settings, generator)
@@ -135,24 +135,24 @@ class View(NamedTuple):
         return self.wanted - normalised(drawn)
 
 
-def find_strays(points: Tensor, view: View, threshold: float) -> Tensor:
+def find_outliers(points: Tensor, view: View, threshold: float) -> Tensor:
     """Which points ``[N]`` explain nothing: the pictures are dark where they project."""
     support = view.brightness(points, view.wanted)
     return support < threshold * support.median()
 
 
-def beside_others(points: Tensor, strays: Tensor, view: View, width_nm: Tensor, generator: torch.Generator) -> Tensor:
-    """Places for the strays ``[strays, 3]``: beside points where pictures are brighter than the cloud explains."""
+def beside_others(points: Tensor, outliers: Tensor, view: View, width_nm: Tensor, generator: torch.Generator) -> Tensor:
+    """Places for the outliers ``[outliers, 3]``: beside points where pictures are brighter than the cloud explains."""
     lacking = view.brightness(points, view.lacking(points, width_nm))
-    weight = torch.where(strays, torch.zeros_like(lacking), lacking.clamp_min(0))
+    weight = torch.where(outliers, torch.zeros_like(lacking), lacking.clamp_min(0))
     if not bool(weight.sum() > 0):
-        weight = (~strays).to(lacking.dtype)
-    chosen = torch.multinomial(weight, int(strays.sum()), replacement=True, generator=generator)
+        weight = (~outliers).to(lacking.dtype)
+    chosen = torch.multinomial(weight, int(outliers.sum()), replacement=True, generator=generator)
     return points[chosen] + width_nm / 2 * torch.randn(len(chosen), 3, generator=generator, device=points.device)
 
 
 def propose_move(
-    points: Tensor, view: View, width_nm: Tensor, settings: Tidying, generator: torch.Generator
+    points: Tensor, view: View, width_nm: Tensor, settings: Relocation, generator: torch.Generator
 ) -> tuple[int, Tensor] | None:
     """The point of least use and the place ``[3]``, nm, where most is lacking; None if nothing is to be gained."""
     lacking = view.lacking(points, width_nm)
@@ -166,7 +166,7 @@ def propose_move(
 
 
 def find_lack(
-    points: Tensor, lacking: Tensor, view: View, settings: Tidying, generator: torch.Generator
+    points: Tensor, lacking: Tensor, view: View, settings: Relocation, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
     """The place ``[3]``, nm, where most is lacking, and how much: random places, then closer about the best of them."""
     spread = points.norm(dim=1).median()

@@ -84,9 +84,9 @@ class Plan:
         """All steps."""
         return self.steps + self.config.schedule.refine_steps
 
-    def tidies(self, step: int) -> bool:
+    def relocates(self, step: int) -> bool:
         """Whether useless points are looked for after a step; never so late that they could not settle."""
-        every = self.config.tidying.every
+        every = self.config.relocation.every
         return step % every == every - 1 and step + 2 * every < self.steps
 
     @property
@@ -163,7 +163,7 @@ class AnnealedPlan(Plan):
         """Steps that show every picture once; the last one may show fewer than a batch."""
         return math.ceil(self.pictures / self.batch)
 
-    def tidies(self, step: int) -> bool:
+    def relocates(self, step: int) -> bool:
         """Whether useless points are looked for after a step: once an epoch, in its first batch, which is a whole one."""
         every = self.steps_an_epoch
         return step > 0 and step % every == 0 and step + 2 * every < self.steps

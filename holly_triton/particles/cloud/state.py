@@ -78,7 +78,7 @@ class TrainingState:
         self.cursor += len(batch)
         return batch
 
-    def worst(self, size: int, generator: torch.Generator) -> Tensor:
+    def worst_fitted(self, size: int, generator: torch.Generator) -> Tensor:
         """Indices of some pictures, drawn from the half that is explained worst."""
         half = self.loss.argsort(descending=True)[: math.ceil(len(self.loss) / 2)]
         return half[torch.randperm(len(half), generator=generator, device=half.device)[:size]]

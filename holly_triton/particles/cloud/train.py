@@ -23,7 +23,7 @@ RECORDS = 500
 """Of a run's history, about: enough for its curves, and long runs have a hundred times as many steps."""
 FRAMES = 60
 """Of the film of a run's growth, about."""
-FILMED = 2000
+FRAME_POINTS = 2000
 """Points of a larger cloud that it shows."""
 
 SAMPLE = 256
@@ -61,7 +61,7 @@ class Trainer:
             self.method.save()
             self.state.generator = self.generator.get_state()
             self._record(stage, loss)
-            self._film(stage)
+            self._record_growth(stage)
             yield Progress(stage.name, self.state.step, self.plan.total_steps, stage.sigma_nm, loss)
 
     @property
@@ -90,7 +90,7 @@ class Trainer:
         """One batch, for the cloud and its poses; after the last, every picture's pose as the method has it."""
         state = self.state
         if stage.name == "rescue":
-            index = state.worst(self.plan.config.search.dense_batch, self.generator)
+            index = state.worst_fitted(self.plan.config.search.dense_batch, self.generator)
         else:
             index = state.next_batch(self.plan.batch, self.generator)
         state.seen += len(index)
@@ -125,14 +125,14 @@ class Trainer:
                 "look at that picture's values, or leave it out"
             )
 
-    def _film(self, stage: Stage) -> None:
+    def _record_growth(self, stage: Stage) -> None:
         state, total = self.state, self.plan.total_steps
         if state.step % max(1, total // FRAMES) != 0 and state.step < total:
             return
         points = state.points.detach()
         # Merged clouds have fewer points than their film's other frames.
         if not state.growth or len(points) == self.plan.config.points:
-            some = points[:: -(-len(points) // FILMED)].cpu().clone()
+            some = points[:: -(-len(points) // FRAME_POINTS)].cpu().clone()
             state.growth.append({"step": state.step, "sigma_nm": stage.sigma_nm, "points": some})
 
     def _record(self, stage: Stage, loss: float) -> None:

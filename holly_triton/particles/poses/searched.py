@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.distributed import gather, share, sum_gradients
-from holly_triton.particles.cloud.relocation import tidy
+from holly_triton.particles.cloud.relocation import relocate_points
 from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Dataset
@@ -50,10 +50,10 @@ class SearchedPoses:
         target = self.dataset.draw(mine, stage.grid, stage.sigma_nm)
         for _ in range(config.optimiser.gradient_steps):
             self._descend(index, target, stage)
-        if self.plan.tidies(state.step):
+        if self.plan.relocates(state.step):
             # Each rank does the same, for none may come to another conclusion.
             target = gather(target, len(index))
-            tidy(state, self.optimiser, index, target, stage, config.tidying, self.generator)
+            relocate_points(state, self.optimiser, index, target, stage, config.relocation, self.generator)
         if config.tilt == 0:
             state.points.data[:, 2] = 0  # one side alone tells no depth
 
