@@ -1,7 +1,7 @@
 """Pose search: poses of the current cloud are drawn in proportion to the likelihood of each picture.
 
-A picture of few localisations fits many poses almost equally well. Whoever gives it the best of them fits its noise too,
-and a structure that is made from such poses comes out flattened. So one pose is drawn from all of them at each step, as
+A picture of few localisations fits many poses almost equally well. The best of them fits its noise too, and a structure
+that is made from such poses is flattened. Therefore one pose is drawn from all of them at each step, as
 in stochastic expectation maximisation (Celeux and Diebolt 1985): over the steps every pose counts by its likelihood.
 Where pictures have many localisations one pose is far likelier than all others, and is drawn.
 
@@ -125,7 +125,7 @@ def _perturbed(
 
     def steps(axes: int, longest: float) -> Tensor:
         direction = torch.randn(pictures, many, axes, generator=generator, device=generator.device)
-        # Cubed, so that there are short steps too, which sharp pictures ask for: a fifth is below 1 % of the longest.
+        # Cubed, so that there are short steps too, which sharp pictures need: a fifth is below 1 % of the longest.
         length = longest * torch.rand(pictures, many, 1, generator=generator, device=generator.device) ** 3
         return share(length * torch.nn.functional.normalize(direction, dim=2))
 
@@ -135,7 +135,7 @@ def _perturbed(
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Matrix products in float32 on CUDA: in TF32, which rounds to 10 bits, near candidates compare as chance has it."""
+    """Matrix products in float32 on CUDA: in TF32, which rounds to 10 bits, the comparison of similar candidates is random."""
     matmul = torch.backends.cuda.matmul
     if not hasattr(matmul, "fp32_precision"):  # before torch 2.9
         allowed, matmul.allow_tf32 = matmul.allow_tf32, False

@@ -33,7 +33,7 @@ class SearchedPoses:
             self.optimiser.load_state_dict(state.optimiser)
 
     def step(self, index: Tensor, stage: Stage) -> None:
-        """One batch: search its poses, then improve them and the cloud together; or rescue those that went wrong."""
+        """One batch: search its poses, then improve them and the cloud together; or search the worst-fitted poses again."""
         state, config = self.state, self.config
         if stage.name == "rescue":
             rescue_poses(self.plan, state, self.dataset, index, stage, self.generator)
@@ -51,16 +51,16 @@ class SearchedPoses:
         for _ in range(config.optimiser.gradient_steps):
             self._descend(index, target, stage)
         if self.plan.relocates(state.step):
-            # Each rank does the same, for none may come to another conclusion.
+            # Every rank computes this, so that all of them reach the same result.
             target = gather(target, len(index))
             relocate_points(state, self.optimiser, index, target, stage, config.relocation, self.generator)
         if config.tilt == 0:
-            state.points.data[:, 2] = 0  # one side alone tells no depth
+            state.points.data[:, 2] = 0  # depth is undetermined from one viewing direction
 
     def _noise(self, index: Tensor, stage: Stage) -> Tensor | None:
-        """What keeps this rank's poses of the pictures ``[B]`` distributed by their likelihood, while they are searched.
+        """Noise that keeps this rank's poses of the pictures ``[B]`` distributed by their likelihood during the search.
 
-        None in the polish, where each pose becomes the likeliest, and where nobody knows how much a picture holds.
+        None in the polish, where each pose becomes the likeliest, and where the number of localisations is not known.
         """
         if self.dataset.counts is None or stage.name != "search":
             return None
