@@ -229,7 +229,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "CSV with ids beyond reason": (lambda d: csv(d, HEADER + "1,2,1e300\n" + rows()), "holds particle ids above 2^53"),
     "CSV with ids that are equal as floats": (
         lambda d: csv(d, HEADER + f"1,2,{2**53 + 1}\n1,2,{2**54}\n" + rows()),
-        "holds particle ids above 2^53, which can't be told apart; number them from 0",
+        "holds particle ids above 2^53, which float64 can't distinguish; number them from 0",
     ),
     "CSV in inches": (
         lambda d: csv(d, "x [in],y [in],particle\n" + rows()),
