@@ -32,7 +32,7 @@ a neighbour."""
 APART = 5.0
 """Standard deviations over the pictures by which the share of light near the border must also exceed the typical share."""
 MANY_NEIGHBOURS = 0.1
-"""Share of the pictures with such a neighbour above which nothing is reported."""
+"""Least share of the pictures with such a neighbour that is reported."""
 
 DUST = 0.99
 """Quantile of a picture's pixels to which brighter ones are clipped where sizes and centroids are measured. A hot pixel, 20
