@@ -180,7 +180,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     ),
     "a folder where nothing can be read": (lambda d: folder_of(d, ("a.csv", ""), ("b.csv", "")), "a.csv: is empty"),
     # Tables in text.
-    "CSV of no byte": (lambda d: csv(d, ""), "is empty; a line that names the columns"),
+    "CSV of no byte": (lambda d: csv(d, ""), "is empty; it must have a line that names the columns"),
     "CSV of blank lines": (lambda d: csv(d, "\n\n"), "is empty"),
     "CSV of a comment": (lambda d: csv(d, "# only a comment\n"), "is empty"),
     "CSV of a header alone": (lambda d: csv(d, HEADER), "holds 0 pictures"),

@@ -106,7 +106,7 @@ def test_the_pixel_size_of_the_file_is_used_unless_another_is_given_which_is_sai
     np.testing.assert_allclose(field(*names, pixel_nm=100.0).xyz[:, 0], columns(*names)["x [px]"] * 100)
     told = rows(*names, pixel_nm=100.0, pixel_size_nm=50.0)
     np.testing.assert_allclose(told.whole().xyz[:, 0], columns(*names)["x [px]"] * 50)
-    assert told.notes == ["--pixel-size 50 nm was used, though the file says 100 nm."]
+    assert told.notes == ["--pixel-size 50 nm was used, though the file states 100 nm."]
 
 
 def test_columns_that_are_named_go_before_those_that_are_recognised() -> None:
