@@ -147,4 +147,4 @@ def pick(
         PickSettings(diameter, smallest, largest, fewest, most, roundness),
     )  # fmt: skip
     click.echo("\n".join(picked.said))
-    click.echo(f"Look at {picked.overview} and {picked.gallery}. Next: holly-triton train {out}")
+    click.echo(f"See {picked.overview} and {picked.gallery}. Next: holly-triton train {out}")
