@@ -6,10 +6,10 @@ and w photons::
 
     image[i, j] = sum_e  w_e / (2 pi sigma_x sigma_y)  gy[e, i] gx[e, j]
 
-Blocks of emitters are counted over the whole batch, so a block may belong to two pictures: each takes its
-own part by a mask, and the box that bounds the block for culling is that of both. Offsets stay on the
-device: a picture finds its blocks itself, and one of 30 000 emitters is shared by S programs a tile as one
-of 30 is. It draws data, so there is no gradient.
+Blocks of emitters are counted over the whole batch, so a block may belong to two pictures: each uses its own part by
+a mask, and the box that bounds the block for culling is that of both. Offsets stay on the device: each program finds
+the blocks of its picture, and every picture, of 30 or of 30 000 emitters, is shared by S programs per tile. It draws
+data, so there is no gradient.
 """
 
 from typing import Any
@@ -39,7 +39,7 @@ from ..launch import (
 )  # fmt: skip
 
 PRECISION = "tf32x3"
-"""Of the products: what is drawn is the truth that everything else is compared with."""
+"""Precision of the products: the drawing is the reference of all comparisons."""
 
 RUNTIME = ["E", "B", "H", "W", "quads", "splits", "sigma_row", "sigma_column", "weighted"]
 
@@ -60,7 +60,7 @@ def load_emitters(
     sigma_x = load_shared(sigma, row, valid, 1.0, LANES)
     sigma_y = load_shared(sigma + sigma_column, row, valid, 1.0, LANES)
     weight = load_shared(weights + start, lane, valid & (weighted != 0), 1.0, LANES)
-    # Only ``check`` refuses a width below 0; here it counts as its size, or its box would be inside out.
+    # Only ``check`` refuses a width below 0; here its absolute value is used, or its box would be inverted.
     return x, y, tl.abs(sigma_x), tl.abs(sigma_y), tl.where(valid, weight, 0.0), valid
 
 
