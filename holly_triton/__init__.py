@@ -38,7 +38,7 @@ _HOME = {
     "read_structure": "structures",
     "simulate": "particles.simulate",
 }
-"""Where a public name lives, if not in ``api``. They are imported when they are first asked for: PyTorch takes seconds."""
+"""Where a public name lives, if not in ``api``. They are imported on first use: PyTorch takes seconds."""
 
 _here = Path(__file__).parent
 if (_here / "kernels").is_file():  # a checkout whose links are text files, as git writes them on Windows

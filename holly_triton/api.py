@@ -1,4 +1,4 @@
-"""The whole way from data to structure in a few functions, for notebooks and programs; all of them are in ``holly_triton``.
+"""From data to structure in a few functions, for notebooks and programs; all of them are in ``holly_triton``.
 
 >>> from holly_triton import evaluate, open_dataset, reconstruct, render
 """
@@ -52,20 +52,20 @@ def open_dataset(
 
     Args:
         path: A file, a folder of such files, or a folder that ``holly-triton simulate`` wrote.
-        unit: Of positions in a file that doesn't say: nm, um, mm, m, A or px, in any spelling.
+        unit: Unit of the positions in a file that does not state it: nm, um, mm, m, A or px, in any spelling.
         pixel_size_nm: Side of an input pixel, nm.
-        columns: Which column holds what, as ``"x=...,y=...[px],particle=..."``, for tables with names of their own.
+        columns: Which column holds what, as ``"x=...,y=...[px],particle=..."``, for tables with unknown column names.
         channel: Name or number of the channel whose localisations are read; None reads all.
         where: Which rows of a table count, as ``"valid = 1 and uncertainty < 20"``; None counts all.
-        axis: Localisations in 3D are seen along it.
+        axis: Viewing axis for localisations in 3D.
         weights: ``"photons"`` weighs each localisation by its photons; ``"equal"`` counts it as one.
-        crop: Pictures are cut to so many pixels a side about their middle; None leaves them whole.
-        background: ``"subtract"`` removes it from pictures, ``"keep"`` leaves it.
-        contrast: ``"dark"`` inverts pictures of dark particles, ``"bright"`` leaves pictures as they are; None leaves them
-            too, but those that look dark are refused.
+        crop: Pixels a side to which pictures are cropped about their centre; None leaves them whole.
+        background: ``"subtract"`` removes the background of pictures, ``"keep"`` leaves it.
+        contrast: ``"dark"`` inverts pictures of dark particles, ``"bright"`` leaves pictures unchanged; None leaves them
+            unchanged too, but refuses those that appear dark.
 
     Raises:
-        HollyError: Nothing there, an unknown format, or data that can't be used.
+        HollyError: There is nothing at the path, the format is unknown, or the data can't be used.
     """
     return data.open_dataset(
         path, unit=unit, pixel_size_nm=pixel_size_nm, columns=columns, channel=channel, where=where, axis=axis,
@@ -79,17 +79,17 @@ class Reconstruction:
 
     Attributes:
         points: ``[N, 3]`` float64, nm, about their centroid.
-        names: The pictures' ids ``[P]``; those that were held out are among them, unless the run was stopped.
-        rotation: Of each picture, ``[P, 3, 3]``: a point x of the structure shows at the first two of ``rotation @ x``
-            plus ``shift``.
+        names: The pictures' ids ``[P]``, the held-out ones included unless the run was stopped.
+        rotation: Rotation of each picture, ``[P, 3, 3]``: a point x of the structure is projected to the first two
+            components of ``rotation @ x`` plus ``shift``.
         shift: ``[P, 2]``, nm, from the picture's own centroid.
-        loss: Masked L1 that remains of each picture ``[P]``: 0 where it is reproduced exactly, 100 where the structure draws
-            nothing in the bright pixels, at most 200.
-        sigma_nm: Of the Gaussian that each point stands for, nm.
+        loss: Final masked L1 of each picture ``[P]``: 0 where it is reproduced exactly, 100 where the structure has no
+            intensity in the bright pixels, at most 200.
+        sigma_nm: Sigma of the Gaussian that each point stands for, nm.
         blur_nm: Label scatter (standard deviation about a point), nm.
-        seconds: Of the training.
-        finished: Whether it came to its end; else the callback stopped it.
-        held_out: How well the structure fits pictures that took no part in its training; None where there were none.
+        seconds: Duration of the training, s.
+        finished: Whether the training was completed; otherwise the callback stopped it.
+        held_out: How well the structure fits pictures that were not used in its training; None where there were none.
         history: Step, seconds, sigma, size, loss and blur over the run.
         config: The settings, with the number of points.
         notes: What was skipped and assumed.
@@ -110,7 +110,7 @@ class Reconstruction:
     notes: list[str]
 
     def mirror(self) -> "Reconstruction":
-        """The same with the opposite handedness: points with z negated, and the poses (-rx, -ry, rz)."""
+        """The reconstruction with the opposite handedness: points with z negated, and the poses (-rx, -ry, rz)."""
         flip = np.diag([1.0, 1.0, -1.0]).astype(self.rotation.dtype)
         return dataclasses.replace(self, points=mirror_points(self.points), rotation=flip @ self.rotation @ flip)
 
@@ -153,14 +153,15 @@ def reconstruct(
 
     Args:
         dataset: From ``open_dataset``.
-        config: Settings; the defaults if not given. Those that say where data lie are not used.
-        points: Of the cloud; as many as the settings say, which is by default as many as a typical particle has labels.
-        device: Likewise.
-        seed: Likewise, of every random choice.
+        config: Settings; the defaults if not given. The settings about the data file are not used.
+        points: Number of points of the cloud; by default that of the settings, or else the number of labels of a typical
+            particle.
+        device: Where to compute; by default that of the settings.
+        seed: Seed of every random choice; by default that of the settings.
         callback: Called after each step. It may raise ``StopIteration`` to end the run with the structure so far.
 
     Raises:
-        HollyError: The device is not there, a setting is out of bounds, or a picture holds what can't be used.
+        HollyError: The device is missing, a setting is out of bounds, or a picture holds unusable values.
 
     Example:
         >>> import torch
@@ -202,10 +203,10 @@ def reconstruct(
 
 
 class Evaluation(Figures):
-    """The figures that ``holly-triton evaluate --json`` prints, ``["rmsd"]`` in nm and more, and the alignment behind them.
+    """The figures that ``holly-triton evaluate --json`` prints, such as ``["rmsd"]`` in nm, and the alignment used for them.
 
     Attributes:
-        alignment: Rotation, shift and handedness that bring the points onto the truth, and the aligned points.
+        alignment: The rotation, shift and handedness that align the points with the truth, and the aligned points.
     """
 
     def __init__(self, alignment: Alignment) -> None:
@@ -232,15 +233,15 @@ def evaluate(points: Array, truth: Array) -> Evaluation:
 
 
 def render(points: Array, path: str | Path, truth: Array | None = None) -> Path:
-    """Draw a structure from four sides into a PNG; needs pyvista.
+    """Draw four views of a structure into a PNG; needs pyvista.
 
     Args:
-        points: ``[N, 3]``, nm, blue; turned upright where there is no truth.
-        path: Ends in .png.
-        truth: ``[M, 3]``, nm, orange; the points are turned into its frame.
+        points: ``[N, 3]``, nm, blue; in the canonical orientation where there is no truth.
+        path: Name of the file, which ends in .png.
+        truth: ``[M, 3]``, nm, orange; the points are rotated into its frame.
 
     Raises:
-        HollyError: Not a .png, or it can't be written.
+        HollyError: The name does not end in .png, or the file can't be written.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""The command line: the group of all commands, and how an error ends.
+"""The command line: the group of all commands, and how errors are reported.
 
 Exit codes: 0 done; 1 the data or the run is at fault; 2 wrong usage; 3 stopped by a signal, saved, resumable.
 """
@@ -23,7 +23,7 @@ wait_briefly()
 
 
 class _Commands(click.Group):
-    """A group whose commands end a HollyError in one line and exit code 1, and are listed in the order of their use."""
+    """A group that reports a HollyError in one line with exit code 1, and lists its commands in the order of their use."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -40,14 +40,14 @@ class _Commands(click.Group):
 
 
 def renamed(command: click.Command, name: str) -> click.Command:
-    """A command under the name that it had before, which no list shows."""
+    """A command under its former name, which the help does not list."""
     former = copy.copy(command)
     former.name, former.hidden = name, True
     return former
 
 
 def _versions() -> str:
-    """Of this program and of what decides its speed, without importing PyTorch, which takes seconds."""
+    """Versions of this program and of what decides its speed, without importing PyTorch, which takes seconds."""
 
     def installed(package: str) -> str:
         try:
@@ -59,7 +59,7 @@ def _versions() -> str:
 
 
 def _built_for() -> str:
-    """The kind of GPU that PyTorch was built for, as a small file of its own says."""
+    """The kind of GPU that PyTorch was built for, from PyTorch's version file."""
     import runpy
 
     torch = find_spec("torch")
@@ -77,7 +77,7 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, asked: bool) -
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
-@click.option("-v", "--verbose", is_flag=True, help="Report more, with time and level.")
+@click.option("-v", "--verbose", is_flag=True, help="Report more, with the time and level of each message.")
 @click.option("-q", "--quiet", is_flag=True, help="Report warnings and errors only.")
 @click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Also append the report to FILE.")
 @click.option(
@@ -85,12 +85,12 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, asked: bool) -
     help="Show the versions of holly-triton, PyTorch, Triton and CUDA.",
 )  # fmt: skip
 def main(verbose: bool, quiet: bool, log: Path | None) -> None:
-    """3D structure from thousands of 2D super-resolution pictures, each from an unknown direction.
+    """Reconstruct a 3D structure from thousands of 2D super-resolution pictures in unknown orientations.
 
-    Start with `holly-triton demo`; then `holly-triton info DATA` and `holly-triton train DATA` on your own.
+    Start with `holly-triton demo`; then run `holly-triton info DATA` and `holly-triton train DATA` on your own data.
     """
     if verbose and quiet:
-        raise click.UsageError("--verbose and --quiet ask for more and for less; give one of them")
+        raise click.UsageError("--verbose and --quiet contradict each other; give one of them")
     configure(verbose=verbose, quiet=quiet, file=log)
     if verbose or log:
         LOG.debug("holly-triton %s, %s", holly_triton.__version__, _versions())

@@ -1,4 +1,4 @@
-"""Structures that ship as formulas."""
+"""Built-in structures, given by formulas."""
 
 import difflib
 import itertools
@@ -25,8 +25,7 @@ def cep152() -> Array:
     """The CEP152/HsSAS-6 model of the paper: a wide cylinder and, at a right angle to it, a narrow one.
 
     Each has eight columns. They stand for the CEP152 torus about a centriole and the HsSAS-6 cartwheel of its
-    daughter (Blundell et al. 2021). The only symmetry of the pair is the reflection x -> -x, so it is its own
-    mirror image, turned.
+    daughter (Blundell et al. 2021). The only symmetry of the pair is the reflection x -> -x, so it is achiral.
 
     Returns:
         Sites ``[112, 3]`` float64, nm, in the frame of the paper's mesh (not centred).
@@ -44,12 +43,12 @@ def _cylinder(radius: float, rings: int, first: float) -> Array:
 
 
 def nuclear_pore() -> Array:
-    """Nup107 in the nuclear pore: eight corners, two rings, two copies a corner and ring.
+    """Nup107 in the nuclear pore: two copies in each of eight corners of each of two rings.
 
-    A two-fold axis in the plane of the pore takes one ring to the other, so that the symmetry is D8: the pore is not
-    its own mirror image. Radii, heights and angles are those of the model that comes with the simulated pores of
-    Heydarian et al. 2021 (Nature Communications 12, 2847): the copies lie at radii of 46.6 and 49.7 nm, 28.05 and
-    31.05 nm from the middle plane, 13.59 degrees apart; the rings are turned by 0.59 degrees against each other.
+    A two-fold axis in the plane of the pore maps one ring onto the other, so that the symmetry is D8 and the pore is
+    chiral. Radii, heights and angles are those of the model that comes with the simulated pores of Heydarian et al. 2021
+    (Nature Communications 12, 2847): the copies lie at radii of 46.6 and 49.7 nm, 28.05 and 31.05 nm from the middle
+    plane, 13.59 degrees apart; the rings are rotated by 0.59 degrees relative to each other.
 
     Returns:
         Sites ``[32, 3]`` float64, nm.
@@ -61,9 +60,9 @@ def nuclear_pore() -> Array:
 
 
 def torus() -> Array:
-    """A ring of round section, 200 nm across its middle line, the tube 60 nm thick, evenly covered.
+    """A torus of 200 nm diameter along the centre of its tube, which is 60 nm thick, with sites of equal density.
 
-    Dimensions by choice. The sites form a Fibonacci lattice, equal areas apart, which closes upon itself both ways.
+    The dimensions were chosen. The sites form a Fibonacci lattice of equal areas, which is periodic in both directions.
 
     Returns:
         Sites ``[233, 3]`` float64, nm.
@@ -77,11 +76,11 @@ def torus() -> Array:
 
 
 def microtubule() -> Array:
-    """A stretch of microtubule: 13 protofilaments of 16 tubulin dimers on a cylinder 25 nm wide.
+    """A segment of a microtubule: 13 protofilaments of 16 tubulin dimers on a cylinder 25 nm wide.
 
-    Dimers are 8 nm long. Neighbouring protofilaments are shifted by 12/13 nm, so that three monomers of 4 nm are
-    gained in a turn: the left-handed three-start helix of the B lattice, with its seam (Nogales et al. 1999, Cell
-    96, 79). It has a hand and no symmetry within itself. One site a dimer, on the outer surface.
+    Dimers are 8 nm long. Neighbouring protofilaments are shifted by 12/13 nm, so that the pitch is three monomers of
+    4 nm: the left-handed three-start helix of the B lattice, with its seam (Nogales et al. 1999, Cell 96, 79). It is
+    chiral and has no symmetry. Each dimer has one site, on the outer surface.
 
     Returns:
         Sites ``[208, 3]`` float64, nm.
@@ -97,8 +96,8 @@ def centriole() -> Array:
     """A centriole: nine triplets of microtubules, 250 nm across and 500 nm long.
 
     Width and length as in Winey & O'Toole 2014 (Philosophical Transactions B 369, 20130457). Tubules are drawn as
-    lines of sites 50 nm apart; 20 nm from tubule to tubule of a triplet and 40 degrees between triplet and tangent
-    are by choice. Symmetry C9h: the plane half way up makes it its own mirror image.
+    lines of sites 50 nm apart; the 20 nm between the tubules of a triplet and the 40 degrees between triplet and tangent
+    were chosen. The symmetry is C9h: the horizontal mirror plane makes it achiral.
 
     Returns:
         Sites ``[297, 3]`` float64, nm.
@@ -112,10 +111,10 @@ def centriole() -> Array:
 
 
 def tetrahedron() -> Array:
-    """A wireframe tetrahedron of DNA origami, edges 100 nm: its corners, and a site every 10 nm along the edges.
+    """A wireframe tetrahedron of DNA origami with edges of 100 nm: its corners, and a site every 10 nm along the edges.
 
-    The size of the origami that Iinuma et al. 2014 (Science 344, 65) built from tripods and imaged by DNA-PAINT,
-    who labelled the corners; the sites along the edges are by choice. It is its own mirror image.
+    It has the size of the origami that Iinuma et al. 2014 (Science 344, 65) built from tripods and imaged by DNA-PAINT,
+    labelled at the corners; the sites along the edges were chosen. It is achiral.
 
     Returns:
         Sites ``[58, 3]`` float64, nm.
@@ -127,9 +126,9 @@ def tetrahedron() -> Array:
 
 
 def tripod() -> Array:
-    """Three arms of 60, 90 and 120 nm along x, y and z from one foot: no symmetry at all, and a hand.
+    """Three arms of 60, 90 and 120 nm along x, y and z from one origin, without symmetry and chiral.
 
-    A made-up shape that tells whether a method finds asymmetry, and which mirror image it found.
+    This synthetic shape tests whether a method recovers asymmetry, and which handedness it found.
 
     Returns:
         Sites ``[55, 3]`` float64, nm, 5 nm apart.
@@ -146,7 +145,7 @@ def _cylindrical(radius: Array, angle: Array, height: Array) -> Array:
 
 
 def _around_z(part: Array, times: int) -> Array:
-    """The sites ``[N, 3]`` of a part and of its copies turned about z by equal steps: ``[times * N, 3]``."""
+    """The sites ``[N, 3]`` of a part and of its copies, rotated about z by equal steps: ``[times * N, 3]``."""
     angle = 2 * np.pi * np.arange(times) / times
     turns = np.zeros((times, 3, 3))
     turns[:, 0, 0] = turns[:, 1, 1] = np.cos(angle)
@@ -163,20 +162,21 @@ STRUCTURES: dict[str, Callable[[], Array]] = {
     "tetrahedron": tetrahedron,
     "tripod": tripod,
 }
-"""Every structure by the name that the command line takes for it."""
+"""Every structure by its name on the command line."""
 
 
 def read_structure(cloud: str | Path, unit_nm: float | None = None) -> Cloud:
     """A cloud from its file or, where no such file exists, the structure of that name, in nm.
 
-    The notes of a cloud without a unit that would be smaller than light can show name the unit of the paper's meshes.
+    Where a cloud without a unit would be smaller than light microscopy resolves, its notes name the unit of the paper's
+    meshes.
 
     Args:
         cloud: A file as `read_cloud` takes it, or a name of ``STRUCTURES``.
         unit_nm: nm per unit, for a file that states none; nm if not given.
 
     Raises:
-        HollyError: Neither a file nor a known name; or as `read_cloud`.
+        HollyError: The cloud is neither a file nor a known name, or ``read_cloud`` fails.
     """
     name = str(cloud)
     if Path(cloud).is_file():
@@ -184,7 +184,7 @@ def read_structure(cloud: str | Path, unit_nm: float | None = None) -> Cloud:
         extent = float(np.ptp(found.points, axis=0).max())
         if not found.stated and unit_nm is None and extent < SMALLEST_NM:
             found.notes.append(
-                f"So it is {extent:.3g} nm across, smaller than light microscopy can show; the clouds of the HOLLy paper "
+                f"So it is {extent:.3g} nm across, below the resolution of light microscopy; the clouds of the HOLLy paper "
                 f"have {UNIT_NM:g} nm a unit: --unit-nm {UNIT_NM:g}."
             )
         return found

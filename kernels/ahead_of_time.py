@@ -1,4 +1,4 @@
-"""Every kernel variant that can ship, compiled and inspected with no GPU.
+"""Every kernel variant that can ship, compiled and inspected without a GPU.
 
 ``python -m holly_triton.kernels.ahead_of_time`` writes the table ``reports/ahead_of_time.md``.
 
@@ -28,12 +28,12 @@ FLOAT_POINTERS = frozenset(
 FLOATS = frozenset(["scale", "threshold"])
 TENSOR_CORES = "HGMMA", "HMMA"
 REGISTERS = 65536
-"""Of a multiprocessor."""
+"""Registers of a multiprocessor."""
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 
 
 class Variant(NamedTuple):
-    """A kernel with the constants that a row of the table gives it; "any" stands where it has no say."""
+    """A kernel with the constants that a row of the table gives it; "any" where a constant has no effect."""
 
     kernel: Any
     architecture: int
@@ -51,7 +51,7 @@ class Variant(NamedTuple):
 
 
 class Inspection(NamedTuple):
-    """What the compiler made of a variant: registers a thread, bytes, tensor-core instructions."""
+    """Properties of a compiled variant: registers per thread, bytes, tensor-core instructions."""
 
     registers: int
     stack: int
@@ -59,19 +59,19 @@ class Inspection(NamedTuple):
     products: dict[str, int]
 
     def fault(self, variant: Variant) -> str | None:
-        """Why it must not ship, or None."""
+        """The reason why it must not ship, or None."""
         if self.stack:
             return f"{variant.name} spills: {self.stack} bytes of stack"
         if variant.precision in ("tf32", "tf32x3") and not sum(self.products.values()):
             return f"{variant.name} has no tensor-core instruction"
-        # Two programs a multiprocessor at least, or nothing hides the exponentials.
+        # With fewer than two programs per multiprocessor, the latency of the exponentials is not hidden.
         if 2 * self.registers * 32 * variant.constants["warps"] > REGISTERS:
             return f"{variant.name} takes {self.registers} registers a thread: one program a multiprocessor"
         return None
 
 
 def variants(architecture: int) -> list[Variant]:
-    """All that can be launched on an architecture, each once."""
+    """All variants that can be launched on an architecture, each once."""
     found = {}
     for (row, precision, size), blocks in TABLE.items():
         if row != architecture:
@@ -89,7 +89,7 @@ def variants(architecture: int) -> list[Variant]:
 
 
 def drawing_variants(architecture: int, precision: str, size: str, blocks: Blocks) -> list[Variant]:
-    """What a row of the table gives the kernels that draw."""
+    """The constants of the drawing kernels in a row of the table."""
     drawn = [(triton_splat.draw_cloud, triton_splat.draw_constants(blocks, False, precision))]
     if size == "large":
         drawn.append((triton_splat.draw_cloud, triton_splat.draw_constants(blocks, True, precision)))
@@ -99,13 +99,13 @@ def drawing_variants(architecture: int, precision: str, size: str, blocks: Block
 
 
 def gradient_variants(architecture: int, precision: str, size: str, blocks: Blocks) -> list[Variant]:
-    """What a row of the table gives the kernel of the gradients."""
+    """The constants of the gradient kernel in a row of the table."""
     constants = (triton_splat.gradient_constants(blocks, widths, precision) for widths in (False, True))
     return [Variant(triton_splat.cloud_gradients, architecture, precision, size, some) for some in constants]
 
 
 def compile_variant(variant: Variant) -> Any:
-    """Triton's compiled kernel, from Triton's cache where that has it."""
+    """Triton's compiled kernel, from Triton's cache if it is there."""
     constants = {name: value for name, value in variant.constants.items() if name != "warps"}
     names = variant.kernel.arg_names
     signature = {name: "constexpr" if name in constants else _type(name) for name in names}
@@ -116,7 +116,7 @@ def compile_variant(variant: Variant) -> Any:
 
 
 def inspect_variant(variant: Variant) -> Inspection:
-    """Compiles a variant and reads registers and stack from the binary, and its instructions."""
+    """Compile a variant and read registers, stack and instructions from the binary."""
     compiled = compile_variant(variant)
     with tempfile.TemporaryDirectory() as folder:
         binary = Path(folder) / "kernel.cubin"
@@ -143,7 +143,7 @@ def report(inspected: list[tuple[Variant, Inspection]]) -> str:
 
 
 def report_row(variant: Variant, seen: Inspection) -> str:
-    """A line of that table: what the variant is, then from the registers on what the compiler made of it."""
+    """A line of that table: the variant, then from the registers on the properties of its binary."""
     shown = (
         f"{name.lower()} {value}" for name, value in variant.constants.items() if name not in ("warps", "PRECISION")
     )
@@ -155,7 +155,7 @@ def report_row(variant: Variant, seen: Inspection) -> str:
 
 
 def main() -> None:
-    """Inspects every variant, writes the table, and ends with 1 where one must not ship."""
+    """Inspect every variant, write the table, and exit with 1 if any must not ship."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--out", type=Path, default=Path("reports/ahead_of_time.md"))
     out = parser.parse_args().out

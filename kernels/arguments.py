@@ -1,7 +1,7 @@
-"""What every public operation asks of its arguments, and how it says so.
+"""Checks of the arguments of every public operation, and their messages.
 
-Shape, dtype and device are checked always: they cost nothing. Values of tensors (finite, sigma above 0) are
-checked on request only, since reading them back stalls a GPU.
+Shape, dtype and device are always checked, which costs nothing. Values of tensors (finite, sigma above 0) are
+checked only on request, since reading them back stalls a GPU.
 """
 
 import math
@@ -22,8 +22,8 @@ BACKENDS: tuple[str, ...] = ("triton", "separable")
 PRECISIONS: tuple[str, ...] = ("tf32", "tf32x3", "ieee")
 FLOATS = (torch.float32, torch.float64)
 MOST = 2**30
-"""Points of a cloud, and pixels of a picture whose rows are padded to multiples of 4: within one of them the
-kernels count in int32."""
+"""Largest number of points of a cloud, and of pixels of a picture whose rows are padded to multiples of 4: within
+these the kernels use int32 indices."""
 
 
 class Cloud(NamedTuple):
@@ -73,7 +73,7 @@ def check_sigma(sigma: object, like: Tensor, images: int) -> Tensor:
 
 
 def check_number_sigma(sigma: object, like: Tensor, other: str) -> Tensor:
-    """One width for all, a number or a tensor without axes, as the latter; ``other`` is what else it may be."""
+    """One width for all, a number or a tensor without axes, as such a tensor; ``other`` names the alternative in messages."""
     if isinstance(sigma, Tensor):
         return check_tensor("sigma", sigma, "", like)
     if not isinstance(sigma, Real):
@@ -82,7 +82,7 @@ def check_number_sigma(sigma: object, like: Tensor, other: str) -> Tensor:
 
 
 def check_positive(name: str, value: object) -> float:
-    """A number above 0, as a float. It is no tensor, so looking at it costs nothing."""
+    """A number above 0, as a float. It is not a tensor, so reading it costs nothing."""
     if not isinstance(value, Real):
         raise TypeError(f"{name} must be a number, got {type(value).__name__}")
     number = float(value)
@@ -113,7 +113,7 @@ def check_shape(shape: object) -> Shape:
 
 
 def check_pictures(name: str, value: object, like: Tensor | None = None, **sizes: int) -> Tensor:
-    """Pictures ``[B, H, W]`` of at least a pixel each."""
+    """Pictures ``[B, H, W]`` of at least one pixel each."""
     images = check_tensor(name, value, "B H W", like, **sizes)
     if not 0 < padded_pixels(*images.shape[1:]) <= MOST:
         raise ValueError(
@@ -123,7 +123,7 @@ def check_pictures(name: str, value: object, like: Tensor | None = None, **sizes
 
 
 def padded_pixels(height: int, width: int) -> int:
-    """Pixels of a picture as the kernels hold it."""
+    """Pixels of a picture in the padded layout of the kernels."""
     return height * 4 * -(-width // 4)
 
 
@@ -134,15 +134,15 @@ def check_choice(name: str, value: str | None, known: tuple[str, ...]) -> None:
 
 
 def choose_backend(backend: str | None, like: Tensor) -> str:
-    """The backend asked for, if it takes such tensors; by default triton for float32 on CUDA, else separable.
+    """The requested backend, if it supports such tensors; by default triton for float32 on CUDA, else separable.
 
     On AMD's devices, which PyTorch calls CUDA too, it is separable: the kernels are compiled and inspected for
-    NVIDIA's, and HIP knows no product in tf32x3.
+    NVIDIA's, and HIP has no product in tf32x3.
 
     Raises:
-        TypeError: triton asked for with another dtype than float32.
-        ValueError: An unknown word, or triton asked for where it isn't installed, on a device of AMD, or with
-            tensors that aren't on CUDA.
+        TypeError: triton was requested with another dtype than float32.
+        ValueError: The word is unknown, or triton was requested where it is not installed, on a device of AMD, or with
+            tensors that are not on CUDA.
     """
     check_choice("backend", backend, BACKENDS)
     if backend is None:
@@ -172,7 +172,7 @@ def _has_triton() -> bool:
 
 
 def check_values(**tensors: Tensor | None) -> None:
-    """Every value finite, and every sigma above 0. Waits for the device."""
+    """Check that every value is finite and every sigma above 0. This waits for the device."""
     for name, value in tensors.items():
         if value is None:
             continue

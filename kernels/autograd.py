@@ -1,4 +1,4 @@
-"""How the operations stand to autograd: they compute in full precision, and are differentiable once."""
+"""The operations under autograd: they compute in full precision and are differentiable once."""
 
 import functools
 from collections.abc import Callable
@@ -13,9 +13,9 @@ HALF = (torch.float16, torch.bfloat16)
 
 
 def in_full_precision(operation: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """Under ``torch.autocast``, run an operation outside it, its half-precision tensors cast to float32.
+    """Run an operation outside ``torch.autocast``, with half-precision tensors cast to float32 where it is enabled.
 
-    Positions in bfloat16 would be off by pixels. Without autocast half precision is refused, not cast.
+    Positions in bfloat16 would be wrong by pixels. Without autocast half precision is refused, not cast.
     """
 
     @functools.wraps(operation)
@@ -33,10 +33,9 @@ def in_full_precision(operation: Callable[P, Tensor]) -> Callable[P, Tensor]:
 
 
 def differentiable_once(backward: Callable[..., T]) -> Callable[..., T]:
-    """The backward pass of a ``torch.autograd.Function`` that has no derivative of its own, and says so.
+    """The backward pass of a ``torch.autograd.Function`` that has no derivative of its own, and raises where one is needed.
 
-    PyTorch's ``once_differentiable`` looks at the gradient that comes in only, so that a Hessian would be zeros
-    without a word.
+    PyTorch's ``once_differentiable`` checks only the incoming gradient, so that a Hessian would silently be 0.
     """
 
     @functools.wraps(backward)

@@ -1,6 +1,6 @@
-"""Block sizes of the Triton kernels: a committed table, so that no process picks its own order of sums.
+"""Block sizes of the Triton kernels: a committed table, so that the order of sums is the same in every process.
 
-A row serves pictures up to ``SIZES`` pixels a side. Tiles are square. The rows, for both shipped
+A row is for pictures up to ``SIZES`` pixels a side. Tiles are square. The rows, for both shipped
 architectures, are exactly what ``ahead_of_time`` compiles and inspects; devices in between take the row of
 the older architecture.
 """
@@ -20,7 +20,7 @@ class Blocks(NamedTuple):
 
 
 SIZES: dict[str, int] = {"small": 16, "medium": 32, "large": 2**31}
-"""Size class to the longest side of a picture that it serves."""
+"""Size class to the longest side of a picture in that class."""
 
 ARCHITECTURES: tuple[int, ...] = (80, 90)
 
@@ -46,13 +46,13 @@ TABLE: dict[tuple[int, str, str], Blocks] = {
 }
 
 CULL_GROUP = 16
-"""Blocks of points tested against a tile at once where culling is on."""
+"""Blocks of points tested against a tile at a time with culling."""
 
 CULL_FROM = 2048
 """Fewer points than this are drawn without culling: the launch that bounds their blocks would cost more."""
 
 PROGRAMS = 2048
-"""Programs a launch aims at: about three rounds of an H200's 132 multiprocessors holding five each."""
+"""Target number of programs of a launch: about three rounds of five programs on each of an H200's 132 multiprocessors."""
 
 
 def blocks_for(architecture: int, precision: str, height: int, width: int) -> Blocks:
@@ -63,6 +63,6 @@ def blocks_for(architecture: int, precision: str, height: int, width: int) -> Bl
 
 
 def split_evenly(items: int, most: int) -> int:
-    """Into how many shares of equal length (but for the last) items are split, at most ``most`` of them."""
+    """Number of shares, at most ``most``, into which items are split; all but the last have equal length."""
     share = -(-items // max(1, min(items, most)))
     return -(-items // max(1, share))

@@ -1,16 +1,16 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, misc, untyped-decorator, no-any-return"
 # Device code is Triton's own language: its arguments are tensors of a compiler, which mypy doesn't know.
-r"""What the Triton kernels share: Gaussians, projection, culling, and the one way to launch.
+r"""Common parts of the Triton kernels: Gaussians, projection, culling and the launch.
 
 Gaussians are powers of two: with ``k = sqrt(log2(e) / 2)`` and ``u = k (j - x) / sigma``, ``exp(-(j - x)^2 /
 2 sigma^2)`` is ``2^(-u^2)``: a difference, two products and one special-function instruction a sample. The
-difference comes first: ``k j / sigma - k x / sigma`` would be one instruction less, but loses to cancellation
-what ``j`` and ``x`` have in common, 2e-5 of a Gaussian of sigma 0.5 at the edge of 2048 pixels.
+difference is taken first: ``k j / sigma - k x / sigma`` would be one instruction less, but suffers from cancellation,
+with an error of 2e-5 for a Gaussian of sigma 0.5 at the edge of 2048 pixels.
 
 Spots are cut where they are below 1e-7 of their peak, ``CUT`` sigma from the centre, by whole blocks: a
 block of points is skipped for a tile where the box around all its discs misses the tile. The box is that of
-the projected positions with each point's own width, so it holds for any 3x3 matrix. A point with a NaN
-reaches everywhere: it's drawn, and shows.
+the projected positions with each point's own width, so it holds for any 3x3 matrix. The box of a
+point with a NaN is unbounded: the point is drawn, so that the NaN is visible in the picture.
 """
 
 import math
@@ -29,23 +29,23 @@ K = tl.constexpr(math.sqrt(math.log2(math.e) / 2))
 CUT = tl.constexpr(math.sqrt(2 * math.log(1e7)))
 INVERSE_TAU = tl.constexpr(1 / (2 * math.pi))
 FAR = tl.constexpr(1e18)
-"""Pixels: further than any picture reaches, and finite."""
+"""A finite coordinate in pixels, outside any picture."""
 
 
 def launch(kernel: Any, programs: int, *arguments: Any, warps: int, **constants: Any) -> None:
-    """Runs ``programs`` programs of a kernel on the device of its first argument; none is fine."""
+    """Run ``programs`` programs of a kernel on the device of its first argument; 0 is allowed."""
     if programs:
         with torch.cuda.device_of(arguments[0]):
             kernel[(programs,)](*arguments, num_warps=warps, num_stages=1, **constants)
 
 
 def lanes(points: int, warps: int) -> int:
-    """How many lanes load each point of a block, so that every thread loads one."""
+    """Number of lanes that load each point of a block, so that every thread loads one value."""
     return max(1, 32 * warps // points)
 
 
 def architecture(like: Tensor) -> int:
-    """Compute capability of a tensor's device, 90 for 9.0; the interpreter takes Hopper's blocks."""
+    """Compute capability of a tensor's device, 90 for 9.0; the interpreter uses Hopper's blocks."""
     if not like.is_cuda:
         return 90
     major, minor = torch.cuda.get_device_capability(like.device)
@@ -53,12 +53,12 @@ def architecture(like: Tensor) -> int:
 
 
 def pitch(width: int) -> int:
-    """Length of a row in memory: a multiple of 4, which the kernels see, and so move 16 bytes at once."""
+    """Length of a row in memory: a multiple of 4, so that the kernels move 16 bytes at a time."""
     return 4 * -(-width // 4)
 
 
 def aligned(part: Tensor) -> Tensor:
-    """A tensor that starts at a multiple of 16 bytes, as the inspected variants take it; a slice may not."""
+    """A tensor that starts at a multiple of 16 bytes, as the inspected variants require; a slice may not."""
     return part if part.data_ptr() % 16 == 0 else part.clone()
 
 
@@ -110,12 +110,12 @@ def load_pose(rotation, shift, sigma, sigma_stride, b):
 
 
 @triton.jit
-def load_once(pointer, offset, valid, other, LANES: tl.constexpr):
+def load_shared(pointer, offset, valid, other, LANES: tl.constexpr):
     """Values [POINTS] at pointer + offset, by LANES lanes each.
 
-    A tensor with fewer elements than the program has threads counts as cheap in Triton, and is loaded (and
-    all that follows from it computed) again in every thread that needs it: dozens of loads for one. Reduced
-    from enough lanes, it's shared.
+    Triton treats a tensor with fewer elements than the program has threads as cheap, and loads it (and computes
+    everything derived from it) again in every thread that needs it, with dozens of loads for one. If it is reduced
+    from enough lanes, it is shared.
     """
     lane = tl.zeros([1, LANES], tl.int32)
     return tl.max(tl.load(pointer + (offset[:, None] + lane), mask=valid[:, None], other=other), 1)
@@ -129,13 +129,13 @@ def load_cloud(points, weights, point_sigma, weighted, own, start, N, POINTS: tl
     valid = lane < N - start
     points += 3 * start
     point_sigma += 2 * start
-    px = load_once(points, 3 * lane, valid, 0.0, LANES)
-    py = load_once(points + 1, 3 * lane, valid, 0.0, LANES)
-    pz = load_once(points + 2, 3 * lane, valid, 0.0, LANES)
-    weight = load_once(weights + start, lane, valid & (weighted != 0), 1.0, LANES)
+    px = load_shared(points, 3 * lane, valid, 0.0, LANES)
+    py = load_shared(points + 1, 3 * lane, valid, 0.0, LANES)
+    pz = load_shared(points + 2, 3 * lane, valid, 0.0, LANES)
+    weight = load_shared(weights + start, lane, valid & (weighted != 0), 1.0, LANES)
     weight = tl.where(valid, weight, 0.0)
-    own_x = load_once(point_sigma, 2 * lane, valid & (own != 0), 0.0, LANES)
-    own_y = load_once(point_sigma + 1, 2 * lane, valid & (own != 0), 0.0, LANES)
+    own_x = load_shared(point_sigma, 2 * lane, valid & (own != 0), 0.0, LANES)
+    own_y = load_shared(point_sigma + 1, 2 * lane, valid & (own != 0), 0.0, LANES)
     return px, py, pz, weight, own_x, own_y
 
 
@@ -168,19 +168,19 @@ def add_spots(image, x, y, sigma_x, sigma_y, amplitude, columns, rows, PRECISION
 
 
 @triton.jit
-def box_edges(x, sigma, valid, odd, GROUP: tl.constexpr):
-    """Lowest and highest coordinate that spots of GROUP blocks reach; everything where one is odd."""
+def box_edges(x, sigma, valid, nonfinite, GROUP: tl.constexpr):
+    """Lowest and highest coordinate that spots of GROUP blocks reach; unbounded where one is not finite."""
     POINTS: tl.constexpr = x.shape[0] // GROUP
-    low = tl.where(odd, float("-inf"), x - CUT * sigma)
-    high = tl.where(odd, float("inf"), x + CUT * sigma)
+    low = tl.where(nonfinite, float("-inf"), x - CUT * sigma)
+    high = tl.where(nonfinite, float("inf"), x + CUT * sigma)
     low = tl.reshape(tl.where(valid, low, float("inf")), [GROUP, POINTS])
     high = tl.reshape(tl.where(valid, high, float("-inf")), [GROUP, POINTS])
     return tl.min(low, 1), tl.max(high, 1)
 
 
 @triton.jit
-def is_odd(x, y, sigma_x, sigma_y, weight):
-    """Whether a spot holds a NaN (or infinities that cancel): it must not be culled."""
+def is_nonfinite(x, y, sigma_x, sigma_y, weight):
+    """Whether a spot holds a NaN (or infinities that cancel), so that it must not be culled."""
     total = x + y + sigma_x + sigma_y + weight
     return total != total
 

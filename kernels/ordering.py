@@ -12,12 +12,12 @@ BITS = 10
 def morton_order(points: Tensor) -> Tensor:
     """Indices that sort a cloud along a Morton (Z-order) curve, so that consecutive points are neighbours.
 
-    Kernels skip (block, tile) pairs that don't meet: what they save depends on this order, what they compute
-    doesn't beyond rounding. A trainer permutes the points and its optimiser's state with it every so often.
+    Kernels skip (block, tile) pairs that do not overlap: their speed depends on this order, their result does not,
+    except for rounding. A trainer permutes the points and its optimiser's state with it at intervals.
 
     Args:
-        points: ``[N, 3]``, float32 or float64, any device; a point that isn't finite goes where 0 or the
-            edge goes.
+        points: ``[N, 3]``, float32 or float64, any device; a point that isn't finite is sorted like 0 or
+            the edge.
 
     Returns:
         A permutation ``[N]`` int64 on the same device: ``points[morton_order(points)]`` is sorted. Equal

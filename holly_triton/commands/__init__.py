@@ -1,4 +1,4 @@
-"""The commands of ``holly-triton``: each parses, calls, and says in plain words what came of it.
+"""The commands of ``holly-triton``: each parses its arguments, calls the library and reports the outcome in plain words.
 
 Heavy imports happen inside the commands, so that ``--help`` answers at once.
 """

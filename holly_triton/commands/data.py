@@ -19,11 +19,11 @@ from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, Renamed, reading, read
 @click.option("--max-spawn", type=click.IntRange(min=1), default=1, metavar="K", help="Most fluorophores on a site.")
 @click.option("--spawn-rate", type=Number(0, 1), default=1.0, metavar="R", help="Probability of each of them.")  # fmt: skip
 @click.option("--shift", type=Number(min=0), default=0.0, metavar="S", help="Largest shift along x and y, in the cloud's unit.")  # fmt: skip
-@click.option("--in-plane", type=click.IntRange(min=1), default=1, metavar="M", help="Copies of each picture, turned in its plane.")  # fmt: skip
+@click.option("--in-plane", type=click.IntRange(min=1), default=1, metavar="M", help="Copies of each picture, rotated in its plane.")  # fmt: skip
 @click.option(
     "--blinking",
     type=click.Choice(list(PHOTOPHYSICS)),
-    help="Let fluorophores blink, and localise them, as was measured of this dye.",
+    help="Simulate blinking and localisation as measured for this dye.",
 )
 @click.option("--seed", type=SEED, default=0, show_default=True, metavar="I")
 @click.option("--tiff", is_flag=True, help="Write pictures (pictures.tif) in place of localisations.")
@@ -32,10 +32,10 @@ def simulate(
     cloud: Path, out: Path, images: int, scatter: float, missing: float, max_spawn: int, spawn_rate: float,
     shift: float, in_plane: int, blinking: str | None, seed: int, tiff: bool, unit_nm: float | None,
 ) -> None:  # fmt: skip
-    """Make pictures of CLOUD from random directions, as train reads them, with the truth.
+    """Simulate particles of CLOUD in random orientations, in files that train reads, together with the truth.
 
-    CLOUD is a file (OBJ, PLY, XYZ, CSV, CloudCompare's text) or a structure that ships as a formula, in nm: cep152 and others, which an
-    unknown name lists.
+    CLOUD is a file (OBJ, PLY, XYZ, CSV, CloudCompare's text) or the name of a built-in structure, in nm, such as cep152;
+    an unknown name prints the list.
 
     \b
     Examples:
@@ -64,7 +64,7 @@ def simulate(
 @click.argument("data", type=SOME_PATH)
 @reading_options
 def info(data: Path, **settings: Any) -> None:
-    """Say what was found in DATA: particles, emitters, size, and what was skipped and why.
+    """Summarise DATA: particles, emitters, size, and what was skipped and why.
 
     Example: holly-triton info localisations.csv
     """
@@ -79,7 +79,7 @@ def info(data: Path, **settings: Any) -> None:
 @click.argument("localisations", type=SOME_PATH)
 @click.argument("out", type=SOME_PATH)
 @click.option(
-    "--diameter", type=ABOVE_ZERO, metavar="NM", help="About how large a particle is. [default: from the data]"
+    "--diameter", type=ABOVE_ZERO, metavar="NM", help="Approximate size of a particle. [default: from the data]"
 )
 @click.option(
     "--min-diameter",
@@ -123,18 +123,18 @@ def info(data: Path, **settings: Any) -> None:
     default=0.0,
     show_default=True,
     metavar="R",
-    help="Least short over long axis. Views from the side look slender, and are needed.",
+    help="Smallest ratio of short to long axis. Side views are elongated, and are needed.",
 )
 @reading_options
 def pick(
     localisations: Path, out: Path, diameter: float | None, smallest: float | None, largest: float | None,
     fewest: int | None, most: int | None, roundness: float, **settings: Any,
 ) -> None:  # fmt: skip
-    """Find the particles in a whole field of LOCALISATIONS and write them to OUT (.hdf5, as Picasso does).
+    """Find the particles in a whole field of view of LOCALISATIONS and write them to OUT (.hdf5, in Picasso's format).
 
-    LOCALISATIONS may be a folder of fields: the particles of all go into OUT. OUT_overview.png shows where they are,
-    OUT_gallery.png what they look like and what was rejected; OUT_particles.csv lists them by field. Fiducial beads are
-    set aside.
+    LOCALISATIONS may be a folder of fields; the particles of all of them are written to OUT. OUT_overview.png shows their
+    positions, OUT_gallery.png their appearance and the rejected candidates; OUT_particles.csv lists them by field.
+    Fiducial beads are excluded.
 
     Example: holly-triton pick field.csv particles.hdf5 --diameter 120
     """
@@ -147,4 +147,4 @@ def pick(
         PickSettings(diameter, smallest, largest, fewest, most, roundness),
     )  # fmt: skip
     click.echo("\n".join(picked.said))
-    click.echo(f"Look at {picked.overview} and {picked.gallery}. Next: holly-triton train {out}")
+    click.echo(f"See {picked.overview} and {picked.gallery}. Next: holly-triton train {out}")

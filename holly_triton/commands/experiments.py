@@ -13,11 +13,13 @@ from .options import ABOVE_ZERO, SOME_PATH, cluster_options, find_cluster, words
 
 @click.command()
 @click.option("--table", "tables", multiple=True, metavar="T", help="All rows of a table, 5.1 to 5.6; may be repeated.")
-@click.option("--preset", "presets", multiple=True, metavar="NAME", help="One row, such as bunny; may be repeated.")
+@click.option(
+    "--preset", "presets", multiple=True, metavar="NAME", help="One row of a table, such as bunny; may be repeated."
+)
 @click.option(
     "--seeds", type=click.IntRange(min=1), default=5, show_default=True, metavar="K", help="Runs of each row."
 )
-@click.option("--pose", type=words(Pose), help="How poses are found. [default: as the row says]")
+@click.option("--pose", type=words(Pose), help="Pose estimation method. [default: that of the row]")
 @click.option("--scale", type=click.Choice(list(SCALES)), default="small", show_default=True, help="paper: 20 times the pictures, hours without a GPU.")  # fmt: skip
 @click.option("--clouds", type=SOME_PATH, default=Path(), metavar="FOLDER", help="Folder of the paper's clouds that do not ship: bunny_large.obj, teapot_large.obj. [default: this folder]")  # fmt: skip
 @click.option("--out", type=SOME_PATH, default=Path("reports/paper"), show_default=True, metavar="FOLDER")
@@ -35,7 +37,7 @@ def reproduce(
 ) -> None:
     """Run the paper's experiments over seeds and write their tables, with a montage of each row.
 
-    The runs lie in FOLDER/runs. What is finished is not repeated: the same command goes on, or adds seeds.
+    The runs are written to FOLDER/runs. Finished runs are not repeated: the same command continues, or adds seeds.
 
     \b
     Examples:
@@ -81,7 +83,7 @@ def bench(
 ) -> None:
     """Validate the kernels against the dense reference, then time them and their memory.
 
-    A backend that gives a wrong result is recorded as wrong and not timed; the others go on, and the exit code is 1.
+    A backend that gives a wrong result is recorded as wrong and not timed; the others are measured, and the exit code is 1.
 
     Example: holly-triton bench --points 1000
     """

@@ -1,4 +1,4 @@
-"""Options and kinds of values that commands share."""
+"""Options and types of values that commands share."""
 
 import math
 from collections.abc import Mapping
@@ -17,13 +17,13 @@ SEED = click.IntRange(0, 2**63 - 1)
 
 
 class Number(click.FloatRange):
-    """A number within bounds; not a number is none, and infinity is beyond any."""
+    """A finite number within bounds; NaN and infinity are refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The value as a number, or a usage error."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
-            self.fail(f"{value} is no number that can be used.", param, ctx)
+            self.fail(f"{value} is not a finite number.", param, ctx)
         return number
 
 
@@ -31,7 +31,7 @@ class Renamed(click.Option):
     """An option whose former names, all but the first, still work and are not shown."""
 
     def get_help_record(self, ctx: click.Context) -> tuple[str, str] | None:
-        """The line of the help, with the name of today."""
+        """The line of the help, with the current name only."""
         names, self.opts = self.opts, self.opts[:1]
         try:
             return super().get_help_record(ctx)
@@ -43,7 +43,7 @@ ABOVE_ZERO = Number(min=0, min_open=True)
 
 
 def words(kind: Any) -> click.Choice[str]:
-    """The words of a ``Literal`` type as what an option takes."""
+    """The words of a ``Literal`` type as the choices of an option."""
     return click.Choice(get_args(kind))
 
 
@@ -54,8 +54,8 @@ unit_nm_option = click.option(
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the run in an existing folder.")
 
 CLUSTER = (
-    click.option("--cluster", type=words(Where), help="Hand each of several runs over as a job: to Slurm, or to this machine."),
-    click.option("--cluster-options", metavar="LIST", help="Of Slurm, such as partition=gpu,gpus_per_node=1,time=60 (minutes)."),
+    click.option("--cluster", type=words(Where), help="Run each of several runs as a job: of Slurm, or on this machine."),
+    click.option("--cluster-options", metavar="LIST", help="Slurm options, such as partition=gpu,gpus_per_node=1,time=60 (minutes)."),
 )  # fmt: skip
 
 
@@ -67,14 +67,14 @@ def cluster_options(command: Any) -> Any:
 
 
 def find_cluster(where: Where | None, options: str | None) -> Cluster | None:
-    """The cluster that was asked for; None has the runs here, one after the other."""
+    """The requested cluster; None means that the runs are done here, one after the other."""
     if options is not None and where != "slurm":
         raise click.UsageError("--cluster-options go with --cluster slurm")
     return None if where is None else Cluster(where, options)
 
 
 class UnitOption(click.ParamType):  # type: ignore[type-arg, unused-ignore]
-    """A unit of length, in any spelling, as ``Reading`` has it."""
+    """A unit of length, in any spelling, converted to the one that ``Reading`` uses."""
 
     name = "unit"
 
@@ -87,21 +87,21 @@ class UnitOption(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 
 
 READING = (
-    click.option("--unit", type=UnitOption(), metavar="|".join(get_args(Unit)), help="Unit of the coordinates, where the file doesn't say."),
+    click.option("--unit", type=UnitOption(), metavar="|".join(get_args(Unit)), help="Unit of the coordinates, where the file does not state it."),
     click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of an input pixel in nm."),
     click.option("--columns", metavar="LIST", help="Which column holds what, and its unit, such as x=xc[px],z=zc[nm],particle=id; numbers count from 1, and the columns of a matrix pos are pos_1, pos_2, ..."),
     click.option("--channel", metavar="NAME|NUMBER", help="Read one channel of several."),
-    click.option("--where", metavar="EXPR", help='Read some rows alone, such as "valid = 1 and uncertainty < 20".'),
-    click.option("--axis", type=words(Axis), help="Look along it at localisations in 3D. [default: z]"),
-    click.option("--weights", type=words(Weights), help="How much a localisation counts. [default: equal]"),
-    click.option("--crop", type=click.IntRange(min=2), metavar="PX", help="Cut pictures to so many pixels a side."),
-    click.option("--background", type=words(Background), help="Of pictures. [default: subtract]"),
-    click.option("--contrast", type=words(Contrast), help="Of particles in pictures: dark inverts them. [default: bright, and what looks dark is refused]"),
+    click.option("--where", metavar="EXPR", help='Read only some rows, such as "valid = 1 and uncertainty < 20".'),
+    click.option("--axis", type=words(Axis), help="Viewing axis for localisations in 3D. [default: z]"),
+    click.option("--weights", type=words(Weights), help="Weight of each localisation. [default: equal]"),
+    click.option("--crop", type=click.IntRange(min=2), metavar="PX", help="Crop pictures to PX pixels a side."),
+    click.option("--background", type=words(Background), help="Treatment of the background of pictures. [default: subtract]"),
+    click.option("--contrast", type=words(Contrast), help="Contrast of particles in pictures; dark inverts them. [default: bright; pictures that appear dark are refused]"),
 )  # fmt: skip
 
 
 def reading_options(command: Any) -> Any:
-    """What a data file may not say of itself, under the names that ``Config`` has for it."""
+    """What a data file may not state itself, under the names that ``Config`` uses."""
     for option in reversed(READING):
         command = option(command)
     return command

@@ -9,7 +9,7 @@ from .options import ABOVE_ZERO, SOME_PATH, Number, reading, reading_options, un
 
 
 def say_doubts(run: Path) -> None:
-    """Repeat on stderr what makes the data of a run doubtful, and with them any result."""
+    """Print on stderr again the warnings about a run's data, which affect every result."""
     from holly_triton.particles.run.run_files import read_doubts
 
     for doubt in read_doubts(run):
@@ -20,7 +20,7 @@ def say_doubts(run: Path) -> None:
 @click.argument("run", type=SOME_PATH)
 @click.option("--json", is_flag=True, help="Print the figures as JSON.")
 def measure(run: Path, json: bool) -> None:
-    """Say how large the structure in RUN is, what shape and symmetry it has, and how sure that is.
+    """Report the size, shape and symmetry of the structure in RUN, with their uncertainties.
 
     Example: holly-triton measure run
     """
@@ -38,7 +38,7 @@ def measure(run: Path, json: bool) -> None:
     "--bad-share",
     type=Number(0, 1),
     metavar="S",
-    help="Mark this share of the pictures. [default: those far worse than the rest]",
+    help="Mark this share of the pictures, the worst-fitted. [default: those fitted far worse than the rest]",
 )
 def rank(run: Path, bad_share: float | None) -> None:
     """Rank the pictures of RUN by how well its structure fits them, and mark the bad ones. Nothing is deleted.
@@ -60,7 +60,7 @@ def rank(run: Path, bad_share: float | None) -> None:
     "--truth",
     type=SOME_PATH,
     metavar="CLOUD",
-    help="The known structure: a cloud's file or a name, as simulate takes it. [default: what RUN itself knows]",
+    help="The known structure: a cloud's file or a name, as simulate takes it. [default: the truth that RUN holds]",
 )
 @click.option("--pictures", type=SOME_PATH, metavar="DATA", help="New pictures of the same structure, to fit it to.")
 @unit_nm_option
@@ -69,11 +69,12 @@ def rank(run: Path, bad_share: float | None) -> None:
 def evaluate(
     run: Path, truth: Path | None, pictures: Path | None, unit_nm: float | None, json: bool, **settings: Any
 ) -> None:
-    """Compare the structure in RUN with the truth, or with pictures that it was not made from.
+    """Compare the structure in RUN with the truth, or with pictures that were not used for it.
 
-    With a truth: RMSD in nm after the best alignment, better hand of two; where poses are known, their error too.
-    Random views of 3D particles are compared with the particles in their input frame, which should be registered.
-    With --pictures: how much of new pictures it leaves unexplained; the options that say how to read are theirs.
+    With a truth, the result is the RMSD in nm after the best alignment, of the handedness that fits better, and the pose
+    error where the true poses are known. Random views of 3D particles are compared with the particles in their input
+    frame, which should be registered. With --pictures, it is the residual of new pictures; the reading options then apply
+    to these.
 
     Example: holly-triton evaluate run --truth truth.ply --json
     """
@@ -99,16 +100,23 @@ def evaluate(
 @click.option("--out", type=SOME_PATH, metavar="PNG", help="[default: in RUN/pictures]")
 @click.option("--truth", type=SOME_PATH, metavar="CLOUD", help="Overlay the known structure: truth orange, result blue.")  # fmt: skip
 @unit_nm_option
-@click.option("--movie", type=SOME_PATH, metavar="FILE", help="Also write the structure turning, as MP4 or GIF.")
-@click.option("--growth", type=SOME_PATH, metavar="FILE", help="Also write how training found it, as MP4 or GIF.")
-@click.option("--interactive", is_flag=True, help="Open a window to turn the structure in.")
+@click.option(
+    "--movie", type=SOME_PATH, metavar="FILE", help="Also write a movie of the rotating structure, as MP4 or GIF."
+)
+@click.option(
+    "--growth",
+    type=SOME_PATH,
+    metavar="FILE",
+    help="Also write a movie of the trajectory of the training, as MP4 or GIF.",
+)
+@click.option("--interactive", is_flag=True, help="Open a window in which the structure can be rotated.")
 def render(
     run: Path, out: Path | None, truth: Path | None, unit_nm: float | None, movie: Path | None, growth: Path | None,
     interactive: bool,
 ) -> None:  # fmt: skip
     """Draw the structure in RUN: three orthogonal views and an oblique one, with a scale bar.
 
-    Repeats are coloured by how far the runs lie apart; half sets are drawn side by side.
+    Repeats are coloured by the distance between the runs; half sets are drawn side by side.
 
     Example: holly-triton render run --out structure.png
     """
@@ -122,10 +130,15 @@ def render(
 @click.command()
 @click.argument("run", type=SOME_PATH)
 @click.argument("out", type=SOME_PATH)
-@click.option("--mirror", is_flag=True, help="The other hand.")
-@click.option("--voxel", type=ABOVE_ZERO, metavar="NM", help="Side of a voxel. [default: a third of sigma, or as fits]")
+@click.option("--mirror", is_flag=True, help="Write the mirror image.")
+@click.option(
+    "--voxel",
+    type=ABOVE_ZERO,
+    metavar="NM",
+    help="Side of a voxel. [default: a third of sigma, or larger if the volume would be too large]",
+)
 def export(run: Path, out: Path, mirror: bool, voxel: float | None) -> None:
-    """Write what is in RUN for another program, by the suffix of OUT.
+    """Export RUN to another program; the suffix of OUT selects the format.
 
     The cloud as .ply, .obj, .xyz, .csv or .hdf5 (Picasso), its density as .mrc (ChimeraX), the poses as .star.
 

@@ -22,11 +22,11 @@ from .options import (
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="A smaller run, under a minute: does everything work here?")
+@click.option("--quick", is_flag=True, help="A smaller run, under a minute, to test the installation.")
 @click.option("--out", type=SOME_PATH, default=Path("holly-demo"), show_default=True, metavar="RUN")
 @overwrite_option
 def demo(quick: bool, out: Path, overwrite: bool) -> None:
-    """Simulate a centriole complex, reconstruct it, compare with the truth, and show what to look at.
+    """Simulate a centriole complex, reconstruct it, and compare the result with the truth.
 
     Example: holly-triton demo --quick
     """
@@ -39,26 +39,28 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 @click.argument("data", type=SOME_PATH, required=False)
 @click.option("--out", type=SOME_PATH, metavar="RUN", help="Folder for the results. [default: DATA's name + -run]")
 @click.option("--points", type=click.IntRange(FEWEST_POINTS, MOST_POINTS), metavar="N", help="Points of the cloud. By default as many as a typical particle has localisations (80 to 500; 300 for pictures). Choose about the number of sites you expect; twice as many does little harm, half as many loses detail.")  # fmt: skip
-@click.option("--pose", type=words(Pose), help="How poses are found. [default: search]")
-@click.option("--config", "config_file", type=SOME_PATH, metavar="FILE", help="Settings from a config.toml; options given here win.")  # fmt: skip
-@click.option("--preset", metavar="NAME", help="Settings of one of the paper's experiments; options given here win.")
+@click.option("--pose", type=words(Pose), help="Pose estimation method. [default: search]")
+@click.option("--config", "config_file", type=SOME_PATH, metavar="FILE", help="Settings from a config.toml; options given here take precedence.")  # fmt: skip
+@click.option(
+    "--preset", metavar="NAME", help="Settings of one of the paper's experiments; options given here take precedence."
+)
 @click.option("--seed", type=SEED, metavar="I", help="Seed of every random choice. [default: 0]")
 @click.option("--device", type=words(Device), help="[default: auto]")
-@click.option("--views", type=words(Views), help="random: see particles that have z from random directions. [default: given]")  # fmt: skip
+@click.option("--views", type=words(Views), help="random: project 3D particles along random directions. [default: given]")  # fmt: skip
 @click.option("--views-per-particle", type=click.IntRange(min=1), metavar="V", help="With --views random. [default: 8]")
 @click.option("--exclude", metavar="FILE", help="Leave out the pictures that holly-triton rank marked as bad in FILE.")
-@click.option("--held-out", type=Number(0, 0.5), metavar="S", help="Share of the particles that are kept out of the training, to check the structure on them; 0 for none. [default: 0.05]")  # fmt: skip
+@click.option("--held-out", type=Number(0, 0.5), metavar="S", help="Share of the particles that are held out of the training, to validate the structure; 0 for none. [default: 0.05]")  # fmt: skip
 @click.option(
     "--tilt",
     type=Number(0, 180),
     metavar="DEG",
     help="Maximum tilt of the viewing direction, degrees; 0 for flat structures or a single orientation. [default: any]",
 )
-@click.option("--repeats", type=click.IntRange(min=1), metavar="K", help="Runs from K seeds, and what they agree on.")
-@click.option("--half-sets", is_flag=True, default=None, help="Two runs on half of the particles each, and the resolution.")  # fmt: skip
+@click.option("--repeats", type=click.IntRange(min=1), metavar="K", help="Run K seeds and write their consensus.")
+@click.option("--half-sets", is_flag=True, default=None, help="Two runs on half of the particles each, for the resolution (FSC).")  # fmt: skip
 @click.option("--prune", is_flag=True, default=None, help="Merge points closer than the final sigma.")
 @click.option("--quick", is_flag=True, help="A fraction of the steps, for smoke tests.")
-@click.option("--resume", type=SOME_PATH, metavar="RUN", help="Go on with a run that was stopped.")
+@click.option("--resume", type=SOME_PATH, metavar="RUN", help="Continue a run that was stopped.")
 @cluster_options
 @overwrite_option
 @reading_options
@@ -68,8 +70,8 @@ def train(
 ) -> None:  # fmt: skip
     """Reconstruct one 3D structure from DATA: localisations of many particles, or pictures of them.
 
-    Results go to RUN: cloud.ply, poses.csv, report.html and more. Ctrl-C saves and ends with the structure so
-    far; --resume goes on from there.
+    Results are written to RUN: cloud.ply, poses.csv, report.html and more. Ctrl-C saves the current structure and stops;
+    --resume continues from there.
 
     \b
     Examples:
@@ -79,10 +81,10 @@ def train(
     given = {name: value for name, value in settings.items() if value is not None}
     if resume is not None and (data or out or config_file or preset or given or quick or overwrite):
         raise click.UsageError(
-            "--resume RUN goes on with that run's own data and settings; give it alone, or with --cluster"
+            "--resume RUN continues with that run's own data and settings; give it alone, or with --cluster"
         )
     if config_file is not None and preset is not None:
-        raise click.UsageError("--config and --preset both say what the settings are; give one of them")
+        raise click.UsageError("--config and --preset both give the settings; use one of them")
     from holly_triton.core.distributed import joined
     from holly_triton.particles.run.training import resume_training, start_training
 
@@ -111,5 +113,5 @@ def _configured(config_file: Path | None, preset: str | None, data: Path | None,
     if not config.data:
         raise click.UsageError("give DATA to train on, or --resume RUN")
     if config.half_sets and config.repeats > 1:
-        raise click.UsageError("--repeats and --half-sets are two studies; ask for one of them")
+        raise click.UsageError("--repeats and --half-sets are two different studies; give one of them")
     return config

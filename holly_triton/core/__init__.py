@@ -1,1 +1,1 @@
-"""What every family of methods needs and none is about: errors, files, progress, jobs, checkpoints."""
+"""Infrastructure of all families of methods: errors, files, progress, jobs, checkpoints."""

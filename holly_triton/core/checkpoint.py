@@ -120,7 +120,7 @@ def _put_in_its_place(before: Path) -> None:
     A copy, for other ranks may be about to read that file.
     """
     copy = before.with_name(BEFORE + ".partial")
-    with suppress(OSError):  # nothing is lost yet; a folder that can't be written to is told of by the next save
+    with suppress(OSError):  # nothing is lost yet; the next save reports a folder that can't be written to
         shutil.copyfile(before, copy)
         os.replace(copy, before.with_name(LAST))
 

@@ -1,4 +1,4 @@
-"""Several processes at one run: all there is of them, for programs that torchrun starts; one process is the case of 1.
+"""Distributed runs: all code for several processes that torchrun starts; a single process is the case of one rank.
 
 Every rank holds the data, the cloud, the network and every picture's pose, and draws the same random numbers. Of each
 batch it works on its share. Gradients are summed and poses collected before anything moves, so states never differ.
@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from .errors import HollyError
 
 PATIENCE = timedelta(minutes=10)
-"""With a process that neither answers nor ends. They wait for each other while one writes a report, a minute or two."""
+"""Seconds to wait for a process that does not respond. Processes wait while one writes a report, for a minute or two."""
 
 
 @contextmanager
 def joined() -> Iterator[None]:
-    """Join the processes that torchrun started, if it did; all but the first then say nothing but why they fail.
+    """Join the processes that torchrun started, if it did; all but the first then report only their errors.
 
     Raises:
         HollyError: Inside, where another process ends or doesn't answer.
@@ -127,7 +127,7 @@ def _from_all(tensor: Tensor) -> Tensor:
         dist.all_gather(list(every), tensor.contiguous())
     except RuntimeError as error:
         raise HollyError(
-            "torchrun: another process of this run ended, or no longer answers; mend what it complains of, then go on "
+            "torchrun: another process of this run ended, or does not respond; correct the error that it reported, then continue "
             "with: torchrun ... train --resume RUN"
         ) from error
     return every

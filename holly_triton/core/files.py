@@ -1,4 +1,4 @@
-"""Reading and writing files so that whatever goes wrong ends in one plain line."""
+"""Reading and writing files, with every failure reported in one plain line."""
 
 import json
 import math
@@ -19,10 +19,10 @@ def natural_order(path: Path) -> list[tuple[int, str]]:
 
 @contextmanager
 def foreign(path: Path, kind: str) -> Iterator[None]:
-    """Turn whatever a library raises on the bytes of ``path`` into one line.
+    """Convert whatever a library raises on the bytes of ``path`` into a one-line error.
 
     Raises:
-        HollyError: the block failed.
+        HollyError: The block failed.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Independent runs as jobs of a Slurm cluster, or as processes of this machine, handed over by submitit.
+"""Independent runs as jobs of a Slurm cluster, or as processes of this machine, submitted by submitit.
 
 A job leaves its results in the folder of its run and its log in ``jobs`` therein; nothing else comes back from it.
 """
@@ -68,7 +68,7 @@ class _Work:
         self.call()
 
     def checkpoint(self) -> "DelayedSubmission":
-        """Asked for at the time limit and at a preemption: the same again, which goes on from the run's checkpoint."""
+        """The job for a requeue at the time limit or a preemption: the same work, which continues from the run's checkpoint."""
         again: DelayedSubmission = require("submitit.helpers", "a job").DelayedSubmission(self)
         return again
 
@@ -83,14 +83,14 @@ def run_all(
 ) -> bool:
     """Fill each folder by a job of its own and wait for them; False when asked to stop before all have ended.
 
-    A job that fails is told of in one line and costs the others nothing. Jobs of Slurm outlive the wait.
+    A job that fails is reported in one line and does not affect the others. Jobs of Slurm outlive the wait.
 
     Args:
         work: What to call for a folder: a function of a module, which goes on with what lies in the folder.
         cluster: Where the jobs go.
         finished: Whether a folder holds all that it should.
         say: Takes one line for each job that starts or ends.
-        should_stop: Asked every ``POLL_S`` seconds.
+        should_stop: Called every ``POLL_S`` seconds; True ends the wait.
 
     Raises:
         HollyError: The cluster refuses a job; those that it took go on.

@@ -11,14 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from .log import shows
 
 PATIENCE_S = 1.0
-"""What takes no longer is done without a word."""
+"""Seconds; shorter work is done without a message."""
 
-# Lines are as long as they are: a log has no width, and a terminal breaks them itself. Names of files are no markup.
+# Lines are not wrapped: a log has no width, and a terminal wraps them itself. Names of files are not markup.
 console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def watched() -> bool:
-    """Whether somebody sees bars: there is a terminal, and silence was not asked for."""
+    """Whether bars are visible: there is a terminal, and --quiet was not given."""
     return console.is_terminal and shows(logging.INFO)
 
 

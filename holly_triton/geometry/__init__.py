@@ -7,7 +7,7 @@ index), z into the picture. Rotations are matrices ``[..., 3, 3]``, written to f
 A pixel (row i, column j) has its centre at (j, i); positions are relative to the picture's centre,
 ``((W-1)/2, (H-1)/2)``.
 
-Handedness can't be seen in projections: the cloud mirrored by z -> -z, with every pose (rx, ry, rz) replaced by
+Projections do not determine handedness: the cloud mirrored by z -> -z, with every pose (rx, ry, rz) replaced by
 (-rx, -ry, rz), gives the same pictures.
 """
 

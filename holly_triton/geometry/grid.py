@@ -1,4 +1,4 @@
-"""The square pixel grid that structures are drawn on: the one place where nm become pixels."""
+"""The square pixel grid on which structures are drawn: the only conversion between nm and pixels."""
 
 from dataclasses import dataclass
 from typing import TypeVar
@@ -22,7 +22,7 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """(H, W) in pixels, as the kernels take it."""
+        """(H, W) in pixels, as the kernels require it."""
         return self.size, self.size
 
     def to_pixels(self, lengths_nm: Lengths) -> Lengths:

@@ -1,4 +1,4 @@
-"""The plane of a flat point set, such as a reconstruction from particles that all show the same side."""
+"""The plane of a flat point set, such as a reconstruction from particles in a single orientation."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ from numpy.typing import NDArray
 Array = NDArray[Any]
 
 FLAT = 1e-4
-"""Thickness, of the extent, below which a structure has no depth beyond rounding."""
+"""Thickness, as a fraction of the extent, below which a structure has no depth beyond rounding."""
 
 
 def plane_frame(points: Array) -> Array | None:
-    """The frame of the plane that points ``[N, 3]`` lie in; None if they lie in no plane, or in one line.
+    """The frame of the plane that points ``[N, 3]`` lie in; None if they are not coplanar, or are collinear.
 
     Returns:
-        ``[3, 3]``, a rotation: all of ``points @ frame`` have one z. It points to where z did, so that a structure that
-        was seen from one side is still seen from that side.
+        ``[3, 3]``, a rotation: all of ``points @ frame`` have the same z. This z has a positive component along the old one,
+        so that the viewing side of the structure is kept.
     """
     centred = points - points.mean(axis=0)
     squares, axes = np.linalg.eigh(centred.T @ centred)  # ascending

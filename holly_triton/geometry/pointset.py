@@ -1,4 +1,4 @@
-"""Sizes and distances of point sets, and evenly spread directions: NumPy, any unit of length."""
+"""Sizes and distances of point sets, and evenly spaced directions, in NumPy and any unit of length."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ def spacing(points: Array) -> float:
 
 
 def hemisphere(count: int) -> Array:
-    """Evenly spread unit vectors ``[count, 3]`` with z > 0, on a golden spiral (equal areas)."""
+    """Evenly spaced unit vectors ``[count, 3]`` with z > 0, on a golden spiral (equal areas)."""
     z = (np.arange(count) + 0.5) / count
     angle = np.pi * (3 - 5**0.5) * np.arange(count)
     across = np.sqrt(1 - z**2)

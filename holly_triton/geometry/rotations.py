@@ -1,4 +1,4 @@
-"""Rotations: drawn at random, limited in tilt, converted, applied to points; and the mirror image of a cloud."""
+"""Rotations: random ones, limits of the tilt, conversions, projection of points; and the mirror image of a cloud."""
 
 import math
 from typing import Any
@@ -15,7 +15,7 @@ Array = NDArray[Any]
 def random_rotations(count: int, generator: torch.Generator, largest_tilt: float = math.pi) -> Tensor:
     """Rotations drawn uniformly from SO(3), ``[count, 3, 3]`` float32, on the generator's device.
 
-    With a ``largest_tilt``, radians, uniformly from those that keep z within it of the line of sight.
+    With a ``largest_tilt``, radians, they are uniform among those that keep z within this angle of the line of sight.
 
     A quaternion with normal components is uniform on the 3-sphere, which covers SO(3) evenly (Shoemake 1992).
     """
@@ -29,20 +29,20 @@ def random_rotations(count: int, generator: torch.Generator, largest_tilt: float
     rotation = torch.stack(rows, dim=1).view(count, 3, 3)
     if largest_tilt >= math.pi:
         return rotation
-    # On a sphere equal areas are equal parts of the cosine, so that of the whole shrinks evenly to that of the cap.
+    # On a sphere, area is proportional to the range of the cosine, so that range is scaled linearly to that of the cap.
     part = (1 - math.cos(largest_tilt)) / 2
     return _with_tilt(rotation, (1 - part * (1 - rotation[:, 2, 2])).acos())
 
 
 def limit_tilt(rotation: Tensor, largest_tilt: float) -> Tensor:
-    """Rotations ``[..., 3, 3]``, turned back the shortest way where z is farther than this, radians, off the line of sight."""
+    """Rotations ``[..., 3, 3]``, those with a larger tilt than this, radians, reduced to it by the smallest rotation."""
     if largest_tilt >= math.pi:
         return rotation
     return _with_tilt(rotation, rotation[..., 2, 2].clamp(-1, 1).acos().clamp(max=largest_tilt))
 
 
 def _with_tilt(rotation: Tensor, tilt: Tensor) -> Tensor:
-    """Rotations ``[..., 3, 3]`` turned the shortest way until z is ``tilt`` ``[...]``, radians, off the line of sight."""
+    """Rotations ``[..., 3, 3]`` changed by the smallest rotation so that z is ``tilt`` ``[...]``, radians, off the line of sight."""
     x, y, z = rotation[..., 2].unbind(-1)
     axis = torch.nn.functional.normalize(torch.stack([y, -x, torch.zeros_like(x)], dim=-1), dim=-1)
     return compose(rotation_from_axis_angle((z.clamp(-1, 1).acos() - tilt)[..., None] * axis), rotation)
@@ -51,15 +51,15 @@ def _with_tilt(rotation: Tensor, tilt: Tensor) -> Tensor:
 def compose(second: Tensor, first: Tensor) -> Tensor:
     """Matrices ``[..., 3, 3]`` multiplied, ``second @ first``: the rotation ``first`` is applied before ``second``.
 
-    Written as multiply-adds because a matrix product may run in TF32, which rounds its inputs to 10 bits: a rotation
-    that is composed anew in every step of a run would then grow by several per cent.
+    It is written as multiply-adds because a matrix product may run in TF32, which rounds its inputs to 10 bits: a rotation
+    that is updated in every step of a run would then grow by several per cent.
     """
     x, y, z = (second[..., :, k, None] * first[..., None, k, :] for k in range(3))  # column k times row k
     return x + y + z
 
 
 def orthonormalised(rotation: Tensor) -> Tensor:
-    """Matrices ``[..., 3, 3]`` that rounding has moved off SO(3), back on it (Gram-Schmidt on the rows)."""
+    """Matrices ``[..., 3, 3]`` with rounding errors, made orthonormal again (Gram-Schmidt on the rows)."""
     x = torch.nn.functional.normalize(rotation[..., 0, :], dim=-1)
     y = rotation[..., 1, :] - (rotation[..., 1, :] * x).sum(-1, keepdim=True) * x
     y = torch.nn.functional.normalize(y, dim=-1)
@@ -95,13 +95,13 @@ def axis_angle_from_rotation(rotation: Array) -> Array:
 
 
 def project(points: Tensor, rotation: Tensor) -> Tensor:
-    """Points ``[N, 3]`` seen under rotations ``[B, 3, 3]``: positions in the picture ``[B, N, 2]``, same unit."""
+    """Projections of points ``[N, 3]`` under rotations ``[B, 3, 3]``: positions in the picture ``[B, N, 2]``, same unit."""
     # Multiply-adds as in ``compose``: TF32 would move a point by a thousandth of its distance from the centre.
     rows = rotation[:, None, :2]  # [B, 1, 2, 3]
     return rows[..., 0] * points[:, 0, None] + rows[..., 1] * points[:, 1, None] + rows[..., 2] * points[:, 2, None]
 
 
 def mirror(points: Array) -> Array:
-    """The other hand of a cloud ``[N, 3]``: z -> -z."""
+    """The mirror image of a cloud ``[N, 3]``: z -> -z."""
     mirrored: Array = points * np.array([1, 1, -1], dtype=points.dtype)
     return mirrored

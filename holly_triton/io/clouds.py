@@ -21,19 +21,19 @@ from .units import NM_PER_UNIT, unit_word
 
 Array = NDArray[Any]
 Parsed = tuple[Array, str | None]
-"""Points in the file's own unit ``[N, 3]`` float64, and that unit if the file says one."""
+"""Points in the file's own unit ``[N, 3]`` float64, and that unit if the file states one."""
 
 FEWEST_POINTS = 4
-"""Three points always lie in a plane: there is no structure in 3D to speak of."""
+"""Three points always lie in a plane and are no 3D structure."""
 
 LARGEST = 1e15
-"""Of coordinates: the squares of larger ones would not fit float32."""
+"""Largest coordinate: the squares of larger ones exceed float32."""
 
 COUNT = re.compile(r"\s*[0-9]{1,18}\s*")
 SAYS_UNIT = re.compile(r"(?:\bunits?[\s:=]*|[\[(])(nm|um|µm|μm|micron)s?\b", re.IGNORECASE)
 """``unit nm``, or ``[nm]`` behind a name."""
 COMMENTS = ("#", "//")
-"""What a line begins with that holds no point; CloudCompare names its columns in a line ``//X Y Z R G B``."""
+"""Beginnings of lines that hold no point; CloudCompare names its columns in a line ``//X Y Z R G B``."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Cloud:
 
     Attributes:
         points: ``[N, 3]`` float64, nm.
-        unit_nm: nm per unit of the file; 1 where the file says nm.
-        source: Where it came from.
+        unit_nm: nm per unit of the file; 1 where the file states nm.
+        source: Origin of the cloud.
         stated: Whether the file states its unit.
-        notes: Sentences: the unit that was taken where the file states none, or an option that was not used.
+        notes: Sentences about the unit that was assumed where the file states none, or an option that was not used.
     """
 
     points: Array
@@ -67,8 +67,8 @@ def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
         unit_nm: nm per unit, for a file that states none; nm if not given.
 
     Raises:
-        HollyError: no such file, an unknown format, damaged, fewer than four points, NaN or infinity, or
-            points all equal or in one line.
+        HollyError: There is no such file, its format is unknown, it is damaged, or it holds fewer than four points, NaN or
+            infinity, or only points that are equal or collinear.
     """
     path = Path(path)
     if not path.is_file():
@@ -82,26 +82,26 @@ def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
         raise HollyError(f"{path}: {bad}, or numbers above {LARGEST:g}; remove them")
     length, breadth, _ = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     if breadth <= 1e-6 * length:
-        raise HollyError(f"{path}: its points are all equal or in one line; no picture could tell its pose")
+        raise HollyError(f"{path}: its points are all equal or collinear, so that pictures do not determine its pose")
     scale = NM_PER_UNIT[unit_word(unit) or ""] if unit else unit_nm or 1.0
     return Cloud(points * scale, scale, str(path), unit is not None, _said_of_unit(path, unit, unit_nm))
 
 
 def _said_of_unit(path: Path, stated: str | None, unit_nm: float | None) -> list[str]:
     if stated is None and unit_nm is None:
-        return [f"{path}: states no unit; nm was assumed (--unit-nm NM says how many nm a unit has)."]
+        return [f"{path}: states no unit; nm was assumed (--unit-nm NM gives the nm per unit)."]
     if stated is None:
         return [f"{path}: states no unit; {unit_nm:g} nm a unit was used, as given."]
     return [] if unit_nm is None else [f"{path}: states its unit, {stated}, so --unit-nm was not used."]
 
 
 def write_cloud(path: str | Path, points_nm: Array) -> None:
-    """Write points ``[N, 3]`` in nm in the format of the suffix, with a header that says so.
+    """Write points ``[N, 3]`` in nm in the format of the suffix, with a header that states the unit.
 
-    The bytes follow from the points alone. PLY is binary and exact; the others round to 1e-6 nm.
+    The bytes depend only on the points. PLY is binary and exact; the others round to 1e-6 nm.
 
     Raises:
-        HollyError: an unknown format, or the file cannot be written.
+        HollyError: The format is unknown, or the file cannot be written.
     """
     path = Path(path)
     write = _format(path).write
@@ -110,7 +110,7 @@ def write_cloud(path: str | Path, points_nm: Array) -> None:
 
 
 def _digits(points: Array) -> str:
-    """How a coordinate is written: to 1e-6 nm, but never as zeros where a structure is hardly larger than that."""
+    """Format of a coordinate: to 1e-6 nm, with more digits where the structure is hardly larger than that."""
     return "%.6f" if np.ptp(points, axis=0).max(initial=0) >= 1 or not points.any() else "%.9e"
 
 
@@ -151,7 +151,7 @@ def _write_obj(path: Path, points: Array) -> None:
 
 
 def _read_text(path: Path) -> Parsed:
-    """Text of any dialect: by its first line that is no ``#`` comment, rows of points or a table with a header."""
+    """Text of any dialect: rows of points or a table with a header, depending on its first line without ``#``."""
     first = next((line for line in _read_lines(path) if line.strip() and not line.startswith("#")), "")
     marked = first.startswith("//") or COUNT.fullmatch(first)
     cells = first.split()
@@ -162,13 +162,13 @@ def _read_text(path: Path) -> Parsed:
 
 
 def _read_rows(path: Path) -> Parsed:
-    """Rows of points, each perhaps after an element, under a count, comments or both."""
+    """Rows of points, each optionally after an element, below a count, comments or both."""
     lines = [line.strip() for line in _read_lines(path)]
     comments = [line for line in lines if line.startswith(COMMENTS)]
     lines = [line for line in lines if not line.startswith(COMMENTS)]
     if lines and COUNT.fullmatch(lines[0]):
         promised, lines = int(lines[0]), [line for line in lines[1:] if line]
-        if len(lines) == promised + 1:  # XYZ has a line of words here, CloudCompare has none
+        if len(lines) == promised + 1:  # XYZ has a line of text here, CloudCompare has none
             comments, lines = [*comments, lines[0]], lines[1:]
         if len(lines) != promised:
             raise HollyError(f"{path}: promises {promised} points in its first line and holds {len(lines)}")
@@ -186,7 +186,7 @@ def _is_number(text: str) -> bool:
 
 
 def _write_xyz(path: Path, points: Array) -> None:
-    # Viewers want an element; carbon is what they draw as a plain sphere.
+    # Viewers require an element and draw carbon as a plain sphere.
     np.savetxt(path, points, fmt=" ".join(["C", *3 * [_digits(points)]]), header=f"{len(points)}\nunit nm", comments="")
 
 
@@ -221,7 +221,7 @@ def _write_ply(path: Path, points: Array) -> None:
 
 @dataclass(frozen=True)
 class Format:
-    """How one format is read and written."""
+    """Reader and writer of a format."""
 
     read: Callable[[Path], Parsed]
     write: Callable[[Path, Array], None]

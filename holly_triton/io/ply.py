@@ -19,12 +19,12 @@ TYPES = {
 }  # fmt: skip
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
 LONGEST = 4096
-"""Bytes of a line of the header."""
+"""Largest length of a line of the header, bytes."""
 
 
 @dataclass
 class _Element:
-    """Rows of one kind: their number, and the properties of each by name and type; an empty type is a list."""
+    """Rows of one kind: their number, and the names and types of their properties; an empty type is a list."""
 
     name: str
     count: int
@@ -42,11 +42,11 @@ def read_ply(path: Path) -> tuple[Array, list[str]]:
     """The vertices of a file ``[N, 3]`` float64, in its own unit, and its comments.
 
     Raises:
-        HollyError: Not PLY, truncated, or more rows promised than its bytes can hold.
+        HollyError: The file is not PLY, is truncated, or declares more rows than its bytes can hold.
     """
     with foreign(path, "PLY"), path.open("rb") as file:
         header = _read_header(file)
-        for element in header.elements:  # before memory is asked for
+        for element in header.elements:  # before memory is allocated
             if element.count > (size := path.stat().st_size):
                 raise HollyError(f"{path}: promises {element.count} rows, more than its {size} bytes can hold")
         names = [element.name for element in header.elements]

@@ -17,25 +17,25 @@ from holly_triton.core.files import foreign
 Array = NDArray[Any]
 
 DELIMITERS = "\t;,"
-"""In the order in which they count: a comma beside one of the others is a decimal comma. Without any, blanks separate."""
+"""Delimiters by precedence: a comma beside one of the others is a decimal comma. Without any of them, blanks separate."""
 UNDECODED = "\ufffd"
 LONGEST_HEADER = 65536
 MOST_COMMENTS = 1000
 """Comment lines above a table that are kept."""
 SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)
-"""The first line that Excel writes, or wants, to say what separates the columns."""
+"""The first line with which Excel states the delimiter."""
 BLOCK = 2**22
-"""Characters that are read at a time."""
+"""Characters read at a time."""
 TABLE_END = "\0"
-"""A line with which Elyra ends its table; remarks follow."""
+"""The line that ends a table of Elyra; remarks follow."""
 SAMPLED = 50
-"""Rows that are looked at to learn how numbers are written."""
+"""Rows that are examined to determine the format of numbers."""
 LONGEST_LISTED, MOST_LISTED = 32, 24
-"""Characters of a name, and names, in a message."""
-# No two parts of an expression here can match the same text: else a hostile header takes hours.
+"""Largest number of characters of a name, and of names, in a message."""
+# No two parts of an expression here can match the same text; otherwise a malicious header could take hours.
 COLUMN = re.compile(r"(?P<name>[^\[(]*)(?:[\[(](?P<unit>[^\])]*)[\])]\s*)?$")
 WORD = re.compile(r"[^\s\[(]+(?:\s*(?:\[[^\[\]]*\]|\([^()]*\)))?")
-"""A name between blanks, with its unit."""
+"""A name with its unit, delimited by blanks."""
 DECIMAL_COMMA = re.compile(r"[+-]?[0-9]*,[0-9]+(?:[eE][+-]?[0-9]+)?")
 
 
@@ -45,10 +45,10 @@ class Column:
 
     Attributes:
         name: In lower case, without the unit.
-        unit: As the file spells it; None if the name states none.
-        index: Its place, from 0.
-        label: Its whole name as the file spells it.
-        text: Whether its cells are words, so that an array of it holds str.
+        unit: The unit in the spelling of the file; None if the name states none.
+        index: Its position, from 0.
+        label: Its whole name in the spelling of the file.
+        text: Whether its cells are text, so that an array of it holds str.
     """
 
     name: str
@@ -66,11 +66,11 @@ class Header:
     """The first line that is neither empty nor a ``#`` comment, or the comment above it that names its numbers.
 
     Attributes:
-        columns: What it names, in order.
-        delimiter: What separates the columns; None means blanks.
+        columns: The columns, in order.
+        delimiter: The delimiter of the columns; None means blanks.
         skip: Lines before the first row of numbers.
         named: False if there are only numbers, so that the columns have no names.
-        decimal_comma: Whether numbers look like 1,5.
+        decimal_comma: Whether numbers are written as 1,5.
         comments: The comments above.
         has_numbers: Whether the first row holds at least two numbers.
     """
@@ -84,29 +84,29 @@ class Header:
     has_numbers: bool = False
 
     def find(self, *names: str) -> Column | None:
-        """The column whose name comes first in ``names``, or None."""
+        """The column whose name is first in ``names``, or None."""
         return find_column(self.columns, *names)
 
     @property
     def found(self) -> str:
-        """The columns as an error message lists them."""
+        """The columns, listed for an error message."""
         return listed(self.columns)
 
 
 def find_column(columns: Sequence[Column], *names: str) -> Column | None:
-    """The column whose name comes first in ``names``, or None; the first of several of one name."""
+    """The column whose name is first in ``names``, or None; of several with the same name, the first."""
     by_name = {column.name: column for column in reversed(columns)}
     return next((by_name[name] for name in names if name in by_name), None)
 
 
 def listed(columns: Sequence[Column]) -> str:
-    """Columns as an error message lists them."""
+    """Columns, listed for an error message."""
     texts = [str(column)[:LONGEST_LISTED] for column in columns[:MOST_LISTED]]
     return ", ".join(texts) + (", ..." if len(columns) > MOST_LISTED else "")
 
 
 def parse_column(text: str, index: int) -> Column:
-    """A column from what a file calls it: ``x [nm]`` or ``X (nm)`` or ``x``."""
+    """A column from its label in a file: ``x [nm]`` or ``X (nm)`` or ``x``."""
     match = COLUMN.match(text)
     if match is None:
         return Column(text.strip().lower(), None, index, text.strip())
@@ -117,12 +117,12 @@ def read_header(path: Path) -> Header:
     """Read the header of a table.
 
     Raises:
-        HollyError: no such text: empty, unreadable, not UTF-8, or rows wider than the header.
+        HollyError: The file is empty, unreadable or not UTF-8, or its rows are wider than the header.
     """
     comments: list[str] = []
     separator = None
     try:
-        # What is no UTF-8 becomes a mark that no header may hold: Elyra's remarks far below are in another encoding.
+        # Invalid UTF-8 becomes a mark that no header may hold: Elyra's remarks at the end are in another encoding.
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             for skip, line in enumerate(iter(lambda: file.readline(LONGEST_HEADER), "")):
                 if "\0" in line or UNDECODED in line:
@@ -136,22 +136,22 @@ def read_header(path: Path) -> Header:
                     return _parse_header(path, tuple(comments), skip, [line, *rows], separator)
     except OSError as error:
         raise HollyError(f"{path}: cannot be read ({error.strerror})") from error
-    raise HollyError(f"{path}: is empty; a line that names the columns, then rows of numbers are needed")
+    raise HollyError(f"{path}: is empty; it must have a line that names the columns, then rows of numbers")
 
 
 def read_columns(path: Path, header: Header, columns: Sequence[Column]) -> Array:
     """The numbers of some columns, ``[rows, columns]`` float64; an empty cell is NaN.
 
     Raises:
-        HollyError: a cell that is no number, a row too short, text that is not UTF-8.
+        HollyError: A cell is not a number, a row is too short, or the text is not UTF-8.
     """
     return np.concatenate([np.stack(part, axis=1) for part in read_parts(path, header, columns)])
 
 
 def read_parts(path: Path, header: Header, columns: Sequence[Column]) -> Iterator[list[Array]]:
-    """Some columns, some hundred thousand rows at a time: each ``[rows of the part]`` float64, or str where it is text.
+    """Some columns, several hundred thousand rows at a time: each ``[rows of the part]`` float64, or str where it is text.
 
-    There is at least one part, though it be empty. Raises what ``read_columns`` raises.
+    There is at least one part, which may be empty. The errors are those of ``read_columns``.
     """
     yield [np.empty(0, str if column.text else float) for column in columns]
     # Remarks that follow a table may be in any encoding.
@@ -189,7 +189,7 @@ def _numbers(path: Path, header: Header, columns: Sequence[Column], lines: list[
         cell = re.search(r"could not convert string '(.*)' to", str(error))
         if not cell or cell[1] and UNDECODED not in cell[1] and not DECIMAL_COMMA.fullmatch(cell[1]):
             raise _not_numbers(path, number, error) from error
-    # Converters in Python are ten times slower: only lines that need them pay for them.
+    # Converters in Python are ten times slower, so they are used only for lines that need them.
     points = lines if header.delimiter == "," else [line.replace(",", ".") for line in lines]
     try:
         return _load(points, header, columns, converters=_number_or_nan)
@@ -215,14 +215,14 @@ def _load(lines: list[str], header: Header, columns: Sequence[Column], **options
 
 
 def _parse_header(path: Path, comments: tuple[str, ...], skip: int, lines: list[str], separator: str | None) -> Header:
-    """What the first lines of a table say, of which there are ``skip`` others above."""
+    """The header from the first lines of a table, below ``skip`` other lines."""
     line, *following = lines
     delimiter = separator or next((character for character in DELIMITERS if character in line), None)
     texts = _cells(line, delimiter)
     named = not all(_is_number(text, delimiter) for text in texts)
     rows = [_cells(row, delimiter, blanks=True) for row in following]
     width = len(rows[0]) - (rows[0][-1:] == [""])
-    # Names that hold blanks can't be told apart where blanks separate.
+    # Names that contain blanks are ambiguous where blanks separate.
     if named and (width > len(texts) or (delimiter is None and 0 < width < len(texts))):
         raise HollyError(
             f"{path}: its rows have {width} cells, its header names {len(texts)} columns; "
@@ -242,7 +242,7 @@ def _parse_header(path: Path, comments: tuple[str, ...], skip: int, lines: list[
 
 
 def _named_by_comment(header: Header) -> Header:
-    """The names, where they are in the last comment, as ``numpy.savetxt`` puts them."""
+    """The names, where they are in the last comment, as ``numpy.savetxt`` writes them."""
     comment = header.comments[-1].lstrip("# ") if header.comments else ""
     for texts in (_cells(comment, header.delimiter), _cells(comment, None)):
         if len(texts) == len(header.columns) and not any(_is_number(text, None) for text in texts):
@@ -252,7 +252,7 @@ def _named_by_comment(header: Header) -> Header:
 
 
 def _cells(line: str, delimiter: str | None, blanks: bool = False) -> list[str]:
-    # Some programs quote the whole line as well as each name, so quotes are not parsed but dropped.
+    # Some programs quote the whole line as well as each name, so quotes are removed and not parsed.
     line = line.replace('"', "").strip("\r\n")
     if delimiter is None:
         return line.split() if blanks else WORD.findall(line)

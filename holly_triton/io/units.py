@@ -1,10 +1,10 @@
-"""Units of length, in all the spellings that files of localisations and pictures have."""
+"""Units of length, in all spellings found in files of localisations and pictures."""
 
 import unicodedata
 from numbers import Real
 
 NM_PER_UNIT = {"nm": 1.0, "um": 1e3, "mm": 1e6, "cm": 1e7, "m": 1e9, "A": 0.1, "pm": 1e-3}
-"""Length in nm of each unit that has one of its own."""
+"""Length in nm of each unit of a fixed length."""
 PIXEL = "px"
 """The unit whose length depends on the camera."""
 
@@ -24,13 +24,13 @@ _SPELLINGS = {
 _KNOWN = {spelling: unit for unit, spellings in _SPELLINGS.items() for spelling in spellings}
 
 _NM_OF_A_PIXEL = (20.0, 1000.0)
-"""Bounds of the side of a camera pixel in the sample. Pixels on the chip itself, 6.5 to 16 um, are beyond them."""
+"""Bounds on the side of a camera pixel in the sample, which exclude the physical pixels of the chip, 6.5 to 16 um."""
 
 
 def unit_word(text: str | None) -> str | None:
-    """The unit that a text names, as ``NM_PER_UNIT`` has it or ``"px"``; None if it names no unit that is known.
+    """The unit that a text names, a key of ``NM_PER_UNIT`` or ``"px"``; None if the unit is not known.
 
-    Compatibility forms are one: the micro sign and the Greek mu, the Angstrom sign and the letter.
+    Compatibility forms are equal: the micro sign and the Greek mu, the Angstrom sign and the letter.
     """
     if text is None:
         return None
@@ -39,11 +39,11 @@ def unit_word(text: str | None) -> str | None:
 
 
 def pixel_size_nm(value: object, unit: str | None = None) -> float | None:
-    """Side of a camera pixel in nm, from a number that a file states; None if it can't be one.
+    """Side of a camera pixel in nm, from a number that a file states; None if the size is not plausible.
 
     Args:
-        value: A number.
-        unit: Its unit, in any spelling. Without one it is nm, um or m, whichever makes the number a camera pixel.
+        value: The number.
+        unit: Its unit, in any spelling. Without one it is nm, um or m, whichever gives a plausible camera pixel.
     """
     if isinstance(value, bool) or not isinstance(value, Real):
         return None

@@ -18,14 +18,14 @@ MASK_THRESHOLD_128 = 1e-4
 
 @dataclass(frozen=True)
 class DefaultPoints:
-    """How many points a cloud gets when nobody says: the labels that a typical particle shows, within bounds."""
+    """Default number of points of a cloud: the number of labels of a typical particle, within these bounds."""
 
     fewest: int = 80
-    """A few labels a particle still show a structure of more sites, picture by picture."""
+    """Particles of a few labels each can together show a structure of more sites."""
     most: int = 500
-    """More would cost minutes and, at the paper's sigma, could not be told apart."""
+    """More points would cost minutes and could not be resolved at the paper's sigma."""
     pictures: int = 300
-    """Where the data are pixels and show no single labels."""
+    """The default where the data are pixels, in which labels are not counted."""
 
 
 DEFAULT_POINTS = DefaultPoints()
@@ -49,10 +49,10 @@ DEMO = Demo()
 
 @dataclass(frozen=True)
 class Photophysics:
-    """How one fluorophore shows: how many localisations it gives, and how far they lie from it."""
+    """Photophysics of one fluorophore: the number of its localisations, and their distance from it."""
 
     median: float
-    """Localisations; their number follows a log-normal distribution, but for at least one."""
+    """Median number of localisations; their number follows a log-normal distribution and is at least one."""
     spread: float
     """Standard deviation of its logarithm."""
     precision_nm: float
@@ -71,11 +71,11 @@ class Scale:
     images: int
     """Pictures that are drawn independently."""
     in_plane: int
-    """Copies of each, turned in the plane of the picture; pose search takes as many times its steps."""
+    """Copies of each, rotated in the plane of the picture; pose search takes as many times its steps."""
     size: int
     """Pixels a side of the pictures, in the amortised and the direct method; these make their 40 epochs at any scale."""
     faster: float
-    """Factor on the learning rates of these methods: a twentieth of the steps asks for longer ones."""
+    """Factor on the learning rates of these methods: with a twentieth of the steps, longer steps are needed."""
 
 
 SCALES = {
@@ -91,7 +91,7 @@ SUCCESS = 0.05
 """RMSD in units of ``UNIT_NM`` below which a reconstruction counts as a success."""
 
 FEWEST_POINTS, MOST_POINTS = 4, 1_000_000
-"""Of a reconstructed cloud."""
+"""Bounds on the number of points of a reconstructed cloud."""
 
 Count = Annotated[int, Bounds(1)]
 Whole = Annotated[int, Bounds(0)]
@@ -109,68 +109,72 @@ Part = Literal["all", "odd", "even"]
 
 @dataclass(frozen=True)
 class Schedule(Settings):
-    """From coarse to fine. Lengths are in terms of the data's own extent, so that any structure works."""
+    """The coarse-to-fine schedule. Lengths are relative to the extent of the data, so that any structure works."""
 
     search_steps: Whole = 240
     """Steps with pose search; sigma shrinks geometrically during the first nine tenths of them."""
     rescue_passes: Whole = 3
-    """Between search and polish, poses are sought anew: so many times as many as half of the pictures, out of the half
-    that is explained worst."""
+    """Passes between search and polish in which poses are searched again; a pass covers half of the pictures, drawn from
+    the worst-fitted half."""
     polish_steps: Whole = 80
     """Gradient steps on points and poses together while sigma sharpens, step lengths falling to nothing."""
     refine_steps: Whole = 10
     """Gradient steps on every picture's pose at the end, with the points held."""
     sigma_start: Positive = 0.4
-    """Of the structure's radius of gyration: only the overall shape shows, so poses can't lock onto detail too early."""
+    """First sigma, as a fraction of the structure's radius of gyration. At this resolution only the overall shape is
+    visible, so that poses can't lock onto detail too early."""
     sigma_end: Positive = 1 / 90
-    """Of the field of view (1.41 px of 128, as the paper's); the data's own precision is the floor."""
+    """Last sigma of the search, as a fraction of the field of view (1.41 px of 128, as in the paper), but no less than the
+    localisation precision."""
     sigma_per_blur: Amount = 0.75
-    """Of the fitted scatter of the labels: a picture drawn finer than its labels scatter shows only their noise."""
+    """Least sigma, as a fraction of the fitted label scatter: pictures drawn more finely show mainly noise."""
     field_of_view: Annotated[float, Bounds(0.1, 100)] = 2.8
-    """Of the radius that holds 99.5 % of the intensity: room for a Gaussian's tail and for a shift."""
+    """Side of the field of view, as a multiple of the radius that holds 99.5 % of the intensity: it leaves room for the
+    tail of a Gaussian and for a shift."""
     pixel_per_sigma: Positive = 1.6
-    """Largest pixel, in sigma, that still draws a Gaussian well enough to follow its gradient."""
+    """Largest pixel, in sigma, at which a drawn Gaussian still has a usable gradient."""
     sharpening: Annotated[float, Bounds(0, 1, open_least=True)] = 0.5
-    """Of sigma_end: where sigma ends after polishing, unless the labels scatter more. It tells points that lie between
-    two sites from points on them: CEP152 with 180 points on 112 sites came from 0.0162 to 0.0083 units."""
+    """Final sigma of the polish, as a fraction of sigma_end, unless the labels scatter more. At this sigma, points between
+    two sites are distinguished from points on them: the RMSD of CEP152 with 180 points on 112 sites fell from 0.0162 to
+    0.0083 units."""
     sizes: Annotated[tuple[int, ...], Bounds(2, 4096)] = (16, 32, 64, 128)
     """Picture sizes in pixels; the smallest that satisfies pixel_per_sigma is used, or else the last."""
     batch: Count = 256
-    """Pictures a step."""
+    """Pictures per step."""
     global_search: Share = 0.7
-    """Share of the search steps that also look among random rotations; later ones only improve what is known."""
+    """Share of the search steps that also try random rotations; later steps only refine the known poses."""
 
 
 @dataclass(frozen=True)
 class Search(Settings):
-    """How poses are sought in one step."""
+    """How poses are searched in one step."""
 
     candidates: Count = 1000
-    """Random rotations a step, shared by its pictures: about 19 degrees from the nearest, renewed each step."""
+    """Random rotations per step, shared by its pictures and renewed each step; the nearest one is about 19 degrees away."""
     neighbours: Count = 7
     """Perturbations tried around each picture's pose."""
     least_dispersion: Amount = 0.2
     """Variance over mean of the localisations of a picture, from which poses are drawn by their likelihood. Below, nearly
     every label is seen in every picture, and the best pose is taken."""
     sharpness: Amount = 1.5
-    """Power of the likelihood by which poses are drawn. Pictures are compared after smoothing by sigma, which takes from
+    """Power of the likelihood by which poses are drawn. Pictures are compared after smoothing by sigma, which weakens
     their likelihood by ``1 + sigma_per_blur**2``."""
     size: Pixels = 32
-    """Largest picture, pixels, on which poses are compared; gradients do the rest."""
+    """Largest picture, pixels, on which poses are compared; gradient steps refine them further."""
     turn: Annotated[float, Bounds(0, math.pi)] = 0.5
     """Largest perturbation at the start, radians; it falls with sigma."""
     least_turn: Share = 0.1
-    """Of ``turn``: where its fall ends."""
+    """Smallest value of the largest perturbation, as a fraction of ``turn``."""
     dense_candidates: Count = 16_000
-    """Random rotations of a dense search: about 8 degrees from the nearest."""
+    """Random rotations of a dense search; the nearest one is about 8 degrees away."""
     dense_batch: Count = 1024
-    """Pictures that share them."""
+    """Pictures that share these rotations."""
     dense_rounds: Count = 4
     """Rounds of a dense search, at falling sigma."""
     dense_from: Share = 0.6
-    """Sigma of its first round, as the share of the run's search at which sigma gets there."""
+    """Sigma of its first round, given as the share of the run's search after which sigma has this value."""
     most_points: Count = 1000
-    """Of a larger cloud, poses are compared by so many random points: at the search's resolution that is enough."""
+    """Poses of a larger cloud are compared by this number of random points, which suffices at the search's resolution."""
 
 
 @dataclass(frozen=True)
@@ -178,43 +182,44 @@ class Optimiser(Settings):
     """Gradient steps on points and poses."""
 
     gradient_steps: Count = 2
-    """Of each step on points and poses, after its pose search if it has one."""
+    """Gradient steps in each step on points and poses, after the pose search if there is one."""
     point_rate: Amount = 0.07
-    """Adam's step for points, in sigma: coarse pictures allow long steps, fine ones ask for short ones."""
+    """Adam's step for points, in sigma: coarse pictures allow long steps, fine ones need short ones."""
     momentum: Momentum = 0.9
     second_moment: Momentum = 0.95
     """Adam's betas; the second is short because sigma, and with it the gradients, changes quickly."""
     blur_rate: Amount = 0.02
     """Adam's step for the logarithm of the fitted blur, and for the logit of the background's share."""
     background_start: Annotated[float, Bounds(0, 1, open_least=True, open_most=True)] = 0.05
-    """First guess of the share of the intensity that is spread evenly over the pictures."""
+    """Initial share of the intensity in a uniform background."""
     blur_start: Positive = 0.05
-    """First guess of the blur (scatter of the labels about a point), of the radius of gyration."""
+    """Initial blur (scatter of the labels about a point), as a fraction of the radius of gyration."""
 
 
 @dataclass(frozen=True)
-class Tidying(Settings):
+class Relocation(Settings):
     """Points that do not reduce the residual, or duplicate others, are relocated to where the residual is largest."""
 
     every: Count = 25
-    """Steps between looks."""
+    """Steps between relocations."""
     support: Amount = 0.2
-    """A point is stray when the pictures are, where it projects, fainter than this share of the median point's."""
+    """A point is an outlier where the pictures, at its projections, are fainter than this share of the median point's value."""
     most: Whole = 10
-    """Useless points moved at one look."""
+    """Largest number of redundant points moved in one relocation."""
     sorted_from: Count = 2000
-    """Clouds of so many points are sorted by place at each look: kernels skip blocks of points only in large ones."""
+    """Clouds of this number of points or more are sorted by position at each relocation: only in large clouds do the kernels
+    skip blocks of points."""
     fewest: Count = 8
-    """Pictures that must have a say in where a point goes, and as many in whether it stays there."""
+    """Least number of pictures used to choose where a point goes, and again to decide whether it stays there."""
     places: Count = 512
-    """Places tried at a time for one point."""
+    """Positions tried at a time for one point."""
     closer: Whole = 6
-    """Rounds that look closer about the best places, each within half the distance of the one before."""
+    """Rounds that refine the best positions, each within half the distance of the one before."""
     kept: Count = 32
-    """The best places that each such round goes on from."""
+    """Number of best positions that are kept for the next round."""
 
     def __post_init__(self) -> None:
-        """Check each setting, then what they must be to each other."""
+        """Check each setting, then the relations between them."""
         super().__post_init__()
         if self.kept > self.places:
             raise HollyError(f"kept is {self.kept}; it must be at most places, {self.places}")
@@ -222,28 +227,29 @@ class Tidying(Settings):
 
 @dataclass(frozen=True)
 class Annealed(Settings):
-    """HOLLy's own schedule and outputs: epochs over the pictures at one size while sigma falls geometrically.
+    """HOLLy's own schedule and outputs: epochs over the pictures at one size while sigma decreases geometrically.
 
-    Sigmas are in the paper's pixels, 128 to the field of view whatever ``size``, and lengths in its unit, 32 of them.
+    Sigmas are in the paper's pixels, of which the field of view has 128 whatever ``size``; lengths are in its unit of 32
+    pixels.
     """
 
     epochs: Count = 40
-    """Passes over the pictures. The paper's hold 40 000, so it makes 50 000 steps."""
+    """Passes over the pictures. The paper has 40 000 pictures and so 50 000 steps."""
     batch: Count = 32
-    """Pictures a step."""
+    """Pictures per step."""
     size: Pixels = 128
     """Pixels a side of the pictures that are read and compared."""
     sigma_start: Positive = 10.0
     sigma_end: Positive = 1.41
     """First and last sigma of the pictures, paper's pixels."""
     rate: Amount = 4e-4
-    """Learning rate of what gives the poses."""
+    """Learning rate of the pose model."""
     point_rate: Amount = 4e-4
     """Learning rate of the points, with lengths in the paper's unit."""
     shift_limit: Amount = 0.1
     """Largest shift along x and y, paper's unit: 3.2 pixels of 128."""
     output_sigma: Literal["predicted", "tied"] = "tied"
-    """Sigma of the drawn points: predicted for every picture, or the pictures' own widened by one fitted blur. A short
+    """Sigma of the drawn points: predicted for every picture, or that of the pictures widened by one fitted blur. A short
     run on the teapot (2268 steps, 32 pixels) ended at a loss of 18.7 and 18.3, 0.135 and 0.126 units from the truth."""
     sigma_limit: Positive = 14.0
     """Largest predicted sigma, paper's pixels."""
@@ -251,69 +257,69 @@ class Annealed(Settings):
 
 @dataclass(frozen=True)
 class Amortised(Annealed):
-    """``pose = "amortised"``: a network reads each picture and gives its pose."""
+    """``pose = "amortised"``: a network predicts the pose of each picture."""
 
     optimiser: Literal["adam", "adamw"] = "adam"
-    """Of network and points together. The paper says Adam; its code runs AdamW, which also shrinks the cloud."""
+    """Optimiser of network and points. The paper states Adam; its code uses AdamW, which also shrinks the cloud."""
     heads: Count = 1
-    """Poses that the network proposes for a picture; the best is followed. The paper has 1. With 4 the same short run
-    ended 0.115 and 0.118 units from the truth (two seeds), with 1 at 0.126 and 0.180, for 4 times the drawing."""
+    """Poses that the network proposes for a picture; gradients follow the best. The paper has 1. With 4 the same short run
+    ended 0.115 and 0.118 units from the truth (two seeds), with 1 at 0.126 and 0.180, at 4 times the cost of drawing."""
 
 
 @dataclass(frozen=True)
 class Direct(Annealed):
-    """``pose = "direct"``: every picture has a free pose of its own. The paper's failing baseline."""
+    """``pose = "direct"``: every picture has a free pose of its own. This is the paper's baseline, which fails."""
 
     optimiser: Literal["adam", "sgd"] = "adam"
-    """Of poses and points together."""
+    """Optimiser of poses and points."""
 
 
 @dataclass(frozen=True)
 class Config(Settings):
-    """Everything that decides a run."""
+    """All settings of a run."""
 
     data: str = ""
     """Path of the localisations or pictures."""
     unit: Unit | None = None
-    """Unit of the file's coordinates where the file doesn't say."""
+    """Unit of the file's coordinates where the file does not state it."""
     pixel_size: Positive | None = None
     """nm per pixel of the input, never of the working grid."""
     columns: str | None = None
-    """Which column of a table holds what, as ``x=...,y=...[px],particle=...``, where its names are its own."""
+    """Which column of a table holds what, as ``x=...,y=...[px],particle=...``, where its column names are unknown."""
     channel: str | None = None
     """Name or number of the channel that is read, where localisations of several are in one file; None reads all."""
     where: str | None = None
     """Which rows of a table count, as ``valid = 1 and uncertainty < 20``; None counts all."""
     axis: Axis = "z"
-    """Localisations in 3D are seen along it."""
+    """Viewing axis for localisations in 3D."""
     weights: Weights = "equal"
-    """``photons`` weighs a localisation by its brightness; ``equal`` counts each as one, for a bright blink is no more of the
-    structure than a faint one."""
+    """``photons`` weighs a localisation by its brightness; ``equal`` counts each as one, since a bright blink represents no
+    more of the structure than a faint one."""
     crop: Annotated[int, Bounds(2)] | None = None
-    """Pixels a side to which pictures are cut about their middle; None leaves them whole."""
+    """Pixels a side to which pictures are cropped about their centre; None leaves them whole."""
     background: Background = "subtract"
-    """Whether pictures lose the background that their border shows."""
+    """Whether the background, estimated from the border of each picture, is subtracted."""
     contrast: Contrast | None = None
-    """``dark`` inverts pictures of dark particles on bright ground; None refuses them, ``bright`` takes them as they are."""
+    """``dark`` inverts pictures of dark particles on bright ground; None refuses them, ``bright`` leaves pictures unchanged."""
     exclude: str | None = None
     """Path of the table that ``holly-triton rank`` writes: pictures that it marks as bad are left out."""
     views: Views = "given"
-    """``random`` sees particles that have z from random directions; ``given`` projects along the axis."""
+    """``random`` projects 3D particles along random directions; ``given`` projects along the axis."""
     views_per_particle: Count = 8
     """Directions per particle with ``views = "random"``."""
     points: Annotated[int, Bounds(FEWEST_POINTS, MOST_POINTS)] | None = None
     """Points of the cloud; None follows from the data (``default_points``)."""
     prune: bool = False
-    """Merge points closer than the final sigma, so that the cloud may end with fewer than were asked for."""
+    """Merge points closer than the final sigma, so that the cloud may end with fewer than requested."""
     pose: Pose = "search"
     tilt: Annotated[float, Bounds(0, 180)] | None = None
     """Maximum tilt of the viewing direction, degrees; 0 for a flat structure or a single orientation, None for any. Pose
     search only."""
     part: Part = "all"
-    """Every other particle, or all."""
+    """Which particles are used: all of them, or every other one."""
     held_out: Annotated[float, Bounds(0, 0.5)] = 0.05
-    """Share of the particles that take no part in the training; how well the structure fits them is found at its end.
-    0 holds out none. 5 % of 2000 pictures give a mean loss to about 1 % of itself, and cost the structure little."""
+    """Share of the particles that are held out of the training and scored at its end; 0 holds out none. 5 % of 2000
+    pictures give a mean loss to about 1 % of itself, and cost the structure little."""
     repeats: Count = 1
     """Runs from different seeds, for a consensus."""
     half_sets: bool = False
@@ -325,7 +331,7 @@ class Config(Settings):
     schedule: Schedule = field(default_factory=Schedule)
     search: Search = field(default_factory=Search)
     optimiser: Optimiser = field(default_factory=Optimiser)
-    tidying: Tidying = field(default_factory=Tidying)
+    relocation: Relocation = field(default_factory=Relocation)
     amortised: Amortised = field(default_factory=Amortised)
     direct: Direct = field(default_factory=Direct)
 

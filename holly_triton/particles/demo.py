@@ -1,4 +1,4 @@
-"""The whole way in one command, on a structure whose answer is known."""
+"""The demonstration: a known structure is simulated and reconstructed in one command."""
 
 import dataclasses
 from pathlib import Path
@@ -17,9 +17,9 @@ from .simulate import simulate, write_simulation
 
 
 def run_demo(folder: Path, *, quick: bool, overwrite: bool) -> int:
-    """Simulate the paper's CEP152 model, reconstruct it, evaluate and draw; the exit code of the training.
+    """Simulate the paper's CEP152 model, reconstruct it, evaluate and draw it; return the exit code of the training.
 
-    The data, with the truth, go to ``folder / "data"``, and the truth to ``folder / "truth.ply"`` too.
+    The data and the truth are written to ``folder / "data"``, and the truth also to ``folder / "truth.ply"``.
 
     Raises:
         HollyError: The folder exists or can't be written.
@@ -28,8 +28,8 @@ def run_demo(folder: Path, *, quick: bool, overwrite: bool) -> int:
     data, truth = folder / "data", folder / "truth.ply"
     images = DEMO.quick_images if quick else DEMO.images
     LOG.info(
-        "Simulating %d pictures of a centriole complex, two cylinders 356 and 125 nm across, each from its own random "
-        "direction, %.0f %% of the labels missing, the rest %.0f nm off.", images, 100 * DEMO.missing, DEMO.scatter_nm,
+        "Simulating %d pictures of a centriole complex, two cylinders 356 and 125 nm across, each in a random "
+        "orientation, %.0f %% of the labels missing, label scatter %.0f nm.", images, 100 * DEMO.missing, DEMO.scatter_nm,
     )  # fmt: skip
     structure = cep152()
     generator = torch.Generator().manual_seed(DEMO.seed)
@@ -44,8 +44,8 @@ def run_demo(folder: Path, *, quick: bool, overwrite: bool) -> int:
     picture = folder / "pictures" / "truth.png"
     drawn = f"{picture} shows the result (blue) over the truth (orange). " if picture.is_file() else ""
     print(
-        f"What to look at: {drawn}The large "
-        "cylinder is eightfold; the small one crosses its wall at a right angle, a little off the middle: the detail that "
-        f"the published method lost. {folder / 'report.html'} has the figures, the curves and the input pictures."
+        f"{drawn}The large cylinder has eightfold symmetry. The small "
+        "one crosses its side at a right angle, slightly off centre, a detail that the published method does not recover. "
+        f"See {folder / 'report.html'} for the figures, the curves and the input pictures."
     )  # fmt: skip
     return DONE

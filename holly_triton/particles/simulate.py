@@ -30,15 +30,15 @@ Array = NDArray[Any]
 
 PICTURE_PX = 128
 PICTURE_SIGMA_PX = 2**0.5
-"""The paper's pictures and their final width."""
+"""Side of the paper's pictures and their final sigma, in pixels."""
 MARGIN = 4.0
-"""Standard deviations of scatter and PSF that a picture leaves about the structure."""
+"""Margin of a picture about the structure, in standard deviations of scatter and PSF."""
 CHUNK_SITES = 2**22
 """Sites labelled at a time."""
 CHUNK_PICTURES = 256
 """Pictures drawn at a time."""
 LARGEST_TIFF = 2**32 - 2**20
-"""Bytes an ImageJ TIFF can hold beside its header."""
+"""Bytes that an ImageJ TIFF can hold in addition to its header."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +47,11 @@ class Simulation:
 
     Attributes:
         points: The structure ``[N, 3]`` float64, nm, centred.
-        xy: Emitters of all particles, one after the other, ``[E, 2]`` float32, nm from the picture's centre.
+        xy: Emitters of all particles, concatenated, ``[E, 2]`` float32, nm from the picture's centre.
         offsets: ``[P + 1]`` int64: particle p holds emitters ``offsets[p]`` to ``offsets[p + 1]``.
         rotation: ``[P, 3, 3]`` float32.
         shift: ``[P, 2]`` float32, nm: ``xy = (rotation @ point)[:2] + shift``.
-        scatter_nm: Scatter that it was made with, that of blinking included, nm.
+        scatter_nm: Scatter of the simulation, localisation error included, nm.
     """
 
     points: Array
@@ -70,7 +70,7 @@ class Simulation:
 
     @property
     def grid(self) -> Grid:
-        """The smallest picture that holds every particle, wherever it is turned and shifted."""
+        """The smallest picture that holds every particle in any orientation and with any shift."""
         reach = (
             np.linalg.norm(self.points, axis=1).max() + float(self.shift.norm(dim=1).max()) + MARGIN * self.scatter_nm
         )
@@ -91,29 +91,29 @@ def simulate(
     photophysics: Photophysics | None = None,
     generator: torch.Generator,
 ) -> Simulation:
-    """Simulate particles of one structure, each from a uniformly random direction, labelled anew.
+    """Simulate particles of one structure, each in a uniformly random orientation and with independent labels.
 
     A site is labelled with probability ``1 - missing``. A labelled site carries Binomial(``max_spawn``,
-    ``spawn_rate``) fluorophores, perhaps none. Each fluorophore lies off its site by a Gaussian in 3D.
+    ``spawn_rate``) fluorophores, possibly none. Each fluorophore is displaced from its site by a 3D Gaussian.
 
     Args:
         points_nm: Sites ``[N, 3]``, nm; centred before use.
         images: Particles that are drawn independently.
         scatter_nm: Standard deviation of a fluorophore about its site along each axis, nm.
         missing: Probability that a site is not labelled.
-        max_spawn: Most fluorophores of a site.
+        max_spawn: Largest number of fluorophores of a site.
         spawn_rate: Probability of each of them.
         shift_nm: Shifts along x and y are uniform within plus and minus this, nm.
-        in_plane: Every particle occurs this often, turned in the plane of the picture by equal steps of a
-            turn, its emitters and its shift with it.
-        photophysics: How each fluorophore blinks and is localised; None for once, exactly where it is.
-        generator: The only source of chance, on the CPU.
+        in_plane: Number of copies of every particle, rotated in the plane of the picture by equal angles together
+            with their emitters and shifts.
+        photophysics: Blinking and localisation of each fluorophore; None localises each once, without error.
+        generator: The only source of random numbers, on the CPU.
 
     Returns:
-        ``images * in_plane`` particles; the turned copies of one follow each other.
+        ``images * in_plane`` particles; the rotated copies of one follow each other.
 
     Raises:
-        HollyError: a parameter out of range.
+        HollyError: A parameter is out of range.
     """
     _check(images, scatter_nm, missing, max_spawn, spawn_rate, shift_nm, in_plane)
     points = np.asarray(points_nm, dtype=np.float64)
@@ -136,27 +136,27 @@ def simulate(
 
 
 def write_simulation(folder: str | Path, simulation: Simulation, *, tiff: bool = False) -> Path:
-    """Write what ``open_dataset`` reads, and the truth, into a folder that is made if need be.
+    """Write the data, for ``open_dataset``, and the truth into a folder, which is made if it does not exist.
 
     ``localisations.csv`` (or ``pictures.tif``), ``truth.ply`` (the structure) and ``truth_poses.csv`` (a row
-    for every picture). Only what is known is written: there are no photons and no precision.
+    for every picture). There are no columns for photons and precision, which are not simulated.
 
     Args:
-        folder: Where to write.
-        simulation: What to write.
-        tiff: Draw pictures, 128 pixels a side, in place of a table of localisations. They are not centred.
+        folder: Output folder.
+        simulation: The simulated particles.
+        tiff: Write pictures, 128 pixels a side, in place of a table of localisations. They are not centred.
 
     Returns:
         The folder.
 
     Raises:
-        HollyError: the folder or a file in it cannot be written.
+        HollyError: The folder or a file in it cannot be written.
     """
     folder = Path(folder)
     table, pictures = folder / "localisations.csv", folder / "pictures.tif"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        # The folder is read by what lies in it: data of an earlier simulation must not be found first.
+        # A folder is read by its content, so that data of an earlier simulation must not be found first.
         (table if tiff else pictures).unlink(missing_ok=True)
     except OSError as error:
         raise HollyError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
@@ -224,7 +224,7 @@ def _blink(xy: Tensor, counts: Tensor, photophysics: Photophysics, generator: to
 
 
 def _turned(simulation: Simulation, times: int) -> Simulation:
-    """Every particle ``times`` times, turned about z by equal steps of a turn."""
+    """Every particle ``times`` times, rotated about z by equal angles."""
     angle = torch.arange(times) * (2 * torch.pi / times)
     turn = rotation_from_axis_angle(torch.nn.functional.pad(angle[:, None], (2, 0)))
     index = torch.arange(len(simulation.rotation)).repeat_interleave(times)
@@ -252,7 +252,9 @@ def _write_table(path: Path, simulation: Simulation) -> None:
 def _write_pictures(path: Path, simulation: Simulation) -> None:
     grid, pictures = simulation.grid, len(simulation.rotation)
     if pictures * PICTURE_PX**2 * 4 > LARGEST_TIFF:
-        raise HollyError(f"{path}: {pictures} pictures pass the 4 GiB of a TIFF; write localisations, or fewer")
+        raise HollyError(
+            f"{path}: {pictures} pictures exceed the 4 GiB of a TIFF; write localisations, or fewer pictures"
+        )
     with replacing(path) as partial:
         tifffile.imwrite(
             partial,
@@ -266,7 +268,7 @@ def _write_pictures(path: Path, simulation: Simulation) -> None:
 
 
 def _draw(simulation: Simulation, grid: Grid) -> Iterator[Array]:
-    """The pictures one by one, drawn a chunk at a time. Photons are not known: an emitter has integral 1."""
+    """The pictures one by one, drawn a chunk at a time. Every emitter has integral 1, since photons are not simulated."""
     for start in range(0, len(simulation.rotation), CHUNK_PICTURES):
         index = torch.arange(start, min(start + CHUNK_PICTURES, len(simulation.rotation)))
         emitters, offsets = runs(simulation.offsets[index], simulation.offsets.diff()[index])

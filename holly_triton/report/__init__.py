@@ -1,7 +1,7 @@
-"""report.html: what a run found, on one page that opens offline, prints, and can be mailed as it is.
+"""report.html: the results of a run on one self-contained page that opens offline and can be printed and mailed.
 
-The answer first, then what may be wrong with it, then everything that it rests on. Every picture is inside the page,
-and so is the script that turns the structure. A part whose file is missing is left out with a sentence that says so.
+It begins with the result, followed by its limitations and then all evidence. Pictures and the script that rotates the
+structure are embedded. A part whose file is missing is replaced by a sentence that says so.
 """
 
 from .page import find_figures, find_warnings, write_report

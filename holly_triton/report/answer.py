@@ -16,14 +16,14 @@ from .folder import Contents
 from .words import length
 
 FEW_PICTURES = 100
-"""Simulated pores were recovered from so many; nine real grids of DNA origami gave a wrong shape."""
+"""Pictures that suffice: simulated pores were recovered from this number; nine real grids of DNA origami gave a wrong shape."""
 MANY_OUTSIDE = 0.02
-"""Of the points: a few outliers change nothing."""
+"""Largest share of the points outside the field of view: a few outliers have no effect."""
 AGREEMENT = {"measured": ("resolution", ""), "limited": ("limit", " or finer")}
-"""By the verdict on two halves: the key of the figure to state, and a qualification."""
+"""For each verdict on two halves, the key of the figure to state and a qualification."""
 FEW_SIDES, NO_SIDES = 0.4, 0.1
-"""Of the pictures that would see an axis from the side if all directions were as frequent. Simulated
-data came to 0.94, real nuclear pores to 0.60, centrioles that mostly lie flat to 0.34."""
+"""Least number of pictures that show an axis from the side, as a fraction of that of uniform directions. Simulated data
+reached 0.94, real nuclear pores 0.60, centrioles that mostly lie flat 0.34."""
 CROWDED = 0.5
 """Share of all pictures in nearly one pose that does not occur by chance."""
 OVERFITTED = 1.15
@@ -36,7 +36,7 @@ def figures_of(run: Path, contents: Contents, views: Views | None) -> Figures:
     """The figures of ``measure_run`` and, None if not known, whether the pictures are explained and the extent along every axis is seen.
 
     Raises:
-        HollyError: the folder holds no cloud, or one that cannot be measured.
+        HollyError: The folder holds no cloud, or one that cannot be measured.
     """
     seen = False if contents.one_side else None if views is None else not _is_missing(views)
     return {**measure_run(run), "explained": _explained(contents), "height_seen": seen}

@@ -1,4 +1,4 @@
-"""What the folder of a run or a study holds, as far as the report shows it."""
+"""The content of the folder of a run or a study that the report shows."""
 
 import tomllib
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from holly_triton.view.orientation import upright
 
 @dataclass(frozen=True)
 class Reprojections:
-    """K input pictures and what the structure makes of them: ``[K, S, S]``, any intensity."""
+    """K input pictures and their reprojections: ``[K, S, S]``, any intensity."""
 
     inputs: Array
     reprojections: Array
@@ -37,7 +37,7 @@ class Contents:
         metrics: Of the run or the study, those that were recorded.
         member: The metrics of the run that poses, pictures and curves are of: the run itself, or one of the study.
         member_name: That run's folder, where it is not the study's own.
-        points: The cloud ``[N, 3]``, nm, turned upright as its pictures show it.
+        points: The cloud ``[N, 3]``, nm, in the canonical orientation of its pictures.
         spread_nm: Positional error of each of its points between a study's runs ``[N]``; NaN for points of one run only.
         rotation: Of each picture, ``[P, 3, 3]``, from that cloud.
         symmetry: Of the cloud, figures of ``validation.symmetry``, each axis rotated alike.
@@ -65,7 +65,7 @@ class Contents:
 
 
 def read_folder(run: Path) -> Contents:
-    """Everything that the page shows but the drawn pictures.
+    """Everything that the page shows except the drawn pictures.
 
     Raises:
         HollyError: A file is damaged.

@@ -23,14 +23,14 @@ from .words import ONE_SIDE, changed_settings, length, number, tables
 
 HERE = Path(__file__).parent
 MOST_DRAWN = 4000
-"""Points that a browser draws quickly, without the graphics card, at every turn."""
+"""Largest number of points that a browser draws fast enough for rotation without the graphics card."""
 
 
 def write_report(run: Path) -> Path:
-    """Builds ``run/report.html`` from the files of the folder, and ``pictures/reprojections.png`` on the way.
+    """Build ``run/report.html`` from the files of the folder, and ``pictures/reprojections.png`` with it.
 
     Raises:
-        HollyError: `run` is no folder, one of its files is damaged, or the page cannot be written.
+        HollyError: ``run`` is not a folder, one of its files is damaged, or the page cannot be written.
     """
     if not run.is_dir():
         raise HollyError(f"{run}: is no folder; give the folder that train wrote")
@@ -78,7 +78,7 @@ def _template() -> Any:
 
 
 def _style_and_script() -> dict[str, Any]:
-    """Our own text, which is not escaped; by its hash, browsers run this script and no other."""
+    """The page's own script, which is not escaped; by its hash, browsers run this script and no other."""
     script = (HERE / "cloud.js").read_text(encoding="utf-8")
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     style = (HERE / "page.css").read_text(encoding="utf-8")
@@ -123,13 +123,13 @@ def _drawn(points: NDArray[np.float64], spread_nm: NDArray[np.float64] | None) -
     """What cloud.js draws: float32 in base64, four to a point, x, y, z in nm and the spread, 1 where it is wide."""
     some = slice(None, None, -(-len(points) // MOST_DRAWN))
     widest = 0.0 if spread_nm is None else float(np.nanpercentile(spread_nm, 95))
-    # A point that only one run has is drawn as the least certain.
+    # A point that only one run has is drawn with the largest spread.
     colour = np.zeros(len(points)) if spread_nm is None else np.nan_to_num(spread_nm / max(widest, 1e-9), nan=1.0)
     centred = points - (points.min(axis=0) + points.max(axis=0)) / 2
     table = np.column_stack([centred, colour])[some].astype("<f4")
     spacing = cKDTree(centred).query(centred[some], k=2)[0][:, 1] if len(points) > 1 else np.zeros(1)
     reach = max(float(np.linalg.norm(centred, axis=1).max()), 1e-3)
-    least = reach * max(0.006, min(0.3 / np.sqrt(len(table)), 0.04))  # points in tight groups must still be seen
+    least = reach * max(0.006, min(0.3 / np.sqrt(len(table)), 0.04))  # points in tight clusters must remain visible
     return {
         "points": base64.b64encode(table.tobytes()).decode("ascii"),
         "reach": reach,

@@ -18,16 +18,16 @@ from .words import length
 Array = NDArray[Any]
 
 SEEN_SIGMA = 1 / 70
-"""Of a picture's width: drawn finer than this, single labels are dots that vanish on the page."""
+"""Least sigma, as a fraction of a picture's width: with a smaller one, single labels are dots that vanish on the page."""
 STRENGTH = 2
-"""Differences are drawn so many times as strong as the pictures: they are fainter."""
+"""Factor on the brightness of differences, which are fainter than the pictures."""
 TOO_DARK, EQUAL, TOO_BRIGHT = "#6db3f2", "#000000", "#f59b42"
-"""Colours of a difference: blue and orange are told apart by every kind of colour vision."""
+"""Colours of a difference: blue and orange are distinguishable with any colour vision."""
 
 
 @dataclass(frozen=True)
 class Compared:
-    """One input picture, its reprojection and their difference, as data URIs, and words on them."""
+    """One input picture, its reprojection and their difference, as data URIs, with a caption."""
 
     name: str
     loss: str | None
@@ -47,7 +47,7 @@ def read_picture(path: Path) -> str | None:
 
 
 def smoothing_nm(reprojections: Reprojections, sigma_nm: float) -> float:
-    """Sigma, nm, of the Gaussian that makes pictures drawn with ``sigma_nm`` wide enough to be seen; 0 if they are."""
+    """Sigma, nm, of the blur that makes pictures drawn with ``sigma_nm`` visible; 0 if they are visible without it."""
     return float(np.sqrt(max((SEEN_SIGMA * reprojections.width_nm) ** 2 - sigma_nm**2, 0)))
 
 
@@ -61,7 +61,7 @@ def compare(reprojections: Reprojections, blur_nm: float, loss: Mapping[str, flo
 
 
 def write_sheet(reprojections: Reprojections, blur_nm: float, path: Path) -> None:
-    """The same in one PNG, three a row.
+    """The same in one PNG, three per row.
 
     Raises:
         HollyError: The file can't be written.

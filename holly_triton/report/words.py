@@ -50,7 +50,7 @@ ONE_SIDE = (
     "All particles were assumed to share one viewing direction (--tilt 0), so the axial dimension is undetermined. "
     "Inverted particles, if any, are averaged in as mirror images."
 )
-"""The limits of a structure that was seen from one side only."""
+"""The limitation of a structure from a single viewing direction."""
 ELSEWHERE = {"history", "notes", "doubts", "unit", "rmsd_units", "unit_nm", "names", "schema_version"}
 """Keys that the tables leave out: other parts of the page show them."""
 

@@ -64,10 +64,10 @@ class _Poses:
 
 
 class _Side(Protocol):
-    """One of the two clouds: some of its points ask, all of them may answer."""
+    """One of the two clouds: neighbours are found for its query points, among all of its points."""
 
     @property
-    def asking(self) -> Array:
+    def query_points(self) -> Array:
         """``[n, 3]``."""
 
     def nearest(self, positions: Array) -> Array:
@@ -83,7 +83,7 @@ class _Tree:
 
     points: Array
     tree: cKDTree
-    asking: Array
+    query_points: Array
 
     def nearest(self, positions: Array) -> Array:
         return np.asarray(np.take(self.points, self.tree.query(positions)[1], axis=0))
@@ -93,12 +93,12 @@ class _Table:
     """Neighbours looked up in a grid of cells, float32: right to about a cell, and some 30 times as quick."""
 
     def __init__(self, exact: _Tree) -> None:
-        # An outlier must not stretch the cells: positions outside the box ask at its wall.
+        # An outlier must not stretch the cells: positions outside the box are looked up at its surface.
         self.half = np.float32(1.25 * np.quantile(np.abs(exact.points).max(axis=1), 0.98) + 1e-12)
         ticks = (np.arange(TABLE_CELLS) + 0.5) * (2 * self.half / TABLE_CELLS) - self.half
         cells = np.stack(np.meshgrid(ticks, ticks, ticks, indexing="ij"), axis=-1)
         self.answers = exact.nearest(cells.reshape(-1, 3)).astype(np.float32)
-        self.asking = exact.asking.astype(np.float32)
+        self.query_points = exact.query_points.astype(np.float32)
 
     def nearest(self, positions: Array) -> Array:
         cell = (positions + self.half) * (TABLE_CELLS / (2 * self.half))
@@ -148,8 +148,8 @@ def _search(cloud: Array, truth: Array, rng: np.random.Generator) -> _Poses:
     """The best pose (B = 1) between two clouds centred on their centroids."""
     shuffled = [(cKDTree(points), rng.permutation(points)) for points in (cloud, truth)]
     few, many, every = (
-        [_Tree(tree.data, tree, points[:asking]) for tree, points in shuffled]
-        for asking in (COARSE_SAMPLE, FINE_SAMPLE, None)
+        [_Tree(tree.data, tree, points[:count]) for tree, points in shuffled]
+        for count in (COARSE_SAMPLE, FINE_SAMPLE, None)
     )
     tables = [_Table(side) for side in few]
 
@@ -232,18 +232,18 @@ def _icp(poses: _Poses, sides: _Sides, steps: int) -> tuple[_Poses, Array]:
 
 def _icp_chunk(poses: _Poses, sides: _Sides, steps: int) -> tuple[_Poses, Array]:
     cloud, truth = sides
-    n, m = len(cloud.asking), len(truth.asking)
-    weights = np.repeat([0.5 / n, 0.5 / m], [n, m]).astype(cloud.asking.dtype)
+    n, m = len(cloud.query_points), len(truth.query_points)
+    weights = np.repeat([0.5 / n, 0.5 / m], [n, m]).astype(cloud.query_points.dtype)
     previous = np.full(len(poses.shift), np.inf)
     for step in range(steps + 1):
-        to_truth, to_cloud = poses.forward(cloud.asking), poses.backward(truth.asking)
+        to_truth, to_cloud = poses.forward(cloud.query_points), poses.backward(truth.query_points)
         on_truth, on_cloud = truth.nearest(to_truth), cloud.nearest(to_cloud)
         squared = (_mean_square(to_truth - on_truth) + _mean_square(to_cloud - on_cloud)) / 2
         if step == steps or np.all(previous - squared <= 1e-7 * squared):
             break
         previous = squared
-        source = np.concatenate([np.broadcast_to(cloud.asking, on_truth.shape), on_cloud], axis=1)
-        target = np.concatenate([on_truth, np.broadcast_to(truth.asking, on_cloud.shape)], axis=1)
+        source = np.concatenate([np.broadcast_to(cloud.query_points, on_truth.shape), on_cloud], axis=1)
+        target = np.concatenate([on_truth, np.broadcast_to(truth.query_points, on_cloud.shape)], axis=1)
         poses = _kabsch(source, target, weights, np.linalg.det(poses.matrix))
     return poses, squared
 

@@ -155,8 +155,8 @@ def _sizes(points: Array, shape: Shape | None) -> Array:
     centred = points - points.mean(axis=0)
     along = centred @ np.linalg.svd(centred, full_matrices=False)[2].T
     extents = np.sort(np.ptp(np.percentile(along, EXTENT_PERCENTILES, axis=0), axis=0))[::-1]
-    wall = (None, None, None) if shape is None else (2 * shape.radius, shape.height, shape.tube)
-    return np.array([*extents, gyration(points), *wall], dtype=np.float64)
+    surface = (None, None, None) if shape is None else (2 * shape.radius, shape.height, shape.tube)
+    return np.array([*extents, gyration(points), *surface], dtype=np.float64)
 
 
 def _half_width(sizes: Array, others: Array) -> Array:

@@ -59,7 +59,7 @@ WIDEST = 2.0
 Name = Literal["ring", "torus", "cylinder"]
 
 
-class _Wall(NamedTuple):
+class _Surface(NamedTuple):
     """A surface about z: where its points lie, from the distance to the axis and the height, both ``[N]``."""
 
     name: Name
@@ -75,28 +75,28 @@ def _median(values: Array) -> float:
     return float(np.median(values))
 
 
-RING = _Wall("ring", lambda rho, z, sizes: [rho - sizes[0], z], lambda rho, z: [_median(rho)], 1, 8)
-RINGS = _Wall(
+RING = _Surface("ring", lambda rho, z, sizes: [rho - sizes[0], z], lambda rho, z: [_median(rho)], 1, 8)
+RINGS = _Surface(
     "ring",
     lambda rho, z, sizes: [rho - sizes[0], np.abs(z) - sizes[1] / 2],
     lambda rho, z: [_median(rho), 2 * _median(np.abs(z))],
     2,
     9,
 )
-TORUS = _Wall(
+TORUS = _Surface(
     "torus",
     lambda rho, z, sizes: [np.hypot(rho - sizes[0], z) - sizes[1]],
     lambda rho, z: [_median(rho), _median(np.hypot(rho - _median(rho), z))],
     0,
     8,
 )
-CYLINDER = _Wall("cylinder", lambda rho, z, sizes: [rho - sizes[0]], lambda rho, z: [_median(rho)], 0, 9)
+CYLINDER = _Surface("cylinder", lambda rho, z, sizes: [rho - sizes[0]], lambda rho, z: [_median(rho)], 0, 9)
 
 
 class Fit(NamedTuple):
     """A surface in its place: ``frame [3, 3]`` has the axis as its last column; centre ``[3]`` and sizes in nm."""
 
-    wall: _Wall
+    surface: _Surface
     frame: Array
     centre: Array
     sizes: Array
@@ -110,7 +110,7 @@ class Fit(NamedTuple):
     def residuals(self, points: Array) -> list[Array]:
         """Distances of points ``[N, 3]`` from the surface, along each direction across it ``[N]``."""
         rho, z, _ = self.cylindrical(points)
-        return self.wall.residuals(rho, z, self.sizes)
+        return self.surface.residuals(rho, z, self.sizes)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Shape:
     @property
     def name(self) -> Name:
         """What it is called."""
-        return self.fit.wall.name
+        return self.fit.surface.name
 
 
 def without_outliers(points: Array) -> Array:
@@ -160,8 +160,8 @@ def fit_shape(points: Array, like: Shape | None = None) -> Shape | None:
     if len(points) < FEWEST:
         return None
     flat = plane_frame(points) is not None  # where only a ring has room
-    walls = (like.fit.wall,) if like else (RING,) if flat else (RING, RINGS, TORUS, CYLINDER)
-    fits = [fit for wall in walls for fit in _search(wall, points)]
+    surfaces = (like.fit.surface,) if like else (RING,) if flat else (RING, RINGS, TORUS, CYLINDER)
+    fits = [fit for surface in surfaces for fit in _search(surface, points)]
     if not fits:
         return None
     likely = [_likelihood(fit, points) for fit in fits]
@@ -172,7 +172,7 @@ def fit_shape(points: Array, like: Shape | None = None) -> Shape | None:
 def _against(fit: Fit, points: Array, likelihood: float) -> str:
     scale = gyration(points)
     # The extent of two layers and of a cylinder along the axis is their height; one ring must be thin there too.
-    off = fit.residuals(points) if fit.wall is RING else fit.residuals(points)[:1]
+    off = fit.residuals(points) if fit.surface is RING else fit.residuals(points)[:1]
     across = float(np.sqrt(np.square(off).mean(axis=1).max()))
     if likelihood < max(_ellipsoid(points, scale), _sphere(points, scale)) + CLEARLY:
         filled = "ellipsoid or a hollow sphere" if plane_frame(points) is None else "ellipse"
@@ -191,7 +191,7 @@ def _emptiest_sector(angles: Array) -> float:
     return float(held.min() / (len(turn) * SECTOR_DEG / 360))
 
 
-def _search(wall: _Wall, points: Array) -> list[Fit]:
+def _search(surface: _Surface, points: Array) -> list[Fit]:
     """The best fit, if any, from the principal axes and the diagonals between them: each may be near the axis."""
     centre, widest = np.median(points, axis=0), WIDEST * gyration(points)
     principal = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2].T
@@ -199,12 +199,12 @@ def _search(wall: _Wall, points: Array) -> list[Fit]:
     for direction in itertools.product((-1, 0, 1), repeat=3):
         if direction > (0, 0, 0):  # one of each pair of opposites
             turn, _ = Rotation.align_vectors([direction], [[0, 0, 1]])
-            start = Fit(wall, principal @ turn.as_matrix(), centre, np.empty(0), 0.0)
-            sizes = np.array(wall.guess(*start.cylindrical(points)[:2]))
+            start = Fit(surface, principal @ turn.as_matrix(), centre, np.empty(0), 0.0)
+            sizes = np.array(surface.guess(*start.cylindrical(points)[:2]))
             off = start._replace(sizes=sizes).residuals(points)
             starts.append(start._replace(sizes=sizes, cost=float(np.abs(off).sum())))
     fits = [_fit(start, points) for start in sorted(starts, key=lambda start: start.cost)[:REFINED]]
-    sound = [fit for fit in fits if 0 < fit.sizes[0] < widest and (wall is not TORUS or fit.sizes[1] < fit.sizes[0])]
+    sound = [fit for fit in fits if 0 < fit.sizes[0] < widest and (surface is not TORUS or fit.sizes[1] < fit.sizes[0])]
     return sorted(sound, key=lambda fit: fit.cost)[:1]
 
 
@@ -227,13 +227,13 @@ def _fit(start: Fit, points: Array) -> Fit:
 
 def _shape(fit: Fit, points: Array) -> Shape:
     off, height, tube = fit.residuals(points), None, None
-    if fit.wall is RINGS:
+    if fit.surface is RINGS:
         height = float(fit.sizes[1])
-    elif fit.wall is TORUS:
+    elif fit.surface is TORUS:
         tube = 2 * float(fit.sizes[1])
-    elif fit.wall is CYLINDER:
+    elif fit.surface is CYLINDER:
         z = fit.cylindrical(points)[1]
-        _, middle, height = _profile(fit.wall, z, gyration(points))
+        _, middle, height = _profile(fit.surface, z, gyration(points))
         off = [*off, np.maximum(np.abs(z - middle) - height / 2, 0)]
     return Shape(fit, float(fit.sizes[0]), height, tube, float(np.sqrt(np.mean(np.square(off).sum(axis=0)))))
 
@@ -242,12 +242,12 @@ def _likelihood(fit: Fit, points: Array) -> float:
     """Pseudo-BIC, negated and halved: log likelihood of the points less the charge for the free parameters."""
     scale = gyration(points)
     across = _scatter(fit.residuals(points)[0], scale)
-    if fit.wall is TORUS:
+    if fit.surface is TORUS:
         along = -len(points) * np.log(4 * np.pi**2 * fit.sizes[0] * fit.sizes[1])
     else:
-        height = _profile(fit.wall, fit.cylindrical(points)[1], scale)[0]
+        height = _profile(fit.surface, fit.cylindrical(points)[1], scale)[0]
         along = height - len(points) * np.log(2 * np.pi * fit.sizes[0])
-    return float(across + along - _charge(fit.wall.parameters, points))
+    return float(across + along - _charge(fit.surface.parameters, points))
 
 
 def _charge(parameters: int, points: Array) -> float:
@@ -272,15 +272,15 @@ def _scatter(off: Array, scale: float) -> float:
     )
 
 
-def _profile(wall: _Wall, z: Array, scale: float) -> tuple[float, float, float]:
+def _profile(surface: _Surface, z: Array, scale: float) -> tuple[float, float, float]:
     """Largest log likelihood of heights ``[N]``, with their middle and the distance between rings or ends."""
 
     def density(x: Array) -> Array:
         middle, height, width = x[0], abs(x[1]) + 1e-6 * scale, abs(x[2]) + FINEST * scale
         low, high = z - middle + height / 2, z - middle - height / 2
-        if wall.layers == 1:
+        if surface.layers == 1:
             return _logistic(z - middle, width)
-        if wall.layers == 2:
+        if surface.layers == 2:
             return (_logistic(low, width) + _logistic(high, width)) / 2
         width = min(width, SOFTEST_END * height)
         return np.asarray((expit(low / width) - expit(high / width)) / height)

@@ -221,13 +221,13 @@ def _of_kind(kind: _Kind, cloud: Array) -> list[Symmetry]:
     return [s for rank, s in enumerate(found) if rank == 0 or s.verdict == "symmetric"]
 
 
-def _judged(kind: _Kind, tree: cKDTree, asking: Array, axis: Array, rmsd: float, chance: float) -> Symmetry:
+def _judged(kind: _Kind, tree: cKDTree, query_points: Array, axis: Array, rmsd: float, chance: float) -> Symmetry:
     cloud, matrix = tree.data, kind.matrices(axis[None])[0]
     scale = spacing(cloud)
-    freed = _free(tree, asking, matrix)
+    freed = _free(tree, query_points, matrix)
     slip = float(np.sqrt(np.mean(np.square(cloud @ (freed - matrix).T).sum(axis=1))))
     # One parameter fitted to 3N coordinates; every pair is seen from both of its ends, which halves their number.
-    error = rmsd * np.sqrt(2 / (3 * len(asking)))
+    error = rmsd * np.sqrt(2 / (3 * len(query_points)))
     verdict: Literal["symmetric", "nearly", "not"] = "not"
     if rmsd <= min(SYMMETRIC[0] * scale, SYMMETRIC[1] * chance) and slip <= max(SLIP * error, LEAST_SLIP * scale):
         verdict = "symmetric"
@@ -241,26 +241,26 @@ def _turns(axis: Array) -> Array:
     return np.asarray(Rotation.from_rotvec(np.linspace(0, np.pi, DIRECTIONS)[:, None] * axis).as_matrix())
 
 
-def _mean_square(tree: cKDTree, asking: Array, matrices: Array) -> Array:
+def _mean_square(tree: cKDTree, query_points: Array, matrices: Array) -> Array:
     """Mean squared distance ``[D]`` from turned to nearest unturned points and from unturned to turned ones."""
-    there, back = asking @ matrices.transpose(0, 2, 1), asking @ matrices
+    there, back = query_points @ matrices.transpose(0, 2, 1), query_points @ matrices
     return np.asarray(((tree.query(there)[0] ** 2).mean(axis=1) + (tree.query(back)[0] ** 2).mean(axis=1)) / 2)
 
 
-def _refine(kind: _Kind, tree: cKDTree, asking: Array, axes: Array, steps: int) -> Array:
+def _refine(kind: _Kind, tree: cKDTree, query_points: Array, axes: Array, steps: int) -> Array:
     """ICP with the axis alone free, of every axis ``[D, 3]``."""
     for _ in range(steps):
-        moved = _best_axes(kind, _moments(tree, asking, kind.matrices(axes)), axes)
+        moved = _best_axes(kind, _moments(tree, query_points, kind.matrices(axes)), axes)
         if np.abs(moved - axes).max() < 1e-9:
             break
         axes = moved
     return axes
 
 
-def _free(tree: cKDTree, asking: Array, matrix: Array) -> Array:
+def _free(tree: cKDTree, query_points: Array, matrix: Array) -> Array:
     """ICP with axis and angle free, from one operation ``[3, 3]`` to the nearest optimum of the same hand."""
     for _ in range(50):
-        left, _, right = np.linalg.svd(_moments(tree, asking, matrix[None])[0])
+        left, _, right = np.linalg.svd(_moments(tree, query_points, matrix[None])[0])
         left[:, 2] *= np.sign(np.linalg.det(left @ right) * np.linalg.det(matrix))
         matrix, before = left @ right, matrix
         if np.abs(matrix - before).max() < 1e-9:
@@ -268,11 +268,11 @@ def _free(tree: cKDTree, asking: Array, matrix: Array) -> Array:
     return matrix
 
 
-def _moments(tree: cKDTree, asking: Array, matrices: Array) -> Array:
+def _moments(tree: cKDTree, query_points: Array, matrices: Array) -> Array:
     """Sum over the pairs that each operation makes, both ways, of where a point should go by where it is."""
-    target = tree.data[tree.query(asking @ matrices.transpose(0, 2, 1))[1]]
-    source = tree.data[tree.query(asking @ matrices)[1]]
-    return np.asarray(target.transpose(0, 2, 1) @ asking + asking.T @ source)
+    target = tree.data[tree.query(query_points @ matrices.transpose(0, 2, 1))[1]]
+    source = tree.data[tree.query(query_points @ matrices)[1]]
+    return np.asarray(target.transpose(0, 2, 1) @ query_points + query_points.T @ source)
 
 
 def _best_axes(kind: _Kind, moments: Array, axes: Array) -> Array:

@@ -1,8 +1,8 @@
-"""Pictures of clouds: sheets of still views (PNG), movies (MP4, GIF), and a window to turn a cloud by hand.
+"""Drawings of clouds: sheets of still views (PNG), movies (MP4, GIF), and an interactive window.
 
-``scene`` says what is drawn, how large and from where, ``colours`` in which colours; ``stage`` draws it with VTK (through
-pyvista), ``page`` sets words and bars beside it with matplotlib. Both libraries are imported when a picture is asked
-for: nothing on the training path needs them.
+``scene`` defines what is drawn, at which size and from which direction, ``colours`` the colours; ``stage`` draws with VTK
+(through pyvista), ``page`` adds text and scale bars with matplotlib. Both libraries are imported when something is drawn:
+nothing on the training path needs them.
 """
 
 from .movie import growth, turntable

@@ -1,4 +1,4 @@
-"""Colours of spheres, chosen so that every kind of colour vision can read them."""
+"""Colours of spheres, chosen to be distinguishable with any colour vision."""
 
 from typing import Any
 
@@ -10,11 +10,11 @@ Ramp = tuple[tuple[float, float, float], ...]
 
 BLUE: Ramp = ((0.020, 0.145, 0.380), (0.180, 0.440, 0.750), (0.740, 0.850, 0.945))
 ORANGE: Ramp = ((0.700, 0.240, 0.000), (0.950, 0.500, 0.080), (0.995, 0.850, 0.660))
-"""Near, middle and far: two hues that every kind of colour vision tells apart, both falling in strength alike."""
+"""Near, middle and far: two hues that are distinguishable with any colour vision and lose saturation at the same rate."""
 SPREAD_MAP = "viridis"
-"""Perceptually uniform, and rising in lightness to eyes that confuse red and green too (Smith & van der Walt 2015)."""
+"""Perceptually uniform, with increasing lightness also in red-green colour blindness (Smith & van der Walt 2015)."""
 SPREAD_QUANTILE = 0.98
-"""The colours end at this quantile of the spread: a few strays must not leave all else in one colour."""
+"""The colours end at this quantile of the spread: otherwise a few outliers would leave all else in one colour."""
 
 
 def by_depth(depth: Array, ramp: Ramp) -> Array:
@@ -32,7 +32,7 @@ def by_spread(spread_nm: Array, limit_nm: float) -> Array:
 
 
 def spread_limit(spread_nm: Array) -> float:
-    """Where the colours end, nm: about the largest spread, in two digits."""
+    """Upper end of the colours, nm: about the largest spread, rounded to two digits."""
     limit = max(float(np.quantile(spread_nm, SPREAD_QUANTILE)), 1e-9)
     step = 10.0 ** (np.floor(np.log10(limit)) - 1)
     return float(np.ceil(limit / step) * step)

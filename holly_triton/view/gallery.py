@@ -1,6 +1,6 @@
 """Sheets of small pictures: the particles that were picked from a field or ranked in a run, and the field itself.
 
-Figures use matplotlib's objects alone, never pyplot, whose state is shared by the whole process.
+Figures use only matplotlib's objects, not pyplot, whose state is shared by the whole process.
 """
 
 from collections.abc import Sequence
@@ -23,17 +23,17 @@ Array = NDArray[Any]
 
 DPI = 100
 SHEET_PX, EDGE_PX, GAP_PX, CAPTION_PX, HEADING_PX, TITLE_PX = 1440, 30, 10, 22, 44, 84
-"""Width of a sheet, the white about and between its pictures, and strips for words."""
+"""Width of a sheet, its margins, the gaps between its pictures, and the strips for text, in pixels."""
 FIELD_PX = 1600
 """Longer side of the picture of a field."""
 PER_BLUR = 0.02
-"""Blur of that picture, of a circle's diameter, if that is more than a pixel."""
+"""Blur of that picture, as a fraction of a circle's diameter, if that is more than a pixel."""
 COLOURS = "inferno"
-"""Evenly rising in lightness, so that it reads alike to every kind of colour vision."""
+"""Uniformly increasing lightness, which is equally readable with any colour vision."""
 BRIGHTEST = 0.995
-"""The colours end at this quantile of what is not dark: one fiducial must not leave all else black."""
+"""The colours end at this quantile of the pixels above 0: otherwise one fiducial would leave all else black."""
 PICKED, REJECTED = "#56b4e9", "#e69f00"
-"""Blue and orange that every kind of colour vision tells apart (Okabe & Ito 2008)."""
+"""Blue and orange that are distinguishable with any colour vision (Okabe & Ito 2008)."""
 PICKED_INK, REJECTED_INK, INK, FAINT = "#0072b2", "#b36b00", "#1a1a1a", "#555555"
 
 
@@ -48,7 +48,7 @@ class Section:
 
 
 def draw_sheet(path: Path, title: str, explanation: str, sections: Sequence[Section], columns: int) -> None:
-    """Write a PNG of sections one below the other, ``columns`` pictures a row, each as bright as it can be.
+    """Write a PNG of sections one below the other, ``columns`` pictures per row, each scaled to its own maximum.
 
     Raises:
         HollyError: the file can't be written.
@@ -80,11 +80,11 @@ def draw_field(path: Path, xy: Array, centre: Array, diameter: Array, picked: Ar
     """Write a PNG of a field as a density, with a circle about each candidate.
 
     Args:
-        path: Ends in .png.
+        path: Name of the file, which ends in .png.
         xy: ``[E, 2]``, nm.
         centre: ``[C, 2]``, nm.
-        diameter: Of the circles ``[C]``, nm.
-        picked: Which of them were picked ``[C]``.
+        diameter: Diameters of the circles ``[C]``, nm.
+        picked: Whether each candidate was picked ``[C]``.
 
     Raises:
         HollyError: the file can't be written.
@@ -94,12 +94,12 @@ def draw_field(path: Path, xy: Array, centre: Array, diameter: Array, picked: Ar
 
     low, extent = xy.min(axis=0), np.ptp(xy, axis=0)
     pixel = float(extent.max()) / FIELD_PX
-    width, height = (max(float(side) / pixel, 300.0) for side in extent)  # never too narrow for words
+    width, height = (max(float(side) / pixel, 300.0) for side in extent)  # wide enough for the text
     figure = _figure(width + 2 * EDGE_PX, height + TITLE_PX + EDGE_PX)
     _write(figure, EDGE_PX, 40, f"Particles picked: {int(picked.sum())}", 22, weight="bold", color=PICKED_INK)
     _write(figure, EDGE_PX, 68, f"Candidates rejected: {int((~picked).sum())}", 16, color=REJECTED_INK)
     axes = _axes(figure, EDGE_PX, TITLE_PX, width, height)
-    # Smoothed over a little of a particle: a large picture of few localisations would be dust.
+    # Smoothed over a fraction of a particle: in a large picture, single localisations would be invisible dots.
     blur_px = max(1.0, PER_BLUR * float(np.median(diameter)) / pixel)
     density = density_picture(xy, low, pixel, (round(height), round(width)), blur_px)
     bright = float(np.quantile(density[density > 0], BRIGHTEST))
@@ -126,7 +126,7 @@ def density_picture(xy: Array, low: Array, pixel: float, shape: tuple[int, int],
 
 
 def evenly(count: int, shown: int) -> Array:
-    """At most ``shown`` of ``count`` places, evenly spread."""
+    """Indices of at most ``shown`` of ``count`` items, evenly spaced."""
     return np.linspace(0, count - 1, min(shown, count)).astype(int)
 
 
@@ -140,7 +140,7 @@ def _figure(width_px: float, height_px: float) -> "Figure":
 
 
 def _axes(figure: "Figure", left: float, top: float, width: float, height: float) -> Any:
-    """Axes without marks whose place is in pixels from the upper left corner."""
+    """Axes without ticks, positioned in pixels from the upper left corner."""
     across, down = figure.get_size_inches() * DPI
     axes = figure.add_axes((left / across, 1 - (top + height) / down, width / across, height / down))
     axes.set_axis_off()

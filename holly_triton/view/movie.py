@@ -1,4 +1,4 @@
-"""Movies of a cloud: how it turns, and how it grew while it was trained.
+"""Movies of a cloud: its rotation, and its trajectory during training.
 
 MP4 is H.264 with 4:2:0 colour and its index first, which every browser plays; GIF plays where MP4 does not.
 """
@@ -24,27 +24,28 @@ Array = NDArray[Any]
 
 TURN_SECONDS = 5
 GROWTH_SECONDS, REST_SECONDS = 9, 3
-"""The growth, and the last cloud after it; the camera goes round once in both together."""
-STRAY_QUANTILE = 0.95
-"""A growing cloud's farthest points may leave the picture: the first clouds have strays that would make the rest small."""
+"""Seconds of the trajectory, and of the last cloud after it; the camera makes one rotation over both together."""
+INSIDE_QUANTILE = 0.95
+"""Quantile of the points that must stay inside the frame of a trajectory: the outliers of the first clouds would make the
+rest small."""
 STRIP = 0.12
-"""Height of the strip below the picture, for the scale bar and words, over the picture's side."""
+"""Height of the strip below the picture, for the scale bar and text, as a fraction of the picture's side."""
 GIF_COLOURS = 256
 NEARLY_WHITE = 250
-"""A palette is made of mean colours, and the mean of the paper and the paler rims of letters is not quite white."""
+"""A palette consists of mean colours, and the mean of the white background and the pale edges of letters is not white."""
 
 
 def turntable(points_nm: Array, path: Path, *, truth: Array | None = None, spread: Array | None = None) -> None:
-    """Writes a movie of the cloud turning once about the vertical, seen slightly from above.
+    """Write a movie of one rotation of the cloud about the vertical axis, seen slightly from above.
 
     Args:
-        points_nm: the result ``[N, 3]`` nm.
-        path: ends in .mp4 or .gif.
-        truth: ``[M, 3]`` nm, in the same frame.
-        spread: of each point ``[N]`` nm, drawn as its colour; not together with a truth.
+        points_nm: The result ``[N, 3]``, nm.
+        path: Name of the file, which ends in .mp4 or .gif.
+        truth: ``[M, 3]``, nm, in the same frame.
+        spread: Spread of each point ``[N]``, nm, shown by its colour; not together with a truth.
 
     Raises:
-        HollyError: `path` ends otherwise or cannot be written, or what encodes MP4 is not installed.
+        HollyError: The name ends otherwise, the file can't be written, or the encoder of MP4 is not installed.
     """
     kind = _format(path)
     scene = scene_of(points_nm, truth, spread)
@@ -60,21 +61,21 @@ def turntable(points_nm: Array, path: Path, *, truth: Array | None = None, sprea
 
 
 def growth(points_nm: Array, captions: Sequence[str], path: Path) -> None:
-    """Writes a movie of the cloud as it was trained, slowly turning.
+    """Write a movie of the cloud's trajectory during training, slowly rotating.
 
     Args:
-        points_nm: K states ``[K, N, 3]`` nm, from the first to the last.
-        captions: a few words about each of the K.
-        path: ends in .mp4 or .gif.
+        points_nm: K states ``[K, N, 3]``, nm, from the first to the last.
+        captions: A caption for each of the K states.
+        path: Name of the file, which ends in .mp4 or .gif.
 
     Raises:
-        HollyError: `path` ends otherwise or cannot be written, or what encodes MP4 is not installed.
+        HollyError: The name ends otherwise, the file can't be written, or the encoder of MP4 is not installed.
     """
     kind = _format(path)
     states = np.asarray(points_nm, dtype=np.float64)
     states = states - states.mean(axis=1, keepdims=True)
-    scene = scene_of(states[-1])  # its spheres' size is kept
-    reach = np.quantile(np.linalg.norm(states, axis=2), STRAY_QUANTILE, axis=1).max()
+    scene = scene_of(states[-1])  # which sets the size of the spheres
+    reach = np.quantile(np.linalg.norm(states, axis=2), INSIDE_QUANTILE, axis=1).max()
     half = max(frame_from_anywhere(scene.clouds)[1], MARGIN * float(reach))
     views = around(kind.frames(GROWTH_SECONDS + REST_SECONDS))
     shown = np.linspace(0, len(states), kind.frames(GROWTH_SECONDS), endpoint=False).astype(int)
@@ -91,8 +92,8 @@ def growth(points_nm: Array, captions: Sequence[str], path: Path) -> None:
 
 
 def _strip(side: int, half_nm: float, caption: str = "", spread_limit_nm: float | None = None) -> Array:
-    """What stands below each picture ``[h, side, 3]`` uint8: a scale bar, and words or a colour bar."""
-    height = 2 * round(STRIP * side / 2)  # H.264 in 4:2:0 takes even sizes only
+    """The strip below each picture ``[h, side, 3]`` uint8: a scale bar, and text or a colour bar."""
+    height = 2 * round(STRIP * side / 2)  # H.264 in 4:2:0 allows even sizes only
     page, margin, text = Page(side, height), 0.04 * side, 0.033 * side
     page.scale_bar(margin, 0.35 * height, 0.4 * half_nm, side / (2 * half_nm), text)
     page.write(side - margin, 0.35 * height + 0.32 * text, caption, text, ha="right")
@@ -103,27 +104,27 @@ def _strip(side: int, half_nm: float, caption: str = "", spread_limit_nm: float 
 
 @dataclass(frozen=True)
 class _Format:
-    """A kind of movie: side of its pictures in pixels (even), pictures a second, and what writes them."""
+    """A format of movies: side of its pictures in pixels (even), pictures per second, and the encoder."""
 
     side: int
     rate: float
     encode: Callable[[Path, Iterator[Array], float], None]
 
     def frames(self, seconds: float) -> int:
-        """Pictures that last so long."""
+        """Number of pictures for a duration in seconds."""
         return round(seconds * self.rate)
 
     def write(self, path: Path, frames: Iterator[Array]) -> None:
-        """Encodes pictures ``[H, W, 3]`` uint8."""
+        """Encode pictures ``[H, W, 3]`` uint8."""
         with replacing(path) as partial:
-            partial.touch()  # a folder that can't be written to is told before the first picture, not after the last
+            partial.touch()  # a folder without write permission is reported before the first picture, not after the last
             self.encode(partial, frames, self.rate)
 
 
 def _write_gif(path: Path, frames: Iterator[Array], rate: float) -> None:
     from PIL import Image
 
-    # One palette for all, of pictures from the whole movie: a palette of its own for each would flicker.
+    # One palette from pictures of the whole movie, since separate palettes would flicker.
     pictures = [Image.fromarray(frame) for frame in frames]
     some = np.concatenate([np.asarray(picture) for picture in pictures[:: max(1, len(pictures) // 4)]])
     palette = Image.fromarray(some).quantize(GIF_COLOURS)
@@ -155,13 +156,13 @@ def _write_mp4(path: Path, frames: Iterator[Array], rate: float) -> None:
         for frame in chain([first], frames):
             encoder.send(frame)
     except OSError as error:
-        raise OSError(str(error).splitlines()[0]) from error  # the rest is the log of ffmpeg
+        raise OSError(str(error).splitlines()[0]) from error  # the other lines are the log of ffmpeg
     finally:
         encoder.close()
 
 
 FORMATS = {".gif": _Format(480, 12.5, _write_gif), ".mp4": _Format(720, 25, _write_mp4)}
-"""GIF holds every picture nearly whole, so fewer and smaller ones; its delays are multiples of 10 ms."""
+"""GIF stores nearly whole pictures, so they are fewer and smaller; its delays are multiples of 10 ms."""
 
 
 def _format(path: Path) -> _Format:
@@ -172,6 +173,6 @@ def _format(path: Path) -> _Format:
         encoder = require("imageio_ffmpeg", f"{path}: MP4 (a .gif needs nothing more)")
         try:
             encoder.get_ffmpeg_exe()
-        except RuntimeError as error:  # it came without the program
+        except RuntimeError as error:  # the package was installed without the program
             raise HollyError(f"{path}: MP4 needs the program ffmpeg; install it, or name a .gif") from error
     return kind

@@ -12,7 +12,7 @@ Array = NDArray[Any]
 
 
 class Upright(NamedTuple):
-    """A frame to draw points in: ``points @ frame`` has x right, y down and z into the picture."""
+    """A frame for drawing points: ``points @ frame`` has x right, y down and z into the picture."""
 
     frame: Array
     """``[3, 3]``, a rotation, so that handedness is kept."""
@@ -24,9 +24,9 @@ def upright(points_nm: Array) -> Upright:
     """The frame for display: a structure's axis along the line of sight, its longest extent across to the right.
 
     The axis is that of a ring, torus or cylinder or, where none fits, the shortest principal axis. Along the
-    line of sight and to the right, the longer tail (third moment) comes last, so the points alone decide the signs; where
-    they are alike from both ends, either may come first, but the same points always give the same frame. A flat structure
-    keeps the side that it was seen from.
+    line of sight and to the right, the longer tail (third moment) comes last, so the points alone determine the signs; where
+    both ends are equal, either may come first, but the same points always give the same frame. A flat structure keeps its
+    viewing direction.
 
     Args:
         points_nm: ``[N, 3]`` finite, N >= 1.

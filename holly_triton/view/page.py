@@ -1,4 +1,4 @@
-"""White paper for words and bars, measured in pixels from the upper left corner (matplotlib)."""
+"""A white page for text and scale bars, in pixels from the upper left corner (matplotlib)."""
 
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ BLACK, GREY = "#1a1a1a", "#555555"
 
 
 class Page:
-    """A picture of `width` by `height` pixels, white at first."""
+    """A white page of ``width`` by ``height`` pixels."""
 
     def __init__(self, width: int, height: int) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -28,31 +28,31 @@ class Page:
         self.canvas: Any = FigureCanvasAgg(self.figure)
 
     def write(self, x: float, y: float, text: str, size: float, color: str = GREY, **style: Any) -> None:
-        """Words of a size in pixels, their base line at `y`."""
+        """Add text of a size in pixels with its base line at ``y``."""
         style = {"fontsize": size * 72 / DPI, "color": color, "parse_math": False, **style}
         self.figure.text(x / self.width, 1 - y / self.height, text, **style)
 
     def line(self, x: list[float], y: list[float], **style: Any) -> None:
-        """A line from corner to corner."""
+        """Add a line between two points."""
         from matplotlib.lines import Line2D
 
         self.figure.add_artist(Line2D(np.array(x) / self.width, 1 - np.array(y) / self.height, **style))
 
     def picture(self, left: int, top: int, pixels: Array) -> None:
-        """Pixels ``[H, W, 3]``, as they are."""
+        """Add an image ``[H, W, 3]`` without scaling."""
         axes = self._axes(left, top, pixels.shape[1], pixels.shape[0])
         axes.imshow(pixels, interpolation="none", aspect="auto")
         axes.set_axis_off()
 
     def scale_bar(self, left: float, y: float, longest_nm: float, px_per_nm: float, size: float) -> None:
-        """A bar of a round length, at most `longest_nm`, and its length beside it."""
+        """Add a scale bar of a round length, at most ``longest_nm``, with its length beside it."""
         length_nm = round_length(longest_nm)
         length = length_nm * px_per_nm
         self.line([left, left + length], [y, y], color=BLACK, linewidth=size / 5, solid_capstyle="butt")
         self.write(left + length + 0.6 * size, y + 0.32 * size, f"{length_nm:g} nm", size, BLACK)
 
     def colour_bar(self, right: float, top: float, width: float, limit_nm: float, size: float) -> None:
-        """The colours of the spread from 0 to the limit and beyond, with ticks below; ends at `right`."""
+        """Add the colour bar of the spread from 0 to the limit and beyond, with ticks below; it ends at ``right``."""
         from matplotlib.cm import ScalarMappable
         from matplotlib.colors import Normalize
         from matplotlib.ticker import MaxNLocator
@@ -65,15 +65,15 @@ class Page:
         self.write(right - width - 0.8 * size, top + 0.85 * size, "spread, nm", size, ha="right")
 
     def pixels(self) -> Array:
-        """What is on the page ``[height, width, 3]`` uint8."""
+        """The page as an image ``[height, width, 3]`` uint8."""
         self.canvas.draw()
         return np.asarray(self.canvas.buffer_rgba())[..., :3].copy()
 
     def save(self, path: Path) -> None:
-        """Writes a PNG.
+        """Write a PNG.
 
         Raises:
-            HollyError: it cannot be written.
+            HollyError: The file can't be written.
         """
         with replacing(path) as partial:
             self.figure.savefig(partial, format="png")
@@ -84,6 +84,6 @@ class Page:
 
 
 def round_length(longest: float) -> float:
-    """The greatest of 1, 2, 5, 10, 20, 50 ... that is not above `longest`: the length of a scale bar."""
+    """The greatest of 1, 2, 5, 10, 20, 50 ... that is not above ``longest``: the length of a scale bar."""
     decade = 10.0 ** np.floor(np.log10(longest))
     return float(max(step * decade for step in (1, 2, 5) if step * decade <= longest * (1 + 1e-9)))

@@ -1,4 +1,4 @@
-"""Sheets of still views in one PNG, two a row, all at one scale: of one cloud, or of two side by side."""
+"""Sheets of still views in one PNG, two per row, all at one scale: of one cloud, or of two side by side."""
 
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ from holly_triton.core.errors import HollyError
 
 from .colours import BLUE
 from .page import BLACK, GREY, Page
-from .scene import Scene, Spheres, View, frame, scene_of, sphere_radius, telling, views_of
+from .scene import Scene, Spheres, View, frame, scene_of, sphere_radius, views_not_edge_on, views_of
 from .stage import stage
 
 Array = NDArray[Any]
@@ -18,7 +18,7 @@ Array = NDArray[Any]
 PANEL_PX = 760
 """Side of one view."""
 SIDE_PX, HEAD_PX, ABOVE_PX, BELOW_PX = 36, 96, 34, 52
-"""White beside the views, and strips for the title, for each view's heading and for its scale bar."""
+"""Margins of the views, and strips for the title, for each view's heading and for its scale bar."""
 TEXT_PX = 19
 BAR_PX = 420
 """Length of the colour bar."""
@@ -34,24 +34,24 @@ def render_cloud(
     title: str = "Reconstructed structure",
     front: str | None = None,
 ) -> None:
-    """Writes one PNG: front, side, top and an oblique view, all in parallel projection and at one scale.
+    """Write a PNG of the front, side, top and an oblique view, all in parallel projection and at one scale.
 
     A flat structure is not shown edge on.
 
     Args:
-        points_nm: the result ``[N, 3]`` nm, drawn blue.
-        path: ends in .png.
-        truth: ``[M, 3]`` nm, drawn orange behind the result; the two must lie in the same frame (`evaluate.align`).
-        spread: of each point ``[N]`` nm, drawn as its colour; not together with a truth.
-        title: a line at the top.
-        front: where the points were turned upright (`trust.standing`), what their front view is called.
+        points_nm: The result ``[N, 3]``, nm, drawn blue.
+        path: Name of the file, which ends in .png.
+        truth: ``[M, 3]``, nm, drawn orange behind the result, in the same frame (``validation.alignment.align``).
+        spread: Spread of each point ``[N]``, nm, shown by its colour; not together with a truth.
+        title: A line at the top.
+        front: Name of the front view where the points are in the canonical orientation (``orientation.upright``).
 
     Raises:
-        HollyError: `path` does not end in .png or cannot be written.
+        HollyError: The name does not end in .png, or the file can't be written.
     """
     _check_png(path)
     scene = scene_of(points_nm, truth, spread)
-    views = telling(views_of(front), np.concatenate([cloud.points for cloud in scene.clouds]))
+    views = views_not_edge_on(views_of(front), np.concatenate([cloud.points for cloud in scene.clouds]))
     frames = [frame(view, scene.clouds) for view in views]
     half = max(half for _, half in frames)
     with stage(scene, PANEL_PX) as drawn:
@@ -65,25 +65,25 @@ def render_cloud(
 
 
 def render_halves(first_nm: Array, second_nm: Array, path: Path, *, front: str | None = None) -> None:
-    """Writes one PNG: the clouds of two half sets side by side, seen from the front, from the side and from above.
+    """Write a PNG of the clouds of two half sets side by side, from the front, from the side and from above.
 
     Args:
-        first_nm: ``[N, 3]`` nm, on the left.
-        second_nm: ``[M, 3]`` nm, on the right, in the frame of the first (`evaluate.align`).
-        path: ends in .png.
-        front: as for `render_cloud`.
+        first_nm: ``[N, 3]``, nm, on the left.
+        second_nm: ``[M, 3]``, nm, on the right, in the frame of the first (``validation.alignment.align``).
+        path: Name of the file, which ends in .png.
+        front: As for ``render_cloud``.
 
     Raises:
-        HollyError: `path` does not end in .png or cannot be written.
+        HollyError: The name does not end in .png, or the file can't be written.
     """
     _check_png(path)
-    origin = np.mean(first_nm, axis=0)  # one for both, so that what lies apart is seen apart
+    origin = np.mean(first_nm, axis=0)  # one frame for both, so that differences are visible
     radius = min(sphere_radius(first_nm), sphere_radius(second_nm))
     clouds = [Spheres(points - origin, radius, BLUE) for points in (first_nm, second_nm)]
-    views = telling(views_of(front)[:3], np.concatenate([first_nm, second_nm]))
+    views = views_not_edge_on(views_of(front)[:3], np.concatenate([first_nm, second_nm]))
     frames = [frame(view, clouds) for view in views]
     half = max(half for _, half in frames)
-    caption = f"{_count(first_nm)} and {_count(second_nm)} points, aligned{_turned(front)};  {DEPTH}"
+    caption = f"{_count(first_nm)} and {_count(second_nm)} points, aligned{_orientation(front)};  {DEPTH}"
     page = _page(2 * len(views), "Two halves of the particles", caption)
     for column, cloud in enumerate(clouds):
         with stage(Scene([cloud]), PANEL_PX) as drawn:
@@ -107,7 +107,7 @@ def _page(panels: int, title: str, caption: str) -> Page:
 
 
 def _place(page: Page, index: int, panel: Array, half_nm: float, heading: str, view: View) -> None:
-    """A panel ``[S, S, 3]`` that shows 2 `half_nm`, its heading and its scale bar in strips of their own."""
+    """Add a panel ``[S, S, 3]`` that is 2 ``half_nm`` wide, with its heading and its scale bar in separate strips."""
     left, top = corner(index)
     right, bottom = left + PANEL_PX, top + PANEL_PX
     page.write(left, top - 11, heading, TEXT_PX, "#333333", weight="bold")
@@ -121,14 +121,12 @@ def _caption(points: Array, truth: Array | None, spread: Array | None, front: st
     if truth is not None:
         return f"blue: result, {_count(points)} points;  orange: truth, {_count(truth)} points;  {DEPTH}"
     if spread is not None:
-        return (
-            f"{_count(points)} points that the runs agree on{_turned(front)};  colour: how far apart the runs put each"
-        )
-    return f"{_count(points)} points{_turned(front)};  {DEPTH}"
+        return f"{_count(points)} points of the consensus{_orientation(front)};  colour: positional spread between the runs"
+    return f"{_count(points)} points{_orientation(front)};  {DEPTH}"
 
 
-def _turned(front: str | None) -> str:
-    return "" if front is None else ", turned upright"
+def _orientation(front: str | None) -> str:
+    return "" if front is None else ", in canonical orientation"
 
 
 def _count(points: Array) -> str:
@@ -137,4 +135,4 @@ def _count(points: Array) -> str:
 
 def _check_png(path: Path) -> None:
     if path.suffix.lower() != ".png":
-        raise HollyError(f"{path}: the name must end in .png, the one format this picture is written in")
+        raise HollyError(f"{path}: the name must end in .png, the only format of this picture")

@@ -1,4 +1,4 @@
-"""Where scenes are drawn: a VTK window, in parallel projection. Near spheres are dark and saturated, far ones pale."""
+"""Drawing of scenes in a VTK window, in parallel projection. Near spheres are dark and saturated, far ones pale."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -26,7 +26,7 @@ class Stage:
         pyvista = require("pyvista", "drawing in 3D")
         new_plotter: Callable[..., Any] = pyvista.Plotter
         self.plotter = new_plotter(off_screen=off_screen, window_size=[size, size], lighting="none")
-        # A sphere is a square with a shader: several samples a pixel would smooth the square alone, in five times the time.
+        # A sphere is a square with a shader: multisampling would smooth only the edges of the square, in five times the time.
         self.plotter.render_window.SetMultiSamples(0)
         self.plotter.set_background("white")
         self.plotter.enable_parallel_projection()
@@ -35,12 +35,12 @@ class Stage:
             self.plotter.add_actor(_sphere_actor(mesh, cloud.radius))
 
     def move(self, points: Array) -> None:
-        """Puts the spheres of the first cloud at other points ``[N, 3]`` nm, as many as before."""
+        """Move the spheres of the first cloud to other points ``[N, 3]``, nm, as many as before."""
         cloud, mesh = self.clouds[0]
         self.clouds[0] = (replace(cloud, points=points), mesh)
 
     def aim(self, view: View, centre: Array, half: float) -> None:
-        """Looks at `centre [3]` so that `half` nm fit above it."""
+        """Aim the camera at ``centre [3]`` with a half height of ``half`` nm."""
         self.colour(view.along)
         camera = self.plotter.camera
         camera.focal_point, camera.position, camera.up = centre, centre - 8 * half * view.along, view.up
@@ -48,7 +48,7 @@ class Stage:
         self.plotter.reset_camera_clipping_range()
 
     def colour(self, along: Array) -> None:
-        """Colours by depth along a unit vector ``[3]``, and lifts against it what is to be drawn in front."""
+        """Colour by depth along a unit vector ``[3]``, and displace clouds with a lift against it."""
         depths = [cloud.points @ along for cloud, _ in self.clouds]
         near, far = min(d.min() for d in depths), max(d.max() for d in depths)
         for (cloud, mesh), depth in zip(self.clouds, depths, strict=True):
@@ -60,7 +60,7 @@ class Stage:
             )
 
     def draw(self, view: View, centre: Array, half: float) -> Array:
-        """The picture ``[size // 2, size // 2, 3]`` uint8: drawn in full and halved, which makes edges smooth."""
+        """The picture ``[size // 2, size // 2, 3]`` uint8: drawn at twice the size and reduced, which smooths edges."""
         from PIL import Image
 
         self.aim(view, centre, half)
@@ -70,11 +70,11 @@ class Stage:
 
 @contextmanager
 def stage(scene: Scene, side: int) -> Iterator[Stage]:
-    """A stage out of sight whose pictures are `side` pixels wide and high."""
+    """An off-screen stage whose pictures are ``side`` pixels wide and high."""
     require("pyvista", "drawing in 3D")
     from vtkmodules.vtkCommonCore import vtkLogger
 
-    # On a machine without a display VTK warns that it draws by other means: no news to the reader.
+    # Without a display VTK warns that it uses another renderer, which is of no interest to the user.
     vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_ERROR)
     try:
         new = Stage(scene, 2 * side, off_screen=True)
@@ -95,8 +95,8 @@ float rim = mix(0.62, 1.0, smoothstep(0.0, 0.55, normal.z));
 diffuseColor = min(vec3(1.0), diffuseColor * light) * rim;
 ambientColor = vec3(0.0);
 """
-"""A lit ball on a square that faces the viewer, its rim darker so that balls of one depth stand apart: five times
-as quick as meshes of spheres where the processor does the drawing."""
+"""A shaded sphere on a square that faces the viewer, with a darker rim so that spheres at one depth are distinguishable. It
+is five times as fast as meshes of spheres where the processor renders."""
 
 
 def _sphere_actor(mesh: Any, radius: float) -> Any:

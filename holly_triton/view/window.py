@@ -1,4 +1,4 @@
-"""A window in which a cloud turns with the mouse."""
+"""A window in which a cloud is rotated with the mouse."""
 
 import os
 import sys
@@ -20,28 +20,28 @@ WINDOW_PX = 1000
 
 
 def interactive(points_nm: Array, *, truth: Array | None = None, spread: Array | None = None) -> None:
-    """Opens a window in which the cloud turns with the mouse; returns when it is closed.
+    """Open a window in which the cloud is rotated with the mouse; return when it is closed.
 
     Args:
-        points_nm: the result ``[N, 3]`` nm, blue.
-        truth: ``[M, 3]`` nm, orange, in the same frame.
-        spread: of each point ``[N]`` nm, drawn as its colour; not together with a truth.
+        points_nm: The result ``[N, 3]``, nm, blue.
+        truth: ``[M, 3]``, nm, orange, in the same frame.
+        spread: Spread of each point ``[N]``, nm, shown by its colour; not together with a truth.
 
     Raises:
-        HollyError: there is no display to open a window on.
+        HollyError: There is no display for a window.
     """
     if sys.platform.startswith("linux") and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
-        raise HollyError("no display to open a window on: leave out --interactive to write a PNG instead")
+        raise HollyError("no display for a window: leave out --interactive to write a PNG instead")
     window_of(scene_of(points_nm, truth, spread), off_screen=False).plotter.show(title="holly-triton")
 
 
 def window_of(scene: Scene, *, off_screen: bool) -> Stage:
-    """The window, seen from the front, before it is shown."""
+    """The window with the front view, before it is shown."""
     stage = Stage(scene, WINDOW_PX, off_screen=off_screen)
     stage.aim(VIEWS[0], *frame(VIEWS[0], scene.clouds))
     if scene.spread_limit_nm is not None:
         _add_colour_bar(stage.plotter, scene.spread_limit_nm)
-    stage.plotter.iren.add_observer(  # depth changes as the structure is turned
+    stage.plotter.iren.add_observer(  # depth changes as the structure is rotated
         "InteractionEvent", lambda *_: stage.colour(np.array(stage.plotter.camera.direction))
     )
     return stage

@@ -30,12 +30,12 @@ def splat_emitters(
 ) -> Tensor:
     """Draw emitters ``offsets[b]`` to ``offsets[b + 1]`` into picture b: Gaussians of integral ``weights``.
 
-    It draws the data, so it has no gradient.
+    It draws the data and therefore has no gradient.
 
     Args:
-        xy: Emitters of all pictures, one after the other, ``[E, 2]``, pixels from the picture's centre.
-        offsets: ``[B + 1]`` int64 on any device, from 0 to E, never falling; equal neighbours are an empty
-            picture. Their values are checked where that is free: not on CUDA, unless ``check``.
+        xy: Emitters of all pictures, concatenated, ``[E, 2]``, pixels from the picture's centre.
+        offsets: ``[B + 1]`` int64 on any device, from 0 to E, never decreasing; equal neighbours mean an empty
+            picture. Their values are checked where that costs nothing: on CUDA only with ``check``.
         sigma: Standard deviation, pixels: a number, ``[E]`` or (x, y) ``[E, 2]``, above 0.
         shape: (H, W).
         weights: Photons of each emitter ``[E]``; 1 if not given.
@@ -95,7 +95,7 @@ def _check_offsets(offsets: object) -> None:
 
 
 def _bounds(offsets: Tensor, xy: Tensor) -> list[int]:
-    """Offsets as numbers, checked. Waits for the device."""
+    """Offsets as numbers, checked. This waits for the device."""
     bounds: list[int] = offsets.tolist()
     if bounds[0] != 0 or bounds[-1] != len(xy) or bounds != sorted(bounds):
         raise ValueError(f"offsets must rise from 0 to E = {len(xy)}, got {bounds[0]} to {bounds[-1]}")

@@ -37,8 +37,8 @@ def reconstruction_loss(
 ) -> Tensor:
     """``normalised_masked_l1(splat(...), target)`` with its gradients, holding a chunk of Gaussians at most.
 
-    Differentiable once, in points, rotation, shift, sigma, weights and point_sigma: asking for second derivatives
-    (``create_graph=True``) raises NotImplementedError.
+    It is differentiable once, in points, rotation, shift, sigma, weights and point_sigma; second derivatives
+    (``create_graph=True``) raise NotImplementedError.
 
     Args:
         points: Cloud ``[N, 3]``, pixels.
@@ -48,7 +48,7 @@ def reconstruction_loss(
         target: Raw pictures ``[B, H, W]``, normalised inside; no gradient.
         weights: Integral of each point's Gaussian ``[N]``; 1 if not given.
         point_sigma: A width of each point's own, ``[N]`` or ``[N, 2]``, pixels, added to sigma in quadrature.
-        scale: What every picture's intensity is normalised to.
+        scale: The intensity to which every picture is normalised.
         mask_threshold: Only pixels whose normalised target exceeds it count; 0 or more.
         backend: ``"triton"`` (float32 on CUDA), ``"separable"`` (any device), or None to choose by device
             and dtype.

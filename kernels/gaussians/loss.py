@@ -1,4 +1,4 @@
-"""``normalised_masked_l1``: how far a drawing is from a picture, whatever the brightness of either."""
+"""``normalised_masked_l1``: distance between a drawing and a picture, independent of their brightness."""
 
 from typing import Any
 
@@ -46,14 +46,14 @@ def normalised_masked_l1(
     """Sum of ``|normalised image - normalised target|`` where the normalised target exceeds a threshold.
 
     Each picture is normalised to an intensity of ``scale`` over the whole of it (Blundell et al. 2021,
-    section 3.2). A picture whose sum is 0 stays 0 and has zero gradient. Differentiable once, in ``images``:
-    asking for second derivatives (``create_graph=True``) raises NotImplementedError.
+    section 3.2). A picture whose sum is 0 stays 0 and has zero gradient. It is differentiable once, in ``images``;
+    second derivatives (``create_graph=True``) raise NotImplementedError.
 
     Args:
         images: ``[B, H, W]``.
         target: ``[B, H, W]``, raw; no gradient.
-        scale: What every picture's intensity is normalised to.
-        mask_threshold: 0 or more; 1e-4 suits 128 x 128, as normalised intensity falls with the number of pixels.
+        scale: The intensity to which every picture is normalised.
+        mask_threshold: 0 or more; 1e-4 is for 128 x 128, as normalised intensity decreases with the number of pixels.
         backend: ``"triton"`` (float32 on CUDA), ``"separable"`` (any device), or None to choose by device
             and dtype.
         check: Also check that all values are finite, which waits for the device.

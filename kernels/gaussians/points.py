@@ -34,8 +34,9 @@ def splat(
 ) -> Tensor:
     """Draw one Gaussian a point, of integral ``weights[n]``, sampled at pixel centres (Blundell et al. 2021, eq. 2).
 
-    Differentiable once, in points, rotation, shift, sigma, weights and point_sigma: asking for second derivatives
-    (``create_graph=True``) raises NotImplementedError. The same input gives the same bits. Triton leaves out blocks of points where each of them is below 1e-7 of its peak (5.68 sigma away).
+    It is differentiable once, in points, rotation, shift, sigma, weights and point_sigma; second derivatives
+    (``create_graph=True``) raise NotImplementedError. The same input gives the same bits. Triton leaves out blocks of
+    points where each of them is below 1e-7 of its peak (5.68 sigma away).
 
     Args:
         points: Cloud ``[N, 3]``, pixels.

@@ -1,4 +1,4 @@
-"""The dense version of every operation, any float dtype: the specification, and the oracle that the harness trusts.
+"""The dense version of every operation, any float dtype: the specification, and the oracle of the harness.
 
 It draws every Gaussian over every pixel, as HOLLy does, so it needs B x N x H x W values: for small shapes only.
 Arguments are those of the public functions, unchecked.

@@ -13,8 +13,8 @@ N (H + W) exponentials and one (H x N)(N x W) product, instead of N H W exponent
     dL/dx_n        = a_n sum_j P[n, j] (j - x_n) / sigma_x^2                        dL/dy_n from Q alike
     dL/dsigma_x^2  = a_n sum_j P[n, j] ((j - x_n)^2 / sigma_x^2 - 1) / 2 sigma_x^2
 
-The work goes in chunks that stay in a CPU's cache, through buffers that are used again: on two cores that is
-worth as much as the arithmetic, and it bounds memory whatever N is.
+The work is done in chunks that fit a CPU's cache, in buffers that are reused: on two cores this matters as much as
+the arithmetic, and it bounds memory for any N.
 """
 
 import math
@@ -28,18 +28,18 @@ from ..arguments import Cloud, Shape
 from ..autograd import differentiable_once
 
 CHUNK_BYTES = 24 * 2**20
-"""Gaussians held at once, with room for what is made of them. Measured on 2 cores (100 to 10 000 points,
-16 to 128 px): 6 to 24 MiB are alike on one thread; more calls cost waits where cores are shared."""
+"""Bytes of the Gaussians held at a time, with their products. Measured on 2 cores (100 to 10 000 points, 16 to
+128 px): 6 to 24 MiB are equally fast on one thread; more calls cost waits where cores are shared."""
 
 FAR = 1e18
-"""Pixels: further than any picture reaches, and finite, so that 0 times an offset is 0. Infinite positions go there."""
+"""A coordinate in pixels outside any picture that replaces infinite ones: it is finite, so that 0 times an offset is 0."""
 
 HELD_BYTES = 64 * 2**20
-"""Gradients of every point in every picture that a loss may keep for the backward pass."""
+"""Bytes of gradients of every point in every picture that a loss may keep for the backward pass."""
 
 CUT = -36.0
-"""Exponents below this draw nothing: beyond 8.5 sigma, 2e-16 of the peak. An exponential that leaves the
-float range takes ten to forty times as long on a CPU."""
+"""Exponents below this are treated as 0: beyond 8.5 sigma, 2e-16 of the peak. An exponential that leaves the float
+range takes ten to forty times as long on a CPU."""
 
 
 class Block(NamedTuple):
@@ -54,8 +54,8 @@ class Block(NamedTuple):
 
 
 def project(cloud: Cloud, images: slice, points: slice) -> Block:
-    """Where some points fall in some pictures, how wide and how bright: a block at a time, to cost no memory."""
-    # Not a matrix product: where these run in tf32, positions would lose three digits.
+    """Positions, widths and amplitudes of some points in some pictures, a block at a time to save memory."""
+    # Not a matrix product: in tf32, positions would lose three digits.
     turn, along = cloud.rotation[images], cloud.points[points].T.contiguous()
     x, y = (cloud.shift[images, axis, None] + turn[:, axis, :1] * along[0] for axis in range(2))
     for k in (1, 2):
@@ -121,7 +121,7 @@ class _SpotGradients(NamedTuple):
 
 
 class _Axes(NamedTuple):
-    """Gaussians of a block along both axes, and room for what is made of them."""
+    """Gaussians of a block along both axes, and buffers for their products."""
 
     block: Block
     gx: Tensor  # [b, n, W]
@@ -148,7 +148,7 @@ class _Axes(NamedTuple):
     def _moments(
         self, along: Tensor, centres: Tensor, position: Tensor, sigma: Tensor, second_too: bool
     ) -> tuple[Tensor, Tensor, Tensor | None]:
-        """Sums over pixels of ``along``, and what its first and second moments about the point give."""
+        """Sums over pixels of ``along``, and its first and second moments about the point."""
         total = along.sum(-1)
         offset = torch.sub(centres, position[..., None], out=_like(self.room[1], along))
         slope = self.block.amplitude / sigma**2
@@ -173,7 +173,7 @@ class _Canvas:
         self._gx, self._gy, *self._room = (like.new_empty(pairs * length) for length in lengths)
 
     def lay(self, images: slice, points: slice) -> _Axes:
-        """Sample a block's Gaussians; the block laid before is lost."""
+        """Sample a block's Gaussians, which replace those of the block before."""
         block = project(self.cloud, images, points)
         pairs = block.x.shape
         gx = self._gx[: pairs.numel() * len(self.columns)].view(*pairs, -1)
@@ -242,9 +242,9 @@ class _Splat(torch.autograd.Function):
 
 
 class _ReconstructionLoss(torch.autograd.Function):
-    """Draws and compares a chunk at a time. The loss of each picture is linear in what comes back.
+    """Draws and compares a chunk at a time. The loss of each picture is linear in the incoming gradient.
 
-    A small cloud is differentiated while its Gaussians are at hand, a large one drawn again on the way back.
+    A small cloud is differentiated while its Gaussians are in memory; a large one is drawn again in the backward pass.
     """
 
     @staticmethod

@@ -6,10 +6,10 @@ and w photons::
 
     image[i, j] = sum_e  w_e / (2 pi sigma_x sigma_y)  gy[e, i] gx[e, j]
 
-Blocks of emitters are counted over the whole batch, so a block may belong to two pictures: each takes its
-own part by a mask, and the box that bounds the block for culling is that of both. Offsets stay on the
-device: a picture finds its blocks itself, and one of 30 000 emitters is shared by S programs a tile as one
-of 30 is. It draws data, so there is no gradient.
+Blocks of emitters are counted over the whole batch, so a block may belong to two pictures: each uses its own part by
+a mask, and the box that bounds the block for culling is that of both. Offsets stay on the device: each program finds
+the blocks of its picture, and every picture, of 30 or of 30 000 emitters, is shared by S programs per tile. It draws
+data, so there is no gradient.
 """
 
 from typing import Any
@@ -27,10 +27,10 @@ from ..launch import (
     architecture,
     blocks_at_tile,
     box_edges,
-    is_odd,
+    is_nonfinite,
     lanes,
     launch,
-    load_once,
+    load_shared,
     peak,
     pitch,
     store_boxes,
@@ -39,7 +39,7 @@ from ..launch import (
 )  # fmt: skip
 
 PRECISION = "tf32x3"
-"""Of the products: what is drawn is the truth that everything else is compared with."""
+"""Precision of the products: the drawing is the reference of all comparisons."""
 
 RUNTIME = ["E", "B", "H", "W", "quads", "splits", "sigma_row", "sigma_column", "weighted"]
 
@@ -52,15 +52,15 @@ def load_emitters(
     """X, y, widths, photons and whether it counts of each emitter from start that lies from first to last."""
     lane, start = tl.arange(0, POINTS), tl.cast(start, tl.int64)
     valid = (lane >= first - start) & (lane < last - start)
-    x = load_once(xy + 2 * start, 2 * lane, valid, 0.0, LANES)
-    y = load_once(xy + 2 * start + 1, 2 * lane, valid, 0.0, LANES)
+    x = load_shared(xy + 2 * start, 2 * lane, valid, 0.0, LANES)
+    y = load_shared(xy + 2 * start + 1, 2 * lane, valid, 0.0, LANES)
     sigma_row = tl.cast(sigma_row, tl.int64)  # a slice of a larger tensor may have any stride
     sigma += start * sigma_row
     row = lane * sigma_row
-    sigma_x = load_once(sigma, row, valid, 1.0, LANES)
-    sigma_y = load_once(sigma + sigma_column, row, valid, 1.0, LANES)
-    weight = load_once(weights + start, lane, valid & (weighted != 0), 1.0, LANES)
-    # Only ``check`` refuses a width below 0; here it counts as its size, or its box would be inside out.
+    sigma_x = load_shared(sigma, row, valid, 1.0, LANES)
+    sigma_y = load_shared(sigma + sigma_column, row, valid, 1.0, LANES)
+    weight = load_shared(weights + start, lane, valid & (weighted != 0), 1.0, LANES)
+    # Only ``check`` refuses a width below 0; here its absolute value is used, or its box would be inverted.
     return x, y, tl.abs(sigma_x), tl.abs(sigma_y), tl.where(valid, weight, 0.0), valid
 
 
@@ -73,9 +73,9 @@ def emitter_boxes(
     x, y, sigma_x, sigma_y, weight, valid = load_emitters(
         xy, sigma, weights, sigma_row, sigma_column, weighted, block * POINTS, 0, E, GROUP * POINTS, 1
     )
-    odd = is_odd(x, y, sigma_x, sigma_y, weight)
-    x_low, x_high = box_edges(x, sigma_x, valid, odd, GROUP)
-    y_low, y_high = box_edges(y, sigma_y, valid, odd, GROUP)
+    nonfinite = is_nonfinite(x, y, sigma_x, sigma_y, weight)
+    x_low, x_high = box_edges(x, sigma_x, valid, nonfinite, GROUP)
+    y_low, y_high = box_edges(y, sigma_y, valid, nonfinite, GROUP)
     store_boxes(boxes, block + tl.arange(0, GROUP), tl.cdiv(E, POINTS), x_low, x_high, y_low, y_high)
 
 

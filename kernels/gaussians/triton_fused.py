@@ -1,8 +1,8 @@
 # mypy: disable-error-code="no-untyped-call, untyped-decorator"
 """The Triton backend of ``reconstruction_loss``: drawing, comparison and every gradient on the device.
 
-``dL/dp = sum_b g_b (dloss_b/dimage_b) (dimage_b/dp)``, g the gradient that comes in. Forward draws, compares
-and keeps dloss/dimage, the only thing of the size of the pictures that outlives the call; backward is the
+``dL/dp = sum_b g_b (dloss_b/dimage_b) (dimage_b/dp)``, g the incoming gradient. Forward draws, compares
+and keeps dloss/dimage, the only tensor of the size of the pictures that outlives the call; backward is the
 gradient kernel of ``triton_splat`` on it, which takes g as a factor a picture. Three to four launches
 forward, three backward.
 """

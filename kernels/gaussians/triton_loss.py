@@ -7,9 +7,8 @@ q`` where ``q > threshold``, 0 elsewhere::
     loss = sum s (o - q)                    dloss/dI = f (s - sum(s o) / scale)
 
 The last term is the normalisation's own: brightening one pixel dims all others. A picture whose sum is 0 (or
-so small that f overflows) has f = 0: it stays 0, and so does its gradient. A program owns a picture and
-passes over it three times: sums, loss, gradient. It stays in the second-level cache, and the order of every
-sum is fixed.
+so small that f overflows) has f = 0: it stays 0, and so does its gradient. A program processes one picture in three
+passes: sums, loss, gradient. The picture stays in the second-level cache, and the order of every sum is fixed.
 """
 
 from typing import Any

@@ -1,14 +1,14 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, misc, untyped-decorator, no-any-return"
 r"""The Triton backend of ``splat``: projection, Gaussians and matrix products fused, forward and backward.
 
-Point n falls on picture b at ``(x, y) = R[:2] p + t`` with widths ``sigma_x^2 = sigma^2 + own_x^2``, y
+Point n is projected onto picture b at ``(x, y) = R[:2] p + t`` with widths ``sigma_x^2 = sigma^2 + own_x^2``, y
 alike, and amplitude ``a = w / 2 pi sigma_x sigma_y``. With ``gx[n, j] = exp(-(j - x)^2 / 2 sigma_x^2)`` and
 gy alike::
 
     image[i, j] = sum_n a_n gy[n, i] gx[n, j]                           one product a block and tile
 
-Forward: a program owns a tile of a picture and every S-th group of point blocks, in order, and keeps the
-tile in registers. S > 1 only where pictures and tiles alone don't fill the device; the S partial pictures
+Forward: a program processes a tile of a picture and every S-th group of point blocks, in order, and keeps the
+tile in registers. S > 1 only where pictures and tiles alone do not fill the device; the S partial pictures
 are then summed in order.
 
 Backward, with ``D = dL/dimage``, ``u = k (j - x) / sigma_x``, ``v`` alike for y (``k`` as in
@@ -20,16 +20,16 @@ u^2 in place of gx, and sums over the rows i::
     dL/da = m0     dL/dx = a mx1 / k sigma_x     dL/dsigma_x = a (mx2 / k^2 - m0) / sigma_x     y alike
 
 (Its part through the amplitude is in dL/dsigma_x.) Two products, as many as by rows and by columns, but D is
-wanted one way round only, and so each Gaussian is computed once. Then by the chain rule::
+needed in one layout only, and each Gaussian is computed once. Then by the chain rule::
 
     dL/dp = R[:2]^T (dL/dx, dL/dy)      dL/dR[:2] = (dL/dx, dL/dy) p^T      dL/dt = (dL/dx, dL/dy)
     dL/dsigma = dL/dsigma_x sigma / sigma_x + dL/dsigma_y sigma / sigma_y
     dL/d own_x = dL/dsigma_x own_x / sigma_x        dL/dw = m0 / 2 pi sigma_x sigma_y
 
-A program owns a block of points and a run of pictures: gradients of its points stay in registers over the
+A program processes a block of points and a run of pictures: gradients of its points stay in registers over the
 run, and per picture and block 16 sums leave (pose gradients). All partial sums are added in fixed order. The
 gradient kernel takes 128 to 254 registers a thread, so two or three programs of four warps share a
-multiprocessor, and one's products hide another's exponentials. D is read from the second-level cache once a
+multiprocessor, and the products of one hide the exponentials of another. D is read from the second-level cache once a
 block and picture: 64 KiB against 2 Mflop a product at 128 x 128.
 """
 
@@ -53,7 +53,7 @@ from ..launch import (
     axis_offsets,
     blocks_at_tile,
     box_edges,
-    is_odd,
+    is_nonfinite,
     lanes,
     launch,
     load_cloud,
@@ -70,7 +70,7 @@ from ..launch import (
 )  # fmt: skip
 
 RUNTIME = ["N", "B", "H", "W", "quads", "splits", "share", "sigma_stride", "weighted", "own", "scaled"]
-"""Numbers that get no variant of their own when 1 or divisible by 16: what ships is what was inspected."""
+"""Arguments without variants for 1 or multiples of 16, so that exactly the inspected variants ship."""
 
 
 @triton.jit(do_not_specialize=RUNTIME)
@@ -91,9 +91,9 @@ def cloud_boxes(
     )
     x, y = project(xx, xy, xz, tx, px, py, pz), project(yx, yy, yz, ty, px, py, pz)
     sigma_x, sigma_y = tl.sqrt(width * width + own_x * own_x), tl.sqrt(width * width + own_y * own_y)
-    odd = is_odd(x, y, sigma_x, sigma_y, weight)
-    x_low, x_high = box_edges(x, sigma_x, valid, odd, GROUP)
-    y_low, y_high = box_edges(y, sigma_y, valid, odd, GROUP)
+    nonfinite = is_nonfinite(x, y, sigma_x, sigma_y, weight)
+    x_low, x_high = box_edges(x, sigma_x, valid, nonfinite, GROUP)
+    y_low, y_high = box_edges(y, sigma_y, valid, nonfinite, GROUP)
     store_boxes(boxes + b * 4 * blocks, first + tl.arange(0, GROUP), blocks, x_low, x_high, y_low, y_high)
 
 
@@ -138,8 +138,8 @@ def cloud_gradients(
 
     grad_images [B, H, 4 quads] is multiplied by ``grad_scale`` [B]. grad_points [splits, 6, N] holds
     dL/d(x, y, z, weight, own x, own y). grad_poses [blocks, B, 4, 4] holds, as a homogeneous matrix,
-    dL/d(rotation, shift) in its first two rows and dL/dsigma in the last corner. Without WIDTHS, what
-    concerns widths is not to be used.
+    dL/d(rotation, shift) in its first two rows and dL/dsigma in the last corner. Without WIDTHS, the
+    entries of widths are undefined.
     """
     split = tl.program_id(0) % splits
     block = tl.program_id(0) // splits
@@ -162,9 +162,9 @@ def cloud_gradients(
         xx, xy, xz, tx, yx, yy, yz, ty, width = load_pose(rotation, shift, sigma, sigma_stride, b)
         x, y = project(xx, xy, xz, tx, px, py, pz), project(yx, yy, yz, ty, px, py, pz)
         sigma_x, sigma_y = tl.sqrt(width * width + own_x * own_x), tl.sqrt(width * width + own_y * own_y)
-        odd = is_odd(x, y, sigma_x, sigma_y, weight)
-        x_low, x_high = box_edges(x, sigma_x, valid, odd, 1)
-        y_low, y_high = box_edges(y, sigma_y, valid, odd, 1)
+        nonfinite = is_nonfinite(x, y, sigma_x, sigma_y, weight)
+        x_low, x_high = box_edges(x, sigma_x, valid, nonfinite, 1)
+        y_low, y_high = box_edges(y, sigma_y, valid, nonfinite, 1)
         first_x, tiles_x = tile_range(tl.min(x_low, 0), tl.max(x_high, 0), W, TILE)
         first_y, tiles_y = tile_range(tl.min(y_low, 0), tl.max(y_high, 0), H, TILE)
         m0 = tl.zeros([POINTS], tl.float32)
@@ -220,7 +220,7 @@ def contiguous(*parts: Tensor | None) -> Cloud:
 
 
 def pointers(cloud: Cloud) -> tuple[Tensor, ...]:
-    """A contiguous cloud as the kernels take it; points stand in for what isn't given, and aren't read."""
+    """A contiguous cloud in the kernels' layout; points are passed in place of missing arguments, and are not read."""
     return tuple(cloud.points if part is None else part for part in cloud)
 
 

@@ -90,7 +90,7 @@ def test_a_lost_configuration_is_written_anew(
     path = run / "config.toml"
     path.unlink()
     assert torch.equal(resume(run).points, end.points)
-    assert caplog.messages == [f"{path}: is missing; written anew from the checkpoint"]
+    assert caplog.messages == [f"{path}: is missing; restored from the checkpoint"]
     assert path.read_bytes() == (stopped / "config.toml").read_bytes()
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from holly_triton.core.config import LARGEST, Kind, Settings, kinds, read_config, write_config
 from holly_triton.core.errors import HollyError
-from holly_triton.particles.config import Config, Schedule, Tidying
+from holly_triton.particles.config import Config, Relocation, Schedule
 
 
 def settings(of: type[Settings], within: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Kind]]:
@@ -80,7 +80,7 @@ def test_defaults_lie_within_their_bounds() -> None:
         ({"schedule": {"pixel_per_sigma": 0.0}}, "above 0"),
         ({"schedule": {"sigma_start": 0.0, "sigma_end": 0.0}}, "above 0"),
         ({"schedule": {"field_of_view": 0.0}}, "from 0.1"),
-        ({"tidying": {"kept": 1000}}, "at most places, 512"),
+        ({"relocation": {"kept": 1000}}, "at most places, 512"),
         ({"tilt": 400.0}, "to 180"),
     ],
 )
@@ -93,7 +93,7 @@ def test_programs_meet_the_same_bounds() -> None:
     with pytest.raises(HollyError, match="points is 3; it must be a whole number from 4 to 1000000"):
         Config(points=3)
     with pytest.raises(HollyError, match="kept"):
-        dataclasses.replace(Tidying(), places=4)
+        dataclasses.replace(Relocation(), places=4)
     assert Config(tilt=30).tilt == 30.0
 
 

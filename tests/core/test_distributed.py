@@ -19,7 +19,7 @@ from holly_triton.cli import main
 from holly_triton.core.config import write_config
 from holly_triton.core.distributed import joined
 from holly_triton.core.errors import HollyError
-from holly_triton.particles.config import Amortised, Config, Direct, Optimiser, Schedule, Search, Tidying
+from holly_triton.particles.config import Amortised, Config, Direct, Optimiser, Relocation, Schedule, Search
 from holly_triton.particles.data import Localisations
 from holly_triton.particles.run.checkpoints import load_state, save_state
 from holly_triton.particles.run.held_out import score_held_out, split
@@ -44,7 +44,7 @@ WHOLE = Config(
     points=20,
     schedule=Schedule(search_steps=20, rescue_passes=1, polish_steps=5, refine_steps=2, batch=33),
     search=Search(candidates=101, dense_candidates=200, dense_batch=16),
-    tidying=Tidying(every=5),
+    relocation=Relocation(every=5),
 )
 """All stages, no number even."""
 Found = dict[str, torch.Tensor]

@@ -159,7 +159,7 @@ def folder_of(folder: Path, *files: tuple[str, str]) -> Path:
     return folder / "data"
 
 
-NO_NAMES = "its columns have no names; say which is which, such as --columns x=1,y=2,particle=3"
+NO_NAMES = "its columns have no names; assign them, such as --columns x=1,y=2,particle=3"
 
 REFUSED: dict[str, tuple[Maker, str]] = {
     "no path": (lambda d: d / "missing.csv", "there is no such file or folder; give a data set"),
@@ -180,7 +180,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     ),
     "a folder where nothing can be read": (lambda d: folder_of(d, ("a.csv", ""), ("b.csv", "")), "a.csv: is empty"),
     # Tables in text.
-    "CSV of no byte": (lambda d: csv(d, ""), "is empty; a line that names the columns"),
+    "CSV of no byte": (lambda d: csv(d, ""), "is empty; it must have a line that names the columns"),
     "CSV of blank lines": (lambda d: csv(d, "\n\n"), "is empty"),
     "CSV of a comment": (lambda d: csv(d, "# only a comment\n"), "is empty"),
     "CSV of a header alone": (lambda d: csv(d, HEADER), "holds 0 pictures"),
@@ -229,11 +229,11 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "CSV with ids beyond reason": (lambda d: csv(d, HEADER + "1,2,1e300\n" + rows()), "holds particle ids above 2^53"),
     "CSV with ids that are equal as floats": (
         lambda d: csv(d, HEADER + f"1,2,{2**53 + 1}\n1,2,{2**54}\n" + rows()),
-        "holds particle ids above 2^53, which can't be told apart; number them from 0",
+        "holds particle ids above 2^53, which float64 can't distinguish; number them from 0",
     ),
     "CSV in inches": (
         lambda d: csv(d, "x [in],y [in],particle\n" + rows()),
-        "positions in [in]; those that are known are nm, um, mm, cm, m, A, pm, px; say which it is with --unit",
+        "positions in [in]; those that are known are nm, um, mm, cm, m, A, pm, px; give it with --unit",
     ),
     "CSV in pixels": (
         lambda d: csv(d, "x [px],y [px],particle\n" + rows()),
@@ -279,7 +279,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     ),
     "Picasso whose YAML has no pixel size": (
         lambda d: picasso(d, yaml="Frames: 9\n"),
-        "positions in pixels; give the size of one with --pixel-size NM (The file does not say how large a pixel is.)",
+        "positions in pixels; give the size of one with --pixel-size NM (The file does not state the pixel size.)",
     ),
     "Picasso whose YAML has a pixel size of 0": (lambda d: picasso(d, yaml="Pixelsize: 0\n"), "--pixel-size NM"),
     "Picasso whose YAML has a word for it": (lambda d: picasso(d, yaml="Pixelsize: large\n"), "--pixel-size NM"),
@@ -429,7 +429,7 @@ GOES_ON: dict[str, tuple[Maker, str]] = {
         lambda d: csv(d, HEADER + "1,2,-1\n3,4,\n" + rows()),
         "2 of 32 localisations belong to no particle (id below 0 or empty) and were dropped.",
     ),
-    "no unit": (lambda d: csv(d, "x,y,particle\n" + rows()), "The file says no unit: nm was assumed"),
+    "no unit": (lambda d: csv(d, "x,y,particle\n" + rows()), "The file states no unit: nm was assumed"),
     "decimal commas between semicolons": (
         lambda d: csv(d, (HEADER + rows()).replace(",", ";").replace("7;", "7,5;", 1)),
         "Numbers are written with decimal commas.",

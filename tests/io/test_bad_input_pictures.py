@@ -152,7 +152,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "TIFF of few pictures": (lambda d: tiff(d, SPOTS[:7]), "holds 7 pictures; at least 8 are needed"),
     "TIFF whose header counts too many": (
         lambda d: replaced(tiff(d, imagej=True), b"images=10", b"images=99"),
-        "its header promises 99 pictures, and 10 are there",
+        "its header declares 99 pictures, and it holds 10",
     ),
     "TIFF whose header promises gigabytes": (lambda d: tall(tiff(d), 2**20), "is truncated"),
     "TIFF that would unpack to gigabytes": (lambda d: tall(tiff(d, compression="zlib"), 2**30), "above the limit of 4 GiB"),
@@ -161,7 +161,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "TIFF of infinity": (without(np.inf), "10 of 10 pictures hold NaN or infinity"),
     "folder of two sizes": (
         lambda d: folder_of(d, lambda f: tiff(f, name="a.tif"), lambda f: tiff(f, SPOTS[:, :20], "b.tif")),
-        "b.tif: is 24 x 20 px but a.tif is 24 x 24 px; all must have one size (--crop 20 would cut them to it)",
+        "b.tif: is 24 x 20 px but a.tif is 24 x 24 px; all must have one size (--crop 20 would crop them to it)",
     ),
     "folder of two kinds": (lambda d: folder_of(d, tiff, fits_file), "several kinds (.fits, .tif); give one file, or"),
     "folder of a folder named as a file": (lambda d: fits_file(d / "data" / "a.fits").parents[1], "holds no FITS file"),
@@ -196,10 +196,10 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "MRC of long text": (lambda d: text(d, "stack.mrcs", "x,y\n" * 999), "cannot be read as MRC"),
     "MRC cut in its pixels": (lambda d: cut(mrc(d)), "is truncated (its pixels end at byte 24064, the file at 12032)"),
     "MRC of an unknown pixel type": (lambda d: patched(mrc(d), MRC_MODE, "<i", 777), "Unrecognised mode '777'"),
-    "MRC of a negative size": (lambda d: patched(mrc(d), MRC_NX, "<i", -24), "its header makes no sense (-24 x 24 x 10 px)"),
+    "MRC of a negative size": (lambda d: patched(mrc(d), MRC_NX, "<i", -24), "its header is invalid (-24 x 24 x 10 px)"),
     "MRC whose header promises gigabytes": (lambda d: patched(mrc(d), MRC_NX, "<i", 2**31 - 1), "is truncated"),
     "MRC of an endless extended header": (lambda d: patched(mrc(d), MRC_NSYMBT, "<i", 2**31 - 1), "is truncated"),
-    "MRC of a negative extended header": (lambda d: patched(mrc(d), MRC_NSYMBT, "<i", -9), "its header makes no sense"),
+    "MRC of a negative extended header": (lambda d: patched(mrc(d), MRC_NSYMBT, "<i", -9), "its header is invalid"),
     "MRC that is a 3D map": (volume, "is a 3D map of 24 x 24 x 10 voxels"),
     "MRC map": (lambda d: volume(d, "stack.map"), "is a 3D map of 24 x 24 x 10 voxels"),
     "MRC of complex numbers": (lambda d: mrc(d, SPOTS.astype(np.complex64)), "has complex64 pixels; save real numbers"),
@@ -230,7 +230,7 @@ SILENT: dict[str, Maker] = {
 
 @pytest.mark.parametrize("name", SILENT)
 def test_a_pixel_size_that_no_file_states_is_never_guessed(tmp_path: Path, name: str) -> None:
-    refused(SILENT[name](tmp_path), "does not say its pixel size; give it with --pixel-size NM")
+    refused(SILENT[name](tmp_path), "does not state its pixel size; give it with --pixel-size NM")
 
 
 def test_pixels_that_are_not_square(tmp_path: Path) -> None:
@@ -285,7 +285,7 @@ def test_an_mrc_with_a_sloppy_header_is_read_and_said(tmp_path: Path) -> None:
     assert data.notes[1:4] == [
         "stack.mrcs: The header lacks the word MAP; it was read nevertheless.",
         "stack.mrcs: The header does not say its byte order; little-endian was assumed.",
-        "stack.mrcs: 4 bytes after the pixels were passed over.",
+        "stack.mrcs: 4 bytes after the pixels were ignored.",
     ]
 
 

@@ -69,7 +69,7 @@ def test_what_lies_on_the_disk_is_what_would_be_in_memory(
     assert mapped(data.xyz) and mapped(data.photons) and mapped(data.precision) and not mapped(held.xyz)
     for name in ("xyz", "starts", "counts", "centres", "photons", "precision"):
         torch.testing.assert_close(getattr(data, name), getattr(held, name), rtol=1e-6, atol=1e-4)
-    assert data.names == held.names and data.notes[:-1] == held.notes and "lie on the disk" in data.notes[-1]
+    assert data.names == held.names and data.notes[:-1] == held.notes and "kept on the disk" in data.notes[-1]
     assert data.radius_nm == pytest.approx(held.radius_nm)
     every, grid = torch.arange(len(data)), Grid(16, 400.0)
     torch.testing.assert_close(data.draw(every, grid, 20.0), held.draw(every, grid, 20.0))

@@ -93,7 +93,7 @@ def test_assumptions_about_units_are_said(tmp_path: Path) -> None:
     assert "nm was assumed" in read(bare).notes[0]
     assert read(bare, unit="nm").notes == []
     assert read(stated, unit="um", pixel_size_nm=100.0).notes == [
-        "The file says nm, so --unit um was not used.",
+        "The file states nm, so --unit um was not used.",
         "Positions are in nm, so --pixel-size was not used.",
     ]
 

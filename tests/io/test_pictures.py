@@ -110,7 +110,7 @@ def test_a_hyperstack_is_summed_along_z_whatever_the_order(tmp_path: Path, kind:
 
 def test_slices_of_a_file_that_holds_nothing_else_are_particles(tmp_path: Path) -> None:
     data = read(imagej(tmp_path / "stack.tif", spots(), "ZYX"))
-    assert len(data) == 9 and "Each slice along z is one particle" in data.notes[1]
+    assert len(data) == 9 and "Each slice along z was taken as one particle" in data.notes[1]
 
 
 def test_pages_without_metadata_are_particles(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ def test_a_crop_is_about_the_middle_of_the_picture(tmp_path: Path, crop: int) ->
     data = read(imagej(tmp_path / "stack.tif", spots()), crop=crop, background="keep")
     top, left = (32 - crop) // 2, (40 - crop) // 2
     np.testing.assert_array_equal(data.images.numpy(), spots()[:, top : top + crop, left : left + crop])
-    assert f"Pictures were cut to {crop} x {crop} px about their middle." in data.notes
+    assert f"Pictures were cropped to {crop} x {crop} px about their centre." in data.notes
 
 
 def test_a_crop_brings_pictures_of_several_sizes_to_one(tmp_path: Path) -> None:
@@ -218,7 +218,7 @@ def test_a_given_pixel_size_overrides_the_file_and_says_so(tmp_path: Path) -> No
     path = imagej(tmp_path / "stack.tif", spots())
     data = read(path, pixel_size_nm=25.0)
     assert data.pixel_nm == 25.0
-    assert data.notes[0] == "--pixel-size 25 nm was used, though the file says 10 nm."
+    assert data.notes[0] == "--pixel-size 25 nm was used, though the file states 10 nm."
     assert not any("though" in note for note in read(path, pixel_size_nm=10.0).notes)
     assert read(path, unit="nm").notes[0] == "Pictures have pixels, so --unit was not used."
 

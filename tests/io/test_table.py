@@ -106,7 +106,7 @@ def test_the_pixel_size_of_the_file_is_used_unless_another_is_given_which_is_sai
     np.testing.assert_allclose(field(*names, pixel_nm=100.0).xyz[:, 0], columns(*names)["x [px]"] * 100)
     told = rows(*names, pixel_nm=100.0, pixel_size_nm=50.0)
     np.testing.assert_allclose(told.whole().xyz[:, 0], columns(*names)["x [px]"] * 50)
-    assert told.notes == ["--pixel-size 50 nm was used, though the file says 100 nm."]
+    assert told.notes == ["--pixel-size 50 nm was used, though the file states 100 nm."]
 
 
 def test_columns_that_are_named_go_before_those_that_are_recognised() -> None:
@@ -171,7 +171,7 @@ def test_files_of_a_folder_may_mark_particles_of_their_own(tmp_path: Path) -> No
     csv(tmp_path / "data" / "b.csv", "x [nm]", "y [nm]", "particle")
     data = open_dataset(tmp_path / "data")
     assert isinstance(data, Localisations) and data.names[9:11] == ["a/9", "b/0"] and len(data) == 20
-    assert data.notes == ["Some files have no z, so what the others say of it was left out."] and not data.has_z
+    assert data.notes == ["Some files have no z, so that of the other files was not used."] and not data.has_z
 
 
 @pytest.mark.parametrize("held", [2**28, 0], ids=["small", "large"])
@@ -193,7 +193,7 @@ def test_a_folder_may_have_more_files_than_a_process_may_open(
             resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert isinstance(data, Localisations)
     np.testing.assert_allclose(data.xyz[:, 0], (table["x"] - table["x"].mean(axis=1, keepdims=True)).flat, atol=1e-6)
-    assert data.notes[1:] == ["Some files have no photons, so what the others say of it was left out."]
+    assert data.notes[1:] == ["Some files have no photons, so that of the other files was not used."]
 
 
 def test_a_field_of_view_is_described_with_what_to_do_next(tmp_path: Path) -> None:
@@ -255,4 +255,4 @@ def test_a_precision_coarser_than_the_particles_is_doubted(tmp_path: Path) -> No
     rows = np.column_stack([rng.normal(size=(200, 2)) * 50, np.full(200, 2600.0), np.repeat(np.arange(10), 20)])
     path = tmp_path / "photons-as-precision.csv"
     np.savetxt(path, rows, delimiter=",", header="x [nm],y [nm],uncertainty [nm],particle", comments="")
-    assert any("is coarser than the particles are large" in note for note in open_dataset(path).notes)
+    assert any("exceeds the size of the particles" in note for note in open_dataset(path).notes)

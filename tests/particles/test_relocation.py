@@ -6,7 +6,7 @@ import torch
 
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import project, random_rotations
-from holly_triton.particles.cloud.relocation import merge_points, sort_points, tidy
+from holly_triton.particles.cloud.relocation import merge_points, relocate_points, sort_points
 from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config
@@ -39,13 +39,13 @@ def solved(made: Simulation) -> tuple[Plan, TrainingState]:
     return plan, state
 
 
-def tidied(made: Simulation, plan: Plan, state: TrainingState) -> Stage:
+def relocated(made: Simulation, plan: Plan, state: TrainingState) -> Stage:
     """Look for useless points once, at the end of the search; the stage of that step."""
     index = torch.arange(200)
     stage = plan.at(plan.config.schedule.search_steps - 1, state.blur_nm())
     target = made.localisations.draw(index, stage.grid, stage.sigma_nm)
     optimiser = torch.optim.Adam([state.points.requires_grad_()])
-    tidy(state, optimiser, index, target, stage, plan.config.tidying, generator())
+    relocate_points(state, optimiser, index, target, stage, plan.config.relocation, generator())
     return stage
 
 
@@ -58,7 +58,7 @@ def test_a_useless_point_goes_to_the_site_that_nobody_holds(made, solved, point:
     plan, state = solved
     site = state.points[point].clone()
     state.points[point] = state.points[7] if place == "on another" else torch.tensor(place)
-    stage = tidied(made, plan, state)
+    stage = relocated(made, plan, state)
     nearest = (state.points.detach() - site).norm(dim=1).min()
     assert nearest < stage.sigma_nm / 2
 
@@ -66,7 +66,7 @@ def test_a_useless_point_goes_to_the_site_that_nobody_holds(made, solved, point:
 def test_points_that_are_right_stay(made, solved) -> None:
     plan, state = solved
     before = state.points.clone()
-    tidied(made, plan, state)
+    relocated(made, plan, state)
     assert torch.equal(state.points, before)
 
 
@@ -96,7 +96,7 @@ def test_centring_a_cloud_whose_shifts_are_known_changes_no_picture(solved) -> N
 def test_only_the_worse_half_is_sought_anew(solved) -> None:
     _, state = solved
     state.loss = torch.arange(300.0)
-    chosen = state.worst(50, generator())
+    chosen = state.worst_fitted(50, generator())
     assert len(chosen.unique()) == 50
     assert chosen.min() >= 150
 
@@ -105,7 +105,7 @@ def test_surplus_points_are_not_thrown_out_of_the_frame(made, solved) -> None:
     plan, state = solved
     state.points = torch.cat([state.points, state.points[:5], state.points[:5]])
     before = state.points.clone()
-    stage = tidied(made, plan, state)
+    stage = relocated(made, plan, state)
     assert (state.points.detach() - before).norm(dim=1).max() < made.points.std() * 5
     # Three points on a site are one too many; two have no better place.
     nearest = torch.cdist(state.points.detach(), torch.from_numpy(made.points).float()).min(1).values

@@ -191,7 +191,7 @@ def test_more_pictures_than_a_tiff_can_hold_are_refused_before_drawing(
     tmp_path: Path, generator: torch.Generator
 ) -> None:
     made = simulate(SITES[:4], 70_000, generator=generator)
-    with pytest.raises(HollyError, match="70000 pictures pass the 4 GiB of a TIFF"):
+    with pytest.raises(HollyError, match="70000 pictures exceed the 4 GiB of a TIFF"):
         write_simulation(tmp_path, made, tiff=True)
 
 

@@ -185,7 +185,7 @@ def test_any_extent_is_drawn(points: Array, tmp_path: Path) -> None:
 
 def test_what_is_flat_is_not_shown_as_a_line(tmp_path: Path) -> None:
     flat = np.random.default_rng(0).normal(size=(50, 3)) * (50, 30, 0)
-    assert [one.name[:5] for one in scene.telling(scene.VIEWS, flat)] == ["Front", "Obliq"]
+    assert [one.name[:5] for one in scene.views_not_edge_on(scene.VIEWS, flat)] == ["Front", "Obliq"]
     view.render_cloud(flat, tmp_path / "flat.png")
     assert all(ink(panel).any() for panel in panels(tmp_path / "flat.png", 2))
     assert imread(tmp_path / "flat.png").shape[0] == sheet.corner(1)[1] + sheet.PANEL_PX + sheet.BELOW_PX

@@ -1,4 +1,4 @@
-"""FITS: pictures, stacks of them, and folders as HOLLy's ``--fitspath``."""
+"""FITS: pictures, stacks of them, and folders like HOLLy's ``--fitspath``."""
 
 import math
 import warnings
@@ -19,20 +19,20 @@ Array = NDArray[Any]
 
 
 def read_fits(path: Path, reading: Reading) -> ImageStack:
-    """Read a FITS file, a folder of them, or a folder of folders named by sigma, of which the finest is taken.
+    """Read a FITS file, a folder of them, or a folder of folders named by sigma, of which the finest is read.
 
-    A 2D image is one particle, each plane of a stack is one, and so in every image extension; tables are passed over.
-    FITS has no header card for a pixel in nm, so ``--pixel-size`` must say it.
+    A 2D image is one particle, as is each plane of a stack, in every image extension; tables are skipped.
+    FITS has no header card for the pixel size in nm, so ``--pixel-size`` must give it.
 
     Raises:
-        HollyError: no image, several sizes, truncated, too large, or no pixel size.
+        HollyError: There is no image or no pixel size, sizes differ, or the file is truncated or too large.
     """
     return read_stacks(path, reading, "FITS", _read_stack)
 
 
 def _read_stack(path: Path) -> Stack:
     fits = require("astropy.io.fits", f"{path}: FITS")
-    # astropy warns of damage that the checks here put into one line.
+    # astropy warns of damage that the checks here report in one line.
     with foreign(path, "FITS"), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         with fits.open(path, memmap=False) as extensions:
@@ -48,9 +48,9 @@ def _read_stack(path: Path) -> Stack:
 
 
 def _pictures(path: Path, image: Any) -> Array:
-    """Pictures ``[n, H, W]`` float32 of one extension, once its header is known to tell the truth."""
+    """Pictures ``[n, H, W]`` float32 of one extension, after its header is verified."""
     start, size = image.fileinfo()["datLoc"], path.stat().st_size
-    # A compressed image lies in a table shorter than its pixels; the span of a plain one is padded.
+    # A compressed image is in a table shorter than its pixels; the span of an uncompressed one is padded.
     end = start + min(image.size, image.fileinfo()["datSpan"])
     if end > size:
         raise truncated(path, f"its pixels end at byte {end}, the file at {size}")

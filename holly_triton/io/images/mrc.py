@@ -1,4 +1,4 @@
-"""MRC stacks of pictures, as electron microscopy keeps them."""
+"""MRC stacks of pictures, the format of electron microscopy."""
 
 from pathlib import Path
 from typing import Any
@@ -14,17 +14,17 @@ from .stacks import ImageStack, Stack, as_float32, check_size, read_stacks, squa
 
 NM_PER_ANGSTROM = 0.1
 UNSET_ANGSTROM = 1.0
-"""The pixel size that programs write when nobody told them one."""
+"""The pixel size that programs write by default."""
 
 
 def read_mrc(path: Path, reading: Reading) -> ImageStack:
     """Read an MRC stack, or a folder of stacks or single pictures; each section is one particle.
 
-    ``.mrcs`` is a stack by its name. Any other file is one if its header says so as MRC2014 has it (space group 0,
-    one section per unit cell); else it is a 3D map, which holds no pictures.
+    A file ``.mrcs`` is a stack. Any other file is one if its header says so according to MRC2014 (space group 0, one
+    section per unit cell); else it is a 3D map, which holds no pictures.
 
     Raises:
-        HollyError: a map, complex pixels, truncated, a header that makes no sense, too large, or no pixel size.
+        HollyError: The file is a map, has complex pixels, an invalid header or no pixel size, or is truncated or too large.
     """
     return read_stacks(path, reading, "MRC", _read_stack)
 
@@ -39,11 +39,11 @@ def _read_stack(path: Path) -> Stack:
         start = header.nbytes + int(header.nsymbt)
         end, size = start + columns * rows * sections * dtype.itemsize, path.stat().st_size
         if min(columns, rows, sections) < 1 or start < header.nbytes or (remarks and end > size):
-            raise HollyError(f"{path}: its header makes no sense ({columns} x {rows} x {sections} px); export it again")
+            raise HollyError(f"{path}: its header is invalid ({columns} x {rows} x {sections} px); export it again")
         if end > size:
             raise truncated(path, f"its pixels end at byte {end}, the file at {size}")
         if end < size:
-            remarks.append(f"{size - end} bytes after the pixels were passed over.")
+            remarks.append(f"{size - end} bytes after the pixels were ignored.")
         if path.suffix.lower() != ".mrcs" and sections > 1 and (header.ispg != 0 or header.mz == sections):
             raise HollyError(
                 f"{path}: is a 3D map of {columns} x {rows} x {sections} voxels; "
@@ -57,7 +57,7 @@ def _read_stack(path: Path) -> Stack:
 
 
 def _header(path: Path, remarks: list[str]) -> Any:
-    """The header, with its own byte order. ``mrcfile.open`` would allocate whatever it promises."""
+    """The header, in its own byte order. ``mrcfile.open`` would allocate the declared size."""
     kind = require("mrcfile.dtypes", f"{path}: MRC").HEADER_DTYPE
     with path.open("rb") as file:
         head = file.read(kind.itemsize)
@@ -76,7 +76,7 @@ def _header(path: Path, remarks: list[str]) -> Any:
 
 
 def _stated_size(path: Path, header: Any) -> tuple[float, str] | None:
-    """The pixel size that the header states, nm, and where; None if it states none."""
+    """The pixel size that the header states, nm, and the place where it does; None if it states none."""
     sizes = [float(header.cella[axis]) / max(1, int(header[f"m{axis}"])) for axis in "xy"]
     if np.allclose(sizes, UNSET_ANGSTROM):
         return None

@@ -11,11 +11,12 @@ from holly_triton.io.tables.reading import Reading
 from .stacks import ImageStack, Stack, as_float32, check_size, read_stacks
 
 SMALLEST_SIDE = 8
-"""Pixels: an array of fewer columns holds coordinates ``[P, n, 2 or 3]``, or is no picture that could show a structure."""
+"""Least side in pixels: an array of fewer columns holds coordinates ``[P, n, 2 or 3]``, or pictures too small for a
+structure."""
 
 
 def holds_pictures(path: Path) -> bool:
-    """Whether a file is a NumPy array ``[n, H, W]`` of numbers whose last two axes are a picture's; False if damaged."""
+    """Whether a file is a NumPy array ``[n, H, W]`` of numbers large enough to be pictures; False if it is damaged."""
     if path.suffix.lower() != ".npy" or not path.is_file():
         return False
     try:
@@ -28,10 +29,10 @@ def holds_pictures(path: Path) -> bool:
 def read_npy_stack(path: Path, reading: Reading) -> ImageStack:
     """Read an array ``[n, H, W]``, or a folder of them; each plane is one particle.
 
-    Such files state no pixel in nm, so ``--pixel-size`` must say it.
+    Such files state no pixel size, so ``--pixel-size`` must give it.
 
     Raises:
-        HollyError: another shape, damaged, too large, or no pixel size.
+        HollyError: The file has another shape, is damaged or too large, or there is no pixel size.
     """
     return read_stacks(path, reading, "NumPy", _read_stack)
 

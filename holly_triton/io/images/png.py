@@ -1,4 +1,4 @@
-"""PNG and other files of ordinary pictures, one particle each, in grey values."""
+"""PNG and other common image formats in grey values, one particle per picture."""
 
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,11 @@ Array = NDArray[Any]
 def read_png(path: Path, reading: Reading) -> ImageStack:
     """Read a folder of PNG, BMP or JPEG files, or one file of several frames; each picture is one particle.
 
-    Colour files are read where all colours are alike, as programs write grey values; transparency is left out. Such
-    files state no pixel in nm, so ``--pixel-size`` must say it.
+    Colour files are read where all channels are equal, as some programs write grey values; transparency is ignored. Such
+    files state no pixel size in nm, so ``--pixel-size`` must give it.
 
     Raises:
-        HollyError: colour, several sizes, damaged, too large, or no pixel size.
+        HollyError: Pictures are in colour, differ in size, are damaged or too large, or there is no pixel size.
     """
     return read_stacks(path, reading, "PNG", _read_stack)
 
@@ -40,7 +40,7 @@ def _read_stack(path: Path) -> Stack:
             image.seek(frame)
             pixels.append(_grey(path, image))
     remarks = (
-        ["JPEG changes pixels where it packs them; PNG and TIFF do not."] if path.suffix.lower()[:3] == ".jp" else []
+        ["JPEG compression changes pixel values; PNG and TIFF do not."] if path.suffix.lower()[:3] == ".jp" else []
     )
     return Stack(np.stack(pixels), notes=remarks)
 

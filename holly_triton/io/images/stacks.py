@@ -1,4 +1,4 @@
-"""What all files of pixels share: a file or a folder of them becomes one stack of images."""
+"""Common parts of all readers of pixels: a file or a folder of files becomes one stack of images."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -22,18 +22,18 @@ SUFFIXES = {
     "PNG": (".png", ".bmp", ".jpg", ".jpeg"),
     "NumPy": (".npy",),
 }
-"""Of each kind of file that holds pixels, lower case."""
+"""Suffixes of each kind of file that holds pixels, lower case."""
 
 LARGEST_BYTES = 4 * 2**30
-"""Pixels in float32 that are read at most: 65 536 pictures of 128 x 128."""
+"""Largest size of all pixels in float32: that of 65 536 pictures of 128 x 128."""
 
 LARGEST_PIXEL_NM = 10_000.0
-"""A larger pixel that a file states is a printer's or a screen's: programs fill in 72 or 300 dots per inch."""
+"""A larger stated pixel is that of a printer or a screen: programs write 72 or 300 dots per inch by default."""
 LARGEST_PRINTED_NM = 1000.0
-"""The same where the file states dots per inch or centimetre, which scanners also fill in."""
+"""The same bound where the file states dots per inch or centimetre, which scanners also write."""
 
 MOST_REMARKS = 5
-"""Remarks about single files that are listed; a folder may hold thousands."""
+"""Largest number of listed remarks about single files; a folder may hold thousands."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +42,9 @@ class Stack:
 
     Attributes:
         images: ``[n, H, W]`` float32.
-        stated: The pixel size that it states, nm, and where; None if it does not.
-        notes: How it was read; what holds for all files of a folder is said once.
-        remarks: What is odd about this very file.
+        stated: The pixel size that it states, nm, and the place where it does; None if it does not.
+        notes: How it was read; what holds for all files of a folder is reported once.
+        remarks: Irregularities of this file.
     """
 
     images: Array
@@ -59,10 +59,10 @@ class ImageStack:
 
     Attributes:
         images: ``[n, H, W]`` float32, as the files hold them.
-        names: Of each image ``[n]``.
+        names: Names of the images ``[n]``.
         pixel_nm: Side of a pixel, nm.
         source: The format, in words.
-        notes: How they were read, and what is odd about single files.
+        notes: How they were read, and irregularities of single files.
     """
 
     images: Array
@@ -75,20 +75,21 @@ class ImageStack:
 def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], Stack]) -> ImageStack:
     """Read a file of pictures, or a folder of such files in natural order.
 
-    Pixel size: ``--pixel-size``, else what the files state. ``--crop`` cuts each file before the next is read.
+    The pixel size is that of ``--pixel-size``, else the one that the files state. ``--crop`` is applied to each file before
+    the next is read.
 
     Args:
         path: A file, a folder of files, or a folder of such folders, each named by its sigma (HOLLy's ``--fitspath``).
-        reading: What the user says about the data.
+        reading: The user's information about the data.
         kind: One of ``SUFFIXES``.
         read: Reads one file.
 
     Raises:
-        HollyError: what ``read`` raises, several sizes of pictures, too many, or no pixel size.
+        HollyError: ``read`` fails, pictures differ in size or are too many, or there is no pixel size.
     """
     files, notes = _files(path, kind)
     if reading.crop is not None:
-        notes.append(f"Pictures were cut to {reading.crop} x {reading.crop} px about their middle.")
+        notes.append(f"Pictures were cropped to {reading.crop} x {reading.crop} px about their centre.")
     stacks, stated, remarks = [], [], []
     names: list[str] = []
     nbytes = 0
@@ -110,10 +111,10 @@ def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], 
 
 
 def finest_sigma(folder: Path) -> Path | None:
-    """Where a folder holds no pictures but folders of them, named by their sigma in pixels: the smallest sigma's.
+    """Of a folder that holds only folders of pictures, named by their sigma in pixels, the folder of the smallest sigma.
 
     Raises:
-        HollyError: a folder can't be listed, or they do not hold the same pictures.
+        HollyError: A folder can't be listed, or the folders do not hold the same pictures.
     """
     if _pictures_in(folder, *SUFFIXES):
         return None
@@ -130,10 +131,10 @@ def finest_sigma(folder: Path) -> Path | None:
 
 
 def check_size(path: Path, nbytes: int) -> None:
-    """Refuse what would take too much memory, before it takes it.
+    """Refuse data that would take too much memory, before it is allocated.
 
     Raises:
-        HollyError: above ``LARGEST_BYTES``.
+        HollyError: The size is above ``LARGEST_BYTES``.
     """
     if nbytes > LARGEST_BYTES:
         raise HollyError(
@@ -143,14 +144,14 @@ def check_size(path: Path, nbytes: int) -> None:
 
 
 def check_packed(path: Path, nbytes: int) -> None:
-    """Refuse pixels that no packing makes as small as their file, before memory is taken for them.
+    """Refuse pixels that no compression fits into their file, before memory is allocated for them.
 
     Raises:
-        HollyError: a header promises too much.
+        HollyError: A header declares too many pixels.
     """
     size = path.stat().st_size
     if nbytes > LARGEST_RATIO * size:
-        raise HollyError(f"{path}: promises {nbytes} bytes of pixels, more than its {size} can hold; export it again")
+        raise HollyError(f"{path}: declares {nbytes} bytes of pixels, more than its {size} can hold; export it again")
 
 
 def truncated(path: Path, reason: str) -> HollyError:
@@ -161,10 +162,10 @@ def truncated(path: Path, reason: str) -> HollyError:
 def square_pixel(
     path: Path, sizes_nm: Sequence[float], source: str, largest_nm: float = LARGEST_PIXEL_NM
 ) -> tuple[float, str] | None:
-    """One size in nm for x and y, and where it is stated; None if it is no length, or above ``largest_nm`` (uncalibrated).
+    """One size in nm for x and y, and its origin; None if it is not positive, or above ``largest_nm`` (uncalibrated).
 
     Raises:
-        HollyError: x and y differ.
+        HollyError: The sizes along x and y differ.
     """
     if not all(0 < size <= largest_nm for size in sizes_nm):
         return None
@@ -175,7 +176,7 @@ def square_pixel(
 
 
 def as_float32(pixels: Array, *, summed_along: int | None = None) -> Array:
-    """Pixels as float32, perhaps summed along an axis; what is too large becomes infinite, and is skipped later."""
+    """Pixels as float32, optionally summed along an axis; values beyond its range become infinite, and are skipped later."""
     with np.errstate(over="ignore", invalid="ignore"):
         if summed_along is None:
             # A read-only array maps a file, and pictures are changed in place.
@@ -192,7 +193,7 @@ def _number(name: str) -> float:
 
 
 def _files(path: Path, kind: str) -> tuple[list[Path], list[str]]:
-    """The files to read, and what to say about their choice."""
+    """The files to read, and notes about their choice."""
     if path.is_file():
         return [path], []
     finest = finest_sigma(path)
@@ -204,7 +205,7 @@ def _files(path: Path, kind: str) -> tuple[list[Path], list[str]]:
 
 
 def _pictures_in(folder: Path, *kinds: str) -> list[Path]:
-    """Files of some kinds of pictures. Hidden ones are an operating system's own."""
+    """Files of some kinds of pictures. Hidden files, which belong to the operating system, are ignored."""
     known = {suffix for kind in kinds for suffix in SUFFIXES[kind]}
     with foreign(folder, "a folder"):
         visible = [file for file in folder.iterdir() if not file.name.startswith(".")]
@@ -212,7 +213,7 @@ def _pictures_in(folder: Path, *kinds: str) -> list[Path]:
 
 
 def _names(file: Path, pictures: int, *, alone: bool) -> list[str]:
-    """The page for one file, the file for a folder of single pictures, else both."""
+    """Name of a picture: the page for one file, the file for a folder of single pictures, else both."""
     if alone:
         return [str(page) for page in range(pictures)]
     return [file.stem] if pictures == 1 else [f"{file.stem}/{page}" for page in range(pictures)]
@@ -225,7 +226,7 @@ def _cropped(file: Path, images: Array, side: int) -> Array:
             f"{file}: is {width} x {height} px, too small for --crop {side}; give at most {min(height, width)}"
         )
     top, left = (height - side) // 2, (width - side) // 2
-    # A copy lets go of what was cut away.
+    # A copy releases the memory of the rest.
     return images[:, top : top + side, left : left + side].copy()
 
 
@@ -234,12 +235,12 @@ def _check_same_size(file: Path, first: Path, size: tuple[int, ...], first_size:
         found, wanted = (f"{width} x {height} px" for height, width in (size, first_size))
         raise HollyError(
             f"{file}: is {found} but {first.name} is {wanted}; all must have one size "
-            f"(--crop {min(*size, *first_size)} would cut them to it)"
+            f"(--crop {min(*size, *first_size)} would crop them to it)"
         )
 
 
 def _joined(stacks: list[Array]) -> Array:
-    """All stacks in one array; each is let go once it is copied, and ``stacks`` ends empty."""
+    """All stacks in one array; each is released once it is copied, and ``stacks`` ends empty."""
     if len(stacks) == 1:
         return stacks.pop()
     joined = np.empty((sum(map(len, stacks)), *stacks[0].shape[1:]), dtype=np.float32)
@@ -254,19 +255,19 @@ def _joined(stacks: list[Array]) -> Array:
 def _pixel_size(
     files: list[Path], stated: Sequence[tuple[float, str] | None], reading: Reading
 ) -> tuple[float, list[str]]:
-    """Side of a pixel in nm, and what to say about it."""
+    """Side of a pixel in nm, and notes about it."""
     notes = [] if reading.unit is None else ["Pictures have pixels, so --unit was not used."]
     known = [size for size in stated if size is not None]
     if reading.pixel_size_nm is not None:
         notes += [
-            f"--pixel-size {reading.pixel_size_nm:g} nm was used, though the file says {size:.6g} nm."
+            f"--pixel-size {reading.pixel_size_nm:g} nm was used, though the file states {size:.6g} nm."
             for size in sorted({size for size, _ in known})
             if not np.isclose(size, reading.pixel_size_nm, rtol=1e-3)
         ]
         return reading.pixel_size_nm, notes
     if len(known) < len(files):
         silent = files[stated.index(None)]
-        raise HollyError(f"{silent}: does not say its pixel size; give it with --pixel-size NM")
+        raise HollyError(f"{silent}: does not state its pixel size; give it with --pixel-size NM")
     first, source = known[0]
     for file, (size, _) in zip(files, known, strict=True):
         if not np.isclose(size, first, rtol=1e-3):

@@ -1,4 +1,4 @@
-"""TIFF and OME-TIFF: a page is a picture of one particle, or a slice along z where the metadata say so."""
+"""TIFF and OME-TIFF: a page is a picture of one particle, or a slice along z where the metadata name that axis."""
 
 import html
 import logging
@@ -36,23 +36,24 @@ Array = NDArray[Any]
 
 NM_PER_INCH = 25.4e6
 NM_PER_RESOLUTION_UNIT = {2: NM_PER_INCH, 3: 1e7}
-"""By the value of TIFF's tag ResolutionUnit: inch and centimetre."""
+"""Length in nm by the value of TIFF's tag ResolutionUnit: inch and centimetre."""
 NAMED_SIZE = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,6})?)[ _]?nm[ _]per[ _](?:pxl|px|pixel)", re.IGNORECASE)
-"""MATLAB scripts that simulate particles write the pixel size into the title ImageJ keeps."""
+"""Pixel size in the title kept by ImageJ, where MATLAB scripts that simulate particles write it."""
 
 
 def read_tiff(path: Path, reading: Reading) -> ImageStack:
     """Read a TIFF stack, or a folder of TIFFs in natural order.
 
-    Slices along z (the metadata's axis Z; ImageJ's ``slices``) are summed: one picture of each particle, as the paper's
-    expansion microscopy. Pages of any other axis but channels are one particle each. So are those of a single file
-    with one axis, whatever its name: ImageJ calls any stack slices, and one particle alone is no data set.
+    Slices along z (the metadata's axis Z; ImageJ's ``slices``) are summed to one picture of each particle, as for the
+    paper's expansion microscopy. Pages along any other axis except channels are one particle each. So are those of a single
+    file with one axis of any name, since ImageJ calls every stack slices, and a single particle is not a data set.
 
-    The pixel size comes from ``--pixel-size``, else from OME or ImageJ metadata or the file's resolution. Printers' dots
-    per inch, which most programs fill with a constant, do not count: their pixels are larger than a microscope's.
+    The pixel size comes from ``--pixel-size``, else from OME or ImageJ metadata or the file's resolution. Dots per inch of
+    printers, which most programs set to a constant, are ignored: their pixels are larger than a microscope's.
 
     Raises:
-        HollyError: colour, channels or complex pixels, several sizes, truncated, too large, or no pixel size.
+        HollyError: Pixels are in colour, complex or have channels, pictures differ in size, the file is truncated or too
+            large, or there is no pixel size.
     """
     return read_stacks(path, reading, "TIFF", partial(_read_stack, single=path.is_file()))
 
@@ -78,7 +79,7 @@ def _read_stack(path: Path, *, single: bool) -> Stack:
 
 
 def _particles(path: Path, series: Any, notes: list[str], *, plain: bool) -> Array:
-    """Pictures ``[n, H, W]`` float32 of one series, plain if any axis counts particles; ``notes`` get what z became."""
+    """Pictures ``[n, H, W]`` float32 of one series; ``plain`` treats every axis as particles. How z was read goes to ``notes``."""
     try:
         pixels = series.asarray()
     except (KeyError, ValueError) as error:
@@ -88,7 +89,9 @@ def _particles(path: Path, series: Any, notes: list[str], *, plain: bool) -> Arr
         raise HollyError(f"{path}: is compressed ({codec}); pip install imagecodecs, or save it without") from error
     summed_along = None
     if "Z" in series.axes and plain:
-        notes.append("Each slice along z is one particle, as the file holds nothing else; z-stacks go one a file.")
+        notes.append(
+            "Each slice along z was taken as one particle, as the file has no other axis; z-stacks must be in one file each."
+        )
     elif "Z" in series.axes:
         notes.append("The slices along z of each particle were summed: the metadata name that axis.")
         summed_along = series.axes.index("Z")
@@ -97,7 +100,7 @@ def _particles(path: Path, series: Any, notes: list[str], *, plain: bool) -> Arr
 
 @contextmanager
 def _complaints() -> Iterator[list[str]]:
-    """What the library logs about damage it reads over; it goes into the notes, not onto the screen."""
+    """The library's messages about damage that it tolerates, which are added to the notes and not printed."""
     complaints: list[str] = []
     logger, handler = logging.getLogger("tifffile"), logging.Handler(logging.ERROR)
     handler.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
@@ -111,7 +114,7 @@ def _complaints() -> Iterator[list[str]]:
 
 
 def _check_pages(path: Path, tiff: tifffile.TiffFile) -> None:
-    """Refuse a chain of pages that breaks off, or that leads back: the library would follow it for ever."""
+    """Refuse a chain of pages that is cut off, or circular, which the library would follow without end."""
     layout, file, size = tiff.tiff, tiff.filehandle, path.stat().st_size
     offset, seen = tiff.pages.first.offset, set[int]()
     while offset:
@@ -127,7 +130,7 @@ def _check_pages(path: Path, tiff: tifffile.TiffFile) -> None:
 
 
 def _check_complete(path: Path, tiff: tifffile.TiffFile) -> None:
-    """Refuse pixels that lie beyond the end of the file: libraries read what is left of them."""
+    """Refuse pixels beyond the end of the file: libraries read the remaining ones without an error."""
     size = path.stat().st_size
     for number, page in enumerate(tiff.pages):
         page = page.aspage()
@@ -156,18 +159,18 @@ def _check_promise(path: Path, tiff: tifffile.TiffFile) -> None:
     promised = int((tiff.imagej_metadata or {}).get("images", 1))
     found = sum(int(np.prod(series.shape[:-2])) for series in tiff.series)
     if found < promised:
-        raise truncated(path, f"its header promises {promised} pictures, and {found} are there")
+        raise truncated(path, f"its header declares {promised} pictures, and it holds {found}")
 
 
 def nm_per_unit(name: str) -> float | None:
-    """Length in nm of a unit as OME, ImageJ or a person spells it; None if it is not known."""
-    # ImageJ keeps what is not ASCII as an escape of Java's, and tifffile leaves it so.
+    """Length in nm of a unit as OME, ImageJ or users spell it; None if it is not known."""
+    # ImageJ stores characters beyond ASCII as Java escapes, which tifffile does not decode.
     text = re.sub(r"\\u([0-9a-f]{4})", lambda match: chr(int(match[1], 16)), name.strip().lower())
     return NM_PER_INCH if text in ("in", "inch", "inches") else NM_PER_UNIT.get(unit_word(text) or "")
 
 
 def _stated_size(path: Path, tiff: tifffile.TiffFile) -> tuple[float, str] | None:
-    """The pixel size the metadata state, nm, and where."""
+    """The pixel size that the metadata state, nm, and the place where they do."""
     if tiff.ome_metadata:
         return _ome_size(path, tiff.ome_metadata)
     metadata = tiff.imagej_metadata or {}
@@ -187,7 +190,7 @@ def _stated_size(path: Path, tiff: tifffile.TiffFile) -> tuple[float, str] | Non
 
 def _ome_size(path: Path, xml: str) -> tuple[float, str] | None:
     pixels = re.search(r"<Pixels\b[^<>]*>", xml)
-    # An expression, not an XML parser: one tag is all that is needed, and entities can't blow up.
+    # An expression, not an XML parser: only one tag is needed, and entity expansion is impossible.
     attributes = dict(re.findall(r'\b(PhysicalSize\w+)="([^"]+)"', html.unescape(pixels[0]))) if pixels else {}
     if not {"PhysicalSizeX", "PhysicalSizeY"} <= attributes.keys():
         return None

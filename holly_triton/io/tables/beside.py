@@ -1,4 +1,4 @@
-"""Tables of files that hold many arrays: the columns, and the size of a camera pixel that stands beside them."""
+"""Tables of files that hold many arrays: the columns, and the size of a camera pixel that is stored beside them."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -20,9 +20,9 @@ PIXEL_SIZE = (
     "pixelsizex", "nmperpixel", "umperpixel",
 )  # fmt: skip
 SMITE = ("xse", "yse", "framenum")
-"""Columns that only the structs of smite have together (LidkeLab/smite, doc/DataStructures/SMD.md): x and y in pixels, z in um."""
+"""Columns that occur together only in structs of smite (LidkeLab/smite, doc/DataStructures/SMD.md): x and y in pixels, z in um."""
 FEWEST_PIXELS = 10
-"""Of a field of view. A narrower one is of a camera whose pixels were read as nm."""
+"""Least width of a field of view, pixels. In a narrower one, positions in pixels were read as nm."""
 
 
 def table_of_leaves(source: str, leaves: Sequence[Leaf], reading: Reading, **attributes: Any) -> Table | None:
@@ -34,8 +34,8 @@ def table_of_leaves(source: str, leaves: Sequence[Leaf], reading: Reading, **att
 def _with_pixels(table: Table, place: str, leaves: Sequence[Leaf], reading: Reading) -> Table:
     """The same table with the pixel size beside its columns, and with the unit that follows from it, if there is one.
 
-    A number beside columns without a unit does not say that they are in pixels. They are where a program is known that
-    keeps them so, and where a whole field would be narrower than ten pixels if they were in nm.
+    A number beside columns without a unit does not imply that they are in pixels. They are taken to be where the program
+    is known to store pixels, and where a whole field would be narrower than ten pixels if they were in nm.
     """
     pixel_nm = next((size for leaf in leaves if (size := _pixel_nm(leaf, place))), None)
     axes = positions_in(table.columns)
@@ -44,19 +44,19 @@ def _with_pixels(table: Table, place: str, leaves: Sequence[Leaf], reading: Read
     keys = {names.parse_name(column.name)[0] for column in table.columns}
     smite = {*SMITE} <= keys
     if not smite and (column_for(table.columns, names.PARTICLE) or not _narrow(table, axes["x"], axes["y"], pixel_nm)):
-        note = f"The file states pixels of {pixel_nm:.6g} nm: say --unit px if its positions are in pixels."
+        note = f"The file states pixels of {pixel_nm:.6g} nm: give --unit px if its positions are in pixels."
         return replace(table, pixel_nm=pixel_nm, notes=[*table.notes, note])
     units = dict.fromkeys((axes["x"], axes["y"]), PIXEL)
     if smite:
         units |= {column: "um" for column in table.columns if names.letters(column.name) in ("z", "zse")}
     columns = tuple(replace(column, unit=units.get(column, column.unit)) for column in table.columns)
-    why = "as smite writes them" if smite else "since the field would else be narrower than ten of them"
-    note = f"Positions were taken to be in pixels of {pixel_nm:.6g} nm, {why} (--unit to say otherwise)."
+    why = "as smite writes them" if smite else "since the field would otherwise be narrower than ten of them"
+    note = f"Positions were taken to be in pixels of {pixel_nm:.6g} nm, {why} (--unit overrides this)."
     return replace(table, columns=columns, pixel_nm=pixel_nm, notes=[*table.notes, note])
 
 
 def _pixel_nm(leaf: Leaf, place: str) -> float | None:
-    """Side of a pixel, if a number, or one for each axis, beside the columns or above them is of that name."""
+    """Side of a pixel, if a number of that name, or one for each axis, is stored beside the columns or above them."""
     key, unit = names.parse_name(leaf.name)
     beside = leaf.place == place or not leaf.place or place.startswith(leaf.place + ".")
     if key not in PIXEL_SIZE or not beside or prod(leaf.shape) not in (1, 2) or leaf.dtype.kind not in "fiu":
@@ -68,7 +68,7 @@ def _pixel_nm(leaf: Leaf, place: str) -> float | None:
 
 
 def _narrow(table: Table, x: Column, y: Column, pixel_nm: float) -> bool:
-    """Whether all positions, taken as nm, lie within few pixels."""
+    """Whether all positions, taken as nm, lie within a few pixels."""
     low, high = np.full(2, np.inf), np.full(2, -np.inf)
     for part in table.parts((x, y)):
         xy = np.stack(part, axis=1)

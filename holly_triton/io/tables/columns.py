@@ -1,4 +1,4 @@
-"""Which column of a table holds what, in which unit, whatever file it came from."""
+"""The role and unit of each column of a table, for any file format."""
 
 import re
 from collections import defaultdict
@@ -21,26 +21,26 @@ from .reading import Reading
 Array = NDArray[Any]
 
 ROWS = 2**17
-"""Rows that are read at a time: some MiB, whatever the file's size."""
+"""Rows read at a time: a few MiB, whatever the file's size."""
 ROLES = ("x", "y", "z", "particle", "photons", "precision", "precision_z", "frame", "channel")
-"""What ``--columns`` can name."""
+"""Roles that ``--columns`` can assign."""
 ITEM = re.compile(r'(?:"[^"]*"|\[[^\]]*\]|\([^)]*\)|[^,])+')
-"""Of ``--columns``: commas in quotes and brackets do not separate."""
+"""An item of ``--columns``: commas in quotes and brackets do not separate."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """What a reader makes of a file.
+    """A table as a reader returns it.
 
     Attributes:
         source: The format, in words.
-        columns: What the file holds, by the file's own names in lower case.
+        columns: Columns of the file, by the file's own names in lower case.
         parts: Reads some columns, as often as asked: yields the rows part by part, each an array ``[rows of the part]`` a
             column; at least one part, though it be empty.
-        rows: How many there are, if the file says so before they are read; else 0.
+        rows: Number of rows, if the file states it before they are read; else 0.
         xy_unit: The unit of x and y, and of the precision along them, if the file states it elsewhere than in their names.
-        pixel_nm: Side of a camera pixel, nm, if the file says so: one number, or one along x and one along y.
-        named: False if the columns have only numbers, from 1.
+        pixel_nm: Side of a camera pixel, nm, if the file states it: one number, or one along x and one along y.
+        named: False if the columns have only numbers, from 1, as names.
         one_unit: Whether x, y and z come from one array, and so share a unit.
         notes: What was skipped and why.
     """
@@ -58,7 +58,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Roles:
-    """Which columns hold what, two where the precision differs along x and y; and what to say of the choice."""
+    """The columns of each role, two where the precision differs along x and y; and notes about the choice."""
 
     columns: dict[str, list[Column]]
     notes: list[str] = field(default_factory=list)
@@ -84,15 +84,15 @@ def _kind(array: Any) -> str:
 
 
 def stated_unit(column: Column) -> str | None:
-    """The unit that a column states, in brackets or in its name, as the file spells it."""
+    """The unit that a column states, in brackets or in its name, in the spelling of the file."""
     return column.unit or names.parse_name(column.name)[1]
 
 
 def roles_of(path: Path, table: Table, reading: Reading) -> Roles:
-    """What holds what. ``--columns`` comes before what names say.
+    """The columns of each role. ``--columns`` takes precedence over names.
 
     Raises:
-        HollyError: no positions, or ``--columns`` names what the table lacks.
+        HollyError: There are no positions, or ``--columns`` names a column that the table lacks.
     """
     found, notes = _recognised(table)
     given = {role: [_given(path, table, role, name)] for role, name in asked(reading).items()}
@@ -104,16 +104,16 @@ def roles_of(path: Path, table: Table, reading: Reading) -> Roles:
         if table.named:
             needs = "needs the columns x [nm] and y [nm], or --columns x=NAME,y=NAME"
         else:
-            needs = "its columns have no names; say which is which, such as --columns x=1,y=2,particle=3"
+            needs = "its columns have no names; assign them, such as --columns x=1,y=2,particle=3"
         raise HollyError(f"{path}: {needs}; found {listed(table.columns)}")
     return Roles(roles, [] if {"x", "y"} <= given.keys() else notes)
 
 
 def asked(reading: Reading) -> dict[str, str]:
-    """What ``--columns`` names for each role, as the user wrote it.
+    """The column that ``--columns`` names for each role, as the user wrote it.
 
     Raises:
-        HollyError: it is not of the form ``NAME=COLUMN,...``, or has an unknown name.
+        HollyError: The option is not of the form ``NAME=COLUMN,...``, or has an unknown name.
     """
     given = {}
     for item in (ITEM.findall(reading.columns) or [""]) if reading.columns is not None else ():
@@ -127,7 +127,7 @@ def asked(reading: Reading) -> dict[str, str]:
 def find_named(columns: Sequence[Column], name: str) -> Column | None:
     """The column that a user means: by its whole name, by its name without a unit, or by its number from 1.
 
-    A unit in brackets picks among columns of one name, and else says the unit of the column.
+    A unit in brackets selects among columns of one name, and otherwise states the unit of the column.
     """
     whole = next((column for column in columns if _plain(str(column)) == _plain(name)), None)
     if whole is not None:
@@ -167,7 +167,7 @@ def _plain(text: str) -> str:
 
 
 def _rank(column: Column) -> int:
-    """0 for a column that states a length, 2 for one in pixels, 1 for others: the order in which they count."""
+    """Precedence of a column: 0 for one that states a length, 2 for one in pixels, 1 for others."""
     unit = unit_word(stated_unit(column))
     return 1 if unit is None else 2 if unit == PIXEL else 0
 
@@ -234,13 +234,13 @@ def _recognised(table: Table) -> tuple[dict[str, list[Column]], list[str]]:
 
 
 def _choice(sets: Sequence[Mapping[str, Column]], by_key: Mapping[str, list[Column]]) -> list[str]:
-    """What to say where a table has several columns of positions."""
+    """Notes about a table with several columns of positions."""
     notes = []
     if len(sets) > 1:
         others = dict.fromkeys(str(column) for one in sets[1:] for column in one.values())
         used = [str(column) for column in sets[0].values()]
         left = [name for name in others if name not in used] or used
-        notes.append(f"Positions are from {_and(used)}, not from {_and(left)} (--columns to say otherwise).")
+        notes.append(f"Positions are from {_and(used)}, not from {_and(left)} (--columns overrides this).")
     if sets and "z" not in sets[0]:
         unused = [
             by_key[key][0] for pattern in (*names.CORRECTED, *names.PLAIN) if (key := pattern.format("z")) in by_key

@@ -20,15 +20,15 @@ POSITIONS = (
     "xyz", "xy", "positions", "position", "pos", "localizations", "localisations", "locs", "loc", "coordinates",
     "coords", "coord", "points",
 )  # fmt: skip
-"""Names of matrices whose two or three columns are positions, in the order in which they count."""
+"""Names of matrices whose two or three columns are positions, in the order of precedence."""
 MOST_COLUMNS = 16
-"""Of a matrix that is taken apart; wider ones are pictures."""
+"""Largest number of columns of a matrix that is split into columns; wider ones are pictures."""
 DEEPEST = 3
-"""Structs within structs that are looked into: SMAP's columns are in saveloc.loc."""
+"""Depth of nested structs that is searched: SMAP's columns are in saveloc.loc."""
 MOST_FIELDS = 10_000
-"""Columns that are looked at; the rest of a file is left."""
+"""Largest number of columns that is examined; the rest of a file is ignored."""
 MOST_OTHERS = 3
-"""Other places with positions that a note names."""
+"""Largest number of other places with positions that a note lists."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,11 +36,11 @@ class Leaf:
     """An array of a file that holds many.
 
     Attributes:
-        place: Where it stands, such as ``saveloc.loc``; empty at the top.
-        name: Its own.
-        shape: Of the array.
-        dtype: Perhaps with fields.
-        read: Gives the part of the array that an index asks for.
+        place: Its path, such as ``saveloc.loc``; empty at the top level.
+        name: Its name.
+        shape: Shape of the array.
+        dtype: Data type, which may have fields.
+        read: Returns the part of the array at an index.
     """
 
     place: str
@@ -55,13 +55,13 @@ class Field:
     """One column of such a file.
 
     Attributes:
-        place: Where it stands.
-        name: Its own; columns of a matrix are ``name_1``, ``name_2``, ...
+        place: Its path.
+        name: Its name; columns of a matrix are ``name_1``, ``name_2``, ...
         leaf: The array that holds it.
-        along: The axis of the array along which the rows lie.
-        take: Gives the cells ``[rows]`` from some rows of the array.
-        text: Whether these are words.
-        matrix: Of how high a rank in ``POSITIONS`` the matrix is that it comes from; None for other columns.
+        along: The axis of the array that enumerates the rows.
+        take: Returns the cells ``[rows]`` from some rows of the array.
+        text: Whether the cells are text.
+        matrix: Rank in ``POSITIONS`` of the matrix that it comes from; None for other columns.
         axis: ``x``, ``y`` or ``z`` in that matrix.
     """
 
@@ -81,12 +81,12 @@ class Field:
 
     @property
     def rows(self) -> int:
-        """Its length."""
+        """Its number of rows."""
         return self.leaf.shape[self.along]
 
 
 def leaves_in(tree: Mapping[str, Any]) -> Iterator[Leaf]:
-    """The arrays within mappings within mappings, level by level; a mapping that stands in many places counts once."""
+    """The arrays in nested mappings, level by level; a mapping that occurs in many places is searched once."""
     level: list[tuple[str, Mapping[str, Any]]] = [("", tree)]
     seen = {id(tree)}
     for _ in range(DEEPEST + 1):
@@ -117,10 +117,10 @@ def fields_in(leaves: Iterable[Leaf]) -> list[Field]:
 
 
 def table_from(source: str, fields: Sequence[Field], reading: Reading, **attributes: Any) -> tuple[Table, str] | None:
-    """The columns that stand in one place with positions, or that the user names, and the place; None if there are none.
+    """The columns of the place that has positions, or that the user names, and the place; None if there are none.
 
-    Columns of the same length that stand elsewhere can be named too, with their place. Where neither names nor the user
-    say which are the positions, it holds the columns of the place with the most of them, so that an error can list them.
+    Columns of the same length in other places can be named too, with their place. Where neither names nor the user
+    identify positions, the columns of the place with the most of them are returned, so that an error can list them.
     """
     groups: dict[tuple[str, int], list[Field]] = defaultdict(list)
     for field in fields:
@@ -186,7 +186,8 @@ def _place(groups: Mapping[tuple[str, int], Sequence[Field]], names: Sequence[st
 def _columns(fields: Sequence[Field], place: str | None = None, wanted: Sequence[str] = ()) -> list[Column]:
     """Columns of one place by their own names, and others by place and name; all of them at one place where none is given.
 
-    Where no names tell positions, the columns of a matrix whose name does are x, y and z, unless the user names one.
+    Where no column names identify positions, the columns of a matrix whose name does are x, y and z, unless the user names
+    others.
     """
     own = [place is None or field.place == place for field in fields]
     names = [field.name if mine else field.label for field, mine in zip(fields, own, strict=True)]
@@ -205,7 +206,7 @@ def _columns(fields: Sequence[Field], place: str | None = None, wanted: Sequence
 
 
 def _of_array(leaf: Leaf) -> list[Field]:
-    """The column of a vector, or those of a matrix that lies either way."""
+    """The column of a vector, or those of a matrix in either orientation."""
     long = [axis for axis, length in enumerate(leaf.shape) if length != 1]
     if len(long) == 1:
         return _cells(leaf, long[0], (), leaf.dtype.kind, 1)
@@ -218,7 +219,7 @@ def _of_array(leaf: Leaf) -> list[Field]:
 
 
 def _of_records(leaf: Leaf, dtype: np.dtype[Any] | None = None, path: tuple[str, ...] = ()) -> list[Field]:
-    """Columns of a structured array ``[E]``, and of what its records hold."""
+    """Columns of a structured array ``[E]``, and of its nested records."""
     dtype = dtype or leaf.dtype
     long = [axis for axis, length in enumerate(leaf.shape) if length != 1]
     if len(leaf.shape) < 1 or len(long) > 1:

@@ -19,7 +19,7 @@ from .reading import Reading
 Array = NDArray[Any]
 
 LARGEST_HELD = 2**28
-"""Bytes of a text, or of a folder, whose numbers are kept for a second look: to take text apart is slow."""
+"""Largest size of a text, or of a folder, in bytes, whose numbers are kept for a second pass, since parsing text is slow."""
 SOURCE = "table of localisations"
 RAPIDSTORM = "# <localizations"
 RAPIDSTORM_NAMES = {"Position-0-0": "x", "Position-1-0": "y", "Position-2-0": "z", "ImageNumber-0-0": "frame"}
@@ -43,7 +43,7 @@ def read_csv(path: Path, reading: Reading) -> Table:
     """The columns of a table in text, read only when asked for.
 
     Raises:
-        HollyError: damaged text; when columns are asked for, also cells that hold no numbers.
+        HollyError: The text is damaged; when columns are read, also where cells hold no numbers.
     """
     header = read_header(path)
     source = SOURCE if header.named else "table without column names"
@@ -80,7 +80,7 @@ def _columns(names: Sequence[str]) -> tuple[Column, ...]:
 
 
 def _rapidstorm_columns(comment: str) -> tuple[Column, ...]:
-    """Names and units from the markup in which rapidSTORM describes its columns."""
+    """Names and units from the markup of rapidSTORM's header."""
     columns = []
     for index, markup in enumerate(re.findall(r"<field\b[^<>]*>", comment)):
         attributes = dict(re.findall(r'(\w+)="([^"]*)"', markup))

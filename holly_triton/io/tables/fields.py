@@ -1,4 +1,4 @@
-"""Whole fields of view among the files of a folder: how they are recognised, and how they become one large field."""
+"""Whole fields of view among the files of a folder: their recognition, and their combination into one large field."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -13,19 +13,19 @@ from .rows import Part, Rows, notes_of
 Array = NDArray[Any]
 
 ONE_PARTICLE_NM = 1000.0
-"""A field of view smaller than this holds one particle, or few; cameras see tens of thousands of nm."""
+"""A field of view smaller than this holds one or a few particles; those of cameras are tens of thousands of nm wide."""
 FIELD_NM, SURELY_FIELD_NM = 2 * ONE_PARTICLE_NM, 10 * ONE_PARTICLE_NM
 """Localisations that spread wider than the second are a field of view; than the first, if they lie in several clusters."""
 BIN_NM = 150.0
 """Clusters are apart where a gap of one bin or more lies between them."""
 WITHIN = (0.01, 0.99)
-"""Quantiles between which a width is taken: strays must not make a field of a particle."""
+"""Quantiles between which a width is measured, so that outliers do not make a particle appear as a field."""
 GAP_NM = 5000.0
-"""Between fields that are laid side by side: wider than any particle that is picked."""
+"""Gap between fields that are placed side by side, wider than any particle that is picked, nm."""
 
 
 def width_of(xy: Array) -> float:
-    """The wider side of what holds 98 % of the positions ``[E, 2]`` along each axis, nm; 0 if there are none."""
+    """The larger side of the range that holds 98 % of the positions ``[E, 2]`` along each axis, nm; 0 if there are none."""
     xy = xy[np.isfinite(xy).all(axis=1)]
     return float(np.diff(np.quantile(xy, WITHIN, axis=0), axis=0).max()) if len(xy) else 0.0
 
@@ -33,7 +33,7 @@ def width_of(xy: Array) -> float:
 def is_field(xy: Array) -> bool:
     """Whether positions ``[E, 2]`` in nm are a whole field of view and not one particle.
 
-    One particle is at most some um wide, and most of its localisations hang together.
+    One particle is at most a few um wide, and most of its localisations are connected.
     """
     width = width_of(xy)
     if width < FIELD_NM or width > SURELY_FIELD_NM:

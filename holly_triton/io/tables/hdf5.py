@@ -1,4 +1,4 @@
-"""Localisations in HDF5: of the programs that are known, or any table, or any data sets that stand together."""
+"""Localisations in HDF5: files of known programs, or any table, or any data sets in one group."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ def read_hdf5(path: Path, reading: Reading) -> Table:
     """The columns of a table, read part by part and only when asked for.
 
     Raises:
-        HollyError: damaged, no such table, or one that promises more than its bytes can hold.
+        HollyError: The file is damaged, has no such table, or declares more than its bytes can hold.
     """
     import h5py
 

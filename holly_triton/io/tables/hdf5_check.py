@@ -1,4 +1,4 @@
-"""Whether what an HDF5 file promises can be in it: the library takes sizes, links and layouts on trust."""
+"""Checks that an HDF5 file can hold what it declares: the library does not verify sizes, links and layouts."""
 
 import math
 from itertools import pairwise
@@ -11,10 +11,10 @@ from .budget import LARGEST_RATIO
 
 
 def check_size(path: Path, dataset: Any, what: str = "values") -> None:
-    """Refuse a data set whose header promises more than its bytes can hold, or whose numbers are in another file.
+    """Refuse a data set whose header declares more than its bytes can hold, or whose numbers are in another file.
 
     Raises:
-        HollyError: they are.
+        HollyError: The data set is refused.
     """
     if dataset.external or dataset.is_virtual or dataset.file.filename != str(path):
         raise HollyError(f"{path}: {dataset.name} is only a link to another file; save the data in one")
@@ -23,10 +23,10 @@ def check_size(path: Path, dataset: Any, what: str = "values") -> None:
 
 
 def check_layout(path: Path, dataset: Any) -> None:
-    """Refuse columns that overlap: HDF5 writes past the end of its memory when it takes such rows apart.
+    """Refuse columns that overlap: HDF5 writes past the end of its memory when it splits such rows.
 
     Raises:
-        HollyError: they do.
+        HollyError: The columns overlap.
     """
     if _overlap(dataset.dtype):
         raise HollyError(f"{path}: the columns of {dataset.name} overlap; the file is damaged")

@@ -1,4 +1,4 @@
-"""HDF5 as programs of the field write it, each with its own names and units."""
+"""HDF5 files of programs of the field, each with its own names and units."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ PX, UM, NM = "px", "um", "nm"
 
 
 def read_decode(path: Path, file: Any) -> Table | None:
-    """DECODE (Speiser et al. 2021): data sets of one row an emitter; z is in nm, x and y may be in pixels."""
+    """DECODE (Speiser et al. 2021): data sets of one row per emitter; z is in nm, x and y may be in pixels."""
     import h5py
 
     if not isinstance(file.get("data/xyz"), h5py.Dataset):
@@ -168,4 +168,4 @@ def _number(value: Any) -> float | None:
 PROGRAMS: tuple[Callable[[Path, Any], Table | None], ...] = (
     read_picasso, read_decode, read_storm_analysis, read_daxview, read_pyme, read_frames,
 )  # fmt: skip
-"""In the order in which they are tried."""
+"""The readers, in the order in which they are tried."""

@@ -1,4 +1,4 @@
-"""What an HDF5 file holds: its data sets, whatever the depth of groups, without those that are only links."""
+"""The data sets of an HDF5 file at any depth of groups, without links."""
 
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,9 @@ from .hdf5_check import check_layout, check_size
 Array = NDArray[Any]
 
 DEEPEST = 20
-"""Groups within groups that are looked into."""
+"""Depth of nested groups that is searched."""
 MOST_OBJECTS = 5000
-"""Groups and data sets that are looked at, level by level: each takes some ten microseconds."""
+"""Largest number of groups and data sets that is examined, level by level: each takes some ten microseconds."""
 
 
 def leaves_of(path: Path, file: Any) -> list[Leaf]:
@@ -47,7 +47,7 @@ def leaves_of(path: Path, file: Any) -> list[Leaf]:
 
 
 def leaf_of_dataset(path: Path, dataset: Any, place: str = "") -> Leaf:
-    """A data set whose file is opened anew for each look, after a look at what it promises."""
+    """A data set, checked once, whose file is opened again for each read."""
     whole = dataset.name
 
     def read(index: tuple[slice, ...]) -> Array:

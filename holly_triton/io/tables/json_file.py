@@ -20,16 +20,16 @@ from .reading import Reading
 Array = NDArray[Any]
 
 LARGEST = 2**28
-"""Bytes of a file; its numbers take some twenty times as many while it is read."""
+"""Largest size of a file, bytes; its numbers take some twenty times as many while it is read."""
 DEEPEST = 8
-"""Records within records."""
+"""Largest depth of nested records."""
 
 
 def read_json(path: Path, reading: Reading) -> Table:
     """The columns of a list of records, of a mapping of columns, or of such within mappings.
 
     Raises:
-        HollyError: damaged, too large, or of another form.
+        HollyError: The file is damaged, too large, or of another form.
     """
     if path.stat().st_size > LARGEST:
         raise HollyError(f"{path}: has more than {LARGEST // 2**20} MiB of text; export it as .npy, .mat or CSV")
@@ -44,7 +44,7 @@ def read_json(path: Path, reading: Reading) -> Table:
 
 
 def _plain(value: Any, depth: int = 0) -> Any:
-    """Arrays, and mappings of them: records that hold the same become one mapping of columns."""
+    """Arrays, and mappings of them: records with the same names become one mapping of columns."""
     if depth > DEEPEST:
         return None
     if isinstance(value, Mapping):
@@ -81,7 +81,7 @@ def _columns(records: Sequence[Any], depth: int) -> dict[str, Any]:
 
 
 def _array(cells: Any) -> Array | None:
-    """Numbers as an array, an empty cell as NaN; words as words; anything else as nothing."""
+    """Numbers as an array, with NaN for an empty cell; text as text; anything else as None."""
     try:
         array = np.array(cells)
         if array.dtype.kind == "O":

@@ -1,4 +1,4 @@
-"""What kind of file a file is, by its first bytes, and what to do with one whose kind is not read."""
+"""The type of a file by its first bytes, and advice about types that are not read."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -19,9 +19,9 @@ SIGNATURES = (
     (b"\x89PNG", ".png"),
     (b"\xff\xd8\xff", ".jpg"),
 )
-"""First bytes of files, and the ending that such files should have."""
+"""First bytes of files, and the suffix that such files should have."""
 ZIPPED = (".npz", ".smlm", ".xlsx", ".ods", ".zarr")
-"""Endings of files that are zip archives, which their first bytes alone do not tell apart."""
+"""Suffixes of files that are zip archives, which their first bytes alone do not distinguish."""
 EXPORT = "export it as CSV"
 ADVICE = {
     ".xls": f"is a workbook of Excel; {EXPORT} (File, Save as, CSV UTF-8)",
@@ -44,18 +44,18 @@ ADVICE = {
     ".czi": "holds camera frames of Zeiss; localise them first, and give the table of localisations",
     ".lif": "holds camera frames of Leica; localise them first, and give the table of localisations",
 }
-"""What to do with files of kinds that are not read, by ending."""
+"""Advice about files of types that are not read, by suffix."""
 
 
 def kind_of(path: Path, known: Collection[str]) -> str | None:
-    """The ending that a file should have by its content; None if its content does not show it, or it can't be read.
+    """The suffix that a file should have by its content; None if its content does not identify it, or it can't be read.
 
-    What a file is called counts where its first bytes are those of no format, or of several. Text of any ending that is
+    The name of a file decides where its first bytes are those of no format, or of several. Text of any suffix that is
     not ``known`` is a table if it has at least two columns and a row of numbers.
 
     Args:
         path: A file.
-        known: Endings of formats that are read.
+        known: Suffixes of formats that are read.
     """
     suffix = path.suffix.lower()
     try:
@@ -74,7 +74,7 @@ def kind_of(path: Path, known: Collection[str]) -> str | None:
 
 
 def advice(path: Path) -> str | None:
-    """What is wrong with a file or folder of a kind that is not read, and what would be right; None of other kinds."""
+    """What is wrong with a file or folder of a type that is not read, and what would be right; None for other types."""
     if path.is_dir() and any((path / name).exists() for name in (".zgroup", ".zarray", "zarr.json")):
         return ADVICE[".zarr"]
     return ADVICE.get((path.is_file() and kind_of(path, ())) or path.suffix.lower()) or ADVICE.get(path.suffix.lower())

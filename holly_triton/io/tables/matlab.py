@@ -31,14 +31,14 @@ NUMERIC = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uin
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: positions as they lie ``[r, c]``, and their lateral precision ``[n]`` if the cell has it."""
+    """One cell: positions in either orientation ``[r, c]``, and their lateral precision ``[n]`` if the cell has it."""
 
     points: Array
     sigma: Array | None
 
 
 def read_mat(path: Path, reading: Reading) -> Table:
-    """What a file holds, sought in this order.
+    """The content of a file, searched in this order.
 
     1. A cell array or array of structs with a particle each: positions 2xn, 3xn, nx2 or nx3, or a struct with these as
        ``points``, ``coords``, ``xyz``, ``xy``, or as columns ``x`` and ``y``. The struct's ``sigma``, if there, has the
@@ -49,7 +49,7 @@ def read_mat(path: Path, reading: Reading) -> Table:
     4. The largest matrix, whose columns have no names.
 
     Raises:
-        HollyError: none of these, damaged, or cells of other shapes.
+        HollyError: The file has none of these, is damaged, or has cells of other shapes.
     """
     with variables(path) as found:
         structs, failure = {}, None
@@ -110,7 +110,7 @@ def _table_of_cells(path: Path, name: str, cells: list[Any], reading: Reading) -
     table = table_of(f"{CELLS} ({name})", columns, notes=notes, one_unit=True)
     if not any(isinstance(cell, Mapping) for cell in cells):
         return table
-    # What the user calls x is x by now.
+    # The user's column of x has the name x at this point.
     own = {axis: given for axis, given in asked(reading).items() if axis in "xyz" and not given.isdecimal()}
     return replace(table, columns=tuple(replace(column, label=own.get(column.name, "")) for column in table.columns))
 
@@ -150,7 +150,7 @@ def _parse_columns(path: Path, number: int, cell: Mapping[str, Any], reading: Re
 
 
 def _positions(path: Path, number: int, values: Any) -> Array:
-    """Positions as they lie, 2xn, 3xn, nx2, nx3 or nothing at all."""
+    """Positions in their stored orientation, 2xn, 3xn, nx2, nx3 or empty."""
     points = _matrix(path, number, values)
     if points.size and not {*points.shape} & {*DIMENSIONS}:
         found = "x".join(map(str, points.shape))
@@ -165,7 +165,7 @@ def _matrix(path: Path, number: int, values: Any) -> Array:
 
 
 def _layout(shapes: list[tuple[int, ...]]) -> tuple[bool, int]:
-    """Whether columns are emitters, and of how many dimensions, as most cells that leave no doubt have it."""
+    """Whether columns are emitters, and their dimensions, by the majority of the unambiguous cells."""
     clear: Counter[tuple[bool, int]] = Counter()
     for rows, columns in shapes:
         if 0 in (rows, columns) or (rows in DIMENSIONS) == (columns in DIMENSIONS):

@@ -1,6 +1,6 @@
-"""Whether a MATLAB file of versions 5 to 7 is built as such files are: SciPy's reader takes its types and sizes on trust.
+"""Checks of the structure of MATLAB files of versions 5 to 7, whose types and sizes SciPy's reader does not verify.
 
-An element of an unknown type ends the process there, and memory is taken for whatever a size promises. The format
+In SciPy, an element of an unknown type ends the process, and any declared size of memory is allocated. The format
 (MathWorks, MAT-File Format, level 5): an element is a tag with its type and size, and its content, padded to 8 bytes. A
 matrix is an element of elements: flags, dimensions, name, then its numbers, or the matrices in its cells or fields.
 """
@@ -15,7 +15,7 @@ from pathlib import Path
 from .budget import Budget
 
 HEADER, MARK = 128, slice(124, 128)
-"""Bytes before the first element, the last of which tell version and byte order."""
+"""Bytes before the first element, the last of which give the version and byte order."""
 BYTE_ORDER = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}
 SIMPLE = frozenset((*range(1, 8), 9, 12, 13, 16, 17, 18))
 """Types of elements that hold numbers or text."""
@@ -25,9 +25,10 @@ CELL, STRUCT, OBJECT, SPARSE, LAST_OF_NUMBERS = 1, 2, 3, 5, 15
 COMPLEX = 0x800
 """The flag of a matrix that has an imaginary part too."""
 DEEPEST = 50
-"""Cells within cells."""
+"""Largest depth of nested cells."""
 FEWEST_MATRICES = 2**16
-"""So many are read from any file; more only where it has as many bytes. Packed, an empty cell takes less than a bit."""
+"""Elements that are read from any file; more are read only if it has as many bytes. Compressed, an empty cell takes less
+than a bit."""
 
 Content = bytes | mmap.mmap
 Element = tuple[int, int, int]
@@ -38,12 +39,12 @@ def check_elements(path: Path) -> None:
     """Walk through the tags of all elements.
 
     Raises:
-        ValueError, struct.error, zlib.error: the file is damaged, or of another version.
+        ValueError, struct.error, zlib.error: The file is damaged, or of another version.
     """
     budget = Budget(max(FEWEST_MATRICES, path.stat().st_size), "cells")
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as whole:
         order = BYTE_ORDER.get(whole[MARK])
-        if order is None or 0 in whole[:4]:  # by which SciPy would tell version 4
+        if order is None or 0 in whole[:4]:  # by which SciPy identifies version 4
             raise ValueError("no header of version 5 to 7")
         start = HEADER
         while start < len(whole):
@@ -60,7 +61,7 @@ def check_elements(path: Path) -> None:
 
 
 def _element(content: Content, start: int, end: int, order: str) -> Element:
-    """The element that starts there."""
+    """The element at a position."""
     kind, size = struct.unpack_from(order + "II", content, start)
     first = start + 8
     if kind >> 16:  # at most four bytes lie within the tag itself

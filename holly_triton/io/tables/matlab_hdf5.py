@@ -1,6 +1,6 @@
-"""Values of MATLAB files of version 7.3, which are HDF5: axes turned round, cells and arrays of structs as references.
+"""Values of MATLAB files of version 7.3, which are HDF5 with reversed axes, and cells and arrays of structs as references.
 
-References may lead to one object from many places, or round in a circle, so that a few kB stand for any number of values:
+References may point to one object from many places, or in a cycle, so that a few kB can represent any number of values:
 each object is read once, and counts against the file's budget as often as it is used.
 """
 
@@ -76,7 +76,7 @@ class Hdf5Values:
 
 
 class _Struct(Mapping[str, Any]):
-    """Fields that are read when asked for: SMAP keeps the state of its windows beside the localisations."""
+    """Fields that are read on access: SMAP stores the state of its windows beside the localisations."""
 
     def __init__(self, values: Hdf5Values, group: Any, depth: int) -> None:
         self.values_of, self.group, self.depth = values, group, depth
@@ -92,7 +92,7 @@ class _Struct(Mapping[str, Any]):
 
 
 def class_of(item: Any) -> str:
-    """What MATLAB calls the class of a variable; empty where the file does not say."""
+    """MATLAB's name of the class of a variable; empty where the file does not state it."""
     kind = item.attrs.get("MATLAB_class", b"")
     return kind.decode() if isinstance(kind, bytes) else str(kind)
 

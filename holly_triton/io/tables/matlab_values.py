@@ -25,7 +25,7 @@ OF_FLOATS = {"float64": "double", "float32": "single"}
 
 @dataclass(frozen=True)
 class Variable:
-    """One variable: what MATLAB calls its class, its shape in MATLAB's own orientation, and its value on demand."""
+    """One variable: MATLAB's name of its class, its shape in MATLAB's own orientation, and its value on demand."""
 
     name: str
     kind: str
@@ -34,16 +34,16 @@ class Variable:
 
     @property
     def size(self) -> int:
-        """How many elements it has."""
+        """Number of its elements."""
         return math.prod(self.shape)
 
 
 @contextmanager
 def variables(path: Path) -> Iterator[list[Variable]]:
-    """The variables of a file, which stays open inside the block. What the block reads can fail like the opening.
+    """The variables of a file, which stays open inside the block. Reads inside the block can fail like the opening.
 
     Raises:
-        HollyError: damaged, or no MATLAB file.
+        HollyError: The file is damaged, or not a MATLAB file.
     """
     import h5py
 

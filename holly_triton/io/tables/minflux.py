@@ -22,11 +22,11 @@ LOC, TRACE = ("loc", "pos"), ("tid", "id")
 MEASURED = ("efo", "efc", "eco", "ecc", "cfr", "dcr", "fbg")
 """Counts and frequencies that no other method has."""
 WIDEST_M = 0.01
-"""Positions within so small a range are in metres: as nm they would be smaller than an atom."""
+"""Positions within a smaller range are in metres: as nm they would be smaller than an atom."""
 
 
 def minflux_table(tree: Mapping[str, Any]) -> Table | None:
-    """Localisations of MINFLUX, from arrays by their names; None if it is of something else.
+    """Localisations of MINFLUX, from arrays by their names; None if the arrays are of something else.
 
     Args:
         tree: ``tid [n]`` or ``id``, ``loc [n, 3]`` or ``pos``, and others of the length n; or ``tid [n]`` and a mapping or
@@ -60,21 +60,21 @@ def _names(tree: Any) -> tuple[str, ...]:
 
 
 def _vector(value: Any, rows: int) -> Array | None:
-    """A column ``[rows]`` of numbers, lying either way; None for anything else."""
+    """A column ``[rows]`` of numbers, in either orientation; None for anything else."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiub" or value.size != rows:
         return None
     return value.reshape(-1)
 
 
 def _matrix(value: Any, rows: int) -> Array | None:
-    """Positions ``[rows, 2 or 3]``, lying either way."""
+    """Positions ``[rows, 2 or 3]``, in either orientation."""
     if not isinstance(value, np.ndarray) or value.dtype.kind not in "fiu" or value.ndim != 2 or rows not in value.shape:
         return None
     return value if value.shape[0] == rows else value.T
 
 
 def _last_of_each(inner: Any, names: tuple[str, ...], rows: int) -> tuple[dict[str, Array | None], int]:
-    """What the last iteration of each localisation holds, and how many iterations there are."""
+    """Values of the last iteration of each localisation, and the number of iterations."""
     last: dict[str, Array | None] = {}
     iterations = 1
     for name in names:
@@ -87,7 +87,7 @@ def _last_of_each(inner: Any, names: tuple[str, ...], rows: int) -> tuple[dict[s
 
 
 def _kept(columns: Mapping[str, Array], iterations: int) -> tuple[Array, list[str]]:
-    """Which rows ``[n]`` are results, and what to say of the others."""
+    """Which rows ``[n]`` are results, and notes about the others."""
     rows = len(next(iter(columns.values())))
     valid = columns["vld"] != 0 if "vld" in columns else np.ones(rows, bool)
     notes = [f"Each position is that of the last of {iterations} iterations."] if iterations > 1 else []

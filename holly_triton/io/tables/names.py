@@ -1,8 +1,8 @@
-"""The names under which programs of the field keep positions, their precision, photons, frames, particles and channels.
+"""The names that programs of the field give to positions, their precision, photons, frames, particles and channels.
 
 A name is compared by its letters and digits alone, without its unit: ``X precision (nm)``, ``x_precision_nm`` and
-``XPrecision [nm]`` are one name, ``xprecision``. In a pattern, ``{0}`` stands for the axis. Of several names that a table
-has, the first of a list counts.
+``XPrecision [nm]`` are one name, ``xprecision``. In a pattern, ``{0}`` stands for the axis. If a table has several
+names of a list, the first is used.
 """
 
 import re
@@ -19,7 +19,7 @@ PLAIN = (
     "{0}loc", "loc{0}", "{0}localization", "{0}localisation", "{0}center", "{0}centre", "center{0}", "centre{0}",
     "{0}centroid", "centroid{0}", "{0}0", "{0}raw", "raw{0}", "{0}uncorrected", "{0}fit", "fitresults{0}0",
 )  # fmt: skip
-"""Positions as they are, or of a correction that the file does not name."""
+"""Positions without a correction, or with one that the file does not name."""
 
 LATERAL = (
     "uncertaintyxy", "xyuncertainty", "lateraluncertainty", "uncertaintylateral", "uncertainty", "precision",
@@ -65,11 +65,11 @@ CHANNEL = (
     "probename", "labelset", "colour", "color", "colourid", "colorid", "colorchannel", "dye", "dyename", "fluorophore",
     "species", "wavelength",
 )  # fmt: skip
-"""Which of several dyes a localisation is of."""
+"""The dye of a localisation, where there are several."""
 FILE = ("filenumber", "fileid", "fileindex", "filename")
-"""Which of several files that were merged into one a localisation is from (SMAP)."""
+"""The original file of a localisation, where several were merged into one (SMAP)."""
 VALID = ("valid", "vld", "isvalid", "accepted")
-"""1 or true for localisations that the program itself keeps."""
+"""1 or true for localisations that the program itself accepts."""
 REJECTED = re.compile(r"reject|non[ _-]?specific|invalid|discard|trash", re.IGNORECASE)
 """Words of a channel that mark rows as no part of the data, such as ``Z Rejected`` of N-STORM."""
 

@@ -28,7 +28,7 @@ def read_npy(path: Path, reading: Reading) -> Table:
     """An array with named columns, of positions, or of columns that have no names.
 
     Raises:
-        HollyError: damaged, Python objects, or another shape.
+        HollyError: The file is damaged, holds Python objects, or has another shape.
     """
     with foreign(path, "NumPy"):
         # Mapped, so that the header alone reserves nothing; and objects are never unpickled.
@@ -39,10 +39,10 @@ def read_npy(path: Path, reading: Reading) -> Table:
 def read_npz(path: Path, reading: Reading) -> Table:
     """An archive of columns ``x``, ``y``, ... ``[E]``, or of ``xyz [E, 2 or 3]`` (or another of ``POSITIONS``) beside them.
 
-    ``offsets [P + 1]`` marks particles that lie one after the other; a column ``particle`` marks them otherwise.
+    ``offsets [P + 1]`` marks particles in contiguous rows; a column ``particle`` marks them otherwise.
 
     Raises:
-        HollyError: damaged, Python objects, no positions, or columns of different lengths.
+        HollyError: The file is damaged, holds Python objects or no positions, or has columns of different lengths.
     """
     with foreign(path, "NumPy archive"):
         _check_promises(path)
@@ -83,7 +83,7 @@ def _table_of_one(path: Path, array: Array, reading: Reading) -> Table:
     elif array.dtype.kind in "fiu" and array.ndim == 3 and array.shape[2] in (2, 3):
         particles, emitters, dimensions = array.shape
         columns = dict(zip("xyz", array.reshape(-1, dimensions).T, strict=False))
-        # Numbers that take no memory before they are asked for.
+        # Numbers that take no memory before they are read.
         number: Any = np.broadcast_to(np.arange(particles)[:, None], (particles, emitters)).flat
         return table_of(SOURCE, columns | {"particle": number}, rows=particles * emitters, one_unit=True)
     what = f"{array.dtype} {[*array.shape]}"[:200]
@@ -94,7 +94,7 @@ def _table_of_one(path: Path, array: Array, reading: Reading) -> Table:
 
 
 def _particle(path: Path, offsets: Array, rows: int) -> Array:
-    """Which particle each row belongs to, from where each begins."""
+    """The particle of each row, from the first row of each particle."""
     counts: Array = (
         np.diff(offsets.astype(np.int64)) if offsets.dtype.kind in "iu" and offsets.ndim == 1 else np.empty(0)
     )
@@ -104,7 +104,7 @@ def _particle(path: Path, offsets: Array, rows: int) -> Array:
 
 
 def _check_promises(path: Path) -> None:
-    """Refuse arrays whose headers promise more than the archive's bytes can hold."""
+    """Refuse arrays whose headers declare more than the archive's bytes can hold."""
     with zipfile.ZipFile(path) as archive:
         check_members(path, archive)
         for member in archive.infolist():

@@ -48,7 +48,7 @@ def columns_of_frame(path: Path, group: Any) -> dict[str, Array]:
     """The columns of numbers of one frame, by their names.
 
     Raises:
-        HollyError: names that can't be read, damaged, or more than its bytes can hold.
+        HollyError: The names can't be read, or the file is damaged or declares more than its bytes can hold.
     """
     budget = Budget.of_bytes(path)
     if _text(group.attrs["pandas_type"]) == "frame_table":

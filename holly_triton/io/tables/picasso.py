@@ -1,6 +1,6 @@
-"""Picasso's files: localisations in HDF5, and what is known of them as YAML documents beside it.
+"""Picasso's files: localisations in HDF5, with metadata as YAML documents beside it.
 
-Dataset ``locs`` holds one row a localisation: ``frame``, ``x`` and ``y`` in camera pixels, ``photons``, ``sx`` and
+Dataset ``locs`` holds one row per localisation: ``frame``, ``x`` and ``y`` in camera pixels, ``photons``, ``sx`` and
 ``sy`` (width of the PSF, pixels), ``bg``, ``lpx`` and ``lpy`` (precision, pixels), ``z`` in nm where there is one, and
 ``group`` in files of picked particles. The YAML has one document for each program that touched the data; the size of a
 pixel, ``Pixelsize`` in nm, may stand in any of them. From version 0.11 on, Picasso may leave the YAML out and keep the
@@ -30,29 +30,29 @@ from .pandas_hdf5 import columns_of_frame, is_frame
 Array = NDArray[Any]
 
 PIXEL_SIZE = ("Pixelsize", "Camera.Pixelsize")
-"""Where Picasso looks; and where its simulation has it, in versions that leave the first out."""
+"""Keys of the pixel size: that of Picasso, and that of its simulation in versions without the first."""
 UNITS = {"x": "px", "y": "px", "z": "nm", "lpx": "px", "lpy": "px"}
 NUMPY_NUMBERS = tuple(f"object/apply:numpy.{core}.multiarray.scalar" for core in ("core", "_core"))
 NUMBERS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
 NEUTRAL = {"frame": 0.0, "photons": 1.0, "sx": 1.0, "sy": 1.0, "bg": 0.0}
-"""Written where nothing is known: one frame, all equally bright, a PSF of one pixel, no background."""
+"""Neutral values for unknown columns: one frame, equal brightness, a PSF of one pixel, no background."""
 NEUTRAL_PRECISION_NM = 10.0
-"""Likewise, and typical of SMLM. Picasso weighs by the inverse of the precision, so it can't be 0."""
+"""Neutral precision, typical of SMLM. Picasso weighs by the inverse of the precision, so it can't be 0."""
 THROUGHOUT, IN_PART = "Neutral throughout", "Neutral in part"
-"""Where the YAML lists the columns of which nothing is known, and those that are known in some rows only."""
+"""Keys of the YAML for the columns that are unknown, and for those that are known in some rows only."""
 WHOLE = {"frame": "<u4", "group": "<i4"}
 """Columns of whole numbers, as Picasso stores them; all others are float32."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What is said of the localisations, in the YAML or else in the file itself.
+    """Metadata of the localisations, from the YAML or else from the file itself.
 
     Attributes:
         pixel_nm: Side of a pixel, nm; None if it is not stated, or can't be read.
         neutral: Columns that ``write_picasso`` filled throughout: they hold no measurement.
-        notes: What was assumed, and what is missing.
+        notes: Sentences about what was assumed, and what is missing.
     """
 
     pixel_nm: float | None
@@ -61,10 +61,10 @@ class Header:
 
 
 def read_header(path: Path, file: Any) -> Header:
-    """What an open ``h5py.File`` at ``path``, or the YAML beside it, says of its localisations.
+    """Metadata of the localisations in an open ``h5py.File`` at ``path``, or in the YAML beside it.
 
     Raises:
-        HollyError: its documents are only a link to another file.
+        HollyError: The documents are only a link to another file.
     """
     import h5py
 
@@ -91,22 +91,22 @@ def write_picasso(
 ) -> None:
     """Write localisations as Picasso does, with the YAML beside them.
 
-    Picasso drops what lies left of or above the first pixel: such data are moved by whole pixels, and the YAML says
-    how far. It also says which columns hold a neutral value, throughout or in part, because nothing is known.
+    Picasso drops localisations left of or above the first pixel: such data are shifted by whole pixels, and the YAML states
+    the shift. It also lists the columns that hold a neutral value, throughout or in part, because they are unknown.
 
     Args:
-        path: Ends in .hdf5.
+        path: Name of the file, which ends in .hdf5.
         xyz_nm: ``[E, 2]`` or ``[E, 3]``.
-        pixel_nm: Side of a camera pixel; any will do for positions that come from no camera.
+        pixel_nm: Side of a camera pixel; any value may be used for positions that are not from a camera.
         group: Particle of each localisation ``[E]``, whole numbers.
         photons: ``[E]``.
         precision_nm: Lateral localisation precision ``[E]``; where it is not above 0, the neutral value is written.
         frame: ``[E]``, whole numbers from 0.
-        info: What else the YAML shall say: texts, plain numbers, and lists of them.
+        info: Additional metadata for the YAML: texts, plain numbers, and lists of them.
 
     Raises:
         HollyError: A file can't be written.
-        ValueError: No localisations, positions that are not finite, a length that is not above 0, or columns of
+        ValueError: There are no localisations, positions are not finite, a length is not above 0, or columns have
             different lengths.
     """
     import h5py
@@ -149,7 +149,7 @@ def read_picasso(path: Path, file: Any) -> Table | None:
     ``group_input``: there, the picks are the particles.
 
     Raises:
-        HollyError: it lacks x and y, or is empty.
+        HollyError: The dataset lacks x and y, or is empty.
     """
     import h5py
 
@@ -193,11 +193,11 @@ def _of_picks(table: Table) -> Table:
 
 
 def _documents(path: Path, embedded: Any) -> tuple[list[dict[str, Any]], list[str]]:
-    """The documents of the YAML or, where there is none, those in the HDF5 file; and what was wrong with them."""
+    """The documents of the YAML or, where there is none, those in the HDF5 file; and notes about defects."""
     import yaml
 
     if not path.is_file() and embedded is None:
-        return [], [f"There is no {path.name} beside the data to say how large a pixel is."]
+        return [], [f"There is no {path.name} beside the data, which would state the pixel size."]
     try:
         with foreign(path, "YAML"):
             if path.is_file():
@@ -214,8 +214,8 @@ def _documents(path: Path, embedded: Any) -> tuple[list[dict[str, Any]], list[st
 def _loader() -> Any:
     """The safe loader, for YAML with Python objects in it.
 
-    Numbers of NumPy, which PyYAML writes as calls of NumPy with their bytes, are read as numbers; what any other object of
-    Python (``!!python/...``) says is read as nothing.
+    Numbers of NumPy, which PyYAML writes as calls of NumPy with their bytes, are read as numbers; any other object of
+    Python (``!!python/...``) is read as None.
     """
     import yaml
 
@@ -237,11 +237,11 @@ def _loader() -> Any:
 
 
 def _pixel_nm(documents: Sequence[Mapping[str, Any]]) -> tuple[float | None, list[str]]:
-    """Side of a pixel, as the last document that knows it says, which is Picasso's rule; and what to say of it."""
+    """Side of a pixel from the last document that states it, which is Picasso's rule; and notes about it."""
     stated = [document[key] for key in PIXEL_SIZE for document in reversed(documents) if document.get(key)]
     sizes = [float(size) for size in stated if type(size) in (int, float) and 0 < size < float("inf")]
     if not sizes:
-        return None, ["The file does not say how large a pixel is."]
+        return None, ["The file does not state the pixel size."]
     if len({*sizes}) == 1:
         return sizes[0], []
     others = " and ".join(f"{size:g}" for size in sorted({*sizes} - {sizes[0]}))
@@ -249,7 +249,7 @@ def _pixel_nm(documents: Sequence[Mapping[str, Any]]) -> tuple[float | None, lis
 
 
 def _neutral(documents: Sequence[Mapping[str, Any]]) -> list[str]:
-    """The columns that any document lists as neutral throughout; of no others would we say so."""
+    """The columns that any document lists as neutral throughout."""
     lists = [document[THROUGHOUT] for document in documents if isinstance(document.get(THROUGHOUT), list)]
     return [name for name in (*NEUTRAL, "lpx", "lpy") if any(name in listed for listed in lists)]
 

@@ -1,4 +1,4 @@
-"""What the user says about a data set that its files may not say of themselves, and how it meets what they say."""
+"""The user's information about a data set, and how it is combined with what the files state."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -18,20 +18,20 @@ class Reading:
     """The options that every command which reads DATA shares.
 
     Attributes:
-        unit: One of ``Unit``, in any spelling: the unit of positions in a file that does not say.
+        unit: One of ``Unit``, in any spelling: the unit of positions in a file that does not state it.
         pixel_size_nm: Side of an input pixel, nm.
-        columns: Which column holds what, as ``"x=...,y=...[px],particle=..."``, for tables with names of their own.
+        columns: Which column holds what, as ``"x=...,y=...[px],particle=..."``, for tables with unknown column names.
         channel: Name or number of the channel whose localisations are read; None reads all.
         where: Which rows count, as ``selection.parse_where`` reads it; None counts all.
-        axis: ``"x"``, ``"y"`` or ``"z"``: localisations in 3D are seen along it.
+        axis: ``"x"``, ``"y"`` or ``"z"``: viewing axis for localisations in 3D.
         weights: ``"photons"`` weighs each localisation by its photons; ``"equal"`` counts it as one.
-        crop: Pictures are cut to so many pixels a side about their middle; None leaves them whole.
-        background: ``"subtract"`` removes it from pictures, ``"keep"`` leaves it.
-        contrast: ``"dark"`` inverts pictures of dark particles, ``"bright"`` leaves pictures as they are; None leaves them too,
-            but those that look dark are refused.
+        crop: Pixels a side to which pictures are cropped about their centre; None leaves them whole.
+        background: ``"subtract"`` removes the background of pictures, ``"keep"`` leaves it.
+        contrast: ``"dark"`` inverts pictures of dark particles, ``"bright"`` leaves pictures unchanged; None leaves them
+            unchanged too, but refuses those that appear dark.
 
     Raises:
-        HollyError: an unknown word, or a pixel size that is no length.
+        HollyError: A word is unknown, or the pixel size is not above 0.
     """
 
     unit: str | None = None
@@ -60,16 +60,16 @@ class Reading:
             raise HollyError(f"--crop {self.crop}: must be at least 2 pixels")
 
     def unit_for(self, stated: str | None, source: object) -> str:
-        """The unit of positions: what the file states comes first, if it is known, then ``--unit``, then nm.
+        """The unit of positions: that of the file, if it is known, else that of ``--unit``, else nm.
 
         Raises:
-            HollyError: the file states a unit that is not known, and there is no ``--unit``.
+            HollyError: The file states a unit that is not known, and there is no ``--unit``.
         """
         unit = unit_word(stated) or self.unit
         if stated and unit is None:
             raise HollyError(
                 f"{source}: positions in [{stated}]; those that are known are {', '.join([*NM_PER_UNIT, PIXEL])}; "
-                "say which it is with --unit"
+                "give it with --unit"
             )
         return unit or "nm"
 
@@ -77,7 +77,7 @@ class Reading:
         """Length in nm of a unit that ``unit_for`` gave.
 
         Raises:
-            HollyError: pixels whose size nobody gave.
+            HollyError: The unit is the pixel, whose size was not given.
         """
         if unit != PIXEL:
             return NM_PER_UNIT[unit]
@@ -86,15 +86,15 @@ class Reading:
         return self.pixel_size_nm
 
     def notes(self, stated: str | None) -> list[str]:
-        """What to say about a unit that was assumed, or an option that was not used."""
+        """Notes about a unit that was assumed, or an option that was not used."""
         notes = []
         known = unit_word(stated)
         if known and self.unit and self.unit != known:
-            notes.append(f"The file says {stated}, so --unit {self.unit} was not used.")
+            notes.append(f"The file states {stated}, so --unit {self.unit} was not used.")
         if stated and not known:
-            notes.append(f"The file says [{stated}], a unit that is not known: --unit {self.unit} was used.")
+            notes.append(f"The file states [{stated}], a unit that is not known: --unit {self.unit} was used.")
         if not stated and not self.unit:
-            notes.append("The file says no unit: nm was assumed (--unit nm, um, m, A or px to say otherwise).")
+            notes.append("The file states no unit: nm was assumed (--unit nm, um, m, A or px overrides this).")
         unit = known or self.unit or "nm"
         if self.pixel_size_nm is not None and unit != PIXEL:
             notes.append(f"Positions are in {unit}, so --pixel-size was not used.")

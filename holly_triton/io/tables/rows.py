@@ -1,4 +1,4 @@
-"""The rows of any file of localisations, in nm: gone through part by part, so that a file may be larger than the memory."""
+"""The rows of any file of localisations, in nm: read in parts, so that a file may be larger than the memory."""
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from .selection import Counts, Selection, selection_notes, selection_of
 
 Array = NDArray[Any]
 
-OF_PICASSO = "Its columns are those of Picasso, whose x and y are in pixels (--unit nm to say otherwise)."
+OF_PICASSO = "Its columns are those of Picasso, whose x and y are in pixels (--unit nm overrides this)."
 
 
 class Part(NamedTuple):
@@ -41,12 +41,12 @@ class Rows:
         path: For messages.
         source: The format, in words.
         notes: What was assumed, and what the file's reader skipped.
-        parts: Goes through them, as often as asked.
-        roles: What the file has columns for, of ``columns.ROLES``.
-        names: Of the particles 0, 1, ...; None where their numbers are their names.
-        prefix: Of names that are numbers.
-        every: Of so many particles, or localisations without particles, one is kept.
-        selection: Which rows count.
+        parts: Iterates over the rows; may be called repeatedly.
+        roles: Roles for which the file has columns, of ``columns.ROLES``.
+        names: Names of the particles 0, 1, ...; None where their numbers are their names.
+        prefix: Prefix of names that are numbers.
+        every: One in this number of particles, or of localisations without particles, is kept.
+        selection: Which rows are used.
     """
 
     path: Path
@@ -61,7 +61,7 @@ class Rows:
 
     @property
     def said(self) -> list[str]:
-        """What to say of the rows, complete once they were gone through."""
+        """Notes about the rows, complete after one pass over them."""
         return notes_of([self])
 
     @property
@@ -90,7 +90,7 @@ class Rows:
 
 
 def notes_of(files: Sequence[Rows]) -> list[str]:
-    """What to say of the rows of some files together, complete once they were gone through."""
+    """Notes about the rows of some files together, complete after one pass over them."""
     selections = [rows.selection for rows in files if rows.selection is not None]
     return [*selection_notes(selections), *dict.fromkeys(note for rows in files for note in rows.notes)]
 
@@ -100,12 +100,12 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
 
     Args:
         path: For messages.
-        table: What the reader found.
-        reading: What the user says of it.
-        most: Keep about so many rows, of every k-th particle or, without particles, every k-th row; None keeps all.
+        table: The table from the reader.
+        reading: The user's information about it.
+        most: Approximate number of rows to keep, of every k-th particle or, without particles, every k-th row; None keeps all.
 
     Raises:
-        HollyError: no positions, an unknown unit, or pixels whose size nobody said.
+        HollyError: There are no positions, the unit is unknown, or the size of pixels was not given.
     """
     roles = roles_of(path, table, reading)
     selection = selection_of(path, table, roles, reading)
@@ -126,7 +126,7 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
             kept = selection.keeps(part, rows, counts)
             if step > 1:
                 number = part[columns["particle"][0]] if "particle" in columns else np.arange(seen, seen + rows)
-                with np.errstate(invalid="ignore"):  # no number is that of no particle
+                with np.errstate(invalid="ignore"):  # rows without a number belong to no particle
                     kept &= number % step == 0
             seen += rows
             if not kept.all():
@@ -150,15 +150,15 @@ def _values(path: Path, part: dict[Column, Array], columns: list[Column], length
     arrays = [part[column] for column in columns]
     for column, array in zip(columns, arrays, strict=True):
         if array.dtype.kind not in "fiub":
-            raise HollyError(f"{path}: column {column} holds words; numbers are needed")
-    with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is dropped later
+            raise HollyError(f"{path}: column {column} holds text; numbers are needed")
+    with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are dropped later
         if lengths is not None:
             arrays = [array.astype(np.float64) * nm for array, nm in zip(arrays, lengths, strict=True)]
         return arrays[0] if len(arrays) == 1 else np.sqrt(np.mean(np.square(arrays), axis=0))
 
 
 def _lengths(path: Path, table: Table, roles: Roles, reading: Reading) -> tuple[dict[str, list[float]], list[str]]:
-    """Length in nm of the unit of each column that is a length, and what to say about it."""
+    """Length in nm of the unit of each column that is a length, and notes about it."""
     pixels = np.broadcast_to(np.asarray(reading.pixel_size_nm or table.pixel_nm or np.nan), 2).tolist()
     first = stated_unit(roles.columns["x"][0]) or table.xy_unit
     notes = [*roles.notes]
@@ -168,11 +168,11 @@ def _lengths(path: Path, table: Table, roles: Roles, reading: Reading) -> tuple[
     notes += reading.notes(first)
     if table.pixel_nm and reading.pixel_size_nm and not np.allclose(table.pixel_nm, reading.pixel_size_nm, rtol=1e-3):
         notes.append(
-            f"--pixel-size {reading.pixel_size_nm:g} nm was used, though the file says {_sides(table.pixel_nm)} nm."
+            f"--pixel-size {reading.pixel_size_nm:g} nm was used, though the file states {_sides(table.pixel_nm)} nm."
         )
     if table.pixel_nm and not first and not reading.unit:
         notes.append(
-            f"The file states pixels of {_sides(table.pixel_nm)} nm: if positions are in pixels, say --unit px."
+            f"The file states pixels of {_sides(table.pixel_nm)} nm: if positions are in pixels, give --unit px."
         )
     units = {"x": reading.unit_for(first, path)}
     for role, other in (("y", "x"), ("z", "x"), ("precision", "x"), ("precision_z", "z")):
@@ -184,7 +184,7 @@ def _lengths(path: Path, table: Table, roles: Roles, reading: Reading) -> tuple[
             units["precision_z"] = "nm"
         notes.append(
             f"z states no unit: nm was assumed, as in files of Picasso and DECODE, whose x and y alone are in pixels "
-            f'(--columns "z={roles.columns["z"][0]}[px]" to say otherwise).'
+            f'(--columns "z={roles.columns["z"][0]}[px]" overrides this).'
         )
     try:
         lengths = {
@@ -206,7 +206,7 @@ def _sides(pixel_nm: float | tuple[float, float]) -> str:
 
 
 def _is_height_in_nm(table: Table, roles: Roles, units: dict[str, str]) -> bool:
-    """Whether z is in nm though x and y are in pixels: a camera's pixels say nothing of heights."""
+    """Whether z is in nm though x and y are in pixels: camera pixels do not define an axial scale."""
     if units.get("z") != PIXEL or units["x"] != PIXEL or table.one_unit:
         return False
     return unit_word(stated_unit(roles.columns["z"][0])) is None

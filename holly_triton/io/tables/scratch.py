@@ -1,4 +1,4 @@
-"""Room for data that are larger than a computer's memory: a file without a name, mapped, that goes when its user does."""
+"""Storage for data larger than the memory: a mapped file without a name, which is deleted with its last user."""
 
 import os
 import tempfile
@@ -10,26 +10,28 @@ from numpy.typing import DTypeLike, NDArray
 from holly_triton.core.errors import HollyError
 
 IN_MEMORY = 2**30
-"""Bytes of the largest array that is held in memory: most data are far smaller, and a laptop has room for a few of these."""
+"""Size of the largest array in memory, bytes: most data are far smaller, and a laptop can hold a few arrays of this size."""
 
 
 def on_disk(nbytes: int) -> bool:
-    """Whether an array of so many bytes is mapped, and not in memory."""
+    """Whether an array of ``nbytes`` bytes is mapped, and not in memory."""
     return nbytes > IN_MEMORY
 
 
 def notes(nbytes: int) -> list[str]:
-    """What to say about an array of so many bytes."""
+    """The note about an array of ``nbytes`` bytes, if it is mapped."""
     if not on_disk(nbytes):
         return []
-    return [f"The localisations take {nbytes / 2**30:.1f} GiB, so they lie on the disk, in {tempfile.gettempdir()}."]
+    return [
+        f"The localisations take {nbytes / 2**30:.1f} GiB, so they are kept on the disk, in {tempfile.gettempdir()}."
+    ]
 
 
 def allocate(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[Any]:
-    """Room for an array, its content undefined.
+    """An array with undefined content.
 
     Raises:
-        HollyError: It belongs on the disk, and that is full.
+        HollyError: The array is to be mapped, and the disk is full.
     """
     nbytes = int(np.prod(shape, dtype=np.int64)) * np.dtype(dtype).itemsize
     if not on_disk(nbytes):
@@ -46,7 +48,7 @@ def allocate(shape: tuple[int, ...], dtype: DTypeLike = np.float32) -> NDArray[A
 
 
 def _reserve(file: int, nbytes: int) -> None:
-    """Take the room now: where the disk is full, writing to a mapped page would end the process."""
+    """Allocate the space at once: on a full disk, writing to a mapped page would end the process."""
     if hasattr(os, "posix_fallocate"):
         os.posix_fallocate(file, 0, nbytes)
     else:

@@ -1,4 +1,4 @@
-"""Which rows of a table count: those of one channel, those that a condition keeps, and none that a program rejected."""
+"""Selection of the rows of a table: those of one channel, those that meet a condition, and none that a program rejected."""
 
 import re
 from collections import Counter
@@ -20,12 +20,12 @@ from .reading import Reading
 Array = NDArray[Any]
 
 MOST_CHANNELS = 16
-"""A column of more values than these is no channel, whatever its name."""
+"""Largest number of different values of a column of channels."""
 CONDITION = re.compile(
     r"""(?P<column>"[^"]*"|'[^']*'|[^"'<>=!]+?)\s*(?P<relation><=|>=|!=|<>|==|=|<|>)\s*(?P<value>.*)"""
 )
 PARTED = re.compile(r"""\s+and\s+(?=(?:[^"']|"[^"]*"|'[^']*')*$)""", re.IGNORECASE)
-"""The word between two conditions, outside of quotes."""
+"""The separator of two conditions, outside of quotes."""
 RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
     "=": np.equal, "==": np.equal, "!=": np.not_equal, "<>": np.not_equal,
     "<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal,
@@ -33,12 +33,12 @@ RELATIONS: dict[str, Callable[[Any, Any], Any]] = {
 WORDS = {"true": 1.0, "false": 0.0}
 FORM = '--where must be COLUMN = VALUE, with =, !=, <, <=, > or >=; several are joined by "and"'
 REFUSED = ("false", "no", "0", "invalid", "rejected")
-"""Words of a column of validity that mark a row as no part of the data."""
+"""Values of a column of validity that mark a row as rejected."""
 
 
 @dataclass(frozen=True)
 class Condition:
-    """What one comparison of ``--where`` asks of a row."""
+    """One comparison of ``--where``."""
 
     column: Column
     relation: str
@@ -48,35 +48,35 @@ class Condition:
         """Which rows ``[E]`` pass; a number that is not finite passes ``!=`` alone.
 
         Raises:
-            HollyError: words are compared with a number, or put in order.
+            HollyError: Text is compared with a number, or by order.
         """
         compare = RELATIONS[self.relation]
         if values.dtype.kind in "USO":
             if compare not in (np.equal, np.not_equal):
                 raise HollyError(
-                    f"--where {self.column} {self.relation} {self.value}: holds words, compared by = and != alone"
+                    f"--where {self.column} {self.relation} {self.value}: holds text, which can only be compared by = and !="
                 )
             return np.asarray(compare(_words(values), self.value.casefold()))
         try:
             number = WORDS[self.value.lower()] if self.value.lower() in WORDS else float(self.value)
         except ValueError:
-            raise HollyError(f"--where {self.column} {self.relation} {self.value}: holds numbers, not words") from None
+            raise HollyError(f"--where {self.column} {self.relation} {self.value}: holds numbers, not text") from None
         with np.errstate(invalid="ignore"):
             return np.asarray(compare(values, number))
 
 
 @dataclass
 class Counts:
-    """What a look at all rows of a file, or of several, found."""
+    """Result of a pass over all rows of a file, or of several."""
 
     rows: int = 0
     kept: int = 0
-    channels: Counter[str] = field(default_factory=Counter)  # of all rows that the conditions keep
+    channels: Counter[str] = field(default_factory=Counter)  # of all rows that meet the conditions
     files: Counter[str] = field(default_factory=Counter)
-    rejected: Counter[str] = field(default_factory=Counter)  # by what they are marked with
+    rejected: Counter[str] = field(default_factory=Counter)  # by their mark
 
     def add(self, other: "Counts") -> None:
-        """Count the rows of another file too."""
+        """Add the counts of another file."""
         self.rows, self.kept = self.rows + other.rows, self.kept + other.kept
         for name in ("channels", "files", "rejected"):
             getattr(self, name).update(getattr(other, name))
@@ -84,7 +84,7 @@ class Counts:
 
 @dataclass
 class Selection:
-    """The rows of one file that count. ``counts`` are complete once all rows were gone through."""
+    """The selected rows of one file. ``counts`` are complete after one pass over all rows."""
 
     path: Path
     channel: Column | None = None
@@ -92,17 +92,17 @@ class Selection:
     conditions: tuple[Condition, ...] = ()
     file: Column | None = None
     valid: Column | None = None
-    rejects: bool = True  # whether channels whose names say so are left out
+    rejects: bool = True  # whether channels whose names mark them as rejected are left out
     counts: Counts = field(default_factory=Counts)
 
     @property
     def columns(self) -> list[Column]:
-        """What it looks at."""
+        """The columns that it uses."""
         some = (self.channel, self.file, self.valid, *(condition.column for condition in self.conditions))
         return [column for column in some if column is not None]
 
     def keeps(self, part: Mapping[Column, Array], rows: int, counts: Counts) -> Array:
-        """Which rows ``[E]`` of a part count, and count them."""
+        """Which rows ``[E]`` of a part are selected; their counts are added."""
         kept = np.ones(rows, bool)
         counts.rows += rows
         for condition in self.conditions:
@@ -132,10 +132,10 @@ class Selection:
             kept &= ~refused
 
     def finish(self, counts: Counts) -> None:
-        """Take the counts of a look at all rows.
+        """Store the counts of a pass over all rows.
 
         Raises:
-            HollyError: there were rows, and none counts.
+            HollyError: There were rows, and none is selected.
         """
         self.counts = counts
         if counts.kept or not counts.rows:
@@ -153,10 +153,10 @@ class Selection:
 
 
 def selection_of(path: Path, table: Table, roles: Roles, reading: Reading) -> Selection:
-    """What is said of a table's rows, by the user or by the table.
+    """The selection of a table's rows, by the user and by the table's own marks.
 
     Raises:
-        HollyError: a condition or a channel of columns that the table lacks.
+        HollyError: A condition or a channel needs a column that the table lacks.
     """
     conditions = parse_where(path, table, reading.where) if reading.where is not None else ()
     named = {condition.column for condition in conditions}
@@ -185,7 +185,7 @@ def parse_where(path: Path, table: Table, text: str) -> tuple[Condition, ...]:
     Numbers are in the units of the file. Nothing is evaluated but comparisons of one column with one value.
 
     Raises:
-        HollyError: another form, or a column that the table lacks.
+        HollyError: The text has another form, or names a column that the table lacks.
     """
     conditions = []
     for item in PARTED.split(text):
@@ -201,7 +201,7 @@ def parse_where(path: Path, table: Table, text: str) -> tuple[Condition, ...]:
 
 
 def selection_notes(selections: Iterable[Selection]) -> list[str]:
-    """What to say of the rows of some files together: what was left out, and what was pooled that may not belong together."""
+    """Notes about the rows of some files together: those left out, and those pooled that may not belong together."""
     counts, notes = Counts(), []
     chosen = list(selections)
     for selection in chosen:
@@ -209,7 +209,7 @@ def selection_notes(selections: Iterable[Selection]) -> list[str]:
     for mark, lost in counts.rejected.items():
         notes.append(
             f"{lost} of {counts.rows} localisations are marked as rejected ({mark}) and were left out "
-            f"(--where, where it names that column, decides instead)."
+            f"(a --where on that column overrides this)."
         )
     if any(selection.conditions or selection.wanted is not None for selection in chosen):
         options = "--where" if all(selection.wanted is None for selection in chosen) else "--channel"
@@ -231,7 +231,7 @@ def selection_notes(selections: Iterable[Selection]) -> list[str]:
 
 
 def _tally(values: Array, known: Counter[str]) -> dict[str, int]:
-    """How often each value occurs; no more of them than it takes to see that they are no channels."""
+    """Number of rows of each value, up to the number of values that shows that they are not channels."""
     if len(known) > MOST_CHANNELS:
         return {}
     values = _strings(values) if values.dtype.kind in "USO" else values[np.isfinite(values)]
@@ -258,7 +258,7 @@ def _shown_refused(values: Array) -> str:
 
 
 def _strings(values: Array) -> Array:
-    """Words ``[E]`` of any kind as str."""
+    """Text ``[E]`` of any type as str."""
     if values.dtype.kind == "S":
         return np.char.decode(values, "utf-8", "replace")
     return values.astype(str)

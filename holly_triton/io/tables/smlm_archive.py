@@ -18,14 +18,14 @@ from .zip_check import check_members
 Array = NDArray[Any]
 
 LARGEST_MANIFEST = 2**20
-"""Bytes; text in JSON takes some forty times as many in memory."""
+"""Largest size of the manifest, bytes; JSON takes some forty times as many in memory."""
 
 
 def read_smlm(path: Path, reading: Reading) -> Table:
     """The first binary table of an archive.
 
     Raises:
-        HollyError: damaged, without such a table, or one that promises more than its bytes can hold.
+        HollyError: The archive is damaged, has no such table, or declares more than its bytes can hold.
     """
     with foreign(path, "SMLM archive"), zipfile.ZipFile(path) as archive:
         check_members(path, archive)
@@ -41,5 +41,5 @@ def read_smlm(path: Path, reading: Reading) -> Table:
         headers = zip(layout["headers"], layout["units"], strict=True)
         names = [f"{name} [{unit}]" if unit else name for name, unit in headers]
         rows = np.frombuffer(archive.read(tables[0]["name"]), np.dtype([*zip(names, kinds, strict=True)]))
-    # Each column may have an offset, but that moves the whole field, which no particle notices.
+    # Each column may have an offset, which is a shift of the whole field and has no effect on particles.
     return table_of("SMLM archive", {name: rows[name] for name in names})

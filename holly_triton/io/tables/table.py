@@ -1,6 +1,6 @@
-"""The readers of all formats of localisations, and what they read of a file or of a folder of fields of view.
+"""The readers of all formats of localisations, applied to a file or to a folder of fields of view.
 
-A new format is a reader, and one row in ``READERS``; what tells its files from others goes into ``kind_of``.
+A new format is a reader, and one row in ``READERS``; its recognition by content goes into ``kind_of``.
 """
 
 from collections.abc import Callable, Iterator
@@ -34,11 +34,11 @@ READERS: dict[str, Callable[[Path, Reading], Table]] = {
     ".smlm": read_smlm,
     ".json": read_json,
 }
-"""By suffix, lower case; ``kind_of`` gives the suffix that a file should have by its content."""
+"""Readers by suffix, lower case; ``kind_of`` gives the suffix that a file should have by its content."""
 
 
 def suffix_of(path: Path) -> str:
-    """The suffix of a file, lower case, or that of the format which its content shows: tables in text have any ending."""
+    """The suffix of a file, lower case, or that of the format which its content shows: tables in text have any suffix."""
     return kind_of(path, READERS) or path.suffix.lower()
 
 
@@ -46,12 +46,12 @@ def read_rows(path: Path, reading: Reading, most: int | None = None) -> Rows:
     """Localisations of a file of any known format, whether or not it marks particles; or of a folder of fields of view.
 
     Args:
-        path: One file, or a folder of files, whose fields are laid side by side.
-        reading: What the user says of it.
+        path: One file, or a folder of files, whose fields are placed side by side.
+        reading: The user's information about it.
         most: As for ``rows_of``; a folder is read whole.
 
     Raises:
-        HollyError: no such file, an unknown format, damaged, or no positions in it.
+        HollyError: There is no such file, its format is unknown, it is damaged, or it holds no positions.
     """
     path = Path(path)
     if path.is_dir():
@@ -62,9 +62,7 @@ def read_rows(path: Path, reading: Reading, most: int | None = None) -> Rows:
         )
     read = READERS.get(suffix_of(path))
     if read is None:
-        raise HollyError(
-            f"{path}: {advice(path) or f'is no file of localisations that is known; those are {_known()}'}"
-        )
+        raise HollyError(f"{path}: {advice(path) or f'is not a known file of localisations; those are {_known()}'}")
     return rows_of(path, read(path, reading), reading, most)
 
 
@@ -72,7 +70,7 @@ def files_in(folder: Path) -> list[Path]:
     """The files of localisations of a folder, in the order of their numbers.
 
     Raises:
-        HollyError: there is none.
+        HollyError: There is none.
     """
     files = (file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
     data = sorted((file for file in files if suffix_of(file) in READERS), key=natural_order)
@@ -82,10 +80,10 @@ def files_in(folder: Path) -> list[Path]:
 
 
 def read_folder(folder: Path, reading: Reading) -> list[Rows]:
-    """Localisations of each file of a folder; a file that can't be read is left out, which the first one's notes say.
+    """Localisations of each file of a folder; a file that can't be read is left out and mentioned in the notes of the first.
 
     Raises:
-        HollyError: of the first file, if none can be read.
+        HollyError: No file can be read; the error is that of the first.
     """
     files, found, failures = files_in(folder), [], []
     held = sum(file.stat().st_size for file in files) <= LARGEST_HELD
@@ -102,7 +100,7 @@ def read_folder(folder: Path, reading: Reading) -> list[Rows]:
 
 
 def _of_a_folder(file: Path, reading: Reading, held: bool) -> Rows:
-    """Localisations of one of many files: ``held``, or the file is opened anew for each look.
+    """Localisations of one of many files, either in memory (``held``) or from the file, which is opened for each pass.
 
     No file stays open: there may be more of them than a process may have.
     """

@@ -1,4 +1,4 @@
-"""Whether what a zip archive promises can be in it, before any of it is unpacked."""
+"""Checks that a zip archive can hold what it declares, before any of it is unpacked."""
 
 import zipfile
 from pathlib import Path
@@ -8,16 +8,16 @@ from holly_triton.core.errors import HollyError
 from .budget import LARGEST_RATIO
 
 PACKINGS = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: LARGEST_RATIO}
-"""How close each packs at most. Python opens bzip2 and LZMA too, which pack a million zeros into a few bytes."""
+"""Highest compression of each method. Python also opens bzip2 and LZMA, which compress a million zeros to a few bytes."""
 
 
 def check_members(path: Path, archive: zipfile.ZipFile) -> None:
-    """Refuse an archive with a member that is packed in another way, or promises more than its packed bytes can hold.
+    """Refuse an archive with a member that uses another compression, or declares more than its compressed bytes can hold.
 
-    Members may share bytes, so that all of them together are held against the size of the file.
+    Members may share bytes, so that all of them together are compared with the size of the file.
 
     Raises:
-        HollyError: it has one.
+        HollyError: There is such a member.
     """
     whole, total = path.stat().st_size, 0
     for member in archive.infolist():

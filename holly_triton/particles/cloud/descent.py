@@ -1,11 +1,12 @@
-"""What amortised and direct poses share: the cloud and whatever gives its poses follow one gradient.
+"""What amortised and direct poses share: the cloud and the pose model follow one gradient.
 
 This is the loop of Blundell et al. 2021, sections 3.1 and 3.2, with these departures:
 
-- the cloud starts as a ball of the data's own size, not as a cube of side 2 units, so that any structure fits;
+- the cloud starts as an isotropic Gaussian of the data's own size, not as a cube of side 2 units, so that any structure
+  fits;
 - it is centred after each step, since the pictures are;
-- stray points are moved once an epoch, since the masked loss never brings one back (a short run on the teapot:
-  0.13 units from the truth, and 0.41 where they stayed).
+- outliers are relocated once an epoch, since the masked loss has no gradient that brings one back (a short run on the
+  teapot ended 0.13 units from the truth, and 0.41 units without relocation).
 """
 
 import dataclasses
@@ -20,7 +21,7 @@ from holly_triton.geometry import rotation_from_axis_angle
 from holly_triton.particles.data import Dataset
 
 from .objective import masked_l1
-from .relocation import tidy
+from .relocation import relocate_points
 from .schedule import AnnealedPlan, Stage
 from .state import TrainingState
 
@@ -33,11 +34,11 @@ OPTIMISERS: dict[str, Callable[..., torch.optim.Optimizer]] = {
     "sgd": torch.optim.SGD,
 }
 LEAST_SIGMA = 0.1
-"""Of a predicted sigma, paper's pixels: softplus can reach 0, where nothing can be drawn."""
+"""Least predicted sigma, paper's pixels: softplus can reach 0, at which a Gaussian can't be drawn."""
 
 
 class Descent:
-    """A step follows the gradient of the masked L1 with respect to points and to what gives the poses."""
+    """A step follows the gradient of the masked L1 with respect to the points and the pose model."""
 
     def __init__(
         self,
@@ -54,8 +55,8 @@ class Descent:
                 indices ``[B]`` and pictures ``[B, S, S]``.
             plan: Schedule and settings.
             dataset: Where the pictures come from.
-            state: What is worked on.
-            generator: The run's.
+            state: State of the run, changed in place.
+            generator: Random generator of the run.
         """
         self.generator = generator
         self.model, self.plan, self.settings, self.dataset, self.state = model, plan, plan.settings, dataset, state
@@ -73,7 +74,7 @@ class Descent:
 
     def step(self, index: Tensor, stage: Stage) -> None:
         """One batch: one gradient step on everything."""
-        # A picture alone in its batch has nothing to be normalised by but what was seen before.
+        # Batch norm has no statistics for a picture that is alone in its batch, only those of earlier batches.
         self.model.train(len(index) // size() > 1)
         self.optimiser.zero_grad()
         target = self.dataset.draw(share(index), stage.grid, stage.sigma_nm)
@@ -84,15 +85,15 @@ class Descent:
         self.optimiser.step()
         self.state.centre(keep_pictures=False)
         self._tell_blur(width, stage)
-        if self.plan.tidies(self.state.step):
+        if self.plan.relocates(self.state.step):
             target = gather(target, len(index))
-            # Strays only: which other points are useless, poses tell that are mostly right.
-            strays = dataclasses.replace(self.plan.config.tidying, most=0)
-            tidy(self.state, self.optimiser, index, target, stage, strays, self.generator)
+            # Outliers only: redundant points can be identified only where most poses are right.
+            outliers = dataclasses.replace(self.plan.config.relocation, most=0)
+            relocate_points(self.state, self.optimiser, index, target, stage, outliers, self.generator)
 
     @torch.no_grad()
     def finish(self, stage: Stage) -> None:
-        """The final pose of every picture, now that the model is what it is."""
+        """The pose of every picture from the final model."""
         self.model.eval()
         widths = []
         for index in self.state.batches(self.settings.batch):
@@ -108,7 +109,7 @@ class Descent:
         """Put poses and losses of some pictures ``[B]`` into the state; ``target`` holds those of this rank.
 
         Returns:
-            The sigma drawn with ``[B]``, and the loss of this rank's pictures, to be followed.
+            The sigma of the drawing ``[B]``, and the loss of this rank's pictures, to be differentiated.
         """
         state, unit = self.state, self.plan.unit_nm
         outputs = self.model(share(index), target)
@@ -120,7 +121,7 @@ class Descent:
         many = target.repeat_interleave(heads, dim=0)
         objective = masked_l1(state.points, rotation, shift, width, many, stage)
         loss = objective.detach()
-        # The best of a picture's poses is its pose, and alone is followed.
+        # The best of the proposed poses is the picture's pose, and gradients follow it alone.
         best = loss.view(-1, heads).argmin(1) + heads * torch.arange(len(target), device=index.device)
         found = (gather(rows[best].detach(), len(index)) for rows in (rotation, shift, loss, width))
         state.rotation[index], state.shift[index], state.loss[index], width = found
@@ -134,7 +135,7 @@ class Descent:
 
     @torch.no_grad()
     def _tell_blur(self, width: Tensor, stage: Stage) -> None:
-        """Where sigma is predicted, the blur is what the typical picture has beyond its own sigma."""
+        """Where sigma is predicted, the blur is the median excess of the predicted width over the pictures' sigma."""
         if self.settings.output_sigma == "predicted":
             excess = width.median() ** 2 - stage.sigma_nm**2
             self.state.log_blur.copy_(0.5 * excess.clamp_min((0.01 * stage.sigma_nm) ** 2).log())

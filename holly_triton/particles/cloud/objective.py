@@ -1,9 +1,9 @@
-"""How far the cloud's pictures are from the data's: what a run descends, and what it reports.
+"""The distance between the cloud's pictures and the data's: the objective of a run, and the loss that it reports.
 
-A run descends the cross-entropy: every normalised picture is taken as a sample of the density that the cloud draws,
+A run minimises the cross-entropy: every normalised picture is taken as a sample of the density drawn from the cloud,
 part of which is a uniform background. Up to a constant this is the negative log-likelihood of the picture's intensity,
 so its optimum is the *mean* of the pictures, weighted by their shot noise, and it is exact where there is no noise.
-HOLLy's masked L1, which is still reported, asks for the *median*. A picture of few labels is mostly dark with a few
+The optimum of HOLLy's masked L1, which is still reported, is the *median*. A picture of few labels is mostly dark with a few
 bright spots; the median of such pictures is darker than their mean wherever labels are rare, and flattens a structure.
 """
 
@@ -19,7 +19,7 @@ SCALE = 100.0
 SMALLEST = 1e-20
 """In place of the intensity of an empty picture, whose logarithm must be finite."""
 LEAST_BACKGROUND = -9.2
-"""Logit of the least share of the background, 1e-4: a localisation where nothing is drawn must remain possible."""
+"""Logit of the least share of the background, 1e-4: a localisation must remain possible where nothing is drawn."""
 
 
 def divergence(

@@ -1,10 +1,10 @@
-"""Points that explain nothing, or what others explain already, go where brightness is lacking.
+"""Points that do not reduce the residual, or duplicate others, are relocated to where the residual is largest.
 
-Gradients can't do that: the masked loss has none where pictures are dark, and a point beside another has no reason to
-cross the empty space to a site that nobody holds. Such a site shows all the same. Where it projects, pictures are
-brighter than the cloud explains, in each of them; so the mean of what is lacking, taken over the pictures where a place
-in space projects, has its peak at the site and falls slowly around it. The least worthy point is tried there, and stays
-if the pictures are explained better.
+Gradients can't do that: the masked loss has none where pictures are dark, and no gradient moves a point that duplicates
+another across empty space to an unoccupied site. Such a site is visible in the residual: at its projection, every picture
+is brighter than the drawing of the cloud. The mean residual, taken over the pictures at the projections of a position in
+space, therefore peaks at the site and falls slowly around it. The least useful point is tried there, and stays if the
+objective decreases.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ from torch import Tensor
 
 from holly_triton.geometry import Grid, project
 from holly_triton.kernels import morton_order, splat
-from holly_triton.particles.config import Tidying
+from holly_triton.particles.config import Relocation
 from holly_triton.particles.poses.refine import objective_of
 
 from .objective import normalised
@@ -24,25 +24,25 @@ from .schedule import Stage
 from .state import TrainingState
 
 MOST_MERGED = 10_000
-"""Points that can be merged: the distance of each from each is looked at, which takes some 800 MB for so many."""
+"""Largest number of points that can be merged: all pairs of distances are computed, which take some 800 MB."""
 POINTS_AT_A_TIME = 2**16
-"""Projected into every picture, so that a large cloud takes no more than a small one."""
+"""Number of points projected into every picture at a time, so that a large cloud takes no more memory than a small one."""
 
 
 @torch.no_grad()
-def tidy(
+def relocate_points(
     state: TrainingState,
     optimiser: torch.optim.Optimizer,
     index: Tensor,
     target: Tensor,
     stage: Stage,
-    settings: Tidying,
+    settings: Relocation,
     generator: torch.Generator,
 ) -> None:
-    """Bring stray points back, then move useless ones while that explains the pictures ``[B, S, S]`` better.
+    """Bring outliers back, then move redundant points while that improves the fit to the pictures ``[B, S, S]``.
 
-    Half of the pictures say which point and where to, the other half whether it helped: what fits the noise of the one
-    does not fit that of the other.
+    Half of the pictures decide which point moves and where to, the other half whether the fit improved, so that a move that
+    fits the noise of one half is not confirmed by the other.
     """
     if len(state.points) >= settings.sorted_from:
         sort_points(state.points, optimiser)
@@ -57,10 +57,10 @@ def tidy(
         pose = state.rotation[others], state.shift[others]
         return float(objective_of(state, *pose, target[half:], stage)[0].mean())
 
-    strays = find_strays(state.points, view, settings.support)
-    if bool(strays.any()):
-        state.points[strays] = beside_others(state.points, strays, view, width, generator)
-        _forget(state.points, strays, optimiser)
+    outliers = find_outliers(state.points, view, settings.support)
+    if bool(outliers.any()):
+        state.points[outliers] = near_others(state.points, outliers, view, width, generator)
+        _forget(state.points, outliers, optimiser)
     best = objective()
     for _ in range(settings.most):
         found = propose_move(state.points, view, width, settings, generator)
@@ -79,7 +79,7 @@ def tidy(
 
 @torch.no_grad()
 def sort_points(points: Tensor, optimiser: torch.optim.Optimizer) -> None:
-    """Put a cloud ``[N, 3]`` and what the optimiser holds of it into Morton order, in place.
+    """Sort a cloud ``[N, 3]`` and the optimiser's state of it into Morton order, in place.
 
     Neighbours in space become neighbours in memory, so that the kernels can skip whole blocks of points.
     """
@@ -89,9 +89,9 @@ def sort_points(points: Tensor, optimiser: torch.optim.Optimizer) -> None:
 
 
 def merge_points(points: Tensor, distance: float) -> Tensor:
-    """Points ``[N, 3]`` with each group that lies together replaced by its middle: ``[M, 3]``, M at most N.
+    """Points ``[N, 3]`` with each cluster replaced by its centroid: ``[M, 3]``, M at most N.
 
-    Groups are as wide as ``distance`` at most, in the unit of the points.
+    Clusters are at most ``distance`` wide, in the unit of the points.
     """
     rows = points.cpu().numpy().astype("float64")
     group = fcluster(linkage(rows, "complete"), distance, "distance") - 1
@@ -105,13 +105,13 @@ def _moments(points: Tensor, optimiser: torch.optim.Optimizer) -> list[Tensor]:
 
 
 def _forget(points: Tensor, moved: Tensor | int, optimiser: torch.optim.Optimizer) -> None:
-    """A moved point has no history."""
+    """Reset the optimiser's state of points that were moved."""
     for moment in _moments(points, optimiser):
         moment[moved] = 0
 
 
 class View(NamedTuple):
-    """Pictures of sum 1 ``[B, S, S]`` on a grid, and the poses that they are seen from."""
+    """Pictures of sum 1 ``[B, S, S]`` on a grid, and their poses."""
 
     rotation: Tensor  # [B, 3, 3]
     shift: Tensor  # [B, 2] nm
@@ -128,54 +128,54 @@ class View(NamedTuple):
         sampled = torch.nn.functional.grid_sample(images[:, None], xy[:, None], align_corners=False)  # [B, 1, 1, N]
         return sampled[:, 0, 0].mean(0)
 
-    def lacking(self, points: Tensor, width_nm: Tensor) -> Tensor:
-        """What a cloud leaves unexplained of the pictures ``[B, S, S]``; negative where it draws too much."""
+    def residual(self, points: Tensor, width_nm: Tensor) -> Tensor:
+        """The residual of the pictures ``[B, S, S]``, data minus drawing; negative where the drawing is too bright."""
         px = self.grid.to_pixels
         drawn = splat(px(points), self.rotation, px(self.shift), px(width_nm), self.grid.shape)
         return self.wanted - normalised(drawn)
 
 
-def find_strays(points: Tensor, view: View, threshold: float) -> Tensor:
-    """Which points ``[N]`` explain nothing: the pictures are dark where they project."""
+def find_outliers(points: Tensor, view: View, threshold: float) -> Tensor:
+    """Which points ``[N]`` are outliers: the pictures are dark at their projections."""
     support = view.brightness(points, view.wanted)
     return support < threshold * support.median()
 
 
-def beside_others(points: Tensor, strays: Tensor, view: View, width_nm: Tensor, generator: torch.Generator) -> Tensor:
-    """Places for the strays ``[strays, 3]``: beside points where pictures are brighter than the cloud explains."""
-    lacking = view.brightness(points, view.lacking(points, width_nm))
-    weight = torch.where(strays, torch.zeros_like(lacking), lacking.clamp_min(0))
+def near_others(points: Tensor, outliers: Tensor, view: View, width_nm: Tensor, generator: torch.Generator) -> Tensor:
+    """New positions of the outliers ``[outliers, 3]``: beside points at which the residual of the pictures is large."""
+    residual = view.brightness(points, view.residual(points, width_nm))
+    weight = torch.where(outliers, torch.zeros_like(residual), residual.clamp_min(0))
     if not bool(weight.sum() > 0):
-        weight = (~strays).to(lacking.dtype)
-    chosen = torch.multinomial(weight, int(strays.sum()), replacement=True, generator=generator)
+        weight = (~outliers).to(residual.dtype)
+    chosen = torch.multinomial(weight, int(outliers.sum()), replacement=True, generator=generator)
     return points[chosen] + width_nm / 2 * torch.randn(len(chosen), 3, generator=generator, device=points.device)
 
 
 def propose_move(
-    points: Tensor, view: View, width_nm: Tensor, settings: Tidying, generator: torch.Generator
+    points: Tensor, view: View, width_nm: Tensor, settings: Relocation, generator: torch.Generator
 ) -> tuple[int, Tensor] | None:
-    """The point of least use and the place ``[3]``, nm, where most is lacking; None if nothing is to be gained."""
-    lacking = view.lacking(points, width_nm)
-    place, lack = find_lack(points, lacking, view, settings, generator)
+    """The least useful point and the position ``[3]``, nm, of the largest residual; None if no move can reduce it."""
+    residual = view.residual(points, width_nm)
+    place, peak = find_residual_peak(points, residual, view, settings, generator)
     own = 1 / (2 * torch.pi * len(points) * view.grid.to_pixels(width_nm) ** 2)  # peak of one point, in a sum of 1
-    worth = view.brightness(points, lacking + own)
-    # Where less than half a point is lacking, a whole one is too much; one that is worth more than half is not.
-    if lack < own / 2 or worth.min() > own / 2:
+    worth = view.brightness(points, residual + own)
+    # A residual below half the peak of a point does not justify a whole point; a point worth more than half is kept.
+    if peak < own / 2 or worth.min() > own / 2:
         return None
     return int(worth.argmin()), place
 
 
-def find_lack(
-    points: Tensor, lacking: Tensor, view: View, settings: Tidying, generator: torch.Generator
+def find_residual_peak(
+    points: Tensor, residual: Tensor, view: View, settings: Relocation, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The place ``[3]``, nm, where most is lacking, and how much: random places, then closer about the best of them."""
+    """The position ``[3]``, nm, of the largest residual, and its value: random positions, then finer ones about the best."""
     spread = points.norm(dim=1).median()
     places = spread * torch.randn(settings.places, 3, generator=generator, device=points.device)
     for _ in range(settings.closer):
-        best = places[view.brightness(places, lacking).topk(settings.kept).indices]
+        best = places[view.brightness(places, residual).topk(settings.kept).indices]
         spread = spread / 2
         around = best.repeat(settings.places // settings.kept, 1)
         places = around + spread * torch.randn(around.shape, generator=generator, device=points.device)
         places[: len(best)] = best
-    lack = view.brightness(places, lacking)
-    return places[lack.argmax()], lack.max()
+    peak = view.brightness(places, residual)
+    return places[peak.argmax()], peak.max()

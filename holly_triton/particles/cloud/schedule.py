@@ -1,4 +1,4 @@
-"""From coarse to fine: what each step of a run uses, all of it following from the data's own extent."""
+"""The coarse-to-fine schedule: the settings of each step of a run, which follow from the extent of the data."""
 
 import math
 from dataclasses import dataclass, replace
@@ -11,7 +11,7 @@ from holly_triton.particles.data import Dataset, Pictures
 
 @dataclass(frozen=True)
 class Stage:
-    """What one step draws and how far it may move things."""
+    """Grid and sigma of one step, and the lengths of its moves."""
 
     name: str  # "search", "rescue", "polish" or "refine"; "train" where poses are not searched
     sigma_nm: float
@@ -22,33 +22,33 @@ class Stage:
     turn: float  # largest perturbation of a pose, radians
     rate: float  # factor on every step length, 1 falling to 0
     gyration_nm: float  # radius of gyration of the structure, 3D
-    largest_tilt: float  # radians off the line of sight that a pose may take the structure's z
+    largest_tilt: float  # largest angle between the structure's z and the line of sight, radians
 
     @property
     def mask_threshold(self) -> float:
-        """Normalised intensity falls with the number of pixels, so the mask's threshold does too."""
+        """The mask's threshold, which decreases with the number of pixels as normalised intensity does."""
         return MASK_THRESHOLD_128 * 128**2 / self.grid.size**2
 
 
 @dataclass(frozen=True)
 class Plan:
-    """The scales of one data set and the run's settings: together they give every step's stage.
+    """The scales of one data set and the run's settings, which together determine the stage of every step.
 
-    This one is of pose search; ``AnnealedPlan`` is of the other methods.
+    This is the plan of pose search; ``AnnealedPlan`` is that of the other methods.
     """
 
     config: Config
     pictures: int
     gyration_nm: float  # radius of gyration of the structure, 3D
     field_nm: float
-    finest_nm: float  # below this sigma the data have nothing to show
+    finest_nm: float  # localisation precision: the data have no detail below this sigma
 
     @staticmethod
     def of(config: Config, dataset: Dataset) -> "Plan":
-        """The plan that follows from a data set.
+        """The plan for a data set.
 
         Raises:
-            HollyError: Views are limited, and the pose method can't do that.
+            HollyError: The tilt is limited, which the pose method does not support.
         """
         field = config.schedule.field_of_view * dataset.radius_nm
         scales = config, len(dataset), dataset.gyration_nm, field, dataset.finest_nm
@@ -61,17 +61,17 @@ class Plan:
 
     @property
     def batch(self) -> int:
-        """Pictures a step in which the cloud moves."""
+        """Pictures per step in which the cloud moves."""
         return self.config.schedule.batch
 
     @property
     def largest_tilt(self) -> float:
-        """Radians by which views may differ from one side."""
+        """Largest tilt of the viewing direction, radians."""
         return math.pi if self.config.tilt is None else math.radians(self.config.tilt)
 
     @property
     def rescue_steps(self) -> int:
-        """Steps between search and polish in which poses are sought anew; each pass is over the worse half."""
+        """Steps between search and polish in which poses are searched again; each pass is over the worst-fitted half."""
         return self.config.schedule.rescue_passes * math.ceil(self.pictures / 2 / self.config.search.dense_batch)
 
     @property
@@ -84,23 +84,23 @@ class Plan:
         """All steps."""
         return self.steps + self.config.schedule.refine_steps
 
-    def tidies(self, step: int) -> bool:
-        """Whether useless points are looked for after a step; never so late that they could not settle."""
-        every = self.config.tidying.every
+    def relocates(self, step: int) -> bool:
+        """Whether points are relocated after a step; never too late in the run for them to converge."""
+        every = self.config.relocation.every
         return step % every == every - 1 and step + 2 * every < self.steps
 
     @property
     def sigma_end_nm(self) -> float:
-        """Where sigma stops in the search."""
+        """Last sigma of the search, nm."""
         return max(self.config.schedule.sigma_end * self.field_nm, self.finest_nm)
 
     @property
     def sigma_start_nm(self) -> float:
-        """Where sigma starts."""
+        """First sigma, nm."""
         return max(self.config.schedule.sigma_start * self.gyration_nm, self.sigma_end_nm)
 
     def at(self, step: int, blur_nm: float) -> Stage:
-        """The stage of one step, given how far labels were found to scatter."""
+        """The stage of one step, given the fitted label scatter."""
         schedule = self.config.schedule
         rescued = schedule.search_steps + self.rescue_steps
         if step >= self.steps:
@@ -116,9 +116,9 @@ class Plan:
     def searching(
         self, done: float, blur_nm: float, name: str = "search", rate: float = 1.0, sharpened: float = 1.0
     ) -> Stage:
-        """The stage when a share ``done`` of the search is behind; with all of it done, that of what comes after."""
+        """The stage after a share ``done`` of the search; with all of it done, that of the steps after it."""
         schedule, search = self.config.schedule, self.config.search
-        # Sigma arrives before the search ends, so that the last poses are sought at the final sigma.
+        # Sigma reaches its last value before the search ends, so that the last poses are searched at it.
         sigma = self.sigma_start_nm * (self.sigma_end_nm / self.sigma_start_nm) ** min(1.0, done / 0.9)
         sigma = max(sigma * sharpened, schedule.sigma_per_blur * blur_nm, self.finest_nm)
         search_grid = self.grid_for(sigma, search.size)
@@ -126,7 +126,7 @@ class Plan:
             name=name,
             sigma_nm=sigma,
             grid=self.grid_for(sigma),
-            # A picture too small for this sigma compares poses at the sigma that it can draw.
+            # Where the picture is too small for this sigma, poses are compared at the smallest sigma that it can represent.
             search_sigma_nm=max(sigma, search_grid.pixel_nm / schedule.pixel_per_sigma),
             search_grid=search_grid,
             global_search=done < schedule.global_search,
@@ -137,7 +137,7 @@ class Plan:
         )
 
     def grid_for(self, sigma_nm: float, largest: int | None = None) -> Grid:
-        """The smallest of the schedule's grids that draws a Gaussian of this width, none above ``largest`` pixels."""
+        """The smallest of the schedule's grids that can represent a Gaussian of this width, none above ``largest`` pixels."""
         schedule = self.config.schedule
         sizes = [size for size in sorted(schedule.sizes) if largest is None or size <= largest]
         grids = [Grid(size, self.field_nm) for size in sizes or [min(schedule.sizes)]]
@@ -147,24 +147,24 @@ class Plan:
 
 @dataclass(frozen=True)
 class AnnealedPlan(Plan):
-    """HOLLy's own schedule (Blundell et al. 2021, section 3.2), then the refinement that follows any method."""
+    """HOLLy's own schedule (Blundell et al. 2021, section 3.2), then the refinement that ends a run of any method."""
 
     settings: Amortised | Direct
     stepped: bool
-    """Whether sigma stays for an epoch, as it must where pictures are rendered ahead. Else it falls every step."""
+    """Whether sigma is constant over an epoch, as it must be where pictures are rendered ahead; else it decreases every step."""
 
     @property
     def batch(self) -> int:
-        """Pictures a step in which the cloud moves."""
+        """Pictures per step in which the cloud moves."""
         return self.settings.batch
 
     @property
     def steps_an_epoch(self) -> int:
-        """Steps that show every picture once; the last one may show fewer than a batch."""
+        """Steps that use every picture once; the last one may have fewer than a batch."""
         return math.ceil(self.pictures / self.batch)
 
-    def tidies(self, step: int) -> bool:
-        """Whether useless points are looked for after a step: once an epoch, in its first batch, which is a whole one."""
+    def relocates(self, step: int) -> bool:
+        """Whether points are relocated after a step: once an epoch, in its first batch, which is a whole one."""
         every = self.steps_an_epoch
         return step > 0 and step % every == 0 and step + 2 * every < self.steps
 
@@ -175,28 +175,28 @@ class AnnealedPlan(Plan):
 
     @property
     def sigma_end_nm(self) -> float:
-        """Where sigma stops: finer than the localisation precision there is nothing to see."""
+        """Last sigma, nm, which is no less than the localisation precision."""
         return max(self.settings.sigma_end * self.pixel_nm, self.finest_nm)
 
     @property
     def sigma_start_nm(self) -> float:
-        """Where sigma starts."""
+        """First sigma, nm."""
         return max(self.settings.sigma_start * self.pixel_nm, self.sigma_end_nm)
 
     @property
     def pixel_nm(self) -> float:
-        """The paper's pixel: it has 128 to the field of view."""
+        """The paper's pixel, nm: the field of view has 128."""
         return self.field_nm / 128
 
     @property
     def unit_nm(self) -> float:
-        """The paper's unit: its field of view is 4."""
+        """The paper's unit, nm: the field of view is 4 units wide."""
         return self.field_nm / 4
 
     def at(self, step: int, blur_nm: float) -> Stage:
-        """The stage of one step; sigma falls by the same factor every step or, ``stepped``, every epoch.
+        """The stage of one step; sigma decreases by the same factor every step or, with ``stepped``, every epoch.
 
-        The sigma file of the paper's bunny falls so: by a tenth every second epoch, interpolated geometrically.
+        The sigma file of the paper's bunny decreases in this way: by a tenth every second epoch, interpolated geometrically.
         """
         if step >= self.steps:
             left = 1 - (step - self.steps) / max(1, self.config.schedule.refine_steps)

@@ -18,30 +18,30 @@ ORTHONORMAL = 1e-3
 
 @dataclass
 class TrainingState:
-    """A run between two steps: enough to go on as if it had never stopped."""
+    """A run between two steps, from which it continues as if it had not been interrupted."""
 
     settings: dict[str, Any]  # the run's, as config.toml holds them
     step: int
     seconds: float
     joules: float  # energy used, where the device counts it; else 0
-    seen: int  # pictures worked on, each as often as it came
+    seen: int  # pictures processed, each counted as often as it was
     points: Tensor  # [N, 3] nm, centred
-    log_blur: Tensor  # [], log nm: how far labels scatter about a point
-    background: Tensor  # [], logit of the share of the intensity that is spread evenly over the pictures
+    log_blur: Tensor  # [], log nm: standard deviation of the labels about a point
+    background: Tensor  # [], logit of the share of the intensity in a uniform background
     optimiser: dict[str, Any]  # its state_dict
-    pose_model: dict[str, Any]  # state_dict of what gives the poses: a network, a table; empty where they are searched
+    pose_model: dict[str, Any]  # state_dict of the pose model, a network or a table; empty where poses are searched
     rotation: Tensor  # [P, 3, 3]
     shift: Tensor  # [P, 2] nm
-    loss: Tensor  # [P]: each picture's, when last seen
+    loss: Tensor  # [P]: loss of each picture when it was last processed
     order: Tensor  # [P]: pictures in this epoch's order
-    cursor: int  # pictures of this epoch already seen
+    cursor: int  # pictures of this epoch already processed
     generator: Tensor  # state of the random generator
     history: list[dict[str, float]]
     growth: list[dict[str, Any]]  # step, sigma_nm and some points [M, 3] nm on the CPU, now and then
 
     @staticmethod
     def fresh(plan: Plan, points: int, generator: torch.Generator) -> "TrainingState":
-        """The start: a Gaussian ball of the data's own radius of gyration, and a random pose a picture."""
+        """The initial state: an isotropic Gaussian cloud of the data's radius of gyration, and a random pose for each picture."""
         device = generator.device
         cloud = torch.randn(points, 3, generator=generator, device=device) * (plan.gyration_nm / math.sqrt(3))
         blur = plan.config.optimiser.blur_start * plan.gyration_nm
@@ -68,7 +68,7 @@ class TrainingState:
         )
 
     def next_batch(self, size: int, generator: torch.Generator) -> Tensor:
-        """Indices of the next pictures; every picture comes once an epoch, in a new order each time."""
+        """Indices of the next pictures; every picture occurs once an epoch, in a new order each time."""
         pictures = len(self.order)
         if self.cursor >= pictures:
             self.rotation = orthonormalised(self.rotation)
@@ -78,25 +78,25 @@ class TrainingState:
         self.cursor += len(batch)
         return batch
 
-    def worst(self, size: int, generator: torch.Generator) -> Tensor:
-        """Indices of some pictures, drawn from the half that is explained worst."""
+    def worst_fitted(self, size: int, generator: torch.Generator) -> Tensor:
+        """Indices of some pictures, drawn from the worst-fitted half."""
         half = self.loss.argsort(descending=True)[: math.ceil(len(self.loss) / 2)]
         return half[torch.randperm(len(half), generator=generator, device=half.device)[:size]]
 
     def width(self, sigma_nm: float) -> Tensor:
-        """Sigma of the drawn points, nm: the pictures' sigma widened by the labels' scatter."""
+        """Sigma of the drawn points, nm: the pictures' sigma widened by the label scatter."""
         return (sigma_nm**2 + (2 * self.log_blur).exp()).sqrt()
 
     def batches(self, size: int) -> tuple[Tensor, ...]:
-        """Indices of all pictures, so many at a time."""
+        """Indices of all pictures, ``size`` at a time."""
         return torch.split(torch.arange(len(self.order), device=self.order.device), size)
 
     @torch.no_grad()
     def centre(self, *, keep_pictures: bool) -> None:
         """Put the cloud's centroid at the origin.
 
-        While shifts are not known that is where the pictures have theirs, so the cloud moves in the pictures; once they
-        are, ``keep_pictures`` moves them along and no picture changes.
+        While shifts are not known, the pictures have their centroids at the origin too, so the cloud is moved within the
+        pictures; once they are known, ``keep_pictures`` adjusts them so that no picture changes.
         """
         centroid = self.points.mean(0)
         self.points -= centroid
@@ -104,11 +104,11 @@ class TrainingState:
             self.shift += project(centroid[None], self.rotation)[:, 0]
 
     def blur_nm(self) -> float:
-        """How far labels scatter about a point, nm."""
+        """Label scatter (standard deviation about a point), nm."""
         return float(self.log_blur.detach().exp())
 
     def payload(self) -> dict[str, Any]:
-        """As plain containers and tensors, which can be read back without executing anything."""
+        """The state as plain containers and tensors, which can be read back without executing code."""
         return {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
 
     @staticmethod
@@ -116,7 +116,7 @@ class TrainingState:
         """The inverse of ``payload``.
 
         Raises:
-            KeyError, TypeError, ValueError: Not a payload of this version, or its parts don't belong together.
+            KeyError, TypeError, ValueError: The payload is not of this version, or its parts are inconsistent.
         """
         kinds = get_type_hints(TrainingState)
         for name, kind in kinds.items():
@@ -127,12 +127,12 @@ class TrainingState:
         return state
 
     def to(self, device: torch.device) -> "TrainingState":
-        """The same state where it is to be worked on; networks and optimisers take theirs there themselves."""
+        """The same state on a device; networks and optimisers move their own parts when they are set up."""
         moved = {name: getattr(self, name).detach().to(device) for name in self._shapes()}
         return dataclasses.replace(self, **moved)
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
-        """Of what lies on the device."""
+        """Shapes of the tensors that lie on the device."""
         N, P = len(self.points), len(self.order)
         fitted = {"points": (N, 3), "log_blur": (), "background": ()}
         return {**fitted, "rotation": (P, 3, 3), "shift": (P, 2), "loss": (P,), "order": (P,)}
@@ -153,11 +153,11 @@ class TrainingState:
             "order": torch.equal(self.order.sort().values, torch.arange(P)),
             "cursor": 0 <= self.cursor <= P,
             "generator": self.generator.dtype == torch.uint8,
-            # Points have fewer rows than their moments once they are merged, which is after the last use of these.
+            # Merged points have fewer rows than their moments, which are no longer used by then.
             "optimiser": all(m.shape in modelled or (m.shape[1:] == (3,) and len(m) >= N) for m in moments),
             "history": all(row.keys() >= {"step", "sigma_nm", "loss"} for row in self.history),
             "growth": all(one.keys() >= {"step", "sigma_nm"} and one["points"].shape == (M, 3) for one in self.growth),
         }
         for name, is_sound in sound.items():
             if not is_sound:
-                raise ValueError(f"{name} doesn't go with the rest")
+                raise ValueError(f"{name} is inconsistent with the rest")

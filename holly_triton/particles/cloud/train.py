@@ -1,4 +1,4 @@
-"""The reconstruction itself: one loop, whatever finds the poses, and the refinement that ends it."""
+"""The reconstruction itself: one loop for all pose methods, and the refinement that ends it."""
 
 import dataclasses
 import time
@@ -20,18 +20,18 @@ from .schedule import Plan, Stage
 from .state import TrainingState
 
 RECORDS = 500
-"""Of a run's history, about: enough for its curves, and long runs have a hundred times as many steps."""
+"""Approximate number of records of a run's history, which suffices for its curves; long runs have far more steps."""
 FRAMES = 60
-"""Of the film of a run's growth, about."""
-FILMED = 2000
-"""Points of a larger cloud that it shows."""
+"""Approximate number of frames of the recorded trajectory of the cloud."""
+FRAME_POINTS = 2000
+"""Largest number of points that a frame holds."""
 
 SAMPLE = 256
-"""Pictures, evenly chosen over the data, that stand for all where one structure is compared with another."""
+"""Pictures, evenly spaced over the data, on which structures are compared."""
 
 
 class Progress(NamedTuple):
-    """What a step has to say."""
+    """The progress reported after a step."""
 
     stage: str
     step: int
@@ -41,7 +41,7 @@ class Progress(NamedTuple):
 
 
 class Trainer:
-    """Runs a plan on a data set from any state of it; between two steps ``state`` is complete."""
+    """Carries out a plan on a data set from any state; between two steps ``state`` is complete."""
 
     def __init__(self, plan: Plan, dataset: Dataset, state: TrainingState, device: torch.device) -> None:
         """Set up the pose method and the random generator as ``state`` left them."""
@@ -51,7 +51,7 @@ class Trainer:
         self.method = choose_method(plan, dataset, state, self.generator)
 
     def run(self) -> Iterator[Progress]:
-        """Step to the end, telling after each step; whoever stops asking between two steps can go on later."""
+        """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
         while self.state.step < self.plan.total_steps:
             began = time.perf_counter()
             stage = self.plan.at(self.state.step, self.state.blur_nm())
@@ -61,17 +61,17 @@ class Trainer:
             self.method.save()
             self.state.generator = self.generator.get_state()
             self._record(stage, loss)
-            self._film(stage)
+            self._record_growth(stage)
             yield Progress(stage.name, self.state.step, self.plan.total_steps, stage.sigma_nm, loss)
 
     @property
     def final_stage(self) -> Stage:
-        """Grid and sigma that the run ends with."""
+        """Grid and sigma at the end of the run."""
         return self.plan.at(self.plan.total_steps, self.state.blur_nm())
 
     @torch.no_grad()
     def reproject(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Pictures ``[B, S, S]`` as they came in, and as the structure explains them, at the final sigma."""
+        """Input pictures ``[B, S, S]`` and the reprojections of the structure, at the final sigma."""
         stage, state = self.final_stage, self.state
         px, width = stage.grid.to_pixels, state.width(stage.sigma_nm)
         drawn = splat(px(state.points), state.rotation[index], px(state.shift[index]), px(width), stage.grid.shape)
@@ -79,7 +79,7 @@ class Trainer:
 
     @torch.no_grad()
     def losses_of(self, points: Tensor) -> tuple[float, float]:
-        """What would be descended, and the masked L1, means over some pictures, were the structure these points ``[M, 3]``, nm."""
+        """Mean objective and mean masked L1 over some pictures with these points ``[M, 3]``, nm, in place of the structure."""
         stage, state = self.final_stage, dataclasses.replace(self.state, points=points)
         index = torch.linspace(0, len(self.dataset) - 1, min(SAMPLE, len(self.dataset))).long().to(points.device)
         target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
@@ -87,10 +87,10 @@ class Trainer:
         return float(objective.mean()), float(loss.mean())
 
     def _step(self, stage: Stage) -> float:
-        """One batch, for the cloud and its poses; after the last, every picture's pose as the method has it."""
+        """One batch, for the cloud and its poses; after the last one, the method's final pose of every picture."""
         state = self.state
         if stage.name == "rescue":
-            index = state.worst(self.plan.config.search.dense_batch, self.generator)
+            index = state.worst_fitted(self.plan.config.search.dense_batch, self.generator)
         else:
             index = state.next_batch(self.plan.batch, self.generator)
         state.seen += len(index)
@@ -104,7 +104,7 @@ class Trainer:
         return loss
 
     def _refine(self, stage: Stage) -> float:
-        """Every picture's pose, one gradient step with the cloud held, taken back where it didn't help."""
+        """One gradient step on the pose of every picture with the cloud fixed, undone where it does not reduce the objective."""
         state = self.state
         for index in state.batches(self.plan.config.schedule.batch):
             state.seen += len(index)
@@ -122,17 +122,17 @@ class Trainer:
             name = self.dataset.names[int(index[~torch.isfinite(loss)][0])]
             raise HollyError(
                 f"{self.dataset.source}: the loss of picture {name} is not finite at step {self.state.step}; "
-                "look at that picture's values, or leave it out"
+                "check the values of that picture, or leave it out"
             )
 
-    def _film(self, stage: Stage) -> None:
+    def _record_growth(self, stage: Stage) -> None:
         state, total = self.state, self.plan.total_steps
         if state.step % max(1, total // FRAMES) != 0 and state.step < total:
             return
         points = state.points.detach()
-        # Merged clouds have fewer points than their film's other frames.
+        # Merged clouds have fewer points than the other frames of the trajectory.
         if not state.growth or len(points) == self.plan.config.points:
-            some = points[:: -(-len(points) // FILMED)].cpu().clone()
+            some = points[:: -(-len(points) // FRAME_POINTS)].cpu().clone()
             state.growth.append({"step": state.step, "sigma_nm": stage.sigma_nm, "points": some})
 
     def _record(self, stage: Stage, loss: float) -> None:

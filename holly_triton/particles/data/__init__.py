@@ -1,4 +1,4 @@
-"""Pictures of particles: localisations or pixels, from the formats of the field, behind one interface."""
+"""Pictures of particles, from localisations or pixels in the formats of the field, with one interface."""
 
 from .dataset import Dataset, Drawable, describe, open_dataset
 from .localisations import Localisations

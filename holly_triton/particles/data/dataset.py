@@ -1,4 +1,4 @@
-"""One way to open any data set, and the interface all of them share.
+"""Opening of any data set, and the interface that all data sets share.
 
 A new format is a new file with a reader, and one row in ``FORMATS``.
 """
@@ -40,22 +40,22 @@ from .table import (
 )
 
 FEWEST_PICTURES = 8
-"""Fewer views leave most of a structure unseen, whatever it is."""
+"""With fewer views, the angular coverage of any structure is insufficient."""
 FEWEST_EMITTERS = 6
-"""As many numbers as a pose and a line have: so few localisations fit nearly any pose of nearly any structure."""
+"""Localisations that do not determine a pose: they hold as few numbers as a pose and a line, and fit almost any pose."""
 
 POSSIBLE_NM = (1.0, 1e6)
 """Particles that can be reconstructed without a unit from the user: 1 nm to 1 mm across."""
 
 LIKELY_NM = 5000.0
-"""Particles are smaller than this in the unit that is offered for those that are not possible."""
+"""Particles must be smaller than this in the unit that is suggested for an impossible size."""
 
 MOST_DESCRIBED = 2**16
-"""Localisations that ``describe`` keeps: enough for every figure it gives, and a few MiB."""
+"""Localisations that ``describe`` keeps: they suffice for all its figures and take a few MiB."""
 
 
 class Drawable(Protocol):
-    """What has pictures, about the particle's centroid. Lengths are nm."""
+    """A source of pictures, centred on the particles' centroids. Lengths are nm."""
 
     @property
     def names(self) -> list[str]:
@@ -64,7 +64,7 @@ class Drawable(Protocol):
 
     @property
     def finest_nm(self) -> float:
-        """Sigma below which the data have nothing to show, nm; 0 if they do not say."""
+        """Sigma below which the data have no detail, nm; 0 if it is not stated."""
         ...
 
     def __len__(self) -> int: ...
@@ -75,21 +75,21 @@ class Drawable(Protocol):
 
 
 class Dataset(Drawable, Protocol):
-    """What every data set can do."""
+    """The interface of every data set."""
 
     @property
     def centres(self) -> Tensor:
-        """Where the particles' centroids lay ``[P, 2 or 3]``, nm."""
+        """Original positions of the particles' centroids ``[P, 2 or 3]``, nm."""
         ...
 
     @property
     def notes(self) -> list[str]:
-        """Sentences: what was skipped and why, what was assumed."""
+        """Sentences about what was skipped and why, and what was assumed."""
         ...
 
     @property
     def doubts(self) -> list[str]:
-        """Those notes that make any result doubtful: they are repeated wherever one is shown."""
+        """Those notes that cast doubt on every result; they are repeated wherever a result is shown."""
         ...
 
     @property
@@ -104,7 +104,7 @@ class Dataset(Drawable, Protocol):
 
     @property
     def gyration_nm(self) -> float:
-        """Radius of gyration of the structure, 3D, nm, as the pictures tell it."""
+        """Radius of gyration of the structure, 3D, nm, estimated from the pictures."""
         ...
 
     @property
@@ -130,9 +130,9 @@ class Format:
     """One family of files.
 
     Attributes:
-        name: As an error message lists it.
-        suffixes: Of its files, lower case.
-        read: Takes a file or, with ``folders``, a folder of such files.
+        name: Name in error messages.
+        suffixes: Suffixes of its files, lower case.
+        read: Reads a file or, with ``folders``, a folder of such files.
         folders: Whether a folder of such files is one data set.
     """
 
@@ -158,11 +158,11 @@ FORMATS = (
 NUMPY_STACK = Format(
     "NumPy stack [n, H, W]", SUFFIXES["NumPy"], partial(read_pictures, read=read_npy_stack), folders=True
 )
-"""Found by what lies in the files, since tables of localisations have the same suffix."""
+"""The format of a file that is recognised by its content, since tables of localisations have the same suffix."""
 CLOUDS = (".obj", ".ply", ".xyz")
-"""Endings of point clouds, whose text would pass as a table."""
+"""Suffixes of point clouds, whose text could be read as a table."""
 SIMULATED = ("localisations.csv", "pictures.tif")
-"""What ``simulate`` writes into a folder: one or the other."""
+"""Data files that ``simulate`` writes into a folder, one or the other."""
 
 
 def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
@@ -170,10 +170,10 @@ def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
 
     Args:
         path: A file, a folder of such files, or a folder that ``simulate`` wrote.
-        **options: The attributes of ``data.reading.Reading``: what the file may not say of itself.
+        **options: The attributes of ``data.reading.Reading``: what the file may not state itself.
 
     Raises:
-        HollyError: nothing there, an unknown format, or data that can't be used.
+        HollyError: There is nothing at the path, the format is unknown, or the data can't be used.
     """
     path, reading = _there(path), Reading(**options)
     data = _as_seen(_format(path).read(path, reading), reading)
@@ -184,16 +184,16 @@ def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
 
 
 def describe(path: str | Path, **options: Any) -> dict[str, str]:
-    """Rows of the ``info`` screen: what is in a file, even if it can't be trained on as it is.
+    """Rows of the ``info`` screen: the content of a file, even if it can't be used for training in this form.
 
-    Of a large file only part is kept while it is read, and the notes say so.
+    Only part of a large file is kept while it is read, and the notes say so.
 
     Args:
         path: As for ``open_dataset``.
-        **options: Likewise.
+        **options: As for ``open_dataset``.
 
     Raises:
-        HollyError: nothing there, an unknown format, or a file that can't be read.
+        HollyError: There is nothing at the path, the format is unknown, or the file can't be read.
     """
     path, reading = _there(path), Reading(**options)
     known, every = _format(path), 1
@@ -211,7 +211,7 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
     else:
         data = _as_seen(known.read(path, reading), reading)
     if not len(data):
-        raise HollyError(f"{path}: holds nothing to see ({' '.join(data.notes)})")
+        raise HollyError(f"{path}: holds no usable particles ({' '.join(data.notes)})")
     screen = data.summary()
     if every > 1:
         screen["particles"] = f"about {every * len(data)}"
@@ -221,7 +221,7 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
 
 
 def _lacking(data: Localisations | Pictures, reading: Reading) -> str | None:
-    """Why data can't be trained on, if so."""
+    """The reason why data can't be used for training; None if they can."""
     if isinstance(data, Pictures) and data.unfit is not None:
         return data.unfit
     if len(data) < FEWEST_PICTURES:
@@ -234,7 +234,7 @@ def _lacking(data: Localisations | Pictures, reading: Reading) -> str | None:
 
 
 def _of_no_size(extent_nm: float) -> str | None:
-    """Why an extent can't be trained on before the user says its unit, if so: no microscope shows such particles."""
+    """The reason why the user must state the unit: particles of this extent are impossible; None if they are possible."""
     low, high = POSSIBLE_NM
     if low <= extent_nm <= high:
         return None
@@ -243,7 +243,7 @@ def _of_no_size(extent_nm: float) -> str | None:
     ]
     said = f", or {extent_nm * NM_PER_UNIT[fitting[0]]:.3g} nm if positions are in {fitting[0]}" if fitting else ""
     return (
-        f"its particles are {extent_nm:.2g} nm across{said}; say the unit of the positions, such as --unit "
+        f"its particles are {extent_nm:.2g} nm across{said}; state the unit of the positions, such as --unit "
         f"{fitting[0] if fitting else 'px'} (or --unit nm, if they are in nm)"
     )
 
@@ -257,16 +257,16 @@ def _there(path: str | Path) -> Path:
 
 
 def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations | Pictures:
-    """Data as the options want them seen, with a doubt where their size makes no sense."""
+    """Data with the view and weights of the options applied, and a doubt where their size is implausible."""
     doubts: list[str | None] = []
     if isinstance(data, Localisations):
         data = data.seen_along(reading.axis).weighed_by(reading.weights)
         if len(data) and (typical := int(data.counts.median())) < FEWEST_EMITTERS:
-            doubts.append(f"A typical particle has {typical} localisations, too few to tell from where it is seen.")
+            doubts.append(f"A typical particle has {typical} localisations, too few to determine its orientation.")
     if len(data) and data.finest_nm > data.radius_nm:
         doubts.append(
-            f"The localisation precision, {data.finest_nm:.4g} nm, is coarser than the particles are large: nothing of their "
-            "shape can show. Is it the right column, in the right unit?"
+            f"The localisation precision, {data.finest_nm:.4g} nm, exceeds the size of the particles, so that their "
+            "shape is not resolved. Is it the right column, in the right unit?"
         )
     if len(data):
         doubts.append(scale_doubt(2 * data.radius_nm))
@@ -291,7 +291,7 @@ def _format(path: Path) -> Format:
     if _holds_numpy_pictures(path):
         return NUMPY_STACK
     found = [known for known in FORMATS if suffixes & {*known.suffixes} and (known.folders or path.is_file())]
-    if len(found) > 1:  # a text or a drawing beside data of another kind is a note about them, as microscopes write
+    if len(found) > 1:  # a text or an image beside data of another kind is metadata, as microscopes write it
         notes = {".txt", *SUFFIXES["PNG"]}
         found = [known for known in found if not suffixes & {*known.suffixes} <= notes]
     if len(found) > 1:
@@ -315,7 +315,7 @@ def _holds_numpy_pictures(path: Path) -> bool:
 
 
 def _suffix(path: Path) -> str:
-    """The suffix of a file, or of the format which its content shows, where its own says nothing."""
+    """The suffix of a file or, where that is unknown, of the format that its content shows."""
     own = path.suffix.lower()
     if (
         own in CLOUDS

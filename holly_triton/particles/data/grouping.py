@@ -1,6 +1,6 @@
-"""Particles from rows that lie in any order, in two looks at them: one counts and finds the centroids, one puts rows in place.
+"""Particles from rows in any order, in two passes: the first counts and finds the centroids, the second places the rows.
 
-Neither holds more than a part of the rows, and the room that they go to may lie on the disk.
+Neither pass holds more than a part of the rows in memory, and the resulting array may be mapped to a file on the disk.
 """
 
 from collections.abc import Sequence
@@ -21,16 +21,16 @@ from .localisations import LARGEST, Localisations
 Array = NDArray[Any]
 
 MEASURED = ("photons", "precision", "precision_z")
-"""What is known of each localisation beside its position."""
+"""Columns of a localisation besides its position."""
 LARGEST_ID = 2**53
-"""Above it, neighbouring whole numbers are the same float64."""
+"""Above this, neighbouring whole numbers are the same float64."""
 
 
 @dataclass
 class Tally:
-    """What a first look at the rows of a file tells."""
+    """Result of the first pass over the rows of a file."""
 
-    ids: Array  # [P]: the particles' own numbers, rising
+    ids: Array  # [P]: the particles' own numbers, increasing
     counts: Array  # [P]: rows that have a position
     sums: Array  # [P, 3] of positions, nm; z is 0 in 2D
     rows: int = 0
@@ -39,7 +39,7 @@ class Tally:
 
     @staticmethod
     def of(rows: Rows) -> "Tally":
-        """Look at all parts."""
+        """Go through all parts."""
         known = np.arange(len(rows.names or ()))
         tally = Tally(known, np.zeros(len(known), np.int64), np.zeros((len(known), 3)))
         for part in rows.parts():
@@ -64,7 +64,7 @@ class Tally:
             self.z = [min([*self.z, xyz[:, 2].min()]), max([*self.z, xyz[:, 2].max()])]
 
     def _know(self, ids: Array) -> None:
-        """Make room for particles that were not seen before."""
+        """Add particles that did not occur before."""
         every = np.union1d(self.ids, ids) if len(self.ids) else ids
         if len(every) > len(self.ids):
             counts, sums = np.zeros(len(every), np.int64), np.zeros((len(every), 3))
@@ -73,29 +73,29 @@ class Tally:
             self.ids, self.counts, self.sums = every, counts, sums
 
     def names(self, rows: Rows) -> list[str]:
-        """Of all particles, also of those without a row that has a position."""
+        """Names of all particles, including those without a row that has a position."""
         kind = ".17g" if self.ids.dtype.kind == "f" else "d"
         return [*rows.names] if rows.names is not None else [f"{rows.prefix}{value:{kind}}" for value in self.ids]
 
 
 def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) -> Localisations:
-    """The particles that files mark; rows of a particle may lie anywhere in its file.
+    """The particles that files mark; rows of a particle may be anywhere in its file.
 
-    Rows without a finite position are dropped, particles that then hold no emitter are skipped, and the notes
-    say so. A z that never changes is no third dimension.
+    Rows without a finite position are dropped and particles without remaining emitters are skipped, as the notes
+    say. A constant z does not count as a third dimension.
 
     Args:
         files: One, or those of a folder.
-        tallies: What a first look at them told, if there was one.
+        tallies: Results of the first pass over them, if it was done already.
 
     Raises:
-        HollyError: particle numbers that are too large, or no room on the disk.
+        HollyError: Particle numbers are too large, or the disk has no space.
     """
     tallies = [Tally.of(rows) for rows in files] if tallies is None else tallies
     notes = notes_of(files)
     for role in ("z", *MEASURED):
         if len({role in rows.roles for rows in files}) > 1:
-            notes.append(f"Some files have no {role}, so what the others say of it was left out.")
+            notes.append(f"Some files have no {role}, so that of the other files was not used.")
     counts = np.concatenate([tally.counts for tally in tallies])
     kept = np.flatnonzero(counts)
     names = [name for rows, tally in zip(files, tallies, strict=True) for name in tally.names(rows)]
@@ -126,7 +126,7 @@ def localisations_from_rows(
     photons: Array | None = None,
     precision: Array | None = None,
 ) -> Localisations:
-    """Particles from rows that are in memory, one particle after the other.
+    """Particles from rows that are in memory and sorted by particle.
 
     Args:
         xyz: Absolute positions ``[E, 2]`` or ``[E, 3]``, nm.
@@ -145,23 +145,23 @@ def localisations_from_rows(
 def _belongs(path: Path, ids: Array) -> Array:
     """Which rows belong to a particle ``[E]``."""
     if ids.dtype.kind == "f" and float(np.abs(ids[np.isfinite(ids)]).max(initial=0)) > LARGEST_ID:
-        raise HollyError(f"{path}: holds particle ids above 2^53, which can't be told apart; number them from 0")
+        raise HollyError(f"{path}: holds particle ids above 2^53, which float64 can't distinguish; number them from 0")
     return np.asarray(np.isfinite(ids) & (ids >= 0))
 
 
 def _has_position(xyz: Array) -> Array:
-    """Which rows lie somewhere ``[E]``."""
-    return np.asarray(((xyz < LARGEST) & (xyz > -LARGEST)).all(axis=1))  # NaN is neither
+    """Which rows have a finite position ``[E]``."""
+    return np.asarray(((xyz < LARGEST) & (xyz > -LARGEST)).all(axis=1))  # NaN satisfies neither
 
 
 def _dimensions(files: Sequence[Rows], tallies: Sequence[Tally]) -> int:
-    """3 if all files have a z, and it changes."""
+    """3 if all files have a z and it is not constant, else 2."""
     heights = {height for tally in tallies for height in tally.z}
     return min(2 + (len(heights) > 1), *(rows.dimensions for rows in files))
 
 
 def _losses(tallies: Sequence[Tally], empty: int) -> list[str]:
-    """What to say about rows and particles that are left out."""
+    """Sentences about rows and particles that are left out."""
     rows, marked = sum(tally.rows for tally in tallies), sum(tally.marked for tally in tallies)
     placed, particles = sum(int(tally.counts.sum()) for tally in tallies), sum(len(tally.ids) for tally in tallies)
     said = (
@@ -173,14 +173,14 @@ def _losses(tallies: Sequence[Tally], empty: int) -> list[str]:
 
 
 def _fill(files: Sequence[Rows], tallies: Sequence[Tally], counts: Array, centres: Array) -> Part:
-    """Rows in place, float32, each relative to the centre of its particle: the second look."""
+    """The second pass: rows in place, float32, each relative to the centre of its particle."""
     rows = int(counts.sum())
     said = {role: all(role in file.roles for file in files) for role in MEASURED}
     table = Part(
         scratch.allocate((rows, centres.shape[1])), **{role: scratch.allocate((rows,)) for role in said if said[role]}
     )
     ends = np.cumsum(counts)
-    free, first = ends - counts, 0  # the next place of each particle; the first particle of a file
+    free, first = ends - counts, 0  # the next free row of each particle; the first particle of a file
     for file, tally in zip(files, tallies, strict=True):
         for part in file.parts():
             chosen, number = _by_particle(file.path, tally, part)
@@ -205,7 +205,7 @@ def _changed(path: Path) -> HollyError:
 
 
 def _by_particle(path: Path, tally: Tally, part: Part) -> tuple[Array, Array]:
-    """Rows of a part that count ``[E]``, particle by particle, and which of the tally's particles each belongs to ``[E]``."""
+    """Rows of a part that are used ``[E]``, particle by particle, and the index of each one's particle in the tally ``[E]``."""
     assert part.particle is not None
     chosen = np.flatnonzero(_belongs(path, part.particle) & _has_position(part.xyz))
     number = np.searchsorted(tally.ids, part.particle[chosen])
@@ -219,7 +219,7 @@ def _by_particle(path: Path, tally: Tally, part: Part) -> tuple[Array, Array]:
 
 
 def _places(number: Array, free: Array) -> Array:
-    """Places of rows whose particles are ``number`` ``[E]``, rising, which then are not ``free`` ``[P]`` any more."""
+    """Target rows for rows of the particles ``number`` ``[E]``, increasing; ``free`` ``[P]`` is advanced past them."""
     begins = np.flatnonzero(np.diff(number, prepend=-1))
     lengths = np.diff(begins, append=len(number))
     particle = number[begins]

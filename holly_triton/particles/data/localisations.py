@@ -1,4 +1,4 @@
-"""Particles as lists of emitters: ragged, in nm, drawn at any width on the fly."""
+"""Particles as ragged lists of emitters, in nm, drawn on demand at any width."""
 
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -17,21 +17,21 @@ from holly_triton.kernels import splat_emitters
 Array = NDArray[Any]
 
 LARGEST = 1e15
-"""Positions and precisions (nm) and photons above it count as not finite: their squares would not be, in float32."""
+"""Positions and precisions (nm) and photons above this are treated as not finite, since their squares exceed float32."""
 HELD = 0.995
-"""Part of the intensity inside ``radius_nm``: stray localisations must not widen the field of view."""
+"""Share of the intensity inside ``radius_nm``, so that outliers do not widen the field of view."""
 SAMPLED = 2**22
-"""Emitters, about, of which figures of the whole are told: those of every k-th particle where there are more."""
+"""Approximate number of emitters from which statistics are computed: with more, those of every k-th particle are used."""
 AXES = {"x": "yzx", "y": "zxy", "z": "xyz"}
-"""Axes of a picture and, last, the one that it is seen along: in cyclic order, so that the hand stays."""
+"""Axes of a picture and, last, the viewing axis: in cyclic order, so that handedness is kept."""
 
 
 @dataclass(frozen=True)
 class Localisations:
     """Emitters of P particles, each about its own centroid. None is empty.
 
-    The emitters are rows of one table, which lies on the disk where it is large. A particle is a run of its rows: some
-    of the particles, and views of them, share the table and copy nothing.
+    The emitters are rows of one table, which is on the disk where it is large. A particle is a contiguous run of rows:
+    subsets of the particles, and views of them, share the table without copying it.
 
     Attributes:
         xyz: The table ``[E, 2]`` or ``[E, 3]`` float32, nm, relative to the particle's centre.
@@ -42,12 +42,12 @@ class Localisations:
         source: The format.
         notes: What was skipped and why, what was assumed.
         doubts: Those notes that make any result from the data doubtful.
-        photons: Of each row ``[E]`` float32, or None where the data do not say.
-        precision: Lateral localisation precision of each row ``[E]`` float32, nm, or None where the data do not say.
-        precision_z: Axial localisation precision of each row ``[E]`` float32, nm, or None where the data do not say.
-        axes: Which columns of the table are along the picture's x and y and, last, the line of sight.
+        photons: Photons of each row ``[E]`` float32, or None where they are not stated.
+        precision: Lateral localisation precision of each row ``[E]`` float32, nm, or None where it is not stated.
+        precision_z: Axial localisation precision of each row ``[E]`` float32, nm, or None where it is not stated.
+        axes: The columns of the table along the picture's x and y and, last, along the line of sight.
         view_rotation: ``[P, 3, 3]``: the rotation of each view, if these are ``views`` of 3D particles.
-        by_photons: Whether each emitter counts by its photons; else all count alike.
+        by_photons: Whether each emitter is weighted by its photons; else all have equal weight.
     """
 
     xyz: Tensor
@@ -74,7 +74,7 @@ class Localisations:
         return self.xyz.shape[1] == 3 and self.view_rotation is None
 
     def emitters(self, index: Tensor) -> tuple[Tensor, Tensor]:
-        """Positions of some particles ``[B]`` as pictures have them.
+        """Positions of some particles ``[B]`` in the frame of their pictures.
 
         Returns:
             ``[E', 2]`` or ``[E', 3]``, nm, particle by particle, and where each begins ``[B + 1]``.
@@ -94,7 +94,7 @@ class Localisations:
 
     @cached_property
     def _sample(self) -> Tensor:
-        """Particles ``[B]`` that tell figures of the whole."""
+        """Particles ``[B]`` from which statistics of the whole are computed."""
         step = -(-int(self.counts.sum()) // SAMPLED)
         return torch.arange(0, len(self), max(1, step), device=self.counts.device)
 
@@ -106,7 +106,7 @@ class Localisations:
     @cached_property
     def gyration_nm(self) -> float:
         """Radius of gyration of the structure, 3D, nm: 3 / 2 of the mean square that pictures show, since they hide one axis of three."""
-        # Clipped: one localisation a field away must not decide the scale.
+        # Clipped, so that a single distant localisation does not set the scale.
         return float(np.sqrt(1.5 * np.mean(self._radii.clip(max=self.radius_nm) ** 2)))
 
     @cached_property
@@ -124,12 +124,12 @@ class Localisations:
 
     @property
     def finest_nm(self) -> float:
-        """The localisation precision, nm; 0 if the data do not say."""
+        """The localisation precision, nm; 0 if it is not stated."""
         return self.precision_nm or 0.0
 
     @cached_property
     def precision_nm(self) -> float | None:
-        """Median localisation precision, nm; None if the data do not say."""
+        """Median localisation precision, nm; None if it is not stated."""
         return self._median(self.precision)
 
     def _median(self, column: Tensor | None) -> float | None:
@@ -141,13 +141,13 @@ class Localisations:
         return float(usable.median()) if len(usable) else None
 
     def precision_words(self) -> str:
-        """The localisation precision as the ``info`` screen shows it."""
+        """The localisation precision in words, for the ``info`` screen."""
         axial = self._median(self.precision_z)
         lateral = _or_unstated(self.precision_nm, "nm (median)")
         return lateral if axial is None else f"{lateral}, along z {axial:.4g} nm"
 
     def to(self, device: torch.device | str) -> "Localisations":
-        """The same data on another device; but a table on the disk stays there, and pictures are drawn from what they need."""
+        """The same data on another device; a table on the disk stays there, and the rows that pictures need are copied."""
         if on_disk(self.xyz.nbytes):
             return self
         values: dict[str, Any] = {one.name: getattr(self, one.name) for one in fields(self)}
@@ -155,26 +155,28 @@ class Localisations:
         return replace(self, **moved)
 
     def seen_along(self, axis: str) -> "Localisations":
-        """The same particles with another axis last, which is the one that pictures hide.
+        """The same particles projected along another axis.
 
-        The others keep their cyclic order, so the hand stays: along x the picture's axes are y and z, along y z and x.
+        The axes keep their cyclic order and so the handedness: along x the picture's axes are y and z, along y z and x.
 
         Raises:
-            HollyError: the particles have no z, and the axis is another.
+            HollyError: The particles have no z, and the axis is not z.
         """
         if axis == "z":
             return self
         if not self.has_z:
-            raise HollyError(f"--axis {axis}: {self.source} has no z, so it can only be seen along z; leave that out")
+            raise HollyError(
+                f"--axis {axis}: {self.source} has no z, so it can only be projected along z; leave that out"
+            )
         centres = self.centres[:, ["xyz".index(one) for one in AXES[axis]]]
-        notes = [*self.notes, f"The particles are seen along {axis}."]
+        notes = [*self.notes, f"The particles are projected along {axis}."]
         return replace(self, axes=AXES[axis], centres=centres, notes=notes)
 
     def weighed_by(self, weights: str) -> "Localisations":
-        """The same particles, each emitter counting as one (``"equal"``) or by its ``"photons"``.
+        """The same particles, with emitters of equal weight (``"equal"``) or weighted by their ``"photons"``.
 
         Raises:
-            HollyError: the data do not say photons.
+            HollyError: The data do not state photons.
         """
         if weights == "equal":
             return self
@@ -183,9 +185,9 @@ class Localisations:
         return replace(self, by_photons=True, notes=[*self.notes, "Localisations are weighed by their photons."])
 
     def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:
-        """Pictures of some particles, every emitter a Gaussian of integral 1 or of its weight, seen along the last axis.
+        """Projections of some particles along the last axis, every emitter a Gaussian of integral 1 or of its weight.
 
-        An emitter known less well than ``sigma_nm`` is drawn as wide as it is known: its precision is a floor.
+        An emitter whose precision is worse than ``sigma_nm`` is drawn with its precision as its width.
 
         Args:
             index: ``[B]`` int64.
@@ -200,7 +202,7 @@ class Localisations:
         xy = grid.to_pixels(self._positions(rows, index)[:, :2].to(device))
         width: float | Tensor = sigma_nm / grid.pixel_nm
         if self.precision is not None:
-            # Programs write NaN or 0 where a fit failed: such an emitter is as good as the others.
+            # Programs write NaN or 0 where a fit failed: such an emitter is drawn with sigma_nm.
             width = grid.to_pixels(self.precision[rows].to(device).nan_to_num(0, 0, 0).clamp(min=sigma_nm))
         weights = None
         if self.by_photons and self.photons is not None:
@@ -208,9 +210,9 @@ class Localisations:
         return splat_emitters(xy, offsets, width, grid.shape, weights=weights)
 
     def views(self, per_particle: int, generator: torch.Generator) -> "Localisations":
-        """Each 3D particle as seen from uniformly random directions, in 2D.
+        """2D projections of each 3D particle along uniformly random directions.
 
-        The rotation turns the particle about its centroid, then z is dropped.
+        The particle is rotated about its centroid, then z is dropped.
 
         Args:
             per_particle: Views of each particle. View v of particle 17 is named ``"17/v"``.
@@ -220,24 +222,26 @@ class Localisations:
             ``P * per_particle`` particles of 2D emitters, which keep their ``view_rotation``.
 
         Raises:
-            HollyError: the particles have no z.
+            HollyError: The particles have no z.
         """
         if not self.has_z:
-            raise HollyError(f"{self.source}: the localisations have no z, so they can't be seen from other sides")
+            raise HollyError(
+                f"{self.source}: the localisations have no z, so they can't be projected along other directions"
+            )
         index = torch.arange(len(self), device=self.starts.device).repeat_interleave(per_particle)
         return replace(
             self.select(index),
             centres=self.centres.new_zeros(len(index), 2),
             names=[f"{name}/{view}" for name in self.names for view in range(per_particle)],
-            notes=[*self.notes, f"Each particle is seen from {per_particle} random directions."],
+            notes=[*self.notes, f"Each particle is projected along {per_particle} random directions."],
             view_rotation=random_rotations(len(index), generator),
         )
 
     def pooled(self) -> Array:
-        """Emitters in one frame ``[E', 2 or 3]`` float64, nm, about their middle; of very many particles, those of some.
+        """Emitters in one frame ``[E', 2 or 3]`` float64, nm, about their centroid; of very many particles, those of some.
 
-        Where the particles' centres lie closer together than the structure is large, they were put there by whoever
-        registered them, and stay; else each particle is pooled about its own.
+        Where the particles' centres are closer together than the size of the structure, the particles were registered and
+        keep their positions; else each particle is centred on its own centroid.
         """
         index = self._sample
         xyz, centres = self.emitters(index)[0].double(), self.centres[index] - self.centres[index].mean(0)
@@ -274,12 +278,12 @@ class Localisations:
 
 
 def offsets_from_counts(counts: Tensor) -> Tensor:
-    """Where each particle begins ``[P + 1]`` int64, from how many emitters each has ``[P]``."""
+    """First row of each particle ``[P + 1]`` int64, from the number of emitters of each ``[P]``."""
     return torch.nn.functional.pad(counts.cumsum(0), (1, 0))
 
 
 def runs(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """All rows ``[E']`` of runs that start at ``[B]`` and have so many rows ``[B]``; and where each begins there ``[B + 1]``."""
+    """All rows ``[E']`` of runs, given their starts ``[B]`` and lengths ``[B]``; and the first of each among these ``[B + 1]``."""
     offsets = offsets_from_counts(counts)
     shift = (starts - offsets[:-1]).repeat_interleave(counts)
     return shift + torch.arange(len(shift), device=shift.device), offsets

@@ -1,4 +1,4 @@
-"""What stacks of pictures show of themselves: contrast, neighbours beside the particles, and dust."""
+"""Checks of stacks of pictures: contrast, neighbouring particles, and hot pixels."""
 
 from typing import Any
 
@@ -10,40 +10,43 @@ from torch import Tensor
 Array = NDArray[Any]
 
 BORDER = 2
-"""Width of the frame of pixels that shows the background."""
+"""Width, in pixels, of the border from which the background is estimated."""
 CHUNK = 256
 """Pictures treated at a time, so that temporaries stay small beside the data."""
 
 SURE = 4.0
-"""Standard errors below its border at which the mean of the pictures is darker. Of 100 simulated pictures each of six
-structures, inverted ones came to 5 to 10^4 (noise as strong as the brightest pixel: 2 to 10), bright ones to none."""
+"""Standard errors by which the mean of the pictures must be below that of the border to count as darker. For 100 simulated
+pictures of each of six structures, inverted ones reached 5 to 10^4 (with noise as strong as the brightest pixel, 2 to 10),
+bright ones none."""
 MOSTLY = 0.6
-"""Least share of what differs from the border, in the mean picture, that is darker. Inverted pictures came to 0.67 to 1, under
-that noise to 0.59 or more; bright ones to 0.41 at most, a ring that fills its picture among them."""
+"""Least share of the difference from the border, in the mean picture, that is darker. Inverted pictures reached 0.67 to 1,
+with that noise 0.59 or more; bright ones at most 0.41, including a ring that fills its picture."""
 FEWEST_CONTRAST = 8
-"""Pictures without which contrast is not judged."""
+"""Least number of pictures for which the contrast is tested."""
 
 BAND = 0.85
-"""Of half a picture's side: what lies farther out belongs to its border."""
+"""Start of the border, as a fraction of half a picture's side."""
 NEIGHBOUR = 0.05
-"""Of a picture's light: more of it near the border than the typical picture has there is a neighbour's."""
+"""Share of a picture's light near the border, in excess of that of the typical picture, above which it is taken to come from
+a neighbour."""
 APART = 5.0
-"""Standard deviations, of the share of light near the border over the pictures, by which it must also exceed the typical."""
+"""Standard deviations over the pictures by which the share of light near the border must also exceed the typical share."""
 MANY_NEIGHBOURS = 0.1
-"""Of the pictures."""
+"""Least share of the pictures with such a neighbour that is reported."""
 
 DUST = 0.99
-"""Of a picture's pixels: brighter ones count no more than that one where sizes and middles are measured. A hot pixel, 20
-times as bright as all others, made particles 20 to 100 % larger; so limited it does not, and clean ones stay within 2 %."""
+"""Quantile of a picture's pixels to which brighter ones are clipped where sizes and centroids are measured. A hot pixel, 20
+times as bright as all others, made particles 20 to 100 % larger; with clipping it does not, and clean ones change by less
+than 2 %."""
 SAMPLED = 2048
-"""Pixels that this is found from."""
+"""Pixels from which the quantile is computed."""
 
 
 def looks_dark(images: Array) -> bool:
-    """Whether particles are darker than the ground about them, in the mean of pictures ``[P, H, W]``.
+    """Whether particles are darker than their background, in the mean of pictures ``[P, H, W]``.
 
-    The border of each picture shows its ground. A ring has a dark middle, yet is brighter than the ground in the mean;
-    so are particles amid noise as strong as they are, of which no single picture would show it.
+    The background is taken from the border of each picture. A ring has a dark centre, yet in the mean it is brighter than
+    the background; so are particles in noise as strong as their signal, where no single picture would show it.
     """
     if len(images) < FEWEST_CONTRAST or min(images.shape[1:]) <= 2 * BORDER:
         return False
@@ -52,7 +55,7 @@ def looks_dark(images: Array) -> bool:
     for start in range(0, len(images), CHUNK):
         chunk = images[start : start + CHUNK]
         above = chunk[:, inner].astype(np.float64) - np.median(chunk[:, ~inner], axis=1)[:, None]
-        scale = np.abs(chunk).max(axis=(1, 2))[:, None]  # else one bright picture would outvote the others
+        scale = np.abs(chunk).max(axis=(1, 2))[:, None]  # otherwise one bright picture would dominate the mean
         above = np.divide(above, scale, out=np.zeros_like(above), where=scale > 0)
         total += above.sum(axis=0)
         differences.append(above.mean(axis=1))
@@ -70,20 +73,20 @@ def inside(shape: tuple[int, ...]) -> NDArray[np.bool_]:
 
 
 def without_dust(images: Tensor) -> Tensor:
-    """Pictures ``[B, H, W]`` in which no pixel is brighter than nearly all others: hot pixels and dust weigh little."""
+    """Pictures ``[B, H, W]`` with clipped pixels, so that hot pixels and dust have little weight."""
     pixels = images.flatten(1)
     if pixels.shape[1] > SAMPLED:
         some = np.random.default_rng(0).permutation(pixels.shape[1])[:SAMPLED]
         pixels = pixels[:, torch.from_numpy(some).to(images.device)]
     brightest = max(1, round((1 - DUST) * pixels.shape[1]))
     limit = pixels.topk(brightest, dim=1).values[:, -1]
-    # Where hardly a pixel is lit, none of them is dust.
+    # With very few bright pixels, none of them is taken for dust.
     limit = torch.where(limit > 0, limit, images.amax((1, 2)))
     return torch.minimum(images, limit[:, None, None])
 
 
 def neighbour_doubt(images: Tensor) -> str | None:
-    """What to say where some of the pictures ``[P, H, W]``, without background, show light at their border and most do not."""
+    """A sentence where some of the background-free pictures ``[P, H, W]`` have light at their border and most do not; else None."""
     height, width = images.shape[1:]
     outwards = _outwards(height, width)
     near_border = torch.from_numpy(outwards > BAND).to(images.device)
@@ -99,21 +102,21 @@ def neighbour_doubt(images: Tensor) -> str | None:
         return None
     side = _free_side(images, ~crowded, outwards)
     return (
-        f"In {int(crowded.sum())} of {len(images)} pictures there is light at the border, as of a second particle in the "
-        f"box; it is taken for a part of the structure. --crop {side} cuts the pictures to where the others have theirs, "
+        f"In {int(crowded.sum())} of {len(images)} pictures there is light at the border, as from a second particle in the "
+        f"box; it is treated as part of the structure. --crop {side} crops the pictures to the extent of the others, "
         "or leave these pictures out."
     )
 
 
 def _outwards(height: int, width: int) -> Array:
-    """How far each pixel ``[H, W]`` is from the middle towards the border, 0 to 1."""
+    """Distance of each pixel ``[H, W]`` from the centre, as a fraction of that of the border, 0 to 1."""
     y, x = (np.abs(np.arange(n) - (n - 1) / 2) / (n / 2) for n in (height, width))
     outwards: Array = np.maximum(y[:, None], x[None, :])
     return outwards
 
 
 def _free_side(images: Tensor, free: NDArray[np.bool_], outwards: Array) -> int:
-    """Side in pixels of the square about the middle that holds 99 % of the light of the pictures without a neighbour."""
+    """Side in pixels of the square about the centre that holds 99 % of the light of the pictures without a neighbour."""
     some = np.flatnonzero(free)[:CHUNK]
     mean = without_dust(images[torch.from_numpy(some)]).mean(0).cpu().numpy().ravel()
     mean = (mean - np.median(mean[outwards.ravel() > BAND])).clip(min=0)  # noise is everywhere

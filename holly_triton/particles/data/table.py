@@ -1,4 +1,4 @@
-"""Particles of a file or folder of localisations, or what is to be said of a field of view that marks none."""
+"""Particles of a file or folder of localisations, and the description of a field of view without marked particles."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -15,26 +15,27 @@ from .grouping import Tally, particles_of
 from .localisations import Localisations
 
 SMALLEST_NM, LARGEST_NM = 4.0, 1e7
-"""Extents out of these bounds are probably not in nm."""
+"""Extents outside these bounds are probably not in nm."""
 IN_METRES_NM = 1e-3
-"""Below it, positions are probably in metres: a millimetre is the widest field there is."""
+"""Below this extent, positions are probably in metres: no field of view is wider than a millimetre."""
 DEEPEST_NM, FLATTEST_NM = 5000.0, 1.0
-"""Heights of a field of view out of these bounds are probably in another unit than nm: an objective shows 1 to 2 um at a
-time, and no localisation is as precise as 1 nm along z."""
+"""Axial extents of a field of view outside these bounds are probably not in nm: an objective covers 1 to 2 um at a time,
+and no localisation is as precise as 1 nm along z."""
 DEEPER, DEEPER_FIELD = 10.0, 3.0
-"""Times as deep as wide: no particle, and no field of view, is so; but a z that was multiplied by the pixel size is."""
+"""Ratio of axial to lateral extent that no particle, and no field of view, reaches, unlike a z that was multiplied by the
+pixel size."""
 SHALLOW_NM = 100.0
-"""Whatever the width, so much is the noise of z."""
+"""Axial extent, nm, that noise alone can produce, whatever the width."""
 
 MOST_JUDGED = 32
-"""Files of a folder, about, that show whether it holds fields of view or particles."""
+"""Approximate number of files of a folder that are examined to decide whether it holds fields of view or particles."""
 
 
 def read_localisations(path: Path, reading: Reading) -> Localisations:
-    """Particles of a file that marks them, or of a folder whose files hold one each (or several, which they mark).
+    """Particles of a file that marks them, or of a folder whose files hold one each (or several that are marked).
 
     Raises:
-        HollyError: no particles, or what ``read_rows`` raises; of a folder's files only if it does so for all.
+        HollyError: There are no particles, or ``read_rows`` fails; for a folder only if it fails for all files.
     """
     if path.is_file():
         return particles_of([marked(read_rows(path, reading))])
@@ -49,10 +50,10 @@ def read_localisations(path: Path, reading: Reading) -> Localisations:
 
 
 def marked(rows: Rows) -> Rows:
-    """Rows that mark particles.
+    """The rows, if they mark particles.
 
     Raises:
-        HollyError: they don't.
+        HollyError: They do not.
     """
     if "particle" not in rows.roles:
         raise HollyError(
@@ -71,7 +72,7 @@ def fields_among(files: list[Rows]) -> bool:
 
 
 def unmarked_fields(path: Path, files: list[Rows]) -> str:
-    """What to say of a folder of fields of view."""
+    """The message about a folder of fields of view."""
     width = np.median([width_of(rows.whole().xyz[:, :2]) for rows in files[:MOST_JUDGED]])
     return (
         f"holds {len(files)} fields of view, about {width:.0f} nm wide, whose localisations lie in several clusters or spread "
@@ -84,7 +85,7 @@ def describe_field(rows: Rows) -> dict[str, str]:
     """Rows of the ``info`` screen, for a field of view whose particles are not marked.
 
     Raises:
-        HollyError: there is no localisation.
+        HollyError: There is no localisation.
     """
     rows = rows.held()
     field, whole = rows.whole(), particles_of([rows.as_one("field")])
@@ -96,7 +97,9 @@ def describe_field(rows: Rows) -> dict[str, str]:
     doubts = (scale_doubt(lateral), depth_doubt(depth, lateral, field=True))
     whole.notes.extend(doubt for doubt in doubts if doubt)
     if lateral < ONE_PARTICLE_NM:
-        whole.notes.append("So small a field may be one particle; a structure in 3D needs hundreds, from all sides.")
+        whole.notes.append(
+            "A field this small may be one particle; a 3D reconstruction needs hundreds, in many orientations."
+        )
     said = whole.summary()
     frames = np.empty(0) if field.frame is None else field.frame[np.isfinite(field.frame)]
     counted = rows.selection.counts.kept if rows.selection is not None else len(field.xyz)
@@ -114,26 +117,26 @@ def describe_field(rows: Rows) -> dict[str, str]:
 
 
 def scale_doubt(extent_nm: float) -> str | None:
-    """What to say about an extent that no microscope shows; nothing is converted."""
+    """A sentence about an implausible extent, or None; nothing is converted."""
     if 0 < extent_nm < IN_METRES_NM:
         return (
             f"Positions span {extent_nm:.2g} nm, or {extent_nm * 1e9:.3g} nm if they are in metres: is the unit right? "
             "(--unit m)"
         )
     if 0 < extent_nm < SMALLEST_NM:
-        return "Positions span less than light microscopy resolves: is the unit right? (--unit um or px)"
+        return "Extent below the resolution of light microscopy; check the unit (--unit um or px)."
     if extent_nm > LARGEST_NM:
         return f"Positions span {extent_nm * 1e-6:.3g} mm, wider than a field of view: is the unit right?"
     return None
 
 
 def depth_doubt(depth_nm: float, lateral_nm: float, *, field: bool) -> str | None:
-    """What to say where z spans a length that does not go with those of x and y; nothing is converted.
+    """A sentence where the extent of z is implausible beside those of x and y, or None; nothing is converted.
 
     Args:
-        depth_nm: Along z; 0 where there is no third dimension.
-        lateral_nm: Along x and y.
-        field: Whether these are of a field of view; else of a typical particle.
+        depth_nm: Extent along z; 0 where there is no third dimension.
+        lateral_nm: Extent along x and y.
+        field: Whether the extents are those of a field of view, not of a typical particle.
     """
     factor, most = (DEEPER_FIELD, DEEPEST_NM) if field else (DEEPER, np.inf)
     too_deep = lateral_nm > 0 and depth_nm > max(SHALLOW_NM, min(most, factor * lateral_nm))

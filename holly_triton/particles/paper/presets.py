@@ -1,6 +1,6 @@
-"""The paper's experiments by name: what is simulated, and how it is trained on.
+"""The paper's experiments by name: the simulation and the settings of the training.
 
-A new experiment is one small TOML file in ``presets/``. What all of them share lies in ``config.py``.
+A new experiment is one small TOML file in ``presets/``. What all of them share is in ``config.py``.
 """
 
 import difflib
@@ -23,7 +23,7 @@ TABLES = {
     "5.5": "fewer or more points than the truth has",
     "5.6": "one free pose per picture, no network",
 }
-"""What the tables are about. The paper's supplement has tables 5.1 to 5.6; only 5.1 is known here to be so numbered."""
+"""Subjects of the tables. The paper's supplement has tables 5.1 to 5.6; only the number of 5.1 is confirmed."""
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,9 @@ class Preset:
     """One row of a table of the paper's supplement (Blundell et al. 2021).
 
     Attributes:
-        name: The file's, without ``.toml``.
-        table, row: Where the experiment stands.
-        cloud: A file's name, or a structure's (``structures.STRUCTURES``).
+        name: Name of the file, without ``.toml``.
+        table, row: Table and row of the experiment.
+        cloud: Name of a file or of a built-in structure (``structures.STRUCTURES``).
         scatter: Standard deviation of a label about its site along each axis, in units of ``config.UNIT_NM``.
         missing: Probability that a site is not labelled.
         max_spawn, spawn_rate: A labelled site carries Binomial(max_spawn, spawn_rate) fluorophores.
@@ -81,13 +81,13 @@ def read_preset(name: str) -> Preset:
     """A preset by its name.
 
     Raises:
-        HollyError: There is none of that name.
+        HollyError: There is no preset of that name.
     """
     if name not in _names():
         near = difflib.get_close_matches(name, _names(), 1, cutoff=0)[0]
         raise HollyError(f"--preset {name}: is not known; did you mean {near}? Known are {', '.join(_names())}")
     table = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
-    # The paper's structures were made from all of the pictures, and so are those that stand beside them in its tables.
+    # The paper's structures were made from all of the pictures, and so are those that are compared with them.
     train = Config.of({"held_out": 0.0, **table.pop("train")}, f"preset {name} [train]")
     return Preset(name, **table, train=train)
 

@@ -1,7 +1,7 @@
 """The paper's experiments, run over seeds: each is simulated, trained on, and scored against the truth.
 
-A finished experiment is not repeated and a stopped one goes on, so the same command takes a table up where it was.
-Its run folder bears its name; ``paper_table.py`` makes the report from what these folders hold.
+A finished experiment is not repeated and a stopped one continues, so the same command resumes a table.
+Its run folder has its name; ``table.py`` makes the report from the content of these folders.
 """
 
 import dataclasses
@@ -46,23 +46,23 @@ class Experiment:
 
     @property
     def folder(self) -> Path:
-        """The run's own."""
+        """Folder of the run."""
         return self.runs / f"{self.preset.name}-{self.pose}-{self.scale}-{self.seed}"
 
 
 def reproduce(
     presets: Sequence[Preset], *, seeds: int, pose: Pose | None, scale: str, clouds: Path, out: Path, cluster: Cluster | None = None,
 ) -> int:  # fmt: skip
-    """Run some rows for seeds 0 to ``seeds - 1`` and write the tables that they stand in; the exit code.
+    """Run some rows for seeds 0 to ``seeds - 1`` and write their tables; return the exit code.
 
     Args:
         presets: The rows.
-        seeds: Runs of each row; the seed decides the pictures as well as the training.
-        pose: How poses are found; None leaves it to each row.
+        seeds: Runs of each row; the seed determines the pictures as well as the training.
+        pose: Pose estimation method; None takes that of each row.
         scale: A name of ``config.SCALES``.
-        clouds: Folder of the clouds that are files.
-        out: Folder of the tables; the runs lie in ``out / "runs"``, which keeps itself out of git.
-        cluster: Where the runs go; None has them here, one after the other.
+        clouds: Folder of those clouds that are files.
+        out: Folder of the tables; the runs are in ``out / "runs"``, which git ignores.
+        cluster: Cluster for the runs; with None they are done here, one after the other.
 
     Raises:
         HollyError: No row can be run, a file can't be written, or the cluster takes no jobs.
@@ -102,7 +102,7 @@ def _perform_all(experiments: Sequence[tuple[Experiment, Cloud]], stop: Stop) ->
 
 
 def _hand_over(experiments: Sequence[tuple[Experiment, Cloud]], cluster: Cluster, stop: Stop) -> int:
-    """As ``_perform_all``, each in a job of its own."""
+    """Like ``_perform_all``, with a job for each run."""
     work = {
         experiment.folder: partial(_perform, experiment, truth, Stop())
         for experiment, truth in experiments
@@ -118,7 +118,7 @@ def _scored(folder: Path) -> bool:
 
 
 def _perform(experiment: Experiment, truth: Cloud, stop: Stop) -> bool:
-    """Carry one experiment through, from wherever it is; False when it was stopped on the way."""
+    """Carry out one experiment from its current state; False if it was stopped before the end."""
     folder = experiment.folder
     if _scored(folder):
         shutil.rmtree(folder / "data", ignore_errors=True)  # a run that was killed here may have left it
@@ -137,7 +137,7 @@ def _perform(experiment: Experiment, truth: Cloud, stop: Stop) -> bool:
         return False
     write_cloud(target, truth.points)
     figures = score_cloud(folder, target, UNIT_NM)
-    shutil.rmtree(data)  # large, and the seed makes it again
+    shutil.rmtree(data)  # large, and reproducible from the seed
     say(f"{folder.name}: RMSD {figures['rmsd_units']:.4f} units, {run.trainer.state.seconds:.0f} s")
     return True
 
@@ -199,5 +199,5 @@ def _conclude(presets: Sequence[Preset], runs: Path, out: Path, code: int) -> in
     for table in sorted({preset.table for preset in presets}):
         print(f"wrote {write_table(table, runs, out)}")
     if code == STOPPED:
-        print("Stopped. Go on with the same command: what is finished stays, and the stopped run goes on.")
+        print("Stopped. The same command continues: finished runs are kept, and the stopped run is resumed.")
     return code

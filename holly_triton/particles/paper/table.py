@@ -1,4 +1,4 @@
-"""A table of the paper from the runs that ``reproduce`` left: figures for people to read, and a montage of each row."""
+"""A table of the paper from the runs of ``reproduce``, with a montage of each row."""
 
 import functools
 import re
@@ -22,25 +22,25 @@ from .presets import TABLES, Preset, presets_of
 Array = NDArray[Any]
 
 RANDOM_CLOUDS = 5
-"""Random clouds that the baseline is the median of."""
+"""Number of random clouds over which the baseline is the median."""
 MONTAGE_SEEDS = 5
 MONTAGE_PX = 300
 MONTAGE_COLOURS = 64
-"""Keep a montage under 300 KiB."""
+"""Size and colours of a montage, which keep it under 300 KiB."""
 
 INTRODUCTION = f"""\
 RMSD is symmetric (root of the mean of both directions' mean squared distance to the nearest point), in the paper's
-units of {UNIT_NM:g} nm, after the best rotation and shift of the better hand: no scaling, no point left out. A success is an
-RMSD under {SUCCESS:g}. Projections can't tell a structure from its mirror image, so either hand is right; "mirrored" says
-of every seed whether it ended with the other one. Seconds are of the training alone. The random cloud is the baseline
-(the paper's is 0.17): as many points from an isotropic Gaussian, scaled to the truth's radius of gyration, aligned and
-scored in the same way, median of {RANDOM_CLOUDS}.
+units of {UNIT_NM:g} nm, after the best rotation and shift of the better handedness, without scaling and with all points. A success is an
+RMSD under {SUCCESS:g}. Projections do not determine the handedness, so both mirror images are correct; "mirrored" states
+for every seed whether it ended with the opposite handedness. Seconds are those of the training alone. The random cloud is
+the baseline (the paper's is 0.17): as many points from an isotropic Gaussian, scaled to the truth's radius of gyration,
+aligned and scored in the same way, median of {RANDOM_CLOUDS}.
 """
 
 
 @dataclass(frozen=True)
 class Score:
-    """What one finished run came to."""
+    """Result of one finished run."""
 
     folder: Path
     seed: int
@@ -51,12 +51,12 @@ class Score:
     pictures: int
     machine: str
     version: str
-    energy_wh: float | None  # None where the machine keeps no count
+    energy_wh: float | None  # None where the machine does not count energy
 
 
 @dataclass(frozen=True)
 class Row:
-    """All runs of one preset with one way of finding poses, at one scale."""
+    """All runs of one preset with one pose method, at one scale."""
 
     preset: Preset
     pose: str
@@ -65,7 +65,7 @@ class Row:
 
     @property
     def name(self) -> str:
-        """As its files are called."""
+        """Name of its files."""
         return f"{self.preset.name}-{self.pose}-{self.scale}"
 
 
@@ -83,7 +83,7 @@ def read_score(folder: Path) -> Score | None:
         evaluation = metrics.evaluation
         if not metrics.finished or evaluation is None:
             return None
-        # What the run wrote itself is there; of a file that was made by hand a part may be missing.
+        # A file written by a run is complete; one that was edited may lack parts.
         values = metrics.recorded()
         return Score(
             folder=folder,
@@ -103,9 +103,9 @@ def write_table(table: str, runs: Path, out: Path) -> Path:
     """Write ``out/<table>.md`` and its montages from every finished run of the table's rows.
 
     Args:
-        table: Its number.
+        table: Number of the table.
         runs: Folder of the run folders.
-        out: Where to write.
+        out: Output folder.
 
     Raises:
         HollyError: A run's files are damaged, or a file can't be written.
@@ -124,15 +124,15 @@ def write_table(table: str, runs: Path, out: Path) -> Path:
 
 
 def random_rmsd(truth_nm: Array, points: int) -> float:
-    """What a cloud that knows only the size of the truth scores: the baseline of the tables.
+    """Score of a random cloud of the same size as the truth: the baseline of the tables.
 
     Args:
         truth_nm: ``[M, 3]`` nm.
-        points: How many points the random clouds have.
+        points: Number of points of the random clouds.
 
     Returns:
         Median symmetric RMSD, nm, of ``RANDOM_CLOUDS`` isotropic Gaussian clouds that are scaled to the truth's
-        radius of gyration, each aligned as any result is.
+        radius of gyration, each aligned in the same way as a result.
     """
     return float(
         np.median([align(_random_cloud(truth_nm, points, seed), truth_nm).rmsd for seed in range(RANDOM_CLOUDS)])
@@ -149,7 +149,7 @@ def _gyration(points: Array) -> float:
 
 
 def _baseline(truth: Path, points: int) -> float:
-    """The baseline in units; the rows of a table mostly share one cloud, of which every run has a copy."""
+    """The baseline in units; most rows of a table share one cloud, of which every run has a copy."""
     return _baseline_of(read_cloud(truth).points.tobytes(), points)
 
 
@@ -224,7 +224,7 @@ def _cells(cells: Iterable[str]) -> str:
 
 
 def _list(values: Iterable[Any]) -> str:
-    """The different values, in the order in which they come."""
+    """The distinct values, in the order of their first occurrence."""
     return ", ".join(dict.fromkeys(map(str, values)))
 
 

@@ -1,1 +1,1 @@
-"""Particles found in a whole field of localisations."""
+"""Finding particles in a whole field of view of localisations."""

@@ -1,7 +1,8 @@
-"""Fiducial markers in a field of localisations: beads that shine all the time, for the drift, and are no particles.
+"""Fiducial markers in a field of localisations: beads that emit all the time, for drift correction, and are not particles.
 
-A bead is one point: its localisations lie within their precision, its surroundings are empty, it has many times as many
-of them as any site of a particle, and it is there in a good part of the frames, which no blinking fluorophore is.
+A bead is a single point: its localisations lie within their precision and its surroundings are empty. It has many times
+as many localisations as any site of a particle, and it appears in a large share of the frames, unlike any blinking
+fluorophore.
 """
 
 from typing import Any, NamedTuple
@@ -15,23 +16,26 @@ Array = NDArray[Any]
 BIN_NM = 25.0
 """Side of the squares whose localisations are counted: about the size of a site."""
 RADIUS_NM = 50.0
-"""Of the circle that holds a bead, drift that is left over included."""
+"""Radius of the circle that holds a bead, residual drift included."""
 SURROUNDINGS = 0.1
-"""Of a bead's localisations: more of them between its circle and one twice as wide make it part of something larger."""
+"""Largest number of localisations between a bead's circle and one twice as wide, as a fraction of those of the bead; a
+candidate with more of them is part of something larger."""
 FEWEST, TIMES_A_SITE = 200, 20.0
 """Least localisations of a bead, and how many times as many it has as the median square that holds several."""
 SEVERAL = 3
-"""Localisations: squares of fewer are background."""
+"""Squares with fewer localisations are background."""
 MOST_PER_SITE = 0.1
-"""Beads, of the squares elsewhere that hold several localisations: where there are more, they are the particles."""
+"""Largest number of beads, as a fraction of the squares elsewhere that hold several localisations; where there are more
+such points, they are the particles."""
 OCCUPANCY = 0.25
-"""Least share of the frames in which a bead is there. Sites of DNA-PAINT are in some hundredths, of dSTORM in thousandths."""
+"""Least share of the frames in which a bead appears. Sites of DNA-PAINT appear in some hundredths of them, those of dSTORM
+in thousandths."""
 FEWEST_FRAMES = 50
-"""With fewer different frames their numbers say nothing."""
+"""With fewer different frames, their numbers are not used."""
 MOST_TRIED = 2000
-"""Squares that are looked at, the fullest first."""
+"""Largest number of squares that are examined, the fullest first."""
 HALO = 2.0
-"""Of a bead's circle: within it, localisations are set aside with the bead."""
+"""Radius within which localisations are excluded with a bead, as a multiple of that of its circle."""
 
 
 class Fiducials(NamedTuple):
@@ -43,7 +47,7 @@ class Fiducials(NamedTuple):
 
 
 def find_fiducials(xy: Array, frame: Array | None = None) -> Fiducials:
-    """The beads among localisations ``[E, 2]``, nm, that were seen in the frames ``[E]``, if these are known."""
+    """The beads among localisations ``[E, 2]``, nm, which were detected in the frames ``[E]``, if these are known."""
     aside = np.zeros(len(xy), dtype=bool)
     fullest, fewest = _full_squares(xy)
     tree = cKDTree(xy)
@@ -57,7 +61,7 @@ def find_fiducials(xy: Array, frame: Array | None = None) -> Fiducials:
     centres, found = [], []
     for start in fullest[:MOST_TRIED]:
         centre, rows = start, np.empty(0, dtype=int)
-        for _ in range(3):  # from the middle of a square to that of what lies in it
+        for _ in range(3):  # from the centre of a square to the median of the localisations about it
             rows = np.asarray(tree.query_ball_point(centre, RADIUS_NM))
             centre = np.median(xy[rows], axis=0) if len(rows) else centre
         if len(rows) < fewest or aside[rows].any():
@@ -69,23 +73,23 @@ def find_fiducials(xy: Array, frame: Array | None = None) -> Fiducials:
             found.append(rows)
             aside[tree.query_ball_point(centre, HALO * RADIUS_NM)] = True
     if len(found) > MOST_PER_SITE * len(_squares(xy[~aside], SEVERAL)[0]):
-        return Fiducials(np.empty((0, 2)), [], np.zeros(len(xy), dtype=bool))  # points are what the field is made of
+        return Fiducials(np.empty((0, 2)), [], np.zeros(len(xy), dtype=bool))  # the particles themselves are points
     return Fiducials(np.array(centres).reshape(-1, 2), found, aside)
 
 
 def _full_squares(xy: Array) -> tuple[Array, float]:
-    """Middles of the squares that may hold a bead ``[n, 2]``, nm, fullest first, and how many localisations a bead has."""
+    """Centres of the squares that may hold a bead ``[n, 2]``, nm, fullest first, and the least localisations of a bead."""
     middles, held = _squares(xy, SEVERAL)
     if not len(held):
         return np.empty((0, 2)), 0.0
     fewest = max(FEWEST, TIMES_A_SITE * float(np.median(held)))
-    # Of a bead's circle at least one square in sixteen, the area of it, holds its share.
+    # At least one of the some sixteen squares that cover a bead's circle holds its share of the localisations.
     full = np.flatnonzero(held >= fewest / (np.pi * (RADIUS_NM / BIN_NM) ** 2))
     return middles[full[np.argsort(-held[full], kind="stable")]], fewest
 
 
 def _squares(xy: Array, fewest: int) -> tuple[Array, Array]:
-    """Middles ``[n, 2]``, nm, of the squares that hold so many localisations or more, and how many they hold ``[n]``."""
+    """Centres ``[n, 2]``, nm, of the squares with at least ``fewest`` localisations, and their counts ``[n]``."""
     if not len(xy):
         return np.empty((0, 2)), np.empty(0)
     low = xy.min(axis=0)

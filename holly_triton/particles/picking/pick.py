@@ -1,4 +1,4 @@
-"""Finds particles in a whole field of localisations: clusters of the right size and count, each cut out by a circle."""
+"""Picking of particles in a whole field of localisations: clusters of the right size and count, each cut out by a circle."""
 
 import csv
 from dataclasses import dataclass
@@ -31,45 +31,46 @@ from .segmentation import FEWEST_NEAR, find_clusters, measure, typical_diameter
 
 Array = NDArray[Any]
 
-# Filters that nobody set.
+# Defaults of the filters.
 SMALLEST, LARGEST = 0.6, 1.5
-"""Of the diameter."""
+"""Bounds on the diameter of a candidate, as multiples of the typical diameter."""
 COUNT_FACTOR = 3.0
-"""How many times below or above the median count of the candidates of the right size a count may be."""
+"""Largest factor between a candidate's count of localisations and the median count of candidates of the right size."""
 
 CIRCLE = 1.3
-"""Of the diameter: the circle that is cut out holds all of a particle, and little of its neighbours."""
+"""Diameter of the circle that is cut out, as a multiple of that of a particle: it holds all of the particle, and little of
+its neighbours."""
 PIXEL_NM = 100.0
-"""Picasso wants positions in camera pixels. Where nobody says how large these were, any size will do."""
+"""Picasso requires positions in camera pixels. Where their size is not known, any value may be used."""
 
 COLUMNS, SHOWN, SHOWN_REJECTED = 8, 40, 16
-"""Of the gallery: pictures a row, and how many of what was picked and rejected."""
+"""Pictures per row of the gallery, and the most picked and rejected candidates that it shows."""
 TILE_PX, TILE_PER_CIRCLE = 64, 1.3
-"""Pixels of one of its pictures, and how much more than the circle it shows."""
+"""Side of one of its pictures, in pixels and as a multiple of the diameter of the circle."""
 
 
 OPTIONS = {
     "diameter": "--diameter", "smallest": "--min-diameter", "largest": "--max-diameter",
     "fewest": "--min-localisations", "most": "--max-localisations",
 }  # fmt: skip
-"""Of the settings that are numbers above 0, by attribute."""
+"""Options of the settings that must be above 0, by attribute."""
 
 
 @dataclass(frozen=True)
 class PickSettings:
-    """What to look for; None follows from the data.
+    """Properties of the particles to find; None follows from the data.
 
     Attributes:
-        diameter: About how large a particle is, nm.
+        diameter: Approximate diameter of a particle, nm.
         smallest: Least diameter of a candidate, nm.
         largest: Greatest diameter, nm.
         fewest: Least number of localisations.
         most: Greatest number.
-        roundness: Least ratio of a candidate's short to its long axis, 0 to 1. By default none is too slender: what
-            is flat looks slender from the side, and those views are what a structure in 3D needs.
+        roundness: Least ratio of a candidate's short to its long axis, 0 to 1. By default no candidate is too elongated:
+            flat particles are elongated in side views, which a 3D reconstruction needs.
 
     Raises:
-        HollyError: lengths or numbers that leave nothing to find.
+        HollyError: A value is out of its range, or the bounds exclude every candidate.
     """
 
     diameter: float | None = None
@@ -88,7 +89,7 @@ class PickSettings:
             least, greatest = getattr(self, low), getattr(self, high)
             if least is not None and greatest is not None and least > greatest:
                 raise HollyError(
-                    f"{OPTIONS[low]} {least:g}: is above {OPTIONS[high]} {greatest:g}, which leaves nothing to find"
+                    f"{OPTIONS[low]} {least:g}: is above {OPTIONS[high]} {greatest:g}, which excludes every candidate"
                 )
         if not 0 <= self.roundness < 1:
             raise HollyError(f"--roundness {self.roundness:g}: must be from 0, which keeps all, to below 1, a circle")
@@ -100,14 +101,14 @@ class Candidates:
 
     Attributes:
         centre: Centroids ``[C, 2]``, nm.
-        diameter: Of the circle about the centroid that holds 90 % of the cluster ``[C]``, nm.
-        count: Localisations ``[C]``.
-        roundness: Short over long axis ``[C]``.
-        why: The filter that each fell to ``[C]``: ``"small"``, ``"large"``, ``"few"``, ``"many"``, ``"slender"``;
+        diameter: Diameter of the circle about the centroid that holds 90 % of the cluster ``[C]``, nm.
+        count: Number of localisations ``[C]``.
+        roundness: Ratio of the short to the long axis ``[C]``.
+        why: The first filter that each failed ``[C]``: ``"small"``, ``"large"``, ``"few"``, ``"many"``, ``"slender"``;
             ``"fiducial"`` for a bead; or ``""`` for a particle.
-        group: The particle whose circle each localisation lies in ``[E]``, numbered from 0; -1 in none.
+        group: The particle whose circle each localisation lies in ``[E]``, numbered from 0; -1 for none.
         circle_nm: Diameter of the circles.
-        said: What was derived, found and left out, in sentences.
+        said: Sentences about what was derived, found and left out.
     """
 
     centre: Array
@@ -128,7 +129,7 @@ class Candidates:
 
 @dataclass(frozen=True)
 class Picked:
-    """What ``pick`` wrote: the data set, a table of its particles, two drawings, how many there are, and what to say."""
+    """Result of ``pick``: the files of the data set, its table of particles and two drawings, the counts, and sentences."""
 
     path: Path
     table: Path
@@ -143,17 +144,18 @@ def pick(path: Path, out: Path, reading: Reading, settings: PickSettings) -> Pic
     """Find the particles of a field, write them as Picasso does, and draw them.
 
     Every localisation in a particle's circle is written, not the cluster's alone: a cluster leaves out the sparse parts
-    of a particle, and its edge follows the density, which would bias the structure. The background comes along, evenly.
+    of a particle, and its edge follows the density, which would bias the structure. The background within the circle is
+    included, and is uniform.
 
     Args:
         path: A file of localisations, or a folder of such fields of view.
         out: Ends in .hdf5. Beside it ``<out>_particles.csv`` lists the particles, each named field/number, and
             ``<out>_gallery.png`` and ``<out>_overview.png`` are drawn.
-        reading: What the file may not say of itself.
-        settings: What to look for.
+        reading: What the file may not state itself.
+        settings: Properties of the particles to find.
 
     Raises:
-        HollyError: the field can't be read or holds no particle, or a file can't be written.
+        HollyError: The field can't be read or holds no particle, or a file can't be written.
     """
     if out.suffix.lower() != ".hdf5":
         raise HollyError(f"{out}: the name must end in .hdf5, the format that Picasso reads too")
@@ -172,7 +174,7 @@ def pick(path: Path, out: Path, reading: Reading, settings: PickSettings) -> Pic
     found = find_particles(xy, settings, _rows(field.frame, finite))
     if not found.picked.any():
         raise HollyError(
-            f"{path}: no particle was found. {' '.join(found.said)} Say what to look for with --diameter NM"
+            f"{path}: no particle was found. {' '.join(found.said)} Give the size of the particles with --diameter NM"
         )
     taken = np.flatnonzero(found.group >= 0)
     taken = taken[np.argsort(found.group[taken], kind="stable")]
@@ -193,13 +195,15 @@ def pick(path: Path, out: Path, reading: Reading, settings: PickSettings) -> Pic
 def find_particles(xy: Array, settings: PickSettings, frame: Array | None = None) -> Candidates:
     """Clusters of a field ``[E, 2]`` in nm, those that pass the filters, and the localisations in their circles.
 
-    Fiducial beads are found first, by the frames ``[E]`` too where these are known: they would rule the size of the
-    particles, and are none.
+    Fiducial beads, which are not particles and would distort the estimated size of the particles, are found first; the
+    frames ``[E]`` are used too where they are known.
     """
     beads = find_fiducials(xy, frame)
     free = np.flatnonzero(~beads.aside)
     if len(free) < FEWEST_NEAR:
-        raise HollyError("nothing but fiducial beads is there: nearly all localisations lie in a few points")
+        raise HollyError(
+            "the field holds only fiducial beads: nearly all localisations lie in a few points; give a field with particles"
+        )
     diameter = settings.diameter or typical_diameter(xy[free])
     measured = [measure(xy[free[rows]]) for rows in find_clusters(xy[free], diameter)]
     clusters = len(measured)
@@ -228,7 +232,7 @@ def find_particles(xy: Array, settings: PickSettings, frame: Array | None = None
 def _judge(
     size: Array, count: Array, roundness: Array, diameter: float, settings: PickSettings
 ) -> tuple[Array, dict[str, float]]:
-    """The filter that each candidate falls to first ``[C]``, ``""`` for none, and the limits that were set."""
+    """The first filter that each candidate fails ``[C]``, ``""`` for none, and the limits that were used."""
     smallest = settings.smallest or SMALLEST * diameter
     largest = settings.largest or LARGEST * diameter
     typical = count[(size >= smallest) & (size <= largest)]
@@ -237,15 +241,15 @@ def _judge(
         "small": smallest, "large": largest, "few": settings.fewest or round(middle / COUNT_FACTOR),
         "many": settings.most or round(middle * COUNT_FACTOR), "slender": settings.roundness,
     }  # fmt: skip
-    fell = (
+    failed = (
         size < limits["small"], size > limits["large"], count < limits["few"], count > limits["many"],
         roundness < limits["slender"],
     )  # fmt: skip
-    return np.select(fell, [*limits], default=""), limits
+    return np.select(failed, [*limits], default=""), limits
 
 
 def _in_circles(xy: Array, centre: Array, radius: float) -> Array:
-    """Which circle each localisation lies in ``[E]``, the nearest of several; -1 in none."""
+    """The circle that each localisation lies in ``[E]``, the nearest of several; -1 for none."""
     if len(centre) == 0:
         return np.full(len(xy), -1)
     nearest = cKDTree(centre).query(xy, distance_upper_bound=radius)[1]
@@ -260,7 +264,7 @@ def _draw_gallery(path: Path, xy: Array, found: Candidates) -> None:
         (found.picked, "picked", SHOWN, PICKED_INK), (~found.picked, "rejected", SHOWN_REJECTED, REJECTED_INK),
     ):  # fmt: skip
         rows = np.flatnonzero(which)
-        # Of the rejected those with most localisations: most others are specks.
+        # Of the rejected candidates those with most localisations are shown: most others are small clusters.
         some = rows[evenly(len(rows), shown)] if name == "picked" else rows[np.argsort(-found.count[rows])[:shown]]
         sections.append(
             Section(
@@ -284,7 +288,7 @@ def _rows(values: Array | None, rows: Array) -> Array | None:
 
 
 def _write_particles(path: Path, files: list[Rows], finite: Array, xy: Array, found: Candidates) -> None:
-    """A row for each particle: its name, its number in the data set, and where it lay in its own field."""
+    """Write a row for each particle: its name, its number in the data set, and its position in its own field."""
     wholes = [file.whole() for file in files]
     field = np.repeat(np.arange(len(files)), [len(whole.xyz) for whole in wholes])[finite]
     own = np.concatenate([whole.xyz[:, :2] for whole in wholes])[finite]
@@ -296,7 +300,7 @@ def _write_particles(path: Path, files: list[Rows], finite: Array, xy: Array, fo
             rows = np.flatnonzero(found.group == group)
             nearest = rows[np.argmin(np.linalg.norm(xy[rows] - found.centre[candidate], axis=1))]
             place = int(field[nearest])
-            x, y = found.centre[candidate] + own[nearest] - xy[nearest]  # back from where fields lie side by side
+            x, y = found.centre[candidate] + own[nearest] - xy[nearest]  # from the fields side by side back to its own
             name = f"{files[place].path.stem}/{before[place]}"
             before[place] += 1
             numbers = (f"{value:.2f}" for value in (x, y, found.diameter[candidate]))
@@ -307,19 +311,23 @@ def _say_beads(count: Array, by_frames: bool) -> str:
     many, frames = len(count) > 1, f" in at least {OCCUPANCY:.0%} of the frames" if by_frames else ""
     return (
         f"{len(count)} fiducial bead{'s' * many} of {np.median(count):.0f} localisations{' each' * many}{frames}, each in one "
-        "point, were set aside with what lies about them."
+        "point, were excluded together with their surroundings."
     )
 
 
 def _say(diameter: float, settings: PickSettings, why: Array, limits: dict[str, float]) -> list[str]:
-    source = "as given" if settings.diameter else "from the distances between localisations (--diameter says otherwise)"
-    fell = {name: int((why == name).sum()) for name in limits}
+    source = (
+        "as given"
+        if settings.diameter
+        else "estimated from the distances between localisations (--diameter overrides it)"
+    )
+    rejected = {name: int((why == name).sum()) for name in limits}
     filters = [
-        f"{fell['small']} are smaller than {limits['small']:.0f} nm", f"{fell['large']} larger than {limits['large']:.0f} nm",
-        f"{fell['few']} hold fewer than {limits['few']} localisations", f"{fell['many']} more than {limits['many']}",
+        f"{rejected['small']} are smaller than {limits['small']:.0f} nm", f"{rejected['large']} larger than {limits['large']:.0f} nm",
+        f"{rejected['few']} hold fewer than {limits['few']} localisations", f"{rejected['many']} more than {limits['many']}",
     ]  # fmt: skip
     if settings.roundness:
-        filters.append(f"{fell['slender']} are more slender than {settings.roundness:g}")
+        filters.append(f"{rejected['slender']} are more elongated than {settings.roundness:g}")
     return [
         f"Particles are about {diameter:.0f} nm across, {source}.",
         f"Of {len(why)} candidates {int((why == '').sum())} were picked; {', '.join(filters)}.",

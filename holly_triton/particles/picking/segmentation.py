@@ -1,10 +1,10 @@
-"""Clusters in a field of localisations, of about the size of one particle each.
+"""Segmentation of a field of localisations into clusters of about the size of one particle each.
 
 They are found by DBSCAN (Ester et al. 1996): localisations whose surroundings are denser than the field's mean, linked
-within 0.3 of a particle's diameter. That diameter, where nobody gives it, comes from the distances between pairs of
-localisations. Clusters of several particles that touch are split by k-means, and those that together are no larger than one
-particle, as the two layers of a nuclear pore from the side, are joined. HDBSCAN would need no radius, but
-scikit-learn's takes time with the square of the localisations: 2.4 s for 20 000, which makes hours for 10^6.
+within 0.3 of a particle's diameter. That diameter, where it is not given, is estimated from the distances between pairs of
+localisations. Clusters of several particles that touch are split by k-means, and clusters that together are no larger than
+one particle, as the two layers of a nuclear pore in a side view, are joined. HDBSCAN would need no radius, but the time
+of scikit-learn's grows with the square of the localisations: 2.4 s for 20 000, which extrapolates to hours for 10^6.
 """
 
 from typing import Any, NamedTuple
@@ -22,46 +22,52 @@ Array = NDArray[Any]
 
 # The diameter, from pairs of localisations.
 NEAREST_NM, FARTHEST_NM, RADII = 5.0, 1500.0, 50
-"""Distances that are looked at: from what SMLM resolves to beyond the largest particle that is likely."""
+"""Distances that are examined: from the resolution of SMLM to beyond the largest likely particle."""
 ANCHORS = 3000
-"""Localisations whose neighbours are counted: enough for the density at each distance to a few per cent."""
+"""Localisations whose neighbours are counted, which give the density at each distance to a few per cent."""
 SMOOTHED = 1.5
-"""Steps between these distances over which the density is smoothed: its slope would be noise."""
+"""Steps of these distances over which the density is smoothed, since its slope is noisy."""
 FEWEST_PAIRS = 1000
-"""Within the smallest distance that counts: fewer make falls by chance."""
+"""Least number of pairs within the smallest distance that is used: with fewer pairs, the density falls by chance."""
 AFTERWARDS, SETTLED = 1.5, 0.15
-"""A fall at r ends particles if from 1.5 r on the density stays near that far away: within so much, in logarithms, of the
-whole way down. After the fall at the edge of a smaller unit, the particle's other units raise it again."""
+"""A fall at r marks the edge of particles if from 1.5 r on the density stays near its value far away: within this fraction
+of the total decrease, in logarithms. After a fall at the edge of a subunit, the density rises again at the particle's other
+subunits."""
 CLEAR_FALL = -1.0
-"""Slope, in logarithms, of a fall that tells something: -1.9 and -1.6 in real fields, -0.1 where places are random. The
-first such fall counts; later ones come from where few particles happen to lie."""
+"""Slope, in logarithms, of a significant fall: it is -1.9 and -1.6 in real fields, -0.1 for random positions. The first
+such fall is used; later ones are due to regions that hold few particles by chance."""
 DIAMETER_PER_FALL = 1.2
-"""The fall is steepest within the particle: at 109 nm where pores measure 130, at 226 nm where centrioles measure 270."""
+"""Diameter over the distance of the steepest fall, which lies within the particle: at 109 nm for pores of 130 nm, at 226 nm
+for centrioles of 270 nm."""
 
 # Clusters.
 RADIUS = 0.3
-"""Of the diameter: DBSCAN's radius. It matters little where particles are dense: with 0.2, 0.25 and 0.3 a real field gave
-256, 261 and 263 pores. Simulated rings of sites 38 nm apart, two by two 30 nm from each other: 78, 99 and 100 % right."""
+"""DBSCAN's radius, as a fraction of the diameter. It matters little where particles are dense: with 0.2, 0.25 and 0.3 a
+real field gave 256, 261 and 263 pores. Of simulated rings of sites 38 nm apart, in pairs 30 nm from each other, 78, 99 and
+100 % were right."""
 SQUARES_PER_RADIUS = 4
-"""DBSCAN is given squares a quarter of its radius wide with the number of localisations in each. So it keeps at most
-60 neighbours of a square, where a centriole's localisations have thousands."""
+"""DBSCAN is given squares a quarter of its radius wide with the number of localisations in each. It thus stores at most
+60 neighbours of a square, where a localisation in a centriole has thousands."""
 CHANCE = 0.001
-"""Probability that a place looks dense when localisations fall at random with the field's mean density."""
+"""Probability that a position is taken as dense when localisations are random with the field's mean density."""
 FEWEST_NEAR = 5
-"""Localisations within the radius that a dense place has in even the emptiest field."""
+"""Least number of localisations within the radius of a dense position, however empty the field."""
 HELD = 0.9
-"""A candidate's diameter is that of the circle about its centroid that holds so much of it: strays must not count."""
+"""A candidate's diameter is that of the circle about its centroid that holds this share of it, so that outliers have no
+effect."""
 LARGEST_ONE, CENTRES_APART = 1.3, 0.75
-"""Of the diameter: a larger cluster is split where that gives parts no larger, their centres at least so far apart (one
-large particle has no such parts). Clusters that lie nearer are joined where that gives nothing larger."""
+"""As multiples of the diameter: a larger cluster than the first is split where no part exceeds it and the centres of the
+parts are at least the second apart (a single large particle has no such parts). Clusters nearer to each other than the
+second are joined where the result does not exceed the first."""
 MOST_TOUCHING = 20
-"""Parts that are tried; a cluster that is so many diameters wide is left whole, and falls for its size."""
+"""Largest number of parts that is tried; a cluster wider than this number of diameters is left whole, and rejected for its
+size."""
 SAMPLED = 5000
-"""Localisations of a cluster that k-means looks at."""
+"""Localisations of a cluster that k-means uses."""
 
 
 class Measures(NamedTuple):
-    """What some localisations measure."""
+    """Size and shape of a set of localisations."""
 
     centre: Array  # [2], nm: the centroid
     diameter: float  # of the circle about it that holds 90 % of them, nm
@@ -76,36 +82,42 @@ def find_clusters(xy: Array, diameter: float) -> list[Array]:
 
 
 def typical_diameter(xy: Array) -> float:
-    """About how large the particles of a field ``[E, 2]`` are, nm, as the distances between pairs tell it.
+    """Approximate diameter of the particles of a field ``[E, 2]``, nm, from the distances between pairs of localisations.
 
     Around a localisation of a particle the density of others is high up to the particle's diameter, and then falls to
     that of the field (pair correlation; Sengupta et al. 2011).
 
     Raises:
-        HollyError: the field is too small, or no diameter stands out.
+        HollyError: The field is too small, or no diameter is evident.
     """
-    farthest = min(FARTHEST_NM, float(np.ptp(xy, axis=0).min()) / 3)  # beyond, most circles leave the field
+    farthest = min(
+        FARTHEST_NM, float(np.ptp(xy, axis=0).min()) / 3
+    )  # at larger radii, most circles extend beyond the field
     if farthest <= 2 * NEAREST_NM:
         raise HollyError(
             f"the field is {3 * farthest:.3g} nm wide, too small for particles; is the unit right (--unit)?"
         )
     radii = np.geomspace(NEAREST_NM, farthest, RADII)
     anchors = xy[np.random.default_rng(0).choice(len(xy), min(len(xy), ANCHORS), replace=False)]
-    pairs = cKDTree(anchors).count_neighbors(cKDTree(xy), radii) - len(anchors)  # less each with itself
+    pairs = cKDTree(anchors).count_neighbors(cKDTree(xy), radii) - len(
+        anchors
+    )  # without the pairs of a localisation with itself
     first = int(np.searchsorted(pairs[:-3], FEWEST_PAIRS))
     density = (np.diff(pairs) / np.diff(radii**2))[first:]
     middle = np.sqrt(radii[:-1] * radii[1:])[first:]
-    mean = len(anchors) * len(xy) / float(np.prod(np.ptp(xy, axis=0)))  # of the field, in the same measure but for pi
+    mean = (
+        len(anchors) * len(xy) / float(np.prod(np.ptp(xy, axis=0)))
+    )  # of the field, in the same measure except for pi
     found = _fall(middle, density, np.pi * mean) if pairs[-3] >= FEWEST_PAIRS else None
     if found is None:
-        raise HollyError("no size of particles stands out from the background; say how large they are: --diameter NM")
+        raise HollyError("no particle size is evident above the background; give it with --diameter NM")
     return DIAMETER_PER_FALL * found
 
 
 def _fall(radius: Array, density: Array, mean: float) -> float | None:
-    """Where the density ``[r]`` about a localisation falls to that of the field, nm, or None if it clearly does nowhere.
+    """Distance at which the density ``[r]`` about a localisation falls to that of the field, nm; None if there is no clear fall.
 
-    No density counts as less than the field's ``mean``: between particles that keep apart it may be nothing, and rises to
+    Densities below the field's ``mean`` are raised to it: between particles that keep a distance it may be 0, and rises to
     the mean again at their neighbours.
     """
     smooth = gaussian_filter1d(np.log(np.maximum(density, mean)), SMOOTHED)
@@ -123,7 +135,7 @@ def _fall(radius: Array, density: Array, mean: float) -> float | None:
 
 
 def _dense_places(xy: Array, diameter: float) -> list[Array]:
-    """Rows of each cluster, by DBSCAN on occupied squares that weigh as many localisations as they hold."""
+    """Rows of each cluster, by DBSCAN on occupied squares weighted by their number of localisations."""
     DBSCAN = require("sklearn.cluster", "finding particles").DBSCAN
     radius = RADIUS * diameter
     area = float(np.prod(np.maximum(np.ptp(xy, axis=0), diameter)))
@@ -141,9 +153,9 @@ def _dense_places(xy: Array, diameter: float) -> list[Array]:
 
 
 def _split(xy: Array, rows: Array, diameter: float) -> list[Array]:
-    """A cluster's rows as they are or, where it is several particles that touch, those of each.
+    """The rows of a cluster or, where it consists of several particles that touch, those of each particle.
 
-    A part that stays too large, such as a tangle, leaves the others as they are.
+    A part that remains too large, such as an aggregate, leaves the others unchanged.
     """
     KMeans = require("sklearn.cluster", "finding particles").KMeans
     size = measure(xy[rows]).diameter
@@ -164,7 +176,7 @@ def _split(xy: Array, rows: Array, diameter: float) -> list[Array]:
 
 
 def _join(xy: Array, clusters: list[Array], diameter: float) -> list[Array]:
-    """The clusters, those that are parts of one particle in one, nearest neighbours first."""
+    """The clusters, with those that are parts of one particle joined, nearest neighbours first."""
     joined: dict[int, Array] = dict(enumerate(clusters))
     into = [*joined]
     centres = np.array([xy[rows].mean(axis=0) for rows in clusters]).reshape(-1, 2)

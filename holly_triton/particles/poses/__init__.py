@@ -1,1 +1,1 @@
-"""Ways to find the pose of each particle."""
+"""Methods that estimate the pose of each particle."""

@@ -1,4 +1,4 @@
-"""Amortised poses: a network learns to read them off the pictures, so each picture teaches it about all others."""
+"""Amortised poses: a network is trained to predict them from the pictures, so that its weights are shared by all pictures."""
 
 import torch
 from torch import Tensor, nn
@@ -9,10 +9,10 @@ from .encoder import Encoder
 
 
 class ReadPoses(nn.Module):
-    """Pose outputs as the network reads them (Blundell et al. 2021, section 3.1)."""
+    """Pose outputs predicted by the network (Blundell et al. 2021, section 3.1)."""
 
     def __init__(self, size: int, outputs: int, generator: torch.Generator) -> None:
-        """A fresh network for pictures of ``size`` pixels a side."""
+        """A network with initial weights for pictures of ``size`` pixels a side."""
         super().__init__()
         self.encoder = Encoder(size, outputs, generator)
 

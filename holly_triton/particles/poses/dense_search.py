@@ -1,10 +1,10 @@
-"""Poses from nothing under a cloud that is nearly right: a search denser and finer than a step of a run can afford.
+"""Poses without initial values for a nearly converged cloud: a search denser and finer than a step of a run can afford.
 
 A wrong pose that looks nearly right, such as a teapot with its handle where the spout should be, survives a run's own
-search: at a coarse sigma the two can't be told apart, and at a fine one a candidate some 19 degrees off the right pose
-looks worse than the settled mistake. So many more candidates are tried here, at fine sigmas only. Of 250 pictures of
-the noise-free teapot 60 % were right after 20 rounds of 1000 candidates from the coarsest sigma on, 86 % after 4
-rounds of 16 000 from a fine one, in as much time.
+search: at a coarse sigma the two can't be distinguished, and at a fine one a candidate some 19 degrees off the right pose
+fits worse than the refined wrong pose. Therefore many more candidates are tried here, at fine sigmas only. Of 250
+pictures of the noise-free teapot 60 % were right after 20 rounds of 1000 candidates from the coarsest sigma on, 86 %
+after 4 rounds of 16 000 from a fine one, in the same time.
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ from .search import search_poses
 def rescue_poses(
     plan: Plan, state: TrainingState, dataset: Drawable, index: Tensor, stage: Stage, generator: torch.Generator
 ) -> None:
-    """Seek the poses of some pictures ``[B]`` anew, and keep those that explain their picture better."""
+    """Search the poses of some pictures ``[B]`` again, and keep those that fit their picture better."""
     known = Poses(state.rotation[index], state.shift[index], state.loss[index])
     found = better_poses(plan, state, dataset, index, known, stage, generator)
     state.rotation[index], state.shift[index], state.loss[index] = found
@@ -36,18 +36,18 @@ def rescue_poses(
 def find_poses(
     plan: Plan, state: TrainingState, dataset: Drawable, index: Tensor, generator: torch.Generator, *, passes: int
 ) -> Poses:
-    """Poses of some pictures ``[B]`` under a finished cloud, which is held, and the loss that remains.
+    """Poses of some pictures ``[B]`` for a finished cloud, which is fixed, and their loss.
 
-    Whatever the run's pose method: the best of several searches, then the refinement that its own pictures had
-    (Blundell et al. 2021, figure 2, shows held-out pictures).
+    For any pose method of the run, these are the best of several searches, after the refinement that the training pictures
+    had (Blundell et al. 2021, figure 2, shows held-out pictures).
 
     Args:
-        plan: The run's, for its field of view and settings.
-        state: The run's, finished.
+        plan: Plan of the run, for its field of view and settings.
+        state: State of the finished run.
         dataset: Holds the pictures, on the state's device.
         index: Which of them, ``[B]``.
         generator: Source of the candidates, on that device.
-        passes: Searches after the first, each kept where it finds the better pose.
+        passes: Searches after the first; each result is kept where it is better.
     """
     config, blur = plan.config, state.blur_nm()
     plan = dataclasses.replace(plan, finest_nm=max(plan.finest_nm, dataset.finest_nm))
@@ -67,7 +67,7 @@ def find_poses(
 
 @torch.no_grad()
 def unexplained_of(plan: Plan, state: TrainingState, dataset: Drawable, index: Tensor, poses: Poses) -> Tensor:
-    """Share of the intensity that is in the wrong place in some pictures ``[B]`` in given poses, at the run's final sigma."""
+    """Share of the intensity of pictures ``[B]`` that is in the wrong place, in given poses, at the run's final sigma."""
     stage = plan.at(plan.total_steps, state.blur_nm())
     px, width = stage.grid.to_pixels, state.width(stage.sigma_nm)
     shares = []
@@ -81,7 +81,7 @@ def better_poses(
     plan: Plan, state: TrainingState, dataset: Drawable, index: Tensor, known: Poses, stage: Stage,
     generator: torch.Generator,
 ) -> Poses:  # fmt: skip
-    """Of the known poses ``[B]`` and others that are sought anew, whichever explains its picture better."""
+    """The better-fitting of the known poses ``[B]`` and those of a new search."""
     found = seek_poses(plan, state, dataset, index, generator)
     found, known = Poses(*map(share, found)), Poses(*map(share, known))
     target = dataset.draw(share(index), stage.grid, stage.sigma_nm)

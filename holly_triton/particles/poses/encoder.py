@@ -1,4 +1,4 @@
-"""HOLLy's network: a picture in, the numbers of its pose out (Blundell et al. 2021, section 3.1, and their code).
+"""HOLLy's network, from a picture to the numbers of its pose (Blundell et al. 2021, section 3.1, and their code).
 
 Ten convolutions, each with batch norm and leaky ReLU, then two fully connected layers. Strides take the place of
 pooling: 128 pixels a side become 2.
@@ -15,10 +15,10 @@ HIDDEN = 512
 
 
 class Encoder(nn.Module):
-    """Pictures ``[B, size, size]`` to numbers ``[B, outputs]``."""
+    """A network from pictures ``[B, size, size]`` to numbers ``[B, outputs]``."""
 
     def __init__(self, size: int, outputs: int, generator: torch.Generator) -> None:
-        """Weights are Xavier-uniform, on the generator's device; biases start at 0 (theirs: at most 0.001)."""
+        """Weights are Xavier-uniform, on the generator's device; biases start at 0 (in HOLLy's code, at most 0.001)."""
         super().__init__()
         layers: list[nn.Module] = []
         before, kernel = 1, 5

@@ -1,4 +1,4 @@
-"""What a way of finding poses must do, and which one a run uses."""
+"""The interface of pose methods, and the choice of the one that a run uses."""
 
 from typing import Protocol
 
@@ -17,7 +17,7 @@ from .searched import SearchedPoses
 
 
 class PoseMethod(Protocol):
-    """Finds poses while the cloud moves; the refinement after it is the same for all."""
+    """Estimates poses while the cloud moves; the refinement afterwards is the same for all methods."""
 
     def step(self, index: Tensor, stage: Stage) -> None:
         """Improve the cloud, and the poses of the pictures ``[B]`` of one batch, in the state."""
@@ -28,7 +28,7 @@ class PoseMethod(Protocol):
         ...
 
     def save(self) -> None:
-        """Leave in the state whatever is needed to go on."""
+        """Store in the state what is needed to continue."""
         ...
 
 
@@ -38,7 +38,7 @@ def choose_method(plan: Plan, dataset: Dataset, state: TrainingState, generator:
         return SearchedPoses(plan, dataset, state, generator)
     if plan.config.pose == "direct":
         return Descent(FreePoses(state.rotation, OUTPUTS), plan, dataset, state, generator)
-    # Not the run's own generator, which a resumed run must find where it was left.
+    # Not the run's own generator, whose state a resumed run must find unchanged.
     start = torch.Generator(generator.device).manual_seed(plan.config.seed)
     outputs = plan.config.amortised.heads * OUTPUTS
     network = with_common_norm(ReadPoses(plan.settings.size, outputs, start))

@@ -12,11 +12,11 @@ from holly_triton.particles.cloud.schedule import Stage
 from holly_triton.particles.cloud.state import TrainingState
 
 LEVER = (2 / 3) ** 0.5
-"""Distance of the points from an axis, root mean square, of their radius of gyration."""
+"""Root mean square distance of the points from an axis, as a fraction of their radius of gyration."""
 
 
 class Poses(NamedTuple):
-    """Poses of B pictures and how well they explain them."""
+    """Poses of B pictures and their losses."""
 
     rotation: Tensor  # [B, 3, 3]
     shift: Tensor  # [B, 2] nm
@@ -26,7 +26,7 @@ class Poses(NamedTuple):
 def step_poses(
     state: TrainingState, target: Tensor, rotation: Tensor, shift: Tensor, stage: Stage, noise: Tensor | None = None
 ) -> tuple[Poses, Tensor]:
-    """One step of poses down the gradient; the cloud, its blur and the background get their gradients too, if they ask.
+    """One step of poses down the gradient; the cloud, its blur and the background get their gradients too, where required.
 
     Lengths follow from the width that points are drawn with: ``width**2`` times the gradient is the step of expectation
     maximisation, which never overshoots. Half of it, with noise of the matching size, is a step of Langevin dynamics,
@@ -61,7 +61,7 @@ def step_poses(
 
 
 def refine_poses(state: TrainingState, target: Tensor, rotation: Tensor, shift: Tensor, stage: Stage) -> Poses:
-    """``step_poses`` with the cloud held, each pose taken back where that didn't help."""
+    """``step_poses`` with the cloud fixed; a step is undone where it does not reduce the objective."""
     fitted = {name: getattr(state, name).detach() for name in ("points", "log_blur", "background")}
     held = dataclasses.replace(state, **fitted)
     moved, before = step_poses(held, target, rotation, shift, stage)
@@ -78,6 +78,6 @@ def refine_poses(state: TrainingState, target: Tensor, rotation: Tensor, shift: 
 def objective_of(
     state: TrainingState, rotation: Tensor, shift: Tensor, target: Tensor, stage: Stage
 ) -> tuple[Tensor, Tensor]:
-    """What is descended ``[B]`` and the masked L1 ``[B]`` of pictures under some poses: arguments as ``step_poses``."""
+    """The objective ``[B]`` and the masked L1 ``[B]`` of pictures under some poses, with the arguments of ``step_poses``."""
     width = state.width(stage.sigma_nm)
     return divergence(state.points, rotation, shift, width, state.background, target, stage)

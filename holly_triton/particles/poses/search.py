@@ -136,7 +136,7 @@ def _perturbed(
 
     def steps(axes: int, longest: float) -> Tensor:
         direction = torch.randn(pictures, many, axes, generator=generator, device=generator.device)
-        # Cubed, so that there are short steps too, which sharp pictures ask for: a fifth is below 1 % of the longest.
+        # Cubed, so that there are short steps too, which sharp pictures need: a fifth is below 1 % of the longest.
         length = longest * torch.rand(pictures, many, 1, generator=generator, device=generator.device) ** 3
         return share(length * torch.nn.functional.normalize(direction, dim=2))
 
@@ -146,7 +146,7 @@ def _perturbed(
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Matrix products in float32 on CUDA: in TF32, which rounds to 10 bits, near candidates compare as chance has it."""
+    """Matrix products in float32 on CUDA: in TF32, which rounds to 10 bits, the comparison of similar candidates is random."""
     matmul = torch.backends.cuda.matmul
     if not hasattr(matmul, "fp32_precision"):  # before torch 2.9
         allowed, matmul.allow_tf32 = matmul.allow_tf32, False

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.distributed import gather, share, sum_gradients
-from holly_triton.particles.cloud.relocation import tidy
+from holly_triton.particles.cloud.relocation import relocate_points
 from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Dataset
@@ -34,7 +34,7 @@ class SearchedPoses:
             self.optimiser.load_state_dict(state.optimiser)
 
     def step(self, index: Tensor, stage: Stage) -> None:
-        """One batch: search its poses, then improve them and the cloud together; or rescue those that went wrong."""
+        """One batch: search its poses, then improve them and the cloud together; or search the worst-fitted poses again."""
         state, config = self.state, self.config
         if stage.name == "rescue":
             rescue_poses(self.plan, state, self.dataset, index, stage, self.generator)
@@ -51,15 +51,15 @@ class SearchedPoses:
         target = self.dataset.draw(mine, stage.grid, stage.sigma_nm)
         for _ in range(config.optimiser.gradient_steps):
             self._descend(index, target, stage)
-        if self.plan.tidies(state.step):
-            # Each rank does the same, for none may come to another conclusion.
+        if self.plan.relocates(state.step):
+            # Every rank computes this, so that all of them reach the same result.
             target = gather(target, len(index))
-            tidy(state, self.optimiser, index, target, stage, config.tidying, self.generator)
+            relocate_points(state, self.optimiser, index, target, stage, config.relocation, self.generator)
         if config.tilt == 0:
-            state.points.data[:, 2] = 0  # one side alone tells no depth
+            state.points.data[:, 2] = 0  # depth is undetermined from one viewing direction
 
     def _noise(self, index: Tensor, stage: Stage) -> Tensor | None:
-        """What keeps this rank's poses of the pictures ``[B]`` distributed by their likelihood, while they are searched.
+        """Noise that keeps this rank's poses of the pictures ``[B]`` distributed by their likelihood during the search.
 
         None in the polish, where each pose becomes the likeliest, and where poses are not drawn at all.
         """

@@ -5,8 +5,8 @@ Its Euler matrix A takes positions in the volume to positions in the picture, as
 
     A = Z(psi) Y(tilt) Z(rot),    Z(a) = [[cos a, sin a, 0], [-sin a, cos a, 0], [0, 0, 1]],  Y alike,
 
-turns of the axes, not of the points: the inverse of A is the turn by rot about z, then tilt about the new y, then psi
-about the new z. Its origin is the shift that brings the particle to the middle of the picture: minus ours. Columns,
+rotations of the axes, not of the points: the inverse of A is the rotation by rot about z, then tilt about the new y, then
+psi about the new z. Its origin is the shift that centres the particle in the picture: minus ours. Columns,
 rows and sections of the volume are x, y and z, so projecting it in these poses gives our pictures, row by row.
 
 A new format is one row in ``FORMATS``.
@@ -39,26 +39,26 @@ from .study import is_study, members
 ANGSTROM_PER_NM = 10.0
 VOXELS_PER_SIGMA = 3.0
 POINTS_AT_A_TIME = 4096
-"""Drawn into a volume, so that a million take no more memory than a thousand."""
+"""Points drawn into a volume at a time, so that a million take no more memory than a thousand."""
 NEGLIGIBLE = 1e-9
-"""Part of a point in a section that leaves it out there: six sigma off."""
+"""Share of a point in a section below which it is left out there: six sigma away."""
 MARGIN = 5.0
-"""In sigma, about the outermost point: 1e-6 of a Gaussian lies beyond."""
+"""Margin about the outermost point, in sigma: 1e-6 of a Gaussian lies beyond it."""
 LARGEST_SIDE = 400
-"""Voxels: 244 MiB."""
+"""Largest side of a volume in voxels, which gives 244 MiB."""
 SMALLEST_VOXEL_NM = 1e-3
-"""Points per nm^3 grow with its third power, and their squares must fit float32."""
+"""Smallest voxel, nm: the density in points per nm^3 grows with its inverse cube, and its square must fit float32."""
 PICASSO_PIXEL_NM = 100.0
-"""A cloud comes from no camera; pixels of about this size are what Picasso's users see."""
+"""Pixel size for Picasso, nm. A cloud has no camera pixels; this size is typical of Picasso's data."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is to be exported.
+    """An export request.
 
     Attributes:
-        folder: Of the run or study.
-        mirror: The other hand.
+        folder: Folder of the run or study.
+        mirror: Whether to export the mirror image.
         voxel_nm: Side of a voxel, nm; if None a third of sigma, or more where those would be too many.
     """
 
@@ -76,14 +76,14 @@ def export_run(folder: Path, out: Path, *, mirror: bool = False, voxel_nm: float
     """Write a run's cloud, volume or poses in the format of the suffix.
 
     Args:
-        folder: Of a run or, but for poses, a study.
-        out: Ends in one of ``FORMATS``.
-        mirror: The other hand.
+        folder: Folder of a run or, except for poses, a study.
+        out: Name of the file, which ends in one of ``FORMATS``.
+        mirror: Whether to export the mirror image.
         voxel_nm: Side of a voxel of a volume, nm; a third of the run's sigma if not given.
 
     Raises:
-        HollyError: an unknown suffix, a run without what is asked for, a voxel size that is not above 0, too small or
-            not asked for, or a file that can't be written.
+        HollyError: The suffix is unknown, the run lacks the data, the voxel size is not above 0, too small or not
+            applicable, or the file can't be written.
     """
     write = FORMATS.get(out.suffix.lower())
     if write is None:
@@ -96,8 +96,8 @@ def export_run(folder: Path, out: Path, *, mirror: bool = False, voxel_nm: float
 def run_sigma_nm(folder: Path) -> float:
     """Sigma of the Gaussian that each point of a run or study stands for, nm.
 
-    Of half sets, the error that their resolution tells; else what the pictures were last drawn with, widened by the
-    scatter of labels that was fitted; of repeats, the widest.
+    For half sets it is the positional error from their resolution; else the last sigma of the pictures, widened by the
+    fitted label scatter; for repeats the largest of these.
 
     Raises:
         HollyError: The figures are not there.
@@ -120,7 +120,7 @@ def density(points: Array, sigma_nm: float, voxel_nm: float, half: int) -> Array
 
     Args:
         points: nm.
-        sigma_nm: Of the Gaussians.
+        sigma_nm: Sigma of the Gaussians.
         voxel_nm: Side of a voxel.
         half: The origin is the centre of voxel ``half`` of ``2 half`` along each axis.
 
@@ -145,18 +145,18 @@ def density(points: Array, sigma_nm: float, voxel_nm: float, half: int) -> Array
 def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | None = None) -> None:
     """Write points ``[N, 3]``, nm, as a density in MRC (Cheng et al. 2015), with lengths in Angstrom as it has them.
 
-    The header's origin puts the volume where the points are, but for the unit: a cloud file in nm, read as Angstrom,
-    shows ten times as small. The cloud's origin is the centre of a voxel, the one about which RELION turns a volume.
+    The header's origin aligns the volume with the points, except for the unit: a cloud file in nm, read as Angstrom,
+    appears ten times smaller. The cloud's origin is the centre of a voxel, the one about which RELION rotates a volume.
 
     Raises:
-        HollyError: a voxel size that is not above 0 or asks for too many voxels, or a file that can't be written.
+        HollyError: The voxel size is not above 0 or gives too many voxels, or the file can't be written.
     """
     mrcfile = require("mrcfile", f"{path}: MRC")
     reach = float(np.abs(points).max()) + MARGIN * sigma_nm
     least = reach / (LARGEST_SIDE / 2 - 1)
     voxel_nm = max(sigma_nm / VOXELS_PER_SIGMA, least) if voxel_nm is None else voxel_nm
     if not 0 < voxel_nm < float("inf"):
-        raise HollyError(f"{path}: a voxel of {voxel_nm:g} nm is no length; it must be above 0 nm")
+        raise HollyError(f"{path}: a voxel of {voxel_nm:g} nm is not valid; it must be above 0 nm")
     if voxel_nm < least:
         raise HollyError(
             f"{path}: voxels of {voxel_nm:.3g} nm would be {2 * reach / voxel_nm:.0f} a side of {2 * reach:.0f} nm, "
@@ -173,7 +173,7 @@ def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | N
         file.set_data(density(points, sigma_nm, voxel_nm, half))
         file.voxel_size = voxel
         file.header.origin = (-half * voxel,) * 3
-        # Its own label bears the time; the same run shall give the same bytes.
+        # The library's label holds the time; the same run must give the same bytes.
         file.header.nlabl, file.header.label = 0, b""
         file.add_label(f"holly-triton: {len(points)} points as Gaussians, sigma {sigma_nm:.4g} nm")
         file.add_label("values: points per nm^3; lengths: Angstrom, so 1 nm is 10")
@@ -182,11 +182,11 @@ def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | N
 def write_star(path: Path, names: Sequence[str], rotation: Array, shift_nm: Array) -> None:
     """Write poses as RELION does since version 3.1: one picture a row, angles in degrees, origins in Angstrom.
 
-    Nothing is said of electrons (voltage, CTF), so RELION's own programs will ask for that; the readers of poses don't.
+    There are no electron-optical parameters (voltage, CTF), which RELION's own programs require; readers of poses do not.
 
     Args:
-        path: Ends in .star.
-        names: Of the pictures ``[P]``.
+        path: Name of the file, which ends in .star.
+        names: Names of the pictures ``[P]``.
         rotation: Axis-angle ``[P, 3]``, radians.
         shift_nm: ``[P, 2]``.
 
@@ -214,7 +214,7 @@ def write_star(path: Path, names: Sequence[str], rotation: Array, shift_nm: Arra
 
 def _block(name: str, columns: Sequence[str], rows: Sequence[str]) -> str:
     """One table of a STAR file."""
-    # By this comment RELION tells its versions apart.
+    # RELION distinguishes its versions by this comment.
     labels = [f"_rln{column} #{number}" for number, column in enumerate(columns, start=1)]
     return "\n".join(["", "# version 30001", "", f"data_{name}", "", "loop_", *labels, *rows, ""]) + "\n"
 

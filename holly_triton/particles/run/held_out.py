@@ -1,9 +1,9 @@
-"""Particles that take no part in the training, and how well the structure fits them in the end.
+"""Particles held out of the training, and how well the final structure fits them.
 
-A structure that has followed the noise of its pictures fits those better than others of the same kind. So a share of
-the particles is set aside before anything is learnt from them, and the cloud that was made without them is scored on
-them. Poses that were refined while the cloud took shape fit it better than poses found afterwards, whatever the
-cloud; so as many training pictures are scored beside them, their poses searched anew in the same way.
+A structure that is overfitted to the noise of its pictures fits these better than others of the same kind. Therefore a
+share of the particles is held out of the training, and the cloud that was made without them is scored on them. Poses
+that were refined together with the cloud fit it better than poses found afterwards, for any cloud; so as many training
+pictures are scored in comparison, with poses searched again in the same way.
 """
 
 from dataclasses import asdict, dataclass, replace
@@ -25,18 +25,18 @@ from holly_triton.particles.poses.refine import Poses
 from .metrics import Fit, HeldOut
 
 FEWEST_HELD_OUT = 10
-"""Particles: the mean loss of fewer is mostly chance, so fewer are not set aside."""
+"""Least number of held-out particles: the mean loss of fewer is dominated by chance."""
 
 
 @dataclass(frozen=True)
 class Split:
-    """The pictures of a run in the order of its data: those that it learns from, and those that are held out.
+    """The pictures of a run in the order of its data, split into training and held-out pictures.
 
     Attributes:
-        training: The former.
-        held_out: The latter; None for none.
-        is_held_out: Which of all these are, ``[P]``.
-        notes: A sentence about how many are held out, if any should be.
+        training: The training pictures.
+        held_out: The held-out pictures; None if there are none.
+        is_held_out: Whether each of all pictures is held out, ``[P]``.
+        notes: A sentence about the number of held-out pictures, if the settings hold any out.
     """
 
     training: Dataset
@@ -58,7 +58,7 @@ class Split:
 
     @property
     def finest_nm(self) -> float:
-        """Sigma below which the data have nothing to show, nm; 0 if they do not say."""
+        """Sigma below which the data have no detail, nm; 0 if it is not stated."""
         return max(part.finest_nm for part, _ in self._parts())
 
     def draw(self, index: Tensor, grid: Grid, sigma_nm: float) -> Tensor:
@@ -72,7 +72,7 @@ class Split:
         return images
 
     def join(self, training: Tensor, held_out: Tensor) -> Tensor:
-        """Rows in the order of the data ``[P, ...]``, from those of either kind of pictures in theirs."""
+        """Rows in the order of the data ``[P, ...]``, from the rows of training and of held-out pictures."""
         order = np.argsort(np.argsort(self.is_held_out, kind="stable"))
         return torch.cat([training, held_out])[torch.from_numpy(order).to(training.device)]
 
@@ -94,8 +94,8 @@ class Split:
 def split(dataset: Dataset, share: float) -> Split:
     """Hold out a share of the particles, with all views of each.
 
-    The choice hangs on the names of the particles alone: runs from other seeds hold out the same ones, so that what they
-    agree on has not seen them either; and leaving others out (``--exclude``) changes next to nothing.
+    The choice depends only on the names of the particles: runs with other seeds hold out the same ones, so that they are
+    independent of the consensus too; and excluding other particles (``--exclude``) changes almost nothing.
     """
     held_out = _choose(dataset, share)
     count = int(held_out.sum())
@@ -116,7 +116,7 @@ def score_held_out(pictures: Split, trainer: Trainer) -> tuple[HeldOut, Poses] |
     held_out, training = (np.flatnonzero(part) for part in (pictures.is_held_out, ~pictures.is_held_out))
     some = training[evenly(len(training), min(len(held_out), len(training)))]
     generator = torch.Generator(device).manual_seed(trainer.plan.config.seed)
-    # Together, so that they share their candidates: that is fair, and these cost more than the pictures.
+    # Together, so that they share their candidates, which makes the comparison fair and saves most of the cost.
     index = torch.from_numpy(np.concatenate([held_out, some])).to(device)
     poses = find_poses(trainer.plan, trainer.state, pictures, index, generator, passes=0)
     unexplained = unexplained_of(trainer.plan, trainer.state, pictures, index, poses)
@@ -128,14 +128,14 @@ def score_held_out(pictures: Split, trainer: Trainer) -> tuple[HeldOut, Poses] |
 
 
 class Found(NamedTuple):
-    """Poses that were searched for B pictures, and the share of each picture's intensity that stays unexplained."""
+    """Poses from a search for B pictures, and the share of each picture's intensity that is not reproduced."""
 
     poses: Poses
     unexplained: Tensor  # [B]
 
 
 def fit_of(found: Found, training: Found) -> Fit:
-    """The fit of pictures in the poses that were found for them, beside that of training pictures."""
+    """The fit of pictures in the poses found for them, in comparison with that of training pictures."""
     return Fit(
         pictures=len(found.unexplained),
         pictures_training=len(training.unexplained),
@@ -156,12 +156,12 @@ def explain_fit(fit: Fit, kind: str) -> str:
 
 
 def evenly(count: int, wanted: int) -> Array:
-    """Which of so many to take for some, spread over all of them, ``[wanted]`` int64."""
+    """Indices of ``wanted`` items, evenly spaced over all of them, ``[wanted]`` int64."""
     return np.linspace(0, count - 1, wanted).astype(np.int64)
 
 
 def _choose(dataset: Dataset, share: float) -> Array:
-    """Which pictures ``[P]`` are held out; none where these would be too few, or too few would be left."""
+    """Which pictures ``[P]`` are held out; none where these, or the remaining ones, would be too few."""
     particles = dataset.names
     if isinstance(dataset, Localisations) and dataset.view_rotation is not None:
         particles = [name.rpartition("/")[0] for name in particles]  # of view v of particle 17, which is 17/v

@@ -1,7 +1,7 @@
-"""``metrics.json``: what every reader and writer of it agrees on.
+"""``metrics.json``: the schema shared by all its readers and writers.
 
-All keys are always there; null is what was not recorded. A new key is a new field here, and a key that changes its
-meaning or goes raises ``SCHEMA``.
+All keys are always present, with null for what was not recorded. A new key is a new field here; removing a key or
+changing its meaning requires a higher ``SCHEMA``.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ SCHEMA = 2
 
 @dataclass(frozen=True)
 class Fit:
-    """How well a structure fits pictures that took no part in its training, beside others that did.
+    """How well a structure fits pictures that were not used in its training, in comparison with training pictures.
 
     The poses of both are searched in the same way, under the final cloud.
     """
@@ -29,10 +29,10 @@ class Fit:
     pictures: int
     pictures_training: int
     loss: float
-    """Masked L1, mean over the former."""
+    """Mean masked L1 of the pictures that were not used."""
     loss_training: float
     unexplained: float
-    """Share of the intensity in the wrong place, mean over the former."""
+    """Share of the intensity in the wrong place, mean over the pictures that were not used."""
     unexplained_training: float
 
 
@@ -71,14 +71,14 @@ class Metrics:
     """Masked L1 of the last step."""
     loss_of_structure: float | None = None
     loss_of_ball: float | None = None
-    """Masked L1 of the structure, and of a structureless ball of its size in its place, for the same pictures."""
+    """Masked L1 of the structure, and of a structureless control of its size, for the same pictures."""
     sigma_nm: float | None = None
     blur_nm: float | None = None
     data: dict[str, str] | None = None
     """What ``info`` shows."""
     notes: list[str] | None = None
     doubts: list[str] | None = None
-    """Sentences: what makes any result doubtful since the data were read."""
+    """Sentences about defects of the data that cast doubt on every result."""
     versions: dict[str, str] | None = None
     history: list[dict[str, Any]] | None = None
     symmetry: list[Figures] | None = None
@@ -93,7 +93,7 @@ class Metrics:
     evaluation: Figures | None = None
     """Against the truth."""
     other: Figures = field(default_factory=dict)
-    """Keys that are not known here: kept, so that nothing is lost where a file is written anew."""
+    """Keys that are not known here: kept, so that nothing is lost where a file is rewritten."""
 
     @staticmethod
     def of(table: Figures) -> "Metrics":

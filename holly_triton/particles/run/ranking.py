@@ -1,10 +1,11 @@
 """Ranks the pictures of a run by how well its structure fits them, and marks the bad ones. Nothing is deleted.
 
-The loss of a run doesn't serve: it compares pictures drawn finely, where what differs is chance, and it falls with the
-number of localisations. Here pictures are drawn coarsely, and the squared distance to the structure's drawing,
-D = |T - P|^2, loses the part that chance alone gives to n localisations, (|K|^2 - |P|^2) / n, where K is the drawing of
-one localisation: what is left is, on average, the squared distance of the particle itself. What still depends on n
-(labels that blink count several times) goes where pictures are compared only with others of about as many localisations.
+The loss of a run is not suitable: it compares finely drawn pictures, whose differences are mostly noise, and it decreases
+with the number of localisations. Here pictures are drawn coarsely, and from the squared distance to the structure's
+drawing, D = |T - P|^2, the expected contribution of sampling n localisations, (|K|^2 - |P|^2) / n, is subtracted, where K
+is the drawing of one localisation: the difference is, on average, the squared distance of the particle itself. The
+remaining dependence on n (blinking labels count several times) is removed by comparing only pictures with similar numbers
+of localisations.
 """
 
 import csv
@@ -31,18 +32,18 @@ from .run_files import read_poses
 from .study import finished_run
 
 COARSE = 0.5
-"""Sigma of the drawings, of the radius of gyration. With junk among simulated particles the area under the ROC curve
+"""Sigma of the drawings, as a fraction of the radius of gyration. With junk among simulated particles the area under the ROC curve
 was 0.55 to 0.62 at a tenth of it, and no better above a half."""
 BATCH = 512
 """Pictures drawn at a time."""
 PER_BIN, MOST_BINS = 100, 10
-"""Pictures that are compared with each other, at least, and into how many bins of counts they are sorted, at most."""
+"""Least number of pictures that are compared with each other, and largest number of bins of counts."""
 BAD_ABOVE = 3.0
-"""Score of a bad picture, in standard deviations of the good: of 1000 good ones about one."""
+"""Score above which a picture is bad, in standard deviations of the good ones: about one in 1000 good ones exceeds it."""
 MAD_TO_SIGMA = 1.4826
-"""Standard deviation over median absolute deviation, of a normal distribution."""
+"""Standard deviation over median absolute deviation of a normal distribution."""
 SHOWN, COLUMNS = 15, 5
-"""Of the best and of the worst pictures: how many are drawn, and how many a row."""
+"""Number of the best and of the worst pictures that are drawn, and pictures per row."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +52,12 @@ class Ranking:
 
     Attributes:
         names: The pictures' ids ``[P]``.
-        score: How much worse each is explained than others of about as many localisations ``[P]``, in standard
-            deviations; below 0 better.
-        bad: Whether it is marked ``[P]``.
-        reason: Why, in words, or nothing ``[P]``.
-        table: What was written: columns ``picture``, ``score``, ``bad`` (yes or no) and ``reason``, worst first.
-        gallery: Likewise: the best and the worst beside what the structure makes of them.
+        score: How much worse each is fitted than others with similar numbers of localisations ``[P]``, in standard
+            deviations; below 0 is better.
+        bad: Whether each is marked ``[P]``.
+        reason: The reason in words, empty if not marked ``[P]``.
+        table: The written table, with columns ``picture``, ``score``, ``bad`` (yes or no) and ``reason``, worst first.
+        gallery: The written drawing of the best and the worst pictures beside the reprojections of the structure.
     """
 
     names: list[str]
@@ -67,7 +68,7 @@ class Ranking:
     gallery: Path
 
     def explain(self) -> str:
-        """What was found, in a sentence."""
+        """The result in a sentence."""
         marked = int(self.bad.sum())
         return f"{marked} of {len(self.names)} pictures are marked as bad in {self.table}; look at {self.gallery}."
 
@@ -100,7 +101,7 @@ def rank_pictures(folder: Path, bad_share: float | None = None) -> Ranking:
 
 
 def standardised(values: Array, which: Array) -> Array:
-    """Values ``[P]`` less the median of their bin, over its standard deviation as the median deviation tells it."""
+    """Values ``[P]`` minus the median of their bin, divided by its standard deviation, estimated from the median deviation."""
     score = np.empty(len(values))
     for each in np.unique(which):
         rows = which == each
@@ -145,7 +146,7 @@ def _posed(run: Run) -> _Posed:
         found = read_poses(run.folder / "poses.csv")
         place = {name: row for row, name in enumerate(found.names)}
         if not {*run.pictures.held_out.names} <= place.keys():
-            raise HollyError(f"{run.folder / 'poses.csv'}: lacks pictures of this run; train it anew with --overwrite")
+            raise HollyError(f"{run.folder / 'poses.csv'}: lacks pictures of this run; train it again with --overwrite")
         rows = [place[name] for name in run.pictures.held_out.names]
         turns = Rotation.from_rotvec(found.axis_angle[rows]).as_matrix()
         held_out = (torch.from_numpy(part).to(state.rotation) for part in (turns, found.shift[rows], found.loss[rows]))
@@ -200,7 +201,7 @@ def _draw(posed: _Posed, ranking: Ranking) -> None:
     sections = []
     for name, rows, colour in (("Best", order[:shown], PICKED_INK), ("Worst", order[::-1][:shown], REJECTED_INK)):
         given, drawn = posed.draw(torch.from_numpy(rows.copy()), posed.trainer.final_stage.sigma_nm)
-        # Each as bright as it can be: a picture of few localisations has the higher peaks.
+        # Each is scaled to its own maximum: a picture of few localisations has higher peaks.
         pairs = torch.cat([one / one.amax((1, 2), keepdim=True) for one in (given, drawn)], dim=2).cpu().numpy()
         captions = [
             f"{ranking.names[row]}: {ranking.score[row]:.1f}" + ", bad" * bool(ranking.bad[row]) for row in rows

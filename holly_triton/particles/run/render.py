@@ -1,4 +1,4 @@
-"""The command `render`: pictures and movies of what a run or a study left in its folder."""
+"""The command ``render``: pictures and movies of the structure of a run or a study."""
 
 from pathlib import Path
 
@@ -26,19 +26,19 @@ def render_run(
     *,
     interactive: bool = False,
 ) -> list[Path]:
-    """Draw the structure in a folder that ``train`` left; return the files that were written.
+    """Draw the structure in the folder of a run; return the files that were written.
 
-    A study is drawn in the colours of its spread, and two half sets side by side, unless the truth is given. Without a
-    truth, whose frame it would take, the structure is turned upright.
+    A study is coloured by its spread, and two half sets are drawn side by side, unless the truth is given. With a truth the
+    structure is drawn in the frame of the truth, else in its canonical orientation.
 
     Args:
-        folder: of a run or a study.
-        out: a .png; by default one in the folder's ``pictures``.
-        truth: a cloud's file or the name of a structure, drawn behind the result, which is turned into its frame.
+        folder: Folder of a run or a study.
+        out: A .png; by default one in the folder's ``pictures``.
+        truth: A cloud's file or the name of a structure, drawn behind the result, which is rotated into its frame.
         unit_nm: nm per unit of a truth that states none; nm if not given.
-        movie: a .mp4 or .gif for the structure as it turns.
-        growth: a .mp4 or .gif for the structure as it was trained.
-        interactive: open a window too, and wait until it is closed.
+        movie: A .mp4 or .gif of the rotating structure.
+        growth: A .mp4 or .gif of the structure's trajectory during training.
+        interactive: Whether to open a window too, and wait until it is closed.
 
     Raises:
         HollyError: There is no cloud, a file of the folder or the truth can't be read, or a file can't be written.
@@ -74,10 +74,10 @@ def render_run(
 
 
 def _read_growth(path: Path) -> tuple[Array, list[str]]:
-    """The clouds that a run went through ``[K, N, 3]`` nm, and a few words about each."""
+    """The trajectory of a run's cloud ``[K, N, 3]``, nm, with a caption for each state."""
     if not path.is_file():
         raise HollyError(
-            f"{path}: is not there, so no growth can be shown; pass the folder of one run (of a study, repeat-1 or half-1)"
+            f"{path}: is missing, so the trajectory can't be shown; pass the folder of one run (of a study, repeat-1 or half-1)"
         )
     with foreign(path, "the growth of a run"), np.load(path) as held:
         step, sigma, points = (held[name] for name in ("step", "sigma_nm", "points"))

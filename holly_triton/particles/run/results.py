@@ -1,4 +1,4 @@
-"""What a run leaves behind: the cloud in both hands, poses, figures, pictures and the report."""
+"""Results of a run: the cloud and its mirror image, poses, figures, pictures and the report."""
 
 import csv
 import dataclasses
@@ -33,14 +33,15 @@ from .run import Run
 SHOWN = 12
 """Pictures that the report shows beside their reprojections."""
 BALL_POINTS = 4000
-"""Enough that the ball is smooth: one of as few points as a structure may have is grainy, and loses by that alone."""
+"""Least number of points of the structureless control, so that it is smooth: with the few points that a structure may have,
+it would be grainy and have a higher loss for that reason alone."""
 
 
 def write_results(run: Run, held_out: tuple[HeldOut, Poses] | None = None, *, pictures: bool = True) -> None:
     """Write the structure, the poses and the figures and, if asked, the pictures and the report of them.
 
     Args:
-        run: Where it stands.
+        run: The run in its current state.
         held_out: How well the structure fits pictures that were held out, and their poses; None where there are none,
             or where none are known yet.
         pictures: Whether the run is finished and shown.
@@ -106,7 +107,7 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
 
 
 def _ball(points: Tensor) -> Tensor:
-    """What is left of points ``[N, 3]`` without their shape: each is put in random directions, as far from the middle."""
+    """A structureless control of points ``[N, 3]``: each is placed in random directions at its distance from the centroid."""
     middle = points.mean(0)
     direction = torch.randn(BALL_POINTS, 3, generator=torch.Generator().manual_seed(0)).to(points)
     some = points[torch.arange(BALL_POINTS, device=points.device) * len(points) // BALL_POINTS]
@@ -147,7 +148,7 @@ def write_poses(path: Path, names: Sequence[str], poses: Poses, sigma_nm: float)
 
 
 def _write_growth(path: Path, trainer: Trainer) -> None:
-    """The cloud now and then over the run, for the movie of its growth."""
+    """The cloud at several steps of the run, for the movie of its trajectory."""
     growth = trainer.state.growth
     if growth:
         with replacing(path) as partial, partial.open("wb") as file:
@@ -160,7 +161,7 @@ def _write_growth(path: Path, trainer: Trainer) -> None:
 
 
 def _write_reprojections(path: Path, trainer: Trainer) -> None:
-    """Some pictures, evenly chosen over the data, beside what the structure makes of them."""
+    """Some pictures, evenly spaced over the data, and their reprojections."""
     count = len(trainer.dataset)
     chosen = torch.linspace(0, count - 1, min(SHOWN, count)).long()
     inputs, drawn = (images.cpu().numpy() for images in trainer.reproject(chosen.to(trainer.state.points.device)))
@@ -175,7 +176,7 @@ def _write_reprojections(path: Path, trainer: Trainer) -> None:
 
 
 def draw_cloud(path: Path, points: Array, truth: Array | None = None) -> None:
-    """A picture of the cloud, upright or over the truth; one line where there is no pyvista, as on computing machines."""
+    """A picture of the cloud, in canonical orientation or over the truth; one line of log where pyvista is not installed."""
     try:
         if truth is not None:
             render_cloud(points, path, truth=truth)

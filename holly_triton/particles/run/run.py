@@ -50,7 +50,7 @@ BOUND = (
 
 @dataclass(frozen=True)
 class Run:
-    """A folder, what was asked for, and a trainer at the state where it was left."""
+    """A folder, its settings, and a trainer in the state of the last checkpoint."""
 
     folder: Path
     config: Config
@@ -69,7 +69,7 @@ class Run:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether the run is complete."""
         return self.trainer.state.step >= self.trainer.plan.total_steps
 
 
@@ -77,7 +77,7 @@ def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
     """Open the data, write the resolved configuration into a fresh folder, and set up the first state.
 
     Raises:
-        HollyError: The data are at fault, the folder exists (and ``overwrite`` is not set) or can't be written.
+        HollyError: The data are unusable, the folder exists (and ``overwrite`` is not set) or can't be written.
     """
     if leads():
         check_free(folder, overwrite)
@@ -94,13 +94,13 @@ def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
 
 
 def absolute(config: Config) -> Config:
-    """The same settings with paths that hold wherever the run is resumed from."""
+    """The same settings with absolute paths, so that the run can be resumed from any folder."""
     exclude = config.exclude and str(Path(config.exclude).resolve())
     return dataclasses.replace(config, data=str(Path(config.data).resolve()), exclude=exclude)
 
 
 def run_config(folder: Path) -> Config:
-    """The settings that a run was made with: its config.toml, which is written anew from a checkpoint where it's lost.
+    """The settings that a run was made with: its config.toml, which is restored from a checkpoint where it is missing.
 
     Raises:
         HollyError: Not the folder of a run, or a setting is wrong.
@@ -117,17 +117,17 @@ def _lost_config(path: Path) -> Config:
         )
     config = Config.of(state.settings, str(path.parent / CHECKPOINTS))
     if leads():
-        LOG.warning("%s: is missing; written anew from the checkpoint", path)
+        LOG.warning("%s: is missing; restored from the checkpoint", path)
         write_config(path, config)
     return config
 
 
 def resume_run(folder: Path) -> Run:
-    """Take a run up where it was left: from its checkpoint, or from the start if there is none yet.
+    """Resume a run from its checkpoint, or from the start if there is none yet.
 
     Raises:
-        HollyError: Not the folder of a run, its data are gone, its checkpoint can't be read, or settings were changed
-            that it hangs on, such as points.
+        HollyError: It is not the folder of a run, its data are missing, its checkpoint can't be read, or settings on which
+            it depends, such as points, were changed.
     """
     config = run_config(folder)
     state = load_state(folder / CHECKPOINTS, find_device(config.device))
@@ -138,7 +138,7 @@ def resume_run(folder: Path) -> Run:
 
 
 def _check_changes(path: Path, before: Config, now: Config) -> None:
-    """Tell of settings that were changed between two parts of a run; refuse what the first part is built on."""
+    """Report settings that were changed between two parts of a run; refuse those on which the first part depends."""
     changed = list(before.differing(now))
     if not changed:
         return
@@ -155,7 +155,7 @@ def carry_out(run: Run, callback: Callable[[Progress], None], should_stop: Calla
         HollyError: A file can't be written, or a loss isn't finite.
     """
     state = run.trainer.state
-    # Long runs have short steps; a hundredth of one is little to lose, and a checkpoint may hold a network.
+    # Long runs have short steps; a hundredth of the run is a small loss, and a checkpoint may hold a network.
     every = max(run.config.checkpoint_every, run.trainer.plan.total_steps // 100)
     meter = EnergyMeter(state.points.device)
     with _board(run.folder) as board:
@@ -185,7 +185,7 @@ def _board(folder: Path) -> AbstractContextManager[Any]:
 
 
 def default_points(dataset: Dataset) -> int:
-    """As many points as a typical particle shows labels, within what can be told apart and computed in minutes."""
+    """The number of labels of a typical particle, within what can be resolved and computed in minutes."""
     if not isinstance(dataset, Localisations):
         return DEFAULT_POINTS.pictures
     return int(min(DEFAULT_POINTS.most, max(DEFAULT_POINTS.fewest, int(dataset.counts.median()))))
@@ -209,7 +209,7 @@ def find_device(name: str) -> torch.device:
 
 
 def open_particles(config: Config) -> Dataset:
-    """The particles of a run as they lie in its data.
+    """The particles of a run in the frame of its data.
 
     Raises:
         HollyError: They can't be read, or are not what the settings need.
@@ -240,7 +240,7 @@ def open_whole(config: Config) -> Dataset:
 
 
 def pictures_of(dataset: Dataset, config: Config) -> Dataset:
-    """Of the particles in a run's data, the part that it uses, as they are or seen from random directions; none of the bad.
+    """The particles of a run's data that it uses, as given or projected along random directions, without the excluded ones.
 
     Raises:
         HollyError: They are not what the settings need.
@@ -298,6 +298,6 @@ def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None =
         generator = torch.Generator(device)
         try:
             generator.set_state(state.generator)
-        except RuntimeError:  # made on another kind of device, whose random numbers are others
+        except RuntimeError:  # made on another type of device, which has different random numbers
             state.generator = generator.manual_seed(config.seed + state.step).get_state()
     return Trainer(plan, dataset.to(device), state, device)

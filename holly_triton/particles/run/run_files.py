@@ -1,4 +1,4 @@
-"""Reading back what a run or a study left in its folder."""
+"""Reading of the files of a run or a study."""
 
 import csv
 import warnings
@@ -25,7 +25,7 @@ class PoseTable(NamedTuple):
     shift: Array
     """``[P, 2]``, nm."""
     loss: Array
-    """``[P]``; NaN where the file says none, as that of true poses."""
+    """``[P]``; NaN where the file states none, as that of true poses."""
 
 
 def read_run_cloud(folder: Path) -> Array:
@@ -40,7 +40,7 @@ def read_run_cloud(folder: Path) -> Array:
 
 
 def read_doubts(folder: Path) -> list[str]:
-    """What makes any result of a run doubtful since its data were read; none where there are no figures yet."""
+    """Defects of the data that cast doubt on every result of a run; none where there are no figures yet."""
     return (read_metrics(folder).doubts or []) if (folder / METRICS).is_file() else []
 
 
@@ -74,6 +74,6 @@ def read_spread(folder: Path, points: int) -> Array | None:
             spread: Array = np.loadtxt(path, delimiter=",", skiprows=1, usecols=3, ndmin=1)
     if len(spread) != points:
         raise HollyError(
-            f"{path}: holds {len(spread)} values for the {points} points of cloud.ply; train the study anew"
+            f"{path}: holds {len(spread)} values for the {points} points of cloud.ply; train the study again"
         )
     return spread if np.isfinite(spread).any() else None

@@ -1,4 +1,4 @@
-"""How good a run is: its cloud against the truth, its poses against the true ones, its cloud against new pictures."""
+"""Evaluation of a run: its cloud against the truth, its poses against the true ones, its cloud against new pictures."""
 
 import dataclasses
 from pathlib import Path
@@ -31,16 +31,16 @@ from .run_files import PoseTable, read_poses, read_run_cloud
 from .study import finished_run
 
 TRUE_POSES = "truth_poses.csv"
-"""What ``simulate`` leaves beside its data."""
+"""The true poses that ``simulate`` writes beside its data."""
 AS_GIVEN = "the particles in their input frame, pooled (meaningful only if they were registered)"
 POOLED = 1500
-"""Localisations that stand for all of the pooled particles, which alignment would take minutes over."""
+"""Number of localisations that represent all pooled particles, whose alignment would take minutes."""
 COMPARED = 256
-"""Training pictures, at most, that new ones are compared with."""
+"""Largest number of training pictures with which new ones are compared."""
 
 
 def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> Figures:
-    """Score a run's cloud against the truth, and show it in the run's figures, pictures and report.
+    """Score a run's cloud against the truth, and add the score to the run's figures, pictures and report.
 
     Where the poses are known, of simulated data and of random views, they are scored too.
 
@@ -84,13 +84,13 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> Figu
 
 
 def known_structure(folder: Path) -> Array:
-    """What a run may be compared with though nobody gives the truth ``[M, 3]``, nm.
+    """The structure to compare a run with where no truth is given ``[M, 3]``, nm.
 
-    For random views of 3D particles that is the particles themselves, pooled as they lie in the file, which holds if
-    they were registered there; else the ``truth.ply`` in the folder, as ``demo`` leaves it.
+    For random views of 3D particles it is the particles themselves, pooled in their input frame, which is valid if they
+    were registered; else it is the ``truth.ply`` in the folder, as written by ``demo``.
 
     Raises:
-        HollyError: The run knows no such structure.
+        HollyError: The run has no such structure.
     """
     config = run_config(folder)
     if config.views == "random":
@@ -99,12 +99,12 @@ def known_structure(folder: Path) -> Array:
         pooled = particles.pooled()
         return pooled[np.random.default_rng(0).permutation(len(pooled))[:POOLED]]
     if not (folder / "truth.ply").is_file():
-        raise HollyError(f"{folder}: knows no truth of its own; give --truth CLOUD, the structure to compare with")
+        raise HollyError(f"{folder}: holds no truth; give --truth CLOUD, the structure to compare with")
     return read_cloud(folder / "truth.ply").points
 
 
 def explain_cloud(figures: Figures) -> str:
-    """What ``score_cloud`` found, in a few plain lines for a terminal."""
+    """The result of ``score_cloud`` in a few plain lines for a terminal."""
     poses = figures.get("poses")
     known = f"\nThe truth here is {figures['truth']}." if "truth" in figures else ""
     known += "".join(f"\n{note}" for note in figures.get("truth_notes", ()))
@@ -112,21 +112,21 @@ def explain_cloud(figures: Figures) -> str:
 
 
 def score_pictures(folder: Path, data: Path, **options: Any) -> Figures:
-    """How well a run's cloud fits pictures that it never saw, each in the best pose that can be found for it.
+    """How well a run's cloud fits pictures that were not used for it, each in its best pose.
 
     Writes these poses to ``poses_<data's name>.csv`` in the run's folder.
 
     Args:
         folder: The run.
         data: The new pictures.
-        **options: Of ``open_dataset``: what their file may not say of itself.
+        **options: Options of ``open_dataset``: what their file may not state itself.
 
     Returns:
         ``pictures``, ``loss`` and ``unexplained``, the share of the intensity that is in the wrong place; and the same with
-        ``_training``, of pictures that the run was made from, whose poses are searched anew in the same way.
+        ``_training``, of training pictures, whose poses are searched again in the same way.
 
     Raises:
-        HollyError: The run or its data are gone, it is not finished, or the new data can't be read.
+        HollyError: The run or its data are missing, it is not finished, or the new data can't be read.
     """
     run = finished_run(folder)
     trainer, state = run.trainer, run.trainer.state
@@ -143,7 +143,7 @@ def score_pictures(folder: Path, data: Path, **options: Any) -> Figures:
 
 
 def _search(trainer: Trainer, dataset: Dataset, count: int) -> Found:
-    """Poses of some pictures, evenly chosen over a data set, from nothing."""
+    """Poses of some pictures, evenly spaced over a data set, from a search without initial poses."""
     device, config = trainer.state.points.device, trainer.plan.config
     generator = torch.Generator(device).manual_seed(config.seed)
     index = torch.from_numpy(evenly(len(dataset), count)).to(device)
@@ -153,7 +153,7 @@ def _search(trainer: Trainer, dataset: Dataset, count: int) -> Found:
 
 
 def explain_pictures(figures: Figures) -> str:
-    """What ``score_pictures`` found, in a sentence."""
+    """The result of ``score_pictures`` in a sentence."""
     fit = Fit(**{name: figures[name] for name in figures.keys() - {"doubts"}})
     return explain_fit(fit, "new") + "".join(f"\nWarning: {doubt}" for doubt in figures["doubts"])
 
@@ -168,11 +168,11 @@ def _score_poses(folder: Path, truth: Array) -> Figures | None:
     found = read_poses(folder / "poses.csv")
     try:
         dataset = open_data(config)
-    except HollyError:  # the data are gone; the cloud can still be scored
+    except HollyError:  # the data are missing; the cloud can still be scored
         return None
     if isinstance(dataset, Localisations) and dataset.view_rotation is not None:
         turns = Rotation.from_matrix(dataset.view_rotation.numpy()).as_rotvec()
-        # Each particle was turned about its own centroid, which stands for the structure's centre.
+        # Each particle was rotated about its own centroid, which is taken for the structure's centre.
         group = find_turns_of(truth)
         true = PoseTable(dataset.names, turns, np.zeros((len(turns), 2)), np.full(len(turns), np.nan))
     elif known.is_file():
@@ -180,12 +180,12 @@ def _score_poses(folder: Path, truth: Array) -> Figures | None:
     else:
         return None
     row = {name: number for number, name in enumerate(true.names)}
-    # Pictures that are held out have no pose yet where a run was stopped.
+    # Where a run was stopped, held-out pictures have no pose yet.
     place = {name: number for number, name in enumerate(dataset.names)}
     if not {*found.names} <= row.keys() & place.keys():
         return None
     same = [row[name] for name in found.names]
-    # A run's shifts are from each particle's centroid, the true ones from where the structure's own centre fell.
+    # A run's shifts are from each particle's centroid, the true ones from the projection of the structure's centre.
     shift = found.shift + _centres(dataset)[[place[name] for name in found.names]]
     turn, true_turn = (Rotation.from_rotvec(turns).as_matrix() for turns in (found.axis_angle, true.axis_angle[same]))
     return pose_error.find_pose_error(turn, shift, true_turn, true.shift[same], group).figures()

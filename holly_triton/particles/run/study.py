@@ -1,4 +1,4 @@
-"""Several runs of the same data, or of two halves of the particles: their consensus and how well they agree.
+"""Several runs of the same data, or of two halves of the particles: their consensus and their agreement.
 
 A study's folder holds a run folder for each of its members, and in itself what they have in common: the consensus
 as cloud.ply, spread.csv (the positional error of each of its points between members), metrics.json and report.html.
@@ -39,12 +39,12 @@ class Member:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether the results of a run, or what the runs of a study agree on, are written."""
+    """Whether the results of a run, or the consensus of a study, are written."""
     return (folder / "report.html").is_file()
 
 
 def is_study(config: Config) -> bool:
-    """Whether a configuration asks for several runs."""
+    """Whether a configuration is for several runs."""
     return config.repeats > 1 or config.half_sets
 
 
@@ -69,7 +69,7 @@ def make_study(config: Config, folder: Path, *, overwrite: bool) -> None:
     """A folder for a study, and in it its configuration, with the number of points that all members have.
 
     Raises:
-        HollyError: The data are at fault, the folder exists (and ``overwrite`` is not set) or can't be written.
+        HollyError: The data are unusable, the folder exists (and ``overwrite`` is not set) or can't be written.
     """
     if config.exclude and config.views == "random":
         raise HollyError("--exclude: names views of one run, and each run of a study draws others; leave it out")
@@ -84,17 +84,17 @@ def make_study(config: Config, folder: Path, *, overwrite: bool) -> None:
 
 
 def open_member(member: Member) -> Run:
-    """A member's run, from wherever it was left."""
+    """A member's run in its last saved state."""
     if (member.folder / "config.toml").is_file():
         return resume_run(member.folder)
     return start_run(member.config, member.folder, overwrite=True)
 
 
 def finished_run(folder: Path) -> Run:
-    """A single run, taken up at its end.
+    """A single finished run.
 
     Raises:
-        HollyError: The run or its data are gone, it is not finished, or it is several.
+        HollyError: The run or its data are missing, it is not finished, or it is a study of several.
     """
     if is_study(run_config(folder)):
         raise HollyError(f"{folder}: holds several runs; pass the folder of one of them, such as {folder / 'repeat-1'}")
@@ -131,7 +131,7 @@ def conclude_study(config: Config, folder: Path) -> list[str]:
 
 
 def _losses(config: Config, metrics_of: Sequence[Metrics]) -> list[float] | None:
-    """The members' losses, where these compare: of the same pictures, drawn at about the same sigma."""
+    """The members' losses, if they are comparable: for the same pictures, drawn at about the same sigma."""
     sigmas = [_sigma(run) for run in metrics_of]
     if config.half_sets or config.views == "random" or max(sigmas) > 1.05 * min(sigmas):
         return None
@@ -140,12 +140,12 @@ def _losses(config: Config, metrics_of: Sequence[Metrics]) -> list[float] | None
 
 def _sigma(metrics: Metrics) -> float:
     """Of the last drawing, nm."""
-    assert metrics.sigma_nm is not None  # a finished run has made steps
+    assert metrics.sigma_nm is not None  # a finished run has at least one step
     return metrics.sigma_nm
 
 
 def _common(config: Config, metrics_of: Sequence[Metrics]) -> Metrics:
-    """What holds for the members together."""
+    """Figures of the members together."""
     first = metrics_of[0]
     pictures = [run.pictures or 0 for run in metrics_of]
     return Metrics(

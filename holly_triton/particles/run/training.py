@@ -1,4 +1,4 @@
-"""``train`` as a person meets it: progress while it runs, a clean stop at a signal, and words at the end."""
+"""The command ``train``: progress while it runs, a clean stop at a signal, and a summary at the end."""
 
 import signal
 from collections.abc import Iterator, Sequence
@@ -37,18 +37,18 @@ STAGES = {
 
 
 class Stop:
-    """Whether a signal asked for an end."""
+    """Whether a signal requested a stop."""
 
     asked = False
 
 
 def start_training(config: Config, folder: Path, *, overwrite: bool, cluster: Cluster | None = None) -> int:
-    """Run a configuration, or each run of a study, in a fresh folder; the exit code says whether it was stopped."""
+    """Run a configuration, or each run of a study, in a new folder; return the exit code."""
     with stoppable() as stop:
         if _is_study(config, cluster):
             if leads():
                 make_study(config, folder, overwrite=overwrite)
-            wait()  # nobody looks for finished runs in a folder that is to be overwritten
+            wait()  # finished runs in a folder that is to be overwritten are not reused
             return _follow_study(config, folder, stop, cluster)
         say(f"Reading {config.data}")
         with in_parts(1) as begin:
@@ -59,7 +59,7 @@ def start_training(config: Config, folder: Path, *, overwrite: bool, cluster: Cl
 
 
 def resume_training(folder: Path, cluster: Cluster | None = None) -> int:
-    """Go on with what was stopped; what is finished is left as it is."""
+    """Continue what was stopped; finished runs are not changed."""
     with stoppable() as stop:
         config = run_config(folder)
         if _is_study(config, cluster):
@@ -80,7 +80,7 @@ def _say_finished(folder: Path) -> int:
 
 
 def _is_study(config: Config, cluster: Cluster | None) -> bool:
-    """Whether there are several runs; a cluster is for these."""
+    """Whether there are several runs, which a cluster requires."""
     if cluster is not None:
         if not is_study(config):
             raise HollyError(f"{cluster}: is for several runs and this is one; add --repeats K or --half-sets")
@@ -91,7 +91,7 @@ def _is_study(config: Config, cluster: Cluster | None) -> bool:
 
 
 def _follow_study(config: Config, folder: Path, stop: Stop, cluster: Cluster | None) -> int:
-    """Carry out what is left of a study, then compare its runs."""
+    """Carry out the unfinished runs of a study, then compare all of them."""
     left = [member for member in members(config, folder) if not member.finished]
     again = f"Go on with: holly-triton train --resume {folder}" + (f" {cluster}" if cluster else "")
     if not _follow_members(left, stop, cluster):
@@ -105,7 +105,7 @@ def _follow_study(config: Config, folder: Path, stop: Stop, cluster: Cluster | N
             begin("comparing the runs")
             findings = conclude_study(config, folder)
         print("\n".join(findings))
-    print(f"{folder / 'cloud.ply'}: what the runs agree on, in nm. Look at {folder / 'report.html'}")
+    print(f"{folder / 'cloud.ply'}: the consensus of the runs, in nm. See {folder / 'report.html'}")
     return DONE
 
 
@@ -122,19 +122,19 @@ def _follow_members(left: Sequence[Member], stop: Stop, cluster: Cluster | None)
 
 
 def finish_member(member: Member) -> None:
-    """Carry out one run of a study from wherever it was left: what a cluster's job does."""
+    """Carry out or continue one run of a study: the work of a cluster's job."""
     if not member.finished:
         follow(open_member(member), Stop())
 
 
 def say(sentence: str) -> None:
-    """Tell the person of progress."""
+    """Report progress to the user."""
     LOG.info("%s", sentence)
 
 
 @contextmanager
 def stoppable() -> Iterator[Stop]:
-    """The first SIGINT or SIGTERM asks for an end after the current step; a second one ends at once."""
+    """The first SIGINT or SIGTERM requests a stop after the current step; a second one stops at once."""
     stop = Stop()
 
     def ask(number: int, frame: FrameType | None) -> None:
@@ -221,6 +221,6 @@ def _conclude(run: Run, finished: bool) -> int:
         print(f"Warning: {warning}")
     if run.config.views == "random":
         print(f"If the particles were registered, compare with them: holly-triton evaluate {folder}")
-    hand = "The mirror image, cloud_mirror.ply, explains the pictures just as well."
-    print(f"{ONE_SIDE if run.config.tilt == 0 else hand} Look at {folder / 'report.html'}")
+    mirror = "The mirror image, cloud_mirror.ply, fits the pictures equally well."
+    print(f"{ONE_SIDE if run.config.tilt == 0 else mirror} See {folder / 'report.html'}")
     return DONE
