@@ -163,6 +163,9 @@ class Search(Settings):
     """Largest picture, pixels, on which poses are compared; gradient steps refine them further."""
     turn: Annotated[float, Bounds(0, math.pi)] = 0.5
     """Largest perturbation at the start, radians; it falls with sigma."""
+    shift: Amount = 0.1
+    """Largest perturbation of a shift, as a fraction of what the largest perturbation of the rotation does to a point at the
+    radius of gyration. Pictures are centred on their centroids, so shifts are small."""
     least_turn: Share = 0.1
     """Smallest value of the largest perturbation, as a fraction of ``turn``."""
     dense_candidates: Count = 16_000

@@ -136,12 +136,11 @@ def _perturbed(
 
     def steps(axes: int, longest: float) -> Tensor:
         direction = torch.randn(pictures, many, axes, generator=generator, device=generator.device)
-        # Cubed, so that there are short steps too, which sharp pictures need: a fifth is below 1 % of the longest.
-        length = longest * torch.rand(pictures, many, 1, generator=generator, device=generator.device) ** 3
+        length = longest * torch.rand(pictures, many, 1, generator=generator, device=generator.device)
         return share(length * torch.nn.functional.normalize(direction, dim=2))
 
     turned = compose(rotation_from_axis_angle(steps(3, stage.turn)), rotation[:, None])
-    return limit_tilt(turned, stage.largest_tilt), shift[:, None] + steps(2, stage.turn * stage.gyration_nm)
+    return limit_tilt(turned, stage.largest_tilt), shift[:, None] + steps(2, stage.shift_nm)
 
 
 @contextmanager
