@@ -1,4 +1,4 @@
-"""One runner for all that is compared: each backend is a function with the public signature."""
+"""One runner for all backends that are compared: each is a function with the public signature."""
 
 import contextlib
 import functools
@@ -26,20 +26,20 @@ def operation(case: Case, backend: str) -> Callable[..., Tensor]:
 
 
 def forward(case: Case, backend: str, inputs: Inputs) -> Tensor:
-    """What the operation returns, without gradients."""
+    """The result of the operation, without gradients."""
     with torch.no_grad(), products(case.precision, inputs.cotangent.device):
         return operation(case, backend)(**inputs.arguments)
 
 
 def forward_backward(case: Case, backend: str, inputs: Inputs) -> Answer:
-    """What the operation returns, and the gradient of every differentiable argument."""
+    """The result of the operation, and the gradient of every differentiable argument."""
     with products(case.precision, inputs.cotangent.device):
         return differentiate(operation(case, backend), inputs)
 
 
 @contextlib.contextmanager
 def products(precision: str, device: torch.device) -> Iterator[None]:
-    """PyTorch's own matrix products at the kernels' class of precision: tf32, or all 24 bits."""
+    """PyTorch's own matrix products at the kernels' precision: tf32, or all 24 bits."""
     if device.type != "cuda":
         yield
         return
@@ -52,5 +52,5 @@ def products(precision: str, device: torch.device) -> Iterator[None]:
 
 
 def needed_bytes(case: Case, backend: str, images: int) -> int:
-    """About what a backend's forward and backward pass hold at once; 0 for those that work in chunks."""
+    """Approximate memory of a backend's forward and backward pass; 0 for those that work in chunks."""
     return 4 * OPERATIONS[case.op].needed_values(case, images).get(backend, 0)

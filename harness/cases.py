@@ -1,4 +1,4 @@
-"""The cases that tests and benchmarks share, and their inputs, which a seed settles."""
+"""The cases that tests and benchmarks share, and their inputs, which a seed determines."""
 
 from collections.abc import Sequence
 
@@ -25,15 +25,15 @@ TIMED_SIGMAS = (1.41, 4.0, 10.0)
 def timed_cases(
     points: Sequence[int], images: int, size: int, sigma_px: float, precision: str, ops: Sequence[str] = OPS
 ) -> list[Case]:
-    """What a benchmark measures: every operation at every number of points that it distinguishes."""
+    """The cases of a benchmark: every operation at every number of points that it distinguishes."""
     return [case for op in ops for case in OPERATIONS[op].timed(points, images, size, sigma_px, precision)]
 
 
 def edge_cases(precision: str = "ieee") -> list[Case]:
-    """Small inputs at the edges of what an operation takes; every backend must agree with the oracle."""
+    """Small inputs at the limits of an operation's domain; every backend must agree with the oracle."""
     return [case for operation in OPERATIONS.values() for case in operation.edges(precision)]
 
 
 def make_inputs(case: Case, seed: int = 0) -> Inputs:
-    """Float64 inputs on the CPU whose values float32 holds exactly: every backend sees the same numbers."""
+    """Float64 inputs on the CPU with values that are exact in float32, so that every backend has the same numbers."""
     return OPERATIONS[case.op].make_inputs(case, seed)

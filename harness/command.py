@@ -1,4 +1,4 @@
-"""``holly-triton bench``: validate every case, then time it, and print what a person wants to know."""
+"""``holly-triton bench``: validate every case, then time it, and print a summary."""
 
 import functools
 import math
@@ -24,14 +24,14 @@ from .table import PLOT_FORMATS, plot, terminal, title
 FEW = 2
 """Pictures that are validated."""
 LARGE = 2**26
-"""Gaussian values in ``FEW`` pictures from which one has to do."""
+"""Gaussian values in ``FEW`` pictures above which only one picture is validated."""
 DENSE_VALUES = {"cpu": 2**24, "cuda": 2**27}
-"""Gaussian values that the dense backend is timed on, or one picture: half a second's on a CPU; what fills a GPU."""
+"""Gaussian values on which the dense backend is timed, at least one picture: half a second on a CPU; enough to fill a GPU."""
 SEED = 0
 
 
 class Measured(NamedTuple):
-    """The records of a case, and what is wrong with it: a line for each backend that differs from the oracle or fails."""
+    """The records of a case, and its faults: a line for each backend that differs from the oracle or fails."""
 
     records: list[Record]
     faults: list[str]
@@ -49,12 +49,12 @@ def bench(
     plot_path: Path | None,
     tune: bool = False,
 ) -> int:
-    """Benchmark all operations and print a table. What is wrong is recorded as such and not timed; the rest goes on.
+    """Benchmark all operations and print a table. A wrong result is recorded as such and not timed; the others are measured.
 
     Args:
-        points: Sizes of cloud; none for those that suit the device.
+        points: Sizes of the cloud; none for the defaults of the device.
         images: Pictures in a batch.
-        size: Their side, pixels.
+        size: Side of the pictures, pixels.
         sigma_px: Width of the Gaussians, pixels.
         precision: tf32, tf32x3 or ieee; a CPU always computes in ieee.
         backends: Some of triton, separable, naive, dense; none for all that the device has.
@@ -67,8 +67,7 @@ def bench(
         Exit code: 0, or 1 where any result is wrong or any backend failed.
 
     Raises:
-        HollyError: no such device, a backend that the device doesn't have, a sigma that isn't finite, or a file that
-            can't be written.
+        HollyError: The device is missing or lacks a backend, sigma is not finite, or a file can't be written.
     """
     if not math.isfinite(sigma_px):
         raise HollyError(f"--sigma {sigma_px}: must be a number of pixels above 0")
@@ -87,7 +86,7 @@ def bench(
     for measured in measure(cases, chosen, device):
         records += measured.records
         faults += measured.faults
-        if json_path is not None:  # after each case, so that what is stopped half-way leaves half
+        if json_path is not None:  # after each case, so that an interrupted benchmark keeps its records
             _write(json_path, functools.partial(write_json, json_path, records))
     console = Console()
     console.print(f"{title(records)}\n{images} pictures, fewer for dense; x: times as fast, picture for picture")
@@ -100,14 +99,14 @@ def bench(
 
 
 def complain(faults: Sequence[str]) -> int:
-    """Say in one line what was wrong, and return the exit code."""
+    """Report the faults in one line, and return the exit code."""
     if faults:
         print(f"{len(faults)} wrong or failed, so not timed: {'; '.join(faults)}", file=sys.stderr)
     return int(bool(faults))
 
 
 def _check_outputs(json_path: Path | None, plot_path: Path | None) -> None:
-    """Before a minute of measuring, not after it."""
+    """Check the output paths before the measurements."""
     for path in (json_path, plot_path):
         if path is not None and not path.parent.is_dir():
             raise HollyError(f"{path}: cannot be written, there is no folder {path.parent}")
@@ -134,7 +133,7 @@ def resolve_device(device: str) -> str:
 
 
 def resolve_backends(backends: Sequence[str], device: str) -> tuple[str, ...]:
-    """Those asked for, or all that the device has."""
+    """The requested backends, or all that the device has."""
     known = BACKENDS if device == "cuda" else BACKENDS[1:]
     for backend in backends:
         if backend not in known:
@@ -167,7 +166,7 @@ def measure(cases: Sequence[Case], backends: Sequence[str], device: str) -> Iter
 def measure_backend(
     case: Case, backend: str, device: str, validation: Inputs, answer: Answer
 ) -> tuple[Record, str | None]:
-    """One backend on one case, validated, then timed, and what is wrong with it.
+    """One backend on one case, validated, then timed, and its fault.
 
     The record's status is ``ok``, ``wrong`` (with its errors, not timed), ``failed`` or, where it doesn't fit, ``oom``.
     """
@@ -185,7 +184,7 @@ def measure_backend(
         peak = peak_mib(case, backend, images, at_once, device)
     except (torch.OutOfMemoryError, MemoryError):
         return make_record(case, backend, device, images, status="oom"), None
-    except Exception as error:  # whatever a compiler or a driver raises: the next case may still be measured
+    except Exception as error:  # any error of a compiler or a driver: the next case may still be measured
         fault = f"{case}, {backend}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return make_record(case, backend, device, images, status="failed"), fault
     return make_record(
@@ -194,13 +193,13 @@ def measure_backend(
 
 
 def dense_pictures(case: Case, device: str) -> int:
-    """How many pictures the dense backend is timed on."""
+    """Number of pictures on which the dense backend is timed."""
     values = max(1, case.points) * case.height * case.width
     return min(case.images, max(1, DENSE_VALUES[device] // values))
 
 
 def pictures_at_once(case: Case, backend: str, images: int, device: str) -> int:
-    """How many pictures fit in half of the free memory; dense draws its few at once or not at all (0)."""
+    """Number of pictures that fit in half of the free memory; dense draws all of its few pictures or none (0)."""
     room = available_bytes(device) / 2
     one = needed_bytes(case, backend, 1)
     if backend == "dense" and one * images > room:

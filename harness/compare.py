@@ -1,4 +1,4 @@
-"""Whether a backend agrees with the dense float64 oracle, and by how much."""
+"""Comparison of a backend with the dense float64 oracle."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class Tolerance:
 TOLERANCES: dict[str, tuple[Tolerance, Tolerance | None]] = {
     # Rounding of float64 (1e-16), times the size of an exponent (up to 36) and of sums that nearly cancel.
     "float64": (Tolerance(1e-11, 1e-12, 1e-12), Tolerance(1e-10, 1e-11, 1e-11)),
-    # float32 keeps 6e-8. An exponent loses its size times that: 1e-6 is usual, ten times that in gradients.
+    # The rounding of float32 is 6e-8. An exponent loses that times its size: 1e-6 is usual, ten times that in gradients.
     "ieee": (Tolerance(3e-5, 3e-5, 1e-9), Tolerance(1e-4, 3e-5, 1e-9)),
     # Three products of 11-bit halves drop that of the low halves, 2^-22: as good as float32 here.
     "tf32x3": (Tolerance(3e-5, 3e-5, 1e-9), Tolerance(1e-4, 3e-5, 1e-9)),
@@ -30,12 +30,12 @@ TOLERANCES: dict[str, tuple[Tolerance, Tolerance | None]] = {
     # gradients are reported and not bounded.
     "tf32": (Tolerance(1e-2, 2e-3, 1e-5), None),
 }
-"""For each precision, of what an operation returns and of its gradients."""
+"""Bounds for each precision, on the result of an operation and on its gradients."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How far one tensor is from the oracle's; a NaN is as far as can be."""
+    """Error of one tensor relative to the oracle's; a NaN counts as infinite."""
 
     name: str
     element: float
@@ -44,7 +44,7 @@ class Difference:
 
     @staticmethod
     def between(name: str, given: Tensor, wanted: Tensor, least: float = 0.0) -> "Difference":
-        """Errors relative to what is wanted, or to ``least`` if larger; where both are 0, absolute."""
+        """Errors relative to the expected values, or to ``least`` if larger; where both are 0, absolute."""
         given, wanted = given.detach().double().cpu(), wanted.detach().double().cpu()
         if given.shape != wanted.shape or not bool(torch.isfinite(given).all()):
             return Difference(name, torch.inf, torch.inf, torch.inf)
@@ -58,7 +58,7 @@ class Difference:
         return Difference(name, float(error.abs().max()) / peak, float(error.norm()) / norm, cosine)
 
     def exceeds(self, tolerance: Tolerance) -> bool:
-        """Whether any of the three is out of bounds."""
+        """Whether any of the three errors exceeds its bound."""
         return (
             self.element > tolerance.element
             or self.relative_l2 > tolerance.relative_l2
@@ -68,7 +68,7 @@ class Difference:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A backend against the oracle on one case."""
+    """Comparison of a backend with the oracle on one case."""
 
     case: Case
     backend: str
@@ -78,11 +78,11 @@ class Comparison:
 
     @property
     def error_gradient(self) -> float | None:
-        """The worst relative L2 of any argument's gradient."""
+        """The largest relative L2 error of any argument's gradient."""
         return max((difference.relative_l2 for difference in self.gradients), default=None)
 
     def __str__(self) -> str:
-        """What is wrong, for a person."""
+        """The verdict in words."""
         wrong = "; ".join(
             f"{d.name} (element {d.element:.1e}, relative L2 {d.relative_l2:.1e}, 1 - cosine {d.cosine:.1e})"
             for d in self.wrong
@@ -99,11 +99,11 @@ def compare(
     dtype: torch.dtype = torch.float32,
     answer: Answer | None = None,
 ) -> Comparison:
-    """Run a backend on ``inputs``, away from ties, and compare with the oracle's ``answer``."""
+    """Run a backend on ``inputs`` without ties, and compare with the oracle's ``answer``."""
     wanted, wanted_gradients = answer or oracle(case, inputs.to(torch.float64, device))
     given, gradients = forward_backward(case, backend, inputs.to(dtype, device))
     of_out, of_gradients = TOLERANCES["float64" if dtype == torch.float64 else case.precision]
-    out = Difference.between("what it returns", given, wanted)
+    out = Difference.between("the result", given, wanted)
     terms = OPERATIONS[case.op].summed
     differences = tuple(
         Difference.between(
@@ -123,5 +123,5 @@ def oracle(case: Case, inputs: Inputs) -> Answer:
 
 
 def validation_inputs(case: Case, seed: int, images: int | None = None, device: str = "cpu") -> Inputs:
-    """The case's inputs (of its first few pictures), away from where rounding decides."""
+    """The case's inputs (of its first few pictures), moved away from values at which rounding decides."""
     return OPERATIONS[case.op].settled(case, make_inputs(case, seed).pictures(slice(0, images)), device)

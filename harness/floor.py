@@ -1,7 +1,7 @@
-"""The least time an operation can take: its matrix products and exponentials, and nothing else.
+"""The least time of an operation: that of its matrix products and exponentials alone.
 
-On a GPU they overlap, so the floor is the longest of these at the device's rates. On a CPU they don't: the
-bare calls are timed in the same run, in chunks that stay in the cache, and added.
+On a GPU they overlap, so the floor is the longest of these at the device's rates. On a CPU they do not: the bare
+calls are timed in the same run, in chunks that fit the cache, and added.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,7 +15,7 @@ from .ops import OPERATIONS
 
 
 class Rates(NamedTuple):
-    """Of a device: floating-point operations of products by precision, exponentials, bytes; each a second."""
+    """Rates of a device, per second: floating-point operations of products by precision, exponentials, and bytes."""
 
     products: dict[str, float]
     exponentials: float
@@ -40,18 +40,18 @@ RATES = {
     "NVIDIA H200": hopper(494, 67, 4.8),  # SXM
     "NVIDIA H200 NVL": hopper(417, 60, 4.8),
 }
-"""By the device's name. Where it isn't here (a slice of a device neither) there is no floor, rather than a guess."""
+"""Rates by the device's name. A device that is not listed, such as a slice of a GPU, has no floor rather than a guess."""
 
 
 class Floor(NamedTuple):
-    """Milliseconds for all of a case's pictures; None where nothing is known."""
+    """Milliseconds for all of a case's pictures; None where unknown."""
 
     forward_ms: float | None
     forward_backward_ms: float | None
 
 
 def unknown(device: str) -> str | None:
-    """Why there is no floor on a device, or None."""
+    """The reason why a device has no floor, or None."""
     if device == "cpu" or torch.cuda.get_device_name() in RATES:
         return None
     return f"no floor: the rates of {torch.cuda.get_device_name()} are not in harness/floor.py"

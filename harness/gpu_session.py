@@ -1,8 +1,8 @@
-"""One bounded session on a GPU: tests, benchmarks and trainings, whose records outlive whatever fails.
+"""One bounded session on a GPU: tests, benchmarks and trainings, whose records are kept if a step fails.
 
-``.ci/gpu`` starts it. Each step is a process with a time limit of its own, and all of them share one deadline.
-What a step printed, its exit code and its seconds are written as soon as it ends; then the next one starts.
-``--device cpu --quick`` goes through the same steps in little time, as a rehearsal.
+``.ci/gpu`` starts it. Each step is a process with its own time limit, and all of them share one deadline.
+The output of a step, its exit code and its duration are written as soon as it ends; then the next one starts.
+``--device cpu --quick`` runs the same steps in little time, as a test.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 BUDGET_S = 540.0
 GRACE_S = 5.0
-"""Between the request to end and the end by force; less than this is not worth a start either."""
+"""Seconds between the request to stop and the forced end; a step with less time than this is not started."""
 REHEARSAL_S = 300.0
 SIGMAS = (4.0, 1.41, 10.0)
 USUAL, LARGEST = (350, 1000, 10_000, 100_000), (1_000_000,)
@@ -48,7 +48,7 @@ class Outcome:
 
 
 def plan(device: str, quick: bool, raw: Path) -> list[Step]:
-    """The steps, most valuable first: a session that is cut short has the best of what it could have."""
+    """The steps, most valuable first, so that a session that is cut short has the most valuable results."""
     python = sys.executable
 
     def step(name: str, limit_s: float, *words: object) -> Step:
@@ -57,7 +57,7 @@ def plan(device: str, quick: bool, raw: Path) -> list[Step]:
     def bench(points: tuple[int, ...], sigma: float, limit_s: float) -> Step:
         return step(f"bench-{max(points)}-sigma{sigma:g}", limit_s, "bench", "--sigma", sigma, "--points", *points)
 
-    # What pyproject.toml adds needs plugins, and turns warnings of versions that it doesn't know into errors.
+    # The options of pyproject.toml need plugins, and make errors of warnings from unknown versions.
     plain = ["-o", "addopts=", "-o", "filterwarnings=default", "-p", "no:cacheprovider", "--import-mode=importlib"]
     tests = [python, "-m", "pytest", *plain, "-ra", "--durations=10", f"--junitxml={raw / 'tests.xml'}", "tests/gpu"]
     brief = ["--quick"] if quick else []
@@ -82,7 +82,7 @@ def plan(device: str, quick: bool, raw: Path) -> list[Step]:
 
 
 def carry_out(step: Step, left_s: float, logs: Path) -> Outcome:
-    """Run a step within its limit and what is left of the session."""
+    """Run a step within its limit and the remaining time of the session."""
     limit = min(step.limit_s, left_s)
     if limit < GRACE_S:
         return Outcome(step.name, "skipped", None, 0.0, step.limit_s, step.command, None)
@@ -101,7 +101,7 @@ def carry_out(step: Step, left_s: float, logs: Path) -> Outcome:
 
 
 def _end_of(process: "subprocess.Popen[bytes]", limit_s: float) -> int | None:
-    """The exit code, or None where the process, and all that it started, had to be ended."""
+    """The exit code, or None where the process and its children had to be stopped."""
     for seconds, force in ((limit_s, signal.SIGTERM), (GRACE_S, signal.SIGKILL)):
         try:
             code = process.wait(seconds)

@@ -1,4 +1,4 @@
-"""What the steps of a GPU session do, each in a process of its own: ``gpu_session`` starts them."""
+"""The steps of a GPU session, each in its own process, which ``gpu_session`` starts."""
 
 import argparse
 import dataclasses
@@ -20,14 +20,14 @@ from typing import Any
 from holly_triton.core.errors import HollyError
 
 BUNNY = "HOLLY_TRITON_BUNNY"
-"""Where the Stanford bunny of the paper lies, bunny_large.obj, which does not ship."""
+"""Path of the paper's Stanford bunny, bunny_large.obj, which does not ship."""
 CARRIED = Path("carry") / "bunny_large.obj"
 PROFILED = 5
-"""Steps of each stage under the profiler; as many before them are left to warm up."""
+"""Steps of each stage under the profiler, after as many steps of warm-up."""
 
 
 def environment(options: argparse.Namespace) -> None:
-    """Versions, processors and what nvidia-smi says, as JSON."""
+    """Versions, processors and the output of nvidia-smi, as JSON."""
     import torch
 
     from .records import commit, device_name
@@ -170,7 +170,7 @@ def step_times(steps: Iterator[Any], device: str) -> dict[str, Any]:
 
 
 def device_ms(call: Callable[[], int]) -> float | None:
-    """Milliseconds of each of the steps that ``call`` takes in which the device does anything; None for no step."""
+    """Milliseconds per step of ``call`` in which the device is busy; None for no step."""
     import torch
     from torch.profiler import ProfilerActivity, profile
 
@@ -186,7 +186,7 @@ def device_ms(call: Callable[[], int]) -> float | None:
 
 
 def union(spans: list[tuple[float, float]]) -> float:
-    """Length of what spans cover together: those on different streams overlap."""
+    """Total length covered by spans, which overlap on different streams."""
     total, reached = 0.0, float("-inf")
     for start, end in sorted(spans):
         total += max(0.0, end - max(start, reached))
@@ -195,7 +195,7 @@ def union(spans: list[tuple[float, float]]) -> float:
 
 
 def _structure(what: str) -> tuple[str, Any]:
-    """A name and sites in nm: the demo's, or the paper's bunny where it is at hand and a formula where it isn't."""
+    """A name and sites in nm: the demo's, or the paper's bunny where the file exists, else a built-in structure."""
     from holly_triton.structures import cep152, nuclear_pore
 
     if what == "demo":

@@ -1,4 +1,4 @@
-"""Time of a call, by GPU events or wall clock after a warm-up, and the memory it takes."""
+"""Time of a call, by GPU events or wall-clock time after a warm-up, and its memory."""
 
 import ctypes
 import dataclasses
@@ -20,7 +20,7 @@ MIB = 2**20
 FEWEST, MOST = 3, 50
 """Repetitions on a CPU."""
 SECONDS = 0.7
-"""What the repetitions of one call may take on a CPU, once the fewest are done."""
+"""Seconds for the repetitions of one call on a CPU, after the least number."""
 GPU_MS = 200
 """The same on a GPU."""
 
@@ -34,7 +34,7 @@ class Timing(NamedTuple):
 
 
 def time_call(call: Callable[[], Any], device: str) -> Timing:
-    """Time a call that needs no setting up, warm."""
+    """Time a call after a warm-up."""
     if device == "cuda":
         from triton.testing import do_bench
 
@@ -57,26 +57,26 @@ def in_groups(case: Case, backend: str, inputs: Inputs, at_once: int) -> None:
 
 
 def available_bytes(device: str) -> float:
-    """Memory that a process may still take; infinite where the system doesn't say."""
+    """Memory available to a process; infinite where the system does not state it."""
     if device == "cuda":
         return float(torch.cuda.mem_get_info()[0])
     return min(_field("/proc/meminfo", "MemAvailable:"), _cgroup_room())
 
 
 def peak_mib(case: Case, backend: str, images: int, at_once: int, device: str) -> float | None:
-    """Peak memory of a forward and backward pass, over what was there before; None where it can't be read.
+    """Peak memory of a forward and backward pass above the initial memory; None where it can't be read.
 
-    On a CPU it is that of the process, which never gives back all it once took: so it is read in a fresh one.
+    On a CPU it is that of the process, which never releases all of its memory, so it is read in a new process.
 
     Raises:
-        MemoryError: it did not fit.
+        MemoryError: The memory is not sufficient.
     """
     if device == "cuda":
         inputs = make_inputs(case).pictures(slice(0, images)).to(torch.float32, device)
         return _peak_cuda(lambda: in_groups(case, backend, inputs, at_once))
     if sys.platform != "linux":
         return None
-    # A server that has imported torch, but never run it, hands out clean processes in no time.
+    # A server that has imported torch, but never run it, forks clean processes without delay.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     with ProcessPoolExecutor(1, mp_context=context) as fresh:
@@ -97,14 +97,14 @@ def _peak_cuda(call: Callable[[], None]) -> float:
 
 
 def _peak_here(case: Case, backend: str, images: int, at_once: int, threads: int) -> float | None:
-    """Growth of this process's resident memory, threads and libraries warm, free memory given back first."""
+    """Growth of this process's resident memory, after a warm-up of threads and libraries and the release of free memory."""
     torch.set_num_threads(threads)
     tiny = dataclasses.replace(case, points=4, images=2, height=8, width=8)
     forward_backward(tiny, backend, make_inputs(tiny).to(torch.float32))
     inputs = make_inputs(case).pictures(slice(0, images)).to(torch.float32)
     ctypes.CDLL(None).malloc_trim(0)
     try:
-        Path("/proc/self/clear_refs").write_text("5")  # forgets the peak so far
+        Path("/proc/self/clear_refs").write_text("5")  # resets the peak
     except OSError:
         return None
     before = _field("/proc/self/status", "VmRSS:")
@@ -113,7 +113,7 @@ def _peak_here(case: Case, backend: str, images: int, at_once: int, threads: int
 
 
 def _field(path: str, name: str) -> float:
-    """A size in bytes from one of the kernel's tables, infinite if it isn't there."""
+    """A size in bytes from one of the kernel's tables, infinite if it is missing."""
     try:
         lines = Path(path).read_text().splitlines()
     except OSError:

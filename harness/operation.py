@@ -1,6 +1,6 @@
-"""What the harness asks of an operation: its functions, its inputs, its exact answer and its least work.
+"""The harness's interface to an operation: its functions, its inputs, its exact answer and its least work.
 
-A family of kernels describes its operations so in a file of ``ops/``; nothing else of the harness knows them.
+A family of kernels describes its operations in a file of ``ops/``; the rest of the harness is independent of them.
 """
 
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 Answer = tuple[Tensor, dict[str, Tensor]]
-"""What an operation returns, and its gradients by argument."""
+"""The result of an operation, and its gradients by argument."""
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class Case:
     """One operation on one size of input. A family may derive a class with more attributes.
 
     Attributes:
-        op: A public function of ``holly_triton.kernels``.
-        points: What a picture is made of: points of the cloud, or emitters in an average picture.
-        images: Pictures.
-        height: Of a picture, pixels.
-        width: Of a picture, pixels.
-        sigma_px: Width of the Gaussians.
-        precision: Class of the products: tf32, tf32x3 or ieee.
-        label: What is special about it; empty for a timed case.
+        op: Name of a public function of ``holly_triton.kernels``.
+        points: Number of points of the cloud, or of emitters in an average picture.
+        images: Number of pictures.
+        height: Height of a picture, pixels.
+        width: Width of a picture, pixels.
+        sigma_px: Sigma of the Gaussians, pixels.
+        precision: Precision of the products: tf32, tf32x3 or ieee.
+        label: The special property of the case; empty for a timed case.
     """
 
     op: str
@@ -39,21 +39,21 @@ class Case:
     label: str = field(default="", kw_only=True)
 
     def __str__(self) -> str:
-        """As test ids and messages name it."""
+        """Name of the case in test ids and messages."""
         size = f"{self.images}x{self.points}pt-{self.height}x{self.width}px-sigma{self.sigma_px:g}"
         return "-".join(part for part in (self.op, self.label.replace(" ", "_"), size, self.precision) if part)
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """Keyword arguments of an operation and how they belong to pictures.
+    """Keyword arguments of an operation and their relation to pictures.
 
     Attributes:
-        arguments: By name.
-        differentiable: Those with a gradient.
-        cotangent: dLoss/d(what the operation returns).
-        per_picture: Those whose first axis is that of the pictures.
-        ragged: Those whose first axis is cut into pictures by the argument ``offsets``.
+        arguments: Arguments by name.
+        differentiable: Names of those with a gradient.
+        cotangent: dLoss/d(result of the operation).
+        per_picture: Names of those whose first axis is that of the pictures.
+        ragged: Names of those whose first axis is split into pictures by the argument ``offsets``.
     """
 
     arguments: dict[str, Any]
@@ -63,11 +63,11 @@ class Inputs:
     ragged: tuple[str, ...] = ()
 
     def with_arguments(self, arguments: dict[str, Any], cotangent: Tensor) -> "Inputs":
-        """Others of the same form."""
+        """Other arguments of the same form."""
         return Inputs(arguments, self.differentiable, cotangent, self.per_picture, self.ragged)
 
     def to(self, dtype: torch.dtype, device: torch.device | str = "cpu") -> "Inputs":
-        """The same numbers elsewhere; differentiable ones become leaves."""
+        """The same numbers on another device or in another dtype; differentiable ones become leaves."""
 
         def moved(value: Any) -> Any:
             if not isinstance(value, Tensor):
@@ -80,7 +80,7 @@ class Inputs:
         return self.with_arguments(arguments, moved(self.cotangent))
 
     def pictures(self, chosen: slice) -> "Inputs":
-        """Only some of the pictures, neighbours."""
+        """A contiguous range of the pictures."""
         arguments = dict(self.arguments)
         for name in self.per_picture:
             arguments[name] = arguments[name][chosen]
@@ -95,7 +95,7 @@ class Inputs:
 
 
 class Work(NamedTuple):
-    """The least that one pass must do: floating-point operations of products, exponentials, bytes moved."""
+    """The least work of one pass: floating-point operations of products, exponentials, bytes moved."""
 
     flop: float
     exponentials: float
@@ -107,25 +107,25 @@ class Bare(NamedTuple):
 
     forward: Sequence[Callable[[], None]]
     backward: Sequence[Callable[[], None]]
-    samples: float  # how many of them the case is
+    samples: float  # number of samples in the case
 
 
 @dataclass(frozen=True)
 class Operation:
-    """An operation as the harness sees it; every function of it takes the public one's keyword arguments.
+    """An operation in the harness; all of its functions take the public one's keyword arguments.
 
     Attributes:
         public: The function that is measured; it takes ``backend``.
         dense: The specification, plain and slow.
-        naive: What anybody would write in its place with PyTorch.
+        naive: The straightforward version in PyTorch.
         timed: Cases of a benchmark for numbers of points, pictures, their side, sigma and a precision.
-        edges: Small cases at the edges of what it takes, for a precision.
+        edges: Small cases at the limits of its domain, for a precision.
         make_inputs: Float64 inputs on the CPU, which float32 holds exactly, of a case and a seed.
         oracle: The exact answer in float64, in little memory.
-        settled: Inputs moved away from where rounding decides (the device may help to find these places).
-        needed_values: Floats that the naive and the dense version hold at once, of a case and a number of pictures.
-        work: Of the forward pass, and of both passes (None where there is no backward); None for no floor.
-        bare: The same as calls, for a device whose rates are not known.
+        settled: Inputs moved away from values at which rounding decides (which may be searched on the device).
+        needed_values: Floats that the naive and the dense version hold in memory, for a case and a number of pictures.
+        work: Work of the forward pass, and of both passes (None where there is no backward); None for no floor.
+        bare: The same work as calls, for a device whose rates are not known.
         has_precision: Whether it takes ``precision``.
         summed: Arguments whose gradient is a sum that can cancel by chance, with that whose gradient bounds its terms.
     """
@@ -146,7 +146,7 @@ class Operation:
 
 
 def differentiate(function: Callable[..., Tensor], inputs: Inputs) -> Answer:
-    """What a function returns, and the gradient of every differentiable argument."""
+    """The result of a function, and the gradient of every differentiable argument."""
     out = function(**inputs.arguments)
     leaves = [inputs.arguments[name] for name in inputs.differentiable]
     if not leaves:

@@ -1,4 +1,4 @@
-"""What is written down for each operation and backend, and what makes a record traceable."""
+"""Records of each operation and backend, with what makes them traceable."""
 
 import dataclasses
 import functools
@@ -52,7 +52,7 @@ class Record:
 
     @property
     def shape(self) -> tuple[Any, ...]:
-        """What records of the same run share that may be compared, picture for picture."""
+        """The conditions shared by records of a run that may be compared, picture for picture."""
         return self.op, self.device, self.points, self.height, self.width, self.sigma_px, self.precision
 
 
@@ -90,7 +90,7 @@ def write_json(path: Path, records: list[Record]) -> None:
 
 
 def device_name(device: str) -> str:
-    """What the device calls itself; of a CPU also its threads, on which every figure depends."""
+    """Name of the device; for a CPU with the number of threads, on which every figure depends."""
     if device == "cuda":
         return torch.cuda.get_device_name()
     return f"{_processor()}, {torch.get_num_threads()} threads"
@@ -123,7 +123,7 @@ def commit() -> str:
             return None
         return done.stdout.strip() if done.returncode == 0 else None
 
-    # An installed copy may lie inside somebody else's repository, which doesn't track it.
+    # An installed copy may lie inside another repository, which does not track it.
     if git("ls-files", "--error-unmatch", "__init__.py") is None:
         return f"release {__version__}"
     changed = git("status", "--porcelain", "--", ".", "../kernels")

@@ -1,7 +1,7 @@
 """Raw records in ``reports/raw``, and the tables and plots made from them.
 
-``python -m holly_triton.harness.report`` writes ``reports/kernels_*.md`` and ``.png`` anew from the raw
-records. With ``--measure`` it first benchmarks this machine and adds what it finds. Both need a checkout.
+``python -m holly_triton.harness.report`` generates ``reports/kernels_*.md`` and ``.png`` from the raw records. With
+``--measure`` it first benchmarks this machine and adds the records. Both need a checkout.
 """
 
 import argparse
@@ -33,10 +33,10 @@ HOW = """<!-- Generated from {raw}. To generate it again: python -m holly_triton
 
 
 def append(path: Path, records: Sequence[Record]) -> None:
-    """Add records to a table of raw ones, which must all say from which commit they are.
+    """Add records to a table of raw ones, all of which must state their commit.
 
     Raises:
-        HollyError: the table has other columns.
+        HollyError: The table has other columns.
     """
     new = not path.exists()
     if not new and tuple(path.read_text().splitlines()[0].split(",")) != FIELDS:
@@ -49,7 +49,7 @@ def append(path: Path, records: Sequence[Record]) -> None:
 
 
 def read(path: Path) -> list[Record]:
-    """The newest record of everything that was measured, in the order of measurement."""
+    """The newest record of each measurement, in the order of measurement."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     kinds = get_type_hints(Record)
@@ -120,7 +120,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measure(options: argparse.Namespace, raw: Path) -> list[str]:
-    """Add to the raw records, and return what is wrong with them."""
+    """Add to the raw records, and return their faults."""
     if commit().startswith("release"):
         raise HollyError("--measure: raw records name a commit, and this is no checkout")
     device = resolve_device(options.device)
@@ -130,7 +130,7 @@ def _measure(options: argparse.Namespace, raw: Path) -> list[str]:
     for sigma in options.sigma:
         cases = timed_cases(tuple(options.points or TIMED_POINTS[device]), 32, 128, sigma, precision)
         for measured in measure(cases, resolve_backends([], device), device):
-            append(raw / f"{raw_name(device)}.csv", measured.records)  # each at once: a run may be stopped half-way
+            append(raw / f"{raw_name(device)}.csv", measured.records)  # after each case: a run may be interrupted
             faults += measured.faults
     return faults
 

@@ -1,4 +1,4 @@
-"""Records as a person reads them: tables on the terminal and in Markdown, and a plot over points."""
+"""Presentation of records: tables on the terminal and in Markdown, and a plot over points."""
 
 import itertools
 from collections.abc import Iterator, Sequence
@@ -16,14 +16,13 @@ HEADER = (
 )  # fmt: skip
 
 LEGEND = """Milliseconds are for all pictures of a row: medians, with the quantiles 0.2 and 0.8 in brackets.
-Memory is what the forward and backward pass take over what was there before, MiB of 2^20 bytes. Errors are
-relative L2 against float64, that of the gradients the worst of all arguments. Times dense, times naive: how
-many times as fast, picture for picture, with the backward pass where there is one. The floor is the time of
-the bare matrix products and exponentials.
+Memory is that of the forward and backward pass above the initial memory, MiB of 2^20 bytes. Errors are relative L2
+against float64, for gradients the largest of all arguments. Times dense and times naive are the speedups per picture,
+with the backward pass where there is one. The floor is the time of the bare matrix products and exponentials.
 """
 
 UNTIMED = {"oom": "does not fit in memory", "wrong": "wrong, not timed", "failed": "failed"}
-"""What stands in place of the times of a record that has none, by its status."""
+"""Text in place of the times of a record without any, by its status."""
 
 PLOT_FORMATS = (".png", ".pdf", ".svg")
 
@@ -31,7 +30,7 @@ COLOURS = {"triton": "C2", "separable": "C0", "naive": "C1", "dense": "C3", "flo
 
 
 def rows(records: Sequence[Record]) -> list[tuple[str, ...]]:
-    """One row a record, floors left out: they are a column."""
+    """One row per record, without the floors, which are a column."""
     return [_row(record, records) for record in records if record.backend != "floor"]
 
 
@@ -59,7 +58,7 @@ def _row(record: Record, records: Sequence[Record]) -> tuple[str, ...]:
 
 
 def ratio(records: Sequence[Record], record: Record, backend: str) -> float | None:
-    """How many times as fast as another, picture for picture, with the backward pass where there is one."""
+    """Speedup over another record per picture, with the backward pass where there is one."""
     other = next((r for r in records if r.shape == record.shape and r.backend == backend), None)
     if other is None or not (other.images and record.images):
         return None

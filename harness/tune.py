@@ -1,7 +1,7 @@
-"""Times candidates for the committed table of block sizes; nothing is tuned at run time.
+"""Timing of candidates for the committed table of block sizes; nothing is tuned at run time.
 
-Every candidate is first compiled and inspected, several at a time: one that spills or leaves the tensor cores is
-never timed, and one that is timed lies in Triton's cache.
+Every candidate is first compiled and inspected, several at a time: one that spills or does not use tensor cores is
+never timed, and one that is timed is in Triton's cache.
 """
 
 import functools
@@ -24,9 +24,9 @@ from .measure import time_call
 from .ops.gaussians import GaussianCase
 
 POINTS = (1000, 30_000)
-"""A row serves all sizes of cloud: it is judged by its times on a small and on a large one together."""
+"""A row is for all sizes of the cloud: it is evaluated by its times on a small and on a large one together."""
 CANDIDATES = tuple(itertools.product((16, 32, 64), (32, 64), (1, 2, 4, 8)))
-"""Tile, points, warps."""
+"""Candidates of (tile, points, warps)."""
 Variants = Callable[[int, str, str, blocks.Blocks], list[ahead_of_time.Variant]]
 COMPILERS = min(16, os.cpu_count() or 1)
 Key = tuple[int, str, str]
@@ -38,7 +38,7 @@ def tune_blocks(images: int, size: int, sigma_px: float, precision: str, device:
     Training draws small pictures first, then medium and large ones; the large are ``size`` pixels a side.
 
     Raises:
-        HollyError: no CUDA device.
+        HollyError: There is no CUDA device.
     """
     if device != "cuda":
         raise HollyError("--tune: block sizes are those of a GPU, and PyTorch sees no CUDA device here")
@@ -67,7 +67,7 @@ def tune_row(key: Key, images: int, size: int, sigma_px: float, device: str) -> 
 
 
 def shippable(key: Key, rows: Iterable[blocks.Blocks], variants: Variants) -> list[blocks.Blocks]:
-    """The rows whose variants neither spill nor leave the tensor cores. It needs no GPU."""
+    """The rows whose variants do not spill and use tensor cores. This needs no GPU."""
     every = list(rows)
     with ProcessPoolExecutor(COMPILERS, mp_context=multiprocessing.get_context("spawn")) as pool:
         faulty = list(pool.map(functools.partial(_is_faulty, key, variants), every))
@@ -77,12 +77,12 @@ def shippable(key: Key, rows: Iterable[blocks.Blocks], variants: Variants) -> li
 def _is_faulty(key: Key, variants: Variants, row: blocks.Blocks) -> bool:
     try:
         return any(ahead_of_time.inspect_variant(variant).fault(variant) for variant in variants(*key, row))
-    except Exception:  # a candidate may fail in any part of the compiler; it is then no candidate
+    except Exception:  # a candidate may fail in any part of the compiler; it is then left out
         return True
 
 
 def best(key: Key, rows: Iterable[blocks.Blocks], measure: Callable[[], float], console: Console) -> blocks.Blocks:
-    """The row with the least measure, each put into the table in turn; rows that fail are passed over."""
+    """The row with the smallest measure, each put into the table in turn; rows that fail are skipped."""
     found: list[tuple[float, blocks.Blocks]] = []
     for row in rows:
         blocks.TABLE[key] = row

@@ -1,4 +1,4 @@
-"""The command line: the group of all commands, and how errors are reported.
+"""The command line: the group of all commands, and the reporting of errors.
 
 Exit codes: 0 done; 1 the data or the run is at fault; 2 wrong usage; 3 stopped by a signal, saved, resumable.
 """

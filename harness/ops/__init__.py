@@ -1,4 +1,4 @@
-"""The operations that are measured: a file a family, which the harness itself need not know.
+"""The operations that are measured, in a file for each family; the harness itself is independent of them.
 
 A new family adds a module with ``OPERATIONS`` of its own and one line here.
 """

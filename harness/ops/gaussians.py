@@ -1,4 +1,4 @@
-"""The operations on Gaussians: their cases, and their inputs, which a seed settles."""
+"""The operations on Gaussians: their cases, and their inputs, which a seed determines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ class GaussianCase(Case):
 
     Attributes:
         weights: none, positive, signed or zero.
-        point_sigma: Widths a point has of its own: 0, 1 or 2 (of emitters, 2 is x and y apart).
-        sigma_each: Whether every picture has another sigma.
-        shift_px: How far off the centre the cloud lies.
-        blank: What holds nothing: "", "target" or "images".
+        point_sigma: Number of a point's own widths: 0, 1 or 2 (for emitters, 2 means separate widths along x and y).
+        sigma_each: Whether every picture has a different sigma.
+        shift_px: Distance of the cloud from the centre.
+        blank: Which input is empty: "", "target" or "images".
     """
 
     weights: str = "none"
@@ -35,7 +35,7 @@ class GaussianCase(Case):
 
     @property
     def mask_threshold(self) -> float:
-        """1e-4 at 128 x 128; normalised intensity falls with the number of pixels."""
+        """The mask's threshold: 1e-4 at 128 x 128, as normalised intensity decreases with the number of pixels."""
         return 1e-4 * 128**2 / (self.height * self.width)
 
 
@@ -122,7 +122,7 @@ def _make_inputs(case: GaussianCase, seed: int) -> Inputs:
     if case.op == "splat":
         arguments["shape"] = (height, width)
         return _rounded(Inputs(arguments, tuple(differentiable), normal(*pictures), by_picture))
-    # No cloud's picture: the mask shall hold pixels that the cloud doesn't reach, and leave out some it does.
+    # Not a picture of the cloud: the mask must include pixels that the cloud does not reach, and exclude some that it does.
     arguments["target"] = uniform(*pictures) ** 4 * (case.blank != "target")
     arguments["mask_threshold"] = case.mask_threshold
     return _rounded(Inputs(arguments, tuple(differentiable), 0.5 + uniform(images), (*by_picture, "target")))
@@ -156,7 +156,7 @@ def _emitter_inputs(case: GaussianCase, normal: Any, uniform: Any, generator: to
 
 
 def _weights(kind: str, uniform: Tensor) -> Tensor:
-    # Signed ones keep a sum well above 0: near 0 a normalised picture means nothing.
+    # Signed weights keep a sum well above 0, since normalisation is ill-conditioned near 0.
     return {"positive": uniform + 0.1, "signed": uniform - 0.1, "zero": torch.zeros_like(uniform)}[kind]
 
 

@@ -1,7 +1,7 @@
-"""What the operations on Gaussians are measured against: the naive version, the exact answer, the least work.
+"""Baselines of the operations on Gaussians: the naive version, the exact answer, the least work.
 
 L1 has no gradient where output equals target, nor where the target crosses the mask's threshold: rounding
-there flips a sign, and one flipped sign outweighs all else. So targets are moved away from ties first.
+there flips a sign, and one flipped sign dominates the error. So targets are moved away from ties first.
 """
 
 import dataclasses
@@ -17,11 +17,11 @@ from holly_triton.kernels.gaussians.separable import CHUNK_BYTES
 from ..operation import Answer, Bare, Case, Inputs, Work, differentiate
 
 NAIVE_TENSORS = 8
-"""Tensors of images x points x (height + width) that the naive version holds at once, for autograd too."""
+"""Tensors of images x points x (height + width) that the naive version holds, including those for autograd."""
 DENSE_TENSORS = 8
 """Tensors of images x points x height x width in the dense version."""
 ORACLE_VALUES = 2**20
-"""Gaussian values that the oracle holds at once on a CPU, 8 MiB: what stays in its cache."""
+"""Gaussian values that the oracle holds at a time on a CPU, 8 MiB, which fit its cache."""
 PICTURES_MOVED = 3
 """Pictures read or written by the forward and backward pass together."""
 
@@ -36,7 +36,7 @@ def naive_splat(
     weights: Tensor | None = None,
     point_sigma: Tensor | None = None,
 ) -> Tensor:
-    """One batched matrix product of Gaussians along rows and columns, as anybody would write it."""
+    """One batched matrix product of Gaussians along rows and columns, the straightforward version."""
     xy = points @ rotation[:, :2].transpose(1, 2) + shift[:, None]  # [B, N, 2]
     width = sigma.reshape(-1, 1, 1)  # [B or 1, 1, 1]
     if point_sigma is not None:
@@ -76,7 +76,7 @@ def naive_reconstruction_loss(
 def naive_splat_emitters(
     xy: Tensor, offsets: Tensor, sigma: Tensor, shape: tuple[int, int], *, weights: Tensor | None = None
 ) -> Tensor:
-    """One matrix product a picture."""
+    """One matrix product per picture."""
     width = (sigma.reshape(-1, 1) if sigma.ndim < 2 else sigma).expand(len(xy), 2)
     gx, gy = _axis(xy[:, 0], width[:, 0], shape[1]), _axis(xy[:, 1], width[:, 1], shape[0])
     if weights is not None:
@@ -154,7 +154,7 @@ ORACLES: dict[str, Callable[[Any, Inputs], Answer]] = {
 
 
 def settled(case: Any, inputs: Inputs, device: str) -> Inputs:
-    """The inputs with any target moved away from ties with what is compared with it."""
+    """The inputs with targets moved away from ties with the values compared with them."""
     if "target" not in inputs.arguments:
         return inputs
     drawn = inputs.arguments.get("images")
@@ -170,7 +170,7 @@ def settled(case: Any, inputs: Inputs, device: str) -> Inputs:
 def away_from_ties(images: Tensor, target: Tensor, mask_threshold: float) -> Tensor:
     """The target with pixels brightened that nearly equal the output, or nearly the mask's threshold.
 
-    The margin, 1e-4 of the brightest pixel, is a hundred times what float32 makes of a picture.
+    The margin, 1e-4 of the brightest pixel, is a hundred times the float32 error of a picture.
     """
     output = reference.normalise(images, 1.0)
     for _ in range(50):
@@ -188,7 +188,7 @@ def away_from_ties(images: Tensor, target: Tensor, mask_threshold: float) -> Ten
 
 
 def needed_values(case: Case, images: int) -> dict[str, int]:
-    """Floats that the naive and the dense version hold at once."""
+    """Floats that the naive and the dense version hold in memory."""
     points = 1 if case.op == "normalised_masked_l1" else case.points
     return {
         "naive": NAIVE_TENSORS * images * points * (case.height + case.width),
@@ -211,7 +211,7 @@ def work(case: Case) -> tuple[Work, Work | None] | None:
 
 
 def bare(case: Case) -> Bare | None:
-    """Products and exponentials alone, of as many points and pictures as stay in a CPU's cache."""
+    """Products and exponentials alone, of as many points and pictures as fit a CPU's cache."""
     if case.op == "normalised_masked_l1" or case.images * case.points == 0:
         return None
     height, width = case.height, case.width

@@ -28,7 +28,7 @@ def save_checkpoint(folder: Path, kind: str, payload: dict[str, Any]) -> None:
     """Write a state into a folder: to a temporary file, to the disk, then in place of the one before, which stays too.
 
     Args:
-        folder: Of the checkpoints, inside the run's.
+        folder: Folder of the checkpoints, inside that of the run.
         kind: What the payload is of, with its version; only this kind is read back.
         payload: Tensors and plain containers of them.
 
@@ -89,7 +89,7 @@ def load_checkpoint(folder: Path, kind: str, restore: Callable[[dict[str, Any]],
 
 
 def versions() -> dict[str, str]:
-    """Of this program and of what decides its numbers."""
+    """Versions of this program and of the packages that affect its numbers."""
     return {
         "holly-triton": holly_triton.__version__,
         "torch": str(torch.__version__),

@@ -22,11 +22,11 @@ from .errors import HollyError
 from .files import replacing
 
 LARGEST = 2**63 - 1
-"""Of whole numbers: random generators take no larger seed."""
+"""Largest whole number: random generators take no larger seed."""
 
 
 class Bounds(NamedTuple):
-    """Between which values a number, or each of several, must lie."""
+    """Bounds on a number, or on each of several."""
 
     least: float
     most: float = math.inf

@@ -60,7 +60,7 @@ def leads() -> bool:
 
 
 def share(rows: Tensor) -> Tensor:
-    """Of K ranks, this one's every K-th row ``[b, ...]`` of a whole batch's ``[B, ...]``; none where ranks outnumber rows."""
+    """This rank's rows ``[b, ...]``, every K-th of a whole batch's ``[B, ...]`` for K ranks; none where ranks outnumber rows."""
     return rows if size() == 1 else rows[dist.get_rank() :: size()].contiguous()
 
 

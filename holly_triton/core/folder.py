@@ -27,12 +27,12 @@ def make_folder(folder: Path, overwrite: bool, written: Iterable[str]) -> None:
     """An empty place for a run; other files in an overwritten folder stay.
 
     Args:
-        folder: Of the run.
+        folder: Folder of the run.
         overwrite: Whether a run in it is replaced.
         written: All that a run leaves in its folder, as patterns: what ``overwrite`` removes.
 
     Raises:
-        HollyError: As ``check_free``, or no permission.
+        HollyError: ``check_free`` fails, or there is no permission.
     """
     check_free(folder, overwrite)
     try:

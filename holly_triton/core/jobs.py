@@ -81,7 +81,7 @@ def run_all(
     say: Callable[[str], None],
     should_stop: Callable[[], bool],
 ) -> bool:
-    """Fill each folder by a job of its own and wait for them; False when asked to stop before all have ended.
+    """Fill each folder by a separate job and wait for all; False if stopped before all have ended.
 
     A job that fails is reported in one line and does not affect the others. Jobs of Slurm outlive the wait.
 
@@ -158,7 +158,7 @@ def _submit(folder: Path, call: Callable[[], object], cluster: Cluster) -> "Job[
 
 
 def _outcome(folder: Path, job: "Job[None]", finished: Callable[[Path], bool]) -> str:
-    folder.chmod(folder.stat().st_mode)  # makes a network file system look anew
+    folder.chmod(folder.stat().st_mode)  # makes a network file system refresh its view
     if finished(folder):
         return f"{folder}: done"
     log = job.paths.stderr

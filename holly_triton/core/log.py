@@ -14,7 +14,7 @@ TIMED = "%(asctime)s %(levelname)-7s %(message)s"
 
 
 class _Plain(logging.Formatter):
-    """Progress as it is; warnings and errors begin with the name of the program."""
+    """Progress without a prefix; warnings and errors begin with the name of the program."""
 
     def format(self, record: logging.LogRecord) -> str:
         return ("holly-triton: " if record.levelno > logging.INFO else "") + super().format(record)

@@ -18,7 +18,7 @@ EXTRAS = {
 
 
 class MissingExtraError(HollyError):
-    """Something asked for needs a package that is not installed, or one that cannot be loaded."""
+    """A requested function needs a package that is not installed, or one that cannot be loaded."""
 
 
 def require(module: str, purpose: str) -> Any:

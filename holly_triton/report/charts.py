@@ -22,7 +22,8 @@ GREY, BLUE, RULE = "#7d8590", "#2f6fb5", "#9aa2ab"
 CURVE_STEPS = 1500
 """A curve of more steps is thinned to about this many, which is finer than the page can show."""
 LABEL_ROOM = 0.06
-"""Of the chart's width, for a label such as "128 px": where sizes change more often, some go without."""
+"""Space for a label such as "128 px", as a fraction of the chart's width: where sizes change more often, some labels are
+left out."""
 MAP_CELLS = 144
 """Small cells from pole to pole of the map of directions."""
 
@@ -33,7 +34,7 @@ def data_uri(content: bytes, kind: str) -> str:
 
 
 def new_figure(width: float, height: float, **style: Any) -> "Figure":
-    """A figure of its own, in inches, its texts laid out so that none overlaps."""
+    """A new figure of a size in inches, with a layout in which texts do not overlap."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

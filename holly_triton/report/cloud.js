@@ -13,7 +13,7 @@
   const LEVELS = 48, SPRITE = 64;
 
   const UPRIGHT = [1, 0, 0, 0, 1, 0, 0, 0, 1];
-  let rotation, zoom, hand = 1, sprites;
+  let rotation, zoom, handedness = 1, sprites;
   let turning = !matchMedia("(prefers-reduced-motion: reduce)").matches, visible = true;
 
   function reset() {
@@ -33,7 +33,7 @@
     });
   }
 
-  // One ball for each level of colour, drawn once.
+  // One sphere for each level of colour, drawn once.
   function makeSprites() {
     const style = getComputedStyle(canvas);
     const parse = (name) => style.getPropertyValue(name).trim().match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
@@ -62,12 +62,12 @@
     context.setTransform(sharp, 0, 0, sharp, 0, 0);
     const [a, b, c, d, e, f, g, h, k] = rotation;
     for (let i = 0, at = 0; i < count; i++, at += 4)
-      depth[i] = g * table[at] + h * table[at + 1] + k * hand * table[at + 2];
+      depth[i] = g * table[at] + h * table[at + 1] + k * handedness * table[at + 2];
     order.sort((i, j) => depth[j] - depth[i]);
     const scale = zoom * Math.min(width, height) / (2.15 * (reach + radius)); // px per nm
     const half = Math.max(radius * scale, 1.5);
     for (const i of order) {
-      const x = table[4 * i], y = table[4 * i + 1], z = hand * table[4 * i + 2];
+      const x = table[4 * i], y = table[4 * i + 1], z = handedness * table[4 * i + 2];
       const share = byValue ? table[4 * i + 3] : (depth[i] / reach + 1) / 2;
       const sprite = sprites[Math.min(LEVELS - 1, Math.max(0, Math.floor(share * LEVELS)))];
       const left = width / 2 + scale * (a * x + b * y + c * z) - half;
@@ -75,7 +75,7 @@
       context.drawImage(sprite, left, top, 2 * half, 2 * half);
     }
     drawScale(scale, height);
-    canvas.dataset.turn = [...rotation, zoom, hand].map((value) => value.toFixed(4)).join(" ");
+    canvas.dataset.turn = [...rotation, zoom, handedness].map((value) => value.toFixed(4)).join(" ");
   }
 
   // A bar of 1, 2, 5, 10 ... nm, between 50 and 125 pixels long.
@@ -132,7 +132,7 @@
     changed(keys[event.key]);
   });
   document.getElementById("reset").addEventListener("click", () => changed(reset));
-  document.getElementById("hand")?.addEventListener("click", () => changed(() => { hand = -hand; }));
+  document.getElementById("handedness")?.addEventListener("click", () => changed(() => { handedness = -handedness; }));
 
   let last;
   function spin(now) {

@@ -25,7 +25,7 @@ class Reprojections:
 
     @property
     def width_nm(self) -> float:
-        """Of one picture."""
+        """Side of one picture, nm."""
         return float(self.inputs.shape[2] * self.pixel_nm)
 
 
@@ -34,14 +34,14 @@ class Contents:
     """A run, or a study by the member in whose frame its cloud lies; None or empty where a file is missing.
 
     Attributes:
-        metrics: Of the run or the study, those that were recorded.
+        metrics: The recorded metrics of the run or the study.
         member: The metrics of the run that poses, pictures and curves are of: the run itself, or one of the study.
         member_name: That run's folder, where it is not the study's own.
         points: The cloud ``[N, 3]``, nm, in the canonical orientation of its pictures.
         spread_nm: Positional error of each of its points between a study's runs ``[N]``; NaN for points of one run only.
-        rotation: Of each picture, ``[P, 3, 3]``, from that cloud.
-        symmetry: Of the cloud, figures of ``validation.symmetry``, each axis rotated alike.
-        loss: Of each picture by its name.
+        rotation: Rotation of each picture, ``[P, 3, 3]``, from that cloud.
+        symmetry: Figures of ``validation.symmetry`` of the cloud, with each axis in the same orientation.
+        loss: Loss of each picture by its name.
         config: The text of config.toml, and
         settings: what it says.
     """

@@ -44,8 +44,8 @@ LABELS = {
 }
 """Labels for keys of metrics.json; any other key is its own label."""
 SMALLEST_SCATTER = 0.25
-"""Of the last sigma: scatter below this widens what is drawn by 3 % or less and is not distinguishable from none. Runs on data
-without any scatter (CEP152, bunny, teapot) ended at 0.08 to 0.23."""
+"""Least resolvable label scatter, as a fraction of the last sigma: smaller scatter widens the drawn points by 3 % or less and
+is not distinguishable from none. Runs on data without any scatter (CEP152, bunny, teapot) ended at 0.08 to 0.23."""
 ONE_SIDE = (
     "All particles were assumed to share one viewing direction (--tilt 0), so the axial dimension is undetermined. "
     "Inverted particles, if any, are averaged in as mirror images."

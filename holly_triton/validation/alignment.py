@@ -3,7 +3,7 @@
 The score is the symmetrised root-mean-square nearest-neighbour distance (``comparison.Alignment.rmsd``). ``align``
 minimises that number over rotation, mirror and shift; no scaling, no point left out.
 
-Plain ICP locks onto aliases of regular shapes (the CEP152 model turned by one column scores 0.03 units), so the
+Plain ICP locks onto aliases of regular shapes (the CEP152 model rotated by one column scores 0.03 units), so the
 search is wide first and exact last:
 
 1. thousands of random starts of both handednesses, a few cheap ICP steps each, most of them dropped;
@@ -161,10 +161,10 @@ def _search(cloud: Array, truth: Array, rng: np.random.Generator) -> _Poses:
     poses, squared = _icp(poses, many, 60)
 
     finalists = []
-    for hand in (1, -1):
-        of_hand = np.flatnonzero(np.sign(np.linalg.det(poses.matrix)) == hand)
-        if len(of_hand):
-            one = poses.take(of_hand[[np.argmin(squared[of_hand])]])
+    for handedness in (1, -1):
+        alike = np.flatnonzero(np.sign(np.linalg.det(poses.matrix)) == handedness)
+        if len(alike):
+            one = poses.take(alike[[np.argmin(squared[alike])]])
             finalists.append(_icp(one, every, 60))
     # The given handedness comes first: the mirror image wins only by fitting better, not by rounding.
     extent = float(np.square(truth).sum(axis=1).mean())
@@ -252,14 +252,14 @@ def _mean_square(offsets: Array) -> Array:
     return np.asarray(np.einsum("bni,bni->b", offsets, offsets) / offsets.shape[1])
 
 
-def _kabsch(source: Array, target: Array, weights: Array, hand: Array) -> _Poses:
+def _kabsch(source: Array, target: Array, weights: Array, handedness: Array) -> _Poses:
     """The maps of ``source [B, n, 3]`` onto ``target`` with least squares under weights ``[n]`` that sum to 1.
 
-    The determinant keeps the sign of `hand` ``[B]``.
+    The determinant keeps the sign of `handedness` ``[B]``.
     """
     source_centre, target_centre = weights @ source, weights @ target
     outer = ((target - target_centre[:, None]) * weights[:, None]).transpose(0, 2, 1) @ source
     left, _, right = np.linalg.svd(outer.astype(np.float64))
-    left[:, :, 2] *= np.sign(np.linalg.det(left) * np.linalg.det(right) * hand)[:, None]
+    left[:, :, 2] *= np.sign(np.linalg.det(left) * np.linalg.det(right) * handedness)[:, None]
     matrix = (left @ right).astype(source.dtype)
     return _Poses(matrix, target_centre - (matrix @ source_centre[:, :, None])[..., 0])

@@ -33,7 +33,7 @@ SIGNIFICANT = 0.01
 """Largest p-value at which an order is reported as found. Of simulated asymmetric structures (irregular sites, blobs,
 uneven and eccentric rings) 0 to 1.8 % pass it, 5.2 % at most pass 0.05."""
 SHARP = 0.95
-"""Of the greatest strength: sharp corners are as strong in order 2 n as in n; the lowest such order counts."""
+"""Fraction of the greatest strength above which the lowest order is taken: sharp corners are as strong in order 2 n as in n."""
 
 
 class Order(NamedTuple):

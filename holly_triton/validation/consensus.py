@@ -1,4 +1,4 @@
-"""What several runs have in common, and how far they lie apart.
+"""Consensus of several runs, and the distances between them.
 
 Every run is aligned to every other. The reference is the medoid: the run whose distance to all others sums to least.
 A run agrees when its root-mean-square nearest-neighbour distance to the reference is small against the structure or
@@ -31,9 +31,9 @@ from .symmetry import SYMMETRIC, Symmetry, find_symmetries, self_distance, thinn
 Array = NDArray[Any]
 
 AGREE_SIZE = 0.05
-"""Of the radius of gyration: distance to the reference within which a run agrees (9 nm for the CEP152 model)."""
+"""Distance to the reference within which a run agrees, as a fraction of the radius of gyration (9 nm for the CEP152 model)."""
 AGREE_SPACING = 0.5
-"""Of the reference's spacing: what two placements of points along one shape may differ by."""
+"""Distance between two placements of points along one shape, as a fraction of the reference's spacing."""
 EXTRA = 2.0
 """A symmetry is extra when it fits the reference this many times worse than the run that has it."""
 

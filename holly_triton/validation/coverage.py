@@ -25,11 +25,11 @@ Array = NDArray[Any]
 PICTURES_PER_CELL = 10
 """The sphere of directions is cut so that each cell would hold about this many pictures, if all were even."""
 AXES = 500
-"""Axes over the hemisphere that are looked at, about 4 degrees from the nearest."""
+"""Axes over the hemisphere that are examined; the nearest one is within about 4 degrees."""
 SIDE = 0.5
 """Cosine of 60 degrees: a view that makes at least this angle with an axis sees it from the side."""
 MOST_PICTURES = 5000
-"""Of more pictures, so many are counted for each axis."""
+"""Largest number of pictures that are counted for each axis."""
 POSES = 300
 """Poses about which the others are counted: a crowd that holds half of all is among them for certain."""
 ALIKE_DEG = 15.0
@@ -47,7 +47,7 @@ class Views:
             middle, above (-y) in the last row, the right (+x) right of the front.
         axis: The unit vector ``[3]``, in the cloud's frame, that is seen from the side least, and
         from_side: by how many pictures.
-        alike: Largest share of all pictures that have nearly one pose, turns in the plane included.
+        alike: Largest share of all pictures that have nearly one pose, in-plane rotations included.
     """
 
     pictures: int
@@ -59,7 +59,7 @@ class Views:
 
     @property
     def side_share(self) -> float:
-        """Of the pictures that should see that axis from the side, so many do: 1 where directions are even."""
+        """Pictures that show that axis from the side, as a fraction of those of uniform directions."""
         return 2 * self.from_side / self.pictures
 
 
@@ -95,7 +95,7 @@ def mollweide(direction: Array) -> tuple[float, float]:
 
 
 def _turns(symmetries: Sequence[Mapping[str, Any]]) -> Array:
-    """The turns ``[n, 3, 3]``, the unit among them, about the axis that the cloud has or nearly has."""
+    """The rotations ``[n, 3, 3]``, the identity included, about the exact or approximate symmetry axis of the cloud."""
     axes = [s for s in symmetries if s["name"] != "mirror" and s["verdict"] != "not"]
     if not axes:
         return np.eye(3)[None]

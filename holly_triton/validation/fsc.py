@@ -41,7 +41,7 @@ SIGMA_VOXELS = 1.5
 LARGEST_GRID = 256
 """Voxels a side; a larger structure is drawn with a wider sigma."""
 MARGIN, EDGE = 5.0, 3.0
-"""In sigma: from the outermost point to the mask's edge, and the width of that edge."""
+"""Distance from the outermost point to the mask's edge, and the width of that edge, in sigma."""
 COMMON_SIZE = 0.5
 """Of the radius of gyration: halves that agree no finer than this share their size and little else. Unrelated random
 clouds of 100 and 300 points, aligned as well as they can be, came to 0.6 to 1.2."""
@@ -51,7 +51,7 @@ CHUNK = 256
 
 @dataclass(frozen=True)
 class Resolution:
-    """How finely two halves agree.
+    """Resolution at which two halves agree.
 
     Attributes:
         verdict: ``"measured"``; ``"limited"``: the curve never falls below 0.143, so the halves agree to ``limit_nm`` or

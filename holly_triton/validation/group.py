@@ -16,7 +16,7 @@ from .symmetry import MOST_POINTS, find_symmetries, self_distance
 Array = NDArray[Any]
 
 EXACT = 0.05
-"""Of the spacing: a truth falls upon itself this closely or not at all."""
+"""RMSD of a symmetry operation of a noise-free truth, as a fraction of the point spacing; larger values are no symmetry."""
 ALIKE = 0.02
 """Largest difference between entries of two matrices that are one operation."""
 TIE = 1e-6
@@ -26,7 +26,7 @@ LARGEST = 240
 
 
 def find_group(points: Array) -> Array:
-    """Every rotation and reflection through the centroid that leaves the points as they are, identity first.
+    """Every rotation and reflection through the centroid that maps the points onto themselves, identity first.
 
     Products of the operations that ``find_symmetries`` finds, as long as each still leaves the points exactly where
     they were. Rotations of a higher order than 12 are found only as such products.
@@ -58,20 +58,20 @@ def find_group(points: Array) -> Array:
 
 
 def _outermost(points: Array) -> Array:
-    """Of many points those farthest from the centroid, ties included: no turn takes any of them to another point."""
+    """The points farthest from the centroid, ties included: rotations map them only onto each other."""
     distance = np.linalg.norm(points - points.mean(axis=0), axis=1)
     least = np.sort(distance)[-min(MOST_POINTS, len(points))]
     return np.asarray(points[distance >= least * (1 - TIE)])
 
 
 def find_turns_of(points: Array) -> Array:
-    """Turns about its axis that leave a structure as it is, which only noisy localisations show; identity first.
+    """Rotations about its axis that map a structure, known only from noisy localisations, onto itself; identity first.
 
     Args:
         points: ``[M, 3]``, pooled from many particles.
 
     Returns:
-        ``[G, 3, 3]``: the turns of the order that stands out among angles about the axis of a ring or cylinder, or the
+        ``[G, 3, 3]``: the rotations of the dominant order among angles about the axis of a ring or cylinder, or the
         identity alone.
     """
     shape = fit_shape(points)

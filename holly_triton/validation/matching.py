@@ -34,11 +34,12 @@ MOST_DENSE = 1500
 """Points up to which every pair is considered: under a second. Beyond, each point has ``NEIGHBOURS`` candidates."""
 NEIGHBOURS = 12
 OUTLYING = 4.0
-"""Of the median distance of pairs: pairs farther apart are not of one point. Of a million Gaussian errors none is."""
+"""Largest distance of a pair, as a multiple of the median: pairs farther apart are not of one point. Of a million Gaussian
+errors none is."""
 DIRECTIONS, FREQUENCIES = 60, 24
 """Directions and magnitudes of k at which the spectra are compared."""
 COARSEST, FINEST = 0.25, 10.0
-"""Of 1 / radius of gyration: range of k, which resolves errors from 0.5 % of that radius up to all of it."""
+"""Range of k, in units of 1 / radius of gyration, which resolves errors from 0.5 % of that radius up to all of it."""
 MOST_MODES = 60.0
 """Independent values that the directions of one magnitude give at most."""
 CHUNK = 20_000

@@ -55,7 +55,7 @@ def measure_points(
         points_nm: ``[N, 3]``, at least 4, not all in a line.
         members: clouds ``[N_k, 3]`` nm of runs of their own, in any frame and handedness.
         seed: of the choice from a large cloud.
-        symmetries: figures of ``find_symmetries`` that are known already; sought in the cloud if not given.
+        symmetries: figures of ``find_symmetries`` that are known already; searched in the cloud if not given.
         confirmed: figures of ``angular_order.confirm_order`` from two half sets.
 
     Returns:
@@ -167,7 +167,7 @@ def _half_width(sizes: Array, others: Array) -> Array:
 
 
 def _figures(sizes: Array, half: Array, extents: int) -> dict[str, Any]:
-    """The sizes and their intervals by name, so many of the three extents."""
+    """The sizes and their intervals by name, with the given number of the three extents."""
     values = [None if np.isnan(size) else float(size) for size in sizes]
     # A size that a member has not, since nothing could be fitted to it, has no interval.
     intervals = [

@@ -84,7 +84,7 @@ def find_pose_error(
         shift: recovered ``[P, 2]`` nm.
         true_rotation: ``[P, 3, 3]``.
         true_shift: ``[P, 2]`` nm.
-        symmetry: operations ``[G, 3, 3]`` that leave the truth as it is, about the origin of its frame, the identity
+        symmetry: operations ``[G, 3, 3]`` that map the truth onto itself, about the origin of its frame, the identity
             among them; determinant -1 for reflections. The identity alone if not given.
 
     Raises:

@@ -29,15 +29,15 @@ from holly_triton.geometry.pointset import gyration
 Array = NDArray[Any]
 
 LEFT_OUT = 4.0
-"""Of the median distance from the middle: points beyond are outliers. The ends of a long rod lie at 2."""
+"""Distance from the centre, as a multiple of the median, beyond which points are outliers. The ends of a long rod lie at 2."""
 MOST_POINTS = 1000
-"""Of a larger cloud, so many chosen at random are fitted, which takes a second."""
+"""Largest number of points, chosen at random, that are fitted, which takes a second."""
 FEWEST = 20
 """Points that a surface of up to 9 free parameters is fitted to; the nuclear pore has 32 sites."""
 SOFT = 0.1
-"""Of the radius of gyration: residuals beyond this pull with constant force."""
+"""Residual beyond which the loss is linear, as a fraction of the radius of gyration."""
 FINEST = 0.02
-"""Of the radius of gyration: scatter below this earns nothing. Few points lie on some torus by chance, exactly."""
+"""Least scatter in the likelihood, as a fraction of the radius of gyration: a few points lie exactly on some torus by chance."""
 OUTLIERS = 0.02
 """Share of the points that may lie anywhere within six radii of gyration."""
 THICKEST = 0.3
@@ -50,11 +50,11 @@ tetrahedron to less than 0.1."""
 CLEARLY = 5.0
 """Difference of half pseudo-BICs by which a surface must win over a filled body."""
 SOFTEST_END = 0.15
-"""Of the cylinder's height: softer ends would leave nothing of the even stretch between them."""
+"""Largest width of a cylinder's ends, as a fraction of its height: softer ends would leave no uniform part between them."""
 REFINED = 4
 """Start directions that are followed, of 13."""
 WIDEST = 2.0
-"""Of the radius of gyration: a wider circle would leave most of itself without points."""
+"""Largest radius of a circle, as a multiple of the radius of gyration: most of a larger circle would be without points."""
 
 Name = Literal["ring", "torus", "cylinder"]
 
@@ -135,7 +135,7 @@ class Shape:
 
     @property
     def name(self) -> Name:
-        """What it is called."""
+        """Name of the shape."""
         return self.fit.surface.name
 
 

@@ -5,7 +5,7 @@ across a plane. Its figure is the symmetrised root-mean-square nearest-neighbour
 and its image, minimised over the axis. Four lengths give that figure a meaning:
 
 - ``spacing_nm``, between neighbouring points: another random sample of the same shape would lie about one spacing away;
-- ``chance_nm``, the same distance about an arbitrary axis: a cloud that fills a ball lies within a spacing of every
+- ``chance_nm``, the same distance about an arbitrary axis: a cloud that fills a sphere lies within a spacing of every
   rotated copy and is not symmetric for that;
 - ``slip_nm``, how far the image moves when its angle is freed too: a ring of eight lies close to itself after 1/9 of
   a turn, but closer after 1/8, and slips there;
@@ -39,7 +39,7 @@ DIRECTIONS = 600
 COARSE_SAMPLE, FINE_SAMPLE = 64, 1000
 """Points that look for their neighbour (among all) in the wide and the close search."""
 MOST_POINTS = 2000
-"""Of a larger cloud, so many are looked at: seconds."""
+"""Largest number of points that are used, which takes seconds."""
 REFINED, KEPT = 48, 4
 """Axes that are refined, and most axes of one kind that are reported."""
 APART_DEG = 10.0
@@ -75,7 +75,7 @@ class _Kind(NamedTuple):
         return np.asarray(self.sign * Rotation.from_rotvec(self.angle * axes).as_matrix())
 
     def start_axes(self, cloud: Array) -> Array:
-        """Axes from which the best is sought ``[D, 3]``."""
+        """Axes from which the best is searched ``[D, 3]``."""
         frame, angles = plane_frame(cloud), np.linspace(0, np.pi, DIRECTIONS)
         if frame is None:
             return np.concatenate([np.linalg.svd(cloud, full_matrices=False)[2], hemisphere(DIRECTIONS)])
@@ -101,7 +101,7 @@ class Symmetry:
         spacing_nm: see ``spacing``.
         chance_nm: median of that RMSD over arbitrary axes.
         slip_nm: root mean square distance that the image moves when its angle is freed.
-        loss_change: relative change of the pictures' loss when the cloud is symmetrised; None if not asked for.
+        loss_change: relative change of the pictures' loss when the cloud is symmetrised; None if not computed.
         positional_error_nm: of the cloud's points, 3D, root mean square; None where not known.
     """
 
@@ -193,7 +193,7 @@ def residual_error(loss: float, width_nm: float) -> float | None:
 
 
 def thinned(points: Array) -> Array:
-    """Of many points ``[N, 3]`` ``MOST_POINTS`` or less, evenly chosen."""
+    """At most ``MOST_POINTS`` of the points ``[N, 3]``, evenly chosen."""
     return points[:: -(-len(points) // MOST_POINTS)]
 
 
@@ -208,7 +208,7 @@ def _of_kind(kind: _Kind, cloud: Array) -> list[Symmetry]:
     tree, shuffled = cKDTree(cloud), np.random.default_rng(0).permutation(cloud)
     few, many = shuffled[:COARSE_SAMPLE], shuffled[:FINE_SAMPLE]
     axes = kind.start_axes(cloud)
-    steps = (10, 50) if len(axes) > 1 else (0, 0)  # what is flat turns about its normal and no other axis
+    steps = (10, 50) if len(axes) > 1 else (0, 0)  # a flat cloud is rotated about its normal only
     squared = _mean_square(tree, few, kind.matrices(axes))
     arbitrary = squared if len(axes) > 1 else _mean_square(tree, few, _turns(axes))
     chance = float(np.sqrt(np.median(arbitrary)))
@@ -242,7 +242,7 @@ def _turns(axis: Array) -> Array:
 
 
 def _mean_square(tree: cKDTree, query_points: Array, matrices: Array) -> Array:
-    """Mean squared distance ``[D]`` from turned to nearest unturned points and from unturned to turned ones."""
+    """Mean squared distance ``[D]`` from rotated to nearest original points and from original to rotated ones."""
     there, back = query_points @ matrices.transpose(0, 2, 1), query_points @ matrices
     return np.asarray(((tree.query(there)[0] ** 2).mean(axis=1) + (tree.query(back)[0] ** 2).mean(axis=1)) / 2)
 
@@ -258,7 +258,7 @@ def _refine(kind: _Kind, tree: cKDTree, query_points: Array, axes: Array, steps:
 
 
 def _free(tree: cKDTree, query_points: Array, matrix: Array) -> Array:
-    """ICP with axis and angle free, from one operation ``[3, 3]`` to the nearest optimum of the same hand."""
+    """ICP with axis and angle free, from one operation ``[3, 3]`` to the nearest optimum of the same handedness."""
     for _ in range(50):
         left, _, right = np.linalg.svd(_moments(tree, query_points, matrix[None])[0])
         left[:, 2] *= np.sign(np.linalg.det(left @ right) * np.linalg.det(matrix))

@@ -50,7 +50,7 @@ def splat(
             quadrature.
         backend: ``"triton"`` (float32 on CUDA), ``"separable"`` (any device), or None to choose by device
             and dtype.
-        precision: Of Triton's products on tensor cores; the separable backend's are PyTorch's own.
+        precision: Precision of Triton's products on tensor cores; the separable backend's are PyTorch's own.
         check: Also check values (finite, sigma above 0), which waits for the device.
 
     Returns:

@@ -87,7 +87,7 @@ def axis_gaussians(position: Tensor, sigma: Tensor, centres: Tensor, out: Tensor
 def normalised_l1(
     images: Tensor, target: Tensor, scale: float, mask_threshold: float, differentiate: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Loss ``[B]`` and, if asked for, its gradient with respect to the images ``[B, H, W]``.
+    """Loss ``[B]`` and, if required, its gradient with respect to the images ``[B, H, W]``.
 
     With output ``o = f I`` and ``f = scale / sum I``, and ``s`` the sign of ``o - target`` inside the mask:
     ``dL/dI = f (s - sum(s o) / scale)``. A picture whose sum is 0,
@@ -136,7 +136,7 @@ class _Axes(NamedTuple):
         into.baddbmm_(self.gy.transpose(1, 2), scaled)
 
     def gradients(self, grad_images: Tensor, widths_too: bool) -> _SpotGradients:
-        """The block's gradients; those of the variances only if asked for."""
+        """The block's gradients; those of the variances only if required."""
         block = self.block
         along_x = torch.bmm(self.gy, grad_images, out=_like(self.room[0], self.gx)).mul_(self.gx)
         total, x, variance_x = self._moments(along_x, self.columns, block.x, block.sigma_x, widths_too)

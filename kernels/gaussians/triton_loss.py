@@ -81,7 +81,7 @@ def compare_pictures(
 def compare(
     images: Tensor, target: Tensor, scale: float, threshold: float, differentiate: bool
 ) -> tuple[Tensor, Tensor | None]:
-    """Loss ``[B]`` and its gradient ``[B, H, W]`` with respect to contiguous images, if asked for."""
+    """Loss ``[B]`` and its gradient ``[B, H, W]`` with respect to contiguous images, if required."""
     target = aligned(target.contiguous())
     loss = images.new_empty(len(images))
     gradient = torch.empty_like(images) if differentiate else None

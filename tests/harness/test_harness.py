@@ -80,7 +80,7 @@ def test_bench_records_what_is_wrong_does_not_time_it_and_goes_on(
     assert len(found) == 2 * len(OPS) - 1 and {r["status"] for r in found.values()} == {"ok"}
     captured = capsys.readouterr()
     assert "wrong" in captured.out and len(captured.err.splitlines()) == 1
-    assert "splat-3x20pt-16x16px-sigma1.4-ieee, naive: differs from float64 in what it returns" in captured.err
+    assert "splat-3x20pt-16x16px-sigma1.4-ieee, naive: differs from float64 in the result" in captured.err
 
 
 def fail(name: str) -> None:

@@ -86,7 +86,7 @@ class Browser:
         self.ask("Input.dispatchMouseEvent", type=kind, x=x, y=y, **more)
 
     def turned(self) -> list[float]:
-        """Rotation by rows, zoom and hand, as last drawn."""
+        """Rotation by rows, zoom and handedness, as last drawn."""
         self.run("new Promise(requestAnimationFrame)")
         return [float(number) for number in self.run("document.getElementById('cloud').dataset.turn").split()]
 
@@ -181,7 +181,7 @@ def test_wheel_and_keys_and_the_other_hand(browser: Browser, page: Path) -> None
     browser.run("document.getElementById('cloud').focus({preventScroll: true})")
     browser.ask("Input.dispatchKeyEvent", type="keyDown", key="ArrowRight", code="ArrowRight")
     assert browser.turned()[0] == pytest.approx(np.cos(0.1), abs=1e-3)
-    browser.run("document.getElementById('hand').click()")
+    browser.run("document.getElementById('handedness').click()")
     assert browser.turned()[10] == -1
 
 

@@ -159,7 +159,7 @@ def test_the_colours_of_the_spread_grow_lighter_throughout() -> None:
 
 
 def test_truth_and_spread_at_once_are_refused() -> None:
-    with pytest.raises(ValueError, match="one colour"):
+    with pytest.raises(ValueError, match="truth or the spread"):
         scene.scene_of(np.eye(3), truth=np.eye(3), spread=np.ones(3))
 
 

@@ -143,7 +143,7 @@ def table_from(source: str, fields: Sequence[Field], reading: Reading, **attribu
 
 
 def table_of_fields(source: str, fields: Sequence[Field], columns: Sequence[Column], **attributes: Any) -> Table:
-    """A table of fields of one length, by columns whose index is that of their field; read when asked for."""
+    """A table of fields of one length, by columns whose index is that of their field; read on access."""
     rows = fields[0].rows
 
     def parts(wanted: Sequence[Column]) -> Iterator[Sequence[Array]]:

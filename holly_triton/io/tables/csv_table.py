@@ -40,7 +40,7 @@ PIXEL_SIZE = re.compile(
 
 
 def read_csv(path: Path, reading: Reading) -> Table:
-    """The columns of a table in text, read only when asked for.
+    """The columns of a table in text, read on demand.
 
     Raises:
         HollyError: The text is damaged; when columns are read, also where cells hold no numbers.

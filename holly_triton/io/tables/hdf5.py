@@ -15,7 +15,7 @@ KNOWN = "Picasso, DECODE, storm-analysis, daxview, PYME and pandas"
 
 
 def read_hdf5(path: Path, reading: Reading) -> Table:
-    """The columns of a table, read part by part and only when asked for.
+    """The columns of a table, read in parts and on demand.
 
     Raises:
         HollyError: The file is damaged, has no such table, or declares more than its bytes can hold.

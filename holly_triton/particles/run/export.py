@@ -160,7 +160,7 @@ def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | N
     if voxel_nm < least:
         raise HollyError(
             f"{path}: voxels of {voxel_nm:.3g} nm would be {2 * reach / voxel_nm:.0f} a side of {2 * reach:.0f} nm, "
-            f"more than {LARGEST_SIDE}; ask for voxels of {math.ceil(100 * least) / 100:g} nm or more"
+            f"more than {LARGEST_SIDE}; use voxels of {math.ceil(100 * least) / 100:g} nm or more"
         )
     if voxel_nm < SMALLEST_VOXEL_NM:
         raise HollyError(

@@ -77,7 +77,7 @@ class Split:
         return torch.cat([training, held_out])[torch.from_numpy(order).to(training.device)]
 
     def join_poses(self, training: Poses, held_out: Poses) -> Poses:
-        """Likewise for poses."""
+        """Poses in the order of the data, from those of training and of held-out pictures."""
         return Poses(*(self.join(*rows) for rows in zip(training, held_out, strict=True)))
 
     def on(self, trainer: Trainer) -> "Split":

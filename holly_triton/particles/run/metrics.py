@@ -53,9 +53,9 @@ class Metrics:
     step: int | None = None
     steps: int | None = None
     seconds: float | None = None
-    """Of the training."""
+    """Duration of the training."""
     energy_wh: float | None = None
-    """None where the machine keeps no count."""
+    """Energy of the training; None where the machine does not count it."""
     pictures_per_second: float | None = None
     device: str | None = None
     processes: int | None = None
@@ -63,9 +63,9 @@ class Metrics:
     seed: int | None = None
     points: int | None = None
     points_outside: int | None = None
-    """Of the field of view."""
+    """Points outside the field of view."""
     pictures: int | None = None
-    """Those that the structure was made from: without the held-out ones."""
+    """Number of pictures used for the structure, without the held-out ones."""
     held_out: HeldOut | None = None
     loss: float | None = None
     """Masked L1 of the last step."""
@@ -75,7 +75,7 @@ class Metrics:
     sigma_nm: float | None = None
     blur_nm: float | None = None
     data: dict[str, str] | None = None
-    """What ``info`` shows."""
+    """Rows of the ``info`` screen."""
     notes: list[str] | None = None
     doubts: list[str] | None = None
     """Sentences about defects of the data that cast doubt on every result."""
@@ -83,17 +83,17 @@ class Metrics:
     history: list[dict[str, Any]] | None = None
     symmetry: list[Figures] | None = None
     findings: list[str] | None = None
-    """Sentences."""
+    """Sentences about the agreement of a study's runs."""
     consensus: Figures | None = None
-    """Of a study."""
+    """Figures of the consensus of a study."""
     resolution: Figures | None = None
-    """Of half sets."""
+    """Resolution from half sets."""
     angular_order: Figures | None = None
-    """Of half sets: the order found in one half, tested in the other."""
+    """Angular order found in one half set and tested in the other."""
     evaluation: Figures | None = None
-    """Against the truth."""
+    """Figures of the comparison with the truth."""
     other: Figures = field(default_factory=dict)
-    """Keys that are not known here: kept, so that nothing is lost where a file is rewritten."""
+    """Unknown keys, which are kept so that nothing is lost where a file is rewritten."""
 
     @staticmethod
     def of(table: Figures) -> "Metrics":
@@ -112,7 +112,7 @@ class Metrics:
         return Metrics(**{**known, "schema_version": SCHEMA, "other": other})
 
     def table(self) -> Figures:
-        """As JSON holds them."""
+        """The figures as a JSON table."""
         table: Figures = dataclasses.asdict(self)
         other: Figures = table.pop("other")
         return table | other
@@ -161,7 +161,7 @@ def _is(value: Any, kind: Any) -> bool:
 
 
 def _known(record: type, table: Figures) -> Figures:
-    """Of a table, what a dataclass has fields for, each of its kind."""
+    """The values of a table that a dataclass has fields for, with their types checked."""
     hints = get_type_hints(record)
     known = {name: value for name, value in table.items() if name in hints}
     for name, value in known.items():

@@ -139,7 +139,7 @@ def _losses(config: Config, metrics_of: Sequence[Metrics]) -> list[float] | None
 
 
 def _sigma(metrics: Metrics) -> float:
-    """Of the last drawing, nm."""
+    """Sigma of the last drawing, nm."""
     assert metrics.sigma_nm is not None  # a finished run has at least one step
     return metrics.sigma_nm
 
