@@ -75,10 +75,10 @@ def test_photons_are_counted_where_no_source_shows() -> None:
     assert own_blur(noisy(clouds(2.0), 1000)).sources == pytest.approx(1000, rel=0.2)
 
 
-@pytest.mark.parametrize("sigma_nm", [9.0, 14.0, 40.0])
+@pytest.mark.parametrize("sigma_nm", [12.5, 14.0, 40.0])
 def test_pictures_are_drawn_with_the_width_that_was_asked_for(sigma_nm: float) -> None:
     data = opened(clouds(1.5))
-    assert data.finest_nm < 9 < data.own_blur_nm
+    assert data.finest_nm < 12.5 < data.own_blur_nm
     index = torch.arange(20)
     wanted = clouds(sigma_nm / PIXEL_NM, pictures=20, size=GRID.size)
     image = data.draw(index, GRID, sigma_nm)

@@ -19,6 +19,8 @@ FEWEST_RINGS = 4
 """Frequencies that a slope is taken from."""
 FADED = 0.05
 """What a sharpened Gaussian has left at the highest clear frequency, where it is cut off: less would blur, more would ring."""
+MOST_GAIN = 100.0
+"""Largest factor on an amplitude when pictures are sharpened: what the frame cuts off, or a threshold, is raised with it."""
 SAMPLED = 1024
 """Pictures, about, that the spectrum is the mean of."""
 MOST_SOURCES = 10_000
@@ -35,7 +37,7 @@ class OwnBlur(NamedTuple):
     sigma: float
     """Standard deviation: point spread, drawing width, and the pixels themselves; 0 where noise hides it."""
     clear: float
-    """Highest spatial frequency that stands clear of the noise, 1 / pixel, at most 1/2; 0 where too few do."""
+    """Highest spatial frequency to sharpen: clear of the noise, and raised by no more than ``MOST_GAIN``; 1 / pixel, or 0."""
     sources: int
     """Point sources of a typical picture, as many as make it so grainy if they are equally bright; of noise where that is all."""
 
@@ -72,7 +74,8 @@ def own_blur(images: Tensor) -> OwnBlur:
     sigma = min(_gaussian_width(frequency[ring], power[ring] - floor) for ring in rings)
     used = slice(int(last * LOW), last)
     unblurred = (power[used] - floor) * (4 * math.pi**2 * sigma**2 * frequency[used] ** 2).exp()
-    return OwnBlur(sigma, float(frequency[clear - 1]), _sources(unblurred.median()))
+    gain_limit = math.sqrt(math.log(MOST_GAIN) / 2) / (math.pi * max(sigma, TINY))
+    return OwnBlur(sigma, min(float(frequency[clear - 1]), gain_limit), _sources(unblurred.median()))
 
 
 def _sources(power: Tensor) -> int:

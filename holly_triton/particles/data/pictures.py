@@ -248,11 +248,6 @@ def pictures_from_pixels(
     notes.append(said)
     pixels = torch.from_numpy(images)
     blur = own_blur(pixels) if len(pixels) else NO_BLUR
-    if blur.sigma:
-        notes.append(
-            f"The pictures' own blur, {blur.sigma * pixel_nm:.3g} nm (standard deviation), was measured from their power "
-            "spectrum; it is not part of the label scatter."
-        )
     data = Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, blur, notes)
     if contrast is None and dark:
         return replace(data, unfit=LOOKS_DARK)
@@ -263,6 +258,11 @@ def pictures_from_pixels(
             data.doubts.append(found)
         data.notes.extend(data.doubts)
         data.notes.extend(data.filled())
+        if blur.sigma:
+            data.notes.append(
+                f"The pictures' own blur, {blur.sigma * pixel_nm:.3g} nm (standard deviation), was measured from their power "
+                "spectrum; it is not part of the label scatter."
+            )
     return data
 
 
