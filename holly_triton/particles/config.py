@@ -153,6 +153,9 @@ class Search(Settings):
     """Random rotations per step, shared by its pictures and renewed each step; the nearest one is about 19 degrees away."""
     neighbours: Count = 7
     """Perturbations tried around each picture's pose."""
+    least_dispersion: Amount = 0.2
+    """Variance over mean of the localisations of a picture, from which poses are drawn by their likelihood. Below, nearly
+    every label is seen in every picture, and the best pose is taken."""
     sharpness: Amount = 1.5
     """Power of the likelihood by which poses are drawn. Pictures are compared after smoothing by sigma, which weakens
     their likelihood by ``1 + sigma_per_blur**2``."""
@@ -160,6 +163,9 @@ class Search(Settings):
     """Largest picture, pixels, on which poses are compared; gradient steps refine them further."""
     turn: Annotated[float, Bounds(0, math.pi)] = 0.5
     """Largest perturbation at the start, radians; it falls with sigma."""
+    shift: Amount = 0.1
+    """Largest perturbation of a shift, as a fraction of what the largest perturbation of the rotation does to a point at the
+    radius of gyration. Pictures are centred on their centroids, so shifts are small."""
     least_turn: Share = 0.1
     """Smallest value of the largest perturbation, as a fraction of ``turn``."""
     dense_candidates: Count = 16_000

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from holly_triton.particles.config import Config
-from holly_triton.particles.poses.searched import SearchedPoses
+from holly_triton.particles.poses.searched import SearchedPoses, noisy_counts
 from holly_triton.particles.run.run import make_trainer
 from holly_triton.particles.simulate import simulate
 from holly_triton.structures import read_structure
@@ -64,3 +64,16 @@ def test_a_structure_of_few_labels_is_not_flattened(outcome):
     height = points @ axis
     assert 2 * np.median(np.abs(height)) == pytest.approx(LAYERS_NM, rel=0.1)  # 56 to 59 nm, three seeds
     assert np.median(np.linalg.norm(points - np.outer(height, axis), axis=1)) == pytest.approx(RADIUS_NM, rel=0.1)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.1, 0.5])
+def test_poses_are_drawn_where_labels_are_missing(missing: float) -> None:
+    """The numbers of localisations alone say whether pictures show every label, before anything is fitted."""
+    generator = torch.Generator().manual_seed(0)
+    counts = (torch.rand(500, 100, generator=generator) >= missing).sum(1)
+    drawn = noisy_counts(counts, Config().search.least_dispersion)
+    assert (drawn is counts) == (missing == 0.5)
+
+
+def test_without_numbers_of_localisations_the_best_poses_are_taken() -> None:
+    assert noisy_counts(None, 0.2) is None

@@ -19,7 +19,8 @@ class Stage:
     search_sigma_nm: float
     search_grid: Grid
     global_search: bool
-    turn: float  # largest perturbation of a pose, radians
+    turn: float  # largest perturbation of a rotation, radians
+    shift_nm: float  # largest perturbation of a shift
     rate: float  # factor on every step length, 1 falling to 0
     gyration_nm: float  # radius of gyration of the structure, 3D
     largest_tilt: float  # largest angle between the structure's z and the line of sight, radians
@@ -122,6 +123,7 @@ class Plan:
         sigma = self.sigma_start_nm * (self.sigma_end_nm / self.sigma_start_nm) ** min(1.0, done / 0.9)
         sigma = max(sigma * sharpened, schedule.sigma_per_blur * blur_nm, self.finest_nm)
         search_grid = self.grid_for(sigma, search.size)
+        turn = search.turn * max(search.least_turn, sigma / self.sigma_start_nm)
         return Stage(
             name=name,
             sigma_nm=sigma,
@@ -130,7 +132,8 @@ class Plan:
             search_sigma_nm=max(sigma, search_grid.pixel_nm / schedule.pixel_per_sigma),
             search_grid=search_grid,
             global_search=done < schedule.global_search,
-            turn=search.turn * max(search.least_turn, sigma / self.sigma_start_nm),
+            turn=turn,
+            shift_nm=search.shift * turn * self.gyration_nm,
             rate=rate,
             gyration_nm=self.gyration_nm,
             largest_tilt=self.largest_tilt,

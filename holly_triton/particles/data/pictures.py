@@ -1,5 +1,6 @@
 """Particles as pictures: each pixel is an emitter, so any grid and any extra blur are one formula."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -17,6 +18,7 @@ from holly_triton.io.tables.reading import Reading
 from holly_triton.kernels.gaussians.separable import axis_gaussians, pixel_centres
 
 from .localisations import HELD
+from .own_blur import NO_BLUR, OwnBlur, own_blur, sharpened
 from .picture_checks import CHUNK, inside, looks_dark, neighbour_doubt, without_dust
 
 Array = NDArray[Any]
@@ -45,6 +47,7 @@ class Pictures:
         pixel_nm: Side of a pixel, nm.
         names: The pictures' own ids.
         source: The format.
+        blur: What they bring along.
         notes: What was skipped and why, what was assumed.
         doubts: Those notes that make any result from the pictures doubtful.
         unfit: Why they can't be trained on as they are, if so.
@@ -55,6 +58,7 @@ class Pictures:
     pixel_nm: float
     names: list[str]
     source: str
+    blur: OwnBlur = NO_BLUR
     notes: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     unfit: str | None = None
@@ -68,19 +72,25 @@ class Pictures:
         return self.centroids * self.pixel_nm
 
     @property
-    def finest_nm(self) -> float:
-        """Below this sigma the lattice of the input's pixels would show, nm."""
-        return LATTICE * self.pixel_nm
+    def own_blur_nm(self) -> float:
+        """Standard deviation of the blur that the pictures bring along, nm: see ``own_blur``."""
+        return self.blur.sigma * self.pixel_nm
 
     @property
-    def counts(self) -> None:
-        """Not known: pixels do not say how many photons they hold."""
-        return None
+    def finest_nm(self) -> float:
+        """Smallest sigma that ``draw`` reaches, nm: as far as the pictures can be sharpened, and as hides their pixels."""
+        unsharpened = math.hypot(self.blur.sigma, LATTICE)
+        return max(LATTICE, min(unsharpened, self.blur.sharpest)) * self.pixel_nm
 
     @property
     def radius_nm(self) -> float:
         """Circle about the centroids that holds 99.5 % of the intensity, nm; no more than a picture shows along a side."""
         return min(self._reach_nm, max(self.images.shape[1:]) / 2 * self.pixel_nm)
+
+    @property
+    def counts(self) -> Tensor:
+        """Point sources of each picture ``[P]``, the same for all: as many as explain how grainy they are."""
+        return torch.full((len(self),), self.blur.sources, device=self.images.device)
 
     @cached_property
     def _reach_nm(self) -> float:
@@ -130,19 +140,28 @@ class Pictures:
 
         A Gaussian about each input pixel separates into x and y, so a picture is two matrix products:
         ``gy.T @ image @ gx``. Intensity is conserved to 3e-4 for a sigma of at least 0.7 grid pixels, where
-        the grid samples a Gaussian without aliasing. The blur that a picture brings along adds to sigma.
+        the grid samples a Gaussian without aliasing. Where that would end wider than asked for, pictures are sharpened first.
 
         Args:
             index: ``[B]`` int64.
             grid: The picture's size and field of view.
-            sigma_nm: Width of the Gaussian, nm.
+            sigma_nm: Width that a point source ends with, nm, of which the pictures' own blur is a part; at least
+                ``finest_nm``, or that is what it is.
 
         Returns:
             ``[B, S, S]`` float32, not normalised.
         """
         images = self.images[index]
-        x, y = (_gaussians(p * self.pixel_nm, grid, sigma_nm) for p in _positions(images, self.centroids[index]))
-        return y.transpose(1, 2) @ images @ x
+        sigma = max(sigma_nm, self.finest_nm) / self.pixel_nm
+        added = math.sqrt(max(LATTICE**2, sigma**2 - self.blur.sigma**2))
+        left = math.sqrt(sigma**2 - added**2)
+        if left < self.blur.sigma:
+            images = sharpened(images, self.blur, left)
+        x, y = (
+            _gaussians(p * self.pixel_nm, grid, added * self.pixel_nm)
+            for p in _positions(images, self.centroids[index])
+        )
+        return (y.transpose(1, 2) @ images @ x).clamp_min(0)
 
     def summary(self) -> dict[str, str]:
         """Rows of the ``info`` screen."""
@@ -153,6 +172,9 @@ class Pictures:
             "emitters per particle": "unknown: pixels, not positions",
             "pixel size": f"{self.pixel_nm:.6g} nm",
             "extent": f"{2 * self.radius_nm:.4g} nm across",
+            "own blur": f"{self.own_blur_nm:.3g} nm (standard deviation), {self.finest_nm:.3g} nm where sharpened"
+            if self.blur.sigma
+            else "hidden by noise",
             "localisation precision": "not stated",
             "photons": "not stated",
             "third dimension": "no",
@@ -225,7 +247,13 @@ def pictures_from_pixels(
     images, names = _keep(lit, images, names)
     notes.append(said)
     pixels = torch.from_numpy(images)
-    data = Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, notes)
+    blur = own_blur(pixels) if len(pixels) else NO_BLUR
+    if blur.sigma:
+        notes.append(
+            f"The pictures' own blur, {blur.sigma * pixel_nm:.3g} nm (standard deviation), was measured from their power "
+            "spectrum; it is not part of the label scatter."
+        )
+    data = Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, blur, notes)
     if contrast is None and dark:
         return replace(data, unfit=LOOKS_DARK)
     if len(data):

@@ -1,14 +1,15 @@
-"""Pose search: poses of the current cloud are drawn in proportion to the likelihood of each picture.
+"""Pose search: poses of the current cloud are drawn in proportion to the likelihood of each picture, or the best is taken.
 
-A picture of few localisations fits many poses almost equally well. The best of them fits its noise too, and a structure
-that is made from such poses is flattened. Therefore one pose is drawn from all of them at each step, as
-in stochastic expectation maximisation (Celeux and Diebolt 1985): over the steps every pose counts by its likelihood.
-Where pictures have many localisations one pose is far likelier than all others, and is drawn.
+A picture of few localisations fits many poses almost equally well. The best of them also fits its noise, and a structure
+that is made from the best poses comes out flattened. So one pose is drawn from all of them at each step, as in stochastic
+expectation maximisation (Celeux and Diebolt 1985): over the steps every pose counts by its likelihood. Both halves of a
+step leave the distribution of the poses as it is. First, rotations drawn at random from all of SO(3), which the pictures
+of a batch share, compete with the pose that a picture has (iterated sampling importance resampling, Andrieu et al. 2018).
+Then perturbations of the winner do, about a centre that is perturbed itself, so that from each of them the others are as
+likely to be proposed (Tjelmeland 2004).
 
-Both halves of a step leave the distribution of the poses as it is. First, rotations drawn at random from all of SO(3),
-which the pictures of a batch share, compete with the pose that a picture has (iterated sampling importance resampling,
-Andrieu et al. 2018). Then perturbations of the winner do, about a centre that is perturbed itself, so that from each of
-them the others are as likely to be proposed (Tjelmeland 2004).
+Where every picture shows every label, one pose is far likelier than all others. Then the best is taken, among perturbations
+of the pose that a picture has and of the best candidate.
 """
 
 from collections.abc import Iterator
@@ -53,22 +54,32 @@ def search_poses(
         generator: Source of the candidates.
     """
     compared = _Comparison(state, target, localisations, pictures, stage, settings, generator)
+    drawn = localisations is not None
     with full_precision():
+        centres = [(rotation, shift)]
         if stage.global_search:
             candidates = random_rotations(settings.candidates, generator, stage.largest_tilt)
             known = torch.randint(len(state.shift), (len(candidates),), generator=generator, device=generator.device)
             shifts = state.shift[known]
-            before = compared.scores(rotation[:, None], shift[:, None])
-            best = compared.choose(torch.cat([before, compared.shared_scores(candidates, shifts)], dim=1)) - 1
-            kept = best < 0
-            rotation = torch.where(kept[:, None, None], rotation, candidates[best])
-            shift = torch.where(kept[:, None], shift, shifts[best])
-        centre = rotation, shift
-        if localisations is not None:
-            moved, by = _perturbed(*centre, pictures, 1, stage, generator)
-            centre = moved[:, 0], by[:, 0]
-        moved, by = _perturbed(*centre, pictures, settings.neighbours, stage, generator)
-        moved, by = torch.cat([rotation[:, None], moved], dim=1), torch.cat([shift[:, None], by], dim=1)
+            scores = compared.shared_scores(candidates, shifts)
+            if drawn:
+                best = (
+                    compared.choose(torch.cat([compared.scores(rotation[:, None], shift[:, None]), scores], dim=1)) - 1
+                )
+                kept = best < 0
+                rotation = torch.where(kept[:, None, None], rotation, candidates[best])
+                shift = torch.where(kept[:, None], shift, shifts[best])
+                centres = [(rotation, shift)]
+            else:
+                # A candidate some degrees off a better pose looks worse than a refined mistake, until it is refined too.
+                best = compared.choose(scores)
+                centres.append((candidates[best], shifts[best]))
+        tried = [(centre[:, None], by[:, None]) for centre, by in centres]
+        if drawn:
+            moved, by = _perturbed(rotation, shift, pictures, 1, stage, generator)
+            centres = [(moved[:, 0], by[:, 0])]
+        tried += [_perturbed(*centre, pictures, settings.neighbours, stage, generator) for centre in centres]
+        moved, by = (torch.cat(parts, dim=1) for parts in zip(*tried, strict=True))
         best = compared.choose(compared.scores(moved, by))
     rows = torch.arange(len(moved), device=moved.device)
     return moved[rows, best], by[rows, best]
@@ -125,12 +136,11 @@ def _perturbed(
 
     def steps(axes: int, longest: float) -> Tensor:
         direction = torch.randn(pictures, many, axes, generator=generator, device=generator.device)
-        # Cubed, so that there are short steps too, which sharp pictures need: a fifth is below 1 % of the longest.
-        length = longest * torch.rand(pictures, many, 1, generator=generator, device=generator.device) ** 3
+        length = longest * torch.rand(pictures, many, 1, generator=generator, device=generator.device)
         return share(length * torch.nn.functional.normalize(direction, dim=2))
 
     turned = compose(rotation_from_axis_angle(steps(3, stage.turn)), rotation[:, None])
-    return limit_tilt(turned, stage.largest_tilt), shift[:, None] + steps(2, stage.turn * stage.gyration_nm)
+    return limit_tilt(turned, stage.largest_tilt), shift[:, None] + steps(2, stage.shift_nm)
 
 
 @contextmanager

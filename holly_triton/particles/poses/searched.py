@@ -23,6 +23,7 @@ class SearchedPoses:
         """Set up the optimiser as ``state`` left it."""
         self.config, self.plan, self.dataset, self.state = plan.config, plan, dataset, state
         self.generator = generator
+        self.counts = noisy_counts(dataset.counts, plan.config.search.least_dispersion)
         settings = plan.config.optimiser
         groups: list[dict[str, Any]] = [
             {"params": [state.points.requires_grad_()]},
@@ -41,7 +42,7 @@ class SearchedPoses:
         mine = share(index)
         if stage.name == "search":
             target = self.dataset.draw(mine, stage.search_grid, stage.search_sigma_nm)
-            counts = None if self.dataset.counts is None else self.dataset.counts[mine]
+            counts = None if self.counts is None else self.counts[mine]
             with torch.no_grad():
                 state.rotation[mine], state.shift[mine] = search_poses(
                     state, target, state.rotation[mine], state.shift[mine], counts, len(index), stage, config.search,
@@ -60,12 +61,12 @@ class SearchedPoses:
     def _noise(self, index: Tensor, stage: Stage) -> Tensor | None:
         """Noise that keeps this rank's poses of the pictures ``[B]`` distributed by their likelihood during the search.
 
-        None in the polish, where each pose becomes the likeliest, and where the number of localisations is not known.
+        None in the polish, where each pose becomes the likeliest, and where poses are not drawn at all.
         """
-        if self.dataset.counts is None or stage.name != "search":
+        if self.counts is None or stage.name != "search":
             return None
         normal = torch.randn(len(index), 5, generator=self.generator, device=index.device)
-        return share(normal / (self.config.search.sharpness * self.dataset.counts[index, None]).sqrt())
+        return share(normal / (self.config.search.sharpness * self.counts[index, None]).sqrt())
 
     def finish(self, stage: Stage) -> None:
         """Every picture's pose is in the state already."""
@@ -85,3 +86,22 @@ class SearchedPoses:
         self.optimiser.param_groups[0]["lr"] = stage.rate * rates.point_rate * stage.sigma_nm
         self.optimiser.step()
         state.centre(keep_pictures=True)
+
+
+def noisy_counts(counts: Tensor | None, least: float) -> Tensor | None:
+    """Localisations of each picture ``[P]`` where its poses are to be drawn by their likelihood; None for the best ones.
+
+    Pictures of one structure differ by their poses and by which labels they show. The second is noise, and the numbers of
+    localisations measure it before anything is fitted: if each of N labels is seen with probability p, their variance
+    over their mean is 1 - p. Where it is next to nothing every picture shows every label, one pose fits it far better than
+    all others, and drawing poses would only blur the structure.
+
+    Args:
+        counts: Localisations of each picture ``[P]``; None where that is not known.
+        least: Variance over mean from which poses are drawn.
+    """
+    if counts is None:
+        return None
+    numbers = counts.double()
+    dispersion = float(numbers.var(correction=0) / numbers.mean())
+    return counts if dispersion >= least else None
