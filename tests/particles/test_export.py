@@ -138,7 +138,7 @@ def test_voxels_too_small_to_hold_are_refused_and_a_size_that_fits_is_named(
     export_run(run, tmp_path / "default.mrc")
     with mrcfile.open(tmp_path / "default.mrc") as volume:
         assert volume.data.shape[0] <= 63  # a voxel or two are added at the rim
-    with pytest.raises(HollyError, match="ask for voxels of") as error:
+    with pytest.raises(HollyError, match="use voxels of") as error:
         export_run(run, tmp_path / "out.mrc", voxel_nm=0.01)
     named = re.search(r"voxels of ([0-9.]+) nm or more", str(error.value))
     assert named
