@@ -39,7 +39,8 @@ def read_json(path: Path, reading: Reading) -> Table:
             raise HollyError(f"{path}: needs a list of records, or a mapping of columns, such as x and y")
         table = minflux_table(tree) or table_of_leaves("JSON", [*leaves_in(tree)], reading)
     if table is None:
-        raise HollyError(f"{path}: holds no columns of numbers; found {', '.join([*tree][:12]) or 'nothing'}")
+        found = ", ".join([*tree][:12]) or "nothing"
+        raise HollyError(f"{path}: holds no columns of numbers (found {found}); export its localisations as CSV")
     return table
 
 
