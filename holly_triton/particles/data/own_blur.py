@@ -1,7 +1,4 @@
-"""What the mean power spectrum of pictures shows: the blur that they bring along, and how many point sources they hold.
-
-The blur is taken out as far as noise allows.
-"""
+"""The blur that pictures bring along, measured in their mean power spectrum and taken out as far as noise allows."""
 
 import math
 from typing import NamedTuple
@@ -23,8 +20,6 @@ MOST_GAIN = 100.0
 """Largest factor on an amplitude when pictures are sharpened: what the frame cuts off, or a threshold, is raised with it."""
 SAMPLED = 1024
 """Pictures, about, that the spectrum is the mean of."""
-MOST_SOURCES = 10_000
-"""More than these are as good as a picture without grain."""
 TINY = 1e-30
 """In place of the noise of pictures that have none."""
 CHUNK = 256
@@ -32,14 +27,12 @@ CHUNK = 256
 
 
 class OwnBlur(NamedTuple):
-    """The blur of pictures, pixels, and how grainy they are."""
+    """The blur of pictures, pixels."""
 
     sigma: float
     """Standard deviation: point spread, drawing width, and the pixels themselves; 0 where noise hides it."""
     clear: float
     """Highest spatial frequency to sharpen: clear of the noise, and raised by no more than ``MOST_GAIN``; 1 / pixel, or 0."""
-    sources: int
-    """Point sources of a typical picture, as many as make it so grainy if they are equally bright; of noise where that is all."""
 
     @property
     def sharpest(self) -> float:
@@ -49,7 +42,7 @@ class OwnBlur(NamedTuple):
         return min(self.sigma, math.sqrt(-math.log(FADED) / 2) / (math.pi * self.clear))
 
 
-NO_BLUR = OwnBlur(0.0, 0.0, MOST_SOURCES)
+NO_BLUR = OwnBlur(0.0, 0.0)
 
 
 def own_blur(images: Tensor) -> OwnBlur:
@@ -57,9 +50,8 @@ def own_blur(images: Tensor) -> OwnBlur:
 
     N point sources at places that differ from picture to picture have a mean power spectrum that is 1 / N at all high
     spatial frequencies k. A Gaussian blur s multiplies it by ``exp(-4 pi^2 s^2 k^2)``, and noise lifts it by a constant.
-    So the slope of the logarithm against k^2, where the spectrum stands clear of that constant, gives s, and its height
-    gives N. What blurs every picture alike can't be told from the structure, so a structure that is smooth itself makes
-    s too large.
+    So the slope of the logarithm against k^2, where the spectrum stands clear of that constant, gives s. What blurs every
+    picture alike cannot be separated from the structure, so a structure that is smooth itself makes s too large.
     """
     frequency, power = _mean_power(images)
     # The corners of the spectrum hold noise alone.
@@ -69,18 +61,11 @@ def own_blur(images: Tensor) -> OwnBlur:
     middle = int(last * MIDDLE)
     rings = [slice(int(last * LOW), middle), slice(middle, last)]
     if last - middle < FEWEST_RINGS:
-        return NO_BLUR._replace(sources=_sources(floor))
+        return NO_BLUR
     # The structure steepens the lower of the two, noise the upper: the lesser slope is nearer to the blur's alone.
     sigma = min(_gaussian_width(frequency[ring], power[ring] - floor) for ring in rings)
-    used = slice(int(last * LOW), last)
-    unblurred = (power[used] - floor) * (4 * math.pi**2 * sigma**2 * frequency[used] ** 2).exp()
     gain_limit = math.sqrt(math.log(MOST_GAIN) / 2) / (math.pi * max(sigma, TINY))
-    return OwnBlur(sigma, min(float(frequency[clear - 1]), gain_limit), _sources(unblurred.median()))
-
-
-def _sources(power: Tensor) -> int:
-    """How many equally bright sources have this power, above that of a picture's sum."""
-    return round(min(MOST_SOURCES, max(1.0, 1 / float(power))))
+    return OwnBlur(sigma, min(float(frequency[clear - 1]), gain_limit))
 
 
 def sharpened(images: Tensor, blur: OwnBlur, sigma: float) -> Tensor:

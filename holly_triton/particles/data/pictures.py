@@ -88,9 +88,9 @@ class Pictures:
         return min(self._reach_nm, max(self.images.shape[1:]) / 2 * self.pixel_nm)
 
     @property
-    def counts(self) -> Tensor:
-        """Point sources of each picture ``[P]``, the same for all: as many as explain how grainy they are."""
-        return torch.full((len(self),), self.blur.sources, device=self.images.device)
+    def counts(self) -> None:
+        """Not known: pixels do not say how many localisations they hold."""
+        return None
 
     @cached_property
     def _reach_nm(self) -> float:
