@@ -246,7 +246,7 @@ def test_cep152_is_the_mesh_of_the_paper() -> None:
 @pytest.mark.parametrize("points", [np.ones((5, 3)), np.outer(np.arange(5.0), (1, 2, 3))], ids=["equal", "in a line"])
 def test_points_that_look_the_same_from_everywhere_are_refused(tmp_path: Path, points: np.ndarray) -> None:
     np.savetxt(tmp_path / "cloud.xyz", points)
-    with pytest.raises(HollyError, match="all equal or in one line"):
+    with pytest.raises(HollyError, match="all equal or collinear"):
         read_cloud(tmp_path / "cloud.xyz")
 
 

@@ -152,7 +152,7 @@ def test_the_unit_is_nm_unless_said_otherwise(tmp_path: Path, options: dict, nm:
 
 def test_a_structure_smaller_than_light_can_show_raises_a_doubt_about_the_unit(tmp_path: Path) -> None:
     data = read(write(tmp_path / "p.mat", [c / 100 for c in particles(2)]))
-    assert "is the unit right" in data.notes[-1]
+    assert "check the unit" in data.notes[-1]
 
 
 @BOTH

@@ -81,7 +81,7 @@ def test_what_is_no_data_set_says_so(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["origami-tud/tud_dol30.mat", "npc-simulated-gt/data.mat", "tetrahedra/iso"])
 def test_positions_in_another_unit_raise_a_doubt(name: str) -> None:
-    assert "is the unit right" in describe(DATA / name)["notes"]
+    assert "check the unit" in describe(DATA / name)["notes"]
 
 
 def test_molecules_that_are_single_points_and_few_blobs_are_described() -> None:
