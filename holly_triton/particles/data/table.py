@@ -120,13 +120,13 @@ def scale_doubt(extent_nm: float) -> str | None:
     """A sentence about an implausible extent, or None; nothing is converted."""
     if 0 < extent_nm < IN_METRES_NM:
         return (
-            f"Positions span {extent_nm:.2g} nm, or {extent_nm * 1e9:.3g} nm if they are in metres: is the unit right? "
-            "(--unit m)"
+            f"Positions span {extent_nm:.2g} nm, or {extent_nm * 1e9:.3g} nm if they are in metres; check the unit "
+            "(--unit m)."
         )
     if 0 < extent_nm < SMALLEST_NM:
         return "Extent below the resolution of light microscopy; check the unit (--unit um or px)."
     if extent_nm > LARGEST_NM:
-        return f"Positions span {extent_nm * 1e-6:.3g} mm, wider than a field of view: is the unit right?"
+        return f"Positions span {extent_nm * 1e-6:.3g} mm, wider than a field of view; check the unit."
     return None
 
 
