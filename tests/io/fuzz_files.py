@@ -16,6 +16,7 @@ import scipy.io
 import tifffile
 import torch
 from astropy.io import fits
+from PIL import Image
 
 from holly_triton.core.config import read_config, write_config
 from holly_triton.core.errors import HollyError
@@ -78,7 +79,11 @@ def whole_files(folder: Path) -> Iterator[tuple[str, Path, Callable[[Path], obje
     pictures = rng.poisson(50 * np.exp(-(np.hypot(*np.mgrid[-6:6, -6:6]) ** 2) / 8), size=(9, 12, 12)).astype(np.uint16)
     for name, path in (*_tiff(folder, pictures), *_other_pictures(folder, pictures)):
         yield name, path, use_data
-    for suffix in (".obj", ".ply", ".xyz", ".csv"):
+    for suffix in (".png", ".bmp", ".jpg", ".jpeg"):
+        path = _in(folder, f"picture{suffix}")
+        Image.fromarray(pictures[0].astype(np.uint8)).save(path)
+        yield f"picture {suffix}", path, use_refused
+    for suffix in (".obj", ".ply", ".xyz", ".csv", ".asc"):
         path = _in(folder, f"cloud{suffix}")
         write_cloud(path, xyz[:12])
         yield f"cloud {suffix}", path, read_cloud

@@ -160,8 +160,8 @@ POINTS = "0 0 0\n1 0 0\n0 1 0\n"
 HOSTILE: dict[str, tuple[Callable[[Path], object], Callable[[Path], Path], str]] = {
     "MATLAB numbers of no type": (describe, matlab_of_no_type, "type 0"),
     "TIFF whose pages go in a circle": (describe, circle_of_pages, "leads back"),
-    "TIFF of pages too large for it": (describe, boundless_tiff, "promises 1458000000 bytes"),
-    "FITS of an image too large for it": (describe, boundless_fits, "promises 2916000000 bytes"),
+    "TIFF of pages too large for it": (describe, boundless_tiff, "declares 1458000000 bytes"),
+    "FITS of an image too large for it": (describe, boundless_fits, "declares 2916000000 bytes"),
     "HDF5 that links to another file": (describe, linked, "link to another file"),
     "HDF5 whose numbers are in another file": (describe, kept_elsewhere, "link to another file"),
     "HDF5 with a name that a terminal obeys": (describe, escaping, "found x [2J, y, group"),

@@ -136,10 +136,11 @@ def test_a_stopped_run_goes_on_to_the_same_bytes(
 
 
 def test_a_row_whose_file_is_missing_is_left_out_and_named(
-    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    made: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO", "holly_triton")
     assert run(made, "bunny", "cep152") == DONE
-    said = capsys.readouterr().err
+    said = caplog.text
     assert "bunny: left out" in said
     assert "bunny_large.obj" in said
     with pytest.raises(HollyError, match="bunny_large.obj"):

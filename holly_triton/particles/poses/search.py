@@ -59,8 +59,13 @@ def search_poses(
         centres = [(rotation, shift)]
         if stage.global_search:
             candidates = random_rotations(settings.candidates, generator, stage.largest_tilt)
-            known = torch.randint(len(state.shift), (len(candidates),), generator=generator, device=generator.device)
-            shifts = state.shift[known]
+            shifts = shift.new_zeros(len(candidates), 2)
+            if drawn:
+                # Pictures of few labels are not centred on the structure: shifts are distributed as those found so far.
+                known = torch.randint(
+                    len(state.shift), (len(candidates),), generator=generator, device=generator.device
+                )
+                shifts = state.shift[known]
             scores = compared.shared_scores(candidates, shifts)
             if drawn:
                 best = (
