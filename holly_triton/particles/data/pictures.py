@@ -294,7 +294,7 @@ def _centroids(images: Tensor) -> Tensor:
     x, y = _positions(images, torch.zeros(1, 2))
     found = torch.zeros(len(images), 2)
     for start in range(0, len(images), CHUNK):
-        chunk = images[start : start + CHUNK].double()
+        chunk = without_dust(images[start : start + CHUNK]).double()
         columns, rows = chunk.sum(1), chunk.sum(2)
         moments = torch.stack([(columns * x).sum(1), (rows * y).sum(1)], dim=1)
         found[start : start + CHUNK] = moments / columns.sum(1, keepdim=True)
