@@ -321,8 +321,7 @@ class Config(Settings):
     part: Part = "all"
     """Which particles are used: all of them, or every other one."""
     held_out: Annotated[float, Bounds(0, 0.5)] = 0.05
-    """Share of the particles that are held out of the training and scored at its end; 0 holds out none. 5 % of 2000
-    pictures give a mean loss to about 1 % of itself, and cost the structure little."""
+    """Share of the particles that are held out of the training and scored at its end; 0 holds out none."""
     repeats: Count = 1
     """Runs from different seeds, for a consensus."""
     half_sets: bool = False
