@@ -78,7 +78,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> str | None:
 
 
 def agreement(resolution: Mapping[str, Any]) -> str:
-    """Fourier shell correlation of two halves, from the figures of ``trust.resolution``."""
+    """Fourier shell correlation of two halves, from the figures of ``validation.fsc``."""
     figure = new_figure(9.5, 3.0)
     axes = figure.subplots()
     frequency = np.array(resolution["frequency_per_nm"], dtype=float)

@@ -45,13 +45,24 @@ def _kinds(symmetries: Sequence[Symmetry]) -> str:
 
 
 def _listed(symmetries: Sequence[Symmetry]) -> str:
-    """Each kind once, with the number of its axes, its least RMSD and, where known, the change of the loss."""
+    """Each kind once, with the number of its axes, its least RMSD and, where known, the changes of the loss."""
     texts = []
     for name, count in _counted(symmetries).items():
-        best = next(s for s in symmetries if s.name == name)
-        change = "" if best.loss_change is None else f", loss {best.loss_change:+.0%}"
-        texts.append(f"{_described(name, count)} (RMSD {best.rmsd_nm:.2g} nm{change})")
+        alike = [s for s in symmetries if s.name == name]
+        changes = sorted({_percent(s.loss_change) for s in alike if s.loss_change is not None}, key=int)
+        change = (
+            f", loss {' to '.join(f'{percent}%' for percent in (changes[0], changes[-1])[: len(changes)])}"
+            if changes
+            else ""
+        )
+        texts.append(f"{_described(name, count)} (RMSD {alike[0].rmsd_nm:.2g} nm{change})")
     return ", ".join(texts)
+
+
+def _percent(share: float) -> str:
+    """A change in whole per cent with its sign, of which zero has none."""
+    percent = round(100 * share)
+    return f"{percent:+d}" if percent else "0"
 
 
 def _counted(symmetries: Sequence[Symmetry]) -> Counter[str]:

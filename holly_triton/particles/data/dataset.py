@@ -211,7 +211,7 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
     else:
         data = _as_seen(known.read(path, reading), reading)
     if not len(data):
-        raise HollyError(f"{path}: holds no usable particles ({' '.join(data.notes)})")
+        raise HollyError(f"{path}: holds no usable particles ({' '.join(data.notes) or 'it has no rows'})")
     screen = data.summary()
     if every > 1:
         screen["particles"] = f"about {every * len(data)}"
