@@ -59,7 +59,7 @@ def explain(figures: Mapping[str, Any]) -> str:
 def _with_error(value: float, interval: Sequence[float] | None, unit: str = "") -> str:
     """Such as ``98 ± 4``: the error is rounded up, and stated in words where it is as large as the value."""
     if interval is None:
-        return f"{value:.0f}{unit}"
+        return f"{value:.0f}{unit}" if value >= 1 else f"{value:.2g}{unit}"
     half = interval[1] - value
     if half >= value:
         return f"{value:.0f}{unit} (very uncertain)"

@@ -209,4 +209,4 @@ def test_a_machine_without_submitit_or_slurm_is_told_what_is_missing(
     monkeypatch.setenv("PATH", "/nowhere")
     assert "srun" in call(*words, code=1)
     monkeypatch.setitem(sys.modules, "submitit", None)
-    assert "pip install submitit" in call(*words, code=1)
+    assert "holly-triton[cluster]" in call(*words, code=1)

@@ -18,6 +18,7 @@ from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import Amortised, Config, Direct, Schedule
 from holly_triton.particles.data import Localisations, Pictures
+from holly_triton.particles.data.own_blur import NO_BLUR
 from holly_triton.particles.data.pictures import pictures_from_pixels
 from holly_triton.particles.poses.dense_search import find_poses
 from holly_triton.particles.run.checkpoints import load_state, save_state
@@ -136,6 +137,7 @@ def test_sigma_of_pictures_stays_for_an_epoch():
     made = simulated()
     images = made.localisations.draw(torch.arange(65), Grid(64, made.grid.field_nm), 10.0).numpy()
     data = pictures_from_pixels(images, made.localisations.names, made.grid.field_nm / 64, source="test")
+    data = dataclasses.replace(data, blur=NO_BLUR)  # which would be the least sigma
     plan = Plan.of(brief("direct"), data)
     sigma = np.array([plan.at(step, 0.0).sigma_nm for step in range(plan.steps)]).reshape(4, 3)
     assert (sigma == sigma[:, :1]).all()

@@ -110,7 +110,7 @@ def test_half_sets_are_drawn_side_by_side_in_one_hand(run: Path, drawn: Drawn) -
 
 
 def test_a_folder_without_growth_says_so(run: Path, drawn: Drawn) -> None:
-    with pytest.raises(HollyError, match=r"growth\.npz: is not there.*the folder of one run"):
+    with pytest.raises(HollyError, match=r"growth\.npz: is missing.*the folder of one run"):
         render_run(run, growth=run / "grow.gif")
 
 

@@ -107,7 +107,7 @@ def test_halves_have_as_many_points_and_their_data_are_opened_once(
 
 
 def test_the_two_studies_are_not_mixed(made: Path) -> None:
-    assert "two studies" in call("train", made / "data", "--repeats", 2, "--half-sets", code=2)
+    assert "different studies" in call("train", made / "data", "--repeats", 2, "--half-sets", code=2)
 
 
 def test_halves_start_from_clouds_of_their_own(made: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_bytes(made, tmp_path, nu
         (["render", "nowhere"], 1, "cloud.ply"),
         (["evaluate", "nowhere"], 1, "cloud.ply"),
         (["train", "x", "--preset", "scater-0.03"], 1, "did you mean scatter-0.03"),
-        (["train", "x", "--preset", "bunny", "--config", "c.toml"], 2, "give one of them"),
+        (["train", "x", "--preset", "bunny", "--config", "c.toml"], 2, "--config and --preset"),
         (["train", "x", "--points", "2000000"], 2, "1000000"),
         (["train", "x", "--points", "3"], 2, "4<=x"),
         (["train", "x", "--pixel-size", "nan"], 2, "nan"),

@@ -20,8 +20,9 @@ def holds_pictures(path: Path) -> bool:
     if path.suffix.lower() != ".npy" or not path.is_file():
         return False
     try:
-        array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError):
+        with foreign(path, "NumPy"):
+            array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except HollyError:
         return False
     return array.ndim == 3 and array.dtype.kind in "uifb" and min(array.shape[1:]) >= SMALLEST_SIDE
 
