@@ -40,7 +40,7 @@ def test_a_flat_structure_is_found_flat_when_the_tilt_is_limited(tmp_path: Path)
         "train", tmp_path / "flat.csv", "--out", run, "--points", 12, "--tilt", 0, "--config", tmp_path / "brief.toml"
     )
     assert "one viewing direction" in said
-    assert "mirror image" not in said
+    assert "cloud_mirror" not in said
     assert "projections" not in call("evaluate", run, "--truth", tmp_path / "sites.ply")
     figures = json.loads(call("evaluate", run, "--truth", tmp_path / "sites.ply", "--json"))
     assert figures["rmsd"] < 3  # of a structure 72 nm in radius of gyration
