@@ -26,8 +26,9 @@ def check_members(path: Path, archive: zipfile.ZipFile) -> None:
                 f"{path}: {member.filename} is packed by other means than deflate; save it as a common zip"
             )
         total += member.file_size
-        most = PACKINGS[member.compress_type] * min(member.compress_size, whole)
-        if member.file_size > most or total > LARGEST_RATIO * whole:
+        most = PACKINGS[member.compress_type] * member.compress_size
+        # Python reads as many packed bytes as are declared in one piece, and makes room for all of them.
+        if member.compress_size > whole or member.file_size > most or total > LARGEST_RATIO * whole:
             raise HollyError(
                 f"{path}: {member.filename} promises {member.file_size} bytes, more than its packed bytes can hold"
             )
