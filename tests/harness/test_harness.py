@@ -105,7 +105,7 @@ def test_a_report_of_what_is_wrong_is_written_and_ends_with_1(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     spoil_naive_splat(monkeypatch, 1.001)
-    monkeypatch.setenv("HOLLY_TRITON_COMMIT", "0" * 40)  # an installed wheel is no checkout
+    monkeypatch.setattr(report, "commit", lambda: "0" * 40)  # an installed wheel is no checkout
     monkeypatch.setattr(command, "peak_mib", lambda *_: 1.5)
     assert report.main(["--measure", "--points", "20", "--reports", str(tmp_path), "--device", "cpu"]) == 1
     assert "naive: differs from float64" in capsys.readouterr().err
