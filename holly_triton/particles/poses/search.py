@@ -9,7 +9,7 @@ Then perturbations of the winner do, about a centre that is perturbed itself, so
 likely to be proposed (Tjelmeland 2004).
 
 Where every picture shows every label, one pose is far likelier than all others. Then the best is taken, among perturbations
-of the pose that a picture has and of the best candidate.
+of the pose that a picture has and of the best candidate, and the twins of the former (``twins``).
 """
 
 from collections.abc import Iterator
@@ -25,6 +25,8 @@ from holly_triton.particles.cloud.objective import log_density, normalised
 from holly_triton.particles.cloud.schedule import Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Search
+
+from .twins import near_symmetries, twin_poses
 
 
 def search_poses(
@@ -54,40 +56,51 @@ def search_poses(
         generator: Source of the candidates.
     """
     compared = _Comparison(state, target, localisations, pictures, stage, settings, generator)
-    drawn = localisations is not None
     with full_precision():
-        centres = [(rotation, shift)]
-        if stage.global_search:
-            candidates = random_rotations(settings.candidates, generator, stage.largest_tilt)
-            shifts = shift.new_zeros(len(candidates), 2)
-            if drawn:
-                # Pictures of few labels are not centred on the structure: shifts are distributed as those found so far.
-                known = torch.randint(
-                    len(state.shift), (len(candidates),), generator=generator, device=generator.device
-                )
-                shifts = state.shift[known]
-            scores = compared.shared_scores(candidates, shifts)
-            if drawn:
-                best = (
-                    compared.choose(torch.cat([compared.scores(rotation[:, None], shift[:, None]), scores], dim=1)) - 1
-                )
-                kept = best < 0
-                rotation = torch.where(kept[:, None, None], rotation, candidates[best])
-                shift = torch.where(kept[:, None], shift, shifts[best])
-                centres = [(rotation, shift)]
-            else:
-                # A candidate some degrees off a better pose looks worse than a refined mistake, until it is refined too.
-                best = compared.choose(scores)
-                centres.append((candidates[best], shifts[best]))
-        tried = [(centre[:, None], by[:, None]) for centre, by in centres]
-        if drawn:
-            moved, by = _perturbed(rotation, shift, pictures, 1, stage, generator)
-            centres = [(moved[:, 0], by[:, 0])]
-        tried += [_perturbed(*centre, pictures, settings.neighbours, stage, generator) for centre in centres]
-        moved, by = (torch.cat(parts, dim=1) for parts in zip(*tried, strict=True))
-        best = compared.choose(compared.scores(moved, by))
-    rows = torch.arange(len(moved), device=moved.device)
-    return moved[rows, best], by[rows, best]
+        search = _best_poses if localisations is None else _drawn_poses
+        return search(compared, state, rotation, shift, stage, settings)
+
+
+def _best_poses(
+    compared: "_Comparison", state: TrainingState, rotation: Tensor, shift: Tensor, stage: Stage, settings: Search
+) -> tuple[Tensor, Tensor]:
+    """The best among the known poses, their twins, the best candidates, and perturbations of all but the twins."""
+    centres = [(rotation, shift)]
+    if stage.global_search:
+        candidates = random_rotations(settings.candidates, compared.generator, stage.largest_tilt)
+        shifts = shift.new_zeros(len(candidates), 2)
+        best = compared.choose(compared.shared_scores(candidates, shifts))
+        # A candidate some degrees off a better pose looks worse than a refined mistake, until it is refined too.
+        centres.append((candidates[best], shifts[best]))
+    twins = twin_poses(rotation, near_symmetries(compared.points, compared.sigma, compared.generator))
+    twins = limit_tilt(twins, stage.largest_tilt)
+    tried = [
+        *((centre[:, None], by[:, None]) for centre, by in centres),
+        (twins, shift[:, None].expand(-1, twins.shape[1], -1)),
+        *(compared.perturbed(*centre, settings.neighbours, stage) for centre in centres),
+    ]
+    return compared.chosen(tried)
+
+
+def _drawn_poses(
+    compared: "_Comparison", state: TrainingState, rotation: Tensor, shift: Tensor, stage: Stage, settings: Search
+) -> tuple[Tensor, Tensor]:
+    """Poses that are drawn among the known one and random candidates, then among perturbations."""
+    if stage.global_search:
+        candidates = random_rotations(settings.candidates, compared.generator, stage.largest_tilt)
+        # Pictures of few labels are not centred on the structure: shifts are distributed as those found so far.
+        known = torch.randint(
+            len(state.shift), (len(candidates),), generator=compared.generator, device=compared.generator.device
+        )
+        shifts = state.shift[known]
+        own = compared.scores(rotation[:, None], shift[:, None])
+        best = compared.choose(torch.cat([own, compared.shared_scores(candidates, shifts)], dim=1)) - 1
+        kept = best < 0
+        rotation = torch.where(kept[:, None, None], rotation, candidates[best])
+        shift = torch.where(kept[:, None], shift, shifts[best])
+    moved, by = compared.perturbed(rotation, shift, 1, stage)
+    around = compared.perturbed(moved[:, 0], by[:, 0], settings.neighbours, stage)
+    return compared.chosen([(rotation[:, None], shift[:, None]), around])
 
 
 class _Comparison:
@@ -97,7 +110,7 @@ class _Comparison:
         self, state: TrainingState, target: Tensor, localisations: Tensor | None, pictures: int, stage: Stage,
         settings: Search, generator: torch.Generator,
     ) -> None:  # fmt: skip
-        points = state.points
+        points = state.points.detach()
         if len(points) > settings.most_points:
             some = torch.randperm(len(points), generator=generator, device=points.device)[: settings.most_points]
             points = points[some]
@@ -128,24 +141,29 @@ class _Comparison:
             scores = self.weight * scores - share(noise).log()
         return scores.argmax(1)
 
+    def chosen(self, tried: list[tuple[Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+        """One pose of each picture from several of its own, each of the list ``[B, K, 3, 3]`` and ``[B, K, 2]``."""
+        rotation, shift = (torch.cat(parts, dim=1) for parts in zip(*tried, strict=True))
+        best = self.choose(self.scores(rotation, shift))
+        rows = torch.arange(len(rotation), device=rotation.device)
+        return rotation[rows, best], shift[rows, best]
+
+    def perturbed(self, rotation: Tensor, shift: Tensor, many: int, stage: Stage) -> tuple[Tensor, Tensor]:
+        """Poses near and far about others of this rank's pictures: ``[B, many, 3, 3]``, ``[B, many, 2]``."""
+        turned = compose(rotation_from_axis_angle(self._steps(many, 3, stage.turn)), rotation[:, None])
+        return limit_tilt(turned, stage.largest_tilt), shift[:, None] + self._steps(many, 2, stage.shift_nm)
+
+    def _steps(self, many: int, axes: int, longest: float) -> Tensor:
+        """Vectors of random directions and lengths ``[B, many, axes]``."""
+        device = self.generator.device
+        direction = torch.randn(self.pictures, many, axes, generator=self.generator, device=device)
+        length = longest * torch.rand(self.pictures, many, 1, generator=self.generator, device=device)
+        return share(length * torch.nn.functional.normalize(direction, dim=2))
+
     def _draw(self, rotation: Tensor, shift: Tensor) -> Tensor:
         px = self.grid.to_pixels
         images = splat(px(self.points), rotation, px(shift), px(self.sigma), self.grid.shape)
         return log_density(images, self.background).flatten(1)
-
-
-def _perturbed(
-    rotation: Tensor, shift: Tensor, pictures: int, many: int, stage: Stage, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Poses near and far about others of this rank's pictures: ``[B, many, 3, 3]``, ``[B, many, 2]``."""
-
-    def steps(axes: int, longest: float) -> Tensor:
-        direction = torch.randn(pictures, many, axes, generator=generator, device=generator.device)
-        length = longest * torch.rand(pictures, many, 1, generator=generator, device=generator.device)
-        return share(length * torch.nn.functional.normalize(direction, dim=2))
-
-    turned = compose(rotation_from_axis_angle(steps(3, stage.turn)), rotation[:, None])
-    return limit_tilt(turned, stage.largest_tilt), shift[:, None] + steps(2, stage.shift_nm)
 
 
 @contextmanager

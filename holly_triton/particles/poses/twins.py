@@ -1,0 +1,90 @@
+"""Twin poses: orientations far apart under which a nearly symmetric structure gives nearly the same picture.
+
+A teapot turned so that its handle is where the spout was gives almost the same picture. A search that compares a refined
+pose with unrefined candidates keeps whichever of the two it found first, and a cloud that is fitted to both kinds of
+poses becomes the mixture of the structure and its turned copy. So the near-symmetries of the cloud are sought, and the
+twin that each of them makes of a known pose is compared with it: both are refined to the same degree.
+"""
+
+import torch
+from torch import Tensor
+
+from holly_triton.geometry import compose, random_rotations, rotation_from_axis_angle
+
+CELLS = 32
+"""Cells a side of the volume in which a cloud is compared with its turned copies."""
+CANDIDATES = 1000
+"""Random rotations of either handedness; the nearest to any rotation is about 19 degrees away."""
+TWINS = 4
+"""Near-symmetries that are returned."""
+APART = 0.7
+"""Least angle between two of them, and between a rotation among them and the identity: 40 degrees, in radians."""
+ROUNDS, TRIED = 4, 32
+"""Rounds that refine each, and perturbations tried in one, whose largest angle is halved from round to round."""
+
+
+def near_symmetries(points: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
+    """Rotations and reflections ``[TWINS, 3, 3]`` that map a centred cloud most nearly onto itself.
+
+    Args:
+        points: ``[N, 3]``, any unit.
+        sigma: Of the Gaussian about each point, same unit.
+        generator: Source of the candidates, on the points' device.
+    """
+    volume, side = _volume(points, sigma)
+
+    def overlap(maps: Tensor) -> Tensor:
+        copies = (points @ maps.transpose(1, 2))[None, None] / (side / 2)  # [1, 1, K, N, 3]
+        sampled = torch.nn.functional.grid_sample(volume[None, None], copies, align_corners=False)
+        return sampled[0, 0, 0].mean(1)
+
+    rotations = random_rotations(2 * CANDIDATES, generator)
+    flip = torch.tensor([1.0, 1.0, -1.0], device=points.device)
+    maps = torch.cat([rotations[:CANDIDATES], rotations[CANDIDATES:] * flip])
+    chosen = _distinct(maps, overlap(maps))
+    for halved in range(ROUNDS):
+        direction = torch.nn.functional.normalize(
+            torch.randn(len(chosen), TRIED, 3, generator=generator, device=points.device), dim=2
+        )
+        angle = APART / 2 ** (halved + 1) * torch.rand(len(chosen), TRIED, 1, generator=generator, device=points.device)
+        tried = compose(rotation_from_axis_angle(angle * direction), chosen[:, None])
+        tried = torch.cat([chosen[:, None], tried], dim=1)
+        best = overlap(tried.flatten(0, 1)).view(len(chosen), -1).argmax(1)
+        chosen = tried[torch.arange(len(chosen)), best]
+    return chosen
+
+
+def twin_poses(rotation: Tensor, symmetries: Tensor) -> Tensor:
+    """The twins ``[B, K, 3, 3]`` of rotations ``[B, 3, 3]`` under near-symmetries ``[K, 3, 3]``.
+
+    A reflection among these makes the structure that is seen from behind, which has the same picture: z is reversed too.
+    """
+    turned = compose(rotation[:, None], symmetries[None])
+    behind = torch.linalg.det(symmetries) < 0
+    turned[:, behind, 2] *= -1
+    return turned
+
+
+def _volume(points: Tensor, sigma: float) -> tuple[Tensor, float]:
+    """The cloud drawn into a cube ``[z, y, x]``, and the side of the cube."""
+    side = float(2 * points.norm(dim=1).quantile(0.99) + 4 * sigma)
+    ticks = (torch.arange(CELLS, device=points.device) + 0.5) * (side / CELLS) - side / 2
+    x, y, z = torch.exp(-0.5 * ((points.T[:, :, None] - ticks) / sigma) ** 2)  # each [N, CELLS]
+    return torch.einsum("nk,nj,ni->kji", z, y, x), side
+
+
+def _distinct(maps: Tensor, scores: Tensor) -> Tensor:
+    """The best of maps ``[K, 3, 3]`` that are far from each other and from the identity."""
+    chosen = torch.eye(3, device=maps.device)[None]
+    scores = scores.clone()
+    for _ in range(TWINS):
+        scores[_close(maps, chosen[-1])] = -torch.inf
+        chosen = torch.cat([chosen, maps[scores.argmax()][None]])
+    return chosen[1:]
+
+
+def _close(maps: Tensor, one: Tensor) -> Tensor:
+    """Which of ``[K, 3, 3]`` are within ``APART`` of another of the same handedness."""
+    same = torch.linalg.det(maps).sign() == torch.linalg.det(one).sign()
+    cosine = ((maps * one).sum((1, 2)) - 1) / 2
+    return same & (cosine > torch.cos(torch.tensor(APART)))
