@@ -11,7 +11,7 @@ from holly_triton.geometry import compose, project, random_rotations, rotation_f
 from holly_triton.particles.cloud.schedule import Plan
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config
-from holly_triton.particles.poses.search import search_poses
+from holly_triton.particles.poses.candidates import search_poses
 from holly_triton.particles.poses.twins import APART, near_symmetries, twin_poses
 from holly_triton.particles.simulate import Simulation, simulate
 

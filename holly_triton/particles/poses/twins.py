@@ -6,8 +6,11 @@ poses becomes the mixture of the structure and its turned copy. So the near-symm
 twin that each of them makes of a known pose is compared with it: both are refined to the same degree.
 """
 
+import math
+
 import torch
 from torch import Tensor
+from torch.nn.functional import grid_sample, normalize
 
 from holly_triton.geometry import compose, random_rotations, rotation_from_axis_angle
 
@@ -35,22 +38,20 @@ def near_symmetries(points: Tensor, sigma: float, generator: torch.Generator) ->
 
     def overlap(maps: Tensor) -> Tensor:
         copies = (points @ maps.transpose(1, 2))[None, None] / (side / 2)  # [1, 1, K, N, 3]
-        sampled = torch.nn.functional.grid_sample(volume[None, None], copies, align_corners=False)
-        return sampled[0, 0, 0].mean(1)
+        sampled = grid_sample(volume[None, None], copies, align_corners=False)
+        return sampled[0, 0, 0].mean(1)  # [K]
 
     rotations = random_rotations(2 * CANDIDATES, generator)
     flip = torch.tensor([1.0, 1.0, -1.0], device=points.device)
     maps = torch.cat([rotations[:CANDIDATES], rotations[CANDIDATES:] * flip])
     chosen = _distinct(maps, overlap(maps))
-    for halved in range(ROUNDS):
-        direction = torch.nn.functional.normalize(
-            torch.randn(len(chosen), TRIED, 3, generator=generator, device=points.device), dim=2
-        )
-        angle = APART / 2 ** (halved + 1) * torch.rand(len(chosen), TRIED, 1, generator=generator, device=points.device)
-        tried = compose(rotation_from_axis_angle(angle * direction), chosen[:, None])
-        tried = torch.cat([chosen[:, None], tried], dim=1)
-        best = overlap(tried.flatten(0, 1)).view(len(chosen), -1).argmax(1)
-        chosen = tried[torch.arange(len(chosen)), best]
+    for halved in range(1, ROUNDS + 1):
+        angles = APART / 2**halved * torch.rand(TWINS, TRIED, 1, generator=generator, device=points.device)
+        axes = torch.randn(TWINS, TRIED, 3, generator=generator, device=points.device)
+        turned = compose(rotation_from_axis_angle(angles * normalize(axes, dim=2)), chosen[:, None])
+        tried = torch.cat([chosen[:, None], turned], dim=1)
+        best = overlap(tried.flatten(0, 1)).view(TWINS, -1).argmax(1)
+        chosen = tried[torch.arange(TWINS, device=points.device), best]
     return chosen
 
 
@@ -67,7 +68,8 @@ def twin_poses(rotation: Tensor, symmetries: Tensor) -> Tensor:
 
 def _volume(points: Tensor, sigma: float) -> tuple[Tensor, float]:
     """The cloud drawn into a cube ``[z, y, x]``, and the side of the cube."""
-    side = float(2 * points.norm(dim=1).quantile(0.99) + 4 * sigma)
+    side = float(2 * points.norm(dim=1).max() + 4 * sigma)
+    sigma = max(sigma, side / CELLS)  # cells can't hold a narrower Gaussian
     ticks = (torch.arange(CELLS, device=points.device) + 0.5) * (side / CELLS) - side / 2
     x, y, z = torch.exp(-0.5 * ((points.T[:, :, None] - ticks) / sigma) ** 2)  # each [N, CELLS]
     return torch.einsum("nk,nj,ni->kji", z, y, x), side
@@ -85,6 +87,6 @@ def _distinct(maps: Tensor, scores: Tensor) -> Tensor:
 
 def _close(maps: Tensor, one: Tensor) -> Tensor:
     """Which of ``[K, 3, 3]`` are within ``APART`` of another of the same handedness."""
-    same = torch.linalg.det(maps).sign() == torch.linalg.det(one).sign()
     cosine = ((maps * one).sum((1, 2)) - 1) / 2
-    return same & (cosine > torch.cos(torch.tensor(APART)))
+    alike: Tensor = torch.linalg.det(maps) * torch.linalg.det(one) > 0
+    return alike & (cosine > math.cos(APART))
