@@ -18,8 +18,10 @@ CELLS = 32
 """Cells a side of the volume in which a cloud is compared with its turned copies."""
 CANDIDATES = 1000
 """Random rotations of either handedness; the nearest to any rotation is about 19 degrees away."""
+STARTS = 16
+"""Candidates that are refined."""
 TWINS = 4
-"""Near-symmetries that are returned."""
+"""Largest number of near-symmetries that are returned."""
 APART = 0.7
 """Least angle between two of them, and between a rotation among them and the identity: 40 degrees, in radians."""
 ROUNDS, TRIED = 4, 32
@@ -27,7 +29,7 @@ ROUNDS, TRIED = 4, 32
 
 
 def near_symmetries(points: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
-    """Rotations and reflections ``[TWINS, 3, 3]`` that map a centred cloud most nearly onto itself.
+    """Rotations and reflections ``[K, 3, 3]`` that map a centred cloud most nearly onto itself; K is at most ``TWINS``.
 
     Args:
         points: ``[N, 3]``, any unit.
@@ -44,15 +46,16 @@ def near_symmetries(points: Tensor, sigma: float, generator: torch.Generator) ->
     rotations = random_rotations(2 * CANDIDATES, generator)
     flip = torch.tensor([1.0, 1.0, -1.0], device=points.device)
     maps = torch.cat([rotations[:CANDIDATES], rotations[CANDIDATES:] * flip])
-    chosen = _distinct(maps, overlap(maps))
+    # Beside the identity the overlap is large too, so a candidate counts by what it becomes when it is refined.
+    chosen = _distinct(maps, overlap(maps), STARTS)
     for halved in range(1, ROUNDS + 1):
-        angles = APART / 2**halved * torch.rand(TWINS, TRIED, 1, generator=generator, device=points.device)
-        axes = torch.randn(TWINS, TRIED, 3, generator=generator, device=points.device)
+        angles = APART / 2**halved * torch.rand(len(chosen), TRIED, 1, generator=generator, device=points.device)
+        axes = torch.randn(len(chosen), TRIED, 3, generator=generator, device=points.device)
         turned = compose(rotation_from_axis_angle(angles * normalize(axes, dim=2)), chosen[:, None])
         tried = torch.cat([chosen[:, None], turned], dim=1)
-        best = overlap(tried.flatten(0, 1)).view(TWINS, -1).argmax(1)
-        chosen = tried[torch.arange(TWINS, device=points.device), best]
-    return chosen
+        best = overlap(tried.flatten(0, 1)).view(tried.shape[:2]).argmax(1)
+        chosen = tried[torch.arange(len(chosen), device=points.device), best]
+    return _distinct(chosen, overlap(chosen), TWINS)
 
 
 def twin_poses(rotation: Tensor, symmetries: Tensor) -> Tensor:
@@ -75,14 +78,14 @@ def _volume(points: Tensor, sigma: float) -> tuple[Tensor, float]:
     return torch.einsum("nk,nj,ni->kji", z, y, x), side
 
 
-def _distinct(maps: Tensor, scores: Tensor) -> Tensor:
-    """The best of maps ``[K, 3, 3]`` that are far from each other and from the identity."""
-    chosen = torch.eye(3, device=maps.device)[None]
-    scores = scores.clone()
-    for _ in range(TWINS):
-        scores[_close(maps, chosen[-1])] = -torch.inf
-        chosen = torch.cat([chosen, maps[scores.argmax()][None]])
-    return chosen[1:]
+def _distinct(maps: Tensor, scores: Tensor, most: int) -> Tensor:
+    """At most this number of maps ``[K, 3, 3]``, the best, that are far from each other and from the identity."""
+    free = ~_close(maps, torch.eye(3, device=maps.device))
+    chosen: list[Tensor] = []
+    while len(chosen) < most and bool(free.any()):
+        chosen.append(maps[torch.where(free, scores, -torch.inf).argmax()])
+        free &= ~_close(maps, chosen[-1])
+    return torch.stack(chosen) if chosen else maps[:0]
 
 
 def _close(maps: Tensor, one: Tensor) -> Tensor:
