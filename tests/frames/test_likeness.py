@@ -61,7 +61,9 @@ def spot(x: float, y: float, sigma_x: float, sigma_y: float, side: int = SIDE) -
     return np.outer(*along)
 
 
-def record(rng: Any, *, emitters: float = 2.0, frames: int = 96, sigma: float = SIGMA_PX, level: float = BACKGROUND) -> Any:
+def record(
+    rng: Any, *, emitters: float = 2.0, frames: int = 96, sigma: float = SIGMA_PX, level: float = BACKGROUND
+) -> Any:
     """Photons of frames ``[F, H, W]`` in which no emitter stays on."""
     expected = np.full((frames, SIDE, SIDE), level)
     for frame in expected:

@@ -8,8 +8,7 @@ import numpy as np
 from holly_triton.core.errors import HollyError
 
 from .movie import Movie
-from .opening import READERS, open_movie
-from .tiff import SUFFIXES
+from .opening import ONE_CHANNEL, READERS, open_movie
 
 CAMERA_PIXEL_NM = 50.0
 """Least side of a camera pixel in the sample, nm; a picture of a particle with such pixels shows nothing of its structure."""
@@ -31,9 +30,11 @@ def movie_summary(path: Path, pixel_nm: float | None = None, channel: int | None
         HollyError: A file that can only be a movie can't be read.
     """
     suffix = path.suffix.lower()
-    if path.is_file() and (suffix == ".dax" or (suffix == ".raw" and path.with_suffix(".yaml").is_file())):
+    if path.is_file() and (suffix in (".dax", ".nd2") or (suffix == ".raw" and path.with_suffix(".yaml").is_file())):
         return _rows(open_movie(path, channel), pixel_nm)
-    if not (path.is_dir() or suffix in (*SUFFIXES, *READERS)) or (pixel_nm is not None and pixel_nm < CAMERA_PIXEL_NM):
+    if not (path.is_dir() or suffix in (*READERS, *ONE_CHANNEL)) or (
+        pixel_nm is not None and pixel_nm < CAMERA_PIXEL_NM
+    ):
         return None
     try:
         movie = open_movie(path, channel)
