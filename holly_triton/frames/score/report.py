@@ -12,7 +12,6 @@ from holly_triton.frames.config import PIXEL_NM, Scoring
 from .diagnosis import beyond_field, doubts, shift_of_frames
 from .evaluate import evaluate
 from .figures import Score
-from .pictures import draw
 from .reading import check_units, read_localisations, read_truth, settings_beside
 
 
@@ -75,7 +74,11 @@ def compare(
     table["frame"] += shift
     score = evaluate(table, true.table, settings)
     said = [f"{path}: {note}" for path, read in ((truth, true), (localisations, found)) for note in read.notes]
-    written = [] if out is None else draw(out, table, true.table, score)
+    written = []
+    if out is not None:
+        from .pictures import draw  # imports PyTorch, which takes seconds
+
+        written = draw(out, table, true.table, score)
     return Report(score, shift, said, _warnings(table, true.table, score, shift), written)
 
 
