@@ -8,11 +8,14 @@ without a header. What was assumed is said in the notes.
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.files import foreign
 from holly_triton.core.types import Array
+from holly_triton.frames.config import PIXEL_NM
 from holly_triton.frames.localisations import localisations
 from holly_triton.io.tables.columns import Table, positions_in, stated_unit
 from holly_triton.io.tables.reading import Reading
@@ -25,14 +28,28 @@ CENTRED = ("Picasso HDF5", "storm-analysis HDF5")
 """Formats, by the beginning of their name, whose positions are whole numbers at the centres of pixels."""
 FROM_ZERO = (*CENTRED, "DECODE HDF5")
 """Formats whose first frame is 0."""
-ORDERS = {
-    "id, frame, x, y, z, photons": "frame=2,x=3[nm],y=4[nm],z=5[nm],photons=6",
-    "frame, x, y, z, photons": "frame=1,x=2[nm],y=3[nm],z=4[nm],photons=5",
-    "id, x, y, z, frame, photons": "frame=5,x=2[nm],y=3[nm],z=4[nm],photons=6",
-}
-"""Orders of the challenge's columns without a header, as ``--columns`` writes them: truth, results, and its oracle's tables."""
-WHOLE = {"id, frame, x, y, z, photons": (0, 1), "frame, x, y, z, photons": (0,), "id, x, y, z, frame, photons": (0, 4)}
-"""Which columns of each order are whole numbers, as others are not."""
+
+
+class Order(NamedTuple):
+    """An order of columns without names."""
+
+    words: str
+    columns: str
+    """As ``--columns`` writes it."""
+    whole: tuple[int, ...]
+    """The columns, from 0, that hold whole numbers."""
+    xy: tuple[int, int]
+    """Those that hold x and y, which are not all whole."""
+    most: float
+    """Largest number of columns: others may follow."""
+
+
+ORDERS = (
+    Order("id, frame, x, y, z, photons", "frame=2,x=3[nm],y=4[nm],z=5[nm],photons=6", (0, 1), (2, 3), float("inf")),
+    Order("id, x, y, z, frame, photons", "frame=5,x=2[nm],y=3[nm],z=4[nm],photons=6", (0, 4), (1, 2), float("inf")),
+    Order("frame, x, y, z, photons", "frame=1,x=2[nm],y=3[nm],z=4[nm],photons=5", (0,), (1, 2), 5),
+)
+"""Orders of the challenge's tables: the truth, the tables of its oracle, and results."""
 SAMPLE = 1000
 """Rows that are looked at to find the order."""
 HEADER = "add a first line such as frame,x [nm],y [nm],z [nm],photons"
@@ -78,10 +95,12 @@ def read_truth(path: Path, *, unit: str | None = None, pixel_nm: float | None = 
 
 
 def settings_beside(truth: Path) -> dict[str, float]:
-    """What a ``settings.toml`` beside the truth states of the field, as names of ``Scoring``; nothing without one.
+    """The field and the pixel of the simulation that wrote the truth, as names of ``Scoring``; nothing without its files.
+
+    ``frames simulate`` writes ``settings.toml`` with ``width_px`` and ``height_px``, and ``psf.h5`` with ``pixel_nm``.
 
     Raises:
-        HollyError: The file is damaged.
+        HollyError: A file is damaged.
     """
     path = Path(truth).with_name("settings.toml")
     try:
@@ -90,10 +109,24 @@ def settings_beside(truth: Path) -> dict[str, float]:
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise HollyError(f"{path}: cannot be read as TOML ({error}); mend it, or move it away") from error
-    field, pixel = table.get("field_nm"), table.get("pixel_nm")
-    sides = field if isinstance(field, list) and len(field) == 2 else (None, None)
-    stated = dict(zip(("width_nm", "height_nm", "pixel_nm"), (*sides, pixel), strict=True))
-    return {name: float(side) for name, side in stated.items() if isinstance(side, int | float) and side > 0}
+    pixel = _number(table.get("pixel_nm")) or _pixel_of_psf(path.with_name("psf.h5"))
+    sides = {side: _number(table.get(f"{side}_px")) for side in ("width", "height")}
+    stated = {f"{side}_nm": px * (pixel or PIXEL_NM) for side, px in sides.items() if px}
+    return stated | ({"pixel_nm": pixel} if pixel else {})
+
+
+def _number(value: object) -> float | None:
+    """A number above 0."""
+    return float(value) if isinstance(value, int | float) and 0 < value < float("inf") else None
+
+
+def _pixel_of_psf(path: Path) -> float | None:
+    import h5py
+
+    if not path.is_file():
+        return None
+    with foreign(path, "a PSF"), h5py.File(path) as file:
+        return _number(float(file.attrs.get("pixel_nm", 0)))
 
 
 def check_units(
@@ -135,8 +168,8 @@ def _read(path: Path, reading: Reading, what: str) -> Read:
     notes: list[str] = []
     if not table.named:
         order = _order_of(path, table)
-        reading = replace(reading, columns=ORDERS[order])
-        notes.append(f"Its columns have no names; they were read as {order}.")
+        reading = replace(reading, columns=order.columns)
+        notes.append(f"Its columns have no names; they were read as {order.words}.")
     elif not {"x", "y"} <= positions_in(table.columns).keys():
         raise HollyError(f"{path}: needs columns of positions; {HEADER}; found {listed(table.columns)}")
     rows = rows_of(path, table, reading)
@@ -154,37 +187,27 @@ def _read(path: Path, reading: Reading, what: str) -> Read:
     return Read(found, notes, pixel)
 
 
-def _order_of(path: Path, table: Table) -> str:
+def _order_of(path: Path, table: Table) -> Order:
     """The order of unnamed columns, by which of them hold whole numbers.
 
     Raises:
-        HollyError: It cannot be told.
+        HollyError: They are in none of ``ORDERS``.
     """
-    first = next(part for part in table.parts(table.columns) if len(part[0]) or table.rows == 0)
+    first = next((part for part in table.parts(table.columns) if len(part[0])), ())
     columns = [np.asarray(column[:SAMPLE]) for column in first]
-    if any(column.dtype.kind not in "fiub" for column in columns):
-        raise HollyError(f"{path}: its columns have no names and hold text; {HEADER}")
-    whole = [len(column) > 0 and bool((np.mod(column, 1) == 0).all()) for column in columns]
-    fitting = [
-        order
-        for order, at in WHOLE.items()
-        if len(columns) > max(5 if order.startswith("id") else 4, *at)
-        and all(whole[i] for i in at)
-        and (len(columns) == 5 or order.startswith("id"))
-        and not any(whole[i] for i in range(min(5, len(columns))) if i not in at and not _all_zero(columns[i]))
-    ]
-    if len(columns) == 5 and all(whole):  # whole nm: the order of results is the only one of five columns
-        fitting = ["frame, x, y, z, photons"]
-    if len(fitting) != 1:
-        raise HollyError(
-            f"{path}: its {len(columns)} columns have no names, and are not in an order of the challenge "
-            f"({'; '.join(ORDERS)}); {HEADER}"
-        )
-    return fitting[0]
-
-
-def _all_zero(column: Array) -> bool:
-    return not column.any()
+    whole = [column.dtype.kind in "fiub" and bool((np.mod(column, 1) == 0).all()) for column in columns]
+    for order in ORDERS:
+        fewest = order.words.count(",") + 1
+        if (
+            fewest <= len(columns) <= order.most
+            and all(whole[i] for i in order.whole)
+            and not all(whole[i] for i in order.xy)
+        ):
+            return order
+    raise HollyError(
+        f"{path}: its {len(table.columns)} columns have no names, and are in no order of the challenge's tables "
+        f"({'; '.join(order.words for order in ORDERS)}); {HEADER}"
+    )
 
 
 def _pixel_nm(table: Table, reading: Reading) -> float | None:
