@@ -11,6 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from holly_triton.cli import main
+from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.score import read_localisations, read_truth
@@ -108,6 +109,10 @@ FORMATS: dict[str, tuple[str, Callable[[Path, Array], Path]]] = {
     "challenge, truth, no header": ("x.csv", plain((0, 1, 2, 3, 4, 5))),
     "challenge, results, no header": ("x.txt", plain((1, 2, 3, 4, 5))),
     "challenge, oracle, no header": ("x.csv", plain((0, 2, 3, 4, 1, 5))),
+    "challenge, whole nm, no header": (
+        "x.csv",
+        lambda path, table: csv(path, "", [np.round(c) for c in columns(table)]),
+    ),
     "other order": ("x.csv", plain((5, 3, 2, 4, 1), "photons,y [nm],x [nm],z [nm],frame")),
     "micrometres": ("x.csv", lambda path, table: csv(path, "frame,x [um],y [um],z [um],photons", columns(table, 1e-3))),
 }
@@ -342,3 +347,18 @@ def test_the_truths_of_storm_analysis(name: str, rows: int) -> None:
     with h5py.File(path) as file:
         assert read.table["x"] == pytest.approx(100 * (file["fr_0/x"][()] + 0.5), rel=1e-6)
     assert figures(path, "--truth", path, "--fov", 25_600)["jaccard"] == 1
+
+
+def test_the_truth_of_the_storm_analysis_movie() -> None:
+    path = DATA / "storm-analysis" / "test_olist.bin"
+    if not path.is_file():
+        pytest.skip("needs ../shared/data/storm-analysis")
+    with pytest.raises(HollyError, match="--pixel-size"):
+        read_truth(path)
+    table = read_truth(path, pixel_nm=100).table
+    assert len(table) == 2000
+    assert np.bincount(table["frame"])[1:].tolist() == [200] * 10
+    # The same molecules in storm-analysis' HDF5, which counts from 0.
+    other = read_truth(path.with_name("test_ref.hdf5")).table
+    for axis in "xy":
+        assert np.sort(table[axis][table["frame"] == 1]) == pytest.approx(np.sort(other[axis]), abs=0.01)

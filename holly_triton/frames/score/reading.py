@@ -26,6 +26,8 @@ from holly_triton.io.units import NM_PER_UNIT, unit_word
 
 CENTRED = ("Picasso HDF5", "storm-analysis HDF5")
 """Formats, by the beginning of their name, whose positions are whole numbers at the centres of pixels."""
+CENTRED_FROM_ONE = "Insight3"
+"""Formats whose first pixel has its centre at 1."""
 FROM_ZERO = (*CENTRED, "DECODE HDF5")
 """Formats whose first frame is 0."""
 
@@ -39,9 +41,14 @@ class Order(NamedTuple):
     whole: tuple[int, ...]
     """The columns, from 0, that hold whole numbers."""
     xy: tuple[int, int]
-    """Those that hold x and y, which are not all whole."""
+    """Those that hold x and y, which are rarely all whole."""
     most: float
     """Largest number of columns: others may follow."""
+
+    @property
+    def fewest(self) -> int:
+        """Smallest number of columns."""
+        return self.words.count(",") + 1
 
 
 ORDERS = (
@@ -178,9 +185,11 @@ def _read(path: Path, reading: Reading, what: str) -> Read:
     part = rows.whole()
     centred = rows.source.startswith(CENTRED) or OF_PICASSO in rows.notes
     pixel = _pixel_nm(table, reading)
-    if centred and pixel is not None:
-        part = part._replace(xyz=part.xyz + np.array([pixel, pixel, 0.0])[: part.xyz.shape[1]] / 2)
-        notes.append(f"Its whole numbers are centres of pixels: half a pixel of {pixel:g} nm was added to x and y.")
+    offset = 0.5 if centred else -0.5 if rows.source.startswith(CENTRED_FROM_ONE) else 0.0
+    if offset and pixel is not None:
+        part = part._replace(xyz=part.xyz + offset * np.array([pixel, pixel, 0.0])[: part.xyz.shape[1]])
+        change = "added to" if offset > 0 else "subtracted from"
+        notes.append(f"Its whole numbers are centres of pixels: half a pixel of {pixel:g} nm was {change} x and y.")
     notes += [*_unit_note(table, reading), *rows.said]
     found = _table(path, part, notes)
     _count_from_one(found, centred or rows.source.startswith(FROM_ZERO), notes)
@@ -196,14 +205,13 @@ def _order_of(path: Path, table: Table) -> Order:
     first = next((part for part in table.parts(table.columns) if len(part[0])), ())
     columns = [np.asarray(column[:SAMPLE]) for column in first]
     whole = [column.dtype.kind in "fiub" and bool((np.mod(column, 1) == 0).all()) for column in columns]
-    for order in ORDERS:
-        fewest = order.words.count(",") + 1
-        if (
-            fewest <= len(columns) <= order.most
-            and all(whole[i] for i in order.whole)
-            and not all(whole[i] for i in order.xy)
-        ):
-            return order
+    fitting = [
+        order for order in ORDERS if order.fewest <= len(columns) <= order.most and all(whole[i] for i in order.whole)
+    ]
+    likely = [order for order in fitting if not all(whole[i] for i in order.xy)]
+    likely += [order for order in fitting if len(columns) == order.fewest]  # positions may be whole nm
+    if likely:
+        return likely[0]
     raise HollyError(
         f"{path}: its {len(table.columns)} columns have no names, and are in no order of the challenge's tables "
         f"({'; '.join(order.words for order in ORDERS)}); {HEADER}"
