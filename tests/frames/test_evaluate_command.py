@@ -289,15 +289,13 @@ def test_missing_files_and_wrong_options(tmp_path: Path, found_csv: Path, truth_
 def test_the_field_is_that_of_the_simulation(found_csv: Path, truth_csv: Path) -> None:
     assert figures(found_csv, "--truth", truth_csv)["settings"]["width_nm"] == 6400
     beside = truth_csv.with_name("settings.toml")
-    beside.write_text("width_px = 32\nheight_px = 64\n")
-    with h5py.File(truth_csv.with_name("psf.h5"), "w") as file:
-        file.attrs["pixel_nm"] = 160.0
+    beside.write_text("field_nm = [5120.0, 10240.0]\npixel_nm = 160.0\n[movie]\nframes = 40\n")
     result = figures(found_csv, "--truth", truth_csv)
     assert [result["settings"][name] for name in ("width_nm", "height_nm", "pixel_nm")] == [5120, 10240, 160]
     assert result["emitters_at_border"] > 0
     given = figures(found_csv, "--truth", truth_csv, "--fov", "6000x5000", "--border", 0)["settings"]
     assert (given["width_nm"], given["height_nm"], given["border_nm"]) == (6000, 5000, 0)
-    beside.write_text("width_px = \n")
+    beside.write_text("field_nm = \n")
     broken = run(found_csv, "--truth", truth_csv)
     assert broken.exit_code == 1 and "settings.toml" in broken.stderr
 

@@ -13,9 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import foreign
 from holly_triton.core.types import Array
-from holly_triton.frames.config import PIXEL_NM
 from holly_triton.frames.localisations import localisations
 from holly_triton.io.tables.columns import Table, positions_in, stated_unit
 from holly_triton.io.tables.reading import Reading
@@ -102,12 +100,15 @@ def read_truth(path: Path, *, unit: str | None = None, pixel_nm: float | None = 
 
 
 def settings_beside(truth: Path) -> dict[str, float]:
-    """The field and the pixel of the simulation that wrote the truth, as names of ``Scoring``; nothing without its files.
+    """The field and the pixel that the ``settings.toml`` of a simulation states, as names of ``Scoring``.
 
-    ``frames simulate`` writes ``settings.toml`` with ``width_px`` and ``height_px``, and ``psf.h5`` with ``pixel_nm``.
+    ``frames simulate`` writes it beside the truth, with ``field_nm = [width, height]`` and ``pixel_nm``.
+
+    Args:
+        truth: The table of emitters. Without such a file beside it nothing is given.
 
     Raises:
-        HollyError: A file is damaged.
+        HollyError: The file is damaged.
     """
     path = Path(truth).with_name("settings.toml")
     try:
@@ -116,24 +117,10 @@ def settings_beside(truth: Path) -> dict[str, float]:
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise HollyError(f"{path}: cannot be read as TOML ({error}); mend it, or move it away") from error
-    pixel = _number(table.get("pixel_nm")) or _pixel_of_psf(path.with_name("psf.h5"))
-    sides = {side: _number(table.get(f"{side}_px")) for side in ("width", "height")}
-    stated = {f"{side}_nm": px * (pixel or PIXEL_NM) for side, px in sides.items() if px}
-    return stated | ({"pixel_nm": pixel} if pixel else {})
-
-
-def _number(value: object) -> float | None:
-    """A number above 0."""
-    return float(value) if isinstance(value, int | float) and 0 < value < float("inf") else None
-
-
-def _pixel_of_psf(path: Path) -> float | None:
-    import h5py
-
-    if not path.is_file():
-        return None
-    with foreign(path, "a PSF"), h5py.File(path) as file:
-        return _number(float(file.attrs.get("pixel_nm", 0)))
+    field = table.get("field_nm")
+    sides = field if isinstance(field, list) and len(field) == 2 else (None, None)
+    stated = dict(zip(("width_nm", "height_nm", "pixel_nm"), (*sides, table.get("pixel_nm")), strict=True))
+    return {name: float(length) for name, length in stated.items() if isinstance(length, int | float) and length > 0}
 
 
 def check_units(
