@@ -79,15 +79,15 @@ class MappedCamera(Camera):
             raise HollyError(
                 f"the camera's maps have {width} x {height} px; frames of {shape[1]} x {shape[0]} px are larger"
             )
-        if max(spare) == 0:
-            return self
         device = generator.device
+        if max(spare) == 0:
+            return replace(self, maps=PixelMaps(*(None if part is None else part.to(device) for part in self.maps)))
         row, column = (
             torch.randint(0, most + 1, (batch,), generator=generator, device=device).tolist() for most in spare
         )
         windows = [self.maps.window(*first, shape) for first in zip(row, column, strict=True)]
         stacked = (None if parts[0] is None else torch.stack(parts) for parts in zip(*windows, strict=True))
-        return replace(self, maps=PixelMaps(*stacked))
+        return replace(self, maps=PixelMaps(*(None if part is None else part.to(device) for part in stacked)))
 
     def _values(self) -> list[tuple[str, object]]:
         return [(name, value) for name, value in super()._values() if name != "maps"]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.types import Array
-from holly_triton.frames.config import CALIBRATION_COUNTS, CALIBRATION_FRAMES, FIELD_NM
+from holly_triton.frames.config import CALIBRATION_COUNTS, CALIBRATION_FRAMES, CHALLENGE_FIELD_NM
 from holly_triton.frames.emitters import Emitters
 
 from .density import nominal_density
@@ -22,7 +22,7 @@ class CrowdedSampler:
     A derived class draws at a rate: a number in proportion to the expected emitters of a frame.
     """
 
-    calibration_field_nm: tuple[float, float] = FIELD_NM
+    calibration_field_nm: tuple[float, float] = CHALLENGE_FIELD_NM
 
     def draw_at(self, rate: Tensor, field_nm: tuple[float, float], generator: torch.Generator) -> Emitters:
         """Positions in a field for each rate ``[B]``, as ``Sampler.draw`` gives them."""

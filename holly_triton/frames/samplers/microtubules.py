@@ -16,7 +16,7 @@ from torch import Tensor
 from holly_triton.frames.config import (
     BEND_NM,
     BUNDLES,
-    FIELD_NM,
+    CHALLENGE_FIELD_NM,
     JITTER_NM,
     MARGIN_NM,
     STRAND_PITCH_NM,
@@ -65,12 +65,12 @@ class MicrotubuleSampler(CrowdedSampler):
 
     def draw_at(self, rate: Tensor, field_nm: tuple[float, float], generator: torch.Generator) -> Emitters:
         """Positions for ``rate`` emitters in each field of the challenge's size; a smaller field lies on a microtubule."""
-        scene = (max(field_nm[0], FIELD_NM[0]), max(field_nm[1], FIELD_NM[1]))
+        scene = (max(field_nm[0], CHALLENGE_FIELD_NM[0]), max(field_nm[1], CHALLENGE_FIELD_NM[1]))
         most, tubes = self._tubes(len(rate), scene, generator)
         radius, pitch = self._shape(len(rate) * most, generator)
         line = self._lines(len(rate), most, scene, radius, generator)
         lines = _Lines(line, tubes)
-        counts = poisson(rate * (scene[0] * scene[1] / (FIELD_NM[0] * FIELD_NM[1])), generator)
+        counts = poisson(rate * (scene[0] * scene[1] / (CHALLENGE_FIELD_NM[0] * CHALLENGE_FIELD_NM[1])), generator)
         frame = torch.repeat_interleave(counts)
         places = lines.at(frame, generator)
         anchors = lines.at(torch.arange(len(rate), device=rate.device), generator).centre
@@ -83,7 +83,7 @@ class MicrotubuleSampler(CrowdedSampler):
     def _tubes(self, batch: int, scene: tuple[float, float], generator: torch.Generator) -> tuple[int, Tensor]:
         """Largest number of tubes of a frame, and their numbers ``[B]``; as long per area in fields of every size."""
         fewest, most = BUNDLES if self.reading == "strands" else TUBES
-        scale = math.sqrt(scene[0] * scene[1] / (FIELD_NM[0] * FIELD_NM[1]))
+        scale = math.sqrt(scene[0] * scene[1] / (CHALLENGE_FIELD_NM[0] * CHALLENGE_FIELD_NM[1]))
         fewest, most = round(fewest * scale), round(most * scale)
         return most, torch.randint(fewest, most + 1, (batch,), generator=generator, device=generator.device)
 
@@ -109,14 +109,15 @@ class MicrotubuleSampler(CrowdedSampler):
         across = (
             ends[0]
             + (ends[1] - ends[0]) * step
-            + normal((*size, KNOTS), generator) * inner * BEND_NM * breadth / FIELD_NM[0]
+            + normal((*size, KNOTS), generator) * inner * BEND_NM * breadth / CHALLENGE_FIELD_NM[0]
         )
         least, most = self.z_range_nm
         room = ((most - least) / 2 - radius.view(*size, 1)).clamp_min(0)
         z = (least + most) / 2 + uniform((*size, KNOTS), (-1, 1), generator) * room
         x, y = torch.where(long_x, along, across), torch.where(long_x, across, along)
         knots = torch.stack([x, y, z], dim=-1)
-        return torch.einsum("sk,btkc->btsc", _spline(generator.device), knots)
+        line: Tensor = _spline(generator.device) @ knots
+        return line
 
     def _about(self, places: _Places, radius: Tensor, pitch: Tensor, generator: torch.Generator) -> Tensor:
         """Emitters ``[E, 3]`` about their places on the centre-lines."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.types import Array
-from holly_triton.frames.config import COPIES, COPY_ROOM_NM, FIELD_NM, JITTER_NM, MARGIN_NM
+from holly_triton.frames.config import CHALLENGE_FIELD_NM, COPIES, COPY_ROOM_NM, JITTER_NM, MARGIN_NM
 from holly_triton.frames.emitters import Emitters
 from holly_triton.geometry.rotations import random_rotations, rotation_from_axis_angle
 
@@ -65,7 +65,7 @@ class StructureSampler(CrowdedSampler):
         """Positions for ``rate`` emitters in a field of the challenge's size, shared among the copies there."""
         points = self.points.to(generator.device)
         copies = self._copies(points, len(rate), field_nm, generator)
-        each = rate.to(generator.device) * copies.territory / (FIELD_NM[0] * FIELD_NM[1])
+        each = rate.to(generator.device) * copies.territory / (CHALLENGE_FIELD_NM[0] * CHALLENGE_FIELD_NM[1])
         counts = poisson(each[copies.frame], generator)
         site = torch.randint(len(points), (int(counts.sum()),), generator=generator, device=generator.device)
         # A site emits once; sorting keeps the order of the frames.
@@ -100,7 +100,9 @@ class StructureSampler(CrowdedSampler):
         centre = torch.cat([place[kept], self._depths(points, rotation, generator)], dim=1)
         # So many of them are kept; and one lies in every field of the challenge's size.
         density = (1 - torch.exp(-9 * per_cell)) / (9 * side**2)
-        return _Copies(frame[kept], centre, rotation, (1 / density).clamp_max(FIELD_NM[0] * FIELD_NM[1]))
+        return _Copies(
+            frame[kept], centre, rotation, (1 / density).clamp_max(CHALLENGE_FIELD_NM[0] * CHALLENGE_FIELD_NM[1])
+        )
 
     def _rotations(self, copies: int, generator: torch.Generator) -> Tensor:
         if self.orientation == "any":
@@ -131,7 +133,7 @@ class PoolSampler(CrowdedSampler):
     """
 
     points: Array
-    field_nm: tuple[float, float] = FIELD_NM
+    field_nm: tuple[float, float] = CHALLENGE_FIELD_NM
     emitters: float | None = None
 
     def __post_init__(self) -> None:
