@@ -70,7 +70,7 @@ LEAD = 5.0
 """Emitters that switched on this many mean on-times before the first frame are drawn as well; the others are dark again."""
 POOL_PER_UM2, LARGEST_POOL = 500.0, 2**21
 """Fluorophores of a structure whose emitters are drawn for a whole movie, and their largest number."""
-SCENE_COPIES = 0.3
+SCENE_COPIES = (0.3, 0.3)
 """Copies of a structure in a movie, as ``COPIES``."""
 BEAD_PHOTONS, BEAD_SPREAD, BEAD_ROOM_PX = 30000.0, 0.1, 40
 """Mean photons of a bead, their relative standard deviation, and the side of the square in which each bead is alone."""
@@ -112,6 +112,8 @@ class MovieSettings(Settings):
     sampling: Literal["random", "structure", "mixed"] = "random"
     structure: str | None = None
     orientation: Literal["any", "upright"] | None = None
+    unit_nm: Annotated[float, POSITIVE] | None = None
+    """nm per unit of a cloud that states none."""
     density: Annotated[float, POSITIVE] | None = 0.2
     """Nominal emitters per square micrometre; None where their number is given."""
     emitters: Annotated[float, POSITIVE] | None = None
