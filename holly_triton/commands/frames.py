@@ -2,7 +2,12 @@
 
 import click
 
+from .frames_calibrate import calibrate
+
 
 @click.group()
 def frames() -> None:
     """Localise single emitters in 3D in camera frames."""
+
+
+frames.add_command(calibrate)
