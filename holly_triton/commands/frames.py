@@ -2,7 +2,8 @@
 
 import click
 
-from . import frames_simulate
+from .frames_calibrate import calibrate
+from .frames_simulate import simulate
 
 
 @click.group()
@@ -10,4 +11,5 @@ def frames() -> None:
     """Localise single emitters in 3D in camera frames."""
 
 
-frames.add_command(frames_simulate.simulate)
+for command in (calibrate, simulate):
+    frames.add_command(command)
