@@ -2,7 +2,9 @@
 
 import click
 
-from . import frames_evaluate
+from .frames_calibrate import calibrate
+from .frames_evaluate import evaluate
+from .frames_simulate import simulate
 
 
 @click.group()
@@ -10,4 +12,5 @@ def frames() -> None:
     """Localise single emitters in 3D in camera frames."""
 
 
-frames.add_command(frames_evaluate.evaluate)
+for command in (calibrate, simulate, evaluate):
+    frames.add_command(command)
