@@ -204,6 +204,7 @@ class Calibrating(Settings):
     bound_steps: Annotated[int, Bounds(10)] = 151
     """Depths at which the bound is computed."""
 
+
 # Evaluation against a truth: the SMLM challenge 2016 (Sage et al. 2019, and the programs that scored it).
 
 FIELD_NM = 6400.0
@@ -235,3 +236,7 @@ class Scoring(Settings):
     """Resamplings of the frames from which the 95 % intervals follow; 0 leaves the intervals out."""
     seed: Annotated[int, Bounds(0)] = 0
     """Of the resampling."""
+
+
+BOUND_BLOCK = 500
+"""Frames whose Cramér-Rao bound is computed at a time."""

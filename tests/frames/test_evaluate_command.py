@@ -15,6 +15,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.score import read_localisations, read_truth
+from holly_triton.frames.score.limit import deviations_beside
 from holly_triton.io.tables.picasso import write_picasso
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -310,6 +311,26 @@ def test_pictures_are_written(tmp_path: Path, found_csv: Path, truth_csv: Path) 
     assert result.exit_code == 0
     assert {path.name for path in out.iterdir()} == {"rendered.png", "errors.png", "bias.png", "by_z.png"}
     assert all(str(path) in result.stdout for path in out.iterdir())
+
+
+def test_errors_of_a_simulated_movie_are_compared_with_the_bound(tmp_path: Path, seed: int) -> None:
+    made = CliRunner().invoke(main, ["frames", "simulate", str(tmp_path / "sim"), "--frames", "60", "--emitters", "4"])
+    assert made.exit_code == 0, made.output
+    truth_csv = tmp_path / "sim" / "truth.csv"
+    table = read_truth(truth_csv).table
+    bound = deviations_beside(truth_csv, table)
+    assert bound.shape == (len(table), 4) and (bound > 0).all()
+    rng = np.random.default_rng(seed)
+    found = table[np.argsort(table["frame"], kind="stable")].copy()
+    sigma = bound[np.argsort(table["frame"], kind="stable"), :3]
+    for axis, errors in zip("xyz", (rng.normal(0, 1, sigma.shape) * np.minimum(sigma, 60)).T, strict=True):
+        found[axis] += errors
+    result = figures(csv(tmp_path / "found.csv", ",".join(NAMES), columns(found)), "--truth", truth_csv, "--bound")
+    for axis in "xyz":
+        assert result["bound"]["isolated"][axis] == pytest.approx(1, abs=0.3)
+        assert result["bound"]["isolated"]["bound"][axis] < 40
+    refused = run(truth_csv, "--truth", csv(tmp_path / "alone.csv", ",".join(NAMES), columns(table)), "--bound")
+    assert refused.exit_code == 1 and "settings.toml" in refused.stderr
 
 
 # Real data.
