@@ -14,7 +14,7 @@ from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
 from holly_triton.frames.localisations import localisations
-from holly_triton.frames.score import read_localisations, read_truth
+from holly_triton.frames.score import evaluate, read_localisations, read_truth
 from holly_triton.frames.score.limit import deviations_beside
 from holly_triton.io.tables.picasso import write_picasso
 
@@ -178,6 +178,16 @@ def test_frames_off_by_one_are_noticed_and_named(shift: int, tmp_path: Path, fou
     assert result["matched"] >= len(found) - 2
     assert any("off by one" in warning for warning in result["warnings"])
     assert "off by one" in run(shifted, "--truth", truth_csv).stderr
+
+
+def test_frames_off_by_one_are_noticed_where_emitters_are_on_for_long(tmp_path: Path, truth: Array) -> None:
+    lasting = np.concatenate([truth] * 4)
+    lasting["frame"] = np.repeat(np.arange(4), len(truth)) + 5 * np.tile(truth["frame"], 4)
+    right = csv(tmp_path / "right.csv", ",".join(NAMES), columns(lasting))
+    shifted = csv(tmp_path / "shifted.csv", ",".join(NAMES), columns(lasting, frame=1))
+    assert figures(right, "--truth", right)["frame_shift"] == 0
+    assert 0.6 < evaluate(read_localisations(shifted).table, lasting).main["recall"] < 0.9  # most match all the same
+    assert figures(shifted, "--truth", right)["frame_shift"] == -1
 
 
 def test_frames_from_zero_are_counted_from_one(tmp_path: Path, found: Array, truth_csv: Path) -> None:
