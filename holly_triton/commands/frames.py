@@ -2,7 +2,15 @@
 
 import click
 
+from .frames_calibrate import calibrate
+from .frames_evaluate import evaluate
+from .frames_simulate import simulate
+
 
 @click.group()
 def frames() -> None:
     """Localise single emitters in 3D in camera frames."""
+
+
+for command in (calibrate, simulate, evaluate):
+    frames.add_command(command)
