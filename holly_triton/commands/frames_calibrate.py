@@ -18,6 +18,7 @@ from .options import ABOVE_ZERO, SOME_PATH, Number
 @click.option("--roi", type=click.IntRange(9, 127), metavar="PX", help="Side of the region about a bead, odd. [default: 29]")  # fmt: skip
 @click.option("--zero", type=click.IntRange(min=1), metavar="PLANE", help="Plane at which z is 0, counted from 1. [default: the middle one]")  # fmt: skip
 @click.option("--positions", type=SOME_PATH, metavar="CSV", help="Known positions of the beads, columns x and y in nm; the PSF is centred on them.")  # fmt: skip
+@click.option("--depths", type=(Number(), Number()), metavar="LEAST MOST", help="Depths that the PSF describes, in nm. [default: the usable ones]")  # fmt: skip
 @click.option("--keep-brightness", is_flag=True, help="Let the PSF's brightness vary with z as the beads' does, which is else taken as bleaching.")  # fmt: skip
 @click.option("--channel", type=click.IntRange(min=1), metavar="N", help="Channel to read, where there are several.")
 def calibrate(beads: Path, out: Path, **options: Any) -> None:

@@ -24,9 +24,9 @@ class Calibration:
     """A PSF and how it came about.
 
     Attributes:
-        psf: The chosen one, over the usable range of depths.
+        psf: The chosen one, over the depths that were asked for, or the usable ones.
         spline: The measured table, over all depths.
-        gaussian: The nearest astigmatic Gaussian, over the usable depths; None where none fits.
+        gaussian: The nearest astigmatic Gaussian, over the same depths; None where none fits.
         beads: All that were found.
         mean: The stack's mean over the planes ``[H, W]``.
         example: The brightest bead that is used ``[D, S, S]``.
@@ -35,6 +35,7 @@ class Calibration:
         widths_rms_px: Root mean square of the widths about the Gaussian's curves, pixels.
         unexplained: Share of the measured PSF that the Gaussian does not explain: half the sum of absolute differences.
         residual: Of each used bead ``[n]``, against the table; see ``Aligned``.
+        usable_nm: The depths at which the bound of the measured PSF stays near its best.
         z_nm: Depths of the bound ``[m]``, nm.
         bound_nm: Cramér-Rao bounds of x, y and z ``[m, 3]``, nm, of the chosen PSF.
     """
@@ -50,6 +51,7 @@ class Calibration:
     widths_rms_px: float
     unexplained: float
     residual: Array
+    usable_nm: tuple[float, float]
     z_nm: Array
     bound_nm: Array
 
@@ -67,6 +69,7 @@ def calibrate(
     settings: Calibrating,
     *,
     known: Array | None = None,
+    depths_nm: tuple[float, float] | None = None,
     done: Callable[[str], None] = lambda part: None,
 ) -> Calibration:
     """The PSF of the beads in a stack.
@@ -79,6 +82,7 @@ def calibrate(
         settings: All numbers.
         known: Positions (x, y) of the beads ``[n, 2]``, nm from the outer corner of the first pixel, where they are known:
             the PSF is then centred on them, with the wobble of the light about them in it.
+        depths_nm: Depths that the PSF shall describe, nm; None takes the usable ones.
         done: Called with the name of each part of the work as it begins.
 
     Raises:
@@ -105,15 +109,16 @@ def calibrate(
     (first, last), margin = spline.depths_nm, spline.table.z_step / 2
     z, bound = bound_over_depth(replace(spline, z_range_nm=(first + margin, last - margin)), camera, settings)
     usable = usable_range(z, bound, settings)
-    gaussian, rms = fit_gaussian(widths, pixel_nm, usable) if astigmatic else (None, float("nan"))
-    psf: Psf = replace(spline, z_range_nm=usable)
+    depths = usable if depths_nm is None else _within(depths_nm, (first, last))
+    gaussian, rms = fit_gaussian(widths, pixel_nm, depths) if astigmatic else (None, float("nan"))
+    psf: Psf = replace(spline, z_range_nm=depths)
     unexplained = float("nan") if gaussian is None else _unexplained(psf, gaussian)
     if settings.model == "gaussian" and gaussian is not None:
         psf = gaussian
         z, bound = bound_over_depth(psf, camera, settings)
     return Calibration(
         psf, spline, gaussian, beads, photons.mean(axis=0), regions[0], z_nm, widths, rms, unexplained, aligned.residual,
-        z, bound,
+        usable, z, bound,
     )  # fmt: skip
 
 
@@ -143,6 +148,14 @@ def usable_range(z_nm: Array, bound_nm: Array, settings: Calibrating) -> tuple[f
     while last < len(good) - 1 and good[last + 1]:
         last += 1
     return float(z_nm[first]), float(z_nm[last])
+
+
+def _within(asked: tuple[float, float], measured: tuple[float, float]) -> tuple[float, float]:
+    if not measured[0] - 1e-6 <= asked[0] < asked[1] <= measured[1] + 1e-6:
+        raise HollyError(
+            f"depths from {asked[0]:g} to {asked[1]:g} nm were asked for; the stack holds {measured[0]:g} to {measured[1]:g} nm"
+        )
+    return asked
 
 
 def _saturated(stack: Array, camera: Camera) -> Array:

@@ -38,6 +38,7 @@ def calibrate_file(
     roi: int | None = None,
     zero: int | None = None,
     positions: Path | None = None,
+    depths: tuple[float, float] | None = None,
     keep_brightness: bool = False,
     channel: int | None = None,
 ) -> Iterator[str]:
@@ -53,6 +54,7 @@ def calibrate_file(
         roi: Odd side of the region about a bead, pixels.
         zero: The plane of z = 0, counted from 1; None is the middle one.
         positions: A table of the beads' positions, nm.
+        depths: Smallest and largest depth of the PSF, nm; None takes the usable ones.
         keep_brightness: As in ``Calibrating``.
         channel: Of a stack with several, from 1.
 
@@ -74,7 +76,7 @@ def calibrate_file(
     known = None if positions is None else _positions(positions)
     try:
         with in_parts(PARTS) as done:
-            found = calibrate(stack, z_nm, pixel_nm, chosen, settings, known=known, done=done)
+            found = calibrate(stack, z_nm, pixel_nm, chosen, settings, known=known, depths_nm=depths, done=done)
     except HollyError as error:
         raise HollyError(f"{beads}: {error}") from None
     picture = out.with_suffix(".png")
@@ -118,7 +120,7 @@ def _depths(stack: Array, step: float, zero: int | None, path: Path) -> tuple[Ar
 def _positions(path: Path) -> Array:
     """Positions (x, y) ``[n, 2]``, nm, of a table with these columns; each once."""
     rows = read_rows(path, Reading(unit="nm"))
-    return np.unique(np.asarray(rows.positions[:, :2], dtype=np.float64), axis=0)
+    return np.unique(rows.whole().xyz[:, :2], axis=0)
 
 
 def _report(
@@ -142,7 +144,8 @@ def _report(
         yield f"The PSF is round at z = {crossing:.0f} nm, near plane {plane} in the order of rising z."
     centre = found.widths.centre_nm[_within(found.widths.z_nm, found.psf.z_range_nm)]
     yield f"Its centre moves by {np.ptp(centre[:, 0]):.0f} nm in x and {np.ptp(centre[:, 1]):.0f} nm in y over these depths."
-    yield f"Usable depths: {found.psf.z_range_nm[0]:.0f} to {found.psf.z_range_nm[1]:.0f} nm (the bound stays below {settings.worst_bound:g} times its best)"
+    yield f"Usable depths: {found.usable_nm[0]:.0f} to {found.usable_nm[1]:.0f} nm (the bound stays below {settings.worst_bound:g} times its best)"
+    yield f"Depths of the PSF in the file: {found.psf.z_range_nm[0]:.0f} to {found.psf.z_range_nm[1]:.0f} nm"
     yield f"Cramér-Rao bound, {settings.photons:.0f} photons, background {settings.background:.0f} a pixel, nm:"
     yield f"{'z':>8}{'x':>8}{'y':>8}{'z':>8}"
     shown = np.flatnonzero(_within(found.z_nm, found.psf.z_range_nm))
