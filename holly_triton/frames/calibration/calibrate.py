@@ -18,6 +18,9 @@ from .alignment import Aligned, align, average
 from .beads import DISAGREEING, Bead, cut_out, find_beads
 from .widths import Widths, fit_gaussian, measure_widths
 
+FEWEST_SATURATED = 8
+"""Pixels at the largest number of a stack that are no chance."""
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -159,11 +162,15 @@ def _within(asked: tuple[float, float], measured: tuple[float, float]) -> tuple[
 
 
 def _saturated(stack: Array, camera: Camera) -> Array:
-    """Pixels ``[H, W]`` that saturate in some plane: by the camera, or where the largest number is stored again and again."""
-    largest = stack.max()
-    repeated = int((stack == largest).sum()) >= 8
-    level = largest if repeated else np.inf
-    return (stack >= min(float(level), float(camera.saturation_adu))).any(axis=0)
+    """Pixels ``[H, W]`` that saturate in some plane: by the camera, or where the largest number piles up.
+
+    A file of 12 bits in one of 16, or one that was scaled, does not state where it saturates.
+    """
+    numbers, times = np.unique(stack[stack > 0.9 * stack.max()], return_counts=True)
+    piles_up = len(times) == 1 or times[-1] > 3 * times[-6:-1].max()
+    level = float(numbers[-1]) if piles_up and times[-1] >= FEWEST_SATURATED else np.inf
+    saturated: Array = (stack >= min(level, camera.saturation_adu)).any(axis=0)
+    return saturated
 
 
 def _agreeing(

@@ -28,7 +28,7 @@ def draw_calibration(path: Path, calibration: Calibration, settings: Calibrating
     Raises:
         HollyError: It can't be written.
     """
-    figure = new_figure(13, 10.8, dpi=110)
+    figure: Any = new_figure(13, 10.8, dpi=110)
     upper, lower = figure.subfigures(2, 1, height_ratios=(5, 5))
     left, right = upper.subfigures(1, 2, width_ratios=(1, 1.15))
     _draw_beads(left.subplots(), calibration, settings)

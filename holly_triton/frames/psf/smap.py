@@ -72,7 +72,7 @@ def _coefficients(path: Path, value: Any) -> Array:
         value = value[0]
     if isinstance(value, list):
         raise HollyError(f"{path}: holds the PSFs of {len(value)} channels; save the calibration of one channel")
-    shape = value.shape if isinstance(value, np.ndarray) else ()
+    shape: tuple[int, ...] = value.shape if isinstance(value, np.ndarray) else ()
     if len(shape) != 4 or shape[3] != TERMS or min(shape) < 3 or not np.isfinite(value).all():
         raise HollyError(f"{path}: cspline.coeff must be finite numbers, rows x columns x planes x 64; found {shape}")
     return np.asarray(value, dtype=np.float64)

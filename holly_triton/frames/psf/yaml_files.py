@@ -170,7 +170,8 @@ def fit_curve(z_nm: Array, width_nm: Array, weights: Array | None = None) -> tup
 
     def widths(values: Array) -> Array:
         u = (z_nm - values[1]) / values[2]
-        return values[0] * np.sqrt(1 + u * u * (1 + u * (values[3] + quartic(values) * u)))
+        sigma: Array = values[0] * np.sqrt(1 + u * u * (1 + u * (values[3] + quartic(values) * u)))
+        return sigma
 
     depth = float(np.ptp(z_nm))
     bounds = (
@@ -182,7 +183,8 @@ def fit_curve(z_nm: Array, width_nm: Array, weights: Array | None = None) -> tup
         lambda values: weights * (widths(values) / least - width_nm / least), start, bounds=bounds, x_scale=(least, 100, 100, 1, 1),
         loss="soft_l1", f_scale=0.05,
     ).x  # fmt: skip
-    return HuangCurve(*map(float, found[:4]), quartic(found)), widths(found)
+    sigma0, c, d, a, _ = map(float, found)
+    return HuangCurve(sigma0, c, d, a, quartic(found)), widths(found)
 
 
 def _coefficients(path: Path, document: Mapping[Any, Any], name: str) -> Array:
