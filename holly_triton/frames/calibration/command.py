@@ -95,6 +95,8 @@ def calibrate_file(
 def _read(path: Path, pixel_size: float | None, channel: int | None) -> tuple[Array, float]:
     """The whole stack ``[D, H, W]`` float32, and the side of a pixel in nm."""
     movie = open_movie(path, channel)
+    if len(movie) == 1:
+        raise HollyError(f"{path}: has 1 plane; a calibration needs a stack, recorded at known steps through the focus")
     for note in movie.notes:
         LOG.info("%s: %s", path, note)
     pixel_nm = pixel_size or movie.pixel_nm
