@@ -206,6 +206,8 @@ def wrong(tmp_path: Path, what: str) -> tuple[list[object], str]:
         stack = stack[:, 14:42, 14:42]
     elif what == "step 0":
         rest[1] = 0
+    elif what == "even":
+        rest[-1] = 24
     elif what == "suffix":
         out = tmp_path / "psf.txt"
     elif what == "plane":
@@ -223,7 +225,7 @@ def wrong(tmp_path: Path, what: str) -> tuple[list[object], str]:
         write(beads, stack)
     return [beads, out, *rest], {
         "one plane": "has 1 plane", "few planes": "5 planes; a calibration needs at least 6", "round": "no astigmatism", "empty": "no beads were found",
-        "small": "cut off by the border", "step 0": "--step 0", "suffix": ".h5", "plane": "--zero 900",
+        "small": "cut off by the border", "step 0": "--step 0", "even": "--roi 24", "suffix": ".h5", "plane": "--zero 900",
         "camera": "polaroid", "pixel": "--pixel-size", "colour": "colour", "truncated": "truncated",
     }[what]  # fmt: skip
 
@@ -237,6 +239,7 @@ def wrong(tmp_path: Path, what: str) -> tuple[list[object], str]:
         "empty",
         "small",
         "step 0",
+        "even",
         "suffix",
         "plane",
         "camera",

@@ -169,7 +169,7 @@ def _saturated(stack: Array, camera: Camera) -> Array:
     numbers, times = np.unique(stack[stack > 0.9 * stack.max()], return_counts=True)
     piles_up = len(times) == 1 or times[-1] > 3 * times[-6:-1].max()
     level = float(numbers[-1]) if piles_up and times[-1] >= FEWEST_SATURATED else np.inf
-    saturated: Array = (stack >= min(level, camera.saturation_adu)).any(axis=0)
+    saturated: Array = np.any(stack >= min(level, camera.saturation_adu), axis=0)
     return saturated
 
 
