@@ -71,8 +71,8 @@ def mean_variance(frames: Array) -> MeanVariance:
     # Of a variance from the median of n magnitudes; neighbours share pixels, so that n counts about a quarter.
     error = y * math.sqrt(2 / 0.37 / (noise.size / len(parts) / 4))
     # The darkest and brightest groups are left out: emitters, not the background, make the brightest.
-    inner = slice(len(parts) // 10, len(parts) - len(parts) // 10)
-    x, y, error = x[inner], y[inner], error[inner]
+    middle = slice(len(parts) // 10, len(parts) - len(parts) // 10)
+    x, y, error = x[middle], y[middle], error[middle]
     typical = float(np.median(mean)), float((QUIET * np.median(np.abs(noise))) ** 2)
     return _line(x, y, np.maximum(error, 1e-9), typical)
 

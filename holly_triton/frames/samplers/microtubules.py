@@ -139,7 +139,8 @@ class MicrotubuleSampler(CrowdedSampler):
         x, y, _ = places.tangent.unbind(1)
         level = normalize(torch.stack([y, -x, torch.zeros_like(x)], dim=1), dim=1)
         other = torch.linalg.cross(places.tangent, level)
-        return places.centre + radius[:, None] * (level * angle.cos()[:, None] + other * angle.sin()[:, None])
+        xyz: Tensor = places.centre + radius[:, None] * (level * angle.cos()[:, None] + other * angle.sin()[:, None])
+        return xyz
 
 
 class _Lines:
