@@ -184,7 +184,7 @@ def mixture_gradients(
                 sum_sigma_z += tl.where(inside, pull * (slope[2] * slope[2] - 1), 0.0)
                 sum_sigma_n += tl.where(inside, pull * (slope[3] * slope[3] - 1), 0.0)
     wide = tl.cast(H * W, tl.int64)
-    gradient = tl.sigmoid(-logit) * (tl.exp(share) * tl.sum(whole, 0) - pulled)
+    gradient = tl.exp(log_sigmoid(-logit)) * (tl.exp(share) * tl.sum(whole, 0) - pulled)
     tl.store(grad_logits + b * wide + pixel, gradient, mask=within)
     grad_mean += 4 * b * wide + pixel
     grad_sigma += 4 * b * wide + pixel
