@@ -12,9 +12,12 @@ import torch
 from holly_triton.core.errors import HollyError
 from holly_triton.harness import command, floor, measure, records, report, table
 from holly_triton.harness.baselines import forward_backward
-from holly_triton.harness.cases import OPS, make_inputs, timed_cases
+from holly_triton.harness.cases import OPS, Case, make_inputs, timed_cases
 from holly_triton.harness.compare import Difference, compare, oracle, validation_inputs
 from holly_triton.harness.ops import OPERATIONS
+from holly_triton.harness.ops.frames import OPERATIONS as FRAME_OPERATIONS
+from holly_triton.harness.ops.frames import FrameCase
+from holly_triton.harness.ops.frames_baselines import ORACLE_VALUES
 from holly_triton.harness.ops.gaussians import GaussianCase
 from holly_triton.harness.ops.gaussians_baselines import away_from_ties
 from holly_triton.kernels.gaussians import reference
@@ -211,17 +214,22 @@ def test_times_are_ordered_quantiles() -> None:
 
 
 def test_the_floor_of_a_cpu_is_measured_and_there_is_none_for_pictures_alone() -> None:
-    splat, _, pictures, emitters = (floor.floor_of(case, "cpu") for case in timed_cases((50,), 4, 16, 1.4, "ieee"))
-    assert splat.forward_ms is not None and splat.forward_backward_ms is not None
-    assert 0 < splat.forward_ms < splat.forward_backward_ms
-    assert emitters.forward_ms is not None and emitters.forward_backward_ms is None
-    assert pictures.forward_ms is None
+    floors = {case.op: floor.floor_of(case, "cpu") for case in timed_cases((50,), 4, 16, 1.4, "ieee")}
+    for op in "splat", "emitter_nll":
+        forward, both = floors[op]
+        assert forward is not None and both is not None and 0 < forward < both
+    for op in "splat_emitters", "splat_psf":
+        assert floors[op].forward_ms is not None and floors[op].forward_backward_ms is None
+    assert floors["normalised_masked_l1"].forward_ms is None
 
 
 def test_the_oracle_in_chunks_is_the_dense_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("holly_triton.harness.ops.gaussians_baselines.ORACLE_VALUES", 5000)
-    for op in OPS:
-        case = GaussianCase(op, 37, 3, 24, 17, 1.7, weights="signed", point_sigma=2)
+    monkeypatch.setitem(ORACLE_VALUES, "cpu", 5000)
+    gaussians = [op for op in OPS if op not in FRAME_OPERATIONS]
+    cases: list[Case] = [GaussianCase(op, 37, 3, 24, 17, 1.7, weights="signed", point_sigma=2) for op in gaussians]
+    cases += [FrameCase(op, 37, 3, 24, 17, 1.7, weights="signed") for op in FRAME_OPERATIONS]
+    for case in cases:
         inputs = make_inputs(case).to(torch.float64)
         out, gradients = oracle(case, inputs)
         wanted, wanted_gradients = forward_backward(case, "dense", inputs)
