@@ -11,6 +11,24 @@ PIXEL_NM = 100.0
 Z_RANGE_NM = (-700.0, 700.0)
 """Depths that are simulated and searched unless a calibration states its own, nm."""
 
+# Cameras
+
+SATURATION_ADU = 65535.0
+"""Largest number of 16 bits, which cameras of this field store."""
+CAMERAS: dict[str, dict[str, float | str]] = {
+    "photons": {"kind": "photons"},
+    "scmos": {
+        "kind": "scmos", "quantum_efficiency": 0.9, "offset_adu": 100.0, "electrons_per_adu": 0.5,
+        "read_noise_electrons": 1.5,
+    },
+    "challenge": {
+        # The challenge cuts the decimals off: the mean in the dark is half an ADU below its baseline of 100.
+        "kind": "emccd", "quantum_efficiency": 0.9, "offset_adu": 99.5, "electrons_per_adu": 45.0,
+        "read_noise_electrons": 74.4, "em_gain": 300.0, "clock_induced": 0.002,
+    },
+}  # fmt: skip
+"""Cameras by name: ideal counting of photons; a typical sCMOS; the EM-CCD of the SMLM challenge 2016 (Sage et al. 2019)."""
+
 
 # ---- Network, loss and training ----
 

@@ -1,0 +1,7 @@
+"""The camera: from expected photons to the numbers it stores, and back."""
+
+from .maps import MappedCamera, PixelMaps, read_maps
+from .model import Camera, camera_preset
+from .named import ask_for_camera, read_camera
+
+__all__ = ["Camera", "MappedCamera", "PixelMaps", "ask_for_camera", "camera_preset", "read_camera", "read_maps"]
