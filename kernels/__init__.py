@@ -12,10 +12,21 @@ Triton's, elsewhere they are PyTorch's; ``reference`` holds the dense version of
 specification of the others.
 """
 
+from .frames.emitters import splat_psf
+from .frames.table import PsfTable, psf_table
 from .gaussians.emitters import splat_emitters
 from .gaussians.fused import reconstruction_loss
 from .gaussians.loss import normalised_masked_l1
 from .gaussians.points import splat
 from .ordering import morton_order
 
-__all__ = ["morton_order", "normalised_masked_l1", "reconstruction_loss", "splat", "splat_emitters"]
+__all__ = [
+    "PsfTable",
+    "morton_order",
+    "normalised_masked_l1",
+    "psf_table",
+    "reconstruction_loss",
+    "splat",
+    "splat_emitters",
+    "splat_psf",
+]

@@ -184,6 +184,25 @@ def check_values(**tensors: Tensor | None) -> None:
             raise ValueError(f"point_sigma must not be below 0, got {float(value.min())}")
 
 
+def check_offsets(offsets: object) -> Tensor:
+    """Where the emitters of each picture begin and end: ``[B + 1]`` int64; their values are not read."""
+    if not isinstance(offsets, Tensor) or offsets.dtype != torch.int64:
+        raise TypeError(
+            f"offsets must be an int64 tensor [B + 1], got {getattr(offsets, 'dtype', type(offsets).__name__)}"
+        )
+    if offsets.ndim != 1 or len(offsets) < 1:
+        raise ValueError(f"offsets must be [B + 1], got {list(offsets.shape)}")
+    return offsets
+
+
+def read_offsets(offsets: Tensor, emitters: int) -> list[int]:
+    """Offsets as numbers, checked. This waits for the device."""
+    bounds: list[int] = offsets.tolist()
+    if bounds[0] != 0 or bounds[-1] != emitters or bounds != sorted(bounds):
+        raise ValueError(f"offsets must rise from 0 to E = {emitters}, got {bounds[0]} to {bounds[-1]}")
+    return bounds
+
+
 def check_cloud(
     points: object, rotation: object, shift: object, sigma: object, weights: object, point_sigma: object
 ) -> Cloud:

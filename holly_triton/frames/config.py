@@ -29,6 +29,17 @@ CAMERAS: dict[str, dict[str, float | str]] = {
 }  # fmt: skip
 """Cameras by name: ideal counting of photons; a typical sCMOS; the EM-CCD of the SMLM challenge 2016 (Sage et al. 2019)."""
 
+# PSF
+
+HUANG = {"sigma0_nm": 130.0, "c_nm": 300.0, "d_nm": 400.0}
+"""Width in focus, distance of both foci from 0, and depth of field of the default PSF, nm: a typical cylindrical lens."""
+REACH = 4.0
+"""Standard deviations of the widest Gaussian that a patch holds on each side: 0.01 % of the photons lie beyond."""
+LARGEST_PATCH = 63
+"""Largest side of a patch of a Gaussian, pixels; a wider Gaussian is cut off."""
+LEAST_WIDTH = 0.3
+"""A fitted width that falls below this share of that in focus is an artefact of the fit."""
+
 
 # ---- Network, loss and training ----
 

@@ -8,10 +8,12 @@ from ..arguments import (
     Shape,
     Sigma,
     check_number_sigma,
+    check_offsets,
     check_shape,
     check_tensor,
     check_values,
     choose_backend,
+    read_offsets,
 )  # fmt: skip
 from ..autograd import in_full_precision
 from .separable import CHUNK_BYTES, axis_gaussians, pixel_centres
@@ -62,17 +64,17 @@ def splat_emitters(
     widths = _emitter_sigma(sigma, xy)
     shape = check_shape(shape)
     weights = None if weights is None else check_tensor("weights", weights, "E", xy, E=len(xy)).detach()
-    _check_offsets(offsets)
+    check_offsets(offsets)
     chosen = choose_backend(backend, xy)
     if check:
         check_values(xy=xy, sigma=widths, weights=weights)
     if chosen == "separable":
-        return _splat_emitters_separable(xy, _bounds(offsets, xy), widths, weights, shape)
+        return _splat_emitters_separable(xy, read_offsets(offsets, len(xy)), widths, weights, shape)
     from .triton_emitters import splat_emitters_triton
 
     # Reading offsets back would stall a GPU; the kernel clamps them.
     if check or not offsets.is_cuda:
-        _bounds(offsets, xy)
+        read_offsets(offsets, len(xy))
     return splat_emitters_triton(xy, offsets, widths, weights, shape)
 
 
@@ -83,23 +85,6 @@ def _emitter_sigma(sigma: Sigma, xy: Tensor) -> Tensor:
     if isinstance(sigma, Tensor) and sigma.ndim:
         return check_tensor("sigma", sigma, "E 2", xy, E=len(xy)).detach()
     return check_number_sigma(sigma, xy, "[E] or [E, 2]").detach().expand(1, 2)
-
-
-def _check_offsets(offsets: object) -> None:
-    if not isinstance(offsets, Tensor) or offsets.dtype != torch.int64:
-        raise TypeError(
-            f"offsets must be an int64 tensor [B + 1], got {getattr(offsets, 'dtype', type(offsets).__name__)}"
-        )
-    if offsets.ndim != 1 or len(offsets) < 1:
-        raise ValueError(f"offsets must be [B + 1], got {list(offsets.shape)}")
-
-
-def _bounds(offsets: Tensor, xy: Tensor) -> list[int]:
-    """Offsets as numbers, checked. This waits for the device."""
-    bounds: list[int] = offsets.tolist()
-    if bounds[0] != 0 or bounds[-1] != len(xy) or bounds != sorted(bounds):
-        raise ValueError(f"offsets must rise from 0 to E = {len(xy)}, got {bounds[0]} to {bounds[-1]}")
-    return bounds
 
 
 def _splat_emitters_separable(

@@ -1,0 +1,10 @@
+"""The point-spread function: how the light of one emitter spreads over the pixels of the camera at each depth."""
+
+
+from .gaussian import GaussianPsf, HuangCurve, default_psf
+from .model import Psf, check_depths
+from .spline import SplinePsf
+
+__all__ = [
+    "GaussianPsf", "HuangCurve", "Psf", "SplinePsf", "check_depths", "default_psf",
+]  # fmt: skip

@@ -1,0 +1,137 @@
+"""A measured PSF: cubic B-splines in x, y and z whose coefficients are a table (Babcock and Zhuang 2017; Li et al. 2018)."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holly_triton.core.types import Array
+from holly_triton.frames.emitters import Emitters
+
+from .model import draw_patches
+
+
+@dataclass(frozen=True, eq=False)
+class SplinePsf:
+    """Shares of the photons as a sum of cubic B-splines about the points of a grid.
+
+    Along x and y the grid has the camera's pixels, its middle is the emitter, and there is nothing beyond it. Along z
+    its first and last points lie outside of the depths that it describes, one step each.
+    """
+
+    coefficients: Tensor
+    """``[D, S, S]`` float32, S odd, D at least 4: z, y, x."""
+    pixel_nm: float
+    z_first_nm: float
+    """Depth of the first point of the grid."""
+    z_step_nm: float
+    """Distance of the points along z."""
+    z_range_nm: tuple[float, float]
+    """Depths that are used, all of which lie within the grid."""
+
+    @property
+    def size(self) -> int:
+        """Odd side, pixels, of a patch that holds an emitter's light at every depth."""
+        return int(self.coefficients.shape[-1]) + 2
+
+    @property
+    def depths_nm(self) -> tuple[float, float]:
+        """Depths within which four points of the grid surround every one."""
+        last = self.z_first_nm + self.z_step_nm * (len(self.coefficients) - 2)
+        return self.z_first_nm + self.z_step_nm, last
+
+    def draw(self, emitters: Emitters, shape: tuple[int, int]) -> Tensor:
+        """Expected photons ``[B, H, W]`` of the emitters, without a background and without a gradient."""
+        return draw_patches(self, lambda xyz, size: self.patches(xyz, size)[0], emitters, shape)
+
+    def patches(self, xyz: Tensor, size: int) -> tuple[Tensor, Tensor]:
+        """Shares of the photons ``[E, size, size]`` and their derivatives ``[E, 3, size, size]``, 1/nm; see ``Psf``."""
+        depth = (xyz[:, 2].clamp(*self.z_range_nm) - self.z_first_nm) / self.z_step_nm
+        base = (depth.floor().long() - 1).clamp(0, len(self.coefficients) - 4)
+        weights = torch.stack(cubic_weights(depth - base - 1))  # [2, E, 4]
+        near = self.coefficients[base[:, None] + torch.arange(4, device=xyz.device)]  # [E, 4, S, S]
+        slices, by_z = torch.einsum("dek,ekji->deji", weights, near)
+        along_x, along_y = (self._line(xyz[:, axis], size) for axis in (0, 1))
+        # [E, S, size]: the values, their slope along x, and along z
+        light, by_x, by_z = along_x.sum(slices), along_x.slope(slices), along_x.sum(by_z)
+        light, by_x, by_z, by_y = (part.mT for part in (light, by_x, by_z, light))
+        light, by_x, by_z, by_y = along_y.sum(light), along_y.sum(by_x), along_y.sum(by_z), along_y.slope(by_y)
+        by_xyz = (-by_x / self.pixel_nm, -by_y / self.pixel_nm, by_z / self.z_step_nm)
+        return light.mT, torch.stack([part.mT for part in by_xyz], dim=1)
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same with its table on another device."""
+        return replace(self, coefficients=self.coefficients.to(device))
+
+    def _line(self, at_nm: Tensor, size: int) -> "_Line":
+        """Pixels of patches along one axis, for emitters at these places ``[E]``."""
+        side = self.coefficients.shape[-1]
+        first = 0.5 - at_nm / self.pixel_nm + (side - 1) / 2  # place of the first pixel on the grid
+        base = first.floor()
+        index = base.long()[:, None] - 1 + torch.arange(size + 3, device=at_nm.device)
+        weights, slopes = cubic_weights(first - base)
+        return _Line(index.clamp(0, side - 1), (index >= 0) & (index < side), weights, slopes)
+
+
+class _Line(NamedTuple):
+    """Pixels along one axis of patches, and the points of the grid about them."""
+
+    index: Tensor
+    """``[E, size + 3]``: those about pixel i are i to i + 3."""
+    exists: Tensor
+    """``[E, size + 3]``: whether the grid has this point."""
+    weights: Tensor
+    """``[E, 4]``, the same for all pixels of a patch."""
+    slopes: Tensor
+
+    def sum(self, part: Tensor) -> Tensor:
+        """Values at the pixels, from coefficients along the last axis: ``[E, n, S]`` to ``[E, n, size]``."""
+        return self._sum(part, self.weights)
+
+    def slope(self, part: Tensor) -> Tensor:
+        """Their derivative along the grid, per point."""
+        return self._sum(part, self.slopes)
+
+    def _sum(self, part: Tensor, weights: Tensor) -> Tensor:
+        near = part.gather(2, self.index[:, None, :].expand(-1, part.shape[1], -1)) * self.exists[:, None, :]
+        return (near.unfold(2, 4, 1) * weights[:, None, None, :]).sum(-1)
+
+
+def cubic_weights(t: Tensor) -> tuple[Tensor, Tensor]:
+    """The four cubic B-splines about a place between the second and the third point, and their slopes ``[..., 4]``."""
+    one, square = 1 - t, t * t
+    first, last = one * one * one / 6, square * t / 6
+    weights = (first, 2 / 3 - square * (2 - t) / 2, 2 / 3 - one * one * (1 + t) / 2, last)
+    slopes = (-one * one / 2, t * (1.5 * t - 2), -one * (1.5 * one - 2), square / 2)
+    return torch.stack(weights, dim=-1), torch.stack(slopes, dim=-1)
+
+
+def basis(places: Array, points: int) -> Array:
+    """Cubic B-splines about the points 0 to ``points`` - 1 at some places ``[n]``: ``[n, points]``."""
+    t = np.abs(np.asarray(places, dtype=np.float64)[:, None] - np.arange(points))
+    near, far = 2 / 3 - t * t * (1 - t / 2), np.maximum(2 - t, 0) ** 3 / 6
+    return np.where(t < 1, near, far)
+
+
+def spline_of_slices(
+    samples: Array, places: Array, points: int, *, pixel_nm: float, z_first_nm: float, z_step_nm: float
+) -> SplinePsf:
+    """The table that reproduces sampled slices, in the least squares along z.
+
+    Args:
+        samples: Shares of the photons in each pixel ``[n, S, S]`` at ``n`` depths, centred on the emitter, S odd.
+        places: The depths ``[n]``, in steps from the first point of the grid; from 1 to ``points`` - 2.
+        points: Points of the grid along z.
+        pixel_nm: Side of a pixel, nm.
+        z_first_nm: Depth of the first point, nm.
+        z_step_nm: Distance of the points along z, nm.
+    """
+    side = samples.shape[-1]
+    along = basis(np.asarray(places), points)
+    in_plane = np.linalg.inv(basis(np.arange(side), side))
+    sliced = np.linalg.lstsq(along, samples.reshape(len(samples), -1), rcond=None)[0].reshape(points, side, side)
+    table = torch.as_tensor(in_plane @ sliced @ in_plane.T, dtype=torch.float32)
+    ends = z_first_nm + z_step_nm, z_first_nm + z_step_nm * (points - 2)
+    return SplinePsf(table, pixel_nm, z_first_nm, z_step_nm, ends)

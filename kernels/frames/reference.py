@@ -1,0 +1,37 @@
+"""The dense version of every operation on frames, any float dtype: the specification, and the oracle of the harness.
+
+Arguments are those of the public functions, unchecked. Every emitter meets every pixel: for small shapes only.
+"""
+
+import torch
+from torch import Tensor
+
+from ..arguments import Shape
+from .table import PsfTable
+
+
+def splat_psf(xyz: Tensor, offsets: Tensor, psf: PsfTable, shape: Shape, *, weights: Tensor | None = None) -> Tensor:
+    """Frames ``[B, H, W]`` of ragged emitters ``[E, 3]``."""
+    planes, height, width = psf.coefficients.shape
+    x, y, z = xyz.unbind(1)
+    z = ((z - psf.z_first) / psf.z_step).clamp(0, planes - 3) + 1  # in planes of coefficients
+    along_z = cubic_b_spline(z[:, None] - centred(planes, xyz) - (planes - 1) / 2)  # [E, D + 2]
+    along_y, along_x = (
+        cubic_b_spline(centred(length, xyz)[:, None] - at[:, None, None] - centred(table, xyz))  # [E, H, h], [E, W, w]
+        for at, length, table in ((y, shape[0], height), (x, shape[1], width))
+    )
+    each = torch.einsum("ek,eir,ejc,krc->eij", along_z, along_y, along_x, psf.coefficients)  # [E, H, W]
+    each = each if weights is None else each * weights[:, None, None]
+    frame = torch.repeat_interleave(offsets.diff()).to(xyz.device)  # [E], in which frame each emitter lies
+    return xyz.new_zeros(len(offsets) - 1, *shape).index_add(0, frame, each)
+
+
+def centred(length: int, like: Tensor) -> Tensor:
+    """Indices along one axis ``[length]``, relative to its centre."""
+    return torch.arange(length, dtype=like.dtype, device=like.device) - (length - 1) / 2
+
+
+def cubic_b_spline(t: Tensor) -> Tensor:
+    """The cubic B-spline: 2/3 at 0, 1/6 at 1 and -1, 0 from 2 on, of integral 1."""
+    far = t.abs()
+    return torch.where(far < 1, 2 / 3 - far**2 + far**3 / 2, (2 - far.clamp(max=2)) ** 3 / 6)
