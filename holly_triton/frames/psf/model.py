@@ -8,6 +8,7 @@ from torch import Tensor
 
 from holly_triton.core.errors import HollyError
 from holly_triton.frames.emitters import Emitters
+from holly_triton.kernels.frames.scatter import add_at
 
 CHUNK_PIXELS = 2**22
 """Largest number of pixels in the patches that are held at once."""
@@ -116,6 +117,5 @@ def draw_patches(
     for part, corner, local in windows(psf, emitters):
         index, inside = pixels_of(corner, psf.size, of_each[part], shape)
         light = values(local, psf.size) * emitters.photons[part, None, None]
-        # Accumulation by index sums in a fixed order on a GPU too.
-        frames.index_put_((index,), light * inside, accumulate=True)
+        add_at(frames, index, light * inside)
     return frames.view(emitters.frames, *shape)

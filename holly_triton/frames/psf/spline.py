@@ -9,65 +9,62 @@ from torch import Tensor
 
 from holly_triton.core.types import Array
 from holly_triton.frames.emitters import Emitters
+from holly_triton.kernels import PsfTable, splat_psf
 
-from .model import draw_patches
+LIT_MORE = 3
+"""Pixels along a side that an emitter lights beyond the table's side, as cubic splines reach further than their points."""
 
 
 @dataclass(frozen=True, eq=False)
 class SplinePsf:
-    """Shares of the photons as a sum of cubic B-splines about the points of a grid.
+    """Shares of the photons as a sum of cubic B-splines about the points of a grid; see ``kernels.PsfTable``."""
 
-    Along x and y the grid has the camera's pixels, its middle is the emitter, and there is nothing beyond it. Along z
-    its first and last points lie outside of the depths that it describes, one step each.
-    """
-
-    coefficients: Tensor
-    """``[D, S, S]`` float32, S odd, D at least 4: z, y, x."""
+    table: PsfTable
+    """Coefficients ``[D + 2, S, S]`` float32, S odd: z in nm, the emitter in the middle of y and x."""
     pixel_nm: float
-    z_first_nm: float
-    """Depth of the first point of the grid."""
-    z_step_nm: float
-    """Distance of the points along z."""
     z_range_nm: tuple[float, float]
-    """Depths that are used, all of which lie within the grid."""
+    """Depths that are used, all of which lie within the table."""
 
     @property
     def size(self) -> int:
         """Odd side, pixels, of a patch that holds an emitter's light at every depth."""
-        return int(self.coefficients.shape[-1]) + 2
+        return int(self.table.coefficients.shape[-1]) + LIT_MORE - 1
 
     @property
     def depths_nm(self) -> tuple[float, float]:
-        """Depths within which four points of the grid surround every one."""
-        last = self.z_first_nm + self.z_step_nm * (len(self.coefficients) - 2)
-        return self.z_first_nm + self.z_step_nm, last
+        """Depths of the table's first and last plane, nm."""
+        return self.table.z_first, self.table.z_first + self.table.z_step * (self.table.planes - 1)
 
     def draw(self, emitters: Emitters, shape: tuple[int, int]) -> Tensor:
         """Expected photons ``[B, H, W]`` of the emitters, without a background and without a gradient."""
-        return draw_patches(self, lambda xyz, size: self.patches(xyz, size)[0], emitters, shape)
+        height, width = shape
+        centre = emitters.xyz.new_tensor([width / 2, height / 2])
+        xy, z = emitters.xyz[:, :2] / self.pixel_nm - centre, emitters.xyz[:, 2:].clamp(*self.z_range_nm)
+        return splat_psf(torch.cat([xy, z], dim=1), emitters.offsets, self.table, shape, weights=emitters.photons)
 
     def patches(self, xyz: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Shares of the photons ``[E, size, size]`` and their derivatives ``[E, 3, size, size]``, 1/nm; see ``Psf``."""
-        depth = (xyz[:, 2].clamp(*self.z_range_nm) - self.z_first_nm) / self.z_step_nm
-        base = (depth.floor().long() - 1).clamp(0, len(self.coefficients) - 4)
-        weights = torch.stack(cubic_weights(depth - base - 1))  # [2, E, 4]
-        near = self.coefficients[base[:, None] + torch.arange(4, device=xyz.device)]  # [E, 4, S, S]
+        table = self.table
+        plane = (xyz[:, 2].clamp(*self.z_range_nm) - table.z_first) / table.z_step
+        base = plane.floor().clamp(0, table.planes - 2)
+        weights = torch.stack(cubic_weights(plane - base))  # [2, E, 4]
+        near = table.coefficients[base.long()[:, None] + torch.arange(4, device=xyz.device)]  # [E, 4, S, S]
         slices, by_z = torch.einsum("dek,ekji->deji", weights, near)
         along_x, along_y = (self._line(xyz[:, axis], size) for axis in (0, 1))
         # [E, S, size]: the values, their slope along x, and along z
         light, by_x, by_z = along_x.sum(slices), along_x.slope(slices), along_x.sum(by_z)
         light, by_x, by_z, by_y = (part.mT for part in (light, by_x, by_z, light))
         light, by_x, by_z, by_y = along_y.sum(light), along_y.sum(by_x), along_y.sum(by_z), along_y.slope(by_y)
-        by_xyz = (-by_x / self.pixel_nm, -by_y / self.pixel_nm, by_z / self.z_step_nm)
+        by_xyz = (-by_x / self.pixel_nm, -by_y / self.pixel_nm, by_z / table.z_step)
         return light.mT, torch.stack([part.mT for part in by_xyz], dim=1)
 
     def to(self, device: torch.device | str) -> Self:
         """The same with its table on another device."""
-        return replace(self, coefficients=self.coefficients.to(device))
+        return replace(self, table=self.table._replace(coefficients=self.table.coefficients.to(device)))
 
     def _line(self, at_nm: Tensor, size: int) -> "_Line":
         """Pixels of patches along one axis, for emitters at these places ``[E]``."""
-        side = self.coefficients.shape[-1]
+        side = self.table.coefficients.shape[-1]
         first = 0.5 - at_nm / self.pixel_nm + (side - 1) / 2  # place of the first pixel on the grid
         base = first.floor()
         index = base.long()[:, None] - 1 + torch.arange(size + 3, device=at_nm.device)
@@ -115,23 +112,18 @@ def basis(places: Array, points: int) -> Array:
     return np.where(t < 1, near, far)
 
 
-def spline_of_slices(
-    samples: Array, places: Array, points: int, *, pixel_nm: float, z_first_nm: float, z_step_nm: float
-) -> SplinePsf:
+def spline_of_slices(samples: Array, z_nm: Array, *, pixel_nm: float, planes: Array) -> SplinePsf:
     """The table that reproduces sampled slices, in the least squares along z.
 
     Args:
-        samples: Shares of the photons in each pixel ``[n, S, S]`` at ``n`` depths, centred on the emitter, S odd.
-        places: The depths ``[n]``, in steps from the first point of the grid; from 1 to ``points`` - 2.
-        points: Points of the grid along z.
+        samples: Shares of the photons in each pixel ``[n, S, S]``, centred on the emitter, S odd.
+        z_nm: Their depths ``[n]``, nm, within the planes.
         pixel_nm: Side of a pixel, nm.
-        z_first_nm: Depth of the first point, nm.
-        z_step_nm: Distance of the points along z, nm.
+        planes: Depths of the table's planes, nm, evenly spaced, at least 4 and less than there are samples.
     """
-    side = samples.shape[-1]
-    along = basis(np.asarray(places), points)
+    side, step = samples.shape[-1], float(planes[1] - planes[0])
+    along = basis((z_nm - planes[0]) / step + 1, len(planes) + 2)
     in_plane = np.linalg.inv(basis(np.arange(side), side))
-    sliced = np.linalg.lstsq(along, samples.reshape(len(samples), -1), rcond=None)[0].reshape(points, side, side)
-    table = torch.as_tensor(in_plane @ sliced @ in_plane.T, dtype=torch.float32)
-    ends = z_first_nm + z_step_nm, z_first_nm + z_step_nm * (points - 2)
-    return SplinePsf(table, pixel_nm, z_first_nm, z_step_nm, ends)
+    sliced = np.linalg.lstsq(along, samples.reshape(len(samples), -1), rcond=None)[0].reshape(-1, side, side)
+    coefficients = torch.as_tensor(in_plane @ sliced @ in_plane.T, dtype=torch.float32)
+    return SplinePsf(PsfTable(coefficients, float(planes[0]), step), pixel_nm, (float(planes[0]), float(planes[-1])))

@@ -59,8 +59,8 @@ def read_tiff(path: Path, reading: Reading) -> ImageStack:
 
 
 def _read_stack(path: Path, *, single: bool) -> Stack:
-    with foreign(path, "TIFF"), _complaints() as complaints, tifffile.TiffFile(path) as tiff:
-        _check_pages(path, tiff)
+    with foreign(path, "TIFF"), complaints() as said, tifffile.TiffFile(path) as tiff:
+        page_offsets(path, tiff)
         _check_complete(path, tiff)
         plain = single and [len(series.axes) for series in tiff.series] == [3]
         for series in tiff.series:
@@ -75,18 +75,12 @@ def _read_stack(path: Path, *, single: bool) -> Stack:
         notes: list[str] = []
         parts = [_particles(path, series, notes, plain=plain) for series in tiff.series]
         images = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return Stack(images, _stated_size(path, tiff), notes, complaints)
+        return Stack(images, stated_size(path, tiff), notes, said)
 
 
 def _particles(path: Path, series: Any, notes: list[str], *, plain: bool) -> Array:
     """Pictures ``[n, H, W]`` float32 of one series; ``plain`` treats every axis as particles. How z was read goes to ``notes``."""
-    try:
-        pixels = series.asarray()
-    except (KeyError, ValueError) as error:
-        if "imagecodecs" not in str(error):
-            raise
-        codec = series.keyframe.compression.name
-        raise HollyError(f"{path}: is compressed ({codec}); pip install imagecodecs, or save it without") from error
+    pixels = decoded(path, series)
     summed_along = None
     if "Z" in series.axes and plain:
         notes.append(
@@ -98,35 +92,55 @@ def _particles(path: Path, series: Any, notes: list[str], *, plain: bool) -> Arr
     return as_float32(pixels, summed_along=summed_along).reshape(-1, *series.shape[-2:])
 
 
+def decoded(path: Path, pixels: Any) -> Array:
+    """The pixels of a series or a page.
+
+    Raises:
+        HollyError: The codec that they need is not installed.
+    """
+    try:
+        return np.asarray(pixels.asarray())
+    except (KeyError, ValueError) as error:
+        if "imagecodecs" not in str(error):
+            raise
+        codec = pixels.keyframe.compression.name
+        raise HollyError(f"{path}: is compressed ({codec}); pip install imagecodecs, or save it without") from error
+
+
 @contextmanager
-def _complaints() -> Iterator[list[str]]:
+def complaints() -> Iterator[list[str]]:
     """The library's messages about damage that it tolerates, which are added to the notes and not printed."""
-    complaints: list[str] = []
+    said: list[str] = []
     logger, handler = logging.getLogger("tifffile"), logging.Handler(logging.ERROR)
-    handler.emit = lambda record: complaints.append(record.getMessage())  # type: ignore[method-assign]
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
     propagate, logger.propagate = logger.propagate, False
     logger.addHandler(handler)
     try:
-        yield complaints
+        yield said
     finally:
         logger.removeHandler(handler)
         logger.propagate = propagate
 
 
-def _check_pages(path: Path, tiff: tifffile.TiffFile) -> None:
-    """Refuse a chain of pages that is cut off, or circular, which the library would follow without end."""
+def page_offsets(path: Path, tiff: tifffile.TiffFile) -> list[int]:
+    """Where each page begins, in bytes.
+
+    Raises:
+        HollyError: The chain of pages is cut off, or circular, which the library would follow without end.
+    """
     layout, file, size = tiff.tiff, tiff.filehandle, path.stat().st_size
-    offset, seen = tiff.pages.first.offset, set[int]()
+    offset, seen = tiff.pages.first.offset, dict[int, None]()
     while offset:
         if offset in seen:
             raise HollyError(f"{path}: its page {len(seen) - 1} leads back to an earlier one; export it again")
         if offset >= size:
             raise truncated(path, f"page {len(seen)} should be at byte {offset}, the file ends at {size}")
-        seen.add(offset)
+        seen[offset] = None
         file.seek(offset)
         (tags,) = struct.unpack(layout.tagnoformat, file.read(layout.tagnosize))
         file.seek(tags * layout.tagsize, 1)
         (offset,) = struct.unpack(layout.offsetformat, file.read(layout.offsetsize))
+    return list(seen)
 
 
 def _check_complete(path: Path, tiff: tifffile.TiffFile) -> None:
@@ -169,7 +183,7 @@ def nm_per_unit(name: str) -> float | None:
     return NM_PER_INCH if text in ("in", "inch", "inches") else NM_PER_UNIT.get(unit_word(text) or "")
 
 
-def _stated_size(path: Path, tiff: tifffile.TiffFile) -> tuple[float, str] | None:
+def stated_size(path: Path, tiff: tifffile.TiffFile) -> tuple[float, str] | None:
     """The pixel size that the metadata state, nm, and the place where they do."""
     if tiff.ome_metadata:
         return _ome_size(path, tiff.ome_metadata)

@@ -78,6 +78,19 @@ def read_header(path: Path, file: Any) -> Header:
     return Header(pixel_nm, _neutral(documents), notes or said)
 
 
+def stated_in_yaml(path: Path) -> tuple[dict[str, Any], float | None]:
+    """What the documents of a YAML state, the later over the earlier, and the side of a pixel in nm, if they do.
+
+    Raises:
+        HollyError: There is no such file, or it can't be read.
+    """
+    documents, wrong = _documents(path, None)
+    if wrong:
+        raise HollyError(wrong[0] if path.is_file() else f"{path}: is missing; Picasso writes it beside the data")
+    merged = {key: value for document in documents for key, value in document.items()}
+    return merged, _pixel_nm(documents)[0]
+
+
 def write_picasso(
     path: Path,
     xyz_nm: Array,
