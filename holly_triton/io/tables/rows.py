@@ -31,6 +31,7 @@ class Part(NamedTuple):
     precision: Array | None = None  # [E]: lateral localisation precision, nm
     frame: Array | None = None  # [E]
     precision_z: Array | None = None  # [E]: axial localisation precision, nm
+    precision_xy: Array | None = None  # [E, 2]: precision along x and y, nm, where the file states both
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
             seen += rows
             if not kept.all():
                 part = {column: values[kept] for column, values in part.items()}
-            yield _part({role: _values(path, part, of, lengths.get(role)) for role, of in columns.items()})
+            values = {role: _values(path, part, of, lengths.get(role)) for role, of in columns.items()}
+            yield _part({role: _merged(arrays) for role, arrays in values.items()}, values.get("precision", []))
         selection.finish(counts)
 
     if step > 1:
@@ -140,13 +142,20 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
     return Rows(path, table.source, [*table.notes, *notes], parts, columns.keys(), every=step, selection=selection)
 
 
-def _part(values: dict[str, Array]) -> Part:
+def _part(values: dict[str, Array], precision: list[Array]) -> Part:
     axes = [values.pop(axis) for axis in "xyz" if axis in values]
-    return Part(np.stack(axes, axis=1), **values)
+    along = np.stack(precision, axis=1) if len(precision) == 2 else None
+    return Part(np.stack(axes, axis=1), **values, precision_xy=along)
 
 
-def _values(path: Path, part: dict[Column, Array], columns: list[Column], lengths: list[float] | None) -> Array:
-    """One column, or the root mean square of two; float64 nm where it is a length."""
+def _merged(arrays: list[Array]) -> Array:
+    """One column, or the root mean square of two."""
+    with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are dropped later
+        return arrays[0] if len(arrays) == 1 else np.sqrt(np.mean(np.square(arrays), axis=0))
+
+
+def _values(path: Path, part: dict[Column, Array], columns: list[Column], lengths: list[float] | None) -> list[Array]:
+    """The columns of a role; float64 nm where it is a length."""
     arrays = [part[column] for column in columns]
     for column, array in zip(columns, arrays, strict=True):
         if array.dtype.kind not in "fiub":
@@ -154,7 +163,7 @@ def _values(path: Path, part: dict[Column, Array], columns: list[Column], length
     with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are dropped later
         if lengths is not None:
             arrays = [array.astype(np.float64) * nm for array, nm in zip(arrays, lengths, strict=True)]
-        return arrays[0] if len(arrays) == 1 else np.sqrt(np.mean(np.square(arrays), axis=0))
+    return arrays
 
 
 def _lengths(path: Path, table: Table, roles: Roles, reading: Reading) -> tuple[dict[str, list[float]], list[str]]:

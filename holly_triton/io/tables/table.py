@@ -60,10 +60,19 @@ def read_rows(path: Path, reading: Reading, most: int | None = None) -> Rows:
         raise HollyError(
             f"{path}: is no file; give one file of localisations ({', '.join(READERS)}), or a folder of fields"
         )
+    return rows_of(path, read_table(path, reading), reading, most)
+
+
+def read_table(path: Path, reading: Reading) -> Table:
+    """The columns of a file of any known format, as the file has them.
+
+    Raises:
+        HollyError: The format is unknown, or the file is damaged.
+    """
     read = READERS.get(suffix_of(path))
     if read is None:
         raise HollyError(f"{path}: {advice(path) or f'is not a known file of localisations; those are {_known()}'}")
-    return rows_of(path, read(path, reading), reading, most)
+    return read(path, reading)
 
 
 def files_in(folder: Path) -> list[Path]:
