@@ -1,15 +1,9 @@
 """Every default of the family; ``core.config`` checks, reads and writes the settings among them."""
 
-from dataclasses import dataclass
-from typing import Annotated
-
-from holly_triton.core.config import Bounds, Settings
-
-
+from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from holly_triton.core.config import Bounds, Settings
-
 from holly_triton.core.errors import HollyError
 
 PIXEL_NM = 100.0
@@ -48,6 +42,7 @@ class Scoring(Settings):
     """Resamplings of the frames from which the 95 % intervals follow; 0 leaves the intervals out."""
     seed: Annotated[int, Bounds(0)] = 0
     """Of the resampling."""
+
 
 # Cameras
 
@@ -191,7 +186,7 @@ WORST_CURVE = 0.1
 """Largest difference of their widths, as a share."""
 
 
-# ---- Network, loss and training ----
+# Network, loss and training
 
 Preset = Literal["own", "decode-like", "luenn-like"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -272,7 +267,70 @@ OPTIMISERS: dict[Preset, Optimiser] = {
 }
 LOSSES: dict[Preset, Loss] = {
     "own": Loss(),
-    "decode-like": Loss(cross_entropy=0.0, cross_entropy_late=0.0, crop_power=0.0, count_times_emitters=True, background=2.0),
+    "decode-like": Loss(
+        cross_entropy=0.0, cross_entropy_late=0.0, crop_power=0.0, count_times_emitters=True, background=2.0
+    ),
     "luenn-like": Loss(),
 }
 """Each with the settings that its authors published, where they did."""
+
+CROP_PX = 32
+"""Side of a frame in training."""
+BATCH: dict[str, int] = {"cpu": 16, "cuda": 128}
+"""Frames of a step, by the kind of device."""
+CHECKPOINT_S = 60.0
+"""Seconds between checkpoints."""
+ON_TIME = 2.0
+"""Mean on-time, frames, of emitters that are seen in three frames at once, unless stated."""
+
+
+@dataclass(frozen=True)
+class Validation(Settings):
+    """The fixed frames on which progress is measured, and on which a finished model's threshold and scales are chosen."""
+
+    times: Annotated[int, Bounds(1)] = 10
+    """How often in a training."""
+    frames: Annotated[int, Bounds(8)] = 60
+    side_px: Annotated[int, Bounds(16)] = 64
+    final_frames: Annotated[int, Bounds(8)] = 240
+    """Frames, other ones, for the threshold and the scales."""
+
+
+@dataclass(frozen=True)
+class Training(Settings):
+    """A training, as its ``config.toml`` holds it."""
+
+    sampling: Literal["random", "structure", "mixed"] = "mixed"
+    structure: str | None = None
+    psf: str | None = None
+    """A calibration; None is the default PSF."""
+    camera: str = "photons"
+    """As ``frames.camera.read_camera`` takes it."""
+    steps: Annotated[int, Bounds(1)] | None = None
+    minutes: Annotated[float, Bounds(0, open_least=True)] | None = None
+    """Time budget; one of the two is given."""
+    seed: Annotated[int, Bounds(0)] = 0
+    device: Device = "auto"
+    batch: Annotated[int, Bounds(1)] | None = None
+    """Frames of a step; None is ``BATCH``."""
+    crop_px: Annotated[int, Bounds(16)] = CROP_PX
+    network: Network = field(default_factory=Network)
+    frames: FrameSettings = field(default_factory=FrameSettings)
+    loss: Loss = field(default_factory=Loss)
+    optimiser: Optimiser = field(default_factory=Optimiser)
+    validation: Validation = field(default_factory=Validation)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.steps is None) == (self.minutes is None):
+            raise HollyError("a training has a number of steps or a number of minutes; set one of the two")
+        if self.crop_px % 8:
+            raise HollyError(f"crop_px is {self.crop_px}; it must be a multiple of 8, which every network takes")
+
+
+LOWEST_PROBABILITY = 0.1
+"""Of a detection from which a threshold is chosen."""
+THRESHOLDS = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9)
+"""From which that of a model is chosen."""
+PASS_PIXELS: dict[str, int] = {"cpu": 2**16, "cuda": 2**22}
+"""Pixels that go through a network at once, by the kind of device."""

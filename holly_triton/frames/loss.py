@@ -47,7 +47,9 @@ class Labels(NamedTuple):
     counts: Tensor  # [B] emitters of each frame
 
 
-def labels_of(emitters: Emitters, rough: Tensor, scales: Scales, shape: tuple[int, int], fewest_photons: float) -> Labels:
+def labels_of(
+    emitters: Emitters, rough: Tensor, scales: Scales, shape: tuple[int, int], fewest_photons: float
+) -> Labels:
     """Emitters that lie in their frames of a shape (H, W) and have enough photons; the others only disturb.
 
     Args:

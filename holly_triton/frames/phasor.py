@@ -11,10 +11,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .emitters import Emitters
+from .detections import Detections, nothing_known
 from .loss import Labels, Parts
 from .network.outputs import Scales
-from .localise.detections import Detections, nothing_known
 
 REACH = 2
 """Cells about an emitter's own that its Gaussian extends over."""
@@ -64,7 +63,9 @@ def phasor_detections(output: Tensor, scales: Scales, cells: int, lowest: float)
     angle = torch.atan2(sine.clamp(min=0), cosine)
     z = scales.z_middle_nm + scales.z_half_nm * (2 * angle / math.pi - 1)
     cell_nm = scales.pixel_nm / cells
-    return nothing_known(frame, torch.stack([x * cell_nm, y * cell_nm, z], dim=1), cross[frame, row, column].clamp(max=1))
+    return nothing_known(
+        frame, torch.stack([x * cell_nm, y * cell_nm, z], dim=1), cross[frame, row, column].clamp(max=1)
+    )
 
 
 def _cross(like: Tensor) -> Tensor:

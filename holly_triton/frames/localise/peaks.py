@@ -9,9 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from holly_triton.frames.detections import Detections
 from holly_triton.frames.network.outputs import BACKGROUND, MEAN, SIGMA, Scales, photons_of
-
-from .detections import Detections
 
 SURE = 0.6
 """Probability from which a pixel beside a peak holds an emitter of its own."""
@@ -73,7 +72,9 @@ def _rivals(found: Detections, row: Tensor, column: Tensor, shape: torch.Size) -
     index = row.new_full((shape[0], shape[1] + 2 * WINDOW, shape[2] + 2 * WINDOW), -1)
     index[found.frame, row + WINDOW, column + WINDOW] = torch.arange(count, device=row.device)
     step = torch.arange(2 * WINDOW + 1, device=row.device)
-    near = index[found.frame[:, None, None], row[:, None, None] + step[:, None], column[:, None, None] + step].flatten(1)
+    near = index[found.frame[:, None, None], row[:, None, None] + step[:, None], column[:, None, None] + step].flatten(
+        1
+    )
     there, near = near >= 0, near.clamp(min=0)
     if not count:
         return near, there

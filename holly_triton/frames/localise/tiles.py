@@ -36,7 +36,9 @@ def in_tiles(network: AnyNetwork, inputs: Tensor, most: int = MOST_TILE_PX) -> T
 
 def _spans(length: int, most: int, network: AnyNetwork) -> Iterator[tuple[slice, slice]]:
     """Parts of an axis that do not overlap, each with what a network has to see for it."""
-    step = length if length <= most else max(network.stride, (most - 2 * network.reach) // network.stride * network.stride)
+    step = (
+        length if length <= most else max(network.stride, (most - 2 * network.reach) // network.stride * network.stride)
+    )
     for first in range(0, length, step):
         last = min(length, first + step)
         yield slice(first, last), slice(max(0, first - network.reach), min(length, last + network.reach))

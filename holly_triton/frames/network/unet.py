@@ -35,7 +35,9 @@ class UNet(nn.Module):
         w = width
         self.stem = nn.Sequential(Convolution(CHANNELS, w), Convolution(w, w))
         self.fuse = Convolution(frames_at_once * w, w) if frames_at_once > 1 else nn.Identity()
-        self.down = nn.Sequential(nn.Conv2d(w, 2 * w, 2, stride=2), Convolution(2 * w, 2 * w), Convolution(2 * w, 2 * w))
+        self.down = nn.Sequential(
+            nn.Conv2d(w, 2 * w, 2, stride=2), Convolution(2 * w, 2 * w), Convolution(2 * w, 2 * w)
+        )
         self.bottom = nn.Sequential(
             nn.Conv2d(2 * w, 4 * w, 2, stride=2), Convolution(4 * w, 4 * w), Convolution(4 * w, 4 * w, dilation=2)
         )

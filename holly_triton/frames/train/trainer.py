@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from holly_triton.frames.config import Optimiser, Training
-from holly_triton.frames.localiser import Localiser
+from holly_triton.frames.localise.localiser import Localiser
 
 from .state import TrainingState
 from .stream import Stream
 
+TRAINING = 0
+"""Purpose of the frames."""
 SOONEST_AVERAGE = 10
 """Steps: the average of few weights is over about as many steps as there were."""
 
@@ -41,14 +43,14 @@ class Trainer:
 
     def __post_init__(self) -> None:
         network = self.localiser.network
+        network.to(self.stream.device)
         self._parameters = list(network.parameters())
         self._optimiser = _adamw(network, self.settings.optimiser)
         if self.state.weights:
             network.load_state_dict(self.state.weights)
             self._optimiser.load_state_dict(self.state.optimiser)
         average = self.state.average or network.state_dict()
-        self._average = {name: value.detach().clone() for name, value in average.items()}
-        self._average = {name: value.to(self.stream.device) for name, value in self._average.items()}
+        self._average = {name: value.detach().to(self.stream.device, copy=True) for name, value in average.items()}
 
     @property
     def done(self) -> float:
@@ -67,7 +69,6 @@ class Trainer:
                 now = time.monotonic()
                 self.state.seconds, since = self.state.seconds + now - since, now
                 yield step
-                self.localiser.network.train()
 
     def averaged(self) -> Localiser:
         """The localiser with the averaged weights, for use."""
@@ -88,7 +89,7 @@ class Trainer:
         rate = _rate(settings.optimiser, self.state.step, done)
         for group in self._optimiser.param_groups:
             group["lr"] = rate
-        example = self.stream.batch(self.state.step)
+        example = self.stream.draw(TRAINING, self.state.step, self.state.batch, settings.crop_px)
         fade = max(0.0, 1 - done / settings.loss.warm_up)
         late = settings.loss.cross_entropy_late
         entropy = max(late, settings.loss.cross_entropy * fade)

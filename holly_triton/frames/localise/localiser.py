@@ -3,16 +3,17 @@
 import torch
 from torch import Tensor
 
-from .config import Loss, Network
-from .emitters import Emitters
-from .localise.detections import Detections
-from .localise.peaks import mixture_detections
-from .localise.tiles import in_tiles
-from .loss import Parts, labels_of, mixture_loss
-from .network import build
-from .network.inputs import network_inputs, rough_background
-from .network.outputs import Scales
-from .phasor import phasor_detections, phasor_loss
+from holly_triton.frames.config import Loss, Network
+from holly_triton.frames.detections import Detections
+from holly_triton.frames.emitters import Emitters
+from holly_triton.frames.loss import Parts, labels_of, mixture_loss
+from holly_triton.frames.network import build
+from holly_triton.frames.network.inputs import network_inputs, rough_background
+from holly_triton.frames.network.outputs import Scales
+from holly_triton.frames.phasor import phasor_detections, phasor_loss
+
+from .peaks import mixture_detections
+from .tiles import in_tiles
 
 
 class Localiser:
@@ -22,7 +23,9 @@ class Localiser:
         self.settings, self.scales = settings, scales
         self.network = build(settings)
 
-    def loss(self, photons: Tensor, emitters: Emitters, background: Tensor, settings: Loss, cross_entropy: float) -> Parts:
+    def loss(
+        self, photons: Tensor, emitters: Emitters, background: Tensor, settings: Loss, cross_entropy: float
+    ) -> Parts:
         """The loss of a batch.
 
         Args:
