@@ -2,7 +2,11 @@
 
 import click
 
+<<<<<<< HEAD
 from . import frames_evaluate
+=======
+from .frames_calibrate import calibrate
+>>>>>>> psf
 
 
 @click.group()
@@ -10,4 +14,8 @@ def frames() -> None:
     """Localise single emitters in 3D in camera frames."""
 
 
+<<<<<<< HEAD
 frames.add_command(frames_evaluate.evaluate)
+=======
+frames.add_command(calibrate)
+>>>>>>> psf

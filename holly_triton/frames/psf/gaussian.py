@@ -95,7 +95,7 @@ class GaussianPsf(Settings):
     def draw(self, emitters: Emitters, shape: tuple[int, int]) -> Tensor:
         """Expected photons ``[B, H, W]`` of the emitters, without a background and without a gradient."""
         if self.tilt_deg:
-            return draw_patches(self, lambda xyz, size: self._shares(xyz, size)[0], emitters, shape)
+            return draw_patches(self, lambda xyz, size: self._light(xyz, size)[0], emitters, shape)
         height, width = shape
         centre = emitters.xyz.new_tensor([width / 2, height / 2])
         variances = torch.stack([variance for variance, _ in self._variances(emitters.xyz[:, 2])], dim=1)
@@ -106,7 +106,7 @@ class GaussianPsf(Settings):
 
     def patches(self, xyz: Tensor, size: int) -> tuple[Tensor, Tensor]:
         """Shares of the photons ``[E, size, size]`` and their derivatives ``[E, 3, size, size]``, 1/nm; see ``Psf``."""
-        values, u, v, variances = self._shares(xyz, size)
+        values, u, v, variances = self._light(xyz, size)
         (vx, vx_slope), (vy, vy_slope) = variances
         cosine, sine = self._direction()
         by_u, by_v = u / vx, v / vy
@@ -130,7 +130,7 @@ class GaussianPsf(Settings):
         pixel = self.pixel_nm**2 / 12
         return (vx + pixel, vx_slope), (vy + pixel, vy_slope)
 
-    def _shares(
+    def _light(
         self, xyz: Tensor, size: int
     ) -> tuple[Tensor, Tensor, Tensor, tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]]:
         """Shares ``[E, size, size]``, the pixels' distances along both axes, nm, and the variances ``[E, 1, 1]``."""

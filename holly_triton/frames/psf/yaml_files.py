@@ -163,21 +163,21 @@ def fit_curve(z_nm: Array, width_nm: Array, weights: Array | None = None) -> tup
     focus, least = float(z_nm[width_nm.argmin()]), float(width_nm.min())
     weights = np.ones(len(z_nm)) if weights is None else weights
 
+    def quartic(values: Array) -> float:
+        return float(values[3] ** 2 / 4 + values[4])  # at least A^2 / 4: the width is smallest in focus
+
     def widths(values: Array) -> Array:
         u = (z_nm - values[1]) / values[2]
-        return values[0] * np.sqrt(np.maximum(1 + u * u * (1 + u * (values[3] + values[4] * u)), 1e-4))
+        return values[0] * np.sqrt(1 + u * u * (1 + u * (values[3] + quartic(values) * u)))
 
     depth = float(np.ptp(z_nm))
-    bounds = (
-        [0.3 * least, z_nm.min() - depth, 0.1 * depth, -2.0, -1.0],
-        [2 * least, z_nm.max() + depth, 3 * depth, 2.0, 5.0],
-    )
+    bounds = [0.3 * least, z_nm.min() - depth, 0.1 * depth, -2.0, 0.0], [2 * least, z_nm.max() + depth, 3 * depth, 2.0, 5.0]
     start = [least, focus, 0.3 * depth, 0.0, 0.1]
     found = least_squares(
         lambda values: weights * (widths(values) / least - width_nm / least), start, bounds=bounds, x_scale=(least, 100, 100, 1, 1),
         loss="soft_l1", f_scale=0.05,
     ).x  # fmt: skip
-    return HuangCurve(*map(float, found)), widths(found)
+    return HuangCurve(*map(float, found[:4]), quartic(found)), widths(found)
 
 
 def _coefficients(path: Path, document: Mapping[Any, Any], name: str) -> Array:
