@@ -98,11 +98,7 @@ def main(verbose: bool, quiet: bool, log: Path | None) -> None:
 
 for command in (
     train.demo, data.info, data.pick, train.train, results.measure, results.rank, results.evaluate, results.render, results.export,
-<<<<<<< HEAD
     data.simulate, frames.frames, experiments.reproduce, experiments.bench,
-=======
-    data.simulate, experiments.reproduce, experiments.bench, frames.frames,
->>>>>>> psf
 ):  # fmt: skip
     main.add_command(command)
 main.add_command(renamed(results.rank, "sort"))

@@ -2,11 +2,10 @@
 
 import click
 
-<<<<<<< HEAD
-from . import frames_evaluate
-=======
 from .frames_calibrate import calibrate
->>>>>>> psf
+from .frames_evaluate import evaluate
+from .frames_localise import localise
+from .frames_train import train
 
 
 @click.group()
@@ -14,8 +13,5 @@ def frames() -> None:
     """Localise single emitters in 3D in camera frames."""
 
 
-<<<<<<< HEAD
-frames.add_command(frames_evaluate.evaluate)
-=======
-frames.add_command(calibrate)
->>>>>>> psf
+for command in (calibrate, train, localise, evaluate):
+    frames.add_command(command)

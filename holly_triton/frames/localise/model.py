@@ -20,6 +20,7 @@ from holly_triton.frames.config import Network, Training
 from holly_triton.frames.network.outputs import Scales
 from holly_triton.frames.psf import Psf, read_psf, write_psf
 
+from .doubts import Ranges
 from .localiser import Localiser
 from .scales import SigmaScales
 
@@ -37,6 +38,8 @@ class Model:
     threshold: float
     """Least probability of a localisation."""
     scales: SigmaScales
+    seen: Ranges
+    """What its training frames were like."""
     training: Training
     """What it was trained on: ranges of densities, photons and background among it."""
     figures: Figures
@@ -61,9 +64,10 @@ def write_model(path: Path, model: Model) -> None:
         "weights": {name: value.cpu() for name, value in model.localiser.network.state_dict().items()},
         "psf": _psf_bytes(model.psf),
         "camera": model.camera.table(),
-        "maps": {k: v for k, v in model.camera.maps._asdict().items() if v is not None} if isinstance(model.camera, MappedCamera) else {},
+        "maps": _maps(model.camera),
         "threshold": model.threshold,
         "scales": {"log_photons": model.scales.log_photons.cpu(), "factors": model.scales.factors.cpu()},
+        "seen": {name: list(ends) for name, ends in model.seen.items()},
         "training": model.training.table(),
         "figures": model.figures,
     }  # fmt: skip
@@ -103,7 +107,13 @@ def _restored(path: Path, saved: dict[str, Any]) -> Model:
         camera = MappedCamera.of_camera(camera, PixelMaps(**saved["maps"]))
     training = Training.of(saved["training"], str(path))
     scales = SigmaScales(**saved["scales"])
-    return Model(localiser, psf, camera, float(saved["threshold"]), scales, training, saved["figures"])
+    seen = {name: (float(low), float(high)) for name, (low, high) in saved["seen"].items()}
+    return Model(localiser, psf, camera, float(saved["threshold"]), scales, seen, training, saved["figures"])
+
+
+def _maps(camera: Camera) -> dict[str, Tensor]:
+    maps = camera.maps._asdict() if isinstance(camera, MappedCamera) else {}
+    return {name: values for name, values in maps.items() if values is not None}
 
 
 def _psf_bytes(psf: Psf) -> Tensor:

@@ -10,6 +10,7 @@ from holly_triton.frames.config import LOWEST_PROBABILITY, THRESHOLDS, Scoring, 
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.localise import Model, localise_windows
+from holly_triton.frames.localise.doubts import ranges_of
 from holly_triton.frames.localise.localiser import Localiser
 from holly_triton.frames.localise.scales import SigmaScales
 from holly_triton.frames.score.evaluate import evaluate
@@ -78,7 +79,7 @@ def in_groups(score: Score, truth: Array) -> dict[str, float]:
 
 def unfinished(localiser: Localiser, stream: Stream, training: Training) -> Model:
     """A model whose threshold and scales are not chosen yet."""
-    return Model(localiser, stream.psf, stream.camera, MIDDLE, SigmaScales.none(), training, {})
+    return Model(localiser, stream.psf, stream.camera, MIDDLE, SigmaScales.none(), {}, training, {})
 
 
 def best_threshold(found: Array, examples: Examples) -> tuple[float, dict[str, float]]:
@@ -104,7 +105,9 @@ def finished(localiser: Localiser, stream: Stream, training: Training, figures: 
     found = found[found["probability"] >= threshold]
     score = examples.score(found)
     scales = fitted_scales(found, examples.truth, score)
-    return Model(localiser, stream.psf, stream.camera, threshold, scales, training, {**figures, **best})
+    middle = torch.cat([batch.photons[:, batch.photons.shape[1] // 2] for batch in examples.batches])
+    seen = ranges_of(middle, stream.camera)
+    return Model(localiser, stream.psf, stream.camera, threshold, scales, seen, training, {**figures, **best})
 
 
 def fitted_scales(found: Array, truth: Array, score: Score) -> SigmaScales:
