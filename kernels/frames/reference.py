@@ -26,6 +26,27 @@ def splat_psf(xyz: Tensor, offsets: Tensor, psf: PsfTable, shape: Shape, *, weig
     return xyz.new_zeros(len(offsets) - 1, *shape).index_add(0, frame, each)
 
 
+def emitter_nll(
+    logits: Tensor, mean: Tensor, sigma: Tensor, emitters: Tensor, offsets: Tensor, *, window: int = 5
+) -> Tensor:
+    """Negative log-likelihood ``[E]`` of emitters ``[E, 4]`` under the mixture that the output of every pixel describes."""
+    _, height, width = logits.shape
+    columns, rows = centred(width, logits), centred(height, logits)[:, None]
+    centres = torch.stack([columns.expand(height, width), rows.expand(height, width)])  # [2, H, W]
+    frame = torch.repeat_interleave(offsets.diff()).to(logits.device)  # [E]
+    probability = torch.sigmoid(logits)
+    share = probability.log() - probability.sum((1, 2), keepdim=True).log()  # [B, H, W]
+    predicted = torch.cat([mean[:, :2] + centres, mean[:, 2:]], 1)  # [B, 4, H, W]
+    density = torch.distributions.Normal(predicted[frame], sigma[frame], validate_args=False)
+    each = share[frame] + density.log_prob(emitters[:, :, None, None]).sum(1)  # [E, H, W]
+    half = torch.tensor([width / 2, height / 2], dtype=emitters.dtype, device=emitters.device)
+    cell = (emitters[:, :2] + half).floor() - half + 0.5  # centre of the pixel that holds the emitter
+    inside = ((centres - cell[:, :, None, None]).abs() < (window + 1) / 2).all(1)  # [E, H, W]; false for a NaN
+    nll = -torch.where(inside, each, -torch.inf).flatten(1).logsumexp(1)
+    nowhere = torch.where(emitters[:, :2].isnan().any(1), torch.nan, 0.0).to(emitters.dtype)
+    return torch.where(inside.flatten(1).any(1), nll, nowhere)
+
+
 def centred(length: int, like: Tensor) -> Tensor:
     """Indices along one axis ``[length]``, relative to its centre."""
     return torch.arange(length, dtype=like.dtype, device=like.device) - (length - 1) / 2
