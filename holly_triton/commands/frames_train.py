@@ -63,7 +63,7 @@ def _settings(config_file: Path | None, options: dict[str, Any]) -> Training:
 
     settings = Training(minutes=MINUTES) if config_file is None else read_config(config_file, Training)
     whole_numbers = {name: int(options.pop(name)) for name in ("frames_at_once", "cells") if name in options}
-    parts = {name: options.pop(name) for name in ("width", "preset") if name in options} | whole_numbers
+    parts: dict[str, Any] = {name: options.pop(name) for name in ("width", "preset") if name in options} | whole_numbers
     network = dataclasses.replace(settings.network, **parts)
     if "preset" in parts:
         options |= {"loss": LOSSES[network.preset], "optimiser": OPTIMISERS[network.preset]}

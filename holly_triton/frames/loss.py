@@ -19,14 +19,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from holly_triton.kernels import emitter_nll
+
 from .config import Loss
 from .emitters import Emitters
-from .network.outputs import BACKGROUND, MEAN, OUTPUTS, SIGMA, Scales, log_photons
+from .network.outputs import BACKGROUND, MEAN, SIGMA, Scales, log_photons
 
 LEAST_VARIANCE = 0.05
 """Of the count: a prediction that is certain would make a single miss infinitely unlikely."""
-LEAST_TOTAL = 1e-3
-"""Of the sum of probabilities, under a logarithm."""
 
 
 class Parts(NamedTuple):
@@ -44,7 +44,7 @@ class Labels(NamedTuple):
     column: Tensor  # [E]: of the pixel that holds it
     row: Tensor  # [E]
     values: Tensor  # [E, 4]: x and y in pixels from the frame's corner, z, log photons
-    counts: Tensor  # [B] emitters of each frame
+    offsets: Tensor  # [B + 1]: emitters of frame b are offsets[b] to offsets[b + 1] - 1
 
 
 def labels_of(
@@ -67,7 +67,7 @@ def labels_of(
     frame = seen.frame()
     z = (seen.xyz[:, 2:] - scales.z_middle_nm) / scales.z_half_nm
     values = torch.cat([xy, z, log_photons(seen.photons, rough[frame])[:, None]], dim=1)
-    return Labels(frame, xy[:, 0].long(), xy[:, 1].long(), values, seen.counts)
+    return Labels(frame, xy[:, 0].long(), xy[:, 1].long(), values, seen.offsets)
 
 
 def mixture_loss(
@@ -86,12 +86,12 @@ def mixture_loss(
     logit = output[:, 0].flatten(1)
     probability = logit.sigmoid()
     total = probability.sum(1)
-    counts = labels.counts.to(logit.dtype)
+    counts = labels.offsets.diff().to(logit.dtype)
     spread = (probability * (1 - probability)).sum(1) + LEAST_VARIANCE
     count = (counts - total) ** 2 / (2 * spread) + spread.log() / 2
     if settings.count_times_emitters:
         count = count * counts
-    mixture = _mixture(output, labels, total, settings.window)
+    mixture = _mixture(output, labels, settings.window)
     entropy = _cross_entropy(logit, labels, output.shape[3])
     weight = (counts + 1) ** -settings.crop_power
     away = ((output[:, BACKGROUND] - background / rough[:, None, None]).abs()).mean()
@@ -109,20 +109,8 @@ def _cross_entropy(logit: Tensor, labels: Labels, width: int) -> Tensor:
     return functional.binary_cross_entropy_with_logits(logit, target, reduction="none").sum(1)
 
 
-def _mixture(output: Tensor, labels: Labels, total: Tensor, window: int) -> Tensor:
-    """STAND-IN."""
-    B, _, H, W = output.shape
-    R = window // 2
-    flat = output.permute(0, 2, 3, 1).reshape(-1, OUTPUTS)
-    d = torch.arange(-R, R + 1, device=output.device)
-    dy, dx = (g.flatten() for g in torch.meshgrid(d, d, indexing="ij"))
-    x, y = labels.column[:, None] + dx, labels.row[:, None] + dy
-    ok = (x >= 0) & (x < W) & (y >= 0) & (y < H)
-    x, y = x.clamp(0, W - 1), y.clamp(0, H - 1)
-    q = flat.index_select(0, ((labels.frame[:, None] * H + y) * W + x).flatten()).view(*x.shape, OUTPUTS)
-    mu = q[..., MEAN] + torch.stack([x + 0.5, y + 0.5, torch.zeros_like(x), torch.zeros_like(x)], 2)
-    sigma = q[..., SIGMA]
-    each = functional.logsigmoid(q[..., 0]) - total.clamp(LEAST_TOTAL).log()[labels.frame, None]
-    each = each - (((labels.values[:, None] - mu) / sigma) ** 2 / 2 + sigma.log()).sum(2)
-    nll = -torch.logsumexp(each.masked_fill(~ok, -1e4), 1)
-    return torch.zeros(B, device=output.device).index_add(0, labels.frame, nll)
+def _mixture(output: Tensor, labels: Labels, window: int) -> Tensor:
+    """Negative log-likelihood of the emitters, summed over each frame ``[B]``."""
+    half = output.new_tensor([output.shape[3] / 2, output.shape[2] / 2, 0.0, 0.0])
+    nll = emitter_nll(output[:, 0], output[:, MEAN], output[:, SIGMA], labels.values - half, labels.offsets, window=window)
+    return torch.segment_reduce(nll, "sum", offsets=labels.offsets)

@@ -32,7 +32,7 @@ def phasor_label(labels: Labels, shape: tuple[int, int], cells: int) -> Tensor:
     index = (labels.frame[:, None, None] * height + y.clamp(0, height - 1)) * width + x.clamp(0, width - 1)
     angle = math.pi * (labels.values[:, 2] + 1) / 2
     grids = [
-        place.new_zeros(len(labels.counts) * height * width).index_add(0, index.flatten(), (magnitude * part[:, None, None]).flatten())
+        place.new_zeros((len(labels.offsets) - 1) * height * width).index_add(0, index.flatten(), (magnitude * part[:, None, None]).flatten())
         for part in (angle.cos(), angle.sin())
     ]  # fmt: skip
     return torch.stack(grids).view(2, -1, height, width).transpose(0, 1)
@@ -42,7 +42,7 @@ def phasor_loss(output: Tensor, labels: Labels, cells: int) -> Parts:
     """Squared distance to the label, summed over cells and divided by the number of emitters."""
     height, width = output.shape[2] // cells, output.shape[3] // cells
     distance = ((output - phasor_label(labels, (height, width), cells)) ** 2).sum()
-    loss = distance / (labels.counts.sum() + len(labels.counts))
+    loss = distance / (len(labels.values) + len(labels.offsets) - 1)
     return Parts(loss, {"phasor": loss.detach()})
 
 

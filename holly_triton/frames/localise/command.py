@@ -15,7 +15,8 @@ from holly_triton.core.progress import console, watched
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import Camera, ask_for_camera
-from holly_triton.io.movies import Movie, open_movie
+from holly_triton.io.movies.movie import Movie
+from holly_triton.io.movies.opening import open_movie
 from holly_triton.io.tables.writing import Append, localisation_file
 
 from . import Model, localise_blocks, read_model

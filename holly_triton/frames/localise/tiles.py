@@ -22,7 +22,8 @@ def in_tiles(network: AnyNetwork, inputs: Tensor, most: int = MOST_TILE_PX) -> T
     height, width = inputs.shape[3:]
     whole = padded(inputs, network.stride)
     if max(whole.shape[3:]) <= most:
-        return network(whole)[..., : network.cells * height, : network.cells * width]
+        once: Tensor = network(whole)
+        return once[..., : network.cells * height, : network.cells * width]
     cells, output = network.cells, inputs.new_empty(0)
     for rows, seen_rows in _spans(whole.shape[3], most, network):
         for columns, seen_columns in _spans(whole.shape[4], most, network):

@@ -35,7 +35,7 @@ def doubled(features: Tensor) -> Tensor:
 def seen_together(stem: nn.Module, inputs: Tensor) -> Tensor:
     """Features ``[B, T C, H, W]`` that one stem makes of each of T frames ``[B, T, channels, H, W]``."""
     many, count = inputs.shape[:2]
-    features = stem(inputs.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+    features: Tensor = stem(inputs.flatten(0, 1).contiguous(memory_format=torch.channels_last))
     return features if count == 1 else features.view(many, count * features.shape[1], *features.shape[2:])
 
 

@@ -69,7 +69,7 @@ def _step_under_bar(run: Run, stop: Stop) -> Model:
     )  # fmt: skip
     state, said, shown = run.trainer.state, time.monotonic(), len(run.trainer.state.history)
     with Progress(*columns, console=console, disable=not watched()) as bar:
-        task = bar.add_task("training", total=1.0, completed=run.trainer.done, step=state.step, figures="")
+        task = bar.add_task("training", total=1.0, step=state.step, figures="")
 
         def callback(step: Step) -> None:
             nonlocal said, shown
