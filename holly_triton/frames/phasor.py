@@ -53,8 +53,7 @@ def phasor_detections(output: Tensor, scales: Scales, cells: int, lowest: float)
     """
     magnitude = output.norm(dim=1, keepdim=True)
     cross = functional.conv2d(magnitude, _cross(magnitude), padding=1)[:, 0] / (1 + 4 * math.exp(-0.5))
-    peak = (magnitude == functional.max_pool2d(magnitude, 3, 1, 1))[:, 0] & (cross > lowest)
-    frame, row, column = peak.nonzero(as_tuple=True)
+    frame, row, column = (_peaks(magnitude) & (cross > lowest)).nonzero(as_tuple=True)
     edges = functional.pad(magnitude[:, 0], (1, 1, 1, 1)).clamp(min=1e-6).log()
     middle = edges[frame, row + 1, column + 1]
     x = column + 0.5 + _vertex(edges[frame, row + 1, column], middle, edges[frame, row + 1, column + 2])
@@ -66,6 +65,14 @@ def phasor_detections(output: Tensor, scales: Scales, cells: int, lowest: float)
     return nothing_known(
         frame, torch.stack([x * cell_nm, y * cell_nm, z], dim=1), cross[frame, row, column].clamp(max=1)
     )
+
+
+def _peaks(magnitude: Tensor) -> Tensor:
+    """Cells ``[B, H, W]`` that exceed their neighbours; of equal ones, as about an emitter on a border, the first."""
+    before = functional.pad(magnitude[:, 0], (1, 1, 1, 0))
+    above = functional.max_pool2d(before[:, None, :-1], (1, 3), stride=1)[:, 0]
+    first = (magnitude[:, 0] > above) & (magnitude[:, 0] > before[:, 1:, :-2])
+    return first & (magnitude == functional.max_pool2d(magnitude, 3, 1, 1))[:, 0]
 
 
 def _cross(like: Tensor) -> Tensor:

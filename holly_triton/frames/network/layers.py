@@ -36,7 +36,10 @@ def seen_together(stem: nn.Module, inputs: Tensor) -> Tensor:
     """Features ``[B, T C, H, W]`` that one stem makes of each of T frames ``[B, T, channels, H, W]``."""
     many, count = inputs.shape[:2]
     features: Tensor = stem(inputs.flatten(0, 1).contiguous(memory_format=torch.channels_last))
-    return features if count == 1 else features.view(many, count * features.shape[1], *features.shape[2:])
+    if count == 1:
+        return features
+    together = features.unflatten(0, (many, count)).flatten(1, 2)
+    return together.contiguous(memory_format=torch.channels_last)
 
 
 def inverse_softplus(value: float) -> float:

@@ -4,6 +4,7 @@ Beside the model ``net.pt`` lies the folder ``net-training``: config.toml, psf.h
 tensorboardX is installed, TensorBoard events.
 """
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -117,7 +118,8 @@ def carry_out(run: Run, callback: Callable[[Step], None], should_stop: Callable[
                 record = _record(run, step)
                 if curves is not None:
                     for name, value in record.items():
-                        curves.add_scalar(name, value, step.step)
+                        if math.isfinite(value):  # of no matches there is no error
+                            curves.add_scalar(name, value, step.step)
             callback(step)
             stopping = should_stop() or trainer.done >= 1
             if stopping or time.monotonic() - saved > CHECKPOINT_S:
