@@ -21,7 +21,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json, replacing
 from holly_triton.core.lock import CHECKPOINTS, check_idle
 from holly_triton.frames.camera import read_camera
-from holly_triton.frames.config import BATCH, CHECKPOINT_S, Training
+from holly_triton.frames.config import BATCH, CHECKPOINT_S, LOWEST_PROBABILITY, Training
 from holly_triton.frames.localise import Model, write_model
 from holly_triton.frames.localise.localiser import Localiser
 from holly_triton.frames.network.outputs import Scales
@@ -145,7 +145,7 @@ def _record(run: Run, step: Step) -> dict[str, float]:
     """Figures of this moment, which are also appended to the history."""
     trainer = run.trainer
     model = unfinished(trainer.averaged(), trainer.stream, trainer.settings)
-    found = run.examples.localised(model, model.threshold)
+    found = run.examples.localised(model, LOWEST_PROBABILITY)
     _, figures = best_threshold(found, run.examples)
     losses = {name: float(value) for name, value in step.figures.items()}
     record = {"step": float(step.step), "seconds": trainer.state.seconds, "rate": step.rate, **losses, **figures}
