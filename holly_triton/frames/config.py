@@ -62,6 +62,16 @@ CAMERAS: dict[str, dict[str, float | str]] = {
 }  # fmt: skip
 """Cameras by name: ideal counting of photons; a typical sCMOS; the EM-CCD of the SMLM challenge 2016 (Sage et al. 2019)."""
 
+GAIN_BINS = 40
+"""Groups of pixels by brightness in which the variance is measured."""
+GAIN_SIGMA = 4.0
+"""Standard errors by which a slope must differ from 0."""
+GAIN_RISE = 0.2
+"""Share by which the variance must rise over the groups, or the movie is too even for a slope."""
+GAIN_OFF = 0.3
+"""Relative difference of the variance that is measured and expected below which nothing is said: crowded emitters, which
+differ from frame to frame, raise it by 20 %."""
+
 # Samplers: lengths in nm
 
 MARGIN_NM = 500.0
@@ -88,7 +98,7 @@ COPY_ROOM_NM = 100.0
 """Distance that smaller structures also keep."""
 CALIBRATION_FRAMES = 192
 """Fields drawn for each of the rates at which the neighbour distance is measured."""
-CALIBRATION_COUNTS = (3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0, 192.0, 256.0, 384.0)
+CALIBRATION_COUNTS = (3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0, 384.0)
 """Mean emitters in the field at these rates."""
 
 # Simulated frames
@@ -104,7 +114,7 @@ LEAD = 5.0
 """Emitters that switched on this many mean on-times before the first frame are drawn as well; the others are dark again."""
 POOL_PER_UM2, LARGEST_POOL = 500.0, 2**21
 """Fluorophores of a structure whose emitters are drawn for a whole movie, and their largest number."""
-SCENE_COPIES = 0.3
+SCENE_COPIES = (0.3, 0.3)
 """Copies of a structure in a movie, as ``COPIES``."""
 BEAD_PHOTONS, BEAD_SPREAD, BEAD_ROOM_PX = 30000.0, 0.1, 40
 """Mean photons of a bead, their relative standard deviation, and the side of the square in which each bead is alone."""
@@ -146,6 +156,8 @@ class MovieSettings(Settings):
     sampling: Literal["random", "structure", "mixed"] = "random"
     structure: str | None = None
     orientation: Literal["any", "upright"] | None = None
+    unit_nm: Annotated[float, POSITIVE] | None = None
+    """nm per unit of a cloud that states none."""
     density: Annotated[float, POSITIVE] | None = 0.2
     """Nominal emitters per square micrometre; None where their number is given."""
     emitters: Annotated[float, POSITIVE] | None = None

@@ -30,9 +30,7 @@ class Aligned:
     residual: Array
 
 
-def align(
-    regions: Array, z_nm: Array, pixel_nm: float, settings: Calibrating, known: Array | None = None
-) -> Aligned:
+def align(regions: Array, z_nm: Array, pixel_nm: float, settings: Calibrating, known: Array | None = None) -> Aligned:
     """The PSF of several beads.
 
     Args:
@@ -56,9 +54,7 @@ def align(
     psf = averaged()
     for _ in range(settings.passes):
         for number, region in enumerate(regions):
-            moved, brightness[number], residual[number] = _moved(
-                psf, region, z_nm, shifts[number], free=known is None
-            )
+            moved, brightness[number], residual[number] = _moved(psf, region, z_nm, shifts[number], free=known is None)
             shifts[number] = moved
         shifts[:, 2] -= shifts[:, 2].mean()
         psf = averaged()

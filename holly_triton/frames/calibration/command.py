@@ -121,9 +121,7 @@ def _positions(path: Path) -> Array:
     return np.unique(np.asarray(rows.positions[:, :2], dtype=np.float64), axis=0)
 
 
-def _report(
-    beads: Path, stack: Array, z_nm: Array, found: Calibration, settings: Calibrating
-) -> Iterator[str]:
+def _report(beads: Path, stack: Array, z_nm: Array, found: Calibration, settings: Calibrating) -> Iterator[str]:
     planes, height, width = stack.shape
     used = sum(bead.used for bead in found.beads)
     yield f"{beads}: {planes} planes of {width} x {height} px, z from {z_nm[0]:.0f} to {z_nm[-1]:.0f} nm"

@@ -45,7 +45,9 @@ def _start(pixels: Tensor, at: Tensor) -> Tensor:
     """A round spot in the middle, of the width that its peak and its sum give."""
     background = pixels.quantile(0.1, dim=1)
     total = (pixels - background[:, None]).sum(1).clamp(min=1e-12)
-    variance = (total / (pixels.amax(1) - background).clamp(min=1e-12) / (2 * torch.pi)).clamp(1.0, float(at.max()) ** 2)
+    variance = (total / (pixels.amax(1) - background).clamp(min=1e-12) / (2 * torch.pi)).clamp(
+        1.0, float(at.max()) ** 2
+    )
     zero = torch.zeros_like(total)
     return torch.stack([zero, zero, variance, variance, zero, total, background], dim=1)
 
@@ -62,7 +64,10 @@ def _residual(values: Tensor, pixels: Tensor, at: Tensor) -> tuple[Tensor, Tenso
     x, y, xx, yy, xy, total, background = (part[:, None] for part in values.unbind(1))
     across, down = at[0] - x, at[1] - y
     determinant = (xx * yy - xy * xy).clamp(min=1e-6)
-    u, v = (yy * across - xy * down) / determinant, (xx * down - xy * across) / determinant  # inverse covariance * place
+    u, v = (
+        (yy * across - xy * down) / determinant,
+        (xx * down - xy * across) / determinant,
+    )  # inverse covariance * place
     shape = torch.exp(-(across * u + down * v) / 2) / (2 * torch.pi * determinant.sqrt())
     light = total * shape
     by = (

@@ -70,7 +70,9 @@ def _listed(numbers: list[str], most: int = 14) -> str:
 def _draw_widths(axes: "Axes", calibration: Calibration) -> None:
     widths, pixel = calibration.widths, calibration.spline.pixel_nm
     for axis, (name, colour) in enumerate((("first axis (x)", X), ("second axis (y)", Y))):
-        axes.plot(widths.z_nm, widths.sigma_nm[:, axis] / pixel, ".", color=colour, markersize=4, label=f"{name}, measured")
+        axes.plot(
+            widths.z_nm, widths.sigma_nm[:, axis] / pixel, ".", color=colour, markersize=4, label=f"{name}, measured"
+        )
         if calibration.gaussian is not None:
             z = torch.linspace(*calibration.gaussian.z_range_nm, 200)
             curve = (calibration.gaussian.x, calibration.gaussian.y)[axis]

@@ -171,7 +171,10 @@ def fit_curve(z_nm: Array, width_nm: Array, weights: Array | None = None) -> tup
         return values[0] * np.sqrt(1 + u * u * (1 + u * (values[3] + quartic(values) * u)))
 
     depth = float(np.ptp(z_nm))
-    bounds = [0.3 * least, z_nm.min() - depth, 0.1 * depth, -2.0, 0.0], [2 * least, z_nm.max() + depth, 3 * depth, 2.0, 5.0]
+    bounds = (
+        [0.3 * least, z_nm.min() - depth, 0.1 * depth, -2.0, 0.0],
+        [2 * least, z_nm.max() + depth, 3 * depth, 2.0, 5.0],
+    )
     start = [least, focus, 0.3 * depth, 0.0, 0.1]
     found = least_squares(
         lambda values: weights * (widths(values) / least - width_nm / least), start, bounds=bounds, x_scale=(least, 100, 100, 1, 1),

@@ -12,7 +12,9 @@ import numpy as np
 import torch
 from scipy.interpolate import CubicSpline
 from torch import Tensor
+from torch.nn.functional import normalize
 
+from holly_triton.core.types import Array
 from holly_triton.frames.config import (
     BEND_NM,
     BUNDLES,
@@ -111,12 +113,15 @@ class MicrotubuleSampler(CrowdedSampler):
             + (ends[1] - ends[0]) * step
             + normal((*size, KNOTS), generator) * inner * BEND_NM * breadth / CHALLENGE_FIELD_NM[0]
         )
-        least, most = self.z_range_nm
-        room = ((most - least) / 2 - radius.view(*size, 1)).clamp_min(0)
-        z = (least + most) / 2 + uniform((*size, KNOTS), (-1, 1), generator) * room
+        z = uniform((*size, KNOTS), (-1, 1), generator)
         x, y = torch.where(long_x, along, across), torch.where(long_x, across, along)
         knots = torch.stack([x, y, z], dim=-1)
-        line: Tensor = _spline(generator.device) @ knots
+        line = torch.matmul(_spline(generator.device), knots)
+        # The spline overshoots its knots: it is kept in the range of depths as a whole, so that no tube is cut off.
+        least, most = self.z_range_nm
+        room = ((most - least) / 2 - radius.view(*size, 1)).clamp_min(0)
+        depth = line[..., 2]
+        line[..., 2] = (least + most) / 2 + room * depth / depth.abs().amax(dim=2, keepdim=True).clamp_min(1)
         return line
 
     def _about(self, places: _Places, radius: Tensor, pitch: Tensor, generator: torch.Generator) -> Tensor:
@@ -128,14 +133,14 @@ class MicrotubuleSampler(CrowdedSampler):
         else:
             angle = uniform((emitters,), (0, 2 * math.pi), generator)
             inner, outer = WALL_NM
-            radius = uniform(
-                (emitters,), (inner**2, outer**2), generator
-            ).sqrt()  # uniform over the section of the wall
+            # Uniform over the section of the wall.
+            radius = uniform((emitters,), (inner**2, outer**2), generator).sqrt()
         # A centre-line never runs along z, so that the horizontal across it is a direction from which angles can be counted.
         x, y, _ = places.tangent.unbind(1)
-        level = torch.nn.functional.normalize(torch.stack([y, -x, torch.zeros_like(x)], dim=1), dim=1)
+        level = normalize(torch.stack([y, -x, torch.zeros_like(x)], dim=1), dim=1)
         other = torch.linalg.cross(places.tangent, level)
-        return places.centre + radius[:, None] * (level * angle.cos()[:, None] + other * angle.sin()[:, None])
+        xyz: Tensor = places.centre + radius[:, None] * (level * angle.cos()[:, None] + other * angle.sin()[:, None])
+        return xyz
 
 
 class _Lines:
@@ -182,4 +187,5 @@ def _corners(
 def _spline(device: torch.device) -> Tensor:
     """Matrix ``[S + 1, K]`` from knots to points on the cubic spline through them."""
     spline = CubicSpline(np.linspace(0, 1, KNOTS), np.eye(KNOTS))
-    return torch.from_numpy(spline(np.linspace(0, 1, SEGMENTS + 1)).astype(np.float32)).to(device)
+    points: Array = spline(np.linspace(0, 1, SEGMENTS + 1))
+    return torch.from_numpy(points.astype(np.float32)).to(device)

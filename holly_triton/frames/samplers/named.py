@@ -7,6 +7,7 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
+from holly_triton.frames.config import COPIES
 from holly_triton.io.text_table import read_columns, read_header
 from holly_triton.structures import STRUCTURES, read_structure
 
@@ -23,7 +24,7 @@ MICROTUBULES: dict[str, tuple[Reading, ...]] = {
 }
 """Names of structures that are new in every frame, and the readings of which each frame has one."""
 TRUTH_COLUMNS = ("xnano", "ynano", "znano")
-SMALLEST_TRUTH_NM = 100.0
+SMALLEST_TRUTH_NM = 80.0
 """A truth that is smaller across is probably in um, or in pixels."""
 
 
@@ -33,6 +34,7 @@ def make_sampler(
     structure: str | None = None,
     *,
     orientation: Orientation | None = None,
+    copies: Range = COPIES,
     unit_nm: float | None = None,
 ) -> Sampler:
     """The sampler for ``--sampling`` and ``--structure``.
@@ -42,7 +44,8 @@ def make_sampler(
         z_range_nm: Depths of the emitters.
         structure: A name of ``MICROTUBULES`` (``microtubules`` if not given) or of ``STRUCTURES``, a file of a cloud, the
             folder of a run, or a ``truth.csv``, whose distinct positions are taken as the structure.
-        orientation: Of the copies of a structure that is not a microtubule; see ``StructureSampler``.
+        orientation: Of the copies of a structure that is not among ``MICROTUBULES``; see ``StructureSampler``.
+        copies: The same of their number.
         unit_nm: nm per unit of a cloud that states none.
 
     Raises:
@@ -52,17 +55,15 @@ def make_sampler(
         if structure is not None:
             raise HollyError(f"{structure}: random sampling has no structure; pass --sampling structure, or mixed")
         return RandomSampler(z_range_nm)
-    on_structure = _structured(structure or "microtubules", z_range_nm, orientation, unit_nm)
+    name = structure or "microtubules"
+    if name in MICROTUBULES:
+        readings = [MicrotubuleSampler(reading, z_range_nm) for reading in MICROTUBULES[name]]
+        on_structure: Sampler = readings[0] if len(readings) == 1 else MixedSampler(readings, [1.0] * len(readings))
+    else:
+        on_structure = StructureSampler(structure_points(name, unit_nm), z_range_nm, orientation, copies)
     if sampling == "structure":
         return on_structure
     return MixedSampler((RandomSampler(z_range_nm), on_structure), (0.5, 0.5))
-
-
-def _structured(name: str, z_range_nm: Range, orientation: Orientation | None, unit_nm: float | None) -> Sampler:
-    if name in MICROTUBULES:
-        readings = [MicrotubuleSampler(reading, z_range_nm) for reading in MICROTUBULES[name]]
-        return readings[0] if len(readings) == 1 else MixedSampler(readings, [1.0] * len(readings))
-    return StructureSampler(structure_points(name, unit_nm), z_range_nm, orientation)
 
 
 def structure_points(name: str, unit_nm: float | None = None) -> Array:

@@ -44,17 +44,20 @@ class StructureSampler(CrowdedSampler):
         z_range_nm: Depths in which a copy lies wholly, where it fits; emitters beyond are dropped.
         orientation: ``"any"`` direction of 3D, or ``"upright"``: turned about z, and upside down in half of the cases. By
             default any for structures that are not larger than the range of depths.
+        copies: Least and most copies before overlapping ones are removed, as ``COPIES``; log-uniform over the frames.
 
     Raises:
         ValueError: There are no points.
     """
 
-    def __init__(self, points: Array, z_range_nm: Range, orientation: Orientation | None = None) -> None:
+    def __init__(
+        self, points: Array, z_range_nm: Range, orientation: Orientation | None = None, copies: Range = COPIES
+    ) -> None:
         if len(points) == 0:
             raise ValueError("a structure needs at least one point")
         points = points - (points.max(axis=0) + points.min(axis=0)) / 2
         self.points = torch.as_tensor(points, dtype=torch.float32)
-        self.z_range_nm = z_range_nm
+        self.z_range_nm, self.copies = z_range_nm, copies
         self.reach = float(self.points.norm(dim=1).max())
         fits = 2 * self.reach <= z_range_nm[1] - z_range_nm[0]
         self.orientation: Orientation = orientation or ("any" if fits else "upright")
@@ -83,7 +86,7 @@ class StructureSampler(CrowdedSampler):
         size = torch.tensor([field_nm[0] + 2 * edge, field_nm[1] + 2 * edge], device=device)
         area = float(size.prod())
         side = max(self.room, math.sqrt(batch * area / MOST_CELLS))
-        per_cell = log_uniform((batch,), COPIES, generator) / 9  # each excludes others from 3 x 3 cells
+        per_cell = log_uniform((batch,), self.copies, generator) / 9  # each excludes others from 3 x 3 cells
         others = poisson(per_cell * area / side**2, generator)
         frame = torch.cat([torch.arange(batch, device=device), torch.repeat_interleave(others)])
         rotation = self._rotations(len(frame), generator)
@@ -129,7 +132,7 @@ class PoolSampler(CrowdedSampler):
     Attributes:
         points: ``[N, 3]`` nm, in the coordinates of the field.
         field_nm: Width and height of the field in which the nominal density is counted.
-        emitters: Mean emitters of a frame, whatever the density; they follow from the density where it is None.
+        emitters: Mean emitters of a frame in the field, whatever the density; they follow from the density where it is None.
     """
 
     points: Array
@@ -143,8 +146,13 @@ class PoolSampler(CrowdedSampler):
         self.calibration_field_nm = self.field_nm
 
     def rate(self, density: Tensor) -> Tensor:
-        """Mean emitters of a frame ``[B]``."""
-        return super().rate(density) if self.emitters is None else torch.full((len(density),), self.emitters)
+        """Mean emitters of a frame ``[B]``, those outside the field included."""
+        if self.emitters is None:
+            return super().rate(density)
+        x, y = self.sites[:, 0], self.sites[:, 1]
+        width, height = self.field_nm
+        inside = float(((x >= 0) & (x < width) & (y >= 0) & (y < height)).float().mean())
+        return torch.full((len(density),), self.emitters / max(inside, 1e-6))
 
     def draw_at(self, rate: Tensor, field_nm: tuple[float, float], generator: torch.Generator) -> Emitters:
         """Fluorophores, ``rate`` in each frame; each at most once."""
