@@ -114,9 +114,10 @@ def check_shape(shape: object) -> Shape:
 
 def check_window(window: object) -> int:
     """Side of a window about a pixel: an odd number of at most 99 pixels."""
-    if not isinstance(window, Integral) or not 0 < window < 100 or window % 2 == 0:
+    side = int(window) if isinstance(window, Integral) else 0
+    if not 0 < side < 100 or side % 2 == 0:
         raise ValueError(f"window must be an odd number of pixels from 1 to 99, got {window!r}")
-    return int(window)
+    return side
 
 
 def check_pictures(name: str, value: object, like: Tensor | None = None, **sizes: int) -> Tensor:

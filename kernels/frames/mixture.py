@@ -76,7 +76,8 @@ def log_total_probability(logits: Tensor) -> Tensor:
 
 
 def _windows(output: Output, emitters: Tensor, frame: Tensor, log_total: Tensor, window: int) -> _Windows:
-    (_, height, width), pixels = output.logits.shape, output.logits[0].numel()
+    _, height, width = output.logits.shape
+    pixels = height * width
     along = torch.arange(window, device=frame.device)
     i = first_pixel(emitters[:, 1], height, window)[:, None, None] + along[:, None]  # [E, window, 1]
     j = first_pixel(emitters[:, 0], width, window)[:, None, None] + along  # [E, 1, window]

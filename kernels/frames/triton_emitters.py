@@ -101,7 +101,7 @@ def draw_psf(
     EMITTERS: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """Frames [B, H, W]; program (b, tile) adds every emitter of frame b that lights its tile."""
-    b, _, i, _, j, _ = tile_of_program(H, W, 1, TILE)
+    b, split, i, y_centres, j, x_centres = tile_of_program(H, W, 1, TILE)
     # Clamped, so that offsets out of order or out of range can draw nonsense but never read outside.
     first = tl.minimum(tl.maximum(tl.load(offsets + b), 0), E)
     last = tl.minimum(tl.maximum(tl.load(offsets + b + 1), first), E)
@@ -110,8 +110,8 @@ def draw_psf(
     image = tl.zeros([TILE, TILE], tl.float32)
     for start in range(first, last, EMITTERS):
         x, y, z, weight = load_emitters(xyz, weights, weighted, start + lane, start + lane < last)
-        first_y, _ = axis_place(y, H, rows)
-        first_x, _ = axis_place(x, W, columns)
+        first_y, u_y = axis_place(y, H, rows)
+        first_x, u_x = axis_place(x, W, columns)
         lights = (first_y < top + TILE) & (first_y + rows + 3 > top)
         lights = lights & (first_x < left + TILE) & (first_x + columns + 3 > left)
         lights = (lights | is_spoilt(x, y, z, weight)) & (start + lane < last)

@@ -55,6 +55,10 @@ def find_beads(stack: Array, saturated: Array, settings: Calibrating, known: Arr
     noise = 1.4826 * float(np.median(np.abs(heights)))
     if known is None:
         peak = heights == maximum_filter(heights, 2 * (settings.roi_px // 4) + 1)
+        peaks = np.argwhere(peak & (heights > settings.noise_factor * noise) & (heights > 0))
+        tall = heights[tuple(peaks.T)]
+        found = peaks[tall >= settings.least_height * np.percentile(tall, 90)] if len(peaks) else peaks
+
         found = np.argwhere(
             peak & (heights > max(settings.noise_factor * noise, settings.least_height * heights.max()))
         )

@@ -18,15 +18,18 @@ from .alignment import Aligned, align, average
 from .beads import DISAGREEING, Bead, cut_out, find_beads
 from .widths import Widths, fit_gaussian, measure_widths
 
+FEWEST_SATURATED = 8
+"""Pixels at the largest number of a stack that are no chance."""
+
 
 @dataclass(frozen=True)
 class Calibration:
     """A PSF and how it came about.
 
     Attributes:
-        psf: The chosen one, over the usable range of depths.
+        psf: The chosen one, over the depths that were asked for, or the usable ones.
         spline: The measured table, over all depths.
-        gaussian: The nearest astigmatic Gaussian, over the usable depths; None where none fits.
+        gaussian: The nearest astigmatic Gaussian, over the same depths; None where none fits.
         beads: All that were found.
         mean: The stack's mean over the planes ``[H, W]``.
         example: The brightest bead that is used ``[D, S, S]``.
@@ -35,6 +38,7 @@ class Calibration:
         widths_rms_px: Root mean square of the widths about the Gaussian's curves, pixels.
         unexplained: Share of the measured PSF that the Gaussian does not explain: half the sum of absolute differences.
         residual: Of each used bead ``[n]``, against the table; see ``Aligned``.
+        usable_nm: The depths at which the bound of the measured PSF stays near its best.
         z_nm: Depths of the bound ``[m]``, nm.
         bound_nm: Cramér-Rao bounds of x, y and z ``[m, 3]``, nm, of the chosen PSF.
     """
@@ -50,6 +54,7 @@ class Calibration:
     widths_rms_px: float
     unexplained: float
     residual: Array
+    usable_nm: tuple[float, float]
     z_nm: Array
     bound_nm: Array
 
@@ -67,6 +72,7 @@ def calibrate(
     settings: Calibrating,
     *,
     known: Array | None = None,
+    depths_nm: tuple[float, float] | None = None,
     done: Callable[[str], None] = lambda part: None,
 ) -> Calibration:
     """The PSF of the beads in a stack.
@@ -79,6 +85,7 @@ def calibrate(
         settings: All numbers.
         known: Positions (x, y) of the beads ``[n, 2]``, nm from the outer corner of the first pixel, where they are known:
             the PSF is then centred on them, with the wobble of the light about them in it.
+        depths_nm: Depths that the PSF shall describe, nm; None takes the usable ones.
         done: Called with the name of each part of the work as it begins.
 
     Raises:
@@ -105,15 +112,16 @@ def calibrate(
     (first, last), margin = spline.depths_nm, spline.table.z_step / 2
     z, bound = bound_over_depth(replace(spline, z_range_nm=(first + margin, last - margin)), camera, settings)
     usable = usable_range(z, bound, settings)
-    gaussian, rms = fit_gaussian(widths, pixel_nm, usable) if astigmatic else (None, float("nan"))
-    psf: Psf = replace(spline, z_range_nm=usable)
+    depths = usable if depths_nm is None else _within(depths_nm, (first, last))
+    gaussian, rms = fit_gaussian(widths, pixel_nm, depths) if astigmatic else (None, float("nan"))
+    psf: Psf = replace(spline, z_range_nm=depths)
     unexplained = float("nan") if gaussian is None else _unexplained(psf, gaussian)
     if settings.model == "gaussian" and gaussian is not None:
         psf = gaussian
         z, bound = bound_over_depth(psf, camera, settings)
     return Calibration(
         psf, spline, gaussian, beads, photons.mean(axis=0), regions[0], z_nm, widths, rms, unexplained, aligned.residual,
-        z, bound,
+        usable, z, bound,
     )  # fmt: skip
 
 
@@ -145,12 +153,24 @@ def usable_range(z_nm: Array, bound_nm: Array, settings: Calibrating) -> tuple[f
     return float(z_nm[first]), float(z_nm[last])
 
 
+def _within(asked: tuple[float, float], measured: tuple[float, float]) -> tuple[float, float]:
+    if not measured[0] - 1e-6 <= asked[0] < asked[1] <= measured[1] + 1e-6:
+        raise HollyError(
+            f"depths from {asked[0]:g} to {asked[1]:g} nm were asked for; the stack holds {measured[0]:g} to {measured[1]:g} nm"
+        )
+    return asked
+
+
 def _saturated(stack: Array, camera: Camera) -> Array:
-    """Pixels ``[H, W]`` that saturate in some plane: by the camera, or where the largest number is stored again and again."""
-    largest = stack.max()
-    repeated = int((stack == largest).sum()) >= 8
-    level = largest if repeated else np.inf
-    return (stack >= min(float(level), float(camera.saturation_adu))).any(axis=0)
+    """Pixels ``[H, W]`` that saturate in some plane: by the camera, or where the largest number piles up.
+
+    A file of 12 bits in one of 16, or one that was scaled, does not state where it saturates.
+    """
+    numbers, times = np.unique(stack[stack > 0.9 * stack.max()], return_counts=True)
+    piles_up = len(times) == 1 or times[-1] > 3 * times[-6:-1].max()
+    level = float(numbers[-1]) if piles_up and times[-1] >= FEWEST_SATURATED else np.inf
+    saturated: Array = np.any(stack >= min(level, camera.saturation_adu), axis=0)
+    return saturated
 
 
 def _agreeing(
@@ -172,12 +192,12 @@ def _agreeing(
 
 
 def _odd(aligned: Aligned, pixel_nm: float, settings: Calibrating) -> Array:
-    """The bead that differs most from the PSF of all, if it differs too much: the others may differ only because of it."""
+    """Beads that differ too much from the PSF of all, by at least half as much as the worst: the rest may differ because of these."""
     limit = max(settings.worst_residual, settings.residual_factor * float(np.median(aligned.residual)))
     away = np.abs(aligned.shifts[:, 2] - np.median(aligned.shifts[:, 2])) / settings.deepest_nm
     excess = np.maximum(aligned.residual / limit, away)
     excess = np.where((aligned.brightness > 0) & np.isfinite(excess), excess, np.inf)
-    return (excess > 1) & (excess == excess.max()) if len(excess) > 1 else ~np.isfinite(excess)
+    return (excess > 1) & (excess >= excess.max() / 2) if len(excess) > 1 else ~np.isfinite(excess)
 
 
 def _placed(beads: list[Bead], used: list[Bead], aligned: Aligned) -> list[Bead]:

@@ -1,5 +1,6 @@
 """Calibration from a file to files, and its results in words."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +39,7 @@ def calibrate_file(
     roi: int | None = None,
     zero: int | None = None,
     positions: Path | None = None,
+    depths: tuple[float, float] | None = None,
     keep_brightness: bool = False,
     channel: int | None = None,
 ) -> Iterator[str]:
@@ -53,6 +55,7 @@ def calibrate_file(
         roi: Odd side of the region about a bead, pixels.
         zero: The plane of z = 0, counted from 1; None is the middle one.
         positions: A table of the beads' positions, nm.
+        depths: Smallest and largest depth of the PSF, nm; None takes the usable ones.
         keep_brightness: As in ``Calibrating``.
         channel: Of a stack with several, from 1.
 
@@ -67,14 +70,18 @@ def calibrate_file(
     chosen = camera_preset("photons") if camera is None else read_camera(camera)
     if out.suffix.lower() not in (".h5", ".hdf5"):
         raise HollyError(f"{out}: the PSF is written as HDF5; give a name that ends in .h5")
-    if step == 0:
-        raise HollyError("--step 0: planes at one depth give no PSF; give the distance of two planes in nm")
+    if step == 0 or not math.isfinite(step):
+        raise HollyError(f"--step {step:g}: planes at one depth give no PSF; give the distance of two planes in nm")
+    if settings.roi_px % 2 == 0:
+        raise HollyError(
+            f"--roi {settings.roi_px}: must be odd, so that a pixel is in the middle; give {settings.roi_px + 1}"
+        )
     stack, pixel_nm = _read(beads, pixel_size, channel)
     stack, z_nm = _depths(stack, step, zero, beads)
     known = None if positions is None else _positions(positions)
     try:
         with in_parts(PARTS) as done:
-            found = calibrate(stack, z_nm, pixel_nm, chosen, settings, known=known, done=done)
+            found = calibrate(stack, z_nm, pixel_nm, chosen, settings, known=known, depths_nm=depths, done=done)
     except HollyError as error:
         raise HollyError(f"{beads}: {error}") from None
     picture = out.with_suffix(".png")
@@ -93,6 +100,8 @@ def calibrate_file(
 def _read(path: Path, pixel_size: float | None, channel: int | None) -> tuple[Array, float]:
     """The whole stack ``[D, H, W]`` float32, and the side of a pixel in nm."""
     movie = open_movie(path, channel)
+    if len(movie) == 1:
+        raise HollyError(f"{path}: has 1 plane; a calibration needs a stack, recorded at known steps through the focus")
     for note in movie.notes:
         LOG.info("%s: %s", path, note)
     pixel_nm = pixel_size or movie.pixel_nm
@@ -118,7 +127,7 @@ def _depths(stack: Array, step: float, zero: int | None, path: Path) -> tuple[Ar
 def _positions(path: Path) -> Array:
     """Positions (x, y) ``[n, 2]``, nm, of a table with these columns; each once."""
     rows = read_rows(path, Reading(unit="nm"))
-    return np.unique(np.asarray(rows.positions[:, :2], dtype=np.float64), axis=0)
+    return np.unique(rows.whole().xyz[:, :2], axis=0)
 
 
 def _report(beads: Path, stack: Array, z_nm: Array, found: Calibration, settings: Calibrating) -> Iterator[str]:
@@ -140,7 +149,8 @@ def _report(beads: Path, stack: Array, z_nm: Array, found: Calibration, settings
         yield f"The PSF is round at z = {crossing:.0f} nm, near plane {plane} in the order of rising z."
     centre = found.widths.centre_nm[_within(found.widths.z_nm, found.psf.z_range_nm)]
     yield f"Its centre moves by {np.ptp(centre[:, 0]):.0f} nm in x and {np.ptp(centre[:, 1]):.0f} nm in y over these depths."
-    yield f"Usable depths: {found.psf.z_range_nm[0]:.0f} to {found.psf.z_range_nm[1]:.0f} nm (the bound stays below {settings.worst_bound:g} times its best)"
+    yield f"Usable depths: {found.usable_nm[0]:.0f} to {found.usable_nm[1]:.0f} nm (the bound stays below {settings.worst_bound:g} times its best)"
+    yield f"Depths of the PSF in the file: {found.psf.z_range_nm[0]:.0f} to {found.psf.z_range_nm[1]:.0f} nm"
     yield f"Cramér-Rao bound, {settings.photons:.0f} photons, background {settings.background:.0f} a pixel, nm:"
     yield f"{'z':>8}{'x':>8}{'y':>8}{'z':>8}"
     shown = np.flatnonzero(_within(found.z_nm, found.psf.z_range_nm))

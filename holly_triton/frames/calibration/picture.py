@@ -28,8 +28,8 @@ def draw_calibration(path: Path, calibration: Calibration, settings: Calibrating
     Raises:
         HollyError: It can't be written.
     """
-    figure = new_figure(13, 12, dpi=110)
-    upper, lower = figure.subfigures(2, 1, height_ratios=(5, 6))
+    figure: Any = new_figure(13, 10.8, dpi=110)
+    upper, lower = figure.subfigures(2, 1, height_ratios=(5, 5))
     left, right = upper.subfigures(1, 2, width_ratios=(1, 1.15))
     _draw_beads(left.subplots(), calibration, settings)
     widths, bound = right.subplots(2, 1, sharex=True)
@@ -101,7 +101,7 @@ def _draw_bound(axes: "Axes", calibration: Calibration, settings: Calibrating) -
 
 
 def _shade(axes: "Axes", calibration: Calibration) -> None:
-    axes.axvspan(*calibration.psf.z_range_nm, color=USED, alpha=0.12, linewidth=0)
+    axes.axvspan(*calibration.usable_nm, color=USED, alpha=0.12, linewidth=0)
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -72,7 +72,7 @@ def _coefficients(path: Path, value: Any) -> Array:
         value = value[0]
     if isinstance(value, list):
         raise HollyError(f"{path}: holds the PSFs of {len(value)} channels; save the calibration of one channel")
-    shape = value.shape if isinstance(value, np.ndarray) else ()
+    shape: tuple[int, ...] = value.shape if isinstance(value, np.ndarray) else ()
     if len(shape) != 4 or shape[3] != TERMS or min(shape) < 3 or not np.isfinite(value).all():
         raise HollyError(f"{path}: cspline.coeff must be finite numbers, rows x columns x planes x 64; found {shape}")
     return np.asarray(value, dtype=np.float64)
@@ -98,12 +98,13 @@ def _nodes(path: Path, coefficients: Array) -> Array:
         row, column, plane = (slice(None) if one else slice(0, 1) for one in which)
         corners[which] = factors[:, :, :, plane, column, row].sum(axis=(3, 4, 5))
     nodes = np.zeros(tuple(n + 1 for n in coefficients.shape[:3]))
-    for which, values in corners.items():
-        nodes[tuple(slice(one, one + n) for one, n in zip(which, values.shape, strict=True))] = values
-    inner = tuple(slice(0, n) for n in coefficients.shape[:3])
-    nodes[inner] = corners[0, 0, 0]
-    ends = corners[1, 1, 1][:-1, :-1, :-1]
-    jump = np.abs(ends - corners[0, 0, 0][1:, 1:, 1:]).max()
+    places = {
+        which: tuple(slice(one, one + n) for one, n in zip(which, values.shape, strict=True))
+        for which, values in corners.items()
+    }
+    for which in reversed(corners):  # the corner at which all fractions are 0 last
+        nodes[places[which]] = corners[which]
+    jump = max(np.abs(values - nodes[places[which]]).max() for which, values in corners.items())
     if jump > SMAP_JUMP * np.abs(nodes).max():
         raise HollyError(
             f"{path}: its polynomials do not join at the corners of the voxels; it is not a calibration of SMAP"

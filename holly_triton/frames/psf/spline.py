@@ -75,7 +75,7 @@ class SplinePsf:
 class _Line(NamedTuple):
     """Pixels along one axis of patches, and the points of the grid about them."""
 
-    index: Tensor
+    points: Tensor
     """``[E, size + 3]``: those about pixel i are i to i + 3."""
     exists: Tensor
     """``[E, size + 3]``: whether the grid has this point."""
@@ -92,7 +92,7 @@ class _Line(NamedTuple):
         return self._sum(part, self.slopes)
 
     def _sum(self, part: Tensor, weights: Tensor) -> Tensor:
-        near = part.gather(2, self.index[:, None, :].expand(-1, part.shape[1], -1)) * self.exists[:, None, :]
+        near = part.gather(2, self.points[:, None, :].expand(-1, part.shape[1], -1)) * self.exists[:, None, :]
         return (near.unfold(2, 4, 1) * weights[:, None, None, :]).sum(-1)
 
 

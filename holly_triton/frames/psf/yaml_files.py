@@ -18,6 +18,8 @@ from .gaussian import GaussianPsf, HuangCurve
 
 THUNDERSTORM = "tag:yaml.org,2002:cz.cuni.lf1.lge.ThunderSTORM.calibration."
 """ThunderSTORM marks its calibrations with the name of a class of its own."""
+MOST_TERMS = 20
+"""Of a polynomial."""
 SQUARE_ROOT, POLYNOMIAL = "DaostormCalibration", "PolynomialCalibration"
 
 
@@ -168,7 +170,8 @@ def fit_curve(z_nm: Array, width_nm: Array, weights: Array | None = None) -> tup
 
     def widths(values: Array) -> Array:
         u = (z_nm - values[1]) / values[2]
-        return values[0] * np.sqrt(1 + u * u * (1 + u * (values[3] + quartic(values) * u)))
+        sigma: Array = values[0] * np.sqrt(1 + u * u * (1 + u * (values[3] + quartic(values) * u)))
+        return sigma
 
     depth = float(np.ptp(z_nm))
     bounds = (
@@ -180,18 +183,28 @@ def fit_curve(z_nm: Array, width_nm: Array, weights: Array | None = None) -> tup
         lambda values: weights * (widths(values) / least - width_nm / least), start, bounds=bounds, x_scale=(least, 100, 100, 1, 1),
         loss="soft_l1", f_scale=0.05,
     ).x  # fmt: skip
-    return HuangCurve(*map(float, found[:4]), quartic(found)), widths(found)
+    sigma0, c, d, a, _ = map(float, found)
+    return HuangCurve(sigma0, c, d, a, quartic(found)), widths(found)
 
 
 def _coefficients(path: Path, document: Mapping[Any, Any], name: str) -> Array:
     values = document.get(name)
-    if not isinstance(values, list) or not 2 <= len(values) <= 20 or not all(type(v) in (int, float) for v in values):
+    if not isinstance(values, list) or not 2 <= len(values) <= MOST_TERMS or None in map(_as_number, values):
         raise HollyError(f"{path}: {name} must be a list of the numbers of a polynomial")
-    return np.array(values, dtype=np.float64)
+    return np.array([_as_number(value) for value in values], dtype=np.float64)
 
 
 def _number(path: Path, document: Mapping[Any, Any], name: str, default: float | None = None) -> float:
-    value = document.get(name, default)
-    if type(value) not in (int, float) or not np.isfinite(value):
-        raise HollyError(f"{path}: {name} must be a number; it is {value!r}"[:300])
-    return float(value)  # type: ignore[arg-type]
+    number = _as_number(document.get(name, default))
+    if number is None:
+        raise HollyError(f"{path}: {name} must be a number; it is {document.get(name)!r:.100}")
+    return number
+
+
+def _as_number(value: Any) -> float | None:
+    """A finite number; None for anything else. PyYAML takes 4e-06, which has no point, as text."""
+    try:
+        number = float(value) if type(value) in (int, float, str) else float("nan")
+    except (ValueError, OverflowError):
+        return None
+    return number if np.isfinite(number) else None
