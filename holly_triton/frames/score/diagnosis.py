@@ -1,6 +1,7 @@
 """Mistakes of convention that make good localisations score badly: found by what scores well without them."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
@@ -12,12 +13,16 @@ from .evaluate import is_flat
 from .figures import Score
 from .matching import in_field, match
 
+Change = Callable[[Array], Array]
+
 CLEARLY = 3
 """A convention is named if it matches more than this many times as many pairs."""
 ENOUGH = 0.3
 """And at least this share of the smaller table; the rest of it may lie at the border."""
 POOR = 0.5
-"""Nothing is looked for where more than this share is matched as it is."""
+"""Exchanged axes and a mirrored z are not looked for where more than this share is matched as it is."""
+GOOD = 0.9
+"""Nor are other frames, which with emitters that are on for long match many as well."""
 SMALLEST_OFFSET_NM = 10.0
 OFFSET_ERRORS = 5.0
 """A mean error is an offset if it is at least this large, and this many times its standard error."""
@@ -26,7 +31,9 @@ OFFSET_ERRORS = 5.0
 def shift_of_frames(localisations: Array, truth: Array, settings: Scoring) -> int:
     """The number, -1, 0 or 1, that must be added to the frames of the localisations: 0 unless the evidence is plain."""
     shifts = (1, -1)
-    found = _gains(localisations, truth, settings, [partial(_moved, by) for by in shifts])
+    changes: list[Change] = [partial(_moved, by) for by in shifts]
+    flat = is_flat(localisations, truth)
+    found = _gains(localisations, truth, settings, changes, flat=flat, least=GOOD, is_more=_more_than_chance)
     return 0 if found is None else shifts[found]
 
 
@@ -36,13 +43,14 @@ def doubts(localisations: Array, truth: Array, score: Score) -> list[str]:
     if len(localisations) and len(truth) and not np.isin(localisations["frame"], truth["frame"]).any():
         first, last = (f"{table['frame'].min()} to {table['frame'].max()}" for table in (localisations, truth))
         return [f"No frame has both localisations ({first}) and emitters ({last}): are these tables of one movie?"]
-    changes: dict[str, Callable[[Array], Array]] = {
+    changes: dict[str, Change] = {
         "x and y of the localisations are exchanged": _exchanged,
         "z of the localisations has the opposite sign": _upside_down,
     }
     if score.dimensions == 2:
         del changes["z of the localisations has the opposite sign"]
-    gain = _gains(localisations, truth, settings, list(changes.values()), flat=score.dimensions == 2)
+    flat = score.dimensions == 2
+    gain = _gains(localisations, truth, settings, list(changes.values()), flat=flat, least=POOR, is_more=_far_more)
     if gain is not None:
         name = list(changes)[gain]
         said.append(
@@ -57,26 +65,37 @@ def _gains(
     localisations: Array,
     truth: Array,
     settings: Scoring,
-    changes: list[Callable[[Array], Array]],
-    flat: bool | None = None,
+    changes: Sequence[Change],
+    *,
+    flat: bool,
+    least: float,
+    is_more: Callable[[int, int], bool],
 ) -> int | None:
-    """Which change of the localisations matches far more of them, if one does."""
+    """Which change of the localisations matches more of them, if one does and less than ``least`` is matched now."""
     field = settings.width_nm, settings.height_nm, settings.border_nm
     truth = truth[in_field(truth, *field)]
-    level = is_flat(localisations, truth) if flat is None else flat
 
     def matched(table: Array) -> int:
         near = table[in_field(table, *field)]
-        pairs = match(near, truth, lateral_nm=settings.lateral_nm, axial_nm=settings.axial_nm, flat=level)
+        pairs = match(near, truth, lateral_nm=settings.lateral_nm, axial_nm=settings.axial_nm, flat=flat)
         return len(pairs.emitter)
 
     smaller = min(len(truth), int(in_field(localisations, *field).sum()))
     now = matched(localisations)
-    if smaller == 0 or now > POOR * smaller:
+    if smaller == 0 or now > least * smaller:
         return None
     then = [matched(change(localisations)) for change in changes]
     best = int(np.argmax(then))
-    return best if then[best] > CLEARLY * now + 2 and then[best] >= ENOUGH * smaller else None
+    return best if is_more(then[best], now) and then[best] >= ENOUGH * smaller else None
+
+
+def _far_more(then: int, now: int) -> bool:
+    return then > CLEARLY * now + 2
+
+
+def _more_than_chance(then: int, now: int) -> bool:
+    """Whether more are matched in another frame than in their own, which by chance alone is all but impossible."""
+    return then > 1.1 * now + 3 * math.sqrt(now) + 2
 
 
 def _moved(by: int, table: Array) -> Array:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+NAMES = ("rendered.png", "errors.png", "bias.png", "by_z.png")
 RENDER_NM = 10.0
 """Side of a pixel of the rendered pictures."""
 MOST_PX = 1280
@@ -28,7 +29,7 @@ FEWEST = 2
 
 
 def draw(folder: Path, localisations: Array, truth: Array, score: Score) -> list[Path]:
-    """Write ``rendered.png`` and, where there are pairs, ``errors.png``, ``bias.png`` and ``by_z.png``.
+    """Write ``rendered.png`` and, where there are pairs for them, ``errors.png``, ``bias.png`` and ``by_z.png``.
 
     Args:
         folder: Where; it is made.
@@ -50,6 +51,8 @@ def draw(folder: Path, localisations: Array, truth: Array, score: Score) -> list
         figures["bias.png"] = _bias(score)
     if score.against_z is not None:
         figures["by_z.png"] = _by_z(score)
+    for name in NAMES:
+        (folder / name).unlink(missing_ok=True)  # else one of an earlier comparison would stay
     for name, figure in figures.items():
         with replacing(folder / name) as partial:
             figure.savefig(partial, format="png", dpi=100)

@@ -8,6 +8,7 @@ without a header. What was assumed is said in the notes.
 import tomllib
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,16 +24,37 @@ from holly_triton.io.units import NM_PER_UNIT, unit_word
 
 CENTRED = ("Picasso HDF5", "storm-analysis HDF5")
 """Formats, by the beginning of their name, whose positions are whole numbers at the centres of pixels."""
+CENTRED_FROM_ONE = "Insight3"
+"""Formats whose first pixel has its centre at 1."""
 FROM_ZERO = (*CENTRED, "DECODE HDF5")
 """Formats whose first frame is 0."""
-ORDERS = {
-    "id, frame, x, y, z, photons": "frame=2,x=3[nm],y=4[nm],z=5[nm],photons=6",
-    "frame, x, y, z, photons": "frame=1,x=2[nm],y=3[nm],z=4[nm],photons=5",
-    "id, x, y, z, frame, photons": "frame=5,x=2[nm],y=3[nm],z=4[nm],photons=6",
-}
-"""Orders of the challenge's columns without a header, as ``--columns`` writes them: truth, results, and its oracle's tables."""
-WHOLE = {"id, frame, x, y, z, photons": (0, 1), "frame, x, y, z, photons": (0,), "id, x, y, z, frame, photons": (0, 4)}
-"""Which columns of each order are whole numbers, as others are not."""
+
+
+class Order(NamedTuple):
+    """An order of columns without names."""
+
+    words: str
+    columns: str
+    """As ``--columns`` writes it."""
+    whole: tuple[int, ...]
+    """The columns, from 0, that hold whole numbers."""
+    xy: tuple[int, int]
+    """Those that hold x and y, which are rarely all whole."""
+    most: float
+    """Largest number of columns: others may follow."""
+
+    @property
+    def fewest(self) -> int:
+        """Smallest number of columns."""
+        return self.words.count(",") + 1
+
+
+ORDERS = (
+    Order("id, frame, x, y, z, photons", "frame=2,x=3[nm],y=4[nm],z=5[nm],photons=6", (0, 1), (2, 3), float("inf")),
+    Order("id, x, y, z, frame, photons", "frame=5,x=2[nm],y=3[nm],z=4[nm],photons=6", (0, 4), (1, 2), float("inf")),
+    Order("frame, x, y, z, photons", "frame=1,x=2[nm],y=3[nm],z=4[nm],photons=5", (0,), (1, 2), 5),
+)
+"""Orders of the challenge's tables: the truth, the tables of its oracle, and results."""
 SAMPLE = 1000
 """Rows that are looked at to find the order."""
 HEADER = "add a first line such as frame,x [nm],y [nm],z [nm],photons"
@@ -78,7 +100,12 @@ def read_truth(path: Path, *, unit: str | None = None, pixel_nm: float | None = 
 
 
 def settings_beside(truth: Path) -> dict[str, float]:
-    """What a ``settings.toml`` beside the truth states of the field, as names of ``Scoring``; nothing without one.
+    """The field and the pixel that the ``settings.toml`` of a simulation states, as names of ``Scoring``.
+
+    ``frames simulate`` writes it beside the truth, with ``field_nm = [width, height]`` and ``pixel_nm``.
+
+    Args:
+        truth: The table of emitters. Without such a file beside it nothing is given.
 
     Raises:
         HollyError: The file is damaged.
@@ -90,10 +117,10 @@ def settings_beside(truth: Path) -> dict[str, float]:
         return {}
     except (OSError, ValueError, RecursionError) as error:
         raise HollyError(f"{path}: cannot be read as TOML ({error}); mend it, or move it away") from error
-    field, pixel = table.get("field_nm"), table.get("pixel_nm")
+    field = table.get("field_nm")
     sides = field if isinstance(field, list) and len(field) == 2 else (None, None)
-    stated = dict(zip(("width_nm", "height_nm", "pixel_nm"), (*sides, pixel), strict=True))
-    return {name: float(side) for name, side in stated.items() if isinstance(side, int | float) and side > 0}
+    stated = dict(zip(("width_nm", "height_nm", "pixel_nm"), (*sides, table.get("pixel_nm")), strict=True))
+    return {name: float(length) for name, length in stated.items() if isinstance(length, int | float) and length > 0}
 
 
 def check_units(
@@ -135,8 +162,8 @@ def _read(path: Path, reading: Reading, what: str) -> Read:
     notes: list[str] = []
     if not table.named:
         order = _order_of(path, table)
-        reading = replace(reading, columns=ORDERS[order])
-        notes.append(f"Its columns have no names; they were read as {order}.")
+        reading = replace(reading, columns=order.columns)
+        notes.append(f"Its columns have no names; they were read as {order.words}.")
     elif not {"x", "y"} <= positions_in(table.columns).keys():
         raise HollyError(f"{path}: needs columns of positions; {HEADER}; found {listed(table.columns)}")
     rows = rows_of(path, table, reading)
@@ -145,46 +172,37 @@ def _read(path: Path, reading: Reading, what: str) -> Read:
     part = rows.whole()
     centred = rows.source.startswith(CENTRED) or OF_PICASSO in rows.notes
     pixel = _pixel_nm(table, reading)
-    if centred and pixel is not None:
-        part = part._replace(xyz=part.xyz + np.array([pixel, pixel, 0.0])[: part.xyz.shape[1]] / 2)
-        notes.append(f"Its whole numbers are centres of pixels: half a pixel of {pixel:g} nm was added to x and y.")
+    offset = 0.5 if centred else -0.5 if rows.source.startswith(CENTRED_FROM_ONE) else 0.0
+    if offset and pixel is not None:
+        part = part._replace(xyz=part.xyz + offset * np.array([pixel, pixel, 0.0])[: part.xyz.shape[1]])
+        change = "added to" if offset > 0 else "subtracted from"
+        notes.append(f"Its whole numbers are centres of pixels: half a pixel of {pixel:g} nm was {change} x and y.")
     notes += [*_unit_note(table, reading), *rows.said]
     found = _table(path, part, notes)
     _count_from_one(found, centred or rows.source.startswith(FROM_ZERO), notes)
     return Read(found, notes, pixel)
 
 
-def _order_of(path: Path, table: Table) -> str:
+def _order_of(path: Path, table: Table) -> Order:
     """The order of unnamed columns, by which of them hold whole numbers.
 
     Raises:
-        HollyError: It cannot be told.
+        HollyError: They are in none of ``ORDERS``.
     """
-    first = next(part for part in table.parts(table.columns) if len(part[0]) or table.rows == 0)
+    first = next((part for part in table.parts(table.columns) if len(part[0])), ())
     columns = [np.asarray(column[:SAMPLE]) for column in first]
-    if any(column.dtype.kind not in "fiub" for column in columns):
-        raise HollyError(f"{path}: its columns have no names and hold text; {HEADER}")
-    whole = [len(column) > 0 and bool((np.mod(column, 1) == 0).all()) for column in columns]
+    whole = [column.dtype.kind in "fiub" and bool((np.mod(column, 1) == 0).all()) for column in columns]
     fitting = [
-        order
-        for order, at in WHOLE.items()
-        if len(columns) > max(5 if order.startswith("id") else 4, *at)
-        and all(whole[i] for i in at)
-        and (len(columns) == 5 or order.startswith("id"))
-        and not any(whole[i] for i in range(min(5, len(columns))) if i not in at and not _all_zero(columns[i]))
+        order for order in ORDERS if order.fewest <= len(columns) <= order.most and all(whole[i] for i in order.whole)
     ]
-    if len(columns) == 5 and all(whole):  # whole nm: the order of results is the only one of five columns
-        fitting = ["frame, x, y, z, photons"]
-    if len(fitting) != 1:
-        raise HollyError(
-            f"{path}: its {len(columns)} columns have no names, and are not in an order of the challenge "
-            f"({'; '.join(ORDERS)}); {HEADER}"
-        )
-    return fitting[0]
-
-
-def _all_zero(column: Array) -> bool:
-    return not column.any()
+    likely = [order for order in fitting if not all(whole[i] for i in order.xy)]
+    likely += [order for order in fitting if len(columns) == order.fewest]  # positions may be whole nm
+    if likely:
+        return likely[0]
+    raise HollyError(
+        f"{path}: its {len(table.columns)} columns have no names, and are in no order of the challenge's tables "
+        f"({'; '.join(order.words for order in ORDERS)}); {HEADER}"
+    )
 
 
 def _pixel_nm(table: Table, reading: Reading) -> float | None:

@@ -12,7 +12,6 @@ from holly_triton.frames.config import PIXEL_NM, Scoring
 from .diagnosis import beyond_field, doubts, shift_of_frames
 from .evaluate import evaluate
 from .figures import Score
-from .pictures import draw
 from .reading import check_units, read_localisations, read_truth, settings_beside
 
 
@@ -45,6 +44,7 @@ def compare(
     *,
     pixel_nm: float | None = None,
     unit: str | None = None,
+    bound: bool = False,
     out: Path | None = None,
 ) -> Report:
     """Read and compare two files.
@@ -55,6 +55,7 @@ def compare(
         options: Settings of ``Scoring`` that were given, which take precedence.
         pixel_nm: Side of a camera pixel.
         unit: Of positions in files that state none.
+        bound: Whether errors are compared with the Cramér-Rao bound, for the truth of a simulated movie.
         out: Folder for pictures; None writes none.
 
     Raises:
@@ -73,9 +74,18 @@ def compare(
     shift = shift_of_frames(found.table, true.table, settings)
     table = found.table.copy()
     table["frame"] += shift
-    score = evaluate(table, true.table, settings)
+    deviations = None
+    if bound:
+        from .limit import deviations_beside  # imports PyTorch, which takes seconds
+
+        deviations = deviations_beside(truth, true.table)
+    score = evaluate(table, true.table, settings, deviations=deviations)
     said = [f"{path}: {note}" for path, read in ((truth, true), (localisations, found)) for note in read.notes]
-    written = [] if out is None else draw(out, table, true.table, score)
+    written = []
+    if out is not None:
+        from .pictures import draw  # as does this
+
+        written = draw(out, table, true.table, score)
     return Report(score, shift, said, _warnings(table, true.table, score, shift), written)
 
 

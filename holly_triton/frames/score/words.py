@@ -1,6 +1,6 @@
 """The figures of an evaluation in words, on one screen."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,7 @@ NOTICEABLE = 0.2
 
 def explain(score: Score) -> str:
     """All figures as text."""
-    counts, main, settings = score.counts, score.main, score.settings
+    counts, settings = score.counts, score.settings
     lines = [_headline(score), ""]
     lines.append(
         f"Emitters      {score.emitters}, of which {counts['matched']} were found and {counts['missed']} missed"
@@ -28,15 +28,18 @@ def explain(score: Score) -> str:
     )
     lines.append(f"Localisations {score.localisations}, of which {counts['false']} have no emitter within reach")
     lines.append(f"Left out      {score.at_border[0]} emitters and {score.at_border[1]} localisations within {settings.border_nm:g} nm of the edge, or outside")  # fmt: skip
-    lines.append(f"Jaccard index {_share(score, 'jaccard')}: found, of all that were found, missed or false")
+    lines.append(f"Jaccard index {_share(score, 'jaccard')}: those found, of found, missed and false together")
     lines.append(f"Recall        {_share(score, 'recall')} of the emitters were found")
     lines.append(f"Precision     {_share(score, 'precision')} of the localisations are right")
-    lines.append(f"Error         {_nm(score, 'rmse_lateral')} lateral, {_nm(score, 'rmse_axial')} axial (RMSE)")
-    lines.append(f"Offset        {_offset(score)}")
-    lines.append(
-        f"Efficiency    {_percent(main['efficiency_lateral'])} lateral, {_percent(main['efficiency_axial'])} axial, "
-        f"{_share(score, 'efficiency_3d')} in 3D (the mean of both; 100 % is perfect)"
-    )
+    if counts["matched"]:
+        lines.append(f"Error         {_listed(score, {'lateral': 'rmse_lateral', 'axial': 'rmse_axial'}, _nm)} (RMSE)")
+        lines.append(f"Offset        {_offset(score)}")
+        efficiencies = {
+            "lateral": "efficiency_lateral",
+            "axial": "efficiency_axial",
+            "in 3D (their mean)": "efficiency_3d",
+        }
+        lines.append(f"Efficiency    {_listed(score, efficiencies, _share)}; 100 % is perfect")
     lines += [line for line in (_photons(score), _z_range(score), _pull(score), _bound(score), _bias(score)) if line]
     if score.intervals:
         lines += ["", "In brackets: 95 % intervals, from resampling the frames."]
@@ -75,16 +78,20 @@ def _share(score: Score, name: str) -> str:
 
 def _nm(score: Score, name: str) -> str:
     value = score.main[name]
-    if not np.isfinite(value):
-        return "undefined"
     low, high = score.intervals.get(name, (np.nan, np.nan))
     text = f"{value:.1f} nm"
     return f"{text} ({low:.1f} to {high:.1f})" if np.isfinite([low, high]).all() else text
 
 
+def _listed(score: Score, names: Mapping[str, str], in_words: Callable[[Score, str], str]) -> str:
+    """The figures that are defined: in 2D only the lateral ones are."""
+    known = {words: name for words, name in names.items() if np.isfinite(score.main[name])}
+    return ", ".join(f"{in_words(score, name)} {words}" for words, name in known.items())
+
+
 def _offset(score: Score) -> str:
     known = [f"{axis} {value:+.1f}" for axis, value in zip("xyz", score.mean_error, strict=True) if np.isfinite(value)]
-    return f"{', '.join(known)} nm on average" if known else "undefined"
+    return f"{', '.join(known)} nm on average"
 
 
 def _photons(score: Score) -> str | None:

@@ -31,7 +31,7 @@ class Part(NamedTuple):
     precision: Array | None = None  # [E]: lateral localisation precision, nm
     frame: Array | None = None  # [E]
     precision_z: Array | None = None  # [E]: axial localisation precision, nm
-    precision_xy: Array | None = None  # [E, 2]: precision along x and y, nm, where the file states both
+    precision_xy: Array | None = None  # [E, 2]: precision along x and along y, nm, where the file states both
 
 
 @dataclass(frozen=True)
@@ -133,7 +133,7 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
             if not kept.all():
                 part = {column: values[kept] for column, values in part.items()}
             values = {role: _values(path, part, of, lengths.get(role)) for role, of in columns.items()}
-            yield _part({role: _merged(arrays) for role, arrays in values.items()}, values.get("precision", []))
+            yield _part({role: _joined(role, arrays) for role, arrays in values.items()})
         selection.finish(counts)
 
     if step > 1:
@@ -142,14 +142,15 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
     return Rows(path, table.source, [*table.notes, *notes], parts, columns.keys(), every=step, selection=selection)
 
 
-def _part(values: dict[str, Array], precision: list[Array]) -> Part:
+def _part(values: dict[str, Array]) -> Part:
     axes = [values.pop(axis) for axis in "xyz" if axis in values]
-    along = np.stack(precision, axis=1) if len(precision) == 2 else None
-    return Part(np.stack(axes, axis=1), **values, precision_xy=along)
+    return Part(np.stack(axes, axis=1), **values)
 
 
-def _merged(arrays: list[Array]) -> Array:
-    """One column, or the root mean square of two."""
+def _joined(role: str, arrays: list[Array]) -> Array:
+    """One column, or the root mean square of two; those of ``precision_xy`` side by side."""
+    if role == "precision_xy":
+        return np.stack(arrays, axis=1)
     with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are dropped later
         return arrays[0] if len(arrays) == 1 else np.sqrt(np.mean(np.square(arrays), axis=0))
 
@@ -184,7 +185,7 @@ def _lengths(path: Path, table: Table, roles: Roles, reading: Reading) -> tuple[
             f"The file states pixels of {_sides(table.pixel_nm)} nm: if positions are in pixels, give --unit px."
         )
     units = {"x": reading.unit_for(first, path)}
-    for role, other in (("y", "x"), ("z", "x"), ("precision", "x"), ("precision_z", "z")):
+    for role, other in (("y", "x"), ("z", "x"), ("precision", "x"), ("precision_xy", "x"), ("precision_z", "z")):
         if role in roles.columns:
             units[role] = unit_word(stated_unit(roles.columns[role][0])) or units[other]
     if _is_height_in_nm(table, roles, units):

@@ -14,6 +14,7 @@ from .columns import Table
 from .csv_table import LARGEST_HELD, read_csv
 from .fields import side_by_side
 from .hdf5 import read_hdf5
+from .insight3 import read_insight3
 from .json_file import read_json
 from .kinds import advice, kind_of
 from .matlab import read_mat
@@ -33,6 +34,7 @@ READERS: dict[str, Callable[[Path, Reading], Table]] = {
     ".npz": read_npz,
     ".smlm": read_smlm,
     ".json": read_json,
+    ".bin": read_insight3,
 }
 """Readers by suffix, lower case; ``kind_of`` gives the suffix that a file should have by its content."""
 
