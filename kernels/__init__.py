@@ -1,11 +1,13 @@
-"""Differentiable drawing of Gaussian point clouds, and the loss that compares the drawing with a picture.
+"""Differentiable drawing of Gaussian point clouds and camera frames, and the losses that compare them with data.
 
-Four operations, in pixels, on ordinary PyTorch tensors with ordinary autograd; each can be used alone:
+Six operations, in pixels, on ordinary PyTorch tensors with ordinary autograd; each can be used alone:
 
 - ``splat``: a shared 3D cloud under many poses, one Gaussian a point, to pictures
 - ``splat_emitters``: ragged lists of 2D emitters, each with its own width and photons, to pictures
 - ``normalised_masked_l1``: intensity normalisation, mask and L1 distance
 - ``reconstruction_loss``: all of it in one call, with every gradient
+- ``splat_psf``: ragged lists of 3D emitters, with a tabulated PSF (``psf_table``), to camera frames
+- ``emitter_nll``: the likelihood of true emitters under the output of a localisation network, with its gradient
 
 ``morton_order`` gives the order of points in which large clouds are drawn fastest. On CUDA the kernels are
 Triton's, elsewhere they are PyTorch's; ``reference`` holds the dense version of each: plain, slow, and the

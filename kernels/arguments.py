@@ -91,6 +91,15 @@ def check_positive(name: str, value: object) -> float:
     return number
 
 
+def check_finite(name: str, value: object) -> float:
+    """A finite number, as a float."""
+    if not isinstance(value, Real):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+    return float(value)
+
+
 def check_not_negative(name: str, value: object) -> float:
     """A number of at least 0, finite, as a float."""
     if not isinstance(value, Real):

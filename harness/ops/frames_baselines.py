@@ -21,7 +21,7 @@ from ..operation import Answer, Bare, Case, Inputs, Work
 
 DENSE_TENSORS = {"splat_psf": 4, "emitter_nll": 40}
 """Tensors of emitters x height x width in the dense version, with those for autograd."""
-ORACLE_VALUES = {"cpu": 2**20, "cuda": 2**26}
+ORACLE_VALUES = {"cpu": 2**18, "cuda": 2**25}
 """Emitters x pixels that the oracle holds at a time."""
 SAMPLE = 512
 """Emitters of which the least work is timed."""

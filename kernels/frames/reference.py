@@ -40,9 +40,10 @@ def emitter_nll(
     probability = torch.sigmoid(logits)
     share = probability.log() - probability.sum((1, 2), keepdim=True).log()  # [B, H, W]
     predicted = torch.cat([mean[:, :2] + centres, mean[:, 2:]], 1)  # [B, 4, H, W]
-    offset = emitters[:, :, None, None] - predicted[frame]  # [E, 4, H, W]
-    density = -((offset / sigma[frame]) ** 2) / 2 - sigma[frame].log() - math.log(2 * math.pi) / 2
-    each = share[frame] + density.sum(1)  # [E, H, W]
+    offset = emitters[:, :, None, None] - predicted.index_select(0, frame)  # [E, 4, H, W]
+    log_sigma = sigma.log().sum(1).index_select(0, frame)  # [E, H, W]
+    density = -((offset / sigma.index_select(0, frame)) ** 2).sum(1) / 2 - log_sigma - 2 * math.log(2 * math.pi)
+    each = share.index_select(0, frame) + density
     half = torch.tensor([width / 2, height / 2], dtype=emitters.dtype, device=emitters.device)
     cell = (emitters[:, :2] + half).floor() - half + 0.5  # centre of the pixel that holds the emitter
     inside = ((centres - cell[:, :, None, None]).abs() < (window + 1) / 2).all(1)  # [E, H, W]; false for a NaN

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ..arguments import MOST, check_positive, check_tensor
+from ..arguments import MOST, check_finite, check_positive, check_tensor
 
 FEWEST_PLANES = 4
 """The condition at the two ends takes four values."""
@@ -24,6 +24,13 @@ class PsfTable(NamedTuple):
     """A tabulated PSF whose rows and columns are one camera pixel apart.
 
     The emitter lies at row (h - 1) / 2 and column (w - 1) / 2. ``psf_table`` makes it from values.
+
+    Example:
+        >>> import torch
+        >>> from holly_triton.kernels import PsfTable, psf_table
+        >>> table = psf_table(torch.rand(5, 9, 9), z_first=-100.0, z_step=50.0)
+        >>> isinstance(table, PsfTable), table.planes, table.coefficients.shape
+        (True, 5, torch.Size([7, 9, 9]))
     """
 
     coefficients: Tensor
@@ -78,7 +85,9 @@ def psf_table(values: Tensor, z_first: float, z_step: float) -> PsfTable:
     along_z = torch.linalg.solve(ends, padded.flatten(1)).view(planes + 2, height, width)
     along_y = torch.linalg.solve(_samples(height, wide), along_z)
     along_x = torch.linalg.solve(_samples(width, wide), along_y.transpose(1, 2)).transpose(1, 2)
-    return PsfTable(along_x.contiguous().to(values.dtype), float(z_first), check_positive("z_step", z_step))
+    return PsfTable(
+        along_x.contiguous().to(values.dtype), check_finite("z_first", z_first), check_positive("z_step", z_step)
+    )
 
 
 def _samples(length: int, like: Tensor) -> Tensor:
@@ -97,7 +106,7 @@ def check_table(psf: object, like: Tensor) -> PsfTable:
             f"psf.coefficients must have at least {FEWEST_PLANES + 2} planes and from 1 to {MOST} values, "
             f"got {list(coefficients.shape)}"
         )
-    return PsfTable(coefficients, float(psf.z_first), check_positive("psf.z_step", psf.z_step))
+    return PsfTable(coefficients, check_finite("psf.z_first", psf.z_first), check_positive("psf.z_step", psf.z_step))
 
 
 def spline_weights(fraction: Tensor) -> Tensor:

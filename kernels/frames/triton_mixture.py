@@ -125,13 +125,15 @@ def mixture_nll(logits, mean, sigma, emitters, frame, totals, nll, E, H, W, wind
         logit, means, sigmas = load_output(logits, mean, sigma, b, i * W + j, H * W, inside)
         column, row = j.to(tl.float32) - (W - 1) * 0.5, i.to(tl.float32) - (H - 1) * 0.5
         term = log_sigmoid(logit) - total + log_density(slopes(emitter, column, row, means, sigmas), sigmas)
-        higher = tl.where(inside, tl.maximum(most, term), most)
+        term = tl.where(inside, term, most)
+        higher = tl.maximum(most, term)
         sums = sums * tl.exp(most - higher) + tl.where(inside, tl.exp(term - higher), 0.0)
         most = higher
         pixels_inside += inside.to(tl.int32)
-    bad = (emitter[0] != emitter[0]) | (emitter[1] != emitter[1])
-    nowhere = tl.where(bad, float("nan"), 0.0)
-    tl.store(nll + e, tl.where(pixels_inside > 0, -(most + tl.log(sums)), nowhere), mask=valid)
+    # Without a pixel there is nothing to score; a NaN shows.
+    nowhere = tl.where((emitter[0] != emitter[0]) | (emitter[1] != emitter[1]), float("nan"), 0.0)
+    some = pixels_inside > 0
+    tl.store(nll + e, tl.where(some, -(most + tl.log(tl.where(some, sums, 1.0))), nowhere), mask=valid)
 
 
 @triton.jit(do_not_specialize=RUNTIME)
@@ -169,7 +171,8 @@ def mixture_gradients(
                 j_in = j - first_pixel(emitter[0], W, window)
                 inside = ((i_in >= 0) & (i_in < window))[:, None] & ((j_in >= 0) & (j_in < window))[None, :]
                 slope = slopes(emitter, columns[None, :], rows[:, None], means, sigmas)
-                weight = tl.exp(share + log_density(slope, sigmas) + tl.load(nll + start + k))
+                likelihood = share + log_density(slope, sigmas)
+                weight = tl.exp(tl.where(inside, likelihood + tl.load(nll + start + k), -FAR))
                 pull = tl.where(inside, tl.load(grad_nll + start + k) * weight, 0.0)
                 pulled += pull
                 sum_mean_x += tl.where(inside, pull * slope[0], 0.0)
@@ -181,7 +184,7 @@ def mixture_gradients(
                 sum_sigma_z += tl.where(inside, pull * (slope[2] * slope[2] - 1), 0.0)
                 sum_sigma_n += tl.where(inside, pull * (slope[3] * slope[3] - 1), 0.0)
     wide = tl.cast(H * W, tl.int64)
-    gradient = tl.sigmoid(-logit) * (tl.exp(share) * tl.sum(whole, 0) - pulled)
+    gradient = tl.exp(log_sigmoid(-logit)) * (tl.exp(share) * tl.sum(whole, 0) - pulled)
     tl.store(grad_logits + b * wide + pixel, gradient, mask=within)
     grad_mean += 4 * b * wide + pixel
     grad_sigma += 4 * b * wide + pixel

@@ -11,7 +11,16 @@ import pytest
 import torch
 
 from holly_triton import kernels
-from holly_triton.kernels import normalised_masked_l1, reconstruction_loss, splat, splat_emitters
+from holly_triton.kernels import (
+    PsfTable,
+    emitter_nll,
+    normalised_masked_l1,
+    psf_table,
+    reconstruction_loss,
+    splat,
+    splat_emitters,
+    splat_psf,
+)
 from holly_triton.kernels.arguments import choose_backend
 
 N, B, H, W = 5, 2, 8, 9
@@ -31,6 +40,20 @@ GOOD: dict[Callable[..., torch.Tensor], dict[str, Any]] = {
         "sigma": 1.0,
         "shape": (H, W),
     },
+    splat_psf: {
+        "xyz": torch.zeros(4, 3),
+        "offsets": torch.tensor([0, 1, 4]),
+        "psf": PsfTable(torch.ones(6, 3, 3), 0.0, 1.0),
+        "shape": (H, W),
+    },
+    emitter_nll: {
+        "logits": torch.zeros(B, H, W),
+        "mean": torch.zeros(B, 4, H, W),
+        "sigma": torch.ones(B, 4, H, W),
+        "emitters": torch.zeros(4, 4),
+        "offsets": torch.tensor([0, 1, 4]),
+    },
+    psf_table: {"values": torch.ones(5, 3, 3), "z_first": 0.0, "z_step": 1.0},
 }
 
 WRONG = [
@@ -125,6 +148,28 @@ WRONG = [
         "sigma must be a number or a tensor [E] or [E, 2], got NoneType",
     ),
     (splat_emitters, "weights", torch.ones(4).double(), TypeError, "weights must be torch.float32"),
+    (splat_psf, "xyz", torch.zeros(4, 2), ValueError, "xyz must be [E, 3], got [4, 2]"),
+    (splat_psf, "psf", torch.ones(6, 3, 3), TypeError, "psf must be a PsfTable, got Tensor"),
+    (splat_psf, "psf", PsfTable(torch.ones(6, 3), 0.0, 1.0), ValueError, "psf.coefficients must be [D+2, h, w]"),
+    (splat_psf, "psf", PsfTable(torch.ones(5, 3, 3), 0.0, 1.0), ValueError, "at least 6 planes"),
+    (splat_psf, "psf", PsfTable(torch.ones(6, 3, 0), 0.0, 1.0), ValueError, "from 1 to 1073741824 values"),
+    (splat_psf, "psf", PsfTable(torch.ones(6, 3, 3), 0.0, -1.0), ValueError, "psf.z_step must be above 0"),
+    (splat_psf, "psf", PsfTable(torch.ones(6, 3, 3).double(), 0.0, 1.0), TypeError, "psf.coefficients must be torch.f"),
+    (splat_psf, "psf", PsfTable(torch.ones(6, 3, 3), float("nan"), 1.0), ValueError, "psf.z_first must be finite"),
+    (splat_psf, "offsets", torch.tensor([0, 5]), ValueError, "offsets must rise from 0 to E = 4, got 0 to 5"),
+    (splat_psf, "weights", torch.ones(3), ValueError, "weights must be [E] with E = 4, got [3]"),
+    (splat_psf, "shape", (0, W), ValueError, "shape must be (H, W)"),
+    (psf_table, "values", torch.ones(3, 3, 3), ValueError, "values must have at least 4 planes"),
+    (psf_table, "z_step", 0.0, ValueError, "z_step must be above 0 and finite, got 0.0"),
+    (emitter_nll, "logits", torch.zeros(B, H), ValueError, "logits must be [B, H, W], got [2, 8]"),
+    (emitter_nll, "mean", torch.zeros(B, 3, H, W), ValueError, "mean must be [B, 4, H, W] with B = 2"),
+    (emitter_nll, "sigma", torch.ones(B, 4, W, H), ValueError, "sigma must be [B, 4, H, W] with B = 2"),
+    (emitter_nll, "emitters", torch.zeros(4, 3), ValueError, "emitters must be [E, 4], got [4, 3]"),
+    (emitter_nll, "offsets", torch.tensor([0, 4]), ValueError, "offsets must be [B + 1] with B = 2, got [2]"),
+    (emitter_nll, "offsets", torch.tensor([0, 3, 2]), ValueError, "offsets must rise from 0 to E = 4"),
+    (emitter_nll, "window", 4, ValueError, "window must be an odd number of pixels from 1 to 99, got 4"),
+    (emitter_nll, "window", 5.0, ValueError, "window must be an odd number"),
+    (emitter_nll, "backend", "cuda", ValueError, "backend must be one of triton, separable, got 'cuda'"),
 ]
 
 
@@ -158,6 +203,10 @@ def test_a_wrong_argument_is_named(
         (reconstruction_loss, "target", torch.full((B, H, W), torch.nan), "target must be finite"),
         (reconstruction_loss, "sigma", torch.tensor(-1.0), "sigma must be above 0, got -1.0"),
         (normalised_masked_l1, "images", torch.full((B, H, W), torch.inf), "images must be finite"),
+        (splat_psf, "xyz", torch.full((4, 3), torch.nan), "xyz must be finite"),
+        (splat_psf, "psf", PsfTable(torch.full((6, 3, 3), torch.nan), 0.0, 1.0), "psf.coefficients must be finite"),
+        (emitter_nll, "sigma", torch.zeros(B, 4, H, W), "sigma must be above 0, got 0.0"),
+        (emitter_nll, "emitters", torch.full((4, 4), torch.inf), "emitters must be finite"),
     ],
     ids=lambda value: getattr(value, "__name__", value) if isinstance(value, str) or callable(value) else "",
 )

@@ -1,4 +1,4 @@
-"""Starts ``interpreter_tier.py`` in a process where Triton interprets kernels, and reports what it says."""
+"""Starts ``interpreter_tier.py`` and ``interpreter_frames.py`` in processes where Triton interprets kernels."""
 
 import os
 import subprocess
@@ -11,13 +11,15 @@ import torch
 from holly_triton.kernels import arguments, splat
 
 TIER = Path(__file__).with_name("interpreter_tier.py")
+TIERS = [TIER, Path(__file__).with_name("interpreter_frames.py")]
 
 
-def test_every_kernel_agrees_with_the_oracle_under_the_interpreter() -> None:
+@pytest.mark.parametrize("tier", TIERS, ids=lambda tier: tier.stem)
+def test_every_kernel_agrees_with_the_oracle_under_the_interpreter(tier: Path) -> None:
     triton = pytest.importorskip("triton")
     if tuple(map(int, triton.__version__.split(".")[:2])) < (3, 7):
         pytest.skip("before 3.7 the interpreter makes numbers of arrays in a way that NumPy now refuses")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(TIER)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tier)]
     environment = os.environ | {"TRITON_INTERPRET": "1"}
     run = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=TIER.parents[2])
     if run.returncode:
