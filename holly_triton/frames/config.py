@@ -1,7 +1,5 @@
 """Every default of the family; ``core.config`` checks, reads and writes the settings among them."""
 
-from dataclasses import dataclass
-
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
@@ -12,40 +10,6 @@ PIXEL_NM = 100.0
 """Side of a camera pixel of the SMLM challenge, nm, and the default."""
 Z_RANGE_NM = (-700.0, 700.0)
 """Depths that are simulated and searched unless a calibration states its own, nm."""
-
-
-# Evaluation against a truth: the SMLM challenge 2016 (Sage et al. 2019, and the programs that scored it).
-
-FIELD_NM = 6400.0
-"""Side of the challenge's field of view, nm: the field where neither an option nor a settings.toml states one."""
-
-
-@dataclass(frozen=True)
-class Scoring(Settings):
-    """How localisations are compared with the truth."""
-
-    width_nm: Annotated[float, Bounds(0, open_least=True)] = FIELD_NM
-    height_nm: Annotated[float, Bounds(0, open_least=True)] = FIELD_NM
-    """The field of view, from the outer corner of its first pixel."""
-    border_nm: Annotated[float, Bounds(0)] = 450.0
-    """Emitters and localisations at most this far from an edge of the field are left out."""
-    lateral_nm: Annotated[float, Bounds(0, open_least=True)] = 250.0
-    axial_nm: Annotated[float, Bounds(0, open_least=True)] = 500.0
-    """Radius and half height of the cylinder about an emitter within which a localisation may be matched to it."""
-    dim_quantile: Annotated[float, Bounds(0, 1, open_most=True)] = 0.0
-    """Share of the emitters, the dimmest, that take part in the matching and count neither as missed nor as found."""
-    lateral_per_nm: Annotated[float, Bounds(0)] = 1.0
-    axial_per_nm: Annotated[float, Bounds(0)] = 0.5
-    """Per cent of efficiency that each nm of error costs beside the Jaccard index: alpha of the challenge."""
-    pixel_nm: Annotated[float, Bounds(0, open_least=True)] = PIXEL_NM
-    """Side of a camera pixel, for the bias within a pixel."""
-    isolated_nm: Annotated[float, Bounds(0)] = 1000.0
-    """An emitter is isolated if no other of its frame is this near laterally."""
-    resamplings: Annotated[int, Bounds(0)] = 400
-    """Resamplings of the frames from which the 95 % intervals follow; 0 leaves the intervals out."""
-    seed: Annotated[int, Bounds(0)] = 0
-    """Of the resampling."""
-
 
 # Cameras
 
@@ -64,16 +28,6 @@ CAMERAS: dict[str, dict[str, float | str]] = {
     },
 }  # fmt: skip
 """Cameras by name: ideal counting of photons; a typical sCMOS; the EM-CCD of the SMLM challenge 2016 (Sage et al. 2019)."""
-
-GAIN_BINS = 40
-"""Groups of pixels by brightness in which the variance is measured."""
-GAIN_SIGMA = 4.0
-"""Standard errors by which a slope must differ from 0."""
-GAIN_RISE = 0.2
-"""Share by which the variance must rise over the groups, or the movie is too even for a slope."""
-GAIN_OFF = 0.3
-"""Relative difference of the variance that is measured and expected below which nothing is said: crowded emitters, which
-differ from frame to frame, raise it by 20 %."""
 
 # Samplers: lengths in nm
 
@@ -101,7 +55,7 @@ COPY_ROOM_NM = 100.0
 """Distance that smaller structures also keep."""
 CALIBRATION_FRAMES = 192
 """Fields drawn for each of the rates at which the neighbour distance is measured."""
-CALIBRATION_COUNTS = (3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0, 384.0)
+CALIBRATION_COUNTS = (3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0, 192.0, 256.0, 384.0)
 """Mean emitters in the field at these rates."""
 
 # Simulated frames
@@ -224,7 +178,7 @@ class Calibrating(Settings):
     noise_factor: Annotated[float, Bounds(1)] = 8.0
     """A bead is this many standard deviations of the background above it."""
     least_height: Annotated[float, Bounds(0, 1)] = 0.05
-    """It has at least this share of the height that nine in ten peaks do not reach."""
+    """It is at least this share of the brightest."""
     faint: Annotated[float, Bounds(0, 1)] = 0.3
     """It is used if it has this share of the usual brightness."""
     nearest: Annotated[float, Bounds(0)] = 0.75
@@ -287,6 +241,7 @@ class Scoring(Settings):
 
 BOUND_BLOCK = 500
 """Frames whose Cramér-Rao bound is computed at a time."""
+
 
 # Network, loss and training
 

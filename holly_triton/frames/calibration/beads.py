@@ -58,10 +58,6 @@ def find_beads(stack: Array, saturated: Array, settings: Calibrating, known: Arr
         peaks = np.argwhere(peak & (heights > settings.noise_factor * noise) & (heights > 0))
         tall = heights[tuple(peaks.T)]
         found = peaks[tall >= settings.least_height * np.percentile(tall, 90)] if len(peaks) else peaks
-
-        found = np.argwhere(
-            peak & (heights > max(settings.noise_factor * noise, settings.least_height * heights.max()))
-        )
         places = [(float(column), float(row)) for row, column in found]
     else:
         places = [(float(x), float(y)) for x, y in known]
