@@ -62,8 +62,8 @@ def _settings(config_file: Path | None, options: dict[str, Any]) -> Training:
     from holly_triton.core.config import read_config
 
     settings = Training(minutes=MINUTES) if config_file is None else read_config(config_file, Training)
-    whole_numbers = {name: int(options.pop(name)) for name in ("frames_at_once", "cells") if name in options}
-    parts: dict[str, Any] = {name: options.pop(name) for name in ("width", "preset") if name in options} | whole_numbers
+    parts: dict[str, Any] = {name: options.pop(name) for name in ("width", "preset") if name in options}
+    parts |= {name: int(options.pop(name)) for name in ("frames_at_once", "cells") if name in options}
     network = dataclasses.replace(settings.network, **parts)
     if "preset" in parts:
         options |= {"loss": LOSSES[network.preset], "optimiser": OPTIMISERS[network.preset]}

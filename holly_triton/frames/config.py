@@ -29,6 +29,16 @@ CAMERAS: dict[str, dict[str, float | str]] = {
 }  # fmt: skip
 """Cameras by name: ideal counting of photons; a typical sCMOS; the EM-CCD of the SMLM challenge 2016 (Sage et al. 2019)."""
 
+GAIN_BINS = 40
+"""Groups of pixels by brightness in which the variance is measured."""
+GAIN_SIGMA = 4.0
+"""Standard errors by which a slope must differ from 0."""
+GAIN_RISE = 0.2
+"""Share by which the variance must rise over the groups, or the movie is too even for a slope."""
+GAIN_OFF = 0.3
+"""Relative difference of the variance that is measured and expected below which nothing is said: crowded emitters, which
+differ from frame to frame, raise it by 20 %."""
+
 # Samplers: lengths in nm
 
 MARGIN_NM = 500.0

@@ -14,7 +14,7 @@ from holly_triton.core.log import LOG
 from holly_triton.core.progress import console, watched
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.types import Array
-from holly_triton.frames.camera import Camera, ask_for_camera
+from holly_triton.frames.camera import Camera, MappedCamera, ask_for_camera
 from holly_triton.io.movies.movie import Movie
 from holly_triton.io.movies.opening import open_movie
 from holly_triton.io.tables.writing import Append, localisation_file
@@ -112,6 +112,11 @@ def _camera(movie: Movie, model: Model, given: str | None) -> Camera:
     beside = movie.path.parent / SETTINGS
     if given is None and beside.is_file():
         given = str(beside)
-    if given is None and model.camera.kind != "photons":
-        return model.camera
-    return ask_for_camera(given, movie.path)
+    real = given is None and model.camera.kind != "photons"
+    camera = model.camera if real else ask_for_camera(given, movie.path)
+    if isinstance(camera, MappedCamera) and camera.maps.shape != movie.shape[1:]:
+        raise HollyError(
+            f"{movie.path}: its frames are {movie.shape[2]} x {movie.shape[1]} px, and the camera's maps "
+            f"{camera.maps.shape[1]} x {camera.maps.shape[0]} px; give --camera with the maps of these pixels"
+        )
+    return camera

@@ -14,8 +14,7 @@ from holly_triton.core.checkpoint import versions
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, replacing
 from holly_triton.core.types import Figures
-from holly_triton.frames.camera import Camera, MappedCamera
-from holly_triton.frames.camera.maps import PixelMaps
+from holly_triton.frames.camera import Camera, MappedCamera, PixelMaps
 from holly_triton.frames.config import Network, Training
 from holly_triton.frames.network.outputs import Scales
 from holly_triton.frames.psf import Psf, read_psf, write_psf
@@ -113,7 +112,7 @@ def _restored(path: Path, saved: dict[str, Any]) -> Model:
 
 def _maps(camera: Camera) -> dict[str, Tensor]:
     maps = camera.maps._asdict() if isinstance(camera, MappedCamera) else {}
-    return {name: values for name, values in maps.items() if values is not None}
+    return {name: values.cpu() for name, values in maps.items() if values is not None}
 
 
 def _psf_bytes(psf: Psf) -> Tensor:

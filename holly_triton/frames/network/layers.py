@@ -38,7 +38,7 @@ def seen_together(stem: nn.Module, inputs: Tensor) -> Tensor:
     features: Tensor = stem(inputs.flatten(0, 1).contiguous(memory_format=torch.channels_last))
     if count == 1:
         return features
-    together = features.unflatten(0, (many, count)).flatten(1, 2)
+    together = features.view(many, count, *features.shape[1:]).flatten(1, 2)
     return together.contiguous(memory_format=torch.channels_last)
 
 

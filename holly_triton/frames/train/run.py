@@ -20,7 +20,7 @@ from holly_triton.core.device import find_device
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json, replacing
 from holly_triton.core.lock import CHECKPOINTS, check_idle
-from holly_triton.frames.camera import read_camera
+from holly_triton.frames.camera import Camera, MappedCamera, PixelMaps, read_camera
 from holly_triton.frames.config import BATCH, CHECKPOINT_S, LOWEST_PROBABILITY, Training
 from holly_triton.frames.localise import Model, write_model
 from holly_triton.frames.localise.localiser import Localiser
@@ -158,7 +158,7 @@ def _trainer(settings: Training, psf: Psf, state: TrainingState | None) -> tuple
     sampler = make_sampler(settings.sampling, psf.z_range_nm, settings.structure)
     camera = read_camera(settings.camera)
     frames = windowed(settings.frames, settings.network.frames_at_once)
-    stream = Stream(sampler, psf.to(device), camera, frames, settings.seed, device)
+    stream = Stream(sampler, psf.to(device), _on(camera, device), frames, settings.seed, device)
     if state is None:
         state = TrainingState(settings.table(), settings.batch or BATCH[device.type])
     with torch.random.fork_rng(devices=[]):
@@ -167,6 +167,13 @@ def _trainer(settings: Training, psf: Psf, state: TrainingState | None) -> tuple
     validation = settings.validation
     examples = Examples.of(stream, VALIDATION, validation.frames, validation.side_px)
     return Trainer(settings, localiser, stream, state), examples
+
+
+def _on(camera: Camera, device: torch.device) -> Camera:
+    """A camera whose maps, if it has any, are on a device."""
+    if not isinstance(camera, MappedCamera):
+        return camera
+    return replace(camera, maps=PixelMaps(*(None if part is None else part.to(device) for part in camera.maps)))
 
 
 def _absolute(name: str | None) -> Any:
