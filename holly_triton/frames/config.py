@@ -351,6 +351,10 @@ ON_TIME = 2.0
 """Mean on-time, frames, of emitters that are seen in three frames at once, unless stated."""
 
 
+SPARSE_PER_UM2 = 0.08
+"""Density of isolated emitters, by which the predicted deviations are scaled."""
+
+
 @dataclass(frozen=True)
 class Validation(Settings):
     """The fixed frames on which progress is measured, and on which a finished model's threshold and scales are chosen."""
@@ -360,7 +364,9 @@ class Validation(Settings):
     frames: Annotated[int, Bounds(8)] = 60
     side_px: Annotated[int, Bounds(16)] = 64
     final_frames: Annotated[int, Bounds(8)] = 240
-    """Frames, other ones, for the threshold and the scales."""
+    """Frames, other ones, for the threshold."""
+    sparse_frames: Annotated[int, Bounds(8)] = 600
+    """Frames of few emitters, for the scales."""
 
 
 @dataclass(frozen=True)

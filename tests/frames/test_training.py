@@ -39,7 +39,7 @@ BRIEF = Training(
     network=Network(width=4),
     optimiser=Optimiser(warm_up_steps=5),
     frames=FrameSettings(density_most=1.0),
-    validation=Validation(times=2, frames=8, side_px=32, final_frames=20),
+    validation=Validation(times=2, frames=8, side_px=32, final_frames=20, sparse_frames=20),
 )
 
 

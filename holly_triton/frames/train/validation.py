@@ -1,25 +1,27 @@
 """How well a localiser in training does on frames that it doesn't train on, and the threshold and scales of a finished one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
 from holly_triton.core.types import Array, Figures
-from holly_triton.frames.config import LOWEST_PROBABILITY, THRESHOLDS, Scoring, Training
+from holly_triton.frames.config import LOWEST_PROBABILITY, SPARSE_PER_UM2, THRESHOLDS, Scoring, Training
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.localise import Model, localise_windows
 from holly_triton.frames.localise.doubts import ranges_of
 from holly_triton.frames.localise.localiser import Localiser
 from holly_triton.frames.localise.scales import SigmaScales
+from holly_triton.frames.samplers import RandomSampler
 from holly_triton.frames.score.evaluate import evaluate
 from holly_triton.frames.score.figures import Score, main_figures
+from holly_triton.frames.score.matching import neighbour_nm
 from holly_triton.frames.simulate import Batch
 
 from .stream import Stream
 
-VALIDATION, FINAL = 1, 2
+VALIDATION, FINAL, SPARSE = 1, 2, 3
 """Purposes of frames; those of the training are for 0."""
 GROUPS = 3
 """Parts of the frames, by their number of emitters, whose figures are averaged: else the crowded ones decide alone."""
@@ -102,17 +104,26 @@ def finished(localiser: Localiser, stream: Stream, training: Training, figures: 
     raw = unfinished(localiser, stream, training)
     found = examples.localised(raw, LOWEST_PROBABILITY)
     threshold, best = best_threshold(found, examples)
-    found = found[found["probability"] >= threshold]
-    score = examples.score(found)
-    scales = fitted_scales(found, examples.truth, score)
+    scales = fitted_scales(raw, _sparse(stream, settings.sparse_frames, settings.side_px), threshold)
     middle = torch.cat([batch.photons[:, batch.photons.shape[1] // 2] for batch in examples.batches])
     seen = ranges_of(middle, stream.camera)
     return Model(localiser, stream.psf, stream.camera, threshold, scales, seen, training, {**figures, **best})
 
 
-def fitted_scales(found: Array, truth: Array, score: Score) -> SigmaScales:
-    """Scales from the pairs of a score; none for a network that states no deviations."""
-    rows, true = found[score.pairs.localisation], truth[score.pairs.emitter]
+def _sparse(stream: Stream, frames: int, side_px: int) -> Examples:
+    """Random emitters at a low density, whose errors are those of the method alone and not of their neighbours."""
+    settings = replace(stream.settings, density_least=SPARSE_PER_UM2, density_most=SPARSE_PER_UM2)
+    sparse = replace(stream, sampler=RandomSampler(stream.psf.z_range_nm), settings=settings)
+    return Examples.of(sparse, SPARSE, frames, side_px)
+
+
+def fitted_scales(model: Model, examples: Examples, threshold: float) -> SigmaScales:
+    """Scales from what a model finds of isolated emitters; none for a network that states no deviations."""
+    truth = examples.truth
+    found = examples.localised(model, threshold)
+    score = examples.score(found)
+    alone = neighbour_nm(truth)[score.pairs.emitter] > score.settings.isolated_nm
+    rows, true = found[score.pairs.localisation[alone]], truth[score.pairs.emitter[alone]]
     errors = [rows[axis] - true[axis] for axis in "xyz"] + [np.log(rows["photons"] / true["photons"])]
     sigma = [rows[f"sigma_{axis}"] for axis in "xyz"] + [rows["sigma_photons"] / rows["photons"]]
     pull = np.stack(errors, axis=1) / np.stack(sigma, axis=1)
