@@ -112,5 +112,7 @@ def _cross_entropy(logit: Tensor, labels: Labels, width: int) -> Tensor:
 def _mixture(output: Tensor, labels: Labels, window: int) -> Tensor:
     """Negative log-likelihood of the emitters, summed over each frame ``[B]``."""
     half = output.new_tensor([output.shape[3] / 2, output.shape[2] / 2, 0.0, 0.0])
-    nll = emitter_nll(output[:, 0], output[:, MEAN], output[:, SIGMA], labels.values - half, labels.offsets, window=window)
+    nll = emitter_nll(
+        output[:, 0], output[:, MEAN], output[:, SIGMA], labels.values - half, labels.offsets, window=window
+    )
     return torch.segment_reduce(nll, "sum", offsets=labels.offsets)
