@@ -59,9 +59,9 @@ def load_emitters(emitters, e, valid):
 
 @triton.jit
 def load_output(logits, mean, sigma, b, pixel, pixels, valid):
-    """The logit, four means and four deviations of pixels of frame b; deviations of 1 outside."""
+    """The logit, four means and four deviations of pixels of frame b; outside, p is 0 and deviations are 1."""
     wide = tl.cast(pixels, tl.int64)  # three of them can pass 2^31
-    logit = tl.load(logits + b * wide + pixel, mask=valid, other=0.0)
+    logit = tl.load(logits + b * wide + pixel, mask=valid, other=-FAR)
     mean += 4 * b * wide + pixel
     sigma += 4 * b * wide + pixel
     mean_x, mean_y = tl.load(mean, mask=valid, other=0.0), tl.load(mean + wide, mask=valid, other=0.0)
@@ -101,9 +101,8 @@ def frame_totals(logits, totals, pixels, PIXELS: tl.constexpr):
     top = tl.max(most, 0)
     sums = tl.zeros([PIXELS], tl.float32)
     for start in range(0, pixels, PIXELS):
-        inside = start + lane < pixels
-        logit = tl.load(logits + start + lane, mask=inside, other=0.0)
-        sums += tl.where(inside, tl.exp(log_sigmoid(logit) - top), 0.0)
+        logit = tl.load(logits + start + lane, mask=start + lane < pixels, other=-FAR)
+        sums += tl.exp(log_sigmoid(logit) - top)
     tl.store(totals + b, top + tl.log(tl.sum(sums, 0)))
 
 
