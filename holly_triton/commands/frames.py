@@ -4,7 +4,9 @@ import click
 
 from .frames_calibrate import calibrate
 from .frames_evaluate import evaluate
+from .frames_localise import localise
 from .frames_simulate import simulate
+from .frames_train import train
 
 
 @click.group()
@@ -12,5 +14,5 @@ def frames() -> None:
     """Localise single emitters in 3D in camera frames."""
 
 
-for command in (calibrate, simulate, evaluate):
+for command in (calibrate, simulate, train, localise, evaluate):
     frames.add_command(command)

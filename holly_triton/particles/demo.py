@@ -7,9 +7,10 @@ import torch
 
 from holly_triton.core.folder import check_free
 from holly_triton.core.log import LOG
+from holly_triton.core.stop import DONE
 from holly_triton.io.clouds import write_cloud
 from holly_triton.particles.run.scoring import explain_cloud, score_cloud
-from holly_triton.particles.run.training import DONE, start_training
+from holly_triton.particles.run.training import start_training
 from holly_triton.structures import cep152
 
 from .config import DEMO, Config

@@ -6,16 +6,15 @@ checkpoints/last.pt and, where tensorboardX is installed, TensorBoard events.
 
 import csv
 import dataclasses
-import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
+from holly_triton.core.board import board
 from holly_triton.core.config import read_config, write_config
+from holly_triton.core.device import find_device
 from holly_triton.core.distributed import leads, summed
 from holly_triton.core.energy import EnergyMeter
 from holly_triton.core.errors import HollyError
@@ -23,7 +22,6 @@ from holly_triton.core.files import foreign
 from holly_triton.core.folder import check_free, make_folder
 from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.core.log import LOG
-from holly_triton.core.optional import MissingExtraError, require
 from holly_triton.particles.cloud.relocation import MOST_MERGED
 from holly_triton.particles.cloud.schedule import Plan
 from holly_triton.particles.cloud.state import TrainingState
@@ -158,13 +156,13 @@ def carry_out(run: Run, callback: Callable[[Progress], None], should_stop: Calla
     # Long runs have short steps; a hundredth of the run is a small loss, and a checkpoint may hold a network.
     every = max(run.config.checkpoint_every, run.trainer.plan.total_steps // 100)
     meter = EnergyMeter(state.points.device)
-    with _board(run.folder) as board:
+    with board(run.folder) as curves:
         for progress in run.trainer.run():
             callback(progress)
-            if board is not None and state.history and state.history[-1]["step"] == progress.step:
+            if curves is not None and state.history and state.history[-1]["step"] == progress.step:
                 for name, value in state.history[-1].items():
                     if name != "step":
-                        board.add_scalar(name, value, progress.step)
+                        curves.add_scalar(name, value, progress.step)
             stopping = summed(should_stop()) > 0 and not run.finished
             if stopping or run.finished or progress.step % every == 0:
                 state.joules += summed(meter.joules())
@@ -175,37 +173,11 @@ def carry_out(run: Run, callback: Callable[[Progress], None], should_stop: Calla
     return run.finished
 
 
-def _board(folder: Path) -> AbstractContextManager[Any]:
-    """What writes the curves for TensorBoard where tensorboardX is installed; metrics.json holds them in any case."""
-    try:
-        new: Callable[..., AbstractContextManager[Any]] = require("tensorboardX", "TensorBoard").SummaryWriter
-    except MissingExtraError:
-        return nullcontext()
-    return new(str(folder), max_queue=1000, write_to_disk=leads())
-
-
 def default_points(dataset: Dataset) -> int:
     """The number of labels of a typical particle, within what can be resolved and computed in minutes."""
     if not isinstance(dataset, Localisations):
         return DEFAULT_POINTS.pictures
     return int(min(DEFAULT_POINTS.most, max(DEFAULT_POINTS.fewest, int(dataset.counts.median()))))
-
-
-def find_device(name: str) -> torch.device:
-    """The device that a setting means.
-
-    Raises:
-        HollyError: ``cuda`` on a machine without, or with fewer devices than processes.
-    """
-    if name == "cuda" and not torch.cuda.is_available():
-        raise HollyError("--device cuda: PyTorch finds no CUDA device here; use --device cpu, or auto")
-    cuda = name == "cuda" or (name == "auto" and torch.cuda.is_available())
-    if cuda and (processes := int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) > torch.cuda.device_count():
-        raise HollyError(
-            f"torchrun --nproc-per-node {processes}: PyTorch finds {torch.cuda.device_count()} CUDA devices here; start "
-            "no more processes than that, or use --device cpu"
-        )
-    return torch.device("cuda" if cuda else "cpu")
 
 
 def open_particles(config: Config) -> Dataset:

@@ -1,11 +1,8 @@
 """The command ``train``: progress while it runs, a clean stop at a signal, and a summary at the end."""
 
-import signal
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from types import FrameType
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -15,6 +12,7 @@ from holly_triton.core.jobs import Cluster, run_all
 from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import console, in_parts, watched
+from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.particles.cloud.train import Progress as Step
 from holly_triton.particles.config import Config
 from holly_triton.report import find_warnings
@@ -26,7 +24,6 @@ from .results import write_results
 from .run import Run, carry_out, resume_run, run_config, start_run
 from .study import Member, conclude_study, is_finished, is_study, make_study, members, open_member
 
-DONE, STOPPED = 0, 3
 STAGES = {
     "search": "searching poses",
     "rescue": "searching poorly fitted poses again",
@@ -34,12 +31,6 @@ STAGES = {
     "polish": "polishing",
     "refine": "refining poses",
 }
-
-
-class Stop:
-    """Whether a signal requested a stop."""
-
-    asked = False
 
 
 def start_training(config: Config, folder: Path, *, overwrite: bool, cluster: Cluster | None = None) -> int:
@@ -130,25 +121,6 @@ def finish_member(member: Member) -> None:
 def say(sentence: str) -> None:
     """Report progress to the user."""
     LOG.info("%s", sentence)
-
-
-@contextmanager
-def stoppable() -> Iterator[Stop]:
-    """The first SIGINT or SIGTERM requests a stop after the current step; a second one stops at once."""
-    stop = Stop()
-
-    def ask(number: int, frame: FrameType | None) -> None:
-        stop.asked = True
-        for known, handler in previous.items():
-            signal.signal(known, handler)
-        say("Stopping after this step; once more to stop at once")
-
-    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 def _introduce(run: Run) -> None:

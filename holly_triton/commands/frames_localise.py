@@ -1,0 +1,42 @@
+"""``holly-triton frames localise``: localisations in a movie by a trained network."""
+
+import sys
+from pathlib import Path
+
+import click
+
+from holly_triton.frames.config import Device
+
+from .options import ABOVE_ZERO, SOME_PATH, Number, words
+
+
+@click.command()
+@click.argument("movie", type=SOME_PATH)
+@click.argument("out", type=SOME_PATH)
+@click.option("--model", type=SOME_PATH, required=True, metavar="MODEL", help="What frames train has written.")
+@click.option("--camera", metavar="CAMERA", help="Camera of the movie: scmos or challenge, with changes such as scmos,offset_adu=98, or a file. [default: from settings.toml beside MOVIE, else the model's]")  # fmt: skip
+@click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of a camera pixel in nm. [default: from the file, else the model's]")  # fmt: skip
+@click.option("--threshold", type=Number(0.1, 1), metavar="P", help="Least probability of a localisation. [default: the model's]")  # fmt: skip
+@click.option("--max-sigma", type=ABOVE_ZERO, metavar="NM", help="Leave out localisations with a larger lateral standard deviation.")  # fmt: skip
+@click.option("--channel", type=click.IntRange(min=1), metavar="N", help="Channel to read, where there are several.")
+@click.option("--form", metavar="NAME", help="Format, where the suffix of OUT stands for several.")
+@click.option("--device", type=words(Device), default="auto", show_default=True)
+@click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
+def localise(
+    movie: Path, out: Path, model: Path, camera: str | None, pixel_size: float | None, threshold: float | None,
+    max_sigma: float | None, channel: int | None, form: str | None, device: str, overwrite: bool,
+) -> None:  # fmt: skip
+    """Localise the emitters in MOVIE in 3D and write them to OUT (.csv of ThunderSTORM, .hdf5 of Picasso).
+
+    MOVIE is a TIFF, an OME-TIFF, a folder of TIFFs, .dax or .raw, of any length. Each localisation has a probability and a
+    standard deviation along x, y and z.
+
+    \b
+    Examples:
+      holly-triton frames localise movie.tif localisations.csv --model net.pt
+      holly-triton frames localise movie.tif localisations.hdf5 --model net.pt --camera scmos,offset_adu=100
+    """
+    from holly_triton.frames.localise.command import Options, localise_movie
+
+    options = Options(camera, pixel_size, threshold, max_sigma, channel, form, device, overwrite)
+    sys.exit(localise_movie(movie, out, model, options))

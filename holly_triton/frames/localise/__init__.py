@@ -1,0 +1,98 @@
+"""Localisations in camera frames by a trained model: whole movies in blocks, with constant memory."""
+
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holly_triton.core.types import Array
+from holly_triton.frames.camera import Camera
+from holly_triton.frames.config import LOWEST_PROBABILITY, PASS_PIXELS
+from holly_triton.frames.localisations import localisations
+
+from .model import Model, read_model, write_model
+
+__all__ = ["Model", "localise_blocks", "localise_frames", "localise_windows", "read_model", "write_model"]
+
+
+def localise_frames(model: Model, photons: Tensor, *, first: int = 1, lowest: float | None = None) -> Array:
+    """Localise the emitters of successive frames.
+
+    Args:
+        model: On the device of the frames.
+        photons: ``[B, H, W]``, photons at the camera as ``Camera.photons`` gives them.
+        first: Number of the first frame.
+        lowest: Least probability, at least ``LOWEST_PROBABILITY``; that of the model if not given.
+
+    Returns:
+        The table of ``frames.localisations``, in the order of the frames.
+    """
+    count = model.localiser.settings.frames_at_once
+    return localise_windows(model, _windows(_continued(photons, count // 2), count), first, lowest)
+
+
+def localise_blocks(
+    model: Model, blocks: Iterable[tuple[int, Array]], camera: Camera | None = None, *, lowest: float | None = None
+) -> Iterator[Array]:
+    """Localise the emitters of a movie, block by block.
+
+    Args:
+        model: On the device that is to do the work.
+        blocks: Index of the first frame of each, counted from 0, and what the camera stored ``[b, H, W]``.
+        camera: That of the movie; the model's if not given.
+        lowest: As ``localise_frames`` takes it.
+
+    Yields:
+        For each block the table of its localisations; frames are counted from 1.
+    """
+    camera = camera or model.camera
+    device = next(model.localiser.network.parameters()).device
+    converted = (
+        (first, camera.photons(torch.from_numpy(np.asarray(adu, np.float32))).to(device)) for first, adu in blocks
+    )
+    count = model.localiser.settings.frames_at_once
+    for first, photons in _with_neighbours(converted, count // 2):
+        yield localise_windows(model, _windows(photons, count), first + 1, lowest)
+
+
+def localise_windows(model: Model, windows: Tensor, first: int, lowest: float | None = None) -> Array:
+    """Localise the emitters of the middle ones of T successive frames ``[B, T, H, W]``; else as ``localise_frames``."""
+    lowest = model.threshold if lowest is None else lowest
+    step = max(1, PASS_PIXELS[windows.device.type] // windows[0, 0].numel()) if len(windows) else 1
+    tables = []
+    for begin in range(0, len(windows), step):
+        found = model.localiser.detect(windows[begin : begin + step], min(lowest, LOWEST_PROBABILITY))
+        found = model.scales.applied(found.take(found.probability >= lowest))
+        tables.append(found.table(first + begin))
+    return np.concatenate(tables) if tables else localisations(0)
+
+
+def _with_neighbours(blocks: Iterable[tuple[int, Tensor]], around: int) -> Iterator[tuple[int, Tensor]]:
+    """Blocks with the frame before and the frame after, where a network sees those; the ends of the movie are repeated."""
+    if not around:
+        yield from blocks
+        return
+    before: Tensor | None = None
+    pending: tuple[int, Tensor] | None = None
+    for block in blocks:
+        if pending is not None:
+            yield _joined(before, pending, block[1][:1])
+            before = pending[1][-1:]
+        pending = block
+    if pending is not None:
+        yield _joined(before, pending, pending[1][-1:])
+
+
+def _joined(before: Tensor | None, block: tuple[int, Tensor], after: Tensor) -> tuple[int, Tensor]:
+    first, photons = block
+    return first, torch.cat([photons[:1] if before is None else before, photons, after])
+
+
+def _windows(photons: Tensor, count: int) -> Tensor:
+    """Each frame of ``[b + count - 1, H, W]`` with those about it: ``[b, count, H, W]``."""
+    return photons.unfold(0, count, 1).movedim(3, 1)
+
+
+def _continued(photons: Tensor, around: int) -> Tensor:
+    return torch.cat([photons[:1], photons, photons[-1:]]) if around else photons

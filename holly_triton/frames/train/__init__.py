@@ -1,0 +1,5 @@
+"""Training a localiser on frames that are simulated as it goes."""
+
+from .run import Run, carry_out, folder_of, resume_run, start_run
+
+__all__ = ["Run", "carry_out", "folder_of", "resume_run", "start_run"]

@@ -1,0 +1,251 @@
+"""Training: it learns, it resumes byte for byte, and its models localise movies the same however they are cut."""
+
+import dataclasses
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner
+
+from holly_triton.cli import main
+from holly_triton.core.config import write_config
+from holly_triton.core.errors import HollyError
+from holly_triton.frames.camera import camera_preset
+from holly_triton.frames.config import (
+    LOSSES,
+    OPTIMISERS,
+    FrameSettings,
+    Network,
+    Optimiser,
+    Preset,
+    Training,
+    Validation,
+)
+from holly_triton.frames.detections import Detections
+from holly_triton.frames.localise import Model, localise_blocks, localise_frames, read_model, write_model
+from holly_triton.frames.localise.doubts import Doubts
+from holly_triton.frames.localise.scales import SigmaScales
+from holly_triton.frames.train import Run, carry_out, command, folder_of, resume_run, start_run
+from holly_triton.frames.train.trainer import Step
+
+BRIEF = Training(
+    sampling="random",
+    steps=40,
+    batch=4,
+    device="cpu",
+    network=Network(width=4),
+    optimiser=Optimiser(warm_up_steps=5),
+    frames=FrameSettings(density_most=1.0),
+    validation=Validation(times=2, frames=8, side_px=32, final_frames=20, sparse_frames=20),
+)
+
+
+def never() -> bool:
+    return False
+
+
+def losses_of(model: Path, settings: Training, stop_after: int | None = None) -> list[float]:
+    """The loss of every step of a training, which may be stopped."""
+    run = start_run(model, settings)
+    losses: list[float] = []
+
+    def callback(step: Step) -> None:
+        losses.append(float(step.figures["loss"]))
+
+    carry_out(run, callback, lambda: len(losses) == stop_after)
+    return losses
+
+
+def weights(model: Path) -> dict[str, torch.Tensor]:
+    return read_model(model).localiser.network.state_dict()
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[float]]:
+    """A model of a training without interruption, and its losses."""
+    model = tmp_path_factory.mktemp("whole") / "net.pt"
+    return model, losses_of(model, BRIEF)
+
+
+def test_the_loss_falls(whole: tuple[Path, list[float]]) -> None:
+    losses = whole[1]
+    assert np.mean(losses[-8:]) < 0.7 * np.mean(losses[:8])
+
+
+def test_a_stopped_training_goes_on_byte_for_byte(whole: tuple[Path, list[float]], tmp_path: Path) -> None:
+    model = tmp_path / "net.pt"
+    first = losses_of(model, BRIEF, stop_after=13)
+    assert len(first) == 13 and read_model(model).figures["steps"] == 13
+    run = resume_run(model)
+    carry_out(run, lambda step: first.append(float(step.figures["loss"])), never)
+    assert first == whole[1]
+    assert all(torch.equal(value, weights(model)[name]) for name, value in weights(whole[0]).items())
+    assert read_model(model).threshold == read_model(whole[0]).threshold
+
+
+def test_another_seed_is_another_training(whole: tuple[Path, list[float]], tmp_path: Path) -> None:
+    assert losses_of(tmp_path / "net.pt", dataclasses.replace(BRIEF, seed=1, steps=2))[0] != whole[1][0]
+
+
+@pytest.mark.parametrize(
+    ("preset", "frames"), [("own", 3), ("decode-like", 3), ("luenn-like", 1)], ids=lambda value: str(value)
+)
+def test_every_preset_trains_and_localises(preset: Preset, frames: int, tmp_path: Path) -> None:
+    network = Network(preset=preset, width=2 if preset == "luenn-like" else 4, frames_at_once=frames, cells=2)
+    optimiser = dataclasses.replace(OPTIMISERS[preset], warm_up_steps=2, rate=5e-3)
+    settings = dataclasses.replace(BRIEF, network=network, loss=LOSSES[preset], optimiser=optimiser, steps=12)
+    losses = losses_of(tmp_path / "net.pt", settings)
+    assert np.isfinite(losses).all() and np.mean(losses[-4:]) < np.mean(losses[:4])
+    model = read_model(tmp_path / "net.pt")
+    photons = torch.poisson(torch.full((3, 21, 26), 30.0), generator=torch.Generator().manual_seed(0))
+    assert set(localise_frames(model, photons, lowest=0.1)["frame"]) <= {1, 2, 3}
+
+
+@pytest.mark.parametrize("frames_at_once", [1, 3])
+def test_a_movie_in_blocks_is_localised_as_a_whole(frames_at_once: int, tmp_path: Path, seed: int) -> None:
+    settings = dataclasses.replace(BRIEF, steps=1, network=Network(width=4, frames_at_once=frames_at_once))
+    losses_of(tmp_path / "net.pt", settings)
+    model = read_model(tmp_path / "net.pt")
+    adu = torch.poisson(torch.full((7, 30, 22), 30.0), generator=torch.Generator().manual_seed(seed)).numpy()
+    together = localise_frames(model, torch.from_numpy(adu), lowest=0.0)
+    parts = [(first, adu[first : first + 3].astype(np.uint16)) for first in range(0, 7, 3)]
+    assert len(together) == 0 or together["frame"].min() >= 1
+    apart = list(localise_blocks(model, parts, lowest=0.0))
+    assert len(apart) == 3
+    joined = np.concatenate(apart)
+    np.testing.assert_array_equal(joined["frame"], together["frame"])
+    for name in joined.dtype.names:  # convolutions of other batches sum in another order
+        np.testing.assert_allclose(joined[name], together[name], rtol=1e-3, atol=1e-2)
+
+
+def test_models_come_back_as_they_were(whole: tuple[Path, list[float]], tmp_path: Path) -> None:
+    model = read_model(whole[0])
+    camera = camera_preset("challenge")
+    write_model(tmp_path / "again.pt", dataclasses.replace(model, camera=camera))
+    again = read_model(tmp_path / "again.pt")
+    assert (again.psf, again.camera, again.threshold, again.training) == (
+        model.psf,
+        camera,
+        model.threshold,
+        model.training,
+    )
+    assert again.seen == model.seen
+    np.testing.assert_equal(again.figures, model.figures)  # NaN where nothing was found
+    assert torch.equal(again.scales.factors, model.scales.factors)
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "text", "absent"])
+def test_a_damaged_model_is_named_in_one_line(harm: str, whole: tuple[Path, list[float]], tmp_path: Path) -> None:
+    path, content = tmp_path / "net.pt", bytearray(whole[0].read_bytes())
+    if harm == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif harm == "changed":
+        content[len(content) // 2] ^= 255
+        path.write_bytes(content)
+    elif harm == "text":
+        path.write_text("x,y,z\n")
+    with pytest.raises(HollyError, match="net.pt"):
+        read_model(path)
+
+
+def test_scales_make_the_pull_1_at_every_number_of_photons(seed: int) -> None:
+    random = torch.Generator().manual_seed(seed)
+    photons = torch.exp(torch.rand(6000, generator=random) * 3.5 + 6.5)
+    off = 0.6 + 0.3 * (photons.log() - 6.5)[:, None] * torch.tensor([1.0, 0.5, 0.2, 0.8])
+    errors = off * torch.randn(6000, 4, generator=random)
+    scales = SigmaScales.fitted(photons, errors)
+    unit = torch.ones(6000)
+    found = Detections(unit.long(), torch.zeros(6000, 3), photons, unit, unit, torch.ones(6000, 4))
+    pull = errors / scales.applied(found).sigma
+    for part in photons.argsort().tensor_split(5):
+        assert (pull[part].std(dim=0) - 1).abs().max() < 0.1
+
+
+def test_a_movie_unlike_the_training_is_doubted(whole: tuple[Path, list[float]], seed: int) -> None:
+    model = read_model(whole[0])
+    random = torch.Generator().manual_seed(seed)
+
+    def said(adu: torch.Tensor) -> list[str]:
+        doubts = Doubts(model.seen, model.camera)
+        doubts.look(adu.numpy())
+        return doubts.sentences(10.0)
+
+    flat = torch.poisson(torch.full((8, 32, 32), 50.0), generator=random)
+    assert not any("noise" in sentence or "background" in sentence for sentence in said(flat))
+    assert any("background" in sentence for sentence in said(flat + 3000))
+    noisy = 50 + 40 * torch.randn(8, 32, 32, generator=random)
+    assert any("noise" in sentence for sentence in said(noisy))
+    flat[0, :2] = 65535
+    assert any("saturated" in sentence for sentence in said(flat))
+
+
+def settings_file(folder: Path, **changes: object) -> Path:
+    write_config(folder / "brief.toml", dataclasses.replace(BRIEF, **changes))  # type: ignore[arg-type]
+    return folder / "brief.toml"
+
+
+def invoke(*arguments: object) -> tuple[int, str, str]:
+    result = CliRunner().invoke(main, ["frames", *(str(argument) for argument in arguments)])
+    return result.exit_code, result.stdout, result.stderr
+
+
+def test_the_commands_train_and_localise(tmp_path: Path, seed: int) -> None:
+    model, movie, out = tmp_path / "net.pt", tmp_path / "movie.npy", tmp_path / "found.csv"
+    code, said, _ = invoke("train", model, "--config", settings_file(tmp_path), "--steps", 3, "--width", 4)
+    assert code == 0 and "3 steps" in said
+    assert (folder_of(model) / "config.toml").is_file()
+    assert invoke("train", model, "--steps", 3)[0] == 1  # exists
+    assert invoke("train", model, "--resume")[0] == 0  # is finished
+    np.save(
+        movie,
+        torch.poisson(torch.full((5, 20, 24), 30.0), generator=torch.Generator().manual_seed(seed))
+        .numpy()
+        .astype(np.uint16),
+    )
+    code, _, told = invoke("localise", movie, out, "--model", model)
+    assert code == 1 and "--camera" in told and not out.exists()
+    code, said, _ = invoke("localise", movie, out, "--model", model, "--camera", "photons", "--threshold", 0.1)
+    assert code == 0 and out.is_file() and "5 frames" in said
+    assert invoke("localise", movie, out, "--model", model, "--camera", "photons")[0] == 1  # exists
+    code, _, told = invoke(
+        "localise", movie, tmp_path / "o.csv", "--model", model, "--camera", "photons", "--pixel-size", 160
+    )
+    assert code == 1 and "100 nm" in told
+
+
+def test_a_signal_stops_a_training_that_resume_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def signalled(run: Run, callback: Callable[[Step], None], should_stop: Callable[[], bool]) -> Model:
+        def at_the_third(step: Step) -> None:
+            callback(step)
+            if step.step == 3:
+                signal.raise_signal(signal.SIGTERM)
+
+        return carry_out(run, at_the_third, should_stop)
+
+    model = tmp_path / "net.pt"
+    with monkeypatch.context() as patched:
+        patched.setattr(command, "carry_out", signalled)
+        code, said, _ = invoke("train", model, "--config", settings_file(tmp_path, steps=6))
+    assert code == 3 and "--resume" in said
+    assert read_model(model).figures["steps"] == 3
+    assert invoke("train", model, "--resume")[0] == 0
+    assert read_model(model).figures["steps"] == 6
+
+
+def test_a_training_whose_settings_were_changed_is_not_resumed(tmp_path: Path) -> None:
+    losses_of(tmp_path / "net.pt", dataclasses.replace(BRIEF, steps=2))
+    write_config(folder_of(tmp_path / "net.pt") / "config.toml", dataclasses.replace(BRIEF, steps=3, seed=5))
+    with pytest.raises(HollyError, match="seed"):
+        resume_run(tmp_path / "net.pt")
+    with pytest.raises(HollyError, match="no training"):
+        resume_run(tmp_path / "other.pt")
+
+
+def test_a_training_has_one_length() -> None:
+    with pytest.raises(HollyError, match="one of the two"):
+        Training()
+    with pytest.raises(HollyError, match="one of the two"):
+        Training(steps=3, minutes=1.0)
