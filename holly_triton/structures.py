@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import Cloud, read_cloud
-from holly_triton.particles.config import UNIT_NM
+from holly_triton.io.units import UNIT_NM
 
 Array = NDArray[Any]
 

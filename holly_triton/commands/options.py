@@ -9,8 +9,7 @@ import click
 
 from holly_triton.core.jobs import Cluster, Where
 from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
-from holly_triton.io.units import unit_word
-from holly_triton.particles.config import UNIT_NM
+from holly_triton.io.units import UNIT_NM, unit_word
 
 SOME_PATH = click.Path(path_type=Path)
 SEED = click.IntRange(0, 2**63 - 1)

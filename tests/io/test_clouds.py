@@ -11,7 +11,7 @@ from plyfile import PlyData, PlyElement
 
 from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import FORMATS, read_cloud, write_cloud
-from holly_triton.particles.config import UNIT_NM
+from holly_triton.io.units import UNIT_NM
 from holly_triton.structures import cep152, read_structure
 
 SHARED = Path(__file__).parents[2] / "../shared"

@@ -22,12 +22,13 @@ from holly_triton.particles.run.results import BALL_POINTS, _ball, write_results
 from holly_triton.particles.run.run import start_run
 from holly_triton.particles.simulate import simulate, write_simulation
 from holly_triton.report import find_figures, write_report
-from holly_triton.report.answer import warnings
 from holly_triton.report.folder import read_folder
-from holly_triton.report.words import scatter
+from holly_triton.report.headline import headline
+from holly_triton.report.measurements import explain
+from holly_triton.report.numbers import scatter
+from holly_triton.report.warnings import warnings
 from holly_triton.structures import nuclear_pore
 from holly_triton.validation.coverage import find_views
-from holly_triton.validation.measure_words import explain, headline
 from holly_triton.view.orientation import upright
 
 HOSTILE = "<script>alert('17')</script>"
@@ -338,7 +339,8 @@ def test_held_out_particles_are_compared_with_training_particles(loss: float, wa
     held |= {"unexplained_training": 0.15, "names": ["17"]}
     (tmp_path / "metrics.json").write_text(json.dumps({**metrics(), "held_out": held}))
     text = words(write_report(tmp_path).read_text(encoding="utf-8"))
-    assert f"loss {loss:.3g}, {loss / 200:.1%}" in text and "loss 30, 15.0%" in text
+    assert f"{loss / 200:.1%} of the intensity unexplained, masked L1 {loss:.3g};" in text
+    assert "15.0%, masked L1 30." in text
     assert ("Overfitting" in warned(tmp_path)) is warns
 
 

@@ -28,12 +28,12 @@ from holly_triton.core.optional import require
 from holly_triton.core.types import Array
 from holly_triton.geometry import mirror
 from holly_triton.io import clouds
+from holly_triton.io.metrics import read_metrics
+from holly_triton.io.run_files import read_poses, read_run_cloud
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.validation.fsc import RESOLUTION_PER_SD
 
-from .metrics import read_metrics
 from .run import run_config
-from .run_files import read_poses, read_run_cloud
 from .study import is_study, members
 
 ANGSTROM_PER_NM = 10.0

@@ -16,13 +16,12 @@ from torch import Tensor
 
 from holly_triton.core.types import Array
 from holly_triton.geometry import Grid
+from holly_triton.io.metrics import Fit, HeldOut
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.data import Dataset, Localisations
 from holly_triton.particles.data.dataset import FEWEST_PICTURES
 from holly_triton.particles.poses.dense_search import find_poses, unexplained_of
 from holly_triton.particles.poses.refine import Poses
-
-from .metrics import Fit, HeldOut
 
 FEWEST_HELD_OUT = 10
 """Least number of held-out particles: the mean loss of fewer is dominated by chance."""

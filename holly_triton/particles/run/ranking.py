@@ -19,6 +19,7 @@ from scipy.spatial.transform import Rotation
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.types import Array
+from holly_triton.io.run_files import read_poses
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.objective import normalised
 from holly_triton.particles.cloud.train import Trainer
@@ -28,7 +29,6 @@ from holly_triton.view.gallery import PICKED_INK, REJECTED_INK, Section, draw_sh
 
 from .held_out import Split
 from .run import Run
-from .run_files import read_poses
 from .study import finished_run
 
 COARSE = 0.5

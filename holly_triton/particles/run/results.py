@@ -19,15 +19,16 @@ from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array
 from holly_triton.geometry import axis_angle_from_rotation, mirror
 from holly_triton.io.clouds import write_cloud
+from holly_triton.io.metrics import HeldOut, Metrics, write_metrics
 from holly_triton.particles.cloud.train import Trainer
+from holly_triton.particles.config import Config
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.report import write_report
+from holly_triton.report.symmetry import explain_symmetries
 from holly_triton.validation import symmetry
-from holly_triton.validation.symmetry_words import explain
 from holly_triton.view import render_cloud
 from holly_triton.view.orientation import upright
 
-from .metrics import HeldOut, Metrics, write_metrics
 from .run import Run
 
 SHOWN = 12
@@ -65,14 +66,23 @@ def write_results(run: Run, held_out: tuple[HeldOut, Poses] | None = None, *, pi
         if pictures:
             begin("looking for symmetry")
             found = _symmetry(run.trainer, points)
-            symmetries, findings = [one.figures() for one in found], [explain(found)]
+            symmetries, findings = [one.figures() for one in found], [explain_symmetries(found)]
             metrics = dataclasses.replace(metrics, symmetry=symmetries, findings=findings)
         write_metrics(run.folder, metrics)
         if pictures:
             begin("drawing the structure")
             draw_cloud(run.folder / "pictures" / "cloud.png", points)
             begin("writing the report")
-            write_report(run.folder)
+            report_run(run.folder)
+
+
+def report_run(folder: Path) -> None:
+    """Write the report of a run or a study, which names the settings that are not the defaults of this family.
+
+    Raises:
+        HollyError: A file is damaged or can't be written.
+    """
+    write_report(folder, Config().table())
 
 
 def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:

@@ -13,21 +13,20 @@ from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array, Figures
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.io.clouds import read_cloud
+from holly_triton.io.metrics import METRICS, Fit, read_metrics, write_metrics
+from holly_triton.io.run_files import PoseTable, read_poses, read_run_cloud
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.data import Dataset, Localisations, open_dataset
 from holly_triton.particles.poses.dense_search import find_poses, unexplained_of
-from holly_triton.report import write_report
+from holly_triton.report.evaluation import explain_alignment, explain_poses
 from holly_triton.structures import read_structure
 from holly_triton.validation import pose_error
 from holly_triton.validation.alignment import align
-from holly_triton.validation.alignment_words import explain
 from holly_triton.validation.group import find_group, find_turns_of
 
 from .held_out import Found, evenly, explain_fit, fit_of
-from .metrics import METRICS, Fit, read_metrics, write_metrics
-from .results import draw_cloud, point_sigma_nm, write_poses
+from .results import draw_cloud, point_sigma_nm, report_run, write_poses
 from .run import open_data, open_particles, run_config
-from .run_files import PoseTable, read_poses, read_run_cloud
 from .study import finished_run
 
 TRUE_POSES = "truth_poses.csv"
@@ -79,7 +78,7 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> Figu
             begin("drawing the structure over the truth")
             draw_cloud(folder / "pictures" / "truth.png", fit.aligned, target)
             begin("writing the report")
-            write_report(folder)
+            report_run(folder)
     return figures
 
 
@@ -108,7 +107,7 @@ def explain_cloud(figures: Figures) -> str:
     poses = figures.get("poses")
     known = f"\nThe truth here is {figures['truth']}." if "truth" in figures else ""
     known += "".join(f"\n{note}" for note in figures.get("truth_notes", ()))
-    return explain(figures) + known + ("" if poses is None else "\n" + pose_error.explain(poses))
+    return explain_alignment(figures) + known + ("" if poses is None else "\n" + explain_poses(poses))
 
 
 def score_pictures(folder: Path, data: Path, **options: Any) -> Figures:

@@ -16,12 +16,12 @@ from holly_triton.core.files import replacing
 from holly_triton.core.folder import check_free, make_folder
 from holly_triton.geometry import mirror
 from holly_triton.io.clouds import read_cloud, write_cloud
+from holly_triton.io.metrics import Metrics, read_metrics, write_metrics
 from holly_triton.particles.config import Config, Part
-from holly_triton.report import write_report
+from holly_triton.report.agreement import explain_consensus, explain_resolution
 from holly_triton.validation import angular_order, consensus, fsc
 
-from .metrics import Metrics, read_metrics, write_metrics
-from .results import draw_cloud
+from .results import draw_cloud, report_run
 from .run import WRITTEN, Run, absolute, default_points, open_whole, pictures_of, resume_run, run_config, start_run
 
 
@@ -114,11 +114,11 @@ def conclude_study(config: Config, folder: Path) -> list[str]:
     clouds = [read_cloud(run.folder / "cloud.ply").points for run in runs]
     metrics_of = [read_metrics(run.folder) for run in runs]
     common = consensus.find_consensus(clouds, _losses(config, metrics_of))
-    findings = [consensus.explain(common)]
+    findings = [explain_consensus(common)]
     metrics = dataclasses.replace(_common(config, metrics_of), consensus=common.figures())
     if config.half_sets:
         found = fsc.find_resolution(clouds[0], clouds[1], max(_sigma(run) for run in metrics_of))
-        findings.append(fsc.explain(found))
+        findings.append(explain_resolution(found))
         order = angular_order.confirm_order(common.aligned[0], common.aligned[1])
         metrics = dataclasses.replace(metrics, resolution=found.figures(), angular_order=order)
     write_cloud(folder / "cloud.ply", common.points)
@@ -126,7 +126,7 @@ def conclude_study(config: Config, folder: Path) -> list[str]:
     _write_spread(folder / "spread.csv", common)
     write_metrics(folder, dataclasses.replace(metrics, findings=findings))
     draw_cloud(folder / "pictures" / "cloud.png", common.points)
-    write_report(folder)
+    report_run(folder)
     return findings
 
 

@@ -15,13 +15,14 @@ from holly_triton.core.jobs import Cluster, run_all
 from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import console, in_parts, watched
+from holly_triton.io.metrics import read_metrics
 from holly_triton.particles.cloud.train import Progress as Step
 from holly_triton.particles.config import Config
 from holly_triton.report import find_warnings
-from holly_triton.report.words import ONE_SIDE, scatter
+from holly_triton.report.numbers import scatter
+from holly_triton.report.warnings import ONE_SIDE
 
 from .held_out import explain_fit, score_held_out
-from .metrics import read_metrics
 from .results import write_results
 from .run import Run, carry_out, resume_run, run_config, start_run
 from .study import Member, conclude_study, is_finished, is_study, make_study, members, open_member

@@ -1,12 +1,9 @@
-"""Numbers for readers, and tables of figures."""
+"""The tables of the page: figures under labels in words, and the settings that differ from the defaults."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
-from holly_triton.particles.config import Config
+from .numbers import number, scatter
 
 LABELS = {
     "seconds": "Time, s",
@@ -43,39 +40,8 @@ LABELS = {
     "truth_points": "Points of the truth",
 }
 """Labels for keys of metrics.json; any other key is its own label."""
-SMALLEST_SCATTER = 0.25
-"""Least resolvable label scatter, as a fraction of the last sigma: smaller scatter widens the drawn points by 3 % or less and
-is not distinguishable from none. Runs on data without any scatter (CEP152, bunny, teapot) ended at 0.08 to 0.23."""
-ONE_SIDE = (
-    "All particles were assumed to share one viewing direction (--tilt 0), so the axial dimension is undetermined. "
-    "Inverted particles, if any, are averaged in as mirror images."
-)
-"""The limitation of a structure from a single viewing direction."""
 ELSEWHERE = {"history", "notes", "doubts", "unit", "rmsd_units", "unit_nm", "names", "schema_version"}
 """Keys that the tables leave out: other parts of the page show them."""
-
-
-def number(value: Any) -> str:
-    """A value with thousands separated and four significant digits; yes and no."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int) or (isinstance(value, float) and 1000 <= abs(value) < np.inf):
-        return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def length(value_nm: float) -> str:
-    """Three significant digits, without a unit."""
-    if 0 < value_nm < 0.01:
-        return f"{value_nm:.2g}"
-    decimals = 2 - int(np.floor(np.log10(value_nm))) if value_nm > 0 else 3
-    return f"{value_nm:,.{max(decimals, 0)}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def scatter(blur_nm: float, sigma_nm: float | None) -> str:
-    """Label scatter about the points, two digits without a unit; a bound where a run's last sigma resolves no less."""
-    least = SMALLEST_SCATTER * (sigma_nm or 0)
-    return ("less than " if blur_nm < least else "") + number(float(f"{max(blur_nm, least):.2g}"))
 
 
 def tables(metrics: Mapping[str, Any], name: str = "The run") -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -98,10 +64,10 @@ def _label(key: str) -> str:
     return LABELS.get(key, key[:1].upper() + key[1:].replace("_", " "))
 
 
-def changed_settings(settings: Mapping[str, Any]) -> list[str]:
+def changed_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
     """Those of a run's settings that are not the defaults, as TOML would name them."""
-    defaults = dict(_flat(dataclasses.asdict(Config())))
-    return [f"{name} = {value}" for name, value in _flat(settings) if value != defaults.get(name)]
+    default = dict(_flat(defaults))
+    return [f"{name} = {value}" for name, value in _flat(settings) if value != default.get(name)]
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

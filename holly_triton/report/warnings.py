@@ -1,26 +1,24 @@
-"""The headline of a result, and its warnings."""
+"""The warnings of a result: what limits it, most severe first."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from holly_triton.core.errors import HollyError
-from holly_triton.core.types import Figures
+from holly_triton.core.words import counted
+from holly_triton.io.metrics import Metrics
 from holly_triton.validation.coverage import Views
-from holly_triton.validation.measure import EXTENT_PERCENTILES, is_explained, measure_run
-from holly_triton.validation.measure_words import headline
+from holly_triton.validation.measure import EXTENT_PERCENTILES, is_explained
 
 from .folder import Contents
-from .words import length
+from .numbers import length
 
 FEW_PICTURES = 100
 """Pictures that suffice: simulated pores were recovered from this number; nine real grids of DNA origami gave a wrong shape."""
 MANY_OUTSIDE = 0.02
 """Largest share of the points outside the field of view: a few outliers have no effect."""
-AGREEMENT = {"measured": ("resolution", ""), "limited": ("limit", " or finer")}
-"""For each verdict on two halves, the key of the figure to state and a qualification."""
+REPRODUCED = ("measured", "limited")
+"""Verdicts on two halves that agree beyond their size."""
 FEW_SIDES, NO_SIDES = 0.4, 0.1
 """Least number of pictures that show an axis from the side, as a fraction of that of uniform directions. Simulated data
 reached 0.94, real nuclear pores 0.60, centrioles that mostly lie flat 0.34."""
@@ -28,74 +26,39 @@ CROWDED = 0.5
 """Share of all pictures in nearly one pose that does not occur by chance."""
 OVERFITTED = 1.15
 """Ratio of losses, held-out to training particles posed alike, above which the report warns. Heuristic."""
+ONE_SIDE = (
+    "All particles were assumed to share one viewing direction (--tilt 0), so the axial dimension is undetermined. "
+    "Inverted particles, if any, are averaged in as mirror images."
+)
+"""The limitation of a structure from a single viewing direction."""
 NEAR_AXIS = np.cos(np.deg2rad(30))
 """An axis within 30 degrees of one of the front view's axes is named after it."""
-
-
-def figures_of(run: Path, contents: Contents, views: Views | None) -> Figures:
-    """The figures of ``measure_run`` and, None if not known, whether the pictures are explained and the extent along every axis is seen.
-
-    Raises:
-        HollyError: The folder holds no cloud, or one that cannot be measured.
-    """
-    seen = False if contents.one_side else None if views is None else not _is_missing(views)
-    return {**measure_run(run), "explained": _explained(contents), "height_seen": seen}
-
-
-def measured(run: Path, contents: Contents, views: Views | None) -> tuple[Figures | None, str]:
-    """The figures and their headline; None, and the reason, where there are none."""
-    if contents.points is None:
-        return None, "This run has written no structure yet (there is no cloud.ply)."
-    try:
-        figures = figures_of(run, contents, views)
-    except HollyError as error:  # all points in one place or line
-        return None, f"No shape can be measured. {error}"
-    resolution = contents.metrics.get("resolution", {})
-    found = AGREEMENT.get(resolution.get("verdict"))
-    if found is None or _differ(contents.metrics):  # halves that differ reproduce nothing
-        return figures, headline(figures)
-    name, more = found
-    return figures, f"{headline(figures)} Half-set reproducibility (FSC 0.143): {length(resolution[name])} nm{more}."
-
-
-def held_out_in_words(contents: Contents) -> str | None:
-    """The loss of particles that the structure was not made from, beside that of others; None where none were held out."""
-    held = contents.member.get("held_out")
-    if not held:
-        return None
-    return (
-        f"Held-out particles ({held['pictures']}, not used for the structure): loss {held['loss']:.3g}, "
-        f"{held['unexplained']:.1%} of the intensity unexplained; as many training particles, whose poses were searched in the "
-        f"same way: loss {held['loss_training']:.3g}, {held['unexplained_training']:.1%}. A much larger value for held-out "
-        "particles indicates overfitting."
-    )
 
 
 def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
     """What limits the result, most severe first."""
     metrics, member = contents.metrics, contents.member
-    yield from metrics.get("doubts", ())
-    if metrics.get("finished") is False:
-        at = f", at step {metrics['step']} of {metrics['steps']}" if metrics.get("steps") else ""
+    yield from metrics.doubts or ()
+    if metrics.finished is False:
+        at = f", at step {metrics.step} of {metrics.steps}" if metrics.steps else ""
         yield f"This run was stopped before its end{at}: the structure is the one so far."
-    if _explained(contents) is False:
+    if is_fit_explained(contents) is False:
         yield (
-            f"Poor fit: loss {member['loss_of_structure']:.0f}; a structureless control has {member['loss_of_ball']:.0f}. "
+            f"Poor fit: loss {member.loss_of_structure:.0f}; a structureless control has {member.loss_of_ball:.0f}. "
             "Shape and symmetry should not be interpreted unless independent half sets agree (train --half-sets)."
         )
-    held = member.get("held_out")
-    if held and held["loss"] > OVERFITTED * held["loss_training"]:
+    held = member.held_out
+    if held is not None and held.loss > OVERFITTED * held.loss_training:
         yield (
-            f"Overfitting: held-out particles leave a loss of {held['loss']:.3g}, training particles "
-            f"{held['loss_training']:.3g}. Use fewer --points or more particles."
+            f"Overfitting: held-out particles leave a loss of {held.loss:.3g}, training particles "
+            f"{held.loss_training:.3g}. Use fewer --points or more particles."
         )
-    pictures = metrics.get("pictures")
-    if pictures is not None and pictures < FEW_PICTURES:
+    if metrics.pictures is not None and metrics.pictures < FEW_PICTURES:
         yield (
-            f"Only {pictures} pictures: more than one structure may fit so few equally well. Hundreds are better"
+            f"Only {counted(metrics.pictures, 'picture')}: more than one structure may fit so few equally well. Hundreds are better"
             + ("." if contents.one_side else ", each from another direction.")
         )
-    outside = (member.get("points_outside") or 0) / max(member.get("points") or 0, 1)
+    outside = (member.points_outside or 0) / max(member.points or 0, 1)
     if outside > MANY_OUTSIDE:
         yield f"{outside:.0%} of the points lie outside the field of view; the run did not converge. Try another --seed."
     tilt = contents.settings.get("tilt")
@@ -106,19 +69,23 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
         )
     elif tilt is None and views is not None and contents.points is not None:
         yield from _about_views(views, contents.points)
-    yield from _about_agreement(contents)
+    yield from _about_agreement(metrics)
 
 
-def _explained(contents: Contents) -> bool | None:
-    """None if not known. Two halves that agree are stronger evidence than the loss."""
-    metrics, member = contents.metrics, contents.member
-    if metrics.get("resolution", {}).get("verdict") in AGREEMENT and not _differ(metrics):
+def is_fit_explained(contents: Contents) -> bool | None:
+    """Whether the pictures are explained, None if not known. Two halves that agree are stronger evidence than the loss."""
+    if is_reproduced(contents.metrics):
         return True
-    structure, ball = member.get("loss_of_structure"), member.get("loss_of_ball")
+    structure, ball = contents.member.loss_of_structure, contents.member.loss_of_ball
     return None if structure is None or ball is None else is_explained(structure, ball)
 
 
-def _is_missing(views: Views) -> bool:
+def is_reproduced(metrics: Metrics) -> bool:
+    """Whether two half sets agree in more than their size; halves that ended in different shapes reproduce nothing."""
+    return metrics.resolution is not None and metrics.resolution["verdict"] in REPRODUCED and not _differ(metrics)
+
+
+def is_missing(views: Views) -> bool:
     """Whether few pictures show the extent along one axis; collapsed poses show nothing at all."""
     return views.alike <= CROWDED and views.side_share <= FEW_SIDES
 
@@ -129,7 +96,7 @@ def _about_views(views: Views, points: NDArray[np.float64]) -> Iterator[str]:
             f"{views.alike:.0%} of the pictures ended in nearly one pose. Unless they were aligned beforehand, pose assignments "
             "have collapsed; the result is close to the average image."
         )
-    if not _is_missing(views):
+    if not is_missing(views):
         return
     axis = _axis_in_words(views.axis)
     extent = length(float(np.ptp(np.percentile(points @ views.axis, EXTENT_PERCENTILES))))
@@ -155,22 +122,22 @@ def _axis_in_words(axis: NDArray[np.float64]) -> str:
     return f"the {('horizontal axis', 'vertical axis', 'line of sight')[strongest]} of the front view"
 
 
-def _about_agreement(contents: Contents) -> Iterator[str]:
-    metrics = contents.metrics
+def _about_agreement(metrics: Metrics) -> Iterator[str]:
+    findings = metrics.findings or []
     if _differ(metrics):
-        yield f"The runs differ. {metrics['findings'][0]}"
-    if metrics.get("resolution", {}).get("verdict") == "nothing in common":
-        yield metrics["findings"][1]
-    against = [s for s in metrics.get("symmetry", []) if s["verdict"] == "symmetric" and s["supported"] is False]
+        yield f"The runs differ. {findings[0]}"
+    if metrics.resolution is not None and metrics.resolution["verdict"] == "nothing in common":
+        yield findings[1]
+    against = [s for s in metrics.symmetry or () if s["verdict"] == "symmetric" and s["supported"] is False]
     if against:
         names = ", ".join(dict.fromkeys(s["name"] for s in against))
         rise = max(s["loss_change"] for s in against)
         yield f"The data disfavour a symmetry that the cloud has ({names}): imposing it raises the loss by {rise:.0%}."
 
 
-def _differ(metrics: Figures) -> bool:
+def _differ(metrics: Metrics) -> bool:
     """Whether a study's runs ended in different shapes, or one has a symmetry that the others lack."""
-    consensus = metrics.get("consensus")
+    consensus = metrics.consensus
     if consensus is None:
         return False
     return len(consensus["agree"]) < consensus["runs"] or any(consensus["extra_symmetries"])
