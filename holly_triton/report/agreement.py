@@ -17,7 +17,8 @@ def explain_consensus(consensus: Consensus) -> str:
         nearest = np.delete(to_reference, consensus.reference).min()
         parts = [
             f"No two of {count} runs agree: the nearest to run {consensus.reference + 1} differs by "
-            f"{nearest:.1f} nm, more than {consensus.agree_nm:.1f} nm"
+            f"{nearest:.1f} nm, more than {consensus.agree_nm:.1f} nm. There is no consensus; cloud.ply is run "
+            f"{consensus.reference + 1} alone"
         ]
     else:
         parts = [

@@ -27,6 +27,7 @@ from .numbers import length, number
 from .tables import changed_settings, tables
 from .warnings import ONE_SIDE, is_fit_explained, is_missing, is_reproduced, warnings
 
+REPORT = "report.html"
 HERE = Path(__file__).parent
 MOST_DRAWN = 4000
 """Largest number of points that a browser draws fast enough for rotation without the graphics card."""
@@ -52,7 +53,7 @@ def write_report(run: Path, defaults: Mapping[str, Any] | None = None) -> Path:
         changed=changed_settings(contents.settings, defaults or {}),
         **_style_and_script(), **_about(run, contents, views), **_pictures(run, contents), **_charts(contents, views),
     )  # fmt: skip
-    path = run / "report.html"
+    path = run / REPORT
     with replacing(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return path

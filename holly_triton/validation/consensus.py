@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holly_triton.core.progress import following
 from holly_triton.geometry.pointset import gyration, spacing
 
 from .alignment import align
@@ -43,7 +44,7 @@ class Consensus:
     """K runs in the frame and handedness of the reference run, and the mean of those that agree.
 
     Attributes:
-        points: consensus ``[N, 3]`` nm, in the order of the reference's points.
+        points: consensus ``[N, 3]`` nm, in the order of the reference's points; where no two runs agree the reference itself.
         spread_nm: per point ``[N]``, root mean square distance of one run's point from the true one, as far as runs show
             it; NaN for points matched in no second run.
         error_nm: the same of all points together: ``positional_error``; NaN where only one run agrees.
@@ -72,15 +73,24 @@ class Consensus:
     losses: list[float] | None = None
 
     @property
+    def is_consensus(self) -> bool:
+        """Whether at least two runs agree."""
+        return int(self.agrees.sum()) > 1
+
+    @property
     def to_reference_nm(self) -> Array:
         """Nearest-neighbour RMSD of each run to the reference ``[K]``, nm."""
         return np.asarray(self.distance_nm[self.reference])
 
     def figures(self) -> dict[str, Any]:
-        """Fit for JSON; runs are numbered from 1. ``positional_error`` is 3D, root mean square."""
-        several = int(self.agrees.sum()) > 1
+        """Fit for JSON; runs are numbered from 1. ``positional_error`` is 3D, root mean square.
+
+        Where no two runs agree, ``is_consensus`` is false and ``agree`` holds the ``reference`` alone.
+        """
+        several = self.is_consensus
         return {
             "runs": len(self.aligned),
+            "is_consensus": several,
             "reference": self.reference + 1,
             "agree": (np.flatnonzero(self.agrees) + 1).tolist(),
             "agree_within": self.agree_nm,
@@ -111,7 +121,8 @@ def find_consensus(clouds: Sequence[Array], losses: Sequence[float] | None = Non
         raise ValueError(f"a consensus needs at least two clouds, got {len(clouds)}")
     if losses is not None and len(losses) != len(clouds):
         raise ValueError(f"{len(clouds)} clouds need as many losses, got {len(losses)}")
-    fits = {pair: align(clouds[pair[0]], clouds[pair[1]], seed) for pair in combinations(range(len(clouds)), 2)}
+    pairs = list(combinations(range(len(clouds)), 2))
+    fits = {(i, j): align(clouds[i], clouds[j], seed) for i, j in following(pairs)}
     distance = np.zeros((len(clouds), len(clouds)))
     for (i, j), fit in fits.items():
         distance[i, j] = distance[j, i] = fit.rmsd

@@ -293,7 +293,7 @@ def test_a_structure_is_explained_where_it_beats_a_ball(poses: str, explained: b
     state.points, state.log_blur = torch.tensor(sites, dtype=torch.float32), torch.tensor(1.0).log()
     if poses == "true":  # pictures are about the centroids of the labels that are there
         state.rotation, state.shift = made.rotation, made.shift - run.dataset.centres[:, :2].float()
-    write_results(run, pictures=False)
+    write_results(run)
     assert find_figures(tmp_path / "run")["explained"] is explained
 
 

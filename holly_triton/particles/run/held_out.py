@@ -14,11 +14,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from holly_triton.core.progress import following
 from holly_triton.core.types import Array
+from holly_triton.core.words import counted
 from holly_triton.geometry import Grid
 from holly_triton.io.metrics import Fit, HeldOut
 from holly_triton.particles.cloud.train import Trainer
-from holly_triton.particles.data import Dataset, Localisations
+from holly_triton.particles.data import Dataset, Drawable, Localisations
 from holly_triton.particles.data.dataset import FEWEST_PICTURES
 from holly_triton.particles.poses.dense_search import find_poses, unexplained_of
 from holly_triton.particles.poses.refine import Poses
@@ -114,13 +116,11 @@ def score_held_out(pictures: Split, trainer: Trainer) -> tuple[HeldOut, Poses] |
     pictures = pictures.on(trainer)
     held_out, training = (np.flatnonzero(part) for part in (pictures.is_held_out, ~pictures.is_held_out))
     some = training[evenly(len(training), min(len(held_out), len(training)))]
-    generator = torch.Generator(device).manual_seed(trainer.plan.config.seed)
     # Together, so that they share their candidates, which makes the comparison fair and saves most of the cost.
     index = torch.from_numpy(np.concatenate([held_out, some])).to(device)
-    poses = find_poses(trainer.plan, trainer.state, pictures, index, generator, passes=0)
-    unexplained = unexplained_of(trainer.plan, trainer.state, pictures, index, poses)
+    both = search(trainer, pictures, index, passes=0)
     found, again = (
-        Found(Poses(*(rows[part] for rows in poses)), unexplained[part])
+        Found(Poses(*(rows[part] for rows in both.poses)), both.unexplained[part])
         for part in (slice(len(held_out)), slice(len(held_out), None))
     )
     return HeldOut(**asdict(fit_of(found, again)), names=[pictures.names[row] for row in held_out]), found.poses
@@ -131,6 +131,16 @@ class Found(NamedTuple):
 
     poses: Poses
     unexplained: Tensor  # [B]
+
+
+def search(trainer: Trainer, dataset: Drawable, index: Tensor, *, passes: int) -> Found:
+    """Poses of some pictures ``[B]`` under a run's final cloud, from a search without initial poses, as ``find_poses``."""
+    plan, state, found = trainer.plan, trainer.state, []
+    generator = torch.Generator(index.device).manual_seed(plan.config.seed)
+    for some in following(torch.split(index, plan.config.search.dense_batch)):
+        found.append(find_poses(plan, state, dataset, some, generator, passes=passes))
+    poses = Poses(*(torch.cat(rows) for rows in zip(*found, strict=True)))
+    return Found(poses, unexplained_of(plan, state, dataset, index, poses))
 
 
 def fit_of(found: Found, training: Found) -> Fit:
@@ -148,9 +158,9 @@ def fit_of(found: Found, training: Found) -> Fit:
 def explain_fit(fit: Fit, kind: str) -> str:
     """The fit in a sentence; ``kind`` says which pictures it is about."""
     return (
-        f"{fit.pictures} {kind} pictures: {fit.unexplained:.1%} of their intensity is unexplained; of {fit.pictures_training} "
-        f"training pictures, their poses searched in the same way, {fit.unexplained_training:.1%}. A much larger value for "
-        f"{kind} pictures indicates overfitting."
+        f"{counted(fit.pictures, f'{kind} picture')}: {fit.unexplained:.1%} of their intensity is unexplained; of "
+        f"{counted(fit.pictures_training, 'training picture')}, their poses searched in the same way, "
+        f"{fit.unexplained_training:.1%}. A much larger value for {kind} pictures indicates overfitting."
     )
 
 

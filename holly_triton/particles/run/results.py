@@ -23,7 +23,7 @@ from holly_triton.io.metrics import HeldOut, Metrics, write_metrics
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import Config
 from holly_triton.particles.poses.refine import Poses
-from holly_triton.report import write_report
+from holly_triton.report import REPORT, write_report
 from holly_triton.report.symmetry import explain_symmetries
 from holly_triton.validation import symmetry
 from holly_triton.view import render_cloud
@@ -38,21 +38,24 @@ BALL_POINTS = 4000
 it would be grainy and have a higher loss for that reason alone."""
 
 
-def write_results(run: Run, held_out: tuple[HeldOut, Poses] | None = None, *, pictures: bool = True) -> None:
-    """Write the structure, the poses and the figures and, if asked, the pictures and the report of them.
+def write_results(run: Run, held_out: tuple[HeldOut, Poses] | None = None) -> None:
+    """Write the structure, the poses, the figures and the report of them.
+
+    Of a run that is not finished neither the symmetry nor a drawing is made, which take long; its report says so.
 
     Args:
         run: The run in its current state.
         held_out: How well the structure fits pictures that were held out, and their poses; None where there are none,
             or where none are known yet.
-        pictures: Whether the run is finished and shown.
 
     Raises:
         HollyError: A file can't be written.
     """
     state = run.trainer.state
     points = state.points.detach().cpu().numpy().astype(np.float64)
-    with in_parts(4 if pictures else 1) as begin:
+    # A report of an earlier stop must not be taken for that of the finished run if this one is killed before its own.
+    (run.folder / REPORT).unlink(missing_ok=True)
+    with in_parts(4 if run.finished else 2) as begin:
         begin("writing the structure and its figures")
         write_cloud(run.folder / "cloud.ply", points)
         write_cloud(run.folder / "cloud_mirror.ply", mirror(points))
@@ -63,17 +66,17 @@ def write_results(run: Run, held_out: tuple[HeldOut, Poses] | None = None, *, pi
         _write_growth(run.folder / "growth.npz", run.trainer)
         _write_reprojections(run.folder / "pictures" / "reprojections.npz", run.trainer)
         metrics = _metrics(run, held_out and held_out[0])
-        if pictures:
+        if run.finished:
             begin("looking for symmetry")
             found = _symmetry(run.trainer, points)
             symmetries, findings = [one.figures() for one in found], [explain_symmetries(found)]
             metrics = dataclasses.replace(metrics, symmetry=symmetries, findings=findings)
         write_metrics(run.folder, metrics)
-        if pictures:
+        if run.finished:
             begin("drawing the structure")
             draw_cloud(run.folder / "pictures" / "cloud.png", points)
-            begin("writing the report")
-            report_run(run.folder)
+        begin("writing the report")
+        report_run(run.folder)
 
 
 def report_run(folder: Path) -> None:
