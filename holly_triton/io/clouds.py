@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import foreign, replacing
+from holly_triton.core.files import foreign, missing, replacing
+from holly_triton.core.words import counted
 
 from .ply import read_ply, write_ply
 from .text_table import read_columns, read_header
@@ -71,11 +72,13 @@ def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
             infinity, or only points that are equal or collinear.
     """
     path = Path(path)
+    if path.is_dir():
+        raise HollyError(f"{path}: is a folder; give a cloud ({', '.join(FORMATS)})")
     if not path.is_file():
-        raise HollyError(f"{path}: is no file; give a cloud ({', '.join(FORMATS)})")
+        raise missing(path, f"a cloud ({', '.join(FORMATS)})")
     points, unit = _format(path).read(path)
     if len(points) < FEWEST_POINTS:
-        raise HollyError(f"{path}: holds {len(points)} points; a cloud needs at least {FEWEST_POINTS}")
+        raise HollyError(f"{path}: holds {counted(len(points), 'point')}; a cloud needs at least {FEWEST_POINTS}")
     fine = (np.abs(points) < LARGEST).all(axis=1)  # NaN is not
     if not fine.all():
         bad = f"{(~fine).sum()} of {len(points)} points hold NaN or infinity"

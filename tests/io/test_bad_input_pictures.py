@@ -249,6 +249,12 @@ def test_a_folder_whose_files_disagree_on_the_pixel_size(tmp_path: Path) -> None
         open_dataset(tmp_path)
 
 
+@pytest.mark.parametrize("options", [{"columns": "x=1"}, {"channel": "1"}, {"where": "a < 1"}, {"weights": "photons"}])
+def test_options_of_tables_are_refused_for_pictures(tmp_path, options):
+    tifffile.imwrite(tmp_path / "stack.tif", np.ones((9, 24, 24), np.float32))
+    refused(tmp_path / "stack.tif", f"is pictures, and --{[*options][0]} is an option for tables", **options)
+
+
 @pytest.mark.parametrize(("crop", "part"), [(25, "is 24 x 24 px, too small for --crop 25; give at most 24")])
 @pytest.mark.parametrize("make", [tiff, fits_file, mrc])
 def test_a_crop_larger_than_the_picture(tmp_path: Path, make: Maker, crop: int, part: str) -> None:

@@ -194,8 +194,8 @@ def test_a_truncated_binary_ply_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_cloud_and_a_folder_are_refused(tmp_path: Path) -> None:
-    for path in (tmp_path / "missing.ply", tmp_path):
-        with pytest.raises(HollyError, match="is no file; give a cloud"):
+    for path, said in ((tmp_path / "missing.ply", "there is no such file"), (tmp_path, "is a folder; give a cloud")):
+        with pytest.raises(HollyError, match=said):
             read_cloud(path)
 
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import natural_order
+from holly_triton.core.files import missing, natural_order
 
 from .columns import Table
 from .csv_table import LARGEST_HELD, read_csv
@@ -57,9 +57,7 @@ def read_rows(path: Path, reading: Reading, most: int | None = None) -> Rows:
     if path.is_dir():
         return side_by_side(path, read_folder(path, reading))
     if not path.is_file():
-        raise HollyError(
-            f"{path}: is no file; give one file of localisations ({', '.join(READERS)}), or a folder of fields"
-        )
+        raise missing(path, "a file of localisations, or a folder of fields of view")
     read = READERS.get(suffix_of(path))
     if read is None:
         raise HollyError(f"{path}: {advice(path) or f'is not a known file of localisations; those are {_known()}'}")

@@ -105,7 +105,7 @@ def describe_field(rows: Rows) -> dict[str, str]:
     counted = rows.selection.counts.kept if rows.selection is not None else len(field.xyz)
     return {
         "format": said["format"],
-        "particles": f"not marked; find them with: holly-triton pick {rows.path} OUT",
+        "particles": "not marked",
         "localisations": str(counted),
         "extent": " x ".join(f"{length:.4g}" for length in extent) + " nm",
         "localisation precision": said["localisation precision"],
@@ -113,6 +113,7 @@ def describe_field(rows: Rows) -> dict[str, str]:
         "frames": "not stated" if not len(frames) else f"{frames.min():.0f} to {frames.max():.0f}",
         "third dimension": "yes" if whole.has_z else "no",
         "notes": said["notes"],
+        "can be trained on": f"no: find its particles first: holly-triton pick {rows.path} OUT",
     }
 
 

@@ -86,7 +86,7 @@ def read_preset(name: str) -> Preset:
     if name not in _names():
         near = difflib.get_close_matches(name, _names(), 1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise HollyError(f"--preset {name}: is not known; {hint}Known are {', '.join(_names())}")
+        raise HollyError(f"--preset {name}: is not known; {hint}known are {', '.join(_names())}")
     table = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
     # The paper's structures were made from all of the pictures, and so are those that are compared with them.
     train = Config.of({"held_out": 0.0, **table.pop("train")}, f"preset {name} [train]")

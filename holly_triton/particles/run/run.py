@@ -19,7 +19,7 @@ from holly_triton.core.config import read_config, write_config
 from holly_triton.core.distributed import leads, summed
 from holly_triton.core.energy import EnergyMeter
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import foreign
+from holly_triton.core.files import foreign, missing
 from holly_triton.core.folder import check_free, make_folder
 from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.core.log import LOG
@@ -264,6 +264,8 @@ def _part(dataset: Dataset, config: Config) -> Dataset:
 
 def _without_bad(dataset: Dataset, table: Path) -> Dataset:
     """The pictures that a table of ``holly-triton rank`` doesn't mark as bad."""
+    if not table.is_file():
+        raise missing(table, "the ranking.csv that holly-triton rank wrote for this data set")
     with foreign(table, "a table of holly-triton rank"), table.open(newline="", encoding="utf-8") as file:
         is_bad = {row["picture"]: row["bad"] == "yes" for row in csv.DictReader(file)}
     good = [index for index, name in enumerate(dataset.names) if not is_bad.get(name)]
