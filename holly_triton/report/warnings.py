@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from holly_triton.core.words import counted
+from holly_triton.core.words import counted, part_of
 from holly_triton.io.metrics import Metrics
 from holly_triton.validation.coverage import Views
 from holly_triton.validation.measure import EXTENT_PERCENTILES, is_explained
@@ -102,11 +102,16 @@ def _about_views(views: Views, points: NDArray[np.float64]) -> Iterator[str]:
     extent = length(float(np.ptp(np.percentile(points @ views.axis, EXTENT_PERCENTILES))))
     if views.side_share > NO_SIDES:
         yield (
-            f"Missing views: only {views.from_side} of {views.pictures} pictures show the extent along {axis}; uniform "
-            f"directions would give {views.pictures // 2}. The extent along that axis ({extent} nm) is uncertain."
+            "Missing views: only "
+            + part_of(views.from_side, views.pictures, "picture", "{show} ")
+            + f"the extent along {axis}; uniform directions would give {views.pictures // 2}. The extent along that axis ({extent} nm) is uncertain."
         )
     else:
-        seen = f"only {views.from_side} of {views.pictures} pictures show" if views.from_side else "no picture shows"
+        seen = (
+            f"only {part_of(views.from_side, views.pictures, 'picture', '{show}')}"
+            if views.from_side
+            else "no picture shows"
+        )
         rest = "the others" if views.from_side else "all"
         yield (
             f"Missing views: by the estimated poses, {seen} the structure from the side; {rest} look within 60 degrees of "

@@ -164,7 +164,7 @@ NO_NAMES = "its columns have no names; assign them, such as --columns x=1,y=2,pa
 REFUSED: dict[str, tuple[Maker, str]] = {
     "no path": (lambda d: d / "missing.csv", "there is no such file or folder; give a file of localisations"),
     "no folder": (lambda d: d / "nowhere" / "missing.csv", "there is no folder"),
-    "a misspelt name": (lambda d: csv(d, HEADER + rows()).with_name("data.cvs"), "did you mean data.csv?"),
+    "a misspelt name": (lambda d: csv(d, HEADER + rows()).with_name("locs.cvs"), "did you mean locs.csv?"),
     "an empty folder": (lambda d: folder_of(d), "is an empty folder; give a data set (table of localisations"),
     "an unknown format": (
         lambda d: csv(d, "", name="data.doc"),

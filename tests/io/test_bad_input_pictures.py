@@ -300,7 +300,7 @@ def test_remarks_on_many_files_are_listed_in_short(tmp_path: Path) -> None:
         patched(mrc(tmp_path, SPOTS[number % 10], f"{number}.mrc"), MRC_MAP, "<i", 0)
     notes = open_dataset(tmp_path).notes
     assert sum("lacks the word MAP" in note for note in notes) == 5
-    assert "7 more remarks of this kind are left out." in notes
+    assert "7 more remarks of this kind left out." in notes
 
 
 def test_pictures_with_nan_are_skipped_and_counted(tmp_path: Path) -> None:

@@ -142,7 +142,7 @@ def test_a_stated_micrometre_is_a_thousand_nanometres(tmp_path: Path, unit: str)
 
 BAD_CLOUDS = [
     ("two.csv", "0,0,0\n1,0,0\n", "holds 2 points; a cloud needs at least 4"),
-    ("one_line.xyz", "0 0 0\n", "holds 1 points"),
+    ("one_line.xyz", "0 0 0\n", "holds 1 point;"),
     ("empty.obj", "", "holds 0 points"),
     ("empty.csv", "", "is empty"),
     ("nan.csv", "0,0,0\n1,0,nan\n0,inf,0\n0,0,1\n", "2 of 4 points hold NaN or infinity"),

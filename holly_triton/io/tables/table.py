@@ -9,6 +9,7 @@ from pathlib import Path
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import missing, natural_order
+from holly_triton.core.words import part_of
 
 from .columns import Table
 from .csv_table import LARGEST_HELD, read_csv
@@ -93,7 +94,9 @@ def read_folder(folder: Path, reading: Reading) -> list[Rows]:
     if not found:
         raise failures[0]
     if failures:
-        found[0].notes.append(f"{len(failures)} of {len(files)} files were skipped; the first: {failures[0]}.")
+        found[0].notes.append(
+            part_of(len(failures), len(files), "file", "{were} skipped; the first: ") + f"{failures[0]}."
+        )
     return found
 
 

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.words import counted
+from holly_triton.core.words import counted, part_of
 from holly_triton.io.tables import scratch
 from holly_triton.io.tables.rows import Part, Rows, notes_of
 
@@ -115,7 +115,7 @@ def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) 
         counts=torch.from_numpy(counts[kept]),
         centres=torch.from_numpy(centres[kept]),
         names=[names[particle] for particle in kept],
-        source=files[0].source if len(files) == 1 else f"folder of {len(files)} files: {files[0].source}",
+        source=files[0].source if len(files) == 1 else f"folder of {counted(len(files), 'file')}: {files[0].source}",
         notes=[*notes, *scratch.notes(table.xyz.nbytes)],
         photons=None if table.photons is None else torch.from_numpy(table.photons),
         precision=None if table.precision is None else torch.from_numpy(table.precision),
@@ -170,28 +170,16 @@ def _losses(tallies: Sequence[Tally], empty: int) -> list[str]:
     """Sentences about rows and particles that are left out."""
     rows, marked = sum(tally.rows for tally in tallies), sum(tally.marked for tally in tallies)
     blank, below = sum(tally.blank for tally in tallies), sum(tally.below for tally in tallies)
+    unnamed = rows - marked - blank - below
     placed, particles = sum(int(tally.counts.sum()) for tally in tallies), sum(len(tally.ids) for tally in tallies)
     said = (
-        (below, rows, "localisation", "{be} marked as noise (particle id below 0)", "dropped"),
-        (blank, rows, "row", "{be} empty (neither position nor particle id is a number)", "dropped"),
-        (
-            rows - marked - blank - below,
-            rows,
-            "localisation",
-            "{have} no particle id (the cell is no number)",
-            "dropped",
-        ),
-        (marked - placed, marked, "localisation", "{have} no finite position", "dropped"),
-        (empty, particles, "particle", "{hold} no emitter", "skipped"),
+        (below, rows, "localisation", "{are} marked as noise (particle id below 0) and {were} dropped."),
+        (blank, rows, "row", "{are} empty (neither position nor particle id is a number) and {were} dropped."),
+        (unnamed, rows, "localisation", "{have} no particle id (the cell is no number) and {were} dropped."),
+        (marked - placed, marked, "localisation", "{have} no finite position and {were} dropped."),
+        (empty, particles, "particle", "{hold} no emitter and {were} skipped."),
     )
-    single = {"be": "is", "have": "has", "hold": "holds"}, "was"
-    several = {"be": "are", "have": "have", "hold": "hold"}, "were"
-    return [
-        f"{lost} of {counted(every, one)} {how.format(**verbs)} and {past} {done}."
-        for lost, every, one, how, done in said
-        if lost
-        for verbs, past in [single if lost == 1 else several]
-    ]
+    return [part_of(lost, every, one, rest) for lost, every, one, rest in said if lost]
 
 
 def _fill(files: Sequence[Rows], tallies: Sequence[Tally], counts: Array, centres: Array) -> Part:

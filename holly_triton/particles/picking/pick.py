@@ -13,7 +13,7 @@ from scipy.spatial import cKDTree
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.progress import following, in_parts
-from holly_triton.core.words import counted
+from holly_triton.core.words import counted, part_of
 from holly_triton.io.tables.fields import side_by_side
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.io.tables.reading import Reading
@@ -176,7 +176,7 @@ def _pick(path: Path, out: Path, reading: Reading, settings: PickSettings, begin
     finite = np.flatnonzero(np.isfinite(field.xyz).all(axis=1))
     notes = [*read.said]
     if lost := len(field.xyz) - len(finite):
-        notes.append(f"{lost} of {len(field.xyz)} localisations have no finite position and were dropped.")
+        notes.append(part_of(lost, len(field.xyz), "localisation", "{have} no finite position and {were} dropped."))
     if len(finite) < FEWEST_NEAR:
         raise HollyError(f"{path}: holds {counted(len(finite), 'localisation')}; give a whole field")
     xy = field.xyz[finite, :2]
@@ -320,10 +320,10 @@ def _write_particles(path: Path, files: list[Rows], finite: Array, xy: Array, fo
 
 
 def _say_beads(count: Array, by_frames: bool) -> str:
-    many, frames = len(count) > 1, f" in at least {OCCUPANCY:.0%} of the frames" if by_frames else ""
+    frames = f" in at least {OCCUPANCY:.0%} of the frames" if by_frames else ""
     return (
-        f"{len(count)} fiducial bead{'s' * many} of {np.median(count):.0f} localisations{' each' * many}{frames}, each in one "
-        "point, were excluded together with their surroundings."
+        f"{counted(len(count), 'fiducial bead')} of {counted(round(np.median(count)), 'localisation')}{frames}, each in one "
+        f"point, {'was' if len(count) == 1 else 'were'} excluded together with the surroundings."
     )
 
 
@@ -335,12 +335,13 @@ def _say(diameter: float, settings: PickSettings, why: Array, limits: dict[str, 
     )
     rejected = {name: int((why == name).sum()) for name in limits}
     filters = [
-        f"{rejected['small']} are smaller than {limits['small']:.0f} nm", f"{rejected['large']} larger than {limits['large']:.0f} nm",
-        f"{rejected['few']} hold fewer than {limits['few']} localisations", f"{rejected['many']} more than {limits['many']}",
+        f"{rejected['small']} smaller than {limits['small']:.0f} nm", f"{rejected['large']} larger than {limits['large']:.0f} nm",
+        f"{rejected['few']} with fewer than {counted(round(limits['few']), 'localisation')}",
+        f"{rejected['many']} with more than {limits['many']}",
     ]  # fmt: skip
     if settings.roundness:
-        filters.append(f"{rejected['slender']} are more elongated than {settings.roundness:g}")
+        filters.append(f"{rejected['slender']} more elongated than {settings.roundness:g}")
     return [
         f"Particles are about {diameter:.0f} nm across, {source}.",
-        f"Of {len(why)} candidates {int((why == '').sum())} were picked; {', '.join(filters)}.",
+        part_of(int((why == "").sum()), len(why), "candidate", "{were} picked; rejected: ") + ", ".join(filters) + ".",
     ]

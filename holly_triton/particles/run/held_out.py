@@ -16,7 +16,7 @@ from torch import Tensor
 
 from holly_triton.core.progress import following
 from holly_triton.core.types import Array
-from holly_triton.core.words import counted
+from holly_triton.core.words import counted, part_of
 from holly_triton.geometry import Grid
 from holly_triton.io.metrics import Fit, HeldOut
 from holly_triton.particles.cloud.train import Trainer
@@ -103,7 +103,7 @@ def split(dataset: Dataset, share: float) -> Split:
     if not count:
         few = f"No picture is held out of the training: {share:g} of the particles are fewer than {FEWEST_HELD_OUT}."
         return Split(dataset, None, held_out, (few,) if share > 0 else ())
-    note = f"{count} of {len(dataset)} pictures are held out of the training, to check the structure on them."
+    note = part_of(count, len(dataset), "picture", "{are} held out of the training, to check the structure on them.")
     training, others = (dataset.select(torch.from_numpy(np.flatnonzero(part))) for part in (~held_out, held_out))
     return Split(training, others, held_out, (note,))
 

@@ -20,7 +20,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.progress import following, in_parts
 from holly_triton.core.types import Array
-from holly_triton.core.words import counted
+from holly_triton.core.words import counted, part_of
 from holly_triton.io.run_files import read_poses
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.objective import normalised
@@ -72,7 +72,8 @@ class Ranking:
     def explain(self) -> str:
         """The result in a sentence."""
         marked = int(self.bad.sum())
-        return f"{marked} of {counted(len(self.names), 'picture')} {'is' if marked == 1 else 'are'} marked as bad in {self.table}; look at {self.gallery}."
+        said = part_of(marked, len(self.names), "picture", "{are} marked as bad")
+        return f"{said} in {self.table}; look at {self.gallery}."
 
 
 def rank_pictures(folder: Path, bad_share: float | None = None) -> Ranking:
@@ -215,6 +216,6 @@ def _draw(posed: _Posed, ranking: Ranking) -> None:
         sections.append(Section(name, list(pairs), captions, colour))
     explanation = (
         f"Left the picture, right the reprojection of the structure, each {posed.trainer.final_stage.grid.field_nm:.0f} nm "
-        f"wide. Below: the picture's name and score. {int(ranking.bad.sum())} of {len(order)} are marked as bad."
+        f"wide. Below: the picture's name and score. {part_of(int(ranking.bad.sum()), len(order), 'picture', '{are} marked as bad')}."
     )
     draw_sheet(ranking.gallery, "Pictures by how well the structure fits them", explanation, sections, COLUMNS)

@@ -24,6 +24,7 @@ from holly_triton.core.folder import check_free, make_folder
 from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.core.log import LOG
 from holly_triton.core.optional import MissingExtraError, require
+from holly_triton.core.words import counted, part_of
 from holly_triton.particles.cloud.relocation import MOST_MERGED
 from holly_triton.particles.cloud.schedule import Plan
 from holly_triton.particles.cloud.state import TrainingState
@@ -202,7 +203,7 @@ def find_device(name: str) -> torch.device:
     cuda = name == "cuda" or (name == "auto" and torch.cuda.is_available())
     if cuda and (processes := int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) > torch.cuda.device_count():
         raise HollyError(
-            f"torchrun --nproc-per-node {processes}: PyTorch finds {torch.cuda.device_count()} CUDA devices here; start "
+            f"torchrun --nproc-per-node {processes}: PyTorch finds {counted(torch.cuda.device_count(), 'CUDA device')} here; start "
             "no more processes than that, or use --device cpu"
         )
     return torch.device("cuda" if cuda else "cpu")
@@ -258,7 +259,9 @@ def _part(dataset: Dataset, config: Config) -> Dataset:
         return dataset
     every = torch.arange(config.part == "even", len(dataset), 2)
     if len(every) < FEWEST_PICTURES:
-        raise HollyError(f"{config.data}: half of it is {len(every)} particles; at least {FEWEST_PICTURES} are needed")
+        raise HollyError(
+            f"{config.data}: half of it is {counted(len(every), 'particle')}; at least {FEWEST_PICTURES} are needed"
+        )
     return dataset.select(every)
 
 
@@ -272,8 +275,10 @@ def _without_bad(dataset: Dataset, table: Path) -> Dataset:
     if not is_bad.keys() & {*dataset.names}:
         raise HollyError(f"{table}: names none of these pictures; pass the table that rank wrote for this data set")
     if len(good) < FEWEST_PICTURES:
-        raise HollyError(f"{table}: leaves {len(good)} pictures; at least {FEWEST_PICTURES} are needed")
-    dataset.notes.append(f"{len(dataset) - len(good)} of {len(dataset)} pictures are marked as bad and were left out.")
+        raise HollyError(f"{table}: leaves {counted(len(good), 'picture')}; at least {FEWEST_PICTURES} are needed")
+    dataset.notes.append(
+        part_of(len(dataset) - len(good), len(dataset), "picture", "{are} marked as bad and {were} left out.")
+    )
     return dataset.select(torch.tensor(good))
 
 
@@ -294,7 +299,9 @@ def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None =
     if state is None:
         state = TrainingState.fresh(plan, config.points, torch.Generator(device).manual_seed(config.seed))
     elif state.shift.shape != (len(dataset), 2):
-        raise HollyError(f"{config.data}: holds {len(dataset)} pictures, but the run was made with {len(state.shift)}")
+        raise HollyError(
+            f"{config.data}: holds {counted(len(dataset), 'picture')}, but the run was made with {len(state.shift)}"
+        )
     else:
         state.settings = config.table()
         generator = torch.Generator(device)
