@@ -461,7 +461,7 @@ GOES_ON: dict[str, tuple[Maker, str]] = {
         lambda d: folder_of(
             d, ("notes.txt", "seen on Monday\n"), *((f"{i}.csv", HEADER[:14] + "\n1,2\n3,5\n") for i in range(8))
         ),
-        "1 of 9 files were skipped; the first: ",
+        "1 of 9 files was skipped; the first: ",
     ),
 }
 """What is left after the trouble is still ten particles or so; the note says what happened."""

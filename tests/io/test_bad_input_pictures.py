@@ -308,7 +308,7 @@ def test_pictures_with_nan_are_skipped_and_counted(tmp_path: Path) -> None:
     images[3, 5, 5] = np.nan
     data = open_dataset(fits_file(tmp_path, images), pixel_size_nm=10.0)
     assert len(data) == 9 and "3" not in data.names
-    assert data.notes[0] == "1 of 10 pictures hold NaN or infinity and were skipped."
+    assert data.notes[0] == "1 of 10 pictures holds NaN or infinity and was skipped."
 
 
 def test_numbers_beyond_float32_count_as_infinity(tmp_path: Path) -> None:

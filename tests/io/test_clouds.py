@@ -149,7 +149,7 @@ BAD_CLOUDS = [
     ("cloud.stl", "solid", "not a cloud format that is known; those are .obj, .ply, .xyz, .csv, .asc, .txt"),
     ("cc_lost.asc", "//X Y Z\n5\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n", "promises 5 points in its first line and holds 4"),
     ("promise.xyz", "99999999999\n\nC 0 0 0\n", "promises 99999999999 points in its first line and holds 1"),
-    ("frames.xyz", "1\n\nC 0 0 0\n1\n\nC 0 0 0\n", "promises 1 points in its first line"),
+    ("frames.xyz", "1\n\nC 0 0 0\n1\n\nC 0 0 0\n", "promises 1 point in its first line"),
     ("words.xyz", "0 0 0\none two three\n", "cannot be read as a point cloud"),
     ("short.obj", "v 0 0 0\nv 1 0\n", "cannot be read as a point cloud"),
     ("columns.csv", "a,b\n1,2\n", "needs the columns x, y and z; found a, b"),

@@ -313,7 +313,7 @@ def test_pictures_without_light_or_with_nan_are_skipped_and_said() -> None:
     data = pictures_from_pixels(images, [str(i) for i in range(12)], PIXEL_NM, source="test")
     assert len(data) == 10 and not {"3", "5"} & {*data.names}
     assert data.notes[:2] == [
-        "1 of 12 pictures hold NaN or infinity and were skipped.",
+        "1 of 12 pictures holds NaN or infinity and was skipped.",
         "1 of 11 pictures shows no light and was skipped.",
     ]
 

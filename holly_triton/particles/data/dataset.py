@@ -1,4 +1,4 @@
-"""Opening of any data set, and the interface that all data sets share.
+"""Opening of any data set.
 
 A new format is a new file with a reader, and one row in ``FORMATS``.
 """
@@ -7,15 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, get_args
-
-import torch
-from torch import LongTensor, Tensor
+from typing import Any, get_args
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, missing
 from holly_triton.core.words import counted
-from holly_triton.geometry import Grid
 from holly_triton.io.images.fits import read_fits
 from holly_triton.io.images.mrc import read_mrc
 from holly_triton.io.images.npy import holds_pictures, read_npy_stack
@@ -57,77 +53,6 @@ OF_TABLES = ("columns", "channel", "where", "axis", "weights")
 
 MOST_DESCRIBED = 2**16
 """Localisations that ``describe`` keeps: they suffice for all its figures and take a few MiB."""
-
-
-class Drawable(Protocol):
-    """A source of pictures, centred on the particles' centroids. Lengths are nm."""
-
-    @property
-    def names(self) -> list[str]:
-        """The pictures' own ids ``[P]``."""
-        ...
-
-    @property
-    def finest_nm(self) -> float:
-        """Sigma below which the data have no detail, nm; 0 if it is not stated."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:
-        """Pictures ``[B, S, S]`` of some particles ``[B]`` at one width, not normalised."""
-        ...
-
-
-class Dataset(Drawable, Protocol):
-    """The interface of every data set."""
-
-    @property
-    def centres(self) -> Tensor:
-        """Original positions of the particles' centroids ``[P, 2 or 3]``, nm."""
-        ...
-
-    @property
-    def notes(self) -> list[str]:
-        """Sentences about what was skipped and why, and what was assumed."""
-        ...
-
-    @property
-    def doubts(self) -> list[str]:
-        """Those notes that cast doubt on every result; they are repeated wherever a result is shown."""
-        ...
-
-    @property
-    def source(self) -> str:
-        """The format, in words."""
-        ...
-
-    @property
-    def radius_nm(self) -> float:
-        """Circle about the centroids that holds 99.5 % of the intensity, nm."""
-        ...
-
-    @property
-    def gyration_nm(self) -> float:
-        """Radius of gyration of the structure, 3D, nm, estimated from the pictures."""
-        ...
-
-    @property
-    def counts(self) -> Tensor | None:
-        """Localisations of each picture ``[P]``; None where that is not known."""
-        ...
-
-    def to(self, device: torch.device | str) -> "Dataset":
-        """The same data on another device."""
-        ...
-
-    def select(self, index: Tensor) -> "Dataset":
-        """Some of the pictures ``[B]``, in the order of the index."""
-        ...
-
-    def summary(self) -> dict[str, str]:
-        """Rows of the ``info`` screen."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -186,6 +111,21 @@ def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
     if lacking:
         raise HollyError(f"{path}: {lacking}" + (f" ({' '.join(data.notes)})" if data.notes else ""))
     return data
+
+
+def data_files(path: str | Path) -> list[Path]:
+    """The files of a data set, sorted by name: of a folder those of its format.
+
+    Raises:
+        HollyError: As for ``open_dataset``.
+    """
+    path = _there(path)
+    if path.is_file():
+        return [path]
+    suffixes, folder = _format_of(path).suffixes, finest_sigma(path) or path
+    with foreign(folder, "a folder"):
+        found = (file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+        return sorted(file for file in found if _suffix(file) in suffixes)
 
 
 def describe(path: str | Path, **options: Any) -> dict[str, str]:

@@ -84,7 +84,7 @@ def read_preset(name: str) -> Preset:
         HollyError: There is no preset of that name.
     """
     if name not in _names():
-        near = difflib.get_close_matches(name, _names(), 1)
+        near = [known for known in _names() if name in known][:1] or difflib.get_close_matches(name, _names(), 1)
         hint = f"did you mean {near[0]}? " if near else ""
         raise HollyError(f"--preset {name}: is not known; {hint}known are {', '.join(_names())}")
     table = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))

@@ -58,6 +58,15 @@ class Split:
         return names
 
     @property
+    def counts(self) -> Array | None:
+        """Localisations of each picture ``[P]``; None where the data are pixels."""
+        counts = [part.counts for part, _ in self._parts() if part.counts is not None]
+        if not counts:
+            return None
+        both: Array = (counts[0] if self.held_out is None else self.join(*counts)).cpu().numpy()
+        return both
+
+    @property
     def finest_nm(self) -> float:
         """Sigma below which the data have no detail, nm; 0 if it is not stated."""
         return max(part.finest_nm for part, _ in self._parts())

@@ -25,7 +25,6 @@ from holly_triton.io.run_files import read_poses
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.objective import normalised
 from holly_triton.particles.cloud.train import Trainer
-from holly_triton.particles.data import Localisations
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.view.gallery import PICKED_INK, REJECTED_INK, Section, draw_sheet
 
@@ -92,7 +91,7 @@ def rank_pictures(folder: Path, bad_share: float | None = None) -> Ranking:
         begin("reading the pictures of the run")
         run = finished_run(folder)
         pictures = _posed(run)
-        counts = _counts(run.pictures)
+        counts = run.pictures.counts
         which = _bins(counts, len(run.pictures))
         begin(f"comparing {counted(len(run.pictures), 'picture')} with the structure")
         score = standardised(_excess(pictures, counts), which)
@@ -159,15 +158,6 @@ def _posed(run: Run) -> _Posed:
         held_out = (torch.from_numpy(part).to(state.rotation) for part in (turns, found.shift[rows], found.loss[rows]))
         poses = run.pictures.join_poses(poses, Poses(*held_out))
     return _Posed(run.pictures.on(run.trainer), poses, run.trainer)
-
-
-def _counts(pictures: Split) -> Array | None:
-    """Localisations of each picture ``[P]``; None where the data are pixels."""
-    parts = [part for part in (pictures.training, pictures.held_out) if isinstance(part, Localisations)]
-    if not parts:
-        return None
-    counts: Array = (parts[0].counts if len(parts) == 1 else pictures.join(parts[0].counts, parts[1].counts)).numpy()
-    return counts
 
 
 def _excess(posed: _Posed, counts: Array | None) -> Array:

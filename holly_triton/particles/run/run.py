@@ -1,6 +1,6 @@
 """A run and its folder: from a configuration to a structure on disk, stoppable and resumable at any step.
 
-The folder holds config.toml, cloud.ply, cloud_mirror.ply, poses.csv, metrics.json, report.html, pictures/,
+The folder holds config.toml, data.json, cloud.ply, cloud_mirror.ply, poses.csv, metrics.json, report.html, pictures/,
 checkpoints/last.pt and, where tensorboardX is installed, TensorBoard events.
 """
 
@@ -35,10 +35,11 @@ from holly_triton.particles.data.dataset import FEWEST_PICTURES
 
 from .checkpoints import load_state, save_state
 from .held_out import Split, split
+from .provenance import DATA, Provenance, check_unchanged, write_provenance
 
 WRITTEN = (
     "config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "metrics.json", "report.html",
-    "growth.npz", "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "poses_*.csv", "ranking.csv", "repeat-[0-9]*", "half-[12]",
+    DATA, "growth.npz", "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "poses_*.csv", "ranking.csv", "repeat-[0-9]*", "half-[12]",
 )  # fmt: skip
 """All that a run or a study leaves in its folder; ``--overwrite`` removes these and nothing else."""
 
@@ -49,6 +50,13 @@ BOUND = (
 """Settings that a checkpoint's cloud, poses, network and optimiser depend on."""
 
 
+PICTURES = {
+    "data", "unit", "pixel_size", "columns", "channel", "where", "axis", "weights", "crop", "background", "contrast", "exclude",
+    "views", "views_per_particle", "part", "held_out",
+}  # fmt: skip
+"""Settings by which other pictures may be read."""
+
+
 @dataclass(frozen=True)
 class Run:
     """A folder, its settings, and a trainer in the state of the last checkpoint."""
@@ -57,6 +65,7 @@ class Run:
     config: Config
     pictures: Split
     trainer: Trainer
+    provenance: Provenance
 
     @property
     def dataset(self) -> Dataset:
@@ -85,13 +94,15 @@ def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
     config = absolute(config)
     pictures = split(open_data(config), config.held_out)
     config = dataclasses.replace(config, points=config.points or default_points(pictures.training))
+    provenance = Provenance.of(Path(config.data), pictures)
     trainer = make_trainer(
         config, pictures.training
     )  # before the folder: settings that don't go together leave none behind
     if leads():
         make_folder(folder, overwrite, WRITTEN)
         write_config(folder / "config.toml", config)
-    return Run(folder, config, pictures, trainer)
+        write_provenance(folder, provenance)
+    return Run(folder, config, pictures, trainer, provenance)
 
 
 def absolute(config: Config) -> Config:
@@ -135,7 +146,11 @@ def resume_run(folder: Path) -> Run:
     if state is not None:
         _check_changes(folder / "config.toml", Config.of(state.settings, str(folder / CHECKPOINTS)), config)
     pictures = split(open_data(config), config.held_out)
-    return Run(folder, config, pictures, make_trainer(config, pictures.training, state))
+    provenance = Provenance.of(Path(config.data), pictures)
+    # Settings that choose other pictures have been reported above; a change of the data has not.
+    if state is not None and not PICTURES & {*Config.of(state.settings, "settings").differing(config)}:
+        check_unchanged(folder, provenance)
+    return Run(folder, config, pictures, make_trainer(config, pictures.training, state), provenance)
 
 
 def _check_changes(path: Path, before: Config, now: Config) -> None:

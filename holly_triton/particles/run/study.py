@@ -157,6 +157,7 @@ def _common(config: Config, metrics_of: Sequence[Metrics]) -> Metrics:
     """Figures of the members together."""
     first = metrics_of[0]
     pictures = [run.pictures or 0 for run in metrics_of]
+    rows = [run.localisations or 0 for run in metrics_of]
     return Metrics(
         finished=True,
         seconds=sum(run.seconds or 0 for run in metrics_of),
@@ -165,6 +166,9 @@ def _common(config: Config, metrics_of: Sequence[Metrics]) -> Metrics:
         pictures=sum(pictures) if config.half_sets else max(pictures),
         device=first.device,
         threads=first.threads,
+        data_path=first.data_path,
+        data_files=first.data_files,
+        localisations=(sum(rows) if config.half_sets else max(rows)) or None,
         notes=first.notes,
         doubts=first.doubts,
         versions=first.versions,
