@@ -100,7 +100,10 @@ def test_an_extra_mirror_plane_is_named_although_the_run_is_close(rng: np.random
 def test_unrelated_runs_do_not_agree(rng: np.random.Generator) -> None:
     found = find_consensus([rng.normal(size=(60, 3)) * 100 for _ in range(3)])
     assert found.agrees.sum() == 1
-    assert explain_consensus(found).startswith("No two of 3 runs agree")
+    said = explain_consensus(found)
+    assert said.startswith("No two of 3 runs agree") and f"cloud.ply is run {found.reference + 1} alone" in said
+    assert found.figures()["is_consensus"] is False
+    np.testing.assert_array_equal(found.points, found.aligned[found.reference])
     assert found.figures()["median_spread"] is None and found.figures()["positional_error"] is None
 
 
