@@ -26,7 +26,7 @@ BRIEF = "[schedule]\nsearch_steps = 150\npolish_steps = 20\nrefine_steps = 2\n"
 def call(*words: object) -> str:
     result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout if "--json" in words else result.output  # progress goes to stderr
 
 
 @pytest.fixture(scope="module")
