@@ -17,14 +17,15 @@ from holly_triton.core.folder import check_free, make_folder
 from holly_triton.core.types import Array, Figures
 from holly_triton.geometry import mirror as mirror_points
 from holly_triton.io.clouds import write_cloud
+from holly_triton.io.metrics import HeldOut, Metrics, write_metrics
 from holly_triton.io.tables.reading import Axis, Background, Contrast, Weights
+from holly_triton.io.units import UNIT_NM
 from holly_triton.particles import data
 from holly_triton.particles.cloud.train import Progress
-from holly_triton.particles.config import UNIT_NM, Config, Device
+from holly_triton.particles.config import Config, Device
 from holly_triton.particles.data import Dataset
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.particles.run.held_out import score_held_out, split
-from holly_triton.particles.run.metrics import HeldOut, Metrics, write_metrics
 from holly_triton.particles.run.results import point_sigma_nm, write_poses
 from holly_triton.particles.run.run import WRITTEN, default_points, make_trainer
 from holly_triton.validation.alignment import align

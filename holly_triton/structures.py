@@ -10,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.files import missing
 from holly_triton.io.clouds import Cloud, read_cloud
-from holly_triton.particles.config import UNIT_NM
+from holly_triton.io.units import UNIT_NM
 
 Array = NDArray[Any]
 
@@ -188,6 +189,8 @@ def read_structure(cloud: str | Path, unit_nm: float | None = None) -> Cloud:
                 f"have {UNIT_NM:g} nm a unit: --unit-nm {UNIT_NM:g}."
             )
         return found
+    if name not in STRUCTURES and Path(name).suffix:
+        raise missing(Path(name), f"a cloud's file, or one of {', '.join(STRUCTURES)}")
     if name not in STRUCTURES:
         near = difflib.get_close_matches(name.lower(), STRUCTURES, 1)
         hint = f"did you mean {near[0]}? " if near else ""

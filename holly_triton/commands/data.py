@@ -7,7 +7,17 @@ import click
 
 from holly_triton.particles.config import PHOTOPHYSICS
 
-from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, Renamed, reading, reading_options, unit_nm_option
+from .options import (
+    ABOVE_ZERO,
+    SEED,
+    SOME_PATH,
+    Number,
+    Renamed,
+    reading,
+    reading_options,
+    table_options,
+    unit_nm_option,
+)
 
 
 @click.command()
@@ -28,9 +38,11 @@ from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, Renamed, reading, read
 @click.option("--seed", type=SEED, default=0, show_default=True, metavar="I")
 @click.option("--tiff", is_flag=True, help="Write pictures (pictures.tif) in place of localisations.")
 @unit_nm_option
+@click.option("--overwrite", is_flag=True, help="Replace the simulation in an existing folder.")
 def simulate(
     cloud: Path, out: Path, images: int, scatter: float, missing: float, max_spawn: int, spawn_rate: float,
     shift: float, in_plane: int, blinking: str | None, seed: int, tiff: bool, unit_nm: float | None,
+    overwrite: bool,
 ) -> None:  # fmt: skip
     """Simulate particles of CLOUD in random orientations, in files that train reads, together with the truth.
 
@@ -44,10 +56,13 @@ def simulate(
     """
     import torch
 
+    from holly_triton.core.folder import check_free
+    from holly_triton.core.words import counted
     from holly_triton.particles.simulate import simulate as make
     from holly_triton.particles.simulate import write_simulation
     from holly_triton.structures import read_structure
 
+    check_free(out, overwrite, "simulation")
     structure = read_structure(cloud, unit_nm)
     for note in structure.notes:
         click.echo(note, err=True)
@@ -57,7 +72,9 @@ def simulate(
         photophysics=PHOTOPHYSICS[blinking] if blinking else None, generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip
     write_simulation(out, simulation, tiff=tiff)
-    click.echo(f"{out}: {images * in_plane} pictures of {len(structure.points)} sites. Next: holly-triton train {out}")
+    click.echo(
+        f"{out}: {counted(images * in_plane, 'picture')} of {counted(len(structure.points), 'site')}. Next: holly-triton train {out}"
+    )
 
 
 @click.command()
@@ -130,7 +147,7 @@ def info(data: Path, **settings: Any) -> None:
     metavar="R",
     help="Smallest ratio of short to long axis. Side views are elongated, and are needed.",
 )
-@reading_options
+@table_options
 def pick(
     localisations: Path, out: Path, diameter: float | None, smallest: float | None, largest: float | None,
     fewest: int | None, most: int | None, roundness: float, **settings: Any,

@@ -9,8 +9,7 @@ import click
 
 from holly_triton.core.jobs import Cluster, Where
 from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
-from holly_triton.io.units import unit_word
-from holly_triton.particles.config import UNIT_NM
+from holly_triton.io.units import UNIT_NM, unit_word
 
 SOME_PATH = click.Path(path_type=Path)
 SEED = click.IntRange(0, 2**63 - 1)
@@ -86,18 +85,28 @@ class UnitOption(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         return unit
 
 
-READING = (
+TABLE = (
     click.option("--unit", type=UnitOption(), metavar="|".join(get_args(Unit)), help="Unit of the coordinates, where the file does not state it."),
     click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of an input pixel in nm."),
     click.option("--columns", metavar="LIST", help="Which column holds what, and its unit, such as x=xc[px],z=zc[nm],particle=id; numbers count from 1, and the columns of a matrix pos are pos_1, pos_2, ..."),
     click.option("--channel", metavar="NAME|NUMBER", help="Read one channel of several."),
     click.option("--where", metavar="EXPR", help='Read only some rows, such as "valid = 1 and uncertainty < 20".'),
-    click.option("--axis", type=words(Axis), help="Viewing axis for localisations in 3D. [default: z]"),
-    click.option("--weights", type=words(Weights), help="Weight of each localisation. [default: equal]"),
+)  # fmt: skip
+READING = (
+    *TABLE,
+    click.option("--axis", type=words(Axis), help="Viewing axis, for localisations in 3D. [default: z]"),
+    click.option("--weights", type=words(Weights), help="Weight of each localisation, in a table. [default: equal]"),
     click.option("--crop", type=click.IntRange(min=2), metavar="PX", help="Crop pictures to PX pixels a side."),
-    click.option("--background", type=words(Background), help="Treatment of the background of pictures. [default: subtract]"),
+    click.option("--background", type=words(Background), help="Treatment of the background, for pictures. [default: subtract]"),
     click.option("--contrast", type=words(Contrast), help="Contrast of particles in pictures; dark inverts them. [default: bright; pictures that appear dark are refused]"),
 )  # fmt: skip
+
+
+def table_options(command: Any) -> Any:
+    """What a table of localisations may not state itself, as ``reading`` takes it."""
+    for option in reversed(TABLE):
+        command = option(command)
+    return command
 
 
 def reading_options(command: Any) -> Any:

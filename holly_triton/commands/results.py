@@ -10,7 +10,7 @@ from .options import ABOVE_ZERO, SOME_PATH, Number, reading, reading_options, un
 
 def say_doubts(run: Path) -> None:
     """Print on stderr again the warnings about a run's data, which affect every result."""
-    from holly_triton.particles.run.run_files import read_doubts
+    from holly_triton.io.run_files import read_doubts
 
     for doubt in read_doubts(run):
         click.echo(f"Warning: {doubt}", err=True)
@@ -26,7 +26,7 @@ def measure(run: Path, json: bool) -> None:
     """
     from holly_triton.core.files import as_json
     from holly_triton.report import find_figures
-    from holly_triton.validation.measure_words import explain
+    from holly_triton.report.measurements import explain
 
     figures = find_figures(run)
     click.echo(as_json(figures) if json else explain(figures))

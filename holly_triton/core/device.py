@@ -5,6 +5,7 @@ import os
 import torch
 
 from .errors import HollyError
+from .words import counted
 
 
 def find_device(name: str) -> torch.device:
@@ -18,7 +19,7 @@ def find_device(name: str) -> torch.device:
     cuda = name == "cuda" or (name == "auto" and torch.cuda.is_available())
     if cuda and (processes := int(os.environ.get("LOCAL_WORLD_SIZE", "1"))) > torch.cuda.device_count():
         raise HollyError(
-            f"torchrun --nproc-per-node {processes}: PyTorch finds {torch.cuda.device_count()} CUDA devices here; start "
-            "no more processes than that, or use --device cpu"
+            f"torchrun --nproc-per-node {processes}: PyTorch finds {counted(torch.cuda.device_count(), 'CUDA device')} here; "
+            "start no more processes than that, or use --device cpu"
         )
     return torch.device("cuda" if cuda else "cpu")

@@ -1,5 +1,6 @@
 """Reading and writing files, with every failure reported in one plain line."""
 
+import difflib
 import json
 import math
 import os
@@ -15,6 +16,23 @@ from .errors import HollyError
 def natural_order(path: Path) -> list[tuple[int, str]]:
     """Sort key by which ``picture_9`` comes before ``picture_10``."""
     return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", path.name)]
+
+
+def missing(path: Path, wanted: str) -> HollyError:
+    """The error for a file or folder that is not there, with names in its folder that are nearly its own.
+
+    Args:
+        path: What is missing.
+        wanted: What to give, such as ``a data set``.
+    """
+    folder = path.parent
+    if not folder.is_dir():
+        return HollyError(f"{path}: there is no folder {folder}; give {wanted}")
+    with suppress(OSError):
+        near = difflib.get_close_matches(path.name, [item.name for item in folder.iterdir()], 3)
+        if near:
+            return HollyError(f"{path}: there is no such file or folder; did you mean {' or '.join(near)}?")
+    return HollyError(f"{path}: there is no such file or folder; give {wanted}")
 
 
 @contextmanager

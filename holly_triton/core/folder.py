@@ -8,17 +8,22 @@ from .errors import HollyError
 from .lock import check_idle
 
 
-def check_free(folder: Path, overwrite: bool) -> None:
+def check_free(folder: Path, overwrite: bool, holding: str = "run") -> None:
     """Refuse a folder that exists, before any work is done.
+
+    Args:
+        folder: The folder.
+        overwrite: Whether what it holds is to be replaced.
+        holding: What that is, in a word.
 
     Raises:
         HollyError: It exists and ``overwrite`` is not set, a run in it is being worked on, or it is no folder.
     """
     if folder.exists() and not folder.is_dir():
-        raise HollyError(f"{folder}: is a file; choose another --out")
+        raise HollyError(f"{folder}: is a file; choose another folder")
     if folder.is_dir() and any(folder.iterdir()) and not overwrite:
         raise HollyError(
-            f"{folder}: exists already; choose another --out, or pass --overwrite to replace the run in it"
+            f"{folder}: exists already; choose another folder, or pass --overwrite to replace the {holding} in it"
         )
     check_idle(folder)
 

@@ -1,17 +1,25 @@
 """What a person sees of long work, on stderr: words in any case, bars only where there is a terminal to watch them."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import timedelta
 from threading import Timer
+from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
-from .log import shows
+from .log import LOG, shows
+
+Item = TypeVar("Item")
 
 PATIENCE_S = 1.0
-"""Seconds; shorter work is done without a message."""
+"""Seconds; shorter work is done without a bar."""
+LOG_PATIENCE_S = 10.0
+"""Seconds; a shorter part of some work gets no line where there is no terminal."""
 
 # Lines are not wrapped: a log has no width, and a terminal wraps them itself. Names of files are not markup.
 console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
@@ -22,18 +30,79 @@ def watched() -> bool:
     return console.is_terminal and shows(logging.INFO)
 
 
+class _Left(ProgressColumn):
+    """Time that the rest of a part takes if it goes on as fast as before; nothing where that is not known."""
+
+    max_refresh = 0.5
+
+    def render(self, task: Task) -> Text:
+        if not task.total or not task.completed or task.elapsed is None:
+            return Text("")
+        seconds = task.elapsed * (task.total - task.completed) / task.completed
+        return Text(f"about {timedelta(seconds=round(seconds))} left", style="progress.remaining")
+
+
+class _Parts:
+    """Which of several parts of some work is being done, and how far it is."""
+
+    def __init__(self, parts: int) -> None:
+        columns = (
+            TextColumn("{task.description}", markup=False), TextColumn("{task.fields[part]}/{task.fields[parts]}"),
+            BarColumn(), TimeElapsedColumn(), _Left(),
+        )  # fmt: skip
+        self.parts = parts
+        self.bar = Progress(*columns, console=console, transient=True, disable=not watched())
+        self.part = 0
+        self.task = self.bar.add_task("", total=None, part=0, parts=parts)
+        self.timer = _timer(PATIENCE_S, self.bar.start) if watched() else None
+
+    def begin(self, part: str) -> None:
+        """Go on to the next part."""
+        self.part += 1
+        self.bar.reset(self.task, total=None, description=part, part=self.part, parts=self.parts)
+        if not watched():  # a log holds only what takes long
+            self.end()
+            self.timer = _timer(LOG_PATIENCE_S, lambda: LOG.info("%s ...", part))
+
+    def at(self, done: int, total: int) -> None:
+        """How much of the part is done."""
+        self.bar.update(self.task, completed=done, total=total)
+
+    def end(self) -> None:
+        """Take the bar away."""
+        if self.timer is not None:
+            self.timer.cancel()
+            self.timer.join()  # it may be starting the bar at this moment
+        self.bar.stop()
+
+
+_current: ContextVar[_Parts | None] = ContextVar("current", default=None)
+"""The work whose progress is shown."""
+
+
 @contextmanager
 def in_parts(parts: int) -> Iterator[Callable[[str], None]]:
     """Show which of several parts of some work is being done; the block says so by the name of each as it begins it."""
-    columns = TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    bar = Progress(*columns, console=console, transient=True, disable=not watched())
-    task = bar.add_task("", total=parts, completed=-1)
-    timer = Timer(PATIENCE_S, bar.start)
+    shown = _Parts(parts)
+    token = _current.set(shown)
+    try:
+        yield shown.begin
+    finally:
+        _current.reset(token)
+        shown.end()
+
+
+def following(items: Sequence[Item]) -> Iterator[Item]:
+    """The items one after the other; each is an equal share of the part of ``in_parts`` that is being done, if there is one."""
+    shown = _current.get()
+    for done, item in enumerate(items):
+        if shown is not None:
+            shown.at(done, len(items))
+        yield item
+
+
+def _timer(seconds: float, work: Callable[[], object]) -> Timer:
+    timer = Timer(seconds, work)
     timer.daemon = True
     timer.start()
-    try:
-        yield lambda part: bar.update(task, description=part, advance=1)
-    finally:
-        timer.cancel()
-        timer.join()  # it may be starting the bar at this moment
-        bar.stop()
+    return timer

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import foreign, replacing
+from holly_triton.core.files import foreign, missing, replacing
+from holly_triton.core.words import counted, part_of
 
 from .ply import read_ply, write_ply
 from .text_table import read_columns, read_header
@@ -71,14 +72,16 @@ def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
             infinity, or only points that are equal or collinear.
     """
     path = Path(path)
+    if path.is_dir():
+        raise HollyError(f"{path}: is a folder; give a cloud ({', '.join(FORMATS)})")
     if not path.is_file():
-        raise HollyError(f"{path}: is no file; give a cloud ({', '.join(FORMATS)})")
+        raise missing(path, f"a cloud ({', '.join(FORMATS)})")
     points, unit = _format(path).read(path)
     if len(points) < FEWEST_POINTS:
-        raise HollyError(f"{path}: holds {len(points)} points; a cloud needs at least {FEWEST_POINTS}")
+        raise HollyError(f"{path}: holds {counted(len(points), 'point')}; a cloud needs at least {FEWEST_POINTS}")
     fine = (np.abs(points) < LARGEST).all(axis=1)  # NaN is not
     if not fine.all():
-        bad = f"{(~fine).sum()} of {len(points)} points hold NaN or infinity"
+        bad = part_of(int((~fine).sum()), len(points), "point", "{hold} NaN or infinity")
         raise HollyError(f"{path}: {bad}, or numbers above {LARGEST:g}; remove them")
     length, breadth, _ = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
     if breadth <= 1e-6 * length:
@@ -171,7 +174,7 @@ def _read_rows(path: Path) -> Parsed:
         if len(lines) == promised + 1:  # XYZ has a line of text here, CloudCompare has none
             comments, lines = [*comments, lines[0]], lines[1:]
         if len(lines) != promised:
-            raise HollyError(f"{path}: promises {promised} points in its first line and holds {len(lines)}")
+            raise HollyError(f"{path}: promises {counted(promised, 'point')} in its first line and holds {len(lines)}")
     rows = [line.replace(",", " ").replace(";", " ") for line in lines if line]
     has_element = bool(rows) and rows[0][0].isalpha()
     return _numbers(path, rows, int(has_element)), _unit_in(comments)

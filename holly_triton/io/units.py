@@ -5,6 +5,8 @@ from numbers import Real
 
 NM_PER_UNIT = {"nm": 1.0, "um": 1e3, "mm": 1e6, "cm": 1e7, "m": 1e9, "A": 0.1, "pm": 1e-3}
 """Length in nm of each unit of a fixed length."""
+UNIT_NM = 297.0
+"""nm per unit of the HOLLy paper's clouds, which carry no unit: its CEP152 scale (1 unit = 32 px of 9.28 nm)."""
 PIXEL = "px"
 """The unit whose length depends on the camera."""
 

@@ -9,9 +9,6 @@ from holly_triton.core.config import LARGEST, Bounds, Settings
 from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
 
-UNIT_NM = 297.0
-"""nm per unit of a cloud that carries no unit: the paper's CEP152 scale (1 unit = 32 px of 9.28 nm)."""
-
 MASK_THRESHOLD_128 = 1e-4
 """Loss mask on the normalised target of 128 x 128 pixels (HOLLy); other sizes scale it by their number of pixels."""
 
@@ -85,10 +82,10 @@ SCALES = {
 """``paper`` is the paper's own; ``small`` ends within minutes on two CPU cores."""
 
 PAPER_SHIFT = 0.1
-"""Largest shift of the paper's pictures along x and y, in units of ``UNIT_NM``."""
+"""Largest shift of the paper's pictures along x and y, in units of ``io.units.UNIT_NM``."""
 
 SUCCESS = 0.05
-"""RMSD in units of ``UNIT_NM`` below which a reconstruction counts as a success."""
+"""RMSD in units of ``io.units.UNIT_NM`` below which a reconstruction counts as a success."""
 
 FEWEST_POINTS, MOST_POINTS = 4, 1_000_000
 """Bounds on the number of points of a reconstructed cloud."""

@@ -4,6 +4,6 @@ It begins with the result, followed by its limitations and then all evidence. Pi
 structure are embedded. A part whose file is missing is replaced by a sentence that says so.
 """
 
-from .page import find_figures, find_warnings, write_report
+from .page import REPORT, find_figures, find_warnings, write_report
 
-__all__ = ["find_figures", "find_warnings", "write_report"]
+__all__ = ["REPORT", "find_figures", "find_warnings", "write_report"]

@@ -9,8 +9,8 @@ from scipy.spatial.transform import Rotation
 
 from holly_triton.core.files import foreign
 from holly_triton.core.types import Array, Figures
-from holly_triton.particles.run.metrics import METRICS, read_metrics
-from holly_triton.particles.run.run_files import read_poses, read_run_cloud, read_spread
+from holly_triton.io.metrics import METRICS, Metrics, read_metrics
+from holly_triton.io.run_files import read_poses, read_run_cloud, read_spread
 from holly_triton.view.orientation import upright
 
 
@@ -34,7 +34,7 @@ class Contents:
     """A run, or a study by the member in whose frame its cloud lies; None or empty where a file is missing.
 
     Attributes:
-        metrics: The recorded metrics of the run or the study.
+        metrics: The metrics of the run or the study; without any record where there is no file of them.
         member: The metrics of the run that poses, pictures and curves are of: the run itself, or one of the study.
         member_name: That run's folder, where it is not the study's own.
         points: The cloud ``[N, 3]``, nm, in the canonical orientation of its pictures.
@@ -46,8 +46,8 @@ class Contents:
         settings: what it says.
     """
 
-    metrics: Figures
-    member: Figures
+    metrics: Metrics
+    member: Metrics
     member_name: str | None
     points: Array | None
     spread_nm: Array | None
@@ -84,7 +84,7 @@ def read_folder(run: Path) -> Contents:
         points=None if points is None else points @ frame,
         spread_nm=None if points is None else read_spread(run, len(points)),
         rotation=Rotation.from_rotvec(poses.axis_angle).as_matrix() @ frame if poses and poses.names else None,
-        symmetry=[{**one, "axis": one["axis"] @ frame} for one in figures.get("symmetry", ())],
+        symmetry=[{**one, "axis": one["axis"] @ frame} for one in figures.symmetry or ()],
         loss={} if poses is None else dict(zip(poses.names, poses.loss.tolist(), strict=True)),
         reprojections=_read_reprojections(member / "pictures" / "reprojections.npz"),
         config=config,
@@ -92,13 +92,12 @@ def read_folder(run: Path) -> Contents:
     )
 
 
-def _metrics(run: Path) -> Figures:
-    return read_metrics(run).recorded() if (run / METRICS).is_file() else {}
+def _metrics(run: Path) -> Metrics:
+    return read_metrics(run) if (run / METRICS).is_file() else Metrics()
 
 
-def _member(run: Path, metrics: Figures) -> Path:
-    consensus = metrics.get("consensus")
-    reference = consensus.get("reference") if isinstance(consensus, dict) else None
+def _member(run: Path, metrics: Metrics) -> Path:
+    reference = None if metrics.consensus is None else metrics.consensus.get("reference")
     if type(reference) is not int:  # a text could lead out of the folder
         return run
     found = (run / f"{kind}-{reference}" for kind in ("repeat", "half"))

@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,31 @@ from scipy.spatial import cKDTree
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
+from holly_triton.core.types import Figures
+from holly_triton.core.words import counted
+from holly_triton.io.metrics import HeldOut
 from holly_triton.validation.coverage import Views, find_views
-from holly_triton.validation.measure_words import explain
+from holly_triton.validation.measure import measure_run
 
-from . import charts, pictures
-from .answer import figures_of, held_out_in_words, measured, warnings
+from . import charts, measurements, pictures
 from .folder import Contents, read_folder
-from .words import ONE_SIDE, changed_settings, length, number, tables
+from .headline import first_line
+from .numbers import length, number
+from .tables import changed_settings, tables
+from .warnings import ONE_SIDE, is_fit_explained, is_missing, is_reproduced, warnings
 
+REPORT = "report.html"
 HERE = Path(__file__).parent
 MOST_DRAWN = 4000
 """Largest number of points that a browser draws fast enough for rotation without the graphics card."""
 
 
-def write_report(run: Path) -> Path:
+def write_report(run: Path, defaults: Mapping[str, Any] | None = None) -> Path:
     """Build ``run/report.html`` from the files of the folder, and ``pictures/reprojections.png`` with it.
+
+    Args:
+        run: The folder of a run or a study.
+        defaults: Default of every setting in its ``config.toml``, which the page then leaves out.
 
     Raises:
         HollyError: ``run`` is not a folder, one of its files is damaged, or the page cannot be written.
@@ -38,10 +49,11 @@ def write_report(run: Path) -> Path:
     views = _views(contents)
     page = _template().render(
         name=run.resolve().name, contents=contents, metrics=contents.metrics, nm=length, number=number,
-        one_side=ONE_SIDE, views=views, warnings=list(warnings(contents, views)),
+        counted=counted, one_side=ONE_SIDE, views=views, warnings=list(warnings(contents, views)),
+        changed=changed_settings(contents.settings, defaults or {}),
         **_style_and_script(), **_about(run, contents, views), **_pictures(run, contents), **_charts(contents, views),
     )  # fmt: skip
-    path = run / "report.html"
+    path = run / REPORT
     with replacing(path) as partial:
         partial.write_text(page, encoding="utf-8")
     return path
@@ -65,7 +77,29 @@ def find_figures(run: Path) -> dict[str, Any]:
     """
     contents = read_folder(run)
     views = _views(contents)
-    return {**figures_of(run, contents, views), "warnings": list(warnings(contents, views))}
+    return {**_figures(run, contents, views), "warnings": list(warnings(contents, views))}
+
+
+def _figures(run: Path, contents: Contents, views: Views | None) -> Figures:
+    """The figures of ``measure_run`` with what the poses, the pictures and the runs of a study add to them.
+
+    ``explained`` is whether the pictures are explained, and ``height_seen`` whether the extent along every axis is seen, each
+    None if not known; ``without_consensus`` has the number of ``runs`` of a study of which no two agree, and the one ``run``
+    that the cloud is of.
+
+    Raises:
+        HollyError: The folder holds no cloud, or one that cannot be measured.
+    """
+    seen = False if contents.one_side else None if views is None else not is_missing(views)
+    found, alone = contents.metrics.consensus, None
+    if found is not None and len(found["agree"]) < 2:
+        alone = {"runs": found["runs"], "run": found["reference"]}
+    return {
+        **measure_run(run),
+        "explained": is_fit_explained(contents),
+        "height_seen": seen,
+        "without_consensus": alone,
+    }
 
 
 def _views(contents: Contents) -> Views | None:
@@ -86,17 +120,42 @@ def _style_and_script() -> dict[str, Any]:
 
 
 def _about(run: Path, contents: Contents, views: Views | None) -> dict[str, Any]:
-    points = contents.points
-    figures, answer = measured(run, contents, views)
+    points, metrics = contents.points, contents.metrics
+    figures, answer = _measured(run, contents, views)
     return {
         "answer": answer,
         "measured": figures,
-        "measured_in_words": None if figures is None else explain(figures).partition("\n\n")[2],
-        "held_out": held_out_in_words(contents),
+        "measurements": [] if figures is None else _measurements(figures),
+        "held_out": None if contents.member.held_out is None else _held_out_in_words(contents.member.held_out),
         "cloud": None if points is None else _drawn(points, contents.spread_nm),
-        "tables": list(tables(contents.metrics)),
-        "changed": changed_settings(contents.settings),
+        "tables": list(tables(metrics.recorded())),
     }
+
+
+def _measured(run: Path, contents: Contents, views: Views | None) -> tuple[Figures | None, str]:
+    """The figures and the first line of the page; None, and the reason, where there are none."""
+    if contents.points is None:
+        return None, "This run has written no structure yet (there is no cloud.ply)."
+    try:
+        figures = _figures(run, contents, views)
+    except HollyError as error:  # all points in one place or line
+        return None, f"No shape can be measured. {error}"
+    return figures, first_line(figures, contents.metrics.resolution if is_reproduced(contents.metrics) else None)
+
+
+def _measurements(figures: Figures) -> list[tuple[str, str]]:
+    """The rows of ``measure``, but for the advice to a single run, which the page has once, below."""
+    return [row for row in measurements.rows(figures) if row[0] != "Errors" or figures["errors_from"]]
+
+
+def _held_out_in_words(held: HeldOut) -> str:
+    """The fit of particles that the structure was not made from, beside that of others."""
+    return (
+        f"Held-out particles ({held.pictures}, not used for the structure): {held.unexplained:.1%} of the intensity "
+        f"unexplained, masked L1 {held.loss:.3g}; as many training particles, whose poses were searched in the same way: "
+        f"{held.unexplained_training:.1%}, masked L1 {held.loss_training:.3g}. A much larger value for held-out particles "
+        "indicates overfitting."
+    )
 
 
 def _pictures(run: Path, contents: Contents) -> dict[str, Any]:
@@ -104,17 +163,17 @@ def _pictures(run: Path, contents: Contents) -> dict[str, Any]:
     given = contents.reprojections
     if given is None:
         return {**found, "compared": []}
-    blur = pictures.smoothing_nm(given, contents.member.get("sigma_nm") or 0)
+    blur = pictures.smoothing_nm(given, contents.member.sigma_nm or 0)
     if contents.member_name is None:  # a study's member has its own
         pictures.write_sheet(given, blur, run / "pictures" / "reprojections.png")
     return {**found, "compared": list(pictures.compare(given, blur, contents.loss)), "smoothed": blur}
 
 
 def _charts(contents: Contents, views: Views | None) -> dict[str, Any]:
-    resolution = contents.metrics.get("resolution")
+    resolution = contents.metrics.resolution
     return {
         "coverage": None if views is None else charts.coverage(views),
-        "curves": charts.curves(contents.member.get("history") or []),
+        "curves": charts.curves(contents.member.history or []),
         "agreement": None if resolution is None else charts.agreement(resolution),
     }
 

@@ -13,7 +13,7 @@ from holly_triton.core.files import foreign, replacing
 
 from .charts import data_uri, new_figure
 from .folder import Reprojections
-from .words import length
+from .numbers import length
 
 Array = NDArray[Any]
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from holly_triton.particles.config import UNIT_NM
+from holly_triton.io.units import UNIT_NM
 
 from .matching import match
 
@@ -91,7 +91,7 @@ class Alignment:
         """What ``evaluate --json`` prints: lengths in nm, and the RMSD in units of `unit_nm` nm too, as the paper has it.
 
         Args:
-            unit_nm: nm per unit of the truth's coordinates; ``config.UNIT_NM`` if not given.
+            unit_nm: nm per unit of the truth's coordinates; ``io.units.UNIT_NM`` if not given.
         """
         unit_nm = UNIT_NM if unit_nm is None else unit_nm
         return {

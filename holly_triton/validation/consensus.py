@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holly_triton.core.progress import following
 from holly_triton.geometry.pointset import gyration, spacing
 
 from .alignment import align
@@ -43,7 +44,7 @@ class Consensus:
     """K runs in the frame and handedness of the reference run, and the mean of those that agree.
 
     Attributes:
-        points: consensus ``[N, 3]`` nm, in the order of the reference's points.
+        points: consensus ``[N, 3]`` nm, in the order of the reference's points; where no two runs agree the reference itself.
         spread_nm: per point ``[N]``, root mean square distance of one run's point from the true one, as far as runs show
             it; NaN for points matched in no second run.
         error_nm: the same of all points together: ``positional_error``; NaN where only one run agrees.
@@ -72,15 +73,24 @@ class Consensus:
     losses: list[float] | None = None
 
     @property
+    def is_consensus(self) -> bool:
+        """Whether at least two runs agree."""
+        return int(self.agrees.sum()) > 1
+
+    @property
     def to_reference_nm(self) -> Array:
         """Nearest-neighbour RMSD of each run to the reference ``[K]``, nm."""
         return np.asarray(self.distance_nm[self.reference])
 
     def figures(self) -> dict[str, Any]:
-        """Fit for JSON; runs are numbered from 1. ``positional_error`` is 3D, root mean square."""
-        several = int(self.agrees.sum()) > 1
+        """Fit for JSON; runs are numbered from 1. ``positional_error`` is 3D, root mean square.
+
+        Where no two runs agree, ``is_consensus`` is false and ``agree`` holds the ``reference`` alone.
+        """
+        several = self.is_consensus
         return {
             "runs": len(self.aligned),
+            "is_consensus": several,
             "reference": self.reference + 1,
             "agree": (np.flatnonzero(self.agrees) + 1).tolist(),
             "agree_within": self.agree_nm,
@@ -111,7 +121,8 @@ def find_consensus(clouds: Sequence[Array], losses: Sequence[float] | None = Non
         raise ValueError(f"a consensus needs at least two clouds, got {len(clouds)}")
     if losses is not None and len(losses) != len(clouds):
         raise ValueError(f"{len(clouds)} clouds need as many losses, got {len(losses)}")
-    fits = {pair: align(clouds[pair[0]], clouds[pair[1]], seed) for pair in combinations(range(len(clouds)), 2)}
+    pairs = list(combinations(range(len(clouds)), 2))
+    fits = {(i, j): align(clouds[i], clouds[j], seed) for i, j in following(pairs)}
     distance = np.zeros((len(clouds), len(clouds)))
     for (i, j), fit in fits.items():
         distance[i, j] = distance[j, i] = fit.rmsd
@@ -140,49 +151,6 @@ def find_consensus(clouds: Sequence[Array], losses: Sequence[float] | None = Non
 def agreement_limit(points: Array) -> float:
     """Nearest-neighbour RMSD, nm, within which another cloud agrees with these points ``[N, 3]`` nm."""
     return max(AGREE_SIZE * gyration(points), AGREE_SPACING * spacing(points))
-
-
-def explain(consensus: Consensus) -> str:
-    """One sentence, such as "4 of 5 runs agree within 7.0 nm; run 3 has an extra mirror plane"."""
-    to_reference, count = consensus.to_reference_nm, len(consensus.aligned)
-    agreeing = int(consensus.agrees.sum())
-    if agreeing < 2:
-        nearest = np.delete(to_reference, consensus.reference).min()
-        parts = [
-            f"No two of {count} runs agree: the nearest to run {consensus.reference + 1} differs by "
-            f"{nearest:.1f} nm, more than {consensus.agree_nm:.1f} nm"
-        ]
-    else:
-        parts = [
-            f"{agreeing} of {count} runs agree within {to_reference[consensus.agrees].max():.1f} nm (nearest-neighbour "
-            f"RMSD); the positional error between runs is {consensus.error_nm:.1f} nm (3D, root mean square), and "
-            f"{consensus.unmatched:.0%} of the points have no counterpart"
-        ]
-    for run in range(count):
-        remarks = []
-        if agreeing > 1 and not consensus.agrees[run]:
-            remarks.append(f"differs by {to_reference[run]:.1f} nm")
-        if consensus.extra[run]:
-            remarks.append(f"has an extra {' and '.join(_generators(consensus.extra[run]))}{_compared(consensus, run)}")
-        if remarks:
-            parts.append(f"run {run + 1} {' and '.join(remarks)}")
-    return "; ".join(parts) + "."
-
-
-def _compared(consensus: Consensus, run: int) -> str:
-    """How well a run fits the pictures, compared with the reference."""
-    if consensus.losses is None:
-        return ""
-    its, reference = consensus.losses[run], consensus.losses[consensus.reference]
-    how = "worse" if its > reference else "no worse"
-    return f", and fits the pictures {how} (loss {its:.4g}; the reference, {reference:.4g})"
-
-
-def _generators(extra: Sequence[Symmetry]) -> list[str]:
-    """The mirror plane and the highest axis: lower axes follow from these, C2 also from two mirrors."""
-    mirror = ["mirror plane"] if any(s.name == "mirror" for s in extra) else []
-    highest = max((int(s.name[1:]) for s in extra if s.name != "mirror"), default=0)
-    return mirror + ([f"C{highest} axis"] if highest > 2 or (highest and not mirror) else [])
 
 
 def _placed(cloud: Array, run: int, reference: int, fits: dict[tuple[int, int], Alignment]) -> Array:

@@ -179,28 +179,6 @@ def crossing(frequency: Array, correlation: Array, threshold: float = THRESHOLD)
     return float(1 / (frequency[before] + part * (frequency[after] - frequency[before])))
 
 
-def explain(resolution: Resolution) -> str:
-    """The figure in sentences."""
-    name = f"Half-set reproducibility (FSC {THRESHOLD})"
-    if resolution.verdict == "limited":
-        found = (
-            f"{name}: {resolution.limit_nm:.1f} nm or finer; points drawn with sigma {resolution.sigma_nm:.1f} nm show "
-            "nothing finer."
-        )
-    elif resolution.verdict == "nothing in common":
-        found = f"The two halves agree in their size only: no finer than {resolution.resolution_nm:.0f} nm ({name})."
-    else:
-        found = (
-            f"{name}: {resolution.resolution_nm:.1f} nm, as independent positional errors with a standard deviation of "
-            f"{resolution.positional_sd_nm:.1f} nm along each axis would give. It is the reproducibility of point positions, "
-            "not a resolution of densities."
-        )
-    return (
-        f"{found} Points were drawn with sigma {resolution.sigma_nm:.1f} nm inside a soft sphere of radius "
-        f"{resolution.mask_radius_nm:.0f} nm (edge {resolution.mask_edge_nm:.0f} nm), which contains every point."
-    )
-
-
 @dataclass(frozen=True)
 class _Grid:
     """A cube of voxels about the origin that holds the mask."""

@@ -13,8 +13,8 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import natural_order
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.geometry.pointset import gyration
-from holly_triton.particles.run.metrics import METRICS, Metrics, read_metrics
-from holly_triton.particles.run.run_files import read_run_cloud
+from holly_triton.io.metrics import METRICS, Metrics, read_metrics
+from holly_triton.io.run_files import read_run_cloud
 
 from .angular_order import is_significant, shape_order
 from .shape import Shape, fit_shape, some_of, without_outliers

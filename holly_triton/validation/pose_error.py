@@ -14,7 +14,6 @@ as a median, by reweighted least squares over the pictures near it (Weiszfeld's 
 Trumpf 2011); c likewise.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,14 +104,6 @@ def find_pose_error(
     centre = _fit_centre(rotation, true_shift - shift)
     residual = true_shift - shift - rotation[:, :2] @ centre
     return PoseError(found, mirrored, centre, np.rad2deg(angle), np.linalg.norm(residual, axis=1))
-
-
-def explain(figures: Mapping[str, Any]) -> str:
-    """The figures of a ``PoseError`` in one sentence."""
-    return (
-        "{share_right:.0%} of {pictures} poses are within {right_below:g} degrees of the truth (median "
-        "{median_angle:.1f}, 90th percentile {p90_angle:.1f} degrees); median shift error {median_shift:.1f} nm."
-    ).format(**figures)
 
 
 def _checked(values: Array, name: str, shape: tuple[int, ...]) -> Array:

@@ -28,6 +28,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from holly_triton.core.progress import following
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.geometry.pointset import hemisphere, spacing
 
@@ -171,13 +172,13 @@ def find_symmetries(
     cloud = points - centre
     found = [
         replace(symmetry, positional_error_nm=positional_error_nm)
-        for kind in KINDS
+        for kind in following(KINDS)
         for symmetry in _of_kind(kind, cloud)
     ]
     if loss_of is None:
         return found
     before = loss_of(points)
-    return [_tested(symmetry, cloud, centre, loss_of, before) for symmetry in found]
+    return [_tested(symmetry, cloud, centre, loss_of, before) for symmetry in following(found)]
 
 
 def residual_error(loss: float, width_nm: float) -> float | None:

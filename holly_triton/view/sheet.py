@@ -83,7 +83,7 @@ def render_halves(first_nm: Array, second_nm: Array, path: Path, *, front: str |
     views = views_not_edge_on(views_of(front)[:3], np.concatenate([first_nm, second_nm]))
     frames = [frame(view, clouds) for view in views]
     half = max(half for _, half in frames)
-    caption = f"{_count(first_nm)} and {_count(second_nm)} points, aligned{_orientation(front)};  {DEPTH}"
+    caption = f"{_count(first_nm)} and {_points(second_nm)}, aligned{_orientation(front)};  {DEPTH}"
     page = _page(2 * len(views), "Two halves of the particles", caption)
     for column, cloud in enumerate(clouds):
         with stage(Scene([cloud]), PANEL_PX) as drawn:
@@ -119,14 +119,18 @@ def _place(page: Page, index: int, panel: Array, half_nm: float, heading: str, v
 
 def _caption(points: Array, truth: Array | None, spread: Array | None, front: str | None) -> str:
     if truth is not None:
-        return f"blue: result, {_count(points)} points;  orange: truth, {_count(truth)} points;  {DEPTH}"
+        return f"blue: result, {_points(points)};  orange: truth, {_points(truth)};  {DEPTH}"
     if spread is not None:
-        return f"{_count(points)} points of the consensus{_orientation(front)};  colour: positional spread between the runs"
-    return f"{_count(points)} points{_orientation(front)};  {DEPTH}"
+        return f"{_points(points)} of the consensus{_orientation(front)};  colour: positional spread between the runs"
+    return f"{_points(points)}{_orientation(front)};  {DEPTH}"
 
 
 def _orientation(front: str | None) -> str:
     return "" if front is None else ", in canonical orientation"
+
+
+def _points(points: Array) -> str:
+    return f"{_count(points)} point{'' if len(points) == 1 else 's'}"
 
 
 def _count(points: Array) -> str:

@@ -21,7 +21,8 @@ from holly_triton.core.config import read_config
 from holly_triton.core.errors import HollyError
 from holly_triton.core.jobs import Cluster, run_all
 from holly_triton.io.clouds import Cloud, write_cloud
-from holly_triton.particles.config import UNIT_NM, Config
+from holly_triton.io.units import UNIT_NM
+from holly_triton.particles.config import Config
 from holly_triton.particles.paper import reproduce
 from holly_triton.particles.paper import table as paper_table
 from holly_triton.particles.run import training

@@ -11,6 +11,9 @@ import holly_triton
 
 PACKAGE = Path(holly_triton.__file__).parent
 ALLOWED = {"core": {"core"}, "geometry": {"core", "geometry"}}
+FAMILIES = {"particles", "frames"}
+SHARED = ("core", "geometry", "io", "report", "validation", "view", "kernels", "structures.py")
+"""What the families share; the command line, ``api`` and the benchmarks of ``harness`` stand above them."""
 
 
 def imported(path: Path) -> set[str]:
@@ -32,6 +35,19 @@ def test_what_knows_no_science_imports_none(part: str) -> None:
     assert modules
     for module in modules:
         assert imported(module) <= ALLOWED[part], module
+
+
+@pytest.mark.parametrize("part", [*SHARED, *FAMILIES])
+def test_families_import_each_other_in_no_direction_and_nothing_shared_imports_one(part: str) -> None:
+    modules = sorted((PACKAGE / part).rglob("*.py")) or [PACKAGE / part]
+    for module in modules:
+        assert not imported(module) & (FAMILIES - {part}), module
+
+
+def test_every_part_is_shared_or_a_family_or_above_them() -> None:
+    above = {"commands", "harness", "__init__.py", "__main__.py", "api.py", "cli.py"}
+    found = {path.name for path in PACKAGE.iterdir() if path.suffix in ("", ".py") and path.name != "__pycache__"}
+    assert found == above | FAMILIES | {*SHARED}
 
 
 def test_the_public_names_are_found_and_listed() -> None:

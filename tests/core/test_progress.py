@@ -1,4 +1,5 @@
 import io
+import re
 import time
 from collections.abc import Callable
 
@@ -28,14 +29,40 @@ def test_long_work_says_what_is_being_done_and_how_far_it_is(monkeypatch: pytest
     end = time.monotonic() + 60
 
     def until_shown() -> None:
-        while "0/2" not in seen.getvalue() and time.monotonic() < end:
+        while "1/2" not in seen.getvalue() and time.monotonic() < end:
             time.sleep(0.01)
 
     work(until_shown)
     said = seen.getvalue()
     assert said.index("reading [/red].csv") < said.index("looking for symmetry")
-    assert "0/2" in said
     assert "1/2" in said
+    assert "2/2" in said
+
+
+def test_the_time_left_is_that_of_a_part_which_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = watched(monkeypatch, terminal=True)
+    monkeypatch.setattr(progress, "PATIENCE_S", 0.0)
+    items = []
+    with progress.in_parts(1) as begin:
+        begin("comparing pictures")
+        for item in progress.following(range(4)):
+            time.sleep(0.3)
+            items.append(item)
+    assert items == [0, 1, 2, 3]
+    assert re.search(r"about 0:00:0\d left", seen.getvalue())
+    assert list(progress.following("abc")) == ["a", "b", "c"]  # nothing is shown, and nothing is needed
+
+
+def test_a_log_has_a_line_about_what_takes_long(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched(monkeypatch, terminal=False)
+    monkeypatch.setattr(progress, "LOG_PATIENCE_S", 0.05)
+    with caplog.at_level("INFO", "holly_triton"), progress.in_parts(2) as begin:
+        begin("reading")
+        begin("looking for symmetry")
+        time.sleep(0.3)
+    assert [record.getMessage() for record in caplog.records] == ["looking for symmetry ..."]
 
 
 @pytest.mark.parametrize(("terminal", "patience_s"), [(True, 60), (False, 0.01)], ids=["quick", "nobody watches"])

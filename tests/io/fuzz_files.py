@@ -21,6 +21,7 @@ from PIL import Image
 from holly_triton.core.config import read_config, write_config
 from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import read_cloud, write_cloud
+from holly_triton.io.run_files import read_poses
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.particles.cloud.schedule import Plan
 from holly_triton.particles.cloud.state import TrainingState
@@ -28,7 +29,6 @@ from holly_triton.particles.config import Config
 from holly_triton.particles.data import describe, open_dataset
 from holly_triton.particles.run import render
 from holly_triton.particles.run.checkpoints import load_state, save_state
-from holly_triton.particles.run.run_files import read_poses
 from holly_triton.report.folder import read_folder
 
 

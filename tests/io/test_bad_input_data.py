@@ -162,7 +162,9 @@ def folder_of(folder: Path, *files: tuple[str, str]) -> Path:
 NO_NAMES = "its columns have no names; assign them, such as --columns x=1,y=2,particle=3"
 
 REFUSED: dict[str, tuple[Maker, str]] = {
-    "no path": (lambda d: d / "missing.csv", "there is no such file or folder; give a data set"),
+    "no path": (lambda d: d / "missing.csv", "there is no such file or folder; give a file of localisations"),
+    "no folder": (lambda d: d / "nowhere" / "missing.csv", "there is no folder"),
+    "a misspelt name": (lambda d: csv(d, HEADER + rows()).with_name("locs.cvs"), "did you mean locs.csv?"),
     "an empty folder": (lambda d: folder_of(d), "is an empty folder; give a data set (table of localisations"),
     "an unknown format": (
         lambda d: csv(d, "", name="data.doc"),
@@ -242,7 +244,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "CSV of one particle": (lambda d: csv(d, HEADER + rows(1, 90)), "holds 1 picture; at least 8 are needed"),
     "CSV of few particles": (
         lambda d: csv(d, HEADER + rows(7) + "nan,nan,77\n"),
-        "holds 7 pictures; at least 8 are needed (1 of 22 localisations have no finite position and were dropped. 1 of 8",
+        "holds 7 pictures; at least 8 are needed (1 of 22 localisations has no finite position and was dropped. 1 of 8",
     ),
     "CSV of single points": (lambda d: csv(d, HEADER + rows(emitters=1)), "every particle is a single point"),
     "rapidSTORM without positions": (
@@ -397,6 +399,9 @@ def test_a_bad_file_ends_in_one_line(tmp_path: Path, name: str, capfd: pytest.Ca
         ({"unit": "px"}, "give the size of one with --pixel-size NM"),
         ({"axis": "x"}, "--axis x: table of localisations has no z"),
         ({"weights": "photons"}, "--weights photons: table of localisations holds no photons"),
+        ({"crop": 20}, "is a table of localisations, and --crop is an option for pictures; leave it out"),
+        ({"background": "keep"}, "--background is an option for pictures"),
+        ({"contrast": "dark"}, "--contrast is an option for pictures"),
         ({"columns": ""}, "--columns : must be NAME=COLUMN, where NAME is one of x, y, z, particle, photons"),
         ({"columns": "x"}, "--columns x: must be NAME=COLUMN"),
         ({"columns": "y=y,colour=particle"}, "--columns colour=particle: must be NAME=COLUMN"),
@@ -420,14 +425,22 @@ GOES_ON: dict[str, tuple[Maker, str]] = {
         lambda d: csv(d, HEADER + "nan,1,0\nNaN,2,1\n3,inf,1\n" + rows()),
         "3 of 33 localisations have no finite position and were dropped.",
     ),
-    "empty cells": (lambda d: csv(d, HEADER + ",1,0\n" + rows()), "1 of 31 localisations have no finite position"),
+    "empty cells": (lambda d: csv(d, HEADER + ",1,0\n" + rows()), "1 of 31 localisations has no finite position"),
     "a particle without emitters": (
         lambda d: csv(d, HEADER + rows() + "nan,nan,77\nnan,nan,77\n"),
-        "1 of 11 particles hold no emitter and were skipped.",
+        "1 of 11 particles holds no emitter and was skipped.",
     ),
     "localisations of no particle": (
+        lambda d: csv(d, HEADER + "1,2,-1\n3,4,-1\n" + rows()),
+        "2 of 32 localisations are marked as noise (particle id below 0) and were dropped.",
+    ),
+    "an empty particle": (
         lambda d: csv(d, HEADER + "1,2,-1\n3,4,\n" + rows()),
-        "2 of 32 localisations belong to no particle (id below 0 or empty) and were dropped.",
+        "1 of 32 localisations has no particle id (the cell is no number) and was dropped.",
+    ),
+    "rows that are NaN throughout": (
+        lambda d: csv(d, HEADER + "nan,nan,nan\nnan,nan,nan\n" + rows()),
+        "2 of 32 rows are empty (neither position nor particle id is a number) and were dropped.",
     ),
     "no unit": (lambda d: csv(d, "x,y,particle\n" + rows()), "The file states no unit: nm was assumed"),
     "decimal commas between semicolons": (
@@ -442,13 +455,13 @@ GOES_ON: dict[str, tuple[Maker, str]] = {
     ),
     "empty MATLAB cells": (
         lambda d: mat(d, [np.empty((0, 0)), *CELLS]),
-        "1 of 10 particles hold no emitter and were skipped.",
+        "1 of 10 particles holds no emitter and was skipped.",
     ),
     "a bad file in a folder": (
         lambda d: folder_of(
             d, ("notes.txt", "seen on Monday\n"), *((f"{i}.csv", HEADER[:14] + "\n1,2\n3,5\n") for i in range(8))
         ),
-        "1 of 9 files were skipped; the first: ",
+        "1 of 9 files was skipped; the first: ",
     ),
 }
 """What is left after the trouble is still ten particles or so; the note says what happened."""

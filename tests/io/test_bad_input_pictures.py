@@ -249,6 +249,12 @@ def test_a_folder_whose_files_disagree_on_the_pixel_size(tmp_path: Path) -> None
         open_dataset(tmp_path)
 
 
+@pytest.mark.parametrize("options", [{"columns": "x=1"}, {"channel": "1"}, {"where": "a < 1"}, {"weights": "photons"}])
+def test_options_of_tables_are_refused_for_pictures(tmp_path, options):
+    tifffile.imwrite(tmp_path / "stack.tif", np.ones((9, 24, 24), np.float32))
+    refused(tmp_path / "stack.tif", f"is pictures, and --{[*options][0]} is an option for tables", **options)
+
+
 @pytest.mark.parametrize(("crop", "part"), [(25, "is 24 x 24 px, too small for --crop 25; give at most 24")])
 @pytest.mark.parametrize("make", [tiff, fits_file, mrc])
 def test_a_crop_larger_than_the_picture(tmp_path: Path, make: Maker, crop: int, part: str) -> None:
@@ -294,7 +300,7 @@ def test_remarks_on_many_files_are_listed_in_short(tmp_path: Path) -> None:
         patched(mrc(tmp_path, SPOTS[number % 10], f"{number}.mrc"), MRC_MAP, "<i", 0)
     notes = open_dataset(tmp_path).notes
     assert sum("lacks the word MAP" in note for note in notes) == 5
-    assert "7 more remarks of this kind are left out." in notes
+    assert "7 more remarks of this kind left out." in notes
 
 
 def test_pictures_with_nan_are_skipped_and_counted(tmp_path: Path) -> None:
@@ -302,7 +308,7 @@ def test_pictures_with_nan_are_skipped_and_counted(tmp_path: Path) -> None:
     images[3, 5, 5] = np.nan
     data = open_dataset(fits_file(tmp_path, images), pixel_size_nm=10.0)
     assert len(data) == 9 and "3" not in data.names
-    assert data.notes[0] == "1 of 10 pictures hold NaN or infinity and were skipped."
+    assert data.notes[0] == "1 of 10 pictures holds NaN or infinity and was skipped."
 
 
 def test_numbers_beyond_float32_count_as_infinity(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from plyfile import PlyData, PlyElement
 
 from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import FORMATS, read_cloud, write_cloud
-from holly_triton.particles.config import UNIT_NM
+from holly_triton.io.units import UNIT_NM
 from holly_triton.structures import cep152, read_structure
 
 SHARED = Path(__file__).parents[2] / "../shared"
@@ -142,14 +142,14 @@ def test_a_stated_micrometre_is_a_thousand_nanometres(tmp_path: Path, unit: str)
 
 BAD_CLOUDS = [
     ("two.csv", "0,0,0\n1,0,0\n", "holds 2 points; a cloud needs at least 4"),
-    ("one_line.xyz", "0 0 0\n", "holds 1 points"),
+    ("one_line.xyz", "0 0 0\n", "holds 1 point;"),
     ("empty.obj", "", "holds 0 points"),
     ("empty.csv", "", "is empty"),
     ("nan.csv", "0,0,0\n1,0,nan\n0,inf,0\n0,0,1\n", "2 of 4 points hold NaN or infinity"),
     ("cloud.stl", "solid", "not a cloud format that is known; those are .obj, .ply, .xyz, .csv, .asc, .txt"),
     ("cc_lost.asc", "//X Y Z\n5\n0 0 0\n1 0 0\n0 1 0\n0 0 1\n", "promises 5 points in its first line and holds 4"),
     ("promise.xyz", "99999999999\n\nC 0 0 0\n", "promises 99999999999 points in its first line and holds 1"),
-    ("frames.xyz", "1\n\nC 0 0 0\n1\n\nC 0 0 0\n", "promises 1 points in its first line"),
+    ("frames.xyz", "1\n\nC 0 0 0\n1\n\nC 0 0 0\n", "promises 1 point in its first line"),
     ("words.xyz", "0 0 0\none two three\n", "cannot be read as a point cloud"),
     ("short.obj", "v 0 0 0\nv 1 0\n", "cannot be read as a point cloud"),
     ("columns.csv", "a,b\n1,2\n", "needs the columns x, y and z; found a, b"),
@@ -194,8 +194,8 @@ def test_a_truncated_binary_ply_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_missing_cloud_and_a_folder_are_refused(tmp_path: Path) -> None:
-    for path in (tmp_path / "missing.ply", tmp_path):
-        with pytest.raises(HollyError, match="is no file; give a cloud"):
+    for path, said in ((tmp_path / "missing.ply", "there is no such file"), (tmp_path, "is a folder; give a cloud")):
+        with pytest.raises(HollyError, match=said):
             read_cloud(path)
 
 

@@ -113,7 +113,7 @@ def test_ids_below_zero_are_unclustered_and_dropped(tmp_path: Path) -> None:
     rows = table()
     rows[:EMITTERS, 5] = -1
     data = read(write(tmp_path / "locs.csv", FULL, rows))
-    assert len(data) == PARTICLES - 1 and "6 of 60 localisations belong to no particle" in data.notes[0]
+    assert len(data) == PARTICLES - 1 and "6 of 60 localisations are marked as noise" in data.notes[0]
 
 
 def test_large_ids_that_can_be_told_apart_keep_their_digits(tmp_path: Path) -> None:
@@ -129,4 +129,4 @@ def test_empty_cells_are_missing_positions(tmp_path: Path) -> None:
     lines[1] = "," + lines[1].split(",", 1)[1]
     (tmp_path / "locs.csv").write_text("\n".join(lines))
     data = read(tmp_path / "locs.csv")
-    assert data.counts[0] == EMITTERS - 1 and "1 of 60 localisations have no finite position" in data.notes[0]
+    assert data.counts[0] == EMITTERS - 1 and "1 of 60 localisations has no finite position" in data.notes[0]

@@ -162,7 +162,7 @@ def test_cells_are_read_from_either_version(tmp_path: Path, write_as: Callable[.
     lying = [cell.T if transposed else cell for cell in cells]
     data = read(write_as(tmp_path / "p.mat", particles=[*lying, np.empty((0, 0))], title="pores", scale=3.0))
     assert data.names == [str(i) for i in range(1, 9)]
-    assert "1 of 9 particles hold no emitter and were skipped." in data.notes
+    assert "1 of 9 particles holds no emitter and was skipped." in data.notes
     for p, cell in enumerate(cells):
         np.testing.assert_allclose(data.emitters(torch.tensor([p]))[0], cell - cell.mean(0), atol=1e-4)
 

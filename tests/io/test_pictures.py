@@ -254,7 +254,7 @@ def test_background_that_is_kept_is_drawn_and_pixels_below_zero_are_not() -> Non
     data = pictures_from_pixels(images, [*"012345678"], PIXEL_NM, source="test", background="keep")
     assert data.names == [*"01234678"]
     assert data.notes[:2] == [
-        "1 of 9 pictures show no light and were skipped.",
+        "1 of 9 pictures shows no light and was skipped.",
         "Background was kept in the pictures. Pixels below 0, in 1 of them, count as 0.",
     ]
     assert "corners" in data.notes[2]
@@ -313,8 +313,8 @@ def test_pictures_without_light_or_with_nan_are_skipped_and_said() -> None:
     data = pictures_from_pixels(images, [str(i) for i in range(12)], PIXEL_NM, source="test")
     assert len(data) == 10 and not {"3", "5"} & {*data.names}
     assert data.notes[:2] == [
-        "1 of 12 pictures hold NaN or infinity and were skipped.",
-        "1 of 11 pictures show no light and were skipped.",
+        "1 of 12 pictures holds NaN or infinity and was skipped.",
+        "1 of 11 pictures shows no light and was skipped.",
     ]
 
 

@@ -200,11 +200,12 @@ def test_a_field_of_view_is_described_with_what_to_do_next(tmp_path: Path) -> No
     path = csv(tmp_path / "field.csv", "x [nm]", "y [nm]", "frame", "intensity [photon]")
     rows = describe(path)
     assert rows["localisations"] == "60" and rows["extent"].endswith(" nm") and rows["third dimension"] == "no"
-    assert rows["particles"] == f"not marked; find them with: holly-triton pick {path} OUT"
+    assert rows["particles"] == "not marked"
+    assert rows["can be trained on"] == f"no: find its particles first: holly-triton pick {path} OUT"
     assert rows["frames"] == "11 to 90" and rows["photons"].endswith("(median)")
     with pytest.raises(HollyError, match="holds one field of view with no particle column"):
         open_dataset(path)
-    with pytest.raises(HollyError, match="is no file; give one file of localisations"):
+    with pytest.raises(HollyError, match="there is no such file or folder; give a file of localisations"):
         read_rows(tmp_path / "other.csv", Reading())
 
 

@@ -448,7 +448,7 @@ def test_a_folder_of_fields_is_no_set_of_particles(tmp_path: Path) -> None:
     with pytest.raises(HollyError, match=r"9 fields of view.*holly-triton pick"):
         open_dataset(folder)
     screen = describe(folder)
-    assert screen["localisations"] == str(9 * 360) and "pick" in screen["particles"]
+    assert screen["localisations"] == str(9 * 360) and "pick" in screen["can be trained on"]
     rows = read_rows(folder, Reading())
     assert len(xyz(rows)) == 9 * 360 and "side by side" in " ".join(rows.said)
     gaps = np.diff(np.sort(xyz(rows)[:, 0]))

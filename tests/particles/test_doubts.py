@@ -51,8 +51,24 @@ def test_an_impossible_size_stops_with_the_option_that_mends_it(tmp_path: Path, 
     with pytest.raises(HollyError, match=option):
         open_dataset(data)
     assert option in describe(data)["can be trained on"]
-    assert "can be trained on" not in describe(data, unit=(option.split() + ["A"])[1])
+    assert describe(data, unit=(option.split() + ["A"])[1])["can be trained on"].startswith("yes")
     assert open_dataset(data, unit="nm").doubts
+
+
+@pytest.mark.parametrize(("z", "said"), [(1.0, "yes"), (1e3, "yes, projected along z; its z is in doubt")])
+def test_info_gives_a_verdict_on_data_in_3d_whose_z_is_in_another_unit(tmp_path: Path, z: float, said: str) -> None:
+    rng = np.random.default_rng(0)
+    rows = [np.column_stack([rng.normal(size=(20, 3)) * 50 * (1, 1, z), np.full(20, one)]) for one in range(12)]
+    np.savetxt(
+        tmp_path / "3d.csv",
+        np.concatenate(rows),
+        "%.4f",
+        delimiter=",",
+        header="x [nm],y [nm],z [nm],particle",
+        comments="",
+    )
+    verdict = describe(tmp_path / "3d.csv")["can be trained on"]
+    assert verdict == said if z == 1 else verdict.startswith(said)
 
 
 def test_the_stated_unit_is_taken(tmp_path: Path) -> None:

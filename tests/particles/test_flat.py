@@ -12,9 +12,9 @@ from scipy.spatial.transform import Rotation
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.io.clouds import write_cloud
 from holly_triton.report import find_figures, write_report
+from holly_triton.report.measurements import explain
 from holly_triton.validation import group
 from holly_triton.validation.measure import measure_points
-from holly_triton.validation.measure_words import explain
 from holly_triton.validation.symmetry import find_symmetries
 from holly_triton.view.orientation import upright
 

@@ -38,7 +38,7 @@ BRIEF = Config(
 def call(*words: object, code: int = 0) -> str:
     result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == code, result.output
-    return result.output
+    return result.stdout if "--json" in words else result.output  # progress goes to stderr
 
 
 def particles(count: int, *, z: bool = False) -> Localisations:

@@ -183,7 +183,7 @@ def test_drawings_lie_beside_the_particles(tmp_path: Path, field: tuple[Array, A
 
 def test_a_field_whose_candidates_all_fall_is_explained(tmp_path: Path, field: tuple[Array, Array]) -> None:
     path = write_field(tmp_path / "field.csv", field[0])
-    with pytest.raises(HollyError, match="no particle was found.*candidates 0 were picked"):
+    with pytest.raises(HollyError, match="no particle was found.*0 of \\d+ candidates? were picked"):
         pick(path, tmp_path / "out.hdf5", Reading(), PickSettings(fewest=10_000))
     assert not (tmp_path / "out.hdf5").exists()
 

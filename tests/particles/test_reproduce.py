@@ -13,7 +13,8 @@ from PIL import Image
 
 from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
-from holly_triton.particles.config import SCALES, UNIT_NM, Config, Scale, Schedule
+from holly_triton.io.units import UNIT_NM
+from holly_triton.particles.config import SCALES, Config, Scale, Schedule
 from holly_triton.particles.data import open_dataset
 from holly_triton.particles.paper import reproduce
 from holly_triton.particles.paper import table as paper_table

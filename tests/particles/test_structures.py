@@ -12,7 +12,7 @@ from scipy.spatial.transform import Rotation
 from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import read_cloud, write_cloud
-from holly_triton.particles.config import UNIT_NM
+from holly_triton.io.units import UNIT_NM
 from holly_triton.structures import STRUCTURES, read_structure
 from holly_triton.validation.alignment import align
 

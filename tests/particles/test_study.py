@@ -25,7 +25,7 @@ BRIEF = "[schedule]\nsearch_steps = 60\nrescue_passes = 0\npolish_steps = 10\nre
 def call(*words: object, code: int = 0) -> str:
     result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == code, result.output
-    return result.output
+    return result.stdout if "--json" in words else result.output  # progress goes to stderr
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ BRIEF = "[schedule]\nsearch_steps = 100\nrescue_passes = 0\npolish_steps = 20\nr
 def call(*words: object) -> str:
     result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout if "--json" in words else result.output  # progress goes to stderr
 
 
 def write_turned(path: Path, sites: np.ndarray) -> None:

@@ -26,7 +26,7 @@ BRIEF = "[schedule]\nsearch_steps = 150\npolish_steps = 20\nrefine_steps = 2\n"
 def call(*words: object) -> str:
     result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == 0, result.output
-    return result.output
+    return result.stdout if "--json" in words else result.output  # progress goes to stderr
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,17 @@ def test_an_existing_folder_is_refused_without_overwrite(made):
     assert "--overwrite" in result.output
 
 
+def test_a_simulation_replaces_an_existing_folder_only_if_asked(tmp_path):
+    words = ["simulate", "tripod", str(tmp_path / "data"), "--images", "9"]
+    assert CliRunner().invoke(main, [*words, "--seed", "1"]).exit_code == 0
+    before = (tmp_path / "data" / "localisations.csv").read_bytes()
+    result = CliRunner().invoke(main, words)
+    assert result.exit_code == 1 and "--overwrite" in result.output
+    assert (tmp_path / "data" / "localisations.csv").read_bytes() == before
+    assert CliRunner().invoke(main, [*words, "--overwrite"]).exit_code == 0
+    assert (tmp_path / "data" / "localisations.csv").read_bytes() != before
+
+
 def test_resuming_a_finished_run_changes_nothing(made):
     before = (made / "run" / "cloud.ply").stat().st_mtime_ns
     call("train", "--resume", made / "run")
@@ -123,9 +134,11 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_bytes(made, tmp_path, nu
     process.send_signal(number)
     said = process.communicate(timeout=60)[0].decode()
     assert process.returncode == 3, said
-    assert "--resume" in said
+    assert "--resume" in said and "report.html" in said
     assert (tmp_path / "run" / "cloud.ply").is_file()
+    assert "This run was stopped before its end" in (tmp_path / "run" / "report.html").read_text()
     subprocess.run([*command, "--resume", str(tmp_path / "run")], env=environment, check=True, capture_output=True)
+    assert "This run was stopped" not in (tmp_path / "run" / "report.html").read_text()
     assert (tmp_path / "run" / "cloud.ply").read_bytes() == (made / "run" / "cloud.ply").read_bytes()
 
 
@@ -140,11 +153,14 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_bytes(made, tmp_path, nu
         (["render", "nowhere"], 1, "cloud.ply"),
         (["evaluate", "nowhere"], 1, "cloud.ply"),
         (["train", "x", "--preset", "scater-0.03"], 1, "did you mean scatter-0.03"),
+        (["train", "x", "--preset", "sponge"], 1, "--preset sponge: is not known; known are bunny"),
         (["train", "x", "--preset", "bunny", "--config", "c.toml"], 2, "--config and --preset"),
         (["train", "x", "--points", "2000000"], 2, "1000000"),
         (["train", "x", "--points", "3"], 2, "4<=x"),
         (["train", "x", "--pixel-size", "nan"], 2, "nan"),
         (["simulate", "nuclear-poor", "out"], 1, "nuclear-pore"),
+        (["simulate", "nowhere.ply", "out"], 1, "nowhere.ply: there is no such file"),
+        (["pick", "field.csv", "out.hdf5", "--crop", "20"], 2, "No such option"),
     ],
 )
 def test_bad_use_ends_in_one_line(words, code, says):

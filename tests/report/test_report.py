@@ -1,5 +1,6 @@
 import base64
 import csv
+import dataclasses
 import hashlib
 import json
 import re
@@ -17,17 +18,26 @@ from scipy.spatial.transform import Rotation
 
 from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import read_cloud, write_cloud
+from holly_triton.io.metrics import HeldOut, Metrics
 from holly_triton.particles.config import Config
 from holly_triton.particles.run.results import BALL_POINTS, _ball, write_results
 from holly_triton.particles.run.run import start_run
 from holly_triton.particles.simulate import simulate, write_simulation
 from holly_triton.report import find_figures, write_report
-from holly_triton.report.answer import warnings
+from holly_triton.report.evaluation import explain_alignment
 from holly_triton.report.folder import read_folder
-from holly_triton.report.words import scatter
+from holly_triton.report.headline import headline
+from holly_triton.report.measurements import explain
+from holly_triton.report.numbers import scatter
+from holly_triton.report.tables import LABELS, tables
+from holly_triton.report.warnings import warnings
 from holly_triton.structures import nuclear_pore
+from holly_triton.validation.alignment import align
+from holly_triton.validation.angular_order import confirm_order
+from holly_triton.validation.consensus import find_consensus
 from holly_triton.validation.coverage import find_views
-from holly_triton.validation.measure_words import explain, headline
+from holly_triton.validation.fsc import find_resolution
+from holly_triton.validation.pose_error import find_pose_error
 from holly_triton.view.orientation import upright
 
 HOSTILE = "<script>alert('17')</script>"
@@ -262,6 +272,45 @@ def test_scatter_that_is_not_distinguishable_from_none_is_a_bound(blur: float, s
     assert f"Label scatter (s.d.) about the points, nm{said} " in words(write_report(tmp_path).read_text())
 
 
+def test_every_figure_has_a_label_in_words(tmp_path: Path) -> None:
+    """Whatever a run, a study or an evaluation records: a key of the JSON is no label for a reader."""
+    rng = np.random.default_rng(0)
+    cloud = nuclear_pore()
+    turns = Rotation.random(40, 1).as_matrix()
+    shifts = rng.normal(size=(40, 2))
+    evaluation = {**align(cloud, cloud).figures(), "poses": find_pose_error(turns, shifts, turns, shifts).figures()}
+    common = find_consensus([cloud, cloud + rng.normal(size=cloud.shape)])
+    order = confirm_order(common.aligned[0], common.aligned[1])
+    held_out = HeldOut(48, 48, 31.0, 30.0, 0.155, 0.15, ["17"])
+    counted = {int | None, float | None, bool | None}
+    scalars = {field.name: 1 for field in dataclasses.fields(Metrics) if field.type in counted}
+    figures = dataclasses.asdict(Metrics(
+        held_out=held_out, evaluation=evaluation, consensus=common.figures(), angular_order=order,
+        resolution=find_resolution(cloud, cloud, 4.0).figures(),
+    )) | scalars  # fmt: skip
+    shown = [label for _, rows in tables(figures, "x") for label, _ in rows] + [
+        name for name, _ in tables(figures, "x")
+    ][1:]
+    assert len(shown) > 50 and {*shown} <= {*LABELS.values()}
+
+
+def test_a_floor_of_nothing_is_left_out() -> None:
+    """Every site of the truth can be held by a cloud of as many points: 0 nm would be read as a result."""
+    figures = align(nuclear_pore(), nuclear_pore()).figures()
+    assert figures["sampling_floor"] == 0 and "sampling" not in explain_alignment(figures)
+    assert LABELS["sampling_floor"] not in dict(dict(tables(figures))["The run"])
+    assert "as many points differ by 3.2 nm" in explain_alignment({**figures, "sampling_floor": 3.2})
+
+
+def test_the_data_are_named(tmp_path: Path) -> None:
+    files = [{"name": f"{number}.csv", "bytes": 1234, "blake2b": "ab12"} for number in range(7)]
+    figures = {**metrics(), "data_path": "/data/pores", "data_files": files, "localisations": 5678}
+    (tmp_path / "metrics.json").write_text(json.dumps(figures))
+    text = words(write_report(tmp_path).read_text(encoding="utf-8"))
+    assert "/data/pores, 7 files: 5 678 localisations" in text
+    assert "0.csv" in text and "ab12" in text and "2 more files" in text
+
+
 def test_a_ball_of_many_points_is_no_larger_than_it_must_be() -> None:
     assert len(_ball(torch.randn(50_000, 3))) == len(_ball(torch.randn(7, 3))) == BALL_POINTS
 
@@ -292,7 +341,7 @@ def test_a_structure_is_explained_where_it_beats_a_ball(poses: str, explained: b
     state.points, state.log_blur = torch.tensor(sites, dtype=torch.float32), torch.tensor(1.0).log()
     if poses == "true":  # pictures are about the centroids of the labels that are there
         state.rotation, state.shift = made.rotation, made.shift - run.dataset.centres[:, :2].float()
-    write_results(run, pictures=False)
+    write_results(run)
     assert find_figures(tmp_path / "run")["explained"] is explained
 
 
@@ -338,7 +387,8 @@ def test_held_out_particles_are_compared_with_training_particles(loss: float, wa
     held |= {"unexplained_training": 0.15, "names": ["17"]}
     (tmp_path / "metrics.json").write_text(json.dumps({**metrics(), "held_out": held}))
     text = words(write_report(tmp_path).read_text(encoding="utf-8"))
-    assert f"loss {loss:.3g}, {loss / 200:.1%}" in text and "loss 30, 15.0%" in text
+    assert f"{loss / 200:.1%} of the intensity unexplained, masked L1 {loss:.3g};" in text
+    assert "15.0%, masked L1 30." in text
     assert ("Overfitting" in warned(tmp_path)) is warns
 
 
@@ -377,6 +427,13 @@ def test_runs_that_differ_and_halves_with_nothing_in_common_are_warnings(tmp_pat
     assert "The runs differ." in warnings
     assert "The two halves differ." in warnings
     assert "FSC" not in warnings
+
+
+def test_runs_of_which_no_two_agree_are_not_called_a_consensus(tmp_path: Path) -> None:
+    page = study(tmp_path, {"verdict": "nothing in common", "resolution": 80.0}, [2])
+    answer = words(page)[: words(page).index("Size along")]
+    assert "No two of 2 runs agree, so there is no consensus; this is run 2 alone." in answer
+    assert find_figures(tmp_path)["without_consensus"] == {"runs": 2, "run": 2}
 
 
 def test_reprojections_are_written_as_a_picture_too(run: Path) -> None:

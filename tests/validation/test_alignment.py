@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from holly_triton.io.clouds import read_cloud
+from holly_triton.report.evaluation import explain_alignment
 from holly_triton.structures import cep152
 from holly_triton.validation.alignment import align
-from holly_triton.validation.alignment_words import explain
 from holly_triton.validation.comparison import Alignment, sampling_floor
 
 Array = NDArray[Any]
@@ -177,7 +177,7 @@ def test_the_floor_of_two_samplings_is_zero_only_where_every_site_fits_in() -> N
 def test_explain_states_the_figures_and_that_handedness_is_unknown() -> None:
     offsets = np.array([3.0, 4.0])
     fit = Alignment(np.eye(3), True, np.zeros(3), np.zeros((2, 3)), offsets, 2 * offsets, np.ones((2, 3)))
-    words = explain(fit.figures(unit_nm=100.0))
+    words = explain_alignment(fit.figures(unit_nm=100.0))
     for figure in ("5.59 nm", "largest 8 nm", "largest 4 nm", "1.73 nm"):
         assert figure in words
     assert "handedness" in words and "units" not in words

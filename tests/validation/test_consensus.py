@@ -8,9 +8,10 @@ import pytest
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from holly_triton.report.agreement import explain_consensus
 from holly_triton.structures import cep152
 from holly_triton.validation.alignment import align
-from holly_triton.validation.consensus import agreement_limit, average, explain, find_consensus
+from holly_triton.validation.consensus import agreement_limit, average, find_consensus
 from holly_triton.validation.matching import match, positional_error
 
 Array = NDArray[Any]
@@ -79,7 +80,7 @@ def test_a_run_that_differs_is_left_out_and_named(rng: np.random.Generator) -> N
     found = find_consensus([moved(noisy(cloud, rng), rng) for cloud in (truth, truth, wrong, truth)])
     assert found.agrees.tolist() == [True, True, False, True]
     assert found.to_reference_nm[2] > found.agree_nm > found.to_reference_nm[[0, 1, 3]].max()
-    said = explain(found)
+    said = explain_consensus(found)
     assert said.startswith("3 of 4 runs agree") and f"run 3 differs by {found.to_reference_nm[2]:.1f} nm" in said
     assert f"{found.error_nm:.1f} nm (3D" in said
 
@@ -92,14 +93,17 @@ def test_an_extra_mirror_plane_is_named_although_the_run_is_close(rng: np.random
     found = find_consensus(clouds, losses=[28.0, 28.0, 31.5])
     assert found.agrees.all()
     assert [sorted({s.name for s in extra}) for extra in found.extra][:2] == [[], []]
-    assert "run 3 has an extra mirror plane" in explain(found) and "31.5" in explain(found)
-    assert "31.5" not in explain(replace(found, losses=None))
+    assert "run 3 has an extra mirror plane" in explain_consensus(found) and "31.5" in explain_consensus(found)
+    assert "31.5" not in explain_consensus(replace(found, losses=None))
 
 
 def test_unrelated_runs_do_not_agree(rng: np.random.Generator) -> None:
     found = find_consensus([rng.normal(size=(60, 3)) * 100 for _ in range(3)])
     assert found.agrees.sum() == 1
-    assert explain(found).startswith("No two of 3 runs agree")
+    said = explain_consensus(found)
+    assert said.startswith("No two of 3 runs agree") and f"cloud.ply is run {found.reference + 1} alone" in said
+    assert found.figures()["is_consensus"] is False
+    np.testing.assert_array_equal(found.points, found.aligned[found.reference])
     assert found.figures()["median_spread"] is None and found.figures()["positional_error"] is None
 
 

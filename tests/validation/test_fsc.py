@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy import fft
 from scipy.spatial.transform import Rotation
 
-from holly_triton.validation.fsc import crossing, explain, find_resolution, shell_correlation
+from holly_triton.report.agreement import explain_resolution
+from holly_triton.validation.fsc import crossing, find_resolution, shell_correlation
 
 Array = NDArray[Any]
 
@@ -38,7 +39,7 @@ def test_identical_halves_are_limited_by_the_drawing(rng: np.random.Generator) -
     assert found.verdict == "limited" and found.resolution_nm is None
     # Nyquist: two voxels, of which 1.5 make a sigma.
     assert found.limit_nm == pytest.approx(2 * SIGMA_NM / 1.5)
-    assert f"{found.limit_nm:.1f} nm or finer" in explain(found) and found.positional_sd_nm is None
+    assert f"{found.limit_nm:.1f} nm or finer" in explain_resolution(found) and found.positional_sd_nm is None
 
 
 @pytest.mark.parametrize("jitter_nm", [6.0, 9.0])
@@ -58,7 +59,7 @@ def test_independent_errors_give_the_curve_and_the_resolution_of_the_formula(
     # The curve's slope where it passes 0.143 turns an error of 0.06 there into 10 % of the resolution.
     assert found.resolution_nm == pytest.approx(4.5 * jitter_nm, rel=0.1)
     assert found.positional_sd_nm == pytest.approx(jitter_nm, rel=0.1)
-    assert f"{found.resolution_nm:.1f} nm" in explain(found) and "FSC 0.143" in explain(found)
+    assert f"{found.resolution_nm:.1f} nm" in explain_resolution(found) and "FSC 0.143" in explain_resolution(found)
 
 
 def test_the_drawing_s_sigma_moves_the_limit_and_not_the_resolution(rng: np.random.Generator) -> None:
@@ -74,7 +75,7 @@ def test_the_drawing_s_sigma_moves_the_limit_and_not_the_resolution(rng: np.rand
 def test_unrelated_halves_have_nothing_in_common_but_their_size(rng: np.random.Generator) -> None:
     found = find_resolution(cloud(rng), cloud(rng), SIGMA_NM)
     assert found.verdict == "nothing in common"
-    assert f"no finer than {found.resolution_nm:.0f} nm" in explain(found)
+    assert f"no finer than {found.resolution_nm:.0f} nm" in explain_resolution(found)
 
 
 def test_a_structure_too_large_for_its_sigma_is_drawn_wider_and_says_so(
@@ -85,7 +86,7 @@ def test_a_structure_too_large_for_its_sigma_is_drawn_wider_and_says_so(
     found = find_resolution(points, points, 2.0)
     assert found.sigma_nm > 2.0
     assert len(found.frequency) <= 64 // 2 + 1
-    assert f"sigma {found.sigma_nm:.1f} nm" in explain(found)
+    assert f"sigma {found.sigma_nm:.1f} nm" in explain_resolution(found)
 
 
 def test_the_mask_leaves_out_no_point_and_is_stated(rng: np.random.Generator) -> None:
@@ -93,7 +94,7 @@ def test_the_mask_leaves_out_no_point_and_is_stated(rng: np.random.Generator) ->
     found = find_resolution(points, points, SIGMA_NM)
     reach = np.linalg.norm(points - points.mean(axis=0), axis=1).max()
     assert found.mask_radius_nm == pytest.approx(reach + 5 * SIGMA_NM)
-    assert f"radius {found.mask_radius_nm:.0f} nm" in explain(found)
+    assert f"radius {found.mask_radius_nm:.0f} nm" in explain_resolution(found)
     figures = found.figures()
     assert json.loads(json.dumps(figures)) == figures
 

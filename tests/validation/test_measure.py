@@ -12,10 +12,11 @@ from scipy.spatial.transform import Rotation
 
 from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import write_cloud
+from holly_triton.report.headline import headline
+from holly_triton.report.measurements import explain
 from holly_triton.structures import STRUCTURES
 from holly_triton.validation.angular_order import confirm_order
 from holly_triton.validation.measure import measure_points, measure_run
-from holly_triton.validation.measure_words import explain, headline
 from holly_triton.validation.shape import fit_shape
 
 Array = NDArray[Any]

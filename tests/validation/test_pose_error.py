@@ -7,9 +7,10 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from holly_triton.particles.simulate import simulate
+from holly_triton.report.evaluation import explain_poses
 from holly_triton.structures import cep152, read_structure
 from holly_triton.validation.group import find_turns_of
-from holly_triton.validation.pose_error import MIRROR, PoseError, explain, find_pose_error
+from holly_triton.validation.pose_error import MIRROR, PoseError, find_pose_error
 
 Array = NDArray[Any]
 
@@ -137,7 +138,7 @@ def test_figures_and_sentence_say_the_numbers() -> None:
     figures = error.figures()
     assert (figures["median_angle"], figures["share_right"], figures["median_shift"]) == (2.5, 0.75, 2.5)
     assert figures["p90_angle"] == pytest.approx(28.9)
-    assert explain(error.figures()).startswith("75% of 4 poses are within 10 degrees")
+    assert explain_poses(error.figures()).startswith("75% of 4 poses are within 10 degrees")
 
 
 @pytest.mark.parametrize(

@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from holly_triton.geometry.pointset import spacing
+from holly_triton.report.symmetry import explain_symmetries
 from holly_triton.structures import cep152
 from holly_triton.validation import group
 from holly_triton.validation.group import find_group
 from holly_triton.validation.symmetry import Symmetry, find_symmetries, residual_error, self_distance
-from holly_triton.validation.symmetry_words import explain
 
 Array = NDArray[Any]
 
@@ -74,7 +74,7 @@ def test_a_torus_has_every_turn_and_a_mirror_as_far_as_its_spacing_shows(rng: np
 def test_a_random_cloud_has_none(count: int, rng: np.random.Generator) -> None:
     found = find_symmetries(rng.normal(size=(count, 3)) * 100)
     assert names(found, "not") == {"mirror", *(f"C{n}" for n in range(2, 13))}
-    assert explain(found).startswith("No C2-C12")
+    assert explain_symmetries(found).startswith("No C2-C12")
 
 
 def test_eight_spokes_are_told_from_seven_and_nine(rng: np.random.Generator) -> None:
@@ -98,7 +98,7 @@ def test_data_distinguish_a_true_from_a_near_symmetry() -> None:
     assert found["mirror"].supported is True
     assert found["C2"].verdict == "nearly" and found["C2"].supported is False
     assert found["C3"].verdict == "not" and found["C3"].loss_change is None
-    assert "disfavour C2" in explain(list(found.values()))
+    assert "disfavour C2" in explain_symmetries(list(found.values()))
 
 
 def test_an_exact_symmetry_is_not_denied_for_a_share_of_a_loss_that_is_nearly_nothing() -> None:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, natural_order
+from holly_triton.core.words import counted
 from holly_triton.io.tables.budget import LARGEST_RATIO
 from holly_triton.io.tables.reading import Reading
 
@@ -104,9 +105,9 @@ def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], 
         notes += [note for note in stack.notes if note not in notes]
         remarks += [f"{file.name}: {remark}" for remark in stack.remarks]
     if len(remarks) > MOST_REMARKS:
-        remarks[MOST_REMARKS:] = [f"{len(remarks) - MOST_REMARKS} more remarks of this kind are left out."]
+        remarks[MOST_REMARKS:] = [f"{counted(len(remarks) - MOST_REMARKS, 'more remark')} of this kind left out."]
     pixel_nm, said = _pixel_size(files, stated, reading)
-    source = f"{kind} stack" if path.is_file() else f"folder of {len(files)} {kind} files"
+    source = f"{kind} stack" if path.is_file() else f"folder of {counted(len(files), f'{kind} file')}"
     return ImageStack(_joined(stacks), names, pixel_nm, source, [*said, *notes, *remarks])
 
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.words import counted
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.units import NM_PER_UNIT, unit_word
 
@@ -173,7 +174,7 @@ def _check_promise(path: Path, tiff: tifffile.TiffFile) -> None:
     promised = int((tiff.imagej_metadata or {}).get("images", 1))
     found = sum(int(np.prod(series.shape[:-2])) for series in tiff.series)
     if found < promised:
-        raise truncated(path, f"its header declares {promised} pictures, and it holds {found}")
+        raise truncated(path, f"its header declares {counted(promised, 'picture')}, and it holds {found}")
 
 
 def nm_per_unit(name: str) -> float | None:

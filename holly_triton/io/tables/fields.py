@@ -8,6 +8,8 @@ import numpy as np
 import scipy.ndimage
 from numpy.typing import NDArray
 
+from holly_triton.core.words import counted
+
 from .rows import Part, Rows, notes_of
 
 Array = NDArray[Any]
@@ -66,7 +68,7 @@ def side_by_side(folder: Path, fields: Sequence[Rows]) -> Rows:
     notes = notes_of(fields)
     if len(fields) > 1:
         notes.append(f"The {len(fields)} files are fields of view: they were laid side by side along x.")
-    source = f"folder of {len(fields)} files: {fields[0].source}"
+    source = f"folder of {counted(len(fields), 'file')}: {fields[0].source}"
     return Rows(folder, source, notes, _again(parts), roles)
 
 

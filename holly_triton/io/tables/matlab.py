@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.words import part_of
 
 from .beside import table_of_leaves
 from .columns import Table, asked, find_named, positions_in, table_of
@@ -106,7 +107,7 @@ def _table_of_cells(path: Path, name: str, cells: list[Any], reading: Reading) -
     if precision is not None:
         columns["precision"] = precision
     empty = int((counts == 0).sum())
-    notes = [f"{empty} of {len(points)} particles hold no emitter and were skipped."] if empty else []
+    notes = [part_of(empty, len(points), "particle", "{hold} no emitter and {were} skipped.")] if empty else []
     table = table_of(f"{CELLS} ({name})", columns, notes=notes, one_unit=True)
     if not any(isinstance(cell, Mapping) for cell in cells):
         return table

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from holly_triton.core.words import part_of
+
 from .columns import Table, table_of
 
 Array = NDArray[Any]
@@ -99,10 +101,12 @@ def _kept(columns: Mapping[str, Array], iterations: int) -> tuple[Array, list[st
             last &= columns["fnl"] != 0
         if not last.all():
             notes.append(
-                f"{rows - int(last.sum())} of {rows} rows are iterations before the last one and were left out."
+                part_of(rows - int(last.sum()), rows, "row", "{are} before the last iteration and {were} left out.")
             )
     if lost := int((last & ~valid).sum()):
-        notes.append(f"{lost} of {int(last.sum())} localisations are marked as not valid (vld) and were left out.")
+        notes.append(
+            part_of(lost, int(last.sum()), "localisation", "{are} marked as not valid (vld) and {were} left out.")
+        )
     return valid & last, notes
 
 

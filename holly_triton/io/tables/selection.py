@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.words import counted, part_of
 from holly_triton.io.text_table import Column, listed
 
 from . import names
@@ -149,7 +150,7 @@ class Selection:
             raise HollyError(
                 f"{self.path}: all its localisations are marked as rejected ({mark}); to read them: --where '{mark}'"
             )
-        raise HollyError(f"{self.path}: --where keeps none of its {counts.rows} localisations")
+        raise HollyError(f"{self.path}: --where keeps none of its {counted(counts.rows, 'localisation')}")
 
 
 def selection_of(path: Path, table: Table, roles: Roles, reading: Reading) -> Selection:
@@ -208,12 +209,12 @@ def selection_notes(selections: Iterable[Selection]) -> list[str]:
         counts.add(selection.counts)
     for mark, lost in counts.rejected.items():
         notes.append(
-            f"{lost} of {counts.rows} localisations are marked as rejected ({mark}) and were left out "
-            f"(a --where on that column overrides this)."
+            part_of(lost, counts.rows, "localisation", "{are} marked as rejected ")
+            + f"({mark}) and left out (a --where on that column overrides this)."
         )
     if any(selection.conditions or selection.wanted is not None for selection in chosen):
         options = "--where" if all(selection.wanted is None for selection in chosen) else "--channel"
-        notes.append(f"{options} keeps {counts.kept} of {counts.rows} localisations.")
+        notes.append(f"{options} keeps {counts.kept} of {counted(counts.rows, 'localisation')}.")
     if all(selection.wanted is None for selection in chosen) and 1 < len(counts.channels) <= MOST_CHANNELS:
         column = next(selection.channel for selection in chosen if selection.channel)
         first = next(iter(sorted(counts.channels)))

@@ -8,7 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import natural_order
+from holly_triton.core.files import missing, natural_order
+from holly_triton.core.words import part_of
 
 from .columns import Table
 from .csv_table import LARGEST_HELD, read_csv
@@ -59,9 +60,7 @@ def read_rows(path: Path, reading: Reading, most: int | None = None) -> Rows:
     if path.is_dir():
         return side_by_side(path, read_folder(path, reading))
     if not path.is_file():
-        raise HollyError(
-            f"{path}: is no file; give one file of localisations ({', '.join(READERS)}), or a folder of fields"
-        )
+        raise missing(path, "a file of localisations, or a folder of fields of view")
     return rows_of(path, read_table(path, reading), reading, most)
 
 
@@ -106,7 +105,9 @@ def read_folder(folder: Path, reading: Reading) -> list[Rows]:
     if not found:
         raise failures[0]
     if failures:
-        found[0].notes.append(f"{len(failures)} of {len(files)} files were skipped; the first: {failures[0]}.")
+        found[0].notes.append(
+            part_of(len(failures), len(files), "file", "{were} skipped; the first: ") + f"{failures[0]}."
+        )
     return found
 
 

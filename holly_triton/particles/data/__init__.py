@@ -1,6 +1,7 @@
 """Pictures of particles, from localisations or pixels in the formats of the field, with one interface."""
 
-from .dataset import Dataset, Drawable, describe, open_dataset
+from .dataset import describe, open_dataset
+from .interface import Dataset, Drawable
 from .localisations import Localisations
 from .pictures import Pictures
 

@@ -1,4 +1,4 @@
-"""Opening of any data set, and the interface that all data sets share.
+"""Opening of any data set.
 
 A new format is a new file with a reader, and one row in ``FORMATS``.
 """
@@ -7,14 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, get_args
-
-import torch
-from torch import LongTensor, Tensor
+from typing import Any, get_args
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import foreign
-from holly_triton.geometry import Grid
+from holly_triton.core.files import foreign, missing
+from holly_triton.core.words import counted
 from holly_triton.io.images.fits import read_fits
 from holly_triton.io.images.mrc import read_mrc
 from holly_triton.io.images.npy import holds_pictures, read_npy_stack
@@ -50,79 +47,12 @@ POSSIBLE_NM = (1.0, 1e6)
 LIKELY_NM = 5000.0
 """Particles must be smaller than this in the unit that is suggested for an impossible size."""
 
+OF_PICTURES = ("crop", "background", "contrast")
+OF_TABLES = ("columns", "channel", "where", "axis", "weights")
+"""Attributes of ``Reading`` that apply to pictures only, or to tables only; each is an option of the same name."""
+
 MOST_DESCRIBED = 2**16
 """Localisations that ``describe`` keeps: they suffice for all its figures and take a few MiB."""
-
-
-class Drawable(Protocol):
-    """A source of pictures, centred on the particles' centroids. Lengths are nm."""
-
-    @property
-    def names(self) -> list[str]:
-        """The pictures' own ids ``[P]``."""
-        ...
-
-    @property
-    def finest_nm(self) -> float:
-        """Sigma below which the data have no detail, nm; 0 if it is not stated."""
-        ...
-
-    def __len__(self) -> int: ...
-
-    def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:
-        """Pictures ``[B, S, S]`` of some particles ``[B]`` at one width, not normalised."""
-        ...
-
-
-class Dataset(Drawable, Protocol):
-    """The interface of every data set."""
-
-    @property
-    def centres(self) -> Tensor:
-        """Original positions of the particles' centroids ``[P, 2 or 3]``, nm."""
-        ...
-
-    @property
-    def notes(self) -> list[str]:
-        """Sentences about what was skipped and why, and what was assumed."""
-        ...
-
-    @property
-    def doubts(self) -> list[str]:
-        """Those notes that cast doubt on every result; they are repeated wherever a result is shown."""
-        ...
-
-    @property
-    def source(self) -> str:
-        """The format, in words."""
-        ...
-
-    @property
-    def radius_nm(self) -> float:
-        """Circle about the centroids that holds 99.5 % of the intensity, nm."""
-        ...
-
-    @property
-    def gyration_nm(self) -> float:
-        """Radius of gyration of the structure, 3D, nm, estimated from the pictures."""
-        ...
-
-    @property
-    def counts(self) -> Tensor | None:
-        """Localisations of each picture ``[P]``; None where that is not known."""
-        ...
-
-    def to(self, device: torch.device | str) -> "Dataset":
-        """The same data on another device."""
-        ...
-
-    def select(self, index: Tensor) -> "Dataset":
-        """Some of the pictures ``[B]``, in the order of the index."""
-        ...
-
-    def summary(self) -> dict[str, str]:
-        """Rows of the ``info`` screen."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -176,11 +106,26 @@ def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
         HollyError: There is nothing at the path, the format is unknown, or the data can't be used.
     """
     path, reading = _there(path), Reading(**options)
-    data = _as_seen(_format(path).read(path, reading), reading)
+    data = _as_seen(_format(path, reading).read(path, reading), reading)
     lacking = _lacking(data, reading)
     if lacking:
         raise HollyError(f"{path}: {lacking}" + (f" ({' '.join(data.notes)})" if data.notes else ""))
     return data
+
+
+def data_files(path: str | Path) -> list[Path]:
+    """The files of a data set, sorted by name: of a folder those of its format.
+
+    Raises:
+        HollyError: As for ``open_dataset``.
+    """
+    path = _there(path)
+    if path.is_file():
+        return [path]
+    suffixes, folder = _format_of(path).suffixes, finest_sigma(path) or path
+    with foreign(folder, "a folder"):
+        found = (file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+        return sorted(file for file in found if _suffix(file) in suffixes)
 
 
 def describe(path: str | Path, **options: Any) -> dict[str, str]:
@@ -196,7 +141,7 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
         HollyError: There is nothing at the path, the format is unknown, or the file can't be read.
     """
     path, reading = _there(path), Reading(**options)
-    known, every = _format(path), 1
+    known, every = _format(path, reading), 1
     if path.is_file() and known.read is read_localisations:
         rows = read_rows(path, reading, MOST_DESCRIBED)
         if "particle" not in rows.roles:
@@ -215,17 +160,27 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
     screen = data.summary()
     if every > 1:
         screen["particles"] = f"about {every * len(data)}"
-    elif lacking := _lacking(data, reading):
-        screen["can be trained on"] = f"no: {lacking}"
-    return screen
+    return screen | {"can be trained on": _verdict(data, reading, every)}
 
 
-def _lacking(data: Localisations | Pictures, reading: Reading) -> str | None:
-    """The reason why data can't be used for training; None if they can."""
+def _verdict(data: Localisations | Pictures, reading: Reading, every: int) -> str:
+    """Whether data, of which one row in ``every`` was kept, can be used for training, and why not or with what in doubt."""
+    if lacking := _lacking(data, reading, every):
+        return f"no: {lacking}"
+    if isinstance(data, Localisations) and _depth_doubt(data):
+        return (
+            "yes, projected along z; its z is in doubt (see the notes), so --views random and another --axis would give a "
+            "wrong structure"
+        )
+    return "yes, but with doubts (see the notes)" if data.doubts else "yes"
+
+
+def _lacking(data: Localisations | Pictures, reading: Reading, every: int = 1) -> str | None:
+    """The reason why data, of which one row in ``every`` was kept, can't be used for training; None if they can."""
     if isinstance(data, Pictures) and data.unfit is not None:
         return data.unfit
-    if len(data) < FEWEST_PICTURES:
-        return f"holds {len(data)} picture{'s' * (len(data) != 1)}; at least {FEWEST_PICTURES} are needed"
+    if every * len(data) < FEWEST_PICTURES:
+        return f"holds {counted(len(data), 'picture')}; at least {FEWEST_PICTURES} are needed"
     if not data.radius_nm > 0:
         return "every particle is a single point; particles of several emitters are needed"
     if reading.unit is None and reading.pixel_size_nm is None:
@@ -252,7 +207,7 @@ def _there(path: str | Path) -> Path:
     """The path, or the data set in a folder that ``simulate`` wrote."""
     path = Path(path)
     if not path.exists():
-        raise HollyError(f"{path}: there is no such file or folder; give a data set ({_known()})")
+        raise missing(path, "a file of localisations or pictures, or a folder of them")
     return next((path / name for name in SIMULATED if (path / name).is_file()), path)
 
 
@@ -262,7 +217,9 @@ def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations 
     if isinstance(data, Localisations):
         data = data.seen_along(reading.axis).weighed_by(reading.weights)
         if len(data) and (typical := int(data.counts.median())) < FEWEST_EMITTERS:
-            doubts.append(f"A typical particle has {typical} localisations, too few to determine its orientation.")
+            doubts.append(
+                f"A typical particle has {counted(typical, 'localisation')}, too few to determine its orientation."
+            )
     if len(data) and data.finest_nm > data.radius_nm:
         doubts.append(
             f"The localisation precision, {data.finest_nm:.4g} nm, exceeds the size of the particles, so that their "
@@ -271,14 +228,28 @@ def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations 
     if len(data):
         doubts.append(scale_doubt(2 * data.radius_nm))
         if isinstance(data, Localisations):
-            doubts.append(depth_doubt(data.depth_nm, 2 * data.radius_nm, field=False))
+            doubts.append(_depth_doubt(data))
     data.doubts.extend(doubt for doubt in doubts if doubt)
     data.notes.extend(doubt for doubt in doubts if doubt)
     return data
 
 
-def _format(path: Path) -> Format:
-    """The format of a file, or of the files of a folder."""
+def _depth_doubt(data: Localisations) -> str | None:
+    return depth_doubt(data.depth_nm, 2 * data.radius_nm, field=False)
+
+
+def _format(path: Path, reading: Reading) -> Format:
+    """The format of a file, or of the files of a folder, to which all options that were given apply."""
+    known = _format_of(path)
+    is_table = known.read is read_localisations
+    found, others = ("a table of localisations", "pictures") if is_table else ("pictures", "tables of localisations")
+    for option in OF_PICTURES if is_table else OF_TABLES:
+        if getattr(reading, option) != getattr(Reading(), option):
+            raise HollyError(f"{path}: is {found}, and --{option} is an option for {others}; leave it out")
+    return known
+
+
+def _format_of(path: Path) -> Format:
     if path.is_file():
         suffixes = {_suffix(path)}
     elif why := advice(path):

@@ -13,6 +13,7 @@ import torch
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.words import counted, part_of
 from holly_triton.io.tables import scratch
 from holly_triton.io.tables.rows import Part, Rows, notes_of
 
@@ -35,6 +36,8 @@ class Tally:
     sums: Array  # [P, 3] of positions, nm; z is 0 in 2D
     rows: int = 0
     marked: int = 0  # rows that belong to a particle
+    blank: int = 0  # rows in which neither the particle nor the position is a number
+    below: int = 0  # rows whose particle is below 0, as programs of clustering write it for noise
     z: list[float] = field(default_factory=list)  # lowest and highest
 
     @staticmethod
@@ -52,6 +55,9 @@ class Tally:
         placed = belongs & _has_position(part.xyz)
         self.rows += len(belongs)
         self.marked += int(belongs.sum())
+        unnamed = ~np.isfinite(part.particle)
+        self.blank += int((unnamed & ~_has_position(part.xyz)).sum())
+        self.below += int((~belongs & ~unnamed).sum())
         ids, number = np.unique(part.particle[belongs], return_inverse=True)
         number = number[placed[belongs]]
         xyz = part.xyz[placed]
@@ -109,7 +115,7 @@ def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) 
         counts=torch.from_numpy(counts[kept]),
         centres=torch.from_numpy(centres[kept]),
         names=[names[particle] for particle in kept],
-        source=files[0].source if len(files) == 1 else f"folder of {len(files)} files: {files[0].source}",
+        source=files[0].source if len(files) == 1 else f"folder of {counted(len(files), 'file')}: {files[0].source}",
         notes=[*notes, *scratch.notes(table.xyz.nbytes)],
         photons=None if table.photons is None else torch.from_numpy(table.photons),
         precision=None if table.precision is None else torch.from_numpy(table.precision),
@@ -163,13 +169,17 @@ def _dimensions(files: Sequence[Rows], tallies: Sequence[Tally]) -> int:
 def _losses(tallies: Sequence[Tally], empty: int) -> list[str]:
     """Sentences about rows and particles that are left out."""
     rows, marked = sum(tally.rows for tally in tallies), sum(tally.marked for tally in tallies)
+    blank, below = sum(tally.blank for tally in tallies), sum(tally.below for tally in tallies)
+    unnamed = rows - marked - blank - below
     placed, particles = sum(int(tally.counts.sum()) for tally in tallies), sum(len(tally.ids) for tally in tallies)
     said = (
-        (rows - marked, f"{rows} localisations belong to no particle (id below 0 or empty) and were dropped."),
-        (marked - placed, f"{marked} localisations have no finite position and were dropped."),
-        (empty, f"{particles} particles hold no emitter and were skipped."),
+        (below, rows, "localisation", "{are} marked as noise (particle id below 0) and {were} dropped."),
+        (blank, rows, "row", "{are} empty (neither position nor particle id is a number) and {were} dropped."),
+        (unnamed, rows, "localisation", "{have} no particle id (the cell is no number) and {were} dropped."),
+        (marked - placed, marked, "localisation", "{have} no finite position and {were} dropped."),
+        (empty, particles, "particle", "{hold} no emitter and {were} skipped."),
     )
-    return [f"{lost} of {rest}" for lost, rest in said if lost]
+    return [part_of(lost, every, one, rest) for lost, every, one, rest in said if lost]
 
 
 def _fill(files: Sequence[Rows], tallies: Sequence[Tally], counts: Array, centres: Array) -> Part:

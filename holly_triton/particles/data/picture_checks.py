@@ -7,6 +7,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from holly_triton.core.words import counted
+
 Array = NDArray[Any]
 
 BORDER = 2
@@ -117,7 +119,7 @@ def neighbour_doubt(images: Tensor) -> str | None:
         return None
     side = _free_side(images, ~crowded, outwards)
     return (
-        f"In {int(crowded.sum())} of {len(images)} pictures there is light at the border, as from a second particle in the "
+        f"In {int(crowded.sum())} of {counted(len(images), 'picture')} there is light at the border, as from a second particle in the "
         f"box; it is treated as part of the structure. --crop {side} crops the pictures to the extent of the others, "
         "or leave these pictures out."
     )

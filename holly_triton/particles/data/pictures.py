@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import LongTensor, Tensor
 
+from holly_triton.core.words import part_of
 from holly_triton.geometry import Grid
 from holly_triton.io.images.stacks import ImageStack
 from holly_triton.io.tables.reading import Reading
@@ -226,7 +227,9 @@ def pictures_from_pixels(
     # NaN is the maximum where there is one, and below nothing.
     finite: Array = (images.max(axis=(1, 2)) < BRIGHTEST) & (images.min(axis=(1, 2)) > -BRIGHTEST)
     if not finite.all():
-        notes.append(f"{(~finite).sum()} of {len(images)} pictures hold NaN or infinity and were skipped.")
+        notes.append(
+            part_of(int((~finite).sum()), len(images), "picture", "{hold} NaN or infinity and {were} skipped.")
+        )
     images, names = _keep(finite, images, names)
     dark = looks_dark(images)
     if contrast == "dark":
@@ -243,7 +246,7 @@ def pictures_from_pixels(
         said = "Background (median of each picture's border) was subtracted; noise below 3 sigma of it is 0."
     lit: Array = np.asarray(images.max(axis=(1, 2)) > images.min(axis=(1, 2)))
     if not lit.all():
-        notes.append(f"{(~lit).sum()} of {len(images)} pictures show no light and were skipped.")
+        notes.append(part_of(int((~lit).sum()), len(images), "picture", "{show} no light and {were} skipped."))
     images, names = _keep(lit, images, names)
     notes.append(said)
     pixels = torch.from_numpy(images)

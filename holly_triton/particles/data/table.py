@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.words import counted
 from holly_triton.io.tables.fields import FIELD_NM, ONE_PARTICLE_NM, is_field, width_of
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.rows import Rows
@@ -75,7 +76,7 @@ def unmarked_fields(path: Path, files: list[Rows]) -> str:
     """The message about a folder of fields of view."""
     width = np.median([width_of(rows.whole().xyz[:, :2]) for rows in files[:MOST_JUDGED]])
     return (
-        f"holds {len(files)} fields of view, about {width:.0f} nm wide, whose localisations lie in several clusters or spread "
+        f"holds {counted(len(files), 'field')} of view, about {width:.0f} nm wide, whose localisations lie in several clusters or spread "
         f"over more than {FIELD_NM:.0f} nm, and not one particle a file; find their particles first: "
         f"holly-triton pick {path} OUT (or add a column particle, if each file is one)"
     )
@@ -105,7 +106,7 @@ def describe_field(rows: Rows) -> dict[str, str]:
     counted = rows.selection.counts.kept if rows.selection is not None else len(field.xyz)
     return {
         "format": said["format"],
-        "particles": f"not marked; find them with: holly-triton pick {rows.path} OUT",
+        "particles": "not marked",
         "localisations": str(counted),
         "extent": " x ".join(f"{length:.4g}" for length in extent) + " nm",
         "localisation precision": said["localisation precision"],
@@ -113,6 +114,7 @@ def describe_field(rows: Rows) -> dict[str, str]:
         "frames": "not stated" if not len(frames) else f"{frames.min():.0f} to {frames.max():.0f}",
         "third dimension": "yes" if whole.has_z else "no",
         "notes": said["notes"],
+        "can be trained on": f"no: find its particles first: holly-triton pick {rows.path} OUT",
     }
 
 

@@ -34,7 +34,7 @@ class Preset:
         name: Name of the file, without ``.toml``.
         table, row: Table and row of the experiment.
         cloud: Name of a file or of a built-in structure (``structures.STRUCTURES``).
-        scatter: Standard deviation of a label about its site along each axis, in units of ``config.UNIT_NM``.
+        scatter: Standard deviation of a label about its site along each axis, in units of ``io.units.UNIT_NM``.
         missing: Probability that a site is not labelled.
         max_spawn, spawn_rate: A labelled site carries Binomial(max_spawn, spawn_rate) fluorophores.
         train: Settings of the training.
@@ -84,8 +84,9 @@ def read_preset(name: str) -> Preset:
         HollyError: There is no preset of that name.
     """
     if name not in _names():
-        near = difflib.get_close_matches(name, _names(), 1, cutoff=0)[0]
-        raise HollyError(f"--preset {name}: is not known; did you mean {near}? Known are {', '.join(_names())}")
+        near = [known for known in _names() if name in known][:1] or difflib.get_close_matches(name, _names(), 1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise HollyError(f"--preset {name}: is not known; {hint}known are {', '.join(_names())}")
     table = tomllib.loads((FOLDER / f"{name}.toml").read_text(encoding="utf-8"))
     # The paper's structures were made from all of the pictures, and so are those that are compared with them.
     train = Config.of({"held_out": 0.0, **table.pop("train")}, f"preset {name} [train]")

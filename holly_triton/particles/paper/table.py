@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from holly_triton.core.files import foreign, replacing
 from holly_triton.io.clouds import read_cloud
-from holly_triton.particles.config import SCALES, SUCCESS, UNIT_NM, Pose
-from holly_triton.particles.run.metrics import read_metrics
+from holly_triton.io.metrics import read_metrics
+from holly_triton.io.units import UNIT_NM
+from holly_triton.particles.config import SCALES, SUCCESS, Pose
 from holly_triton.validation.alignment import align
 from holly_triton.view import PANEL_PX, corner
 

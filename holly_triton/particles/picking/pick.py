@@ -1,6 +1,7 @@
 """Picking of particles in a whole field of localisations: clusters of the right size and count, each cut out by a circle."""
 
 import csv
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from scipy.spatial import cKDTree
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
+from holly_triton.core.progress import following, in_parts
+from holly_triton.core.words import counted, part_of
 from holly_triton.io.tables.fields import side_by_side
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.io.tables.reading import Reading
@@ -161,16 +164,23 @@ def pick(path: Path, out: Path, reading: Reading, settings: PickSettings) -> Pic
         raise HollyError(f"{out}: the name must end in .hdf5, the format that Picasso reads too")
     if out.resolve() == path.resolve():
         raise HollyError(f"{out}: is the field itself; choose another name")
+    with in_parts(4) as begin:
+        return _pick(path, out, reading, settings, begin)
+
+
+def _pick(path: Path, out: Path, reading: Reading, settings: PickSettings, begin: Callable[[str], None]) -> Picked:
+    begin(f"reading {path}")
     files = read_folder(path, reading) if path.is_dir() else [read_rows(path, reading)]
     read = side_by_side(path, files) if path.is_dir() else files[0]
     field = read.whole()
     finite = np.flatnonzero(np.isfinite(field.xyz).all(axis=1))
     notes = [*read.said]
     if lost := len(field.xyz) - len(finite):
-        notes.append(f"{lost} of {len(field.xyz)} localisations have no finite position and were dropped.")
+        notes.append(part_of(lost, len(field.xyz), "localisation", "{have} no finite position and {were} dropped."))
     if len(finite) < FEWEST_NEAR:
-        raise HollyError(f"{path}: holds {len(finite)} localisations; give a whole field")
+        raise HollyError(f"{path}: holds {counted(len(finite), 'localisation')}; give a whole field")
     xy = field.xyz[finite, :2]
+    begin(f"finding particles among {counted(len(xy), 'localisation')}")
     found = find_particles(xy, settings, _rows(field.frame, finite))
     if not found.picked.any():
         raise HollyError(
@@ -179,6 +189,7 @@ def pick(path: Path, out: Path, reading: Reading, settings: PickSettings) -> Pic
     taken = np.flatnonzero(found.group >= 0)
     taken = taken[np.argsort(found.group[taken], kind="stable")]
     rows = finite[taken]
+    begin(f"writing {counted(int(found.picked.sum()), 'particle')}")
     write_picasso(
         out, field.xyz[rows], pixel_nm=reading.pixel_size_nm or PIXEL_NM, group=found.group[taken],
         photons=_rows(field.photons, rows), precision_nm=_rows(field.precision, rows), frame=_rows(field.frame, rows),
@@ -186,6 +197,7 @@ def pick(path: Path, out: Path, reading: Reading, settings: PickSettings) -> Pic
     )  # fmt: skip
     table = out.with_name(f"{out.stem}_particles.csv")
     _write_particles(table, files, finite, xy, found)
+    begin("drawing the particles and the field")
     gallery, overview = (out.with_name(f"{out.stem}_{drawing}.png") for drawing in ("gallery", "overview"))
     _draw_gallery(gallery, xy, found)
     draw_field(overview, xy, found.centre, np.where(found.picked, found.circle_nm, found.diameter), found.picked)
@@ -205,7 +217,7 @@ def find_particles(xy: Array, settings: PickSettings, frame: Array | None = None
             "the field holds only fiducial beads: nearly all localisations lie in a few points; give a field with particles"
         )
     diameter = settings.diameter or typical_diameter(xy[free])
-    measured = [measure(xy[free[rows]]) for rows in find_clusters(xy[free], diameter)]
+    measured = [measure(xy[free[rows]]) for rows in following(find_clusters(xy[free], diameter))]
     clusters = len(measured)
     measured += [measure(xy[rows]) for rows in beads.rows]
     centre = np.array([one.centre for one in measured]).reshape(-1, 2)
@@ -308,10 +320,10 @@ def _write_particles(path: Path, files: list[Rows], finite: Array, xy: Array, fo
 
 
 def _say_beads(count: Array, by_frames: bool) -> str:
-    many, frames = len(count) > 1, f" in at least {OCCUPANCY:.0%} of the frames" if by_frames else ""
+    frames = f" in at least {OCCUPANCY:.0%} of the frames" if by_frames else ""
     return (
-        f"{len(count)} fiducial bead{'s' * many} of {np.median(count):.0f} localisations{' each' * many}{frames}, each in one "
-        "point, were excluded together with their surroundings."
+        f"{counted(len(count), 'fiducial bead')} of {counted(round(np.median(count)), 'localisation')}{frames}, each in one "
+        f"point, {'was' if len(count) == 1 else 'were'} excluded together with the surroundings."
     )
 
 
@@ -323,12 +335,13 @@ def _say(diameter: float, settings: PickSettings, why: Array, limits: dict[str, 
     )
     rejected = {name: int((why == name).sum()) for name in limits}
     filters = [
-        f"{rejected['small']} are smaller than {limits['small']:.0f} nm", f"{rejected['large']} larger than {limits['large']:.0f} nm",
-        f"{rejected['few']} hold fewer than {limits['few']} localisations", f"{rejected['many']} more than {limits['many']}",
+        f"{rejected['small']} smaller than {limits['small']:.0f} nm", f"{rejected['large']} larger than {limits['large']:.0f} nm",
+        f"{rejected['few']} with fewer than {counted(round(limits['few']), 'localisation')}",
+        f"{rejected['many']} with more than {limits['many']}",
     ]  # fmt: skip
     if settings.roundness:
-        filters.append(f"{rejected['slender']} are more elongated than {settings.roundness:g}")
+        filters.append(f"{rejected['slender']} more elongated than {settings.roundness:g}")
     return [
         f"Particles are about {diameter:.0f} nm across, {source}.",
-        f"Of {len(why)} candidates {int((why == '').sum())} were picked; {', '.join(filters)}.",
+        part_of(int((why == "").sum()), len(why), "candidate", "{were} picked; rejected: ") + ", ".join(filters) + ".",
     ]

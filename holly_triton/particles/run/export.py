@@ -26,14 +26,15 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.optional import require
 from holly_triton.core.types import Array
+from holly_triton.core.words import counted
 from holly_triton.geometry import mirror
 from holly_triton.io import clouds
+from holly_triton.io.metrics import read_metrics
+from holly_triton.io.run_files import read_poses, read_run_cloud
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.validation.fsc import RESOLUTION_PER_SD
 
-from .metrics import read_metrics
 from .run import run_config
-from .run_files import read_poses, read_run_cloud
 from .study import is_study, members
 
 ANGSTROM_PER_NM = 10.0
@@ -175,7 +176,7 @@ def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | N
         file.header.origin = (-half * voxel,) * 3
         # The library's label holds the time; the same run must give the same bytes.
         file.header.nlabl, file.header.label = 0, b""
-        file.add_label(f"holly-triton: {len(points)} points as Gaussians, sigma {sigma_nm:.4g} nm")
+        file.add_label(f"holly-triton: {counted(len(points), 'point')} as Gaussians, sigma {sigma_nm:.4g} nm")
         file.add_label("values: points per nm^3; lengths: Angstrom, so 1 nm is 10")
 
 

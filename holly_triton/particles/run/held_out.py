@@ -14,15 +14,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from holly_triton.core.progress import following
 from holly_triton.core.types import Array
+from holly_triton.core.words import counted, part_of
 from holly_triton.geometry import Grid
+from holly_triton.io.metrics import Fit, HeldOut
 from holly_triton.particles.cloud.train import Trainer
-from holly_triton.particles.data import Dataset, Localisations
+from holly_triton.particles.data import Dataset, Drawable, Localisations
 from holly_triton.particles.data.dataset import FEWEST_PICTURES
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.particles.poses.rescue import find_poses, unexplained_of
-
-from .metrics import Fit, HeldOut
 
 FEWEST_HELD_OUT = 10
 """Least number of held-out particles: the mean loss of fewer is dominated by chance."""
@@ -55,6 +56,15 @@ class Split:
             for row, name in zip(rows, part.names, strict=True):
                 names[row] = name
         return names
+
+    @property
+    def counts(self) -> Array | None:
+        """Localisations of each picture ``[P]``; None where the data are pixels."""
+        counts = [part.counts for part, _ in self._parts() if part.counts is not None]
+        if not counts:
+            return None
+        both: Array = (counts[0] if self.held_out is None else self.join(*counts)).cpu().numpy()
+        return both
 
     @property
     def finest_nm(self) -> float:
@@ -102,7 +112,7 @@ def split(dataset: Dataset, share: float) -> Split:
     if not count:
         few = f"No picture is held out of the training: {share:g} of the particles are fewer than {FEWEST_HELD_OUT}."
         return Split(dataset, None, held_out, (few,) if share > 0 else ())
-    note = f"{count} of {len(dataset)} pictures are held out of the training, to check the structure on them."
+    note = part_of(count, len(dataset), "picture", "{are} held out of the training, to check the structure on them.")
     training, others = (dataset.select(torch.from_numpy(np.flatnonzero(part))) for part in (~held_out, held_out))
     return Split(training, others, held_out, (note,))
 
@@ -115,13 +125,11 @@ def score_held_out(pictures: Split, trainer: Trainer) -> tuple[HeldOut, Poses] |
     pictures = pictures.on(trainer)
     held_out, training = (np.flatnonzero(part) for part in (pictures.is_held_out, ~pictures.is_held_out))
     some = training[evenly(len(training), min(len(held_out), len(training)))]
-    generator = torch.Generator(device).manual_seed(trainer.plan.config.seed)
     # Together, so that they share their candidates, which makes the comparison fair and saves most of the cost.
     index = torch.from_numpy(np.concatenate([held_out, some])).to(device)
-    poses = find_poses(trainer.plan, trainer.state, pictures, index, generator, passes=0)
-    unexplained = unexplained_of(trainer.plan, trainer.state, pictures, index, poses)
+    both = search(trainer, pictures, index, passes=0)
     found, again = (
-        Found(Poses(*(rows[part] for rows in poses)), unexplained[part])
+        Found(Poses(*(rows[part] for rows in both.poses)), both.unexplained[part])
         for part in (slice(len(held_out)), slice(len(held_out), None))
     )
     return HeldOut(**asdict(fit_of(found, again)), names=[pictures.names[row] for row in held_out]), found.poses
@@ -132,6 +140,16 @@ class Found(NamedTuple):
 
     poses: Poses
     unexplained: Tensor  # [B]
+
+
+def search(trainer: Trainer, dataset: Drawable, index: Tensor, *, passes: int) -> Found:
+    """Poses of some pictures ``[B]`` under a run's final cloud, from a search without initial poses, as ``find_poses``."""
+    plan, state, found = trainer.plan, trainer.state, []
+    generator = torch.Generator(index.device).manual_seed(plan.config.seed)
+    for some in following(torch.split(index, plan.config.search.dense_batch)):
+        found.append(find_poses(plan, state, dataset, some, generator, passes=passes))
+    poses = Poses(*(torch.cat(rows) for rows in zip(*found, strict=True)))
+    return Found(poses, unexplained_of(plan, state, dataset, index, poses))
 
 
 def fit_of(found: Found, training: Found) -> Fit:
@@ -149,9 +167,9 @@ def fit_of(found: Found, training: Found) -> Fit:
 def explain_fit(fit: Fit, kind: str) -> str:
     """The fit in a sentence; ``kind`` says which pictures it is about."""
     return (
-        f"{fit.pictures} {kind} pictures: {fit.unexplained:.1%} of their intensity is unexplained; of {fit.pictures_training} "
-        f"training pictures, their poses searched in the same way, {fit.unexplained_training:.1%}. A much larger value for "
-        f"{kind} pictures indicates overfitting."
+        f"{counted(fit.pictures, f'{kind} picture')}: {fit.unexplained:.1%} of their intensity is unexplained; of "
+        f"{counted(fit.pictures_training, 'training picture')}, their poses searched in the same way, "
+        f"{fit.unexplained_training:.1%}. A much larger value for {kind} pictures indicates overfitting."
     )
 
 

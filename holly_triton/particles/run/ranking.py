@@ -18,17 +18,18 @@ from scipy.spatial.transform import Rotation
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
+from holly_triton.core.progress import following, in_parts
 from holly_triton.core.types import Array
+from holly_triton.core.words import counted, part_of
+from holly_triton.io.run_files import read_poses
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.objective import normalised
 from holly_triton.particles.cloud.train import Trainer
-from holly_triton.particles.data import Localisations
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.view.gallery import PICKED_INK, REJECTED_INK, Section, draw_sheet
 
 from .held_out import Split
 from .run import Run
-from .run_files import read_poses
 from .study import finished_run
 
 COARSE = 0.5
@@ -70,7 +71,8 @@ class Ranking:
     def explain(self) -> str:
         """The result in a sentence."""
         marked = int(self.bad.sum())
-        return f"{marked} of {len(self.names)} pictures are marked as bad in {self.table}; look at {self.gallery}."
+        said = part_of(marked, len(self.names), "picture", "{are} marked as bad")
+        return f"{said} in {self.table}; look at {self.gallery}."
 
 
 def rank_pictures(folder: Path, bad_share: float | None = None) -> Ranking:
@@ -85,18 +87,22 @@ def rank_pictures(folder: Path, bad_share: float | None = None) -> Ranking:
     """
     if bad_share is not None and not 0 <= bad_share < 1:
         raise HollyError(f"--bad-share {bad_share:g}: must be from 0 to below 1, the share of the pictures to mark")
-    run = finished_run(folder)
-    pictures = _posed(run)
-    counts = _counts(run.pictures)
-    which = _bins(counts, len(run.pictures))
-    score = standardised(_excess(pictures, counts), which)
-    limit = BAD_ABOVE if bad_share is None else float(np.quantile(score, 1 - bad_share))
-    bad = score > limit
-    reason = [_reason(picture, counts, which) if bad[picture] else "" for picture in range(len(score))]
-    table, gallery = folder / "ranking.csv", folder / "pictures" / "ranking.png"
-    ranking = Ranking(run.pictures.names, score, bad, reason, table, gallery)
-    _write(ranking)
-    _draw(pictures, ranking)
+    with in_parts(3) as begin:
+        begin("reading the pictures of the run")
+        run = finished_run(folder)
+        pictures = _posed(run)
+        counts = run.pictures.counts
+        which = _bins(counts, len(run.pictures))
+        begin(f"comparing {counted(len(run.pictures), 'picture')} with the structure")
+        score = standardised(_excess(pictures, counts), which)
+        limit = BAD_ABOVE if bad_share is None else float(np.quantile(score, 1 - bad_share))
+        bad = score > limit
+        reason = [_reason(picture, counts, which) if bad[picture] else "" for picture in range(len(score))]
+        table, gallery = folder / "ranking.csv", folder / "pictures" / "ranking.png"
+        ranking = Ranking(run.pictures.names, score, bad, reason, table, gallery)
+        begin("drawing the best and the worst pictures")
+        _write(ranking)
+        _draw(pictures, ranking)
     return ranking
 
 
@@ -154,22 +160,13 @@ def _posed(run: Run) -> _Posed:
     return _Posed(run.pictures.on(run.trainer), poses, run.trainer)
 
 
-def _counts(pictures: Split) -> Array | None:
-    """Localisations of each picture ``[P]``; None where the data are pixels."""
-    parts = [part for part in (pictures.training, pictures.held_out) if isinstance(part, Localisations)]
-    if not parts:
-        return None
-    counts: Array = (parts[0].counts if len(parts) == 1 else pictures.join(parts[0].counts, parts[1].counts)).numpy()
-    return counts
-
-
 def _excess(posed: _Posed, counts: Array | None) -> Array:
     """Squared distance of the particles themselves from the structure, over its square ``[P]``."""
     found = []
     sigma = COARSE * posed.trainer.dataset.gyration_nm
     sigma_px = sigma / posed.trainer.final_stage.grid.pixel_nm
     one = 1 / (4 * np.pi * sigma_px**2)  # |K|^2 of a Gaussian of integral 1
-    for start in range(0, len(posed.pictures), BATCH):
+    for start in following(range(0, len(posed.pictures), BATCH)):
         index = torch.arange(start, min(start + BATCH, len(posed.pictures)))
         given, drawn = posed.draw(index, sigma)
         squared = drawn.square().sum((1, 2)).cpu().numpy()
@@ -183,7 +180,7 @@ def _reason(picture: int, counts: Array | None, which: Array) -> str:
     if counts is None:
         return "fitted worse than the other pictures"
     alike = counts[which == which[picture]]
-    return f"fitted worse than others of {alike.min()} to {alike.max()} localisations"
+    return f"fitted worse than others of {alike.min()} to {counted(alike.max(), 'localisation')}"
 
 
 def _write(ranking: Ranking) -> None:
@@ -209,6 +206,6 @@ def _draw(posed: _Posed, ranking: Ranking) -> None:
         sections.append(Section(name, list(pairs), captions, colour))
     explanation = (
         f"Left the picture, right the reprojection of the structure, each {posed.trainer.final_stage.grid.field_nm:.0f} nm "
-        f"wide. Below: the picture's name and score. {int(ranking.bad.sum())} of {len(order)} are marked as bad."
+        f"wide. Below: the picture's name and score. {part_of(int(ranking.bad.sum()), len(order), 'picture', '{are} marked as bad')}."
     )
     draw_sheet(ranking.gallery, "Pictures by how well the structure fits them", explanation, sections, COLUMNS)

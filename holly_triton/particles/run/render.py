@@ -9,11 +9,10 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.core.progress import console
 from holly_triton.core.types import Array
+from holly_triton.io.run_files import read_run_cloud, read_spread
 from holly_triton.structures import read_structure
 from holly_triton.validation.alignment import align
 from holly_triton.view.orientation import upright
-
-from .run_files import read_run_cloud, read_spread
 
 
 def render_run(

@@ -19,15 +19,16 @@ from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array
 from holly_triton.geometry import axis_angle_from_rotation, mirror
 from holly_triton.io.clouds import write_cloud
+from holly_triton.io.metrics import HeldOut, Metrics, write_metrics
 from holly_triton.particles.cloud.train import Trainer
+from holly_triton.particles.config import Config
 from holly_triton.particles.poses.refine import Poses
-from holly_triton.report import write_report
+from holly_triton.report import REPORT, write_report
+from holly_triton.report.symmetry import explain_symmetries
 from holly_triton.validation import symmetry
-from holly_triton.validation.symmetry_words import explain
 from holly_triton.view import render_cloud
 from holly_triton.view.orientation import upright
 
-from .metrics import HeldOut, Metrics, write_metrics
 from .run import Run
 
 SHOWN = 12
@@ -37,21 +38,24 @@ BALL_POINTS = 4000
 it would be grainy and have a higher loss for that reason alone."""
 
 
-def write_results(run: Run, held_out: tuple[HeldOut, Poses] | None = None, *, pictures: bool = True) -> None:
-    """Write the structure, the poses and the figures and, if asked, the pictures and the report of them.
+def write_results(run: Run, held_out: tuple[HeldOut, Poses] | None = None) -> None:
+    """Write the structure, the poses, the figures and the report of them.
+
+    Of a run that is not finished neither the symmetry nor a drawing is made, which take long; its report says so.
 
     Args:
         run: The run in its current state.
         held_out: How well the structure fits pictures that were held out, and their poses; None where there are none,
             or where none are known yet.
-        pictures: Whether the run is finished and shown.
 
     Raises:
         HollyError: A file can't be written.
     """
     state = run.trainer.state
     points = state.points.detach().cpu().numpy().astype(np.float64)
-    with in_parts(4 if pictures else 1) as begin:
+    # A report of an earlier stop must not be taken for that of the finished run if this one is killed before its own.
+    (run.folder / REPORT).unlink(missing_ok=True)
+    with in_parts(4 if run.finished else 2) as begin:
         begin("writing the structure and its figures")
         write_cloud(run.folder / "cloud.ply", points)
         write_cloud(run.folder / "cloud_mirror.ply", mirror(points))
@@ -62,17 +66,26 @@ def write_results(run: Run, held_out: tuple[HeldOut, Poses] | None = None, *, pi
         _write_growth(run.folder / "growth.npz", run.trainer)
         _write_reprojections(run.folder / "pictures" / "reprojections.npz", run.trainer)
         metrics = _metrics(run, held_out and held_out[0])
-        if pictures:
+        if run.finished:
             begin("looking for symmetry")
             found = _symmetry(run.trainer, points)
-            symmetries, findings = [one.figures() for one in found], [explain(found)]
+            symmetries, findings = [one.figures() for one in found], [explain_symmetries(found)]
             metrics = dataclasses.replace(metrics, symmetry=symmetries, findings=findings)
         write_metrics(run.folder, metrics)
-        if pictures:
+        if run.finished:
             begin("drawing the structure")
             draw_cloud(run.folder / "pictures" / "cloud.png", points)
-            begin("writing the report")
-            write_report(run.folder)
+        begin("writing the report")
+        report_run(run.folder)
+
+
+def report_run(folder: Path) -> None:
+    """Write the report of a run or a study, which names the settings that are not the defaults of this family.
+
+    Raises:
+        HollyError: A file is damaged or can't be written.
+    """
+    write_report(folder, Config().table())
 
 
 def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
@@ -99,6 +112,9 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         sigma_nm=state.history[-1]["sigma_nm"] if state.history else None,
         blur_nm=state.blur_nm(),
         data=run.dataset.summary(),
+        data_path=run.provenance.path,
+        data_files=run.provenance.files,
+        localisations=None if run.dataset.counts is None else int(run.dataset.counts.sum()),
         notes=run.notes,
         doubts=run.dataset.doubts,
         versions=versions(),

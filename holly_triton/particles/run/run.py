@@ -1,6 +1,6 @@
 """A run and its folder: from a configuration to a structure on disk, stoppable and resumable at any step.
 
-The folder holds config.toml, cloud.ply, cloud_mirror.ply, poses.csv, metrics.json, report.html, pictures/,
+The folder holds config.toml, data.json, cloud.ply, cloud_mirror.ply, poses.csv, metrics.json, report.html, pictures/,
 checkpoints/last.pt and, where tensorboardX is installed, TensorBoard events.
 """
 
@@ -18,10 +18,11 @@ from holly_triton.core.device import find_device
 from holly_triton.core.distributed import leads, summed
 from holly_triton.core.energy import EnergyMeter
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import foreign
+from holly_triton.core.files import foreign, missing
 from holly_triton.core.folder import check_free, make_folder
 from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.core.log import LOG
+from holly_triton.core.words import counted, part_of
 from holly_triton.particles.cloud.relocation import MOST_MERGED
 from holly_triton.particles.cloud.schedule import Plan
 from holly_triton.particles.cloud.state import TrainingState
@@ -32,10 +33,11 @@ from holly_triton.particles.data.dataset import FEWEST_PICTURES
 
 from .checkpoints import load_state, save_state
 from .held_out import Split, split
+from .provenance import DATA, Provenance, check_unchanged, write_provenance
 
 WRITTEN = (
     "config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "metrics.json", "report.html",
-    "growth.npz", "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "poses_*.csv", "ranking.csv", "repeat-[0-9]*", "half-[12]",
+    DATA, "growth.npz", "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "poses_*.csv", "ranking.csv", "repeat-[0-9]*", "half-[12]",
 )  # fmt: skip
 """All that a run or a study leaves in its folder; ``--overwrite`` removes these and nothing else."""
 
@@ -46,6 +48,13 @@ BOUND = (
 """Settings that a checkpoint's cloud, poses, network and optimiser depend on."""
 
 
+PICTURES = {
+    "data", "unit", "pixel_size", "columns", "channel", "where", "axis", "weights", "crop", "background", "contrast", "exclude",
+    "views", "views_per_particle", "part", "held_out",
+}  # fmt: skip
+"""Settings by which other pictures may be read."""
+
+
 @dataclass(frozen=True)
 class Run:
     """A folder, its settings, and a trainer in the state of the last checkpoint."""
@@ -54,6 +63,7 @@ class Run:
     config: Config
     pictures: Split
     trainer: Trainer
+    provenance: Provenance
 
     @property
     def dataset(self) -> Dataset:
@@ -82,13 +92,15 @@ def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
     config = absolute(config)
     pictures = split(open_data(config), config.held_out)
     config = dataclasses.replace(config, points=config.points or default_points(pictures.training))
+    provenance = Provenance.of(Path(config.data), pictures)
     trainer = make_trainer(
         config, pictures.training
     )  # before the folder: settings that don't go together leave none behind
     if leads():
         make_folder(folder, overwrite, WRITTEN)
         write_config(folder / "config.toml", config)
-    return Run(folder, config, pictures, trainer)
+        write_provenance(folder, provenance)
+    return Run(folder, config, pictures, trainer, provenance)
 
 
 def absolute(config: Config) -> Config:
@@ -132,7 +144,11 @@ def resume_run(folder: Path) -> Run:
     if state is not None:
         _check_changes(folder / "config.toml", Config.of(state.settings, str(folder / CHECKPOINTS)), config)
     pictures = split(open_data(config), config.held_out)
-    return Run(folder, config, pictures, make_trainer(config, pictures.training, state))
+    provenance = Provenance.of(Path(config.data), pictures)
+    # Settings that choose other pictures have been reported above; a change of the data has not.
+    if state is not None and not PICTURES & {*Config.of(state.settings, "settings").differing(config)}:
+        check_unchanged(folder, provenance)
+    return Run(folder, config, pictures, make_trainer(config, pictures.training, state), provenance)
 
 
 def _check_changes(path: Path, before: Config, now: Config) -> None:
@@ -230,20 +246,26 @@ def _part(dataset: Dataset, config: Config) -> Dataset:
         return dataset
     every = torch.arange(config.part == "even", len(dataset), 2)
     if len(every) < FEWEST_PICTURES:
-        raise HollyError(f"{config.data}: half of it is {len(every)} particles; at least {FEWEST_PICTURES} are needed")
+        raise HollyError(
+            f"{config.data}: half of it is {counted(len(every), 'particle')}; at least {FEWEST_PICTURES} are needed"
+        )
     return dataset.select(every)
 
 
 def _without_bad(dataset: Dataset, table: Path) -> Dataset:
     """The pictures that a table of ``holly-triton rank`` doesn't mark as bad."""
+    if not table.is_file():
+        raise missing(table, "the ranking.csv that holly-triton rank wrote for this data set")
     with foreign(table, "a table of holly-triton rank"), table.open(newline="", encoding="utf-8") as file:
         is_bad = {row["picture"]: row["bad"] == "yes" for row in csv.DictReader(file)}
     good = [index for index, name in enumerate(dataset.names) if not is_bad.get(name)]
     if not is_bad.keys() & {*dataset.names}:
         raise HollyError(f"{table}: names none of these pictures; pass the table that rank wrote for this data set")
     if len(good) < FEWEST_PICTURES:
-        raise HollyError(f"{table}: leaves {len(good)} pictures; at least {FEWEST_PICTURES} are needed")
-    dataset.notes.append(f"{len(dataset) - len(good)} of {len(dataset)} pictures are marked as bad and were left out.")
+        raise HollyError(f"{table}: leaves {counted(len(good), 'picture')}; at least {FEWEST_PICTURES} are needed")
+    dataset.notes.append(
+        part_of(len(dataset) - len(good), len(dataset), "picture", "{are} marked as bad and {were} left out.")
+    )
     return dataset.select(torch.tensor(good))
 
 
@@ -264,7 +286,9 @@ def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None =
     if state is None:
         state = TrainingState.fresh(plan, config.points, torch.Generator(device).manual_seed(config.seed))
     elif state.shift.shape != (len(dataset), 2):
-        raise HollyError(f"{config.data}: holds {len(dataset)} pictures, but the run was made with {len(state.shift)}")
+        raise HollyError(
+            f"{config.data}: holds {counted(len(dataset), 'picture')}, but the run was made with {len(state.shift)}"
+        )
     else:
         state.settings = config.table()
         generator = torch.Generator(device)

@@ -11,23 +11,22 @@ from scipy.spatial.transform import Rotation
 from holly_triton.core.errors import HollyError
 from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array, Figures
+from holly_triton.core.words import counted
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.io.clouds import read_cloud
+from holly_triton.io.metrics import METRICS, Fit, read_metrics, write_metrics
+from holly_triton.io.run_files import PoseTable, read_poses, read_run_cloud
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.data import Dataset, Localisations, open_dataset
-from holly_triton.particles.poses.rescue import find_poses, unexplained_of
-from holly_triton.report import write_report
+from holly_triton.report.evaluation import explain_alignment, explain_poses
 from holly_triton.structures import read_structure
 from holly_triton.validation import pose_error
 from holly_triton.validation.alignment import align
-from holly_triton.validation.alignment_words import explain
 from holly_triton.validation.group import find_group, find_turns_of
 
-from .held_out import Found, evenly, explain_fit, fit_of
-from .metrics import METRICS, Fit, read_metrics, write_metrics
-from .results import draw_cloud, point_sigma_nm, write_poses
+from .held_out import Found, evenly, explain_fit, fit_of, search
+from .results import draw_cloud, point_sigma_nm, report_run, write_poses
 from .run import open_data, open_particles, run_config
-from .run_files import PoseTable, read_poses, read_run_cloud
 from .study import finished_run
 
 TRUE_POSES = "truth_poses.csv"
@@ -60,7 +59,7 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> Figu
         begin("reading the truth")
         given = None if truth is None else read_structure(truth, unit_nm)
         target = known_structure(folder) if given is None else given.points
-        begin(f"aligning {len(cloud)} points with {len(target)} of the truth")
+        begin(f"aligning {counted(len(cloud), 'point')} with {len(target)} of the truth")
         fit = align(cloud, target)
         figures = fit.figures(unit_nm)
         if plane_frame(cloud) is not None:
@@ -79,7 +78,7 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> Figu
             begin("drawing the structure over the truth")
             draw_cloud(folder / "pictures" / "truth.png", fit.aligned, target)
             begin("writing the report")
-            write_report(folder)
+            report_run(folder)
     return figures
 
 
@@ -108,7 +107,7 @@ def explain_cloud(figures: Figures) -> str:
     poses = figures.get("poses")
     known = f"\nThe truth here is {figures['truth']}." if "truth" in figures else ""
     known += "".join(f"\n{note}" for note in figures.get("truth_notes", ()))
-    return explain(figures) + known + ("" if poses is None else "\n" + pose_error.explain(poses))
+    return explain_alignment(figures) + known + ("" if poses is None else "\n" + explain_poses(poses))
 
 
 def score_pictures(folder: Path, data: Path, **options: Any) -> Figures:
@@ -128,13 +127,12 @@ def score_pictures(folder: Path, data: Path, **options: Any) -> Figures:
     Raises:
         HollyError: The run or its data are missing, it is not finished, or the new data can't be read.
     """
-    run = finished_run(folder)
-    trainer, state = run.trainer, run.trainer.state
-    device = state.points.device
-    with in_parts(3) as begin:
+    with in_parts(4) as begin:
+        begin("reading the pictures of the run")
+        trainer = finished_run(folder).trainer
         begin(f"reading {data}")
-        dataset = open_dataset(data, **options).to(device)
-        begin(f"searching the poses of {len(dataset)} pictures")
+        dataset = open_dataset(data, **options).to(trainer.state.points.device)
+        begin(f"searching the poses of {counted(len(dataset), 'picture')}")
         found = _search(trainer, dataset, len(dataset))
         begin("searching the poses of training pictures, to compare with")
         again = _search(trainer, trainer.dataset, min(len(dataset), len(trainer.dataset), COMPARED))
@@ -144,12 +142,8 @@ def score_pictures(folder: Path, data: Path, **options: Any) -> Figures:
 
 def _search(trainer: Trainer, dataset: Dataset, count: int) -> Found:
     """Poses of some pictures, evenly spaced over a data set, from a search without initial poses."""
-    device, config = trainer.state.points.device, trainer.plan.config
-    generator = torch.Generator(device).manual_seed(config.seed)
-    index = torch.from_numpy(evenly(len(dataset), count)).to(device)
-    passes = config.schedule.rescue_passes
-    poses = find_poses(trainer.plan, trainer.state, dataset, index, generator, passes=passes)
-    return Found(poses, unexplained_of(trainer.plan, trainer.state, dataset, index, poses))
+    index = torch.from_numpy(evenly(len(dataset), count)).to(trainer.state.points.device)
+    return search(trainer, dataset, index, passes=trainer.plan.config.schedule.rescue_passes)
 
 
 def explain_pictures(figures: Figures) -> str:

@@ -2,10 +2,13 @@
 
 A study's folder holds a run folder for each of its members, and in itself what they have in common: the consensus
 as cloud.ply, spread.csv (the positional error of each of its points between members), metrics.json and report.html.
+Where no two members agree there is no consensus: cloud.ply is then that of the reference run, there is no spread.csv, and
+metrics.json (``consensus.is_consensus``) and the report say so.
 """
 
 import dataclasses
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,12 +19,13 @@ from holly_triton.core.files import replacing
 from holly_triton.core.folder import check_free, make_folder
 from holly_triton.geometry import mirror
 from holly_triton.io.clouds import read_cloud, write_cloud
+from holly_triton.io.metrics import METRICS, Metrics, read_metrics, write_metrics
 from holly_triton.particles.config import Config, Part
-from holly_triton.report import write_report
+from holly_triton.report import REPORT
+from holly_triton.report.agreement import explain_consensus, explain_resolution
 from holly_triton.validation import angular_order, consensus, fsc
 
-from .metrics import Metrics, read_metrics, write_metrics
-from .results import draw_cloud
+from .results import draw_cloud, report_run
 from .run import WRITTEN, Run, absolute, default_points, open_whole, pictures_of, resume_run, run_config, start_run
 
 
@@ -39,8 +43,12 @@ class Member:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether the results of a run, or the consensus of a study, are written."""
-    return (folder / "report.html").is_file()
+    """Whether the results of a finished run, or the consensus of a study, are written: the report is the last of them."""
+    if not all((folder / name).is_file() for name in (REPORT, METRICS)):
+        return False
+    with suppress(HollyError):  # a damaged file; going on with the run writes it again
+        return read_metrics(folder).finished is True
+    return False
 
 
 def is_study(config: Config) -> bool:
@@ -114,19 +122,20 @@ def conclude_study(config: Config, folder: Path) -> list[str]:
     clouds = [read_cloud(run.folder / "cloud.ply").points for run in runs]
     metrics_of = [read_metrics(run.folder) for run in runs]
     common = consensus.find_consensus(clouds, _losses(config, metrics_of))
-    findings = [consensus.explain(common)]
+    findings = [explain_consensus(common)]
     metrics = dataclasses.replace(_common(config, metrics_of), consensus=common.figures())
     if config.half_sets:
         found = fsc.find_resolution(clouds[0], clouds[1], max(_sigma(run) for run in metrics_of))
-        findings.append(fsc.explain(found))
+        findings.append(explain_resolution(found))
         order = angular_order.confirm_order(common.aligned[0], common.aligned[1])
         metrics = dataclasses.replace(metrics, resolution=found.figures(), angular_order=order)
     write_cloud(folder / "cloud.ply", common.points)
     write_cloud(folder / "cloud_mirror.ply", mirror(common.points))
-    _write_spread(folder / "spread.csv", common)
+    if common.is_consensus:
+        _write_spread(folder / "spread.csv", common)
     write_metrics(folder, dataclasses.replace(metrics, findings=findings))
     draw_cloud(folder / "pictures" / "cloud.png", common.points)
-    write_report(folder)
+    report_run(folder)
     return findings
 
 
@@ -148,6 +157,7 @@ def _common(config: Config, metrics_of: Sequence[Metrics]) -> Metrics:
     """Figures of the members together."""
     first = metrics_of[0]
     pictures = [run.pictures or 0 for run in metrics_of]
+    rows = [run.localisations or 0 for run in metrics_of]
     return Metrics(
         finished=True,
         seconds=sum(run.seconds or 0 for run in metrics_of),
@@ -156,6 +166,9 @@ def _common(config: Config, metrics_of: Sequence[Metrics]) -> Metrics:
         pictures=sum(pictures) if config.half_sets else max(pictures),
         device=first.device,
         threads=first.threads,
+        data_path=first.data_path,
+        data_files=first.data_files,
+        localisations=(sum(rows) if config.half_sets else max(rows)) or None,
         notes=first.notes,
         doubts=first.doubts,
         versions=first.versions,

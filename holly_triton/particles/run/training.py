@@ -13,13 +13,15 @@ from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import console, in_parts, watched
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
+from holly_triton.core.words import counted
+from holly_triton.io.metrics import read_metrics
 from holly_triton.particles.cloud.train import Progress as Step
 from holly_triton.particles.config import Config
 from holly_triton.report import find_warnings
-from holly_triton.report.words import ONE_SIDE, scatter
+from holly_triton.report.numbers import scatter
+from holly_triton.report.warnings import ONE_SIDE
 
 from .held_out import explain_fit, score_held_out
-from .metrics import read_metrics
 from .results import write_results
 from .run import Run, carry_out, resume_run, run_config, start_run
 from .study import Member, conclude_study, is_finished, is_study, make_study, members, open_member
@@ -96,7 +98,11 @@ def _follow_study(config: Config, folder: Path, stop: Stop, cluster: Cluster | N
             begin("comparing the runs")
             findings = conclude_study(config, folder)
         print("\n".join(findings))
-    print(f"{folder / 'cloud.ply'}: the consensus of the runs, in nm. See {folder / 'report.html'}")
+    agreed = read_metrics(folder).consensus
+    which = (
+        "the consensus of the runs" if agreed is None or agreed["is_consensus"] else f"run {agreed['reference']} alone"
+    )
+    print(f"{folder / 'cloud.ply'}: {which}, in nm. See {folder / 'report.html'}")
     return DONE
 
 
@@ -128,7 +134,8 @@ def _introduce(run: Run) -> None:
     for note in run.notes:
         say(f"  {note}")
     say(
-        f"{len(run.dataset)} pictures of a structure about {2 * run.dataset.radius_nm:.0f} nm across; {config.points} points; "
+        f"{counted(len(run.dataset), 'picture')} of a structure about {2 * run.dataset.radius_nm:.0f} nm across; "
+        f"{config.points} points; "
         f"sigma {plan.sigma_start_nm:.0f} to {plan.sigma_end_nm:.1f} nm; on {run.trainer.state.points.device.type}"
     )
 
@@ -144,10 +151,11 @@ def follow(run: Run, stop: Stop) -> bool:
         held_out = None
         if finished and run.pictures.held_out is not None:
             with in_parts(1) as begin:
-                begin(f"searching the poses of {len(run.pictures.held_out)} held-out pictures")
+                held = counted(len(run.pictures.held_out), "held-out picture")
+                begin(f"searching the poses of {held}, and of as many training pictures to compare with")
                 held_out = score_held_out(run.pictures, run.trainer)  # on all ranks, each its share
         if leads():
-            write_results(run, held_out, pictures=finished)
+            write_results(run, held_out)
         wait()  # until they are there for all to read
     return finished
 
@@ -178,12 +186,12 @@ def _conclude(run: Run, finished: bool) -> int:
     if not finished:
         print(
             f"Stopped at step {state.step} of {run.trainer.plan.total_steps}; the structure so far is in "
-            f"{folder / 'cloud.ply'}. Go on with: holly-triton train --resume {folder}"
+            f"{folder / 'cloud.ply'}, see {folder / 'report.html'}. Go on with: holly-triton train --resume {folder}"
         )
         return STOPPED
     metrics = read_metrics(folder)
     print(
-        f"{folder / 'cloud.ply'}: {len(state.points)} points in nm, after {state.seconds:.0f} s; label scatter (s.d.) "
+        f"{folder / 'cloud.ply'}: {counted(len(state.points), 'point')} in nm, after {state.seconds:.0f} s; label scatter (s.d.) "
         f"{scatter(state.blur_nm(), metrics.sigma_nm)} nm."
     )
     print(" ".join(metrics.findings or ()))

@@ -8,7 +8,7 @@ import pytest
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json
-from holly_triton.particles.run.metrics import SCHEMA, HeldOut, Metrics, read_metrics, write_metrics
+from holly_triton.io.metrics import SCHEMA, HeldOut, Metrics, read_metrics, write_metrics
 
 HELD_OUT = HeldOut(100, 99, 31.0, 30.0, 0.155, 0.15, ["3", "17"])
 

@@ -1,12 +1,14 @@
-"""Symmetries of a cloud in sentences."""
+"""The symmetry sentence: the symmetries of a cloud as the report, ``measure`` and the end of ``train`` state them."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from .symmetry import KEPT, Symmetry
+from holly_triton.validation.angular_order import SIGNIFICANT
+from holly_triton.validation.symmetry import KEPT, Symmetry
 
 
-def explain(symmetries: Sequence[Symmetry]) -> str:
+def explain_symmetries(symmetries: Sequence[Symmetry]) -> str:
     """The operations that ``find_symmetries`` found, in sentences."""
     true, near = ([s for s in symmetries if s.verdict == verdict] for verdict in ("symmetric", "nearly"))
     if not true and not near:
@@ -32,12 +34,49 @@ def explain(symmetries: Sequence[Symmetry]) -> str:
         )
         if any(s.supported for s in true):
             lines.append(
-                "This test cannot detect asymmetry that was already lost during reconstruction; compare independent runs "
-                "(--half-sets)."
+                "This test cannot detect asymmetry that was already lost during reconstruction; independent half sets can."
             )
     elif not against:
         lines.append("It was not tested against the data.")
     return " ".join(lines)
+
+
+def explain_order(figures: Mapping[str, Any]) -> str:
+    """The rotational symmetry about the axis of the fitted shape, from the figures of ``measure``, in clauses."""
+    symmetry, turns, confirmed, parts = figures["symmetry"], figures["turns"], figures["confirmed"], []
+    if turns is not None:
+        parts.append(
+            f"about the axis, order {turns['order']} has the largest amplitude, {turns['amplitude']:.2f} of 1 (order "
+            f"{turns['next_order']}: {turns['next_strength'] ** 0.5:.2f})"
+        )
+        parts.append(_tested_in_words(confirmed))
+    if symmetry is not None and symmetry["verdict"] == "symmetric":
+        parts.append(f"points coincide after rotation by {360 / symmetry['order']:.4g} degrees")
+        known = symmetry["positional_error"]
+        parts.append(
+            f"RMSD {symmetry['rmsd']:.2g} nm, point spacing {symmetry['spacing']:.1f} nm"
+            + ("" if known is None else f", positional error about {known:.2g} nm")
+        )
+    elif turns is None:
+        parts.append("no C2-C12 rotational symmetry of the points was detected")
+    if symmetry is not None and symmetry["supported"]:
+        change = symmetry["loss_change"]
+        parts.append("compatible with the data" + ("" if change is None else f" (loss {change:+.0%} when imposed)"))
+    elif symmetry is not None:
+        parts.append("not tested against the pictures")
+    return "; ".join(parts)
+
+
+def _tested_in_words(confirmed: Mapping[str, Any] | None) -> str:
+    if confirmed is None:
+        return "no p-value without independent half sets"
+    first, second = confirmed["amplitudes"]
+    if confirmed["order"] is None:
+        return f"the half sets differ (orders {confirmed['orders'][0]} and {confirmed['orders'][1]}): not significant"
+    return (
+        f"held-out half sets give order {confirmed['order']} with amplitudes {first:.2f} and {second:.2f} (p = "
+        f"{confirmed['p_value']:.1g} after {confirmed['orders_tried']} orders; {SIGNIFICANT:g} is required)"
+    )
 
 
 def _kinds(symmetries: Sequence[Symmetry]) -> str:

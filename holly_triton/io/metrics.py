@@ -45,6 +45,17 @@ class HeldOut(Fit):
 
 
 @dataclass(frozen=True)
+class DataFile:
+    """A file of a run's data, by which a change of it is noticed."""
+
+    name: str
+    """Within the path of the data."""
+    bytes: int
+    blake2b: str
+    """Checksum of 16 bytes, hexadecimal."""
+
+
+@dataclass(frozen=True)
 class Metrics:
     """The figures of a run or, where they hold for several runs together, of a study; None is not recorded."""
 
@@ -76,6 +87,12 @@ class Metrics:
     blur_nm: float | None = None
     data: dict[str, str] | None = None
     """Rows of the ``info`` screen."""
+    data_path: str | None = None
+    """The file or folder that the run was given."""
+    data_files: list[DataFile] | None = None
+    """Its data files; ``data.json`` has the ids and the numbers of localisations of the particles too."""
+    localisations: int | None = None
+    """Number of localisations of the pictures used for the structure; None where the data are pixels."""
     notes: list[str] | None = None
     doubts: list[str] | None = None
     """Sentences about defects of the data that cast doubt on every result."""
@@ -107,6 +124,8 @@ class Metrics:
             raise ValueError(f"schema {version}; this version of holly-triton reads {SCHEMA} and earlier")
         if isinstance(held_out := table.get("held_out"), dict):
             table = {**table, "held_out": HeldOut(**_known(HeldOut, held_out))}
+        if isinstance(files := table.get("data_files"), list) and all(isinstance(file, dict) for file in files):
+            table = {**table, "data_files": [DataFile(**_known(DataFile, file)) for file in files]}
         known = _known(Metrics, table)
         other = {name: value for name, value in table.items() if name not in known}
         return Metrics(**{**known, "schema_version": SCHEMA, "other": other})

@@ -10,8 +10,8 @@ import numpy as np
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.core.types import Array
-from holly_triton.io.clouds import read_cloud
 
+from .clouds import read_cloud
 from .metrics import METRICS, read_metrics
 
 

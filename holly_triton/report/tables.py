@@ -1,19 +1,27 @@
-"""Numbers for readers, and tables of figures."""
+"""The tables of the page: figures under labels in words, and the settings that differ from the defaults."""
 
-import dataclasses
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
-
-from holly_triton.particles.config import Config
+from .numbers import number, scatter
 
 LABELS = {
+    "finished": "Finished",
+    "device": "Device",
+    "processes": "Processes",
+    "threads": "Threads",
+    "seed": "Seed of the random numbers",
+    "points": "Points",
+    "pictures": "Pictures",
+    "localisations": "Localisations",
+    "pictures_per_second": "Pictures per second",
+    "versions": "Versions of the programs",
+    "data": "Data",
     "seconds": "Time, s",
     "energy_wh": "Energy, Wh",
     "sigma_nm": "Sigma of the last drawing, nm",
     "blur_nm": "Label scatter (s.d.) about the points, nm",
-    "loss": "Loss at the end",
+    "loss": "Loss, mean over the pictures",
     "steps": "Steps planned",
     "step": "Steps done",
     "points_outside": "Points outside the field of view",
@@ -23,7 +31,7 @@ LABELS = {
     "rmsd_assigned": "RMSD of points assigned one to one, nm",
     "unmatched": "Share of points unmatched one to one",
     "hausdorff_95": "95th percentile of the distances (Hausdorff), nm",
-    "sampling_floor": "Nearest-neighbour RMSD of two samplings of the truth, nm",
+    "sampling_floor": "Nearest-neighbour RMSD of two random samplings of the truth with as many points, nm",
     "median": "Median distance, both directions, nm",
     "largest_truth_to_cloud": "Largest distance, truth to result, nm",
     "largest_cloud_to_truth": "Largest distance, result to truth, nm",
@@ -35,47 +43,44 @@ LABELS = {
     "unexplained": "Share unexplained",
     "unexplained_training": "Share unexplained of training particles, posed alike",
     "pictures_training": "Training particles compared",
+    "consensus": "Consensus of the runs",
+    "is_consensus": "At least two runs agree",
+    "runs": "Runs",
+    "reference": "Reference run",
+    "agree_within": "Distance to the reference within which a run agrees (nearest-neighbour RMSD), nm",
     "positional_error": "Positional error between runs (3D, root mean square), nm",
     "median_spread": "Median positional error of a point between runs, nm",
     "resolution": "Half-set reproducibility (FSC 0.143), nm",
+    "verdict": "Verdict",
+    "limit": "Finest length that the drawn points can show, nm",
+    "threshold": "Threshold of the correlation",
+    "sigma": "Sigma of the drawn points, nm",
+    "voxel": "Side of a voxel, nm",
+    "mask_radius": "Radius of the mask, nm",
+    "mask_edge": "Width of the edge of the mask, nm",
+    "rmsd_between_halves": "Nearest-neighbour RMSD between the halves, nm",
     "positional_sd": "Positional standard deviation along each axis, nm",
     "angular_order": "Angular order in independent half sets",
+    "order": "Order in both half sets",
+    "p_value": "P-value",
+    "orders_tried": "Orders tried",
+    "from": "Independent data",
+    "evaluation": "Comparison with the truth",
+    "truth": "The truth",
     "truth_points": "Points of the truth",
+    "flat": "Flat",
+    "poses": "Errors of the poses",
+    "median_angle": "Median angle between a pose and the true one, degrees",
+    "p90_angle": "90th percentile of that angle, degrees",
+    "share_right": "Share of the poses that are right",
+    "right_below": "A pose is right below this angle, degrees",
+    "median_shift": "Median distance between a shift and the true one, nm",
 }
-"""Labels for keys of metrics.json; any other key is its own label."""
-SMALLEST_SCATTER = 0.25
-"""Least resolvable label scatter, as a fraction of the last sigma: smaller scatter widens the drawn points by 3 % or less and
-is not distinguishable from none. Runs on data without any scatter (CEP152, bunny, teapot) ended at 0.08 to 0.23."""
-ONE_SIDE = (
-    "All particles were assumed to share one viewing direction (--tilt 0), so the axial dimension is undetermined. "
-    "Inverted particles, if any, are averaged in as mirror images."
-)
-"""The limitation of a structure from a single viewing direction."""
-ELSEWHERE = {"history", "notes", "doubts", "unit", "rmsd_units", "unit_nm", "names", "schema_version"}
+"""Labels for keys of metrics.json; any other key, such as the name of a package, is its own label."""
+ELSEWHERE = {
+    "history", "notes", "doubts", "unit", "angle_unit", "rmsd_units", "unit_nm", "names", "schema_version", "data_path",
+}  # fmt: skip
 """Keys that the tables leave out: other parts of the page show them."""
-
-
-def number(value: Any) -> str:
-    """A value with thousands separated and four significant digits; yes and no."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int) or (isinstance(value, float) and 1000 <= abs(value) < np.inf):
-        return f"{value:,.0f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def length(value_nm: float) -> str:
-    """Three significant digits, without a unit."""
-    if 0 < value_nm < 0.01:
-        return f"{value_nm:.2g}"
-    decimals = 2 - int(np.floor(np.log10(value_nm))) if value_nm > 0 else 3
-    return f"{value_nm:,.{max(decimals, 0)}f}".replace(",", "\N{NARROW NO-BREAK SPACE}")
-
-
-def scatter(blur_nm: float, sigma_nm: float | None) -> str:
-    """Label scatter about the points, two digits without a unit; a bound where a run's last sigma resolves no less."""
-    least = SMALLEST_SCATTER * (sigma_nm or 0)
-    return ("less than " if blur_nm < least else "") + number(float(f"{max(blur_nm, least):.2g}"))
 
 
 def tables(metrics: Mapping[str, Any], name: str = "The run") -> Iterator[tuple[str, list[tuple[str, str]]]]:
@@ -90,7 +95,9 @@ def tables(metrics: Mapping[str, Any], name: str = "The run") -> Iterator[tuple[
 
 def _rows(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for key, value in part.items():
-        if key not in ELSEWHERE and value is not None and not isinstance(value, dict | list):
+        # Where a cloud can hold every site of the truth, a floor of 0 would only be mistaken for a result.
+        without = key in ELSEWHERE or (key == "sampling_floor" and value == 0)
+        if not without and value is not None and not isinstance(value, dict | list | tuple):
             yield _label(key), scatter(value, part.get("sigma_nm")) if key == "blur_nm" else number(value)
 
 
@@ -98,10 +105,10 @@ def _label(key: str) -> str:
     return LABELS.get(key, key[:1].upper() + key[1:].replace("_", " "))
 
 
-def changed_settings(settings: Mapping[str, Any]) -> list[str]:
+def changed_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
     """Those of a run's settings that are not the defaults, as TOML would name them."""
-    defaults = dict(_flat(dataclasses.asdict(Config())))
-    return [f"{name} = {value}" for name, value in _flat(settings) if value != defaults.get(name)]
+    default = dict(_flat(defaults))
+    return [f"{name} = {value}" for name, value in _flat(settings) if value != default.get(name)]
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

@@ -1,0 +1,41 @@
+"""Grammar of counts, as messages and reports need it."""
+
+
+def counted(number: int, one: str, several: str | None = None) -> str:
+    """A number with its noun: ``1 picture``, ``3 pictures``, ``0 fiducial beads``.
+
+    Args:
+        number: How many.
+        one: The noun for one.
+        several: The noun for any other number; ``one`` and an s if not given.
+    """
+    return f"{number} {one if number == 1 else several or one + 's'}"
+
+
+def part_of(part: int, whole: int, one: str, rest: str) -> str:
+    """How many of all, and what holds for them: ``1 of 9 pictures shows no light and was skipped``.
+
+    Args:
+        part: How many.
+        whole: Of how many.
+        one: The noun for one of them, whose plural has an s.
+        rest: What holds for them, with each verb in the plural and in braces: ``{show} no light and {were} skipped``.
+    """
+    return f"{part} of {counted(whole, one)} {rest.format_map(_Single() if part == 1 else _Several())}"
+
+
+class _Several(dict[str, str]):
+    """Verbs in the plural."""
+
+    def __missing__(self, verb: str) -> str:
+        return verb
+
+
+class _Single(dict[str, str]):
+    """The same verbs in the singular."""
+
+    def __init__(self) -> None:
+        super().__init__(are="is", were="was", have="has")
+
+    def __missing__(self, verb: str) -> str:
+        return verb + "s"

@@ -1,0 +1,148 @@
+"""The warnings of a result: what limits it, most severe first."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from holly_triton.core.words import counted, part_of
+from holly_triton.io.metrics import Metrics
+from holly_triton.validation.coverage import Views
+from holly_triton.validation.measure import EXTENT_PERCENTILES, is_explained
+
+from .folder import Contents
+from .numbers import length
+
+FEW_PICTURES = 100
+"""Pictures that suffice: simulated pores were recovered from this number; nine real grids of DNA origami gave a wrong shape."""
+MANY_OUTSIDE = 0.02
+"""Largest share of the points outside the field of view: a few outliers have no effect."""
+REPRODUCED = ("measured", "limited")
+"""Verdicts on two halves that agree beyond their size."""
+FEW_SIDES, NO_SIDES = 0.4, 0.1
+"""Least number of pictures that show an axis from the side, as a fraction of that of uniform directions. Simulated data
+reached 0.94, real nuclear pores 0.60, centrioles that mostly lie flat 0.34."""
+CROWDED = 0.5
+"""Share of all pictures in nearly one pose that does not occur by chance."""
+OVERFITTED = 1.15
+"""Ratio of losses, held-out to training particles posed alike, above which the report warns. Heuristic."""
+ONE_SIDE = (
+    "All particles were assumed to share one viewing direction (--tilt 0), so the axial dimension is undetermined. "
+    "Inverted particles, if any, are averaged in as mirror images."
+)
+"""The limitation of a structure from a single viewing direction."""
+NEAR_AXIS = np.cos(np.deg2rad(30))
+"""An axis within 30 degrees of one of the front view's axes is named after it."""
+
+
+def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
+    """What limits the result, most severe first."""
+    metrics, member = contents.metrics, contents.member
+    yield from metrics.doubts or ()
+    if metrics.finished is False:
+        at = f", at step {metrics.step} of {metrics.steps}" if metrics.steps else ""
+        yield f"This run was stopped before its end{at}: the structure is the one so far."
+    if is_fit_explained(contents) is False:
+        yield (
+            f"Poor fit: loss {member.loss_of_structure:.0f}; a structureless control has {member.loss_of_ball:.0f}. "
+            "Shape and symmetry should not be interpreted unless independent half sets agree (train --half-sets)."
+        )
+    held = member.held_out
+    if held is not None and held.loss > OVERFITTED * held.loss_training:
+        yield (
+            f"Overfitting: held-out particles leave a loss of {held.loss:.3g}, training particles "
+            f"{held.loss_training:.3g}. Use fewer --points or more particles."
+        )
+    if metrics.pictures is not None and metrics.pictures < FEW_PICTURES:
+        yield (
+            f"Only {counted(metrics.pictures, 'picture')}: more than one structure may fit so few equally well. Hundreds are better"
+            + ("." if contents.one_side else ", each from another direction.")
+        )
+    outside = (member.points_outside or 0) / max(member.points or 0, 1)
+    if outside > MANY_OUTSIDE:
+        yield f"{outside:.0%} of the points lie outside the field of view; the run did not converge. Try another --seed."
+    tilt = contents.settings.get("tilt")
+    if tilt:
+        yield (
+            f"Views were limited to a tilt of {tilt:g} degrees, as requested: the extent along the line of sight is not "
+            "determined."
+        )
+    elif tilt is None and views is not None and contents.points is not None:
+        yield from _about_views(views, contents.points)
+    yield from _about_agreement(metrics)
+
+
+def is_fit_explained(contents: Contents) -> bool | None:
+    """Whether the pictures are explained, None if not known. Two halves that agree are stronger evidence than the loss."""
+    if is_reproduced(contents.metrics):
+        return True
+    structure, ball = contents.member.loss_of_structure, contents.member.loss_of_ball
+    return None if structure is None or ball is None else is_explained(structure, ball)
+
+
+def is_reproduced(metrics: Metrics) -> bool:
+    """Whether two half sets agree in more than their size; halves that ended in different shapes reproduce nothing."""
+    return metrics.resolution is not None and metrics.resolution["verdict"] in REPRODUCED and not _differ(metrics)
+
+
+def is_missing(views: Views) -> bool:
+    """Whether few pictures show the extent along one axis; collapsed poses show nothing at all."""
+    return views.alike <= CROWDED and views.side_share <= FEW_SIDES
+
+
+def _about_views(views: Views, points: NDArray[np.float64]) -> Iterator[str]:
+    if views.alike > CROWDED:
+        yield (
+            f"{views.alike:.0%} of the pictures ended in nearly one pose. Unless they were aligned beforehand, pose assignments "
+            "have collapsed; the result is close to the average image."
+        )
+    if not is_missing(views):
+        return
+    axis = _axis_in_words(views.axis)
+    extent = length(float(np.ptp(np.percentile(points @ views.axis, EXTENT_PERCENTILES))))
+    if views.side_share > NO_SIDES:
+        yield (
+            "Missing views: only "
+            + part_of(views.from_side, views.pictures, "picture", "{show} ")
+            + f"the extent along {axis}; uniform directions would give {views.pictures // 2}. The extent along that axis ({extent} nm) is uncertain."
+        )
+    else:
+        seen = (
+            f"only {part_of(views.from_side, views.pictures, 'picture', '{show}')}"
+            if views.from_side
+            else "no picture shows"
+        )
+        rest = "the others" if views.from_side else "all"
+        yield (
+            f"Missing views: by the estimated poses, {seen} the structure from the side; {rest} look within 60 degrees of "
+            f"{axis}. The extent along that axis ({extent} nm) is not determined by the data. For flat particles, or "
+            "particles in a single orientation, use --tilt 0."
+        )
+
+
+def _axis_in_words(axis: NDArray[np.float64]) -> str:
+    strongest = int(np.argmax(np.abs(axis)))
+    if abs(axis[strongest]) < NEAR_AXIS:
+        return "the axis marked × in the map of directions"
+    return f"the {('horizontal axis', 'vertical axis', 'line of sight')[strongest]} of the front view"
+
+
+def _about_agreement(metrics: Metrics) -> Iterator[str]:
+    findings = metrics.findings or []
+    if _differ(metrics):
+        yield f"The runs differ. {findings[0]}"
+    if metrics.resolution is not None and metrics.resolution["verdict"] == "nothing in common":
+        yield findings[1]
+    against = [s for s in metrics.symmetry or () if s["verdict"] == "symmetric" and s["supported"] is False]
+    if against:
+        names = ", ".join(dict.fromkeys(s["name"] for s in against))
+        rise = max(s["loss_change"] for s in against)
+        yield f"The data disfavour a symmetry that the cloud has ({names}): imposing it raises the loss by {rise:.0%}."
+
+
+def _differ(metrics: Metrics) -> bool:
+    """Whether a study's runs ended in different shapes, or one has a symmetry that the others lack."""
+    consensus = metrics.consensus
+    if consensus is None:
+        return False
+    return len(consensus["agree"]) < consensus["runs"] or any(consensus["extra_symmetries"])

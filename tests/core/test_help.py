@@ -1,0 +1,42 @@
+"""The help of the command line: every command has an example, and it answers at once."""
+
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from holly_triton.cli import main
+
+LARGEST_S = 0.3
+
+
+def commands(group: click.Group, *above: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:
+    for name, command in group.commands.items():
+        yield (*above, name), command
+        if isinstance(command, click.Group):
+            yield from commands(command, *above, name)
+
+
+@pytest.mark.parametrize(
+    "words", [words for words, one in commands(main) if not isinstance(one, click.Group)], ids=" ".join
+)
+def test_the_help_of_every_command_has_an_example(words: tuple[str, ...]) -> None:
+    said = CliRunner().invoke(main, [*words, "--help"]).output
+    current = ("rank",) if words == ("sort",) else words  # the former name is not to be used in new examples
+    assert "Example" in said and f"holly-triton {' '.join(current)}" in " ".join(said.split())
+
+
+def test_the_help_answers_at_once() -> None:
+    """In processor time, which other programs do not take part in; the best of three."""
+
+    def seconds() -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run([sys.executable, "-m", "holly_triton", "--help"], check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+    assert min(seconds() for _ in range(3)) < LARGEST_S

@@ -1,0 +1,24 @@
+import pytest
+
+from holly_triton.core.words import counted, part_of
+
+
+@pytest.mark.parametrize(("number", "said"), [(0, "0 pictures"), (1, "1 picture"), (2, "2 pictures")])
+def test_nouns_follow_their_number(number: int, said: str) -> None:
+    assert counted(number, "picture") == said
+
+
+def test_a_plural_that_is_irregular_is_given() -> None:
+    assert counted(2, "half", "halves") == "2 halves" and counted(1, "half", "halves") == "1 half"
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "said"),
+    [
+        (1, 9, "1 of 9 rows holds no number, is left out and was counted"),
+        (3, 9, "3 of 9 rows hold no number, are left out and were counted"),
+        (1, 1, "1 of 1 row holds no number, is left out and was counted"),
+    ],
+)
+def test_verbs_follow_the_part(part: int, whole: int, said: str) -> None:
+    assert part_of(part, whole, "row", "{hold} no number, {are} left out and {were} counted") == said
