@@ -98,7 +98,7 @@ def main(verbose: bool, quiet: bool, log: Path | None) -> None:
 
 for command in (
     train.demo, data.info, data.pick, train.train, results.measure, results.rank, results.evaluate, results.render, results.export,
-    data.simulate, experiments.reproduce, experiments.bench, frames.frames,
+    data.simulate, frames.frames, experiments.reproduce, experiments.bench,
 ):  # fmt: skip
     main.add_command(command)
 main.add_command(renamed(results.rank, "sort"))

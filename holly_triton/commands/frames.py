@@ -3,6 +3,7 @@
 import click
 
 from .frames_calibrate import calibrate
+from .frames_simulate import simulate
 
 
 @click.group()
@@ -10,4 +11,5 @@ def frames() -> None:
     """Localise single emitters in 3D in camera frames."""
 
 
-frames.add_command(calibrate)
+for command in (calibrate, simulate):
+    frames.add_command(command)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import tifffile
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.types import Array
 
 from .model import Camera, PerPixel
 
@@ -78,17 +79,17 @@ class MappedCamera(Camera):
             raise HollyError(
                 f"the camera's maps have {width} x {height} px; frames of {shape[1]} x {shape[0]} px are larger"
             )
-        if max(spare) == 0:
-            return self
         device = generator.device
+        if max(spare) == 0:
+            return replace(self, maps=PixelMaps(*(None if part is None else part.to(device) for part in self.maps)))
         row, column = (
             torch.randint(0, most + 1, (batch,), generator=generator, device=device).tolist() for most in spare
         )
         windows = [self.maps.window(*first, shape) for first in zip(row, column, strict=True)]
         stacked = (None if parts[0] is None else torch.stack(parts) for parts in zip(*windows, strict=True))
-        return replace(self, maps=PixelMaps(*stacked))
+        return replace(self, maps=PixelMaps(*(None if part is None else part.to(device) for part in stacked)))
 
-    def _values(self) -> list[tuple[str, Any]]:
+    def _values(self) -> list[tuple[str, object]]:
         return [(name, value) for name, value in super()._values() if name != "maps"]
 
 
@@ -127,7 +128,7 @@ def read_maps(offset: Path | None = None, gain: Path | None = None, variance: Pa
     return PixelMaps(*(None if part is None else torch.from_numpy(part.astype(np.float32)) for part in parts))
 
 
-def _read_map(path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
+def _read_map(path: Path) -> Array:
     if not path.is_file():
         raise HollyError(f"{path}: is no file; give a map of the camera's pixels (.tif or .npy)")
     if path.suffix.lower() == ".npy":
@@ -141,4 +142,4 @@ def _read_map(path: Path) -> np.ndarray[Any, np.dtype[np.float64]]:
         raise HollyError(f"{path}: has {values.dtype} values of shape {values.shape}; a map is one grey picture")
     if not np.isfinite(values).all():
         raise HollyError(f"{path}: holds NaN or infinity; a map has a number at every pixel")
-    return values.astype(np.float64)
+    return np.asarray(values, dtype=np.float64)
