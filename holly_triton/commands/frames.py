@@ -3,6 +3,7 @@
 import click
 
 from .frames_calibrate import calibrate
+from .frames_evaluate import evaluate
 from .frames_simulate import simulate
 
 
@@ -11,5 +12,5 @@ def frames() -> None:
     """Localise single emitters in 3D in camera frames."""
 
 
-for command in (calibrate, simulate):
+for command in (calibrate, simulate, evaluate):
     frames.add_command(command)

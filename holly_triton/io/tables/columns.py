@@ -4,7 +4,6 @@ import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +57,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Roles:
-    """The columns of each role, two where the precision differs along x and y; and notes about the choice."""
+    """The columns of each role, two where the precision differs along x and y; and notes about the choice.
+
+    ``precision_xy`` is a role of its own, so that both are known where the file has a common precision as well.
+    """
 
     columns: dict[str, list[Column]]
     notes: list[str] = field(default_factory=list)
@@ -224,11 +226,12 @@ def _recognised(table: Table) -> tuple[dict[str, list[Column]], list[str]]:
     if photons and (photons.unit or "photon").lower().startswith("photon"):
         roles["photons"] = [photons]
     single = ([key] for key in names.LATERAL)
-    along = ([pattern.format(axis) for axis in "xy"] for pattern in names.ALONG)
-    axial = ([key] for key in (*names.AXIAL, *(pattern.format("z") for pattern in names.ALONG)))
-    for role, choices in (("precision", chain(single, along)), ("precision_z", axial)):
+    along = [[pattern.format(axis) for axis in "xy"] for pattern in names.ALONG]
+    axial = [[key] for key in (*names.AXIAL, *(pattern.format("z") for pattern in names.ALONG))]
+    lateral = {"precision": [*single, *along], "precision_xy": along}
+    for role, choices in (*lateral.items(), ("precision_z", axial)):
         keys = next((keys for keys in choices if all(key in by_key for key in keys)), [])
-        if keys and (role == "precision" or "z" in roles):
+        if keys and (role in lateral or "z" in roles):
             roles[role] = [by_key[key][0] for key in keys]
     return roles, _choice(sets, by_key)
 

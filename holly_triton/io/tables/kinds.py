@@ -14,6 +14,7 @@ SIGNATURES = (
     (b"PAR1", ".parquet"),
     (b"ARROW1", ".feather"),
     (b"FEA1", ".feather"),
+    (b"M425", ".bin"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", ".xls"),
     (b"SQLite format 3\0", ".sqlite"),
     (b"\x89PNG", ".png"),
@@ -22,6 +23,8 @@ SIGNATURES = (
 """First bytes of files, and the suffix that such files should have."""
 ZIPPED = (".npz", ".smlm", ".xlsx", ".ods", ".zarr")
 """Suffixes of files that are zip archives, which their first bytes alone do not distinguish."""
+NAMES_OF_TEXT = (".xls", ".bin", ".sml")
+"""Suffixes that some programs give to tables in text."""
 EXPORT = "export it as CSV"
 ADVICE = {
     ".xls": f"is a workbook of Excel; {EXPORT} (File, Save as, CSV UTF-8)",
@@ -38,7 +41,6 @@ ADVICE = {
     ".star": "is a STAR file, which lists particles and holds no pictures; give the stack that it names (.mrcs)",
     ".rds": f"is a file of R, which is not read; {EXPORT}, by write.csv(NAME, OUT, row.names = FALSE)",
     ".rdata": f"is a file of R, which is not read; {EXPORT}, by write.csv(NAME, OUT, row.names = FALSE)",
-    ".bin": "is a binary list of molecules, such as Insight3 and N-STORM write; export it there as text (.txt)",
     ".sml": "is a binary table of Abbelight or SMAP; export it as CSV",
     ".nd2": "holds camera frames of Nikon; localise them first, and give the table of localisations",
     ".czi": "holds camera frames of Zeiss; localise them first, and give the table of localisations",
@@ -68,7 +70,7 @@ def kind_of(path: Path, known: Collection[str]) -> str | None:
         return None
     if found is not None or start.startswith(b"PK\x03\x04"):
         return found or (None if suffix in (*ZIPPED, *known) else ".xlsx")
-    if suffix in known or suffix in ADVICE and suffix not in (".xls", ".bin", ".sml"):
+    if suffix not in NAMES_OF_TEXT and (suffix in known or suffix in ADVICE):
         return None
     return ".csv" if _is_table(path, start) else None
 

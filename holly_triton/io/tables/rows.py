@@ -31,6 +31,7 @@ class Part(NamedTuple):
     precision: Array | None = None  # [E]: lateral localisation precision, nm
     frame: Array | None = None  # [E]
     precision_z: Array | None = None  # [E]: axial localisation precision, nm
+    precision_xy: Array | None = None  # [E, 2]: precision along x and along y, nm, where the file states both
 
 
 @dataclass(frozen=True)
@@ -131,7 +132,8 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
             seen += rows
             if not kept.all():
                 part = {column: values[kept] for column, values in part.items()}
-            yield _part({role: _values(path, part, of, lengths.get(role)) for role, of in columns.items()})
+            values = {role: _values(path, part, of, lengths.get(role)) for role, of in columns.items()}
+            yield _part({role: _joined(role, arrays) for role, arrays in values.items()})
         selection.finish(counts)
 
     if step > 1:
@@ -145,8 +147,16 @@ def _part(values: dict[str, Array]) -> Part:
     return Part(np.stack(axes, axis=1), **values)
 
 
-def _values(path: Path, part: dict[Column, Array], columns: list[Column], lengths: list[float] | None) -> Array:
-    """One column, or the root mean square of two; float64 nm where it is a length."""
+def _joined(role: str, arrays: list[Array]) -> Array:
+    """One column, or the root mean square of two; those of ``precision_xy`` side by side."""
+    if role == "precision_xy":
+        return np.stack(arrays, axis=1)
+    with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are dropped later
+        return arrays[0] if len(arrays) == 1 else np.sqrt(np.mean(np.square(arrays), axis=0))
+
+
+def _values(path: Path, part: dict[Column, Array], columns: list[Column], lengths: list[float] | None) -> list[Array]:
+    """The columns of a role; float64 nm where it is a length."""
     arrays = [part[column] for column in columns]
     for column, array in zip(columns, arrays, strict=True):
         if array.dtype.kind not in "fiub":
@@ -154,7 +164,7 @@ def _values(path: Path, part: dict[Column, Array], columns: list[Column], length
     with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are dropped later
         if lengths is not None:
             arrays = [array.astype(np.float64) * nm for array, nm in zip(arrays, lengths, strict=True)]
-        return arrays[0] if len(arrays) == 1 else np.sqrt(np.mean(np.square(arrays), axis=0))
+    return arrays
 
 
 def _lengths(path: Path, table: Table, roles: Roles, reading: Reading) -> tuple[dict[str, list[float]], list[str]]:
@@ -175,7 +185,7 @@ def _lengths(path: Path, table: Table, roles: Roles, reading: Reading) -> tuple[
             f"The file states pixels of {_sides(table.pixel_nm)} nm: if positions are in pixels, give --unit px."
         )
     units = {"x": reading.unit_for(first, path)}
-    for role, other in (("y", "x"), ("z", "x"), ("precision", "x"), ("precision_z", "z")):
+    for role, other in (("y", "x"), ("z", "x"), ("precision", "x"), ("precision_xy", "x"), ("precision_z", "z")):
         if role in roles.columns:
             units[role] = unit_word(stated_unit(roles.columns[role][0])) or units[other]
     if _is_height_in_nm(table, roles, units):

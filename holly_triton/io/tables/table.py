@@ -14,6 +14,7 @@ from .columns import Table
 from .csv_table import LARGEST_HELD, read_csv
 from .fields import side_by_side
 from .hdf5 import read_hdf5
+from .insight3 import read_insight3
 from .json_file import read_json
 from .kinds import advice, kind_of
 from .matlab import read_mat
@@ -33,6 +34,7 @@ READERS: dict[str, Callable[[Path, Reading], Table]] = {
     ".npz": read_npz,
     ".smlm": read_smlm,
     ".json": read_json,
+    ".bin": read_insight3,
 }
 """Readers by suffix, lower case; ``kind_of`` gives the suffix that a file should have by its content."""
 
@@ -60,10 +62,19 @@ def read_rows(path: Path, reading: Reading, most: int | None = None) -> Rows:
         raise HollyError(
             f"{path}: is no file; give one file of localisations ({', '.join(READERS)}), or a folder of fields"
         )
+    return rows_of(path, read_table(path, reading), reading, most)
+
+
+def read_table(path: Path, reading: Reading) -> Table:
+    """The columns of a file of any known format, as the file has them.
+
+    Raises:
+        HollyError: The format is unknown, or the file is damaged.
+    """
     read = READERS.get(suffix_of(path))
     if read is None:
         raise HollyError(f"{path}: {advice(path) or f'is not a known file of localisations; those are {_known()}'}")
-    return rows_of(path, read(path, reading), reading, most)
+    return read(path, reading)
 
 
 def files_in(folder: Path) -> list[Path]:
