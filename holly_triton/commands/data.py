@@ -64,13 +64,18 @@ def simulate(
 @click.argument("data", type=SOME_PATH)
 @reading_options
 def info(data: Path, **settings: Any) -> None:
-    """Summarise DATA: particles, emitters, size, and what was skipped and why.
+    """Summarise DATA: particles, emitters, size, and what was skipped and why; or frames and pixels of a movie.
+
+    A stack of pictures is a movie of camera frames if its pixels are 50 nm or more.
 
     Example: holly-triton info localisations.csv
     """
+    from holly_triton.io.movies.summary import movie_summary
     from holly_triton.particles.data import describe
 
-    rows = describe(data, **reading(settings))
+    channel = settings["channel"]
+    number = int(channel) if channel and channel.isdecimal() else None
+    rows = movie_summary(data, settings["pixel_size"], number) or describe(data, **reading(settings))
     width = max(map(len, rows))
     click.echo("\n".join(f"{name:<{width}}  {value}" for name, value in {"data": str(data), **rows}.items()))
 

@@ -9,6 +9,7 @@ EXTRAS = {
     "astropy": "formats",
     "imageio_ffmpeg": "movie",
     "mrcfile": "formats",
+    "nd2": "nikon",
     "pyvista": "view",
     "sklearn": "pick",
     "submitit": "cluster",

@@ -14,6 +14,7 @@ import pytest
 from holly_triton.core.errors import HollyError
 from holly_triton.core.jobs import Cluster
 from holly_triton.core.optional import EXTRAS, MissingExtraError, require
+from holly_triton.io.movies.opening import open_movie
 from holly_triton.particles.data import open_dataset
 from holly_triton.particles.picking.segmentation import find_clusters
 from holly_triton.particles.run.export import write_volume
@@ -51,11 +52,17 @@ def use_mrc(folder: Path) -> None:
     open_dataset(folder / "a.mrcs", pixel_size_nm=10.0)
 
 
+def use_nd2(folder: Path) -> None:
+    (folder / "a.nd2").write_bytes(bytes(64))
+    open_movie(folder / "a.nd2")
+
+
 USES: list[tuple[str, Callable[[Path], object]]] = [
     ("astropy", use_fits),
     ("imageio_ffmpeg", lambda folder: turntable(SITES, folder / "turn.mp4")),
     ("mrcfile", use_mrc),
     ("mrcfile", lambda folder: write_volume(folder / "a.mrc", SITES, 10.0)),
+    ("nd2", use_nd2),
     ("pyvista", lambda folder: render_cloud(SITES, folder / "a.png")),
     ("sklearn", lambda folder: find_clusters(SITES[:, :2], 50.0)),
     ("submitit", lambda folder: Cluster("local").check()),

@@ -1,1 +1,1 @@
-"""Movies of camera frames, read in blocks: TIFF in all its kinds, dax, Picasso's raw, NumPy arrays, ND2 and CZI."""
+"""Movies of camera frames, read in blocks: TIFF in all its kinds, dax, Picasso's raw, NumPy arrays and ND2."""

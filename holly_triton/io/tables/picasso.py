@@ -31,14 +31,18 @@ Array = NDArray[Any]
 
 PIXEL_SIZE = ("Pixelsize", "Camera.Pixelsize")
 """Keys of the pixel size: that of Picasso, and that of its simulation in versions without the first."""
-UNITS = {"x": "px", "y": "px", "z": "nm", "lpx": "px", "lpy": "px"}
+UNITS = {"x": "px", "y": "px", "z": "nm", "lpx": "px", "lpy": "px", "lpz": "nm"}
 NUMPY_NUMBERS = tuple(f"object/apply:numpy.{core}.multiarray.scalar" for core in ("core", "_core"))
 NUMBERS = ("f2", "f4", "f8", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")
 
-NEUTRAL = {"frame": 0.0, "photons": 1.0, "sx": 1.0, "sy": 1.0, "bg": 0.0}
-"""Neutral values for unknown columns: one frame, equal brightness, a PSF of one pixel, no background."""
 NEUTRAL_PRECISION_NM = 10.0
 """Neutral precision, typical of SMLM. Picasso weighs by the inverse of the precision, so it can't be 0."""
+NEUTRAL = {
+    "frame": 0.0, "photons": 1.0, "sx": 1.0, "sy": 1.0, "bg": 0.0, "lpz": NEUTRAL_PRECISION_NM, "probability": 1.0,
+}  # fmt: skip
+"""Neutral values for unknown columns: one frame, equal brightness, a PSF of one pixel, no background, and so on."""
+GAPS = ("photons", "bg", "lpx", "lpy", "lpz", "probability")
+"""Columns in which single values may be unknown: programs write 0 or NaN where a fit failed, and Picasso drops rows with NaN."""
 THROUGHOUT, IN_PART = "Neutral throughout", "Neutral in part"
 """Keys of the YAML for the columns that are unknown, and for those that are known in some rows only."""
 WHOLE = {"frame": "<u4", "group": "<i4"}
@@ -139,7 +143,7 @@ def write_picasso(
         columns["z"] = xyz_nm[:, 2]
     if group is not None:
         columns["group"] = group
-    locs, throughout, in_part = _locs(columns, len(xyz_nm), NEUTRAL_PRECISION_NM / pixel_nm)
+    locs, throughout, in_part = locs_of(columns, len(xyz_nm), NEUTRAL_PRECISION_NM / pixel_nm)
     program = f"holly-triton {holly_triton.__version__}"
     width, height = (int(locs[axis].max()) + 1 for axis in "xy")
     frames = int(locs["frame"].max()) + 1
@@ -267,8 +271,17 @@ def _neutral(documents: Sequence[Mapping[str, Any]]) -> list[str]:
     return [name for name in (*NEUTRAL, "lpx", "lpy") if any(name in listed for listed in lists)]
 
 
-def _locs(columns: Mapping[str, Any], count: int, precision: float) -> tuple[Array, list[str], list[str]]:
-    """Rows of ``locs``, and the names of the columns that are neutral throughout, and in part."""
+def locs_of(columns: Mapping[str, Any], count: int, precision: float) -> tuple[Array, list[str], list[str]]:
+    """Rows of ``locs``, and the names of the columns that are neutral throughout, and in part.
+
+    Args:
+        columns: By name, each ``[count]``, or None where it is unknown.
+        count: Number of rows.
+        precision: Neutral lateral precision, pixels.
+
+    Raises:
+        ValueError: A column has another length, or one of whole numbers has others.
+    """
     neutral = {**NEUTRAL, "lpx": precision, "lpy": precision}
     locs = np.empty(count, dtype=[(name, WHOLE.get(name, "<f4")) for name in columns])
     throughout: list[str] = []
@@ -277,9 +290,8 @@ def _locs(columns: Mapping[str, Any], count: int, precision: float) -> tuple[Arr
         values = np.full(count, np.nan) if given is None else np.asarray(given)
         if values.shape != (count,):
             raise ValueError(f"{name} must be [{count}], one for each position; found shape {values.shape}")
-        # Programs write 0 or NaN where a fit failed, and Picasso drops rows with NaN.
-        gaps = given is None or name in ("photons", "lpx", "lpy")
-        known = np.isfinite(values) & (values > 0) if gaps else np.ones(count, bool)
+        gaps = given is None or name in GAPS
+        known = np.isfinite(values) & ((values > 0) | (name == "bg")) if gaps else np.ones(count, bool)
         if not known.all():
             (in_part if known.any() else throughout).append(name)
             values = np.where(known, values, neutral[name])

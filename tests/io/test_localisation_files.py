@@ -1,0 +1,173 @@
+"""Tables of localisations in the files of other programs: what is written is what our readers, and other programs, read."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pytest
+import yaml
+
+from holly_triton.core.errors import HollyError
+from holly_triton.frames.localisations import localisations
+from holly_triton.io.tables import writing
+from holly_triton.io.tables.picasso import read_header
+from holly_triton.io.tables.reading import Reading
+from holly_triton.io.tables.table import read_rows
+from holly_triton.io.tables.writing import FORMATS, check_name, localisation_file, write_localisations
+from holly_triton.particles.data.dataset import describe
+
+PIXEL_NM, SHAPE, ROWS = 130.0, (90, 64, 48), 400
+NAMES = {"thunderstorm": "a.csv", "challenge": "a.csv", "picasso": "a.hdf5"}
+
+
+@pytest.fixture
+def table(seed: int) -> Any:
+    rng, table = np.random.default_rng(seed), localisations(ROWS)
+    table["frame"] = np.sort(rng.integers(1, SHAPE[0] + 1, ROWS))
+    for axis, pixels in (("x", SHAPE[2]), ("y", SHAPE[1])):
+        table[axis] = rng.uniform(0, pixels * PIXEL_NM, ROWS)
+    table["z"], table["photons"] = rng.uniform(-700, 700, ROWS), rng.uniform(500, 20000, ROWS)
+    table["background"], table["probability"] = rng.uniform(0, 90, ROWS), rng.uniform(0.5, 1, ROWS)
+    for name in ("sigma_x", "sigma_y", "sigma_z", "sigma_photons"):
+        table[name] = rng.uniform(2, 40, ROWS)
+    return table
+
+
+def read_back(path: Path) -> Any:
+    rows = read_rows(path, Reading())
+    parts = list(rows.parts())
+    return {
+        name: np.concatenate([getattr(part, name) for part in parts])
+        for name in ("xyz", "frame", "photons", "precision", "precision_z")
+        if getattr(parts[0], name) is not None
+    }
+
+
+@pytest.mark.parametrize("form", FORMATS)
+@pytest.mark.parametrize("blocks", [1, 7])
+def test_tables_come_back_through_our_readers(form: str, blocks: int, tmp_path: Path, table: Any) -> None:
+    path = tmp_path / NAMES[form]
+    with localisation_file(path, PIXEL_NM, SHAPE, form=form) as append:
+        for block in np.array_split(table, blocks):
+            append(block)
+            append(block[:0])  # frames without any
+    found = read_back(path)
+    # Picasso counts pixels from the centre of the first one, frames from 0.
+    half, first = (PIXEL_NM / 2, 1) if form == "picasso" else (0.0, 0)
+    # float32 of 64 px of 130 nm is good to 5e-4 nm; text is rounded to 5e-4.
+    np.testing.assert_allclose(found["xyz"][:, 0] + half, table["x"], atol=1.1e-3)
+    np.testing.assert_allclose(found["xyz"][:, 1] + half, table["y"], atol=1.1e-3)
+    np.testing.assert_allclose(found["xyz"][:, 2], table["z"], atol=1.1e-3)
+    np.testing.assert_array_equal(found["frame"] + first, table["frame"])
+    np.testing.assert_allclose(found["photons"], table["photons"], rtol=1e-5)
+    if form != "challenge":
+        lateral = np.sqrt((table["sigma_x"] ** 2 + table["sigma_y"] ** 2) / 2)
+        np.testing.assert_allclose(found["precision"], lateral, atol=2e-3)
+        np.testing.assert_allclose(found["precision_z"], table["sigma_z"], atol=2e-3)
+
+
+def test_blocks_and_one_table_give_the_same_bytes(tmp_path: Path, table: Any) -> None:
+    for form, name in NAMES.items():
+        write_localisations(tmp_path / f"whole_{name}", table, PIXEL_NM, SHAPE, form=form)
+        with localisation_file(tmp_path / f"parts_{name}", PIXEL_NM, SHAPE, form=form) as append:
+            for block in np.array_split(table, 11):
+                append(block)
+        if name.endswith(".csv"):
+            assert (tmp_path / f"whole_{name}").read_bytes() == (tmp_path / f"parts_{name}").read_bytes()
+
+
+def test_columns_of_thunderstorm(tmp_path: Path, table: Any) -> None:
+    write_localisations(tmp_path / "a.csv", table, PIXEL_NM, SHAPE)
+    with (tmp_path / "a.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert list(rows[0])[:10] == [
+        "id", "frame", "x [nm]", "y [nm]", "z [nm]", "intensity [photon]", "offset [photon]", "bkgstd [photon]",
+        "uncertainty_xy [nm]", "uncertainty_z [nm]",
+    ]  # fmt: skip
+    assert [int(row["id"]) for row in rows] == list(range(1, ROWS + 1))
+    assert float(rows[5]["offset [photon]"]) == pytest.approx(table["background"][5], abs=1e-3)
+    assert float(rows[5]["uncertainty_y [nm]"]) == pytest.approx(table["sigma_y"][5], abs=1e-3)
+
+
+def test_columns_of_picasso(tmp_path: Path, table: Any) -> None:
+    write_localisations(tmp_path / "a.hdf5", table, PIXEL_NM, SHAPE)
+    with h5py.File(tmp_path / "a.hdf5") as file:
+        locs, header = file["locs"][()], read_header(tmp_path / "a.hdf5", file)
+    documents = [*yaml.safe_load_all((tmp_path / "a.yaml").read_text())]
+    assert {"frame", "x", "y", "photons", "sx", "sy", "bg", "lpx", "lpy", "z", "lpz"} <= {*locs.dtype.names}
+    assert locs["frame"].dtype == np.uint32
+    assert documents[0] | {"Generated by": ""} == {
+        "Generated by": "", "Frames": SHAPE[0], "Height": SHAPE[1], "Width": SHAPE[2], "Pixelsize": PIXEL_NM,
+    }  # fmt: skip
+    assert header.pixel_nm == PIXEL_NM
+    assert {*header.neutral} == {"sx", "sy"}
+    # An emitter in the middle of the first pixel is at 0, 0.
+    table["x"], table["y"] = PIXEL_NM / 2, PIXEL_NM / 2
+    write_localisations(tmp_path / "b.hdf5", table, PIXEL_NM, SHAPE)
+    with h5py.File(tmp_path / "b.hdf5") as file:
+        assert not file["locs"]["x"].any()
+
+
+def test_values_that_are_not_known(tmp_path: Path, table: Any) -> None:
+    table["probability"], table["sigma_z"][:9] = np.nan, np.nan
+    for name in ("a.csv", "a.hdf5"):
+        with localisation_file(tmp_path / name, PIXEL_NM, SHAPE) as append:
+            append(table[:9])
+            append(table[9:])
+        found = read_back(tmp_path / name)
+        assert len(found["xyz"]) == ROWS
+        np.testing.assert_allclose(found["precision_z"][9:], table["sigma_z"][9:], atol=2e-3)
+    assert "nan" not in (tmp_path / "a.csv").read_text()  # Java reads NaN alone
+    with h5py.File(tmp_path / "a.hdf5") as file:
+        assert all(np.isfinite(file["locs"][name]).all() for name in file["locs"].dtype.names)
+    stated = [*yaml.safe_load_all((tmp_path / "a.yaml").read_text())][1]
+    assert stated["Neutral throughout"] == ["probability", "sx", "sy"]
+    assert stated["Neutral in part"] == ["lpz"]
+
+
+def test_a_failure_leaves_the_old_file(tmp_path: Path, table: Any) -> None:
+    for name in ("a.csv", "a.hdf5"):
+        write_localisations(tmp_path / name, table, PIXEL_NM, SHAPE)
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        with pytest.raises(HollyError, match="stopped"):
+            with localisation_file(tmp_path / name, PIXEL_NM, SHAPE) as append:
+                append(table[:7])
+                raise HollyError("stopped")
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_a_movie_without_emitters(tmp_path: Path) -> None:
+    for name in ("a.csv", "a.hdf5"):
+        write_localisations(tmp_path / name, localisations(0), PIXEL_NM, SHAPE)
+        with pytest.raises(HollyError):
+            describe(tmp_path / name)
+
+
+def test_names_and_forms_that_do_not_fit(tmp_path: Path) -> None:
+    assert check_name(Path("a.CSV")).open is writing.FORMATS["thunderstorm"].open
+    for name, form in (("a.txt", None), ("a", None), ("a.csv", "picasso"), ("a.hdf5", "challenge"), ("a.csv", "excel")):
+        with pytest.raises(HollyError):
+            check_name(tmp_path / name, form)
+    with pytest.raises(HollyError, match="cannot be written"):
+        write_localisations(tmp_path / "none" / "a.csv", localisations(0), PIXEL_NM, SHAPE)
+
+
+def test_tables_that_are_wrong(tmp_path: Path, table: Any) -> None:
+    wrong = table.copy()
+    wrong["frame"][0] = 0
+    later = table.copy()
+    later["frame"][-1] = SHAPE[0] + 1
+    nan = table.copy()
+    nan["z"][3] = np.nan
+    for bad in (wrong, later, nan, table[["frame", "x", "y"]]):
+        with pytest.raises(ValueError, match="frames|finite|columns"):
+            write_localisations(tmp_path / "a.csv", bad, PIXEL_NM, SHAPE)
+    assert not list(tmp_path.iterdir())
+
+
+def test_tables_are_fields_for_pick(tmp_path: Path, table: Any) -> None:
+    for name in ("a.csv", "a.hdf5"):
+        write_localisations(tmp_path / name, table, PIXEL_NM, SHAPE)
+        assert str(ROWS) in " ".join(describe(tmp_path / name).values())
