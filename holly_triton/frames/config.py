@@ -240,3 +240,41 @@ class Scoring(Settings):
 
 BOUND_BLOCK = 500
 """Frames whose Cramér-Rao bound is computed at a time."""
+
+# The classical fit
+
+BAND_RATIO = 2.0
+"""Width of the wide Gaussian of the band-pass, in widths of the narrow one."""
+ENOUGH_LIGHT = 0.95
+"""Share of an emitter's light that its region holds, on average over the depths."""
+DEPTHS = 7
+"""Depths that are compared for the start of a fit."""
+FARTHEST_PX = 3.0
+"""Largest distance of an emitter from its maximum along x or y, pixels."""
+LEAST_EXPECTED = 1e-2
+"""Photons a pixel: less is never expected, so that no pixel in the dark decides alone."""
+DAMPING, MOST_STEPS, SETTLED = 0.03, 40, 0.02
+"""Of the method of Levenberg and Marquardt: first damping, largest number of steps, and the step, in standard deviations,
+below which it ends."""
+FIT_CHUNK = 512
+"""Regions that are fitted together: what they need fits a processor's cache."""
+ROUND_WIDTHS = (0.7, 2.5)
+"""Least and largest width of a spot in 2D, in widths in focus."""
+
+
+@dataclass(frozen=True)
+class Fitting(Settings):
+    """The classical fit of a movie."""
+
+    threshold: Annotated[float, Bounds(0, open_least=True)] = 6.0
+    """Least height of a maximum of the band-passed frame, standard deviations of its noise."""
+    region_px: Annotated[int, Bounds(5, 127)] | None = None
+    """Odd side of a region; None follows from the PSF."""
+    max_misfit: Annotated[float, Bounds(0, open_least=True)] = 2.0
+    """Largest deviance per degree of freedom, which is about 1 where one emitter explains the data."""
+    max_sigma_nm: Annotated[float, Bounds(0, open_least=True)] = 100.0
+    """Largest lateral standard deviation, nm."""
+    nearest_px: Annotated[float, Bounds(0)] = 1.0
+    """Two results nearer than this are of one emitter."""
+    passes: Annotated[int, Bounds(1, 9)] = 2
+    """Times that maxima are sought; after the first, in what is left over."""

@@ -1,0 +1,6 @@
+"""The classical localisation: local maxima, and the maximum likelihood of one emitter in each of their regions."""
+
+from .frames import Found, fit_frames
+from .round import RoundPsf
+
+__all__ = ["Found", "RoundPsf", "fit_frames"]
