@@ -243,8 +243,9 @@ BOUND_BLOCK = 500
 
 # The classical fit
 
-BAND_RATIO = 2.0
-"""Width of the wide Gaussian of the band-pass, in widths of the narrow one."""
+BAND_NARROW, BAND_RATIO = 0.6, 1.6
+"""Width of the narrow Gaussian of the band-pass, in widths of the PSF, and of the wide one, in widths of the narrow one. Wider
+ones find dimmer emitters and merge more neighbours."""
 ENOUGH_LIGHT = 0.95
 """Share of an emitter's light that its region holds, on average over the depths."""
 DEPTHS = 7
@@ -278,3 +279,7 @@ class Fitting(Settings):
     """Two results nearer than this are of one emitter."""
     passes: Annotated[int, Bounds(1, 9)] = 2
     """Times that maxima are sought; after the first, in what is left over."""
+    later_threshold: Annotated[float, Bounds(0, open_least=True)] = 12.0
+    """Least height of these later maxima: errors of the fits before leave small ones."""
+    sweeps: Annotated[int, Bounds(1, 99)] = 2
+    """Times that all are fitted again after each later search, each with the light of the others as known."""

@@ -9,14 +9,14 @@ from torch import Tensor
 from holly_triton.core.types import Array
 from holly_triton.frames.bound import Noise
 from holly_triton.frames.camera import Camera
-from holly_triton.frames.config import ENOUGH_LIGHT, Fitting
+from holly_triton.frames.config import BAND_NARROW, ENOUGH_LIGHT, Fitting
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.psf import Psf
 
 from .maxima import local_maxima
 from .regions import Recorded
 from .round import RoundPsf
-from .spots import Scale, Spots, fit_again, fit_new, joined, single
+from .spots import Scale, Spots, fit_new, joined, refined, single
 
 SAMPLED_DEPTHS = 15
 """Depths at which the width of a PSF is measured."""
@@ -51,15 +51,12 @@ def fit_frames(photons: Tensor, psf: Psf, camera: Camera, settings: Fitting | No
     spots: Spots | None = None
     for _ in range(settings.passes):
         light = None if spots is None else spots.light(psf, len(photons), recorded.shape)
-        rest = photons if light is None else photons - light
-        new = local_maxima(rest, photons, recorded.noise, scale.sigma_px, settings.threshold)
+        rest, threshold = (photons, settings.threshold) if light is None else (photons - light, settings.later_threshold)
+        new = local_maxima(rest, photons, recorded.noise, BAND_NARROW * scale.sigma_px, threshold)
         if not len(new.frame):
             break
         added = fit_new(psf, recorded, new, scale.region_px, light)
-        if spots is None:
-            spots = added
-        else:
-            spots = fit_again(psf, recorded, joined([spots, added]), scale.region_px)
+        spots = added if spots is None else refined(psf, recorded, joined([spots, added]), scale.region_px, settings.sweeps)
         spots = spots.take(single(spots, psf.pixel_nm, settings.nearest_px))
     return Found(_table_kind(localisations(0)), 0, 0) if spots is None else _kept(spots, psf, recorded, settings, first)
 
@@ -109,9 +106,9 @@ def _kept(spots: Spots, psf: Psf, recorded: Recorded, settings: Fitting, first: 
 def _table_kind(table: Array) -> Array:
     """A table with two more columns."""
     kind = np.dtype([*table.dtype.descr, ("misfit", np.float64), ("width", np.float64)])
-    wider = np.full(len(table), np.nan, dtype=kind) if len(table) else np.zeros(0, dtype=kind)
-    for name in table.dtype.names or ():
-        wider[name] = table[name]
+    wider = np.zeros(len(table), dtype=kind)
+    for name in kind.names or ():
+        wider[name] = table[name] if name in (table.dtype.names or ()) else np.nan
     return wider
 
 

@@ -90,18 +90,20 @@ def fit_new(psf: Psf, recorded: Recorded, found: Maxima, size: int, others: Tens
     return joined(parts)
 
 
-def fit_again(psf: Psf, recorded: Recorded, spots: Spots, size: int) -> Spots:
-    """Fit spots again, each with the light of all others of its frame taken as known."""
-    frames = len(recorded.photons)
-    light = spots.light(psf, frames, recorded.shape)
-    parts = []
-    for part in _chunks(len(spots.frame)):
-        frame, corner, start = spots.frame[part], spots.corner[part], spots.fit.unknowns[part]
-        own = psf.patches(start[:, :3], size)[0] * start[:, 3, None, None]
-        others = (gathered(light, frame, corner, size) - own).clamp(min=0)
-        regions = cut(recorded, frame, corner, size, others)
-        parts.append(Spots(frame, corner, maximise(psf, regions, start, _limits(psf, size, start)), _pixels(regions)))
-    return joined(parts)
+def refined(psf: Psf, recorded: Recorded, spots: Spots, size: int, sweeps: int) -> Spots:
+    """Fit all spots this many times again, each with the light of the others of its frame taken as known."""
+    for _ in range(sweeps):
+        light = spots.light(psf, len(recorded.photons), recorded.shape)
+        parts = []
+        for part in _chunks(len(spots.frame)):
+            frame, corner, start = spots.frame[part], spots.corner[part], spots.fit.unknowns[part]
+            own = psf.patches(start[:, :3], size)[0] * start[:, 3, None, None]
+            others = (gathered(light, frame, corner, size) - own).clamp(min=0)
+            regions = cut(recorded, frame, corner, size, others)
+            fit = maximise(psf, regions, start, _limits(psf, size, start))
+            parts.append(Spots(frame, corner, fit, _pixels(regions)))
+        spots = joined(parts)
+    return spots
 
 
 def single(spots: Spots, pixel_nm: float, nearest_px: float) -> Tensor:
@@ -123,7 +125,7 @@ def single(spots: Spots, pixel_nm: float, nearest_px: float) -> Tensor:
 
 
 def _chunks(count: int) -> list[slice]:
-    return [slice(first, first + FIT_CHUNK) for first in range(0, max(count, 1), FIT_CHUNK)]
+    return [slice(first, first + FIT_CHUNK) for first in range(0, count, FIT_CHUNK)]
 
 
 def _pixels(regions: Regions) -> Tensor:
