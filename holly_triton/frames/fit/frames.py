@@ -68,10 +68,11 @@ def record(photons: Tensor, camera: Camera) -> Recorded:
     return Recorded(photons, Noise.of(camera, shape, photons.device), photons < camera.photons(largest))
 
 
-def scale_of(psf: Psf, region_px: int | None = None) -> Scale:
+def scale_of(psf: Psf, region_px: int | None = None, enough: float = ENOUGH_LIGHT) -> Scale:
     """What the width of a PSF decides, over its depths.
 
-    The width is that of the Gaussian whose squares have the same sum; the region holds most of the light.
+    The width is that of the Gaussian whose squares have the same sum. The region, unless its side is given, holds more than
+    the share ``enough`` of the light, on average over the depths.
     """
     size = psf.size
     low, high = psf.z_range_nm
@@ -80,11 +81,12 @@ def scale_of(psf: Psf, region_px: int | None = None) -> Scale:
     light = psf.to("cpu").patches(xyz, size)[0].double()
     total = light.sum(dim=(1, 2))
     sigma = (total**2 / (4 * torch.pi * (light**2).sum(dim=(1, 2)))).sqrt()
+    middle = size // 2
     if region_px is None:
-        halves = range(1, size // 2 + 1)
-        inside = [light[:, size // 2 - half : size // 2 + half + 1, size // 2 - half : size // 2 + half + 1] for half in halves]
-        shares = [float((part.sum(dim=(1, 2)) / total).mean()) for part in inside]
-        region_px = 2 * next((half for half, share in zip(halves, shares, strict=True) if share > ENOUGH_LIGHT), size // 2) + 1
+        whole = range(1, middle + 1)
+        held = (light[:, middle - h : middle + h + 1, middle - h : middle + h + 1].sum(dim=(1, 2)) for h in whole)
+        half = next((h for h, part in zip(whole, held, strict=True) if float((part / total).mean()) > enough), middle)
+        region_px = 2 * half + 1
     return Scale(float(sigma.median()), region_px)
 
 

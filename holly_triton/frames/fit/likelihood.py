@@ -76,7 +76,15 @@ def cost_of(mean: Tensor, regions: Regions) -> Tensor:
     return (regions.weight * term).sum(dim=(1, 2))
 
 
-def maximise(psf: Psf, regions: Regions, start: Tensor, limits: tuple[Tensor, Tensor], prior: Prior | None = None) -> Fit:
+def maximise(
+    psf: Psf,
+    regions: Regions,
+    start: Tensor,
+    limits: tuple[Tensor, Tensor],
+    prior: Prior | None = None,
+    *,
+    steps: int = MOST_STEPS,
+) -> Fit:
     """Raise the likelihood from a start ``[E, 5]`` until the steps are small.
 
     Args:
@@ -85,6 +93,7 @@ def maximise(psf: Psf, regions: Regions, start: Tensor, limits: tuple[Tensor, Te
         start: Values of the unknowns.
         limits: Least and largest values ``[E, 5]``, or of all ``[5]``.
         prior: A part of the cost; None is none.
+        steps: Largest number of steps.
     """
     least, most = (limit.expand_as(start) for limit in limits)
     at = _place(psf, regions, start.clamp(least, most), prior)
@@ -92,7 +101,7 @@ def maximise(psf: Psf, regions: Regions, start: Tensor, limits: tuple[Tensor, Te
     settled = torch.zeros_like(best.cost, dtype=torch.bool)
     damping = torch.full_like(best.cost, DAMPING)
     active = torch.arange(len(start), device=start.device)
-    for _ in range(MOST_STEPS):
+    for _ in range(steps):
         if not len(active):
             break
         step = _step(at, damping, None if prior is None else prior.precision[active])

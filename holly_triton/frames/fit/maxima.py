@@ -5,7 +5,7 @@ emitter, so that little of the noise remains; the wide one takes the background 
 """
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from torch import Tensor
@@ -51,11 +51,11 @@ def local_maxima(frames: Tensor, seen: Tensor, noise: Noise, sigma_px: float, th
     return Maxima(frame, row, column, _vertex(band, frame, row, column))
 
 
-def smooth(frames: Tensor, sigma_px: float) -> Tensor:
-    """Frames ``[B, H, W]`` under a Gaussian; beyond their edges they continue as at the edge."""
+def smooth(frames: Tensor, sigma_px: float, beyond: Literal["replicate", "constant"] = "replicate") -> Tensor:
+    """Frames ``[B, H, W]`` under a Gaussian; beyond their edges they continue as at the edge, or with 0."""
     kernel = _kernel(sigma_px).to(frames)
     reach = len(kernel) // 2
-    wider = functional.pad(frames[:, None], (reach, reach, reach, reach), mode="replicate")
+    wider = functional.pad(frames[:, None], (reach, reach, reach, reach), mode=beyond)
     across = functional.conv2d(wider, kernel[None, None, None, :])
     return functional.conv2d(across, kernel[None, None, :, None])[:, 0]
 

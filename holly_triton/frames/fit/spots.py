@@ -7,7 +7,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from holly_triton.frames.config import DEPTHS, FARTHEST_PX, FIT_CHUNK, LEAST_EXPECTED
+from holly_triton.frames.config import DEPTHS, FARTHEST_PX, FIT_CHUNK, LEAST_EXPECTED, TRIAL_STEPS
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf import Psf
 
@@ -77,15 +77,16 @@ def fit_new(psf: Psf, recorded: Recorded, found: Maxima, size: int, others: Tens
     corner = torch.stack([found.row, found.column], dim=1) - size // 2
     place = (found.offset + size // 2 + 0.5) * psf.pixel_nm
     parts = []
-    for part in _chunks(len(found.frame)):
+    for part in parts_of(len(found.frame)):
         frame = found.frame[part]
         known = None if others is None else gathered(others, frame, corner[part], size)
         regions = cut(recorded, frame, corner[part], size, known)
         starts = _starts(psf, regions, place[part])
-        limits = _limits(psf, size, starts[0])
-        first, second = (maximise(psf, regions, start, limits) for start in starts)
-        better = second.cost < first.cost
-        fit = Fit(*(torch.where(better.view(-1, *[1] * (a.ndim - 1)), b, a) for a, b in zip(first, second, strict=True)))
+        bounds = limits(psf, size, starts[0])
+        # A few steps show which of the two is the likelier one.
+        first, second = (maximise(psf, regions, start, bounds, steps=TRIAL_STEPS) for start in starts)
+        likelier = torch.where((second.cost < first.cost)[:, None], second.unknowns, first.unknowns)
+        fit = maximise(psf, regions, likelier, bounds)
         parts.append(Spots(frame, corner[part], fit, _pixels(regions)))
     return joined(parts)
 
@@ -95,12 +96,12 @@ def refined(psf: Psf, recorded: Recorded, spots: Spots, size: int, sweeps: int) 
     for _ in range(sweeps):
         light = spots.light(psf, len(recorded.photons), recorded.shape)
         parts = []
-        for part in _chunks(len(spots.frame)):
+        for part in parts_of(len(spots.frame)):
             frame, corner, start = spots.frame[part], spots.corner[part], spots.fit.unknowns[part]
             own = psf.patches(start[:, :3], size)[0] * start[:, 3, None, None]
             others = (gathered(light, frame, corner, size) - own).clamp(min=0)
             regions = cut(recorded, frame, corner, size, others)
-            fit = maximise(psf, regions, start, _limits(psf, size, start))
+            fit = maximise(psf, regions, start, limits(psf, size, start))
             parts.append(Spots(frame, corner, fit, _pixels(regions)))
         spots = joined(parts)
     return spots
@@ -124,7 +125,8 @@ def single(spots: Spots, pixel_nm: float, nearest_px: float) -> Tensor:
     return torch.from_numpy(kept).to(spots.frame.device)
 
 
-def _chunks(count: int) -> list[slice]:
+def parts_of(count: int) -> list[slice]:
+    """Parts of so many regions that are fitted together."""
     return [slice(first, first + FIT_CHUNK) for first in range(0, count, FIT_CHUNK)]
 
 
@@ -132,7 +134,7 @@ def _pixels(regions: Regions) -> Tensor:
     return (regions.weight > 0).sum(dim=(1, 2))
 
 
-def _limits(psf: Psf, size: int, start: Tensor) -> tuple[Tensor, Tensor]:
+def limits(psf: Psf, size: int, start: Tensor) -> tuple[Tensor, Tensor]:
     """Least and largest unknowns ``[5]``."""
     middle, reach = size / 2 * psf.pixel_nm, FARTHEST_PX * psf.pixel_nm
     low, high = psf.z_range_nm
