@@ -4,6 +4,7 @@ import click
 
 from .frames_calibrate import calibrate
 from .frames_evaluate import evaluate
+from .frames_fit import fit
 from .frames_simulate import simulate
 
 
@@ -12,5 +13,5 @@ def frames() -> None:
     """Localise single emitters in 3D in camera frames."""
 
 
-for command in (calibrate, simulate, evaluate):
+for command in (calibrate, simulate, fit, evaluate):
     frames.add_command(command)

@@ -259,6 +259,12 @@ DAMPING, MOST_STEPS, SETTLED, TRIAL_STEPS = 0.03, 40, 0.02, 6
 which it ends, and the number of steps that are tried from each start."""
 FIT_CHUNK = 512
 """Regions that are fitted together: what they need fits a processor's cache."""
+FIT_PIXELS = 2**20
+"""Pixels of the frames of a block."""
+SAME_PIXEL = 0.01
+"""Largest relative difference of the pixels of a movie and a PSF."""
+CROWDED_SHARE = 0.5
+"""A movie is crowded if one emitter does not explain more than this share of its spots."""
 ROUND_WIDTHS = (0.7, 2.5)
 """Least and largest width of a spot in 2D, in widths in focus."""
 

@@ -51,12 +51,16 @@ def fit_frames(photons: Tensor, psf: Psf, camera: Camera, settings: Fitting | No
     spots: Spots | None = None
     for _ in range(settings.passes):
         light = None if spots is None else spots.light(psf, len(photons), recorded.shape)
-        rest, threshold = (photons, settings.threshold) if light is None else (photons - light, settings.later_threshold)
+        rest, threshold = (
+            (photons, settings.threshold) if light is None else (photons - light, settings.later_threshold)
+        )
         new = local_maxima(rest, photons, recorded.noise, BAND_NARROW * scale.sigma_px, threshold)
         if not len(new.frame):
             break
         added = fit_new(psf, recorded, new, scale.region_px, light)
-        spots = added if spots is None else refined(psf, recorded, joined([spots, added]), scale.region_px, settings.sweeps)
+        spots = (
+            added if spots is None else refined(psf, recorded, joined([spots, added]), scale.region_px, settings.sweeps)
+        )
         spots = spots.take(single(spots, psf.pixel_nm, settings.nearest_px))
     return Found(_table_kind(localisations(0)), 0, 0) if spots is None else _kept(spots, psf, recorded, settings, first)
 
@@ -117,7 +121,12 @@ def _table_kind(table: Array) -> Array:
 def _table(spots: Spots, xyz: Tensor, sigma: Tensor, misfit: Tensor, flat: bool) -> Array:
     table = _table_kind(localisations(len(spots.frame)))
     table["frame"] = spots.frame.cpu().numpy()
-    values = {"x": xyz[:, 0], "y": xyz[:, 1], "photons": spots.fit.unknowns[:, 3], "background": spots.fit.unknowns[:, 4]}
+    values = {
+        "x": xyz[:, 0],
+        "y": xyz[:, 1],
+        "photons": spots.fit.unknowns[:, 3],
+        "background": spots.fit.unknowns[:, 4],
+    }
     values |= {"sigma_x": sigma[:, 0], "sigma_y": sigma[:, 1], "sigma_photons": sigma[:, 3], "misfit": misfit}
     values |= {"width": xyz[:, 2]} if flat else {"z": xyz[:, 2], "sigma_z": sigma[:, 2]}
     for name, column in values.items():

@@ -97,7 +97,9 @@ def _light(table: Array, psf: Psf, photons: Tensor, first: int) -> Tensor:
     rows = rows[np.argsort(rows["frame"], kind="stable")]
     counts = np.bincount(rows["frame"] - first, minlength=len(photons))
     xyz = torch.from_numpy(np.stack([rows[axis] for axis in AXES], axis=1)).to(photons)
-    emitters = Emitters.of(xyz, torch.from_numpy(rows["photons"]).to(photons), torch.from_numpy(counts).to(photons.device))
+    emitters = Emitters.of(
+        xyz, torch.from_numpy(rows["photons"]).to(photons), torch.from_numpy(counts).to(photons.device)
+    )
     return psf.draw(emitters, (int(photons.shape[1]), int(photons.shape[2])))
 
 

@@ -47,7 +47,11 @@ class RoundPsf:
         variance = width**2 + self.pixel_nm**2 / 12  # a camera integrates over its pixels
         square = x * x + y * y
         values = self.pixel_nm**2 / (2 * math.pi * variance) * torch.exp(-square / variance / 2)
-        slopes = [x.expand_as(values) / variance, y.expand_as(values) / variance, width / variance * (square / variance - 2)]
+        slopes = [
+            x.expand_as(values) / variance,
+            y.expand_as(values) / variance,
+            width / variance * (square / variance - 2),
+        ]
         return values, values[:, None] * torch.stack(slopes, dim=1)
 
     def to(self, device: torch.device | str) -> Self:
