@@ -4,6 +4,7 @@ from .calibration import *
 from .camera import *
 from .common import *
 from .fitting import *
+from .likeness import *
 from .localisation import *
 from .network import *
 from .psf import *

@@ -1,4 +1,4 @@
-"""From the outputs of a network to a table, and what is said about a movie."""
+"""From the outputs of a network to a table."""
 
 LOWEST_PROBABILITY = 0.1
 """Of a detection from which a threshold is chosen."""
@@ -6,8 +6,3 @@ THRESHOLDS = (0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.65, 0.7, 
 """From which that of a model is chosen."""
 PASS_PIXELS: dict[str, int] = {"cpu": 2**16, "cuda": 2**22}
 """Pixels that go through a network at once, by the kind of device."""
-MARGIN_OF_SEEN = 1.15
-"""Factor by which a movie may differ from the range of the training's frames before a person is warned."""
-SATURATED_SHARE = 1e-4
-CROWDED_PER_UM2 = 2.5
-"""Localisations per square micrometre and frame at which half of the emitters are lost (reports/frames)."""

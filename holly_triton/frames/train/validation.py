@@ -10,7 +10,6 @@ from holly_triton.frames.config import LOWEST_PROBABILITY, SPARSE_PER_UM2, THRES
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.localise import Model, localise_windows
-from holly_triton.frames.localise.doubts import ranges_of
 from holly_triton.frames.localise.localiser import Localiser
 from holly_triton.frames.localise.scales import SigmaScales
 from holly_triton.frames.samplers import RandomSampler
@@ -81,7 +80,7 @@ def in_groups(score: Score, truth: Array) -> dict[str, float]:
 
 def unfinished(localiser: Localiser, stream: Stream, training: Training) -> Model:
     """A model whose threshold and scales are not chosen yet."""
-    return Model(localiser, stream.psf, stream.camera, MIDDLE, SigmaScales.none(), {}, training, {})
+    return Model(localiser, stream.psf, stream.camera, MIDDLE, SigmaScales.none(), training, {})
 
 
 def best_threshold(found: Array, examples: Examples) -> tuple[float, dict[str, float]]:
@@ -105,9 +104,7 @@ def finished(localiser: Localiser, stream: Stream, training: Training, figures: 
     found = examples.localised(raw, LOWEST_PROBABILITY)
     threshold, best = best_threshold(found, examples)
     scales = fitted_scales(raw, _sparse(stream, settings.sparse_frames, settings.side_px), threshold)
-    middle = torch.cat([batch.photons[:, batch.photons.shape[1] // 2] for batch in examples.batches])
-    seen = ranges_of(middle, stream.camera)
-    return Model(localiser, stream.psf, stream.camera, threshold, scales, seen, training, {**figures, **best})
+    return Model(localiser, stream.psf, stream.camera, threshold, scales, training, {**figures, **best})
 
 
 def _sparse(stream: Stream, frames: int, side_px: int) -> Examples:
