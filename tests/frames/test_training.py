@@ -24,10 +24,8 @@ from holly_triton.frames.config import (
     Training,
     Validation,
 )
-from holly_triton.frames.detections import Detections
 from holly_triton.frames.localise import Model, localise_blocks, localise_frames, read_model, write_model
-from holly_triton.frames.localise.scales import SigmaScales
-from holly_triton.frames.train import Run, carry_out, command, folder_of, resume_run, start_run
+from holly_triton.frames.train import Run, carry_out, command, folder_of, recalibrate, resume_run, start_run
 from holly_triton.frames.train.trainer import Step
 
 BRIEF = Training(
@@ -149,17 +147,17 @@ def test_a_damaged_model_is_named_in_one_line(harm: str, whole: tuple[Path, list
         read_model(path)
 
 
-def test_scales_make_the_pull_1_at_every_number_of_photons(seed: int) -> None:
-    random = torch.Generator().manual_seed(seed)
-    photons = torch.exp(torch.rand(6000, generator=random) * 3.5 + 6.5)
-    off = 0.6 + 0.3 * (photons.log() - 6.5)[:, None] * torch.tensor([1.0, 0.5, 0.2, 0.8])
-    errors = off * torch.randn(6000, 4, generator=random)
-    scales = SigmaScales.fitted(photons, errors)
-    unit = torch.ones(6000)
-    found = Detections(unit.long(), torch.zeros(6000, 3), photons, unit, unit, torch.ones(6000, 4))
-    pull = errors / scales.applied(found).sigma
-    for part in photons.argsort().tensor_split(5):
-        assert (pull[part].std(dim=0) - 1).abs().max() < 0.1
+def test_a_model_is_recalibrated_without_training(whole: tuple[Path, list[float]], tmp_path: Path) -> None:
+    """Also one of an older version, whose scales know no crowds; the result is what the training's end chose."""
+    saved = torch.load(whole[0], weights_only=True)
+    saved["scales"] = {"log_photons": torch.zeros(1), "factors": torch.full((1, 4), 3.0)}
+    torch.save({**saved, "threshold": 0.85, "seen": {"noise": [0.9, 1.1]}}, tmp_path / "old.pt")
+    assert read_model(tmp_path / "old.pt").scales.crowd_factors.tolist() == [[1.0] * 4]
+    again, trained = recalibrate(tmp_path / "old.pt", tmp_path / "new.pt", "cpu"), read_model(whole[0])
+    assert again.threshold == trained.threshold
+    np.testing.assert_equal(again.figures, trained.figures)
+    for mine, theirs in zip(read_model(tmp_path / "new.pt").scales, trained.scales, strict=True):
+        assert torch.equal(mine, theirs)
 
 
 def settings_file(folder: Path, **changes: object) -> Path:
