@@ -17,7 +17,7 @@ from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array
 
 from .beads import write_beads
-from .camera import Camera, write_maps
+from .camera import Camera, MapFiles, write_maps
 from .config import BLOCK_PIXELS, MovieSettings
 from .emitters import Emitters
 from .psf import Psf, write_psf
@@ -37,14 +37,13 @@ class Written(Settings):
     pixel_nm: float
     movie: MovieSettings
     camera: Camera
-    maps: dict[str, str] = field(default_factory=dict)
-    """Files of the camera's maps, which belong to its table."""
+    maps: MapFiles = MapFiles()
 
     def table(self) -> dict[str, Any]:
         """The settings, and beside them the field for ``frames evaluate``."""
         sides = [self.movie.width_px * self.pixel_nm, self.movie.height_px * self.pixel_nm]
-        table = super().table()
-        return {"field_nm": sides, **table, "camera": {**table["camera"], **self.maps}}
+        table, maps = super().table(), {key: name for key, name in self.maps._asdict().items() if name is not None}
+        return {"field_nm": sides, **table, "camera": {**table["camera"], **maps}}
 
     def _values(self) -> list[tuple[str, object]]:
         return [(name, value) for name, value in super()._values() if name != "maps"]

@@ -20,8 +20,8 @@ MOST_BINS = 12
 """Most numbers of photons,"""
 MOST_CROWDS = 8
 """and most crowdings at which factors are estimated."""
-LONE = 1.1
-"""Largest crowding of a lone emitter: noise adds to the probability of 1."""
+LONE = 1.2
+"""Largest crowding of a lone emitter: noise adds to its probability of 1."""
 FARTHEST_PULL = 5.0
 """Errors of more typical deviations than this are of another emitter, and are left out."""
 THRESHOLD_TIE = 0.002

@@ -44,9 +44,10 @@ class SigmaScales(NamedTuple):
         """
         crowd = crowding > LONE
         centres, factors = _in_bins(crowding[crowd].log(), pull[crowd], MOST_CROWDS)
-        # One emitter alone has a crowding of 1, and its factor is that of its photons.
+        # Of a lone emitter the factor is that of its photons.
         return self._replace(
-            log_crowding=torch.cat([torch.zeros(1), centres]), crowd_factors=torch.cat([torch.ones(1, 4), factors])
+            log_crowding=torch.cat([torch.tensor([LONE]).log(), centres]),
+            crowd_factors=torch.cat([torch.ones(1, 4), factors]),
         )
 
     def applied(self, found: Detections) -> Detections:
