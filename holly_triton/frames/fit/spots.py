@@ -81,14 +81,19 @@ def fit_new(psf: Psf, recorded: Recorded, found: Maxima, size: int, others: Tens
         frame = found.frame[part]
         known = None if others is None else gathered(others, frame, corner[part], size)
         regions = cut(recorded, frame, corner[part], size, known)
-        starts = _starts(psf, regions, place[part])
-        bounds = limits(psf, size, starts[0])
-        # A few steps show which of the two is the likelier one.
-        first, second = (maximise(psf, regions, start, bounds, steps=TRIAL_STEPS) for start in starts)
-        likelier = torch.where((second.cost < first.cost)[:, None], second.unknowns, first.unknowns)
-        fit = maximise(psf, regions, likelier, bounds)
+        fit = fit_from_depths(psf, regions, place[part])
         parts.append(Spots(frame, corner[part], fit, _pixels(regions)))
     return joined(parts)
+
+
+def fit_from_depths(psf: Psf, regions: Regions, place: Tensor) -> Fit:
+    """Fit from two depths at these places ``[E, 2]`` nm in the regions, and keep the likelier result."""
+    starts = _starts(psf, regions, place)
+    bounds = limits(psf, regions.size, starts[0])
+    # A few steps show which of the two is the likelier one.
+    first, second = (maximise(psf, regions, start, bounds, steps=TRIAL_STEPS) for start in starts)
+    likelier = torch.where((second.cost < first.cost)[:, None], second.unknowns, first.unknowns)
+    return maximise(psf, regions, likelier, bounds)
 
 
 def refined(psf: Psf, recorded: Recorded, spots: Spots, size: int, sweeps: int) -> Spots:
