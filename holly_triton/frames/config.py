@@ -250,7 +250,7 @@ ENOUGH_LIGHT = 0.95
 """Share of an emitter's light that its region holds, on average over the depths."""
 DEPTHS = 7
 """Depths that are compared for the start of a fit."""
-FARTHEST_PX = 3.0
+FARTHEST_PX = 1.5
 """Largest distance of an emitter from its maximum along x or y, pixels."""
 LEAST_EXPECTED = 1e-2
 """Photons a pixel: less is never expected, so that no pixel in the dark decides alone."""
@@ -309,5 +309,5 @@ class Polishing(Settings):
     """and largest residual under a Gaussian as wide as an emitter's light, in standard deviations of the noise:"""
     residual_px: Annotated[float, Bounds(0.5)] = 1.5
     """that Gaussian's own, pixels. Beyond them a region holds more than one emitter."""
-    farthest_px: Annotated[float, Bounds(0)] = 1.0
+    farthest_px: Annotated[float, Bounds(0)] = 2.0
     """Largest distance of the result from the detection along x or y, pixels."""

@@ -51,9 +51,9 @@ def fit_frames(photons: Tensor, psf: Psf, camera: Camera, settings: Fitting | No
     spots: Spots | None = None
     for _ in range(settings.passes):
         light = None if spots is None else spots.light(psf, len(photons), recorded.shape)
-        rest, threshold = (
-            (photons, settings.threshold) if light is None else (photons - light, settings.later_threshold)
-        )
+        rest, threshold = photons, settings.threshold
+        if light is not None:  # what a saturated pixel lacks would be a ring of maxima about it
+            rest, threshold = torch.where(recorded.usable, photons - light, 0), settings.later_threshold
         new = local_maxima(rest, photons, recorded.noise, BAND_NARROW * scale.sigma_px, threshold)
         if not len(new.frame):
             break
