@@ -248,6 +248,8 @@ BAND_NARROW, BAND_RATIO = 0.6, 1.6
 ones find dimmer emitters and merge more neighbours."""
 ENOUGH_LIGHT = 0.95
 """Share of an emitter's light that its region holds, on average over the depths."""
+CORE = 1.6
+"""Half side of the small region of a first fit, in widths of the PSF."""
 DEPTHS = 7
 """Depths that are compared for the start of a fit."""
 FARTHEST_PX = 1.5

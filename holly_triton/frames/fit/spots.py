@@ -23,6 +23,8 @@ class Scale(NamedTuple):
     """Standard deviation of the Gaussian that is about as wide as the PSF."""
     region_px: int
     """Odd side of the regions."""
+    core_px: int
+    """Odd side of the region that holds the brightest part of the light."""
 
 
 class Spots(NamedTuple):
@@ -97,12 +99,19 @@ def fit_from_depths(psf: Psf, regions: Regions, place: Tensor) -> Fit:
 
 
 def refined(psf: Psf, recorded: Recorded, spots: Spots, size: int, sweeps: int) -> Spots:
-    """Fit all spots this many times again, each with the light of the others of its frame taken as known."""
+    """Fit all spots this many times again, each with the light of the others of its frame taken as known.
+
+    Regions of ``size`` are centred on what was found before.
+    """
     for _ in range(sweeps):
         light = spots.light(psf, len(recorded.photons), recorded.shape)
         parts = []
+        xyz = spots.xyz(psf.pixel_nm)
+        corners = (xyz[:, :2] / psf.pixel_nm).floor().flip(1).long() - size // 2
+        local = xyz - torch.nn.functional.pad(corners.flip(1) * psf.pixel_nm, (0, 1))
+        starts = torch.cat([local, spots.fit.unknowns[:, 3:]], dim=1)
         for part in parts_of(len(spots.frame)):
-            frame, corner, start = spots.frame[part], spots.corner[part], spots.fit.unknowns[part]
+            frame, corner, start = spots.frame[part], corners[part], starts[part]
             own = psf.patches(start[:, :3], size)[0] * start[:, 3, None, None]
             others = (gathered(light, frame, corner, size) - own).clamp(min=0)
             regions = cut(recorded, frame, corner, size, others)
