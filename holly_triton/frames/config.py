@@ -246,7 +246,7 @@ BOUND_BLOCK = 500
 BAND_NARROW, BAND_RATIO = 0.6, 1.6
 """Width of the narrow Gaussian of the band-pass, in widths of the PSF, and of the wide one, in widths of the narrow one. Wider
 ones find dimmer emitters and merge more neighbours."""
-ENOUGH_LIGHT = 0.95
+ENOUGH_LIGHT = 0.98
 """Share of an emitter's light that its region holds, on average over the depths."""
 CORE = 1.6
 """Half side of the small region of a first fit, in widths of the PSF."""
@@ -279,8 +279,9 @@ class Fitting(Settings):
     """Least height of a maximum of the band-passed frame, standard deviations of its noise."""
     region_px: Annotated[int, Bounds(5, 127)] | None = None
     """Odd side of a region; None follows from the PSF."""
-    max_misfit: Annotated[float, Bounds(0, open_least=True)] = 2.0
-    """Largest deviance per degree of freedom, which is about 1 where one emitter explains the data."""
+    max_misfit: Annotated[float, Bounds(0, open_least=True)] = 1.5
+    """Largest deviance per degree of freedom, which is about 1 where one emitter explains the data; of single ones, one in a
+    hundred is above 1.25, if the PSF and the camera are right."""
     max_sigma_nm: Annotated[float, Bounds(0, open_least=True)] = 100.0
     """Largest lateral standard deviation, nm."""
     nearest_px: Annotated[float, Bounds(0)] = 1.0
@@ -289,7 +290,7 @@ class Fitting(Settings):
     """Times that maxima are sought; after the first, in what is left over."""
     later_threshold: Annotated[float, Bounds(0, open_least=True)] = 12.0
     """Least height of these later maxima: errors of the fits before leave small ones."""
-    sweeps: Annotated[int, Bounds(1, 99)] = 2
+    sweeps: Annotated[int, Bounds(1, 99)] = 4
     """Times that all are fitted again after each later search, each with the light of the others as known."""
 
 

@@ -43,7 +43,7 @@ def test_a_simulated_movie_goes_through_fit_and_evaluate(movie: Path, name: str,
     found = figures(tmp_path / name, movie / "truth.csv")
     assert found["jaccard"] > 0.85
     assert found["efficiency_3d"] > 0.75
-    assert found["precision"] > 0.97
+    assert found["precision"] > 0.95
 
 
 def test_blocks_do_not_change_the_result(movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
