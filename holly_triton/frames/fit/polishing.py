@@ -24,7 +24,7 @@ from .frames import record, scale_of
 from .likelihood import UNKNOWNS, Fit, Prior, cost_of, expected, maximise
 from .maxima import smooth
 from .regions import Recorded, Regions, cut, gathered
-from .spots import limits, parts_of
+from .spots import fit_from_depths, limits, parts_of
 
 AXES = ("x", "y", "z")
 SIGMAS = ("sigma_x", "sigma_y", "sigma_z", "sigma_photons")
@@ -125,13 +125,25 @@ def _fit(
     start = torch.minimum(torch.maximum(alone.start, least), most)
     precision = torch.nan_to_num((settings.prior_widths * alone.sigma) ** -2, nan=0.0, posinf=0.0)
     fit = maximise(psf, regions, start, (least, most), Prior(start, precision))
+    accepted = _accepted(fit, start, regions, psf, settings)
+    # Where a detection is further off than its deviations admit, the data alone may still be plain.
+    again = (~accepted).nonzero()[:, 0]
+    anew = fit_from_depths(psf, regions.take(again), start[again, :2])
+    accepted[again] = _accepted(anew, start[again], regions.take(again), psf, settings)
+    for whole, part in zip(fit, anew, strict=True):
+        whole[again] = part
+    return fit, accepted
+
+
+def _accepted(fit: Fit, start: Tensor, regions: Regions, psf: Psf, settings: Polishing) -> Tensor:
+    """Which fits ``[E]`` explain all that their region holds, better than the start did and near it."""
     mean = expected(psf, fit.unknowns, regions)[0]
     cost, before = cost_of(mean, regions), cost_of(expected(psf, start, regions)[0], regions)
     freedom = ((regions.weight > 0).sum(dim=(1, 2)) - UNKNOWNS).clamp(min=1)
     explained = 2 * cost / freedom <= 1 + settings.most_misfit * (2 / freedom).sqrt()
     clean = _largest_residual(regions, mean, settings.residual_px) <= settings.most_residual
     moved = (fit.unknowns[:, :2] - start[:, :2]).abs().amax(dim=1) <= settings.farthest_px * psf.pixel_nm
-    return fit, fit.settled & (cost <= before) & explained & clean & moved
+    return fit.settled & (cost <= before) & explained & clean & moved
 
 
 def _largest_residual(regions: Regions, mean: Tensor, sigma_px: float) -> Tensor:

@@ -23,6 +23,8 @@ class Scale(NamedTuple):
     """Standard deviation of the Gaussian that is about as wide as the PSF."""
     region_px: int
     """Odd side of the regions."""
+    core_px: int
+    """Odd side of the region that holds the brightest part of the light."""
 
 
 class Spots(NamedTuple):
@@ -81,23 +83,35 @@ def fit_new(psf: Psf, recorded: Recorded, found: Maxima, size: int, others: Tens
         frame = found.frame[part]
         known = None if others is None else gathered(others, frame, corner[part], size)
         regions = cut(recorded, frame, corner[part], size, known)
-        starts = _starts(psf, regions, place[part])
-        bounds = limits(psf, size, starts[0])
-        # A few steps show which of the two is the likelier one.
-        first, second = (maximise(psf, regions, start, bounds, steps=TRIAL_STEPS) for start in starts)
-        likelier = torch.where((second.cost < first.cost)[:, None], second.unknowns, first.unknowns)
-        fit = maximise(psf, regions, likelier, bounds)
+        fit = fit_from_depths(psf, regions, place[part])
         parts.append(Spots(frame, corner[part], fit, _pixels(regions)))
     return joined(parts)
 
 
+def fit_from_depths(psf: Psf, regions: Regions, place: Tensor) -> Fit:
+    """Fit from two depths at these places ``[E, 2]`` nm in the regions, and keep the likelier result."""
+    starts = _starts(psf, regions, place)
+    bounds = limits(psf, regions.size, starts[0])
+    # A few steps show which of the two is the likelier one.
+    first, second = (maximise(psf, regions, start, bounds, steps=TRIAL_STEPS) for start in starts)
+    likelier = torch.where((second.cost < first.cost)[:, None], second.unknowns, first.unknowns)
+    return maximise(psf, regions, likelier, bounds)
+
+
 def refined(psf: Psf, recorded: Recorded, spots: Spots, size: int, sweeps: int) -> Spots:
-    """Fit all spots this many times again, each with the light of the others of its frame taken as known."""
+    """Fit all spots this many times again, each with the light of the others of its frame taken as known.
+
+    Regions of ``size`` are centred on what was found before.
+    """
     for _ in range(sweeps):
         light = spots.light(psf, len(recorded.photons), recorded.shape)
         parts = []
+        xyz = spots.xyz(psf.pixel_nm)
+        corners = (xyz[:, :2] / psf.pixel_nm).floor().flip(1).long() - size // 2
+        local = xyz - torch.nn.functional.pad(corners.flip(1) * psf.pixel_nm, (0, 1))
+        starts = torch.cat([local, spots.fit.unknowns[:, 3:]], dim=1)
         for part in parts_of(len(spots.frame)):
-            frame, corner, start = spots.frame[part], spots.corner[part], spots.fit.unknowns[part]
+            frame, corner, start = spots.frame[part], corners[part], starts[part]
             own = psf.patches(start[:, :3], size)[0] * start[:, 3, None, None]
             others = (gathered(light, frame, corner, size) - own).clamp(min=0)
             regions = cut(recorded, frame, corner, size, others)
