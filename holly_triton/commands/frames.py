@@ -3,6 +3,7 @@
 import click
 
 from .frames_calibrate import calibrate
+from .frames_demo import demo
 from .frames_evaluate import evaluate
 from .frames_localise import localise
 from .frames_simulate import simulate
@@ -14,5 +15,5 @@ def frames() -> None:
     """Localise single emitters in 3D in camera frames."""
 
 
-for command in (calibrate, simulate, train, localise, evaluate):
+for command in (demo, calibrate, simulate, train, localise, evaluate):
     frames.add_command(command)
