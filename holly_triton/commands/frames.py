@@ -12,7 +12,12 @@ from .frames_train import train
 
 @click.group()
 def frames() -> None:
-    """Localise single emitters in 3D in camera frames."""
+    """Localise single emitters in 3D in camera frames.
+
+    A network does so that was trained on simulated frames; nothing has to be labelled. Start with `holly-triton frames
+    demo`. For a microscope of your own: `calibrate` with a stack of beads, `train` with the PSF that it writes and your
+    camera, `localise` a movie. `pick` and `train` of particles read the localisations.
+    """
 
 
 for command in (demo, calibrate, simulate, train, localise, evaluate):
