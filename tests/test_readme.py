@@ -42,7 +42,7 @@ BRIEFER = {
     "simulate": ["--images", "20"],
     "bench": ["--images", "2", "--size", "32", "--backend", "separable"],
     "frames demo": ["--quick"],
-    "frames simulate": ["--frames", "100", "--size", "96"],
+    "frames simulate": ["--frames", "80"],
     "frames train": ["--config", "network.toml", "--minutes", "0.02", "--width", "4"],
 }
 """Options added so that a test takes seconds."""
