@@ -157,9 +157,7 @@ def test_nothing_large_is_tracked():
     if not files:
         pytest.skip("git, which knows what is tracked, is not here")
     weights = ROOT / "holly_triton" / "frames" / "weights"
-    assert all(
-        path.stat().st_size < (1.5e6 if path.parent == weights else 2**20) for path in files if path.is_file()
-    )
+    assert all(path.stat().st_size < (1.5e6 if path.parent == weights else 2**20) for path in files if path.is_file())
 
 
 def test_the_wheel_holds_the_weights_with_their_record(wheel):

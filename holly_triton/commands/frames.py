@@ -5,6 +5,7 @@ import click
 from .frames_calibrate import calibrate
 from .frames_demo import demo
 from .frames_evaluate import evaluate
+from .frames_fit import fit
 from .frames_localise import localise
 from .frames_simulate import simulate
 from .frames_train import train
@@ -20,5 +21,5 @@ def frames() -> None:
     """
 
 
-for command in (demo, calibrate, simulate, train, localise, evaluate):
+for command in (demo, calibrate, simulate, train, localise, fit, evaluate):
     frames.add_command(command)

@@ -90,9 +90,7 @@ def read_model(path: str | Path = NAME) -> Model:
     return localise.read_model(SHIPPED if Path(path) == NAME else Path(path))
 
 
-def localise_frames(
-    model: Model, frames: Array, *, camera: str | None = None, threshold: float | None = None
-) -> Array:
+def localise_frames(model: Model, frames: Array, *, camera: str | None = None, threshold: float | None = None) -> Array:
     """Localise the emitters of successive frames.
 
     Args:

@@ -11,6 +11,7 @@ from holly_triton.frames.config import MOST_NOISE, OTHER_PSF, SHIPPED_DEPTHS
 from holly_triton.frames.psf import Psf, read_psf
 from holly_triton.io.movies.movie import Movie
 
+from .doubts import ranges_of
 from .model import Model
 
 NAME = Path("default")
@@ -88,6 +89,8 @@ def _other_psf(own: Psf, other: Psf) -> str | None:
 
 def _noise(model: Model, camera: Camera) -> float:
     """Variance that a camera gives, over that of the model's, at the background in the middle of the training's."""
-    level = torch.tensor(float(np.sqrt(np.prod(model.seen["background"]))))
-    own, other = (float(one.variance(level).median()) for one in (model.camera, camera))  # of all pixels, where they differ
+    level = torch.tensor(float(np.sqrt(np.prod(ranges_of(model).background))))
+    own, other = (
+        float(one.variance(level).median()) for one in (model.camera, camera)
+    )  # of all pixels, where they differ
     return other / own
