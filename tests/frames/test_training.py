@@ -25,6 +25,7 @@ from holly_triton.frames.config import (
     Validation,
 )
 from holly_triton.frames.localise import Model, localise_blocks, localise_frames, read_model, write_model
+from holly_triton.frames.localise.scales import SigmaScales
 from holly_triton.frames.train import Run, carry_out, command, folder_of, recalibrate, resume_run, start_run
 from holly_triton.frames.train.trainer import Step
 
@@ -121,7 +122,9 @@ def test_a_movie_in_blocks_is_localised_as_a_whole(frames_at_once: int, tmp_path
 def test_models_come_back_as_they_were(whole: tuple[Path, list[float]], tmp_path: Path) -> None:
     model = read_model(whole[0])
     camera = camera_preset("challenge")
-    write_model(tmp_path / "again.pt", dataclasses.replace(model, camera=camera))
+    numbers = torch.arange(20.0)
+    scales = SigmaScales(numbers[:3], numbers[:12].view(3, 4), numbers[:2], numbers[:8].view(2, 4))
+    write_model(tmp_path / "again.pt", dataclasses.replace(model, camera=camera, scales=scales))
     again = read_model(tmp_path / "again.pt")
     assert (again.psf, again.camera, again.threshold, again.training) == (
         model.psf,
@@ -130,7 +133,7 @@ def test_models_come_back_as_they_were(whole: tuple[Path, list[float]], tmp_path
         model.training,
     )
     np.testing.assert_equal(again.figures, model.figures)  # NaN where nothing was found
-    assert torch.equal(again.scales.factors, model.scales.factors)
+    assert all(torch.equal(mine, theirs) for mine, theirs in zip(again.scales, scales, strict=True))
 
 
 @pytest.mark.parametrize("harm", ["cut", "changed", "text", "absent"])

@@ -48,7 +48,8 @@ class Optimiser(Settings):
 
 OPTIMISERS: dict[Preset, Optimiser] = {
     "own": Optimiser(),
-    "decode-like": Optimiser(rate=6e-4, beta2=0.999, decay=0.1, clip=0.03),
+    # Rate, decay and clipping of the parameter file in DECODE's repository (commit 4c0f38c, 2023).
+    "decode-like": Optimiser(rate=2e-4, beta2=0.999, decay=0.1, clip=0.03),
     "luenn-like": Optimiser(rate=8e-4, beta2=0.999),
 }
 LOSSES: dict[Preset, Loss] = {

@@ -62,7 +62,7 @@ def write_model(path: Path, model: Model) -> None:
         "camera": model.camera.table(),
         "maps": _maps(model.camera),
         "threshold": model.threshold,
-        "scales": {"log_photons": model.scales.log_photons.cpu(), "factors": model.scales.factors.cpu()},
+        "scales": model.scales.payload(),
         "training": model.training.table(),
         "figures": model.figures,
     }  # fmt: skip

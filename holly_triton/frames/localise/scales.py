@@ -57,7 +57,7 @@ class SigmaScales(NamedTuple):
 
     def payload(self) -> dict[str, Any]:
         """As a file holds them."""
-        return self._asdict()
+        return {name: values.cpu() for name, values in self._asdict().items()}
 
 
 def _in_bins(values: Tensor, pull: Tensor, most: int) -> tuple[Tensor, Tensor]:
