@@ -10,5 +10,6 @@ from .network import *
 from .psf import *
 from .samplers import *
 from .scoring import *
+from .shipped import *
 from .simulation import *
 from .training import *

@@ -22,6 +22,7 @@ from holly_triton.io.tables.writing import Append, localisation_file
 
 from . import Model, localise_blocks, read_model
 from .doubts import crowded, doubts_about
+from .shipped import SHIPPED, check_suits, model_path
 
 SAME_PIXEL = 0.01
 """Largest relative difference of the pixels of a movie and a model."""
@@ -32,18 +33,24 @@ SETTINGS = "settings.toml"
 class Options(NamedTuple):
     """What the command line gives, beside the files."""
 
-    camera: str | None
-    pixel_nm: float | None
-    threshold: float | None
-    max_sigma_nm: float | None
-    channel: int | None
-    form: str | None
-    device: str
-    overwrite: bool
+    camera: str | None = None
+    pixel_nm: float | None = None
+    threshold: float | None = None
+    max_sigma_nm: float | None = None
+    channel: int | None = None
+    form: str | None = None
+    device: str = "auto"
+    overwrite: bool = False
 
 
-def localise_movie(path: Path, out: Path, model_path: Path, options: Options) -> int:
+def localise_movie(path: Path, out: Path, given: Path | None, options: Options) -> int:
     """Localise a movie; return the exit code.
+
+    Args:
+        path: The movie.
+        out: The table.
+        given: File of the model, or ``default``; None where a person gave none.
+        options: All else.
 
     Raises:
         HollyError: A file can't be read or written, or the model is of other pixels or another camera than the movie.
@@ -52,12 +59,15 @@ def localise_movie(path: Path, out: Path, model_path: Path, options: Options) ->
     for place in (out, preview):
         if place.exists() and not options.overwrite:
             raise HollyError(f"{place}: exists already; choose another name for the table, or pass --overwrite")
-    model = read_model(model_path, find_device(options.device))
     movie = open_movie(path, options.channel)
+    file = model_path(given, path)
+    model = read_model(file, find_device(options.device))
     for note in movie.notes:
         LOG.info("%s: %s", path, note)
-    pixel_nm = _check_pixel(movie, model, model_path, options.pixel_nm)
+    pixel_nm = _check_pixel(movie, model, file, options.pixel_nm)
     camera = _camera(movie, model, options.camera)
+    if file == SHIPPED:
+        check_suits(model, movie, options.pixel_nm, camera)
     for sentence in doubts_about(movie, camera, model):
         LOG.warning("%s: %s", path, sentence)
     with stoppable() as stop, localisation_file(out, pixel_nm, movie.shape, form=options.form) as append:
