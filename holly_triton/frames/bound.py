@@ -42,19 +42,23 @@ def cramer_rao(
         ``[E, 4]`` float32: x, y and z, nm, and photons. Very large numbers mark emitters that cannot be told apart, and
         infinity those without light in their frame.
     """
-    shown = torch.zeros(1, *shape, device=emitters.xyz.device)
-    # The variance is linear in the photons, for every camera: that of a dark pixel, and what each photon adds.
-    dark = camera.variance(shown).expand_as(shown)
-    noise = _Noise(dark, camera.variance(shown + 1) - dark)
-    deviations = _together(emitters, background, psf, noise) if multi else _alone(emitters, background, psf, noise)
-    return deviations.to(emitters.xyz)
+    noise = Noise.of(camera, shape, emitters.xyz.device)
+    found = _together(emitters, background, psf, noise) if multi else _alone(emitters, background, psf, noise)
+    return found.to(emitters.xyz)
 
 
-class _Noise(NamedTuple):
+class Noise(NamedTuple):
     """Variance of the photons measured in each pixel, ``[1, H, W]``: ``dark + each * expected``."""
 
     dark: Tensor
     each: Tensor
+
+    @staticmethod
+    def of(camera: Camera, shape: tuple[int, int], device: torch.device | None = None) -> "Noise":
+        """That of a camera, whose variance is linear in the photons: that of a dark pixel, and what each photon adds."""
+        shown = torch.zeros(1, *shape, device=device)
+        dark = camera.variance(shown).expand_as(shown)
+        return Noise(dark, camera.variance(shown + 1) - dark)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -67,7 +71,7 @@ class _Noise(NamedTuple):
         return 1 / (dark + each * expected).clamp(min=FEWEST_VARIANCE)
 
 
-def _alone(emitters: Emitters, background: Tensor, psf: Psf, noise: _Noise) -> Tensor:
+def _alone(emitters: Emitters, background: Tensor, psf: Psf, noise: Noise) -> Tensor:
     """Deviations ``[E, 4]`` of each emitter as the only one, its background unknown too."""
     one_frame = torch.zeros_like(emitters.frame())
     around = background[emitters.frame()]
@@ -77,11 +81,11 @@ def _alone(emitters: Emitters, background: Tensor, psf: Psf, noise: _Noise) -> T
         light, jacobian = _jacobian(psf, local, emitters.photons[part], inside)
         weight = noise.weight(light + around[part, None, None], pixel)
         jacobian = torch.cat([jacobian, inside[:, None]], dim=1).flatten(2).double()  # [e, 5, S * S]
-        parts.append(_deviations(jacobian * weight.flatten(1)[:, None] @ jacobian.mT)[:, :4])
+        parts.append(deviations(jacobian * weight.flatten(1)[:, None] @ jacobian.mT)[:, :4])
     return torch.cat(parts)
 
 
-def _together(emitters: Emitters, background: Tensor, psf: Psf, noise: _Noise) -> Tensor:
+def _together(emitters: Emitters, background: Tensor, psf: Psf, noise: Noise) -> Tensor:
     """Deviations ``[E, 4]`` where all emitters of a frame and its background are unknown."""
     expected = psf.draw(emitters, noise.shape) + background[:, None, None]
     parts = [emitters.xyz.new_zeros(0, 4).double()]
@@ -93,7 +97,7 @@ def _together(emitters: Emitters, background: Tensor, psf: Psf, noise: _Noise) -
         information[:-1, :-1] = (weighted @ jacobian.T).toarray()
         information[:-1, -1] = information[-1, :-1] = np.asarray(weighted.sum(axis=1)).ravel()
         information[-1, -1] = weight.sum()
-        parts.append(_deviations(torch.from_numpy(information)[None])[0, :-1].view(-1, 4).to(expected.device))
+        parts.append(deviations(torch.from_numpy(information)[None])[0, :-1].view(-1, 4).to(expected.device))
     return torch.cat(parts)
 
 
@@ -120,7 +124,7 @@ def _sparse_jacobian(psf: Psf, xyz: Tensor, photons: Tensor, shape: tuple[int, i
     return sparse.csr_matrix((np.concatenate(values), where), shape=(4 * len(xyz), shape[0] * shape[1]))
 
 
-def _deviations(information: Tensor) -> Tensor:
+def deviations(information: Tensor) -> Tensor:
     """Standard deviations ``[n, k]`` from Fisher information ``[n, k, k]``; infinite where there is none."""
     scale = information.diagonal(dim1=1, dim2=2).sqrt()
     known = scale > 0

@@ -42,11 +42,13 @@ class Target:
         path: Its name.
         pixel_nm: Side of a camera pixel, nm.
         shape: Frames, rows and columns of the movie.
+        flat: Whether positions are in 2D; the width of each spot is known then.
     """
 
     path: Path
     pixel_nm: float
     shape: tuple[int, int, int]
+    flat: bool = False
 
 
 def write_localisations(
@@ -59,7 +61,7 @@ def write_localisations(
 
 @contextmanager
 def localisation_file(
-    path: Path, pixel_nm: float, shape: Sequence[int], *, form: str | None = None
+    path: Path, pixel_nm: float, shape: Sequence[int], *, form: str | None = None, flat: bool = False
 ) -> Iterator[Append]:
     """A file of localisations, to which the block appends; it appears under its name when the block ends well.
 
@@ -68,6 +70,8 @@ def localisation_file(
         pixel_nm: Side of a camera pixel, nm.
         shape: Frames, rows and columns of the movie.
         form: A name in ``FORMATS``; the first with the suffix of ``path`` if not given.
+        flat: Whether positions are in 2D. Tables then have the column ``width``, the standard deviation of each spot, nm, and
+            their z is not read.
 
     Raises:
         HollyError: No format has the suffix, or the file can't be written.
@@ -76,10 +80,10 @@ def localisation_file(
     path = Path(path)
     frames, height, width = (int(side) for side in shape)
     open_file = check_name(path, form).open
-    with open_file(Target(path, float(pixel_nm), (frames, height, width))) as write:
+    with open_file(Target(path, float(pixel_nm), (frames, height, width), flat)) as write:
 
         def append(table: Array) -> None:
-            _check(table, frames)
+            _check(table, frames, "xy" if flat else "xyz")
             if len(table):
                 write(table)
 
@@ -101,11 +105,11 @@ def check_name(path: Path, form: str | None = None) -> "Format":
     return fitting[0]
 
 
-def _check(table: Array, frames: int) -> None:
+def _check(table: Array, frames: int, axes: str) -> None:
     missing = [name for name in COLUMNS if name not in (table.dtype.names or ())]
     if missing:
         raise ValueError(f"a table of localisations needs the columns {', '.join(missing)}")
-    if not all(np.isfinite(table[axis]).all() for axis in "xyz"):
+    if not all(np.isfinite(table[axis]).all() for axis in axes):
         raise ValueError("positions must be finite")
     if len(table) and not 1 <= table["frame"].min() <= table["frame"].max() <= frames:
         raise ValueError(f"frames must be 1 to {frames}, found {table['frame'].min()} to {table['frame'].max()}")
@@ -134,6 +138,12 @@ THUNDERSTORM: dict[str, Callable[[Array], Array]] = {
 }
 """ThunderSTORM's columns, and four more of ours at the end. There is no ``sigma [nm]``: the width of the PSF follows from z and
 is not measured. ``bkgstd`` is the shot noise of the background."""
+OF_DEPTH = ("z [nm]", "uncertainty_z [nm]")
+FLAT_THUNDERSTORM = {
+    **{name: column for name, column in THUNDERSTORM.items() if name not in OF_DEPTH},
+    "sigma [nm]": lambda table: table["width"],
+}
+"""Its columns in 2D."""
 CHALLENGE: dict[str, Callable[[Array], Array]] = {
     "frame": lambda table: table["frame"],
     "xnano": lambda table: table["x"],
@@ -142,6 +152,8 @@ CHALLENGE: dict[str, Callable[[Array], Array]] = {
     "intensity": lambda table: table["photons"],
 }
 """The columns of the challenge after the number of the row."""
+FLAT_CHALLENGE = {**CHALLENGE, "znano": lambda table: np.zeros(len(table))}
+"""In 2D: the challenge has a z in any case."""
 
 
 @contextmanager
@@ -170,11 +182,11 @@ def _rows(file: IO[str], columns: Sequence[Array]) -> None:
 
 
 def _thunderstorm(target: Target) -> AbstractContextManager[Append]:
-    return _csv(target, "id", '"', THUNDERSTORM)
+    return _csv(target, "id", '"', FLAT_THUNDERSTORM if target.flat else THUNDERSTORM)
 
 
 def _challenge(target: Target) -> AbstractContextManager[Append]:
-    return _csv(target, "id", "", CHALLENGE)
+    return _csv(target, "id", "", FLAT_CHALLENGE if target.flat else CHALLENGE)
 
 
 @contextmanager
@@ -193,11 +205,14 @@ def _picasso(target: Target) -> Iterator[Append]:
             "lpx": table["sigma_x"] / pixel, "lpy": table["sigma_y"] / pixel, "z": table["z"],
             "lpz": table["sigma_z"], "probability": table["probability"],
         }  # fmt: skip
+        if target.flat:
+            columns |= dict.fromkeys(("sx", "sy"), table["width"] / pixel)
+            del columns["z"], columns["lpz"]
         return locs_of(columns, len(table), NEUTRAL_PRECISION_NM / pixel)
 
     with replacing(target.path.with_suffix(".yaml")) as partial_yaml, replacing(target.path) as partial:
         with h5py.File(partial, "w") as file:
-            kind = locs(np.zeros(0, [(name, float) for name in COLUMNS]))[0].dtype
+            kind = locs(np.zeros(0, [(name, float) for name in (*COLUMNS, "width")]))[0].dtype
             dataset = file.create_dataset("locs", (0,), kind, maxshape=(None,), chunks=(CHUNK,))
 
             def append(table: Array) -> None:

@@ -1,0 +1,159 @@
+"""The command ``frames fit``: a movie's file to a table's, block by block."""
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.log import LOG
+from holly_triton.core.progress import in_parts
+from holly_triton.core.types import Array
+from holly_triton.frames.camera import Camera, ask_for_camera
+from holly_triton.frames.config import CROWDED_SHARE, FIT_PIXELS, SAME_PIXEL, Fitting
+from holly_triton.frames.likeness import Ranges, compare, look_at, widths_of
+from holly_triton.frames.psf import GaussianPsf, Psf, read_psf
+from holly_triton.io.movies.movie import Movie
+from holly_triton.io.movies.opening import open_movie
+from holly_triton.io.tables.writing import check_name, localisation_file
+
+from .frames import fit_frames, scale_of
+from .round import RoundPsf
+
+SETTINGS = "settings.toml"
+"""What ``frames simulate`` writes beside a movie."""
+
+
+class Options(NamedTuple):
+    """What the command line gives, beside the files and the settings."""
+
+    psf: Path | None
+    width_nm: float | None
+    camera: str | None
+    pixel_nm: float | None
+    channel: int | None
+    form: str | None
+    overwrite: bool
+
+
+class Summary(NamedTuple):
+    """What became of the candidates of a movie."""
+
+    frames: int
+    kept: int
+    unlike: int
+    uncertain: int
+    sigma_nm: tuple[float, float]
+    """Median lateral and axial standard deviations, nm."""
+
+    def lines(self, out: Path) -> list[str]:
+        """Sentences for the person who asked for the fit."""
+        lateral, axial = self.sigma_nm
+        said = [f"{out}: {self.kept} localisations in {self.frames} frames"]
+        if math.isfinite(lateral):
+            z = f", {axial:.1f} nm in z" if math.isfinite(axial) else ""
+            said.append(f"Standard deviations by the Cramér-Rao bound, median: {lateral:.1f} nm along x and y{z}")
+        said.append(
+            f"Left out: {self.unlike} spots that one emitter does not explain (--max-misfit), {self.uncertain} of larger "
+            "standard deviations (--max-sigma)"
+        )
+        return said
+
+
+def fit_movie(path: Path, out: Path, settings: Fitting, options: Options) -> list[str]:
+    """Localise a movie by maximum likelihood; return what was found, in sentences.
+
+    Raises:
+        HollyError: A file can't be read or written; no camera is known; the PSF is of other pixels than the movie or has no
+            astigmatism; or frames are smaller than a region.
+    """
+    check_name(out, options.form)
+    if out.exists() and not options.overwrite:
+        raise HollyError(f"{out}: exists already; choose another name, or pass --overwrite")
+    movie = open_movie(path, options.channel)
+    for note in movie.notes:
+        LOG.info("%s: %s", path, note)
+    psf = _psf(movie, options)
+    camera = _camera(movie, options.camera)
+    region = scale_of(psf, settings.region_px).region_px
+    if min(movie.shape[1:]) < region:
+        height, width = movie.shape[1:]
+        raise HollyError(
+            f"{path}: has frames of {width} x {height} px; the region about an emitter has {region} x {region}; give frames "
+            "that are not cropped so far, or a smaller --region"
+        )
+    _doubt(movie, psf, camera)
+    summary = _fit(movie, out, psf, camera, settings, options.form)
+    if summary.unlike > CROWDED_SHARE * (summary.kept + summary.unlike):
+        LOG.warning(
+            "%s: one emitter does not explain most of the spots: either emitters overlap, and a fit of single ones is not the "
+            "method for this movie (frames train and frames localise are), or the PSF or the camera are of another microscope.",
+            path,
+        )
+    return summary.lines(out)
+
+
+def _fit(movie: Movie, out: Path, psf: Psf, camera: Camera, settings: Fitting, form: str | None) -> Summary:
+    size = max(1, FIT_PIXELS // math.prod(movie.shape[1:]))
+    kept = unlike = uncertain = 0
+    sigmas: list[Array] = []
+    flat = isinstance(psf, RoundPsf)
+    with (
+        localisation_file(out, psf.pixel_nm, movie.shape, form=form, flat=flat) as append,
+        in_parts(-(-movie.shape[0] // size)) as begin,
+    ):
+        for first, adu in movie.blocks(size):
+            begin(f"frame {first + 1} of {movie.shape[0]}")
+            photons = camera.photons(torch.from_numpy(np.asarray(adu, np.float32)))
+            found = fit_frames(photons, psf, camera, settings, first=first + 1)
+            append(found.table)
+            kept, unlike, uncertain = kept + len(found.table), unlike + found.unlike, uncertain + found.uncertain
+            if len(found.table):
+                lateral = np.hypot(found.table["sigma_x"], found.table["sigma_y"]) / math.sqrt(2)
+                sigmas.append(np.array([np.median(lateral), np.median(found.table["sigma_z"])]))
+    lateral, axial = np.median(sigmas, axis=0).tolist() if sigmas else (math.nan, math.nan)
+    return Summary(movie.shape[0], kept, unlike, uncertain, (lateral, axial))
+
+
+def _psf(movie: Movie, options: Options) -> Psf:
+    """The PSF, whose pixels must be the movie's."""
+    if options.psf is None or options.width_nm is not None:
+        if options.width_nm is None or options.psf is not None:
+            raise HollyError(
+                f"{movie.path}: needs either --psf FILE, from frames calibrate, for a movie in 3D, or --width NM, the standard "
+                "deviation of a spot in focus, for a movie in 2D"
+            )
+        pixel_nm = options.pixel_nm or movie.pixel_nm
+        if pixel_nm is None:
+            raise HollyError(f"{movie.path}: does not state its pixel size; give it with --pixel-size NM")
+        return RoundPsf(options.width_nm, pixel_nm)
+    psf = read_psf(options.psf, pixel_nm=options.pixel_nm or movie.pixel_nm)
+    pixel_nm, where = (options.pixel_nm, "--pixel-size") if options.pixel_nm else movie.stated or (psf.pixel_nm, "")
+    if abs(pixel_nm / psf.pixel_nm - 1) > SAME_PIXEL:
+        raise HollyError(
+            f"{movie.path}: its pixels are {pixel_nm:g} nm by {where}, and {options.psf} is for {psf.pixel_nm:g} nm; calibrate "
+            "for these pixels, or give the true size with --pixel-size"
+        )
+    if isinstance(psf, GaussianPsf) and psf.x == psf.y:
+        raise HollyError(
+            f"{options.psf}: has no astigmatism: above and below the focus it is alike, so that z can't be found; give --width "
+            f"{psf.x.sigma0_nm:.0f} in its place for a fit in 2D"
+        )
+    return psf
+
+
+def _camera(movie: Movie, given: str | None) -> Camera:
+    """As given, or as stated beside a simulated movie."""
+    beside = movie.path.parent / SETTINGS
+    if given is None and beside.is_file():
+        given = str(beside)
+    return ask_for_camera(given, movie.path).seeing(1, movie.shape[1:], torch.Generator())
+
+
+def _doubt(movie: Movie, psf: Psf, camera: Camera) -> None:
+    """Warn where the movie does not look like what the camera and the PSF would give."""
+    widths = (0.0, math.inf) if isinstance(psf, RoundPsf) else widths_of(psf)
+    for sentence in compare(look_at(movie, camera), Ranges((0.0, math.inf), widths, psf.pixel_nm)):
+        LOG.warning("%s: %s", movie.path, sentence)

@@ -1,0 +1,177 @@
+"""Candidates and their fits: where in z they begin, and which are of one and the same emitter."""
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from holly_triton.frames.config import DEPTHS, FARTHEST_PX, FIT_CHUNK, LEAST_EXPECTED, TRIAL_STEPS
+from holly_triton.frames.emitters import Emitters
+from holly_triton.frames.psf import Psf
+
+from .likelihood import Fit, cost_of, maximise
+from .maxima import Maxima
+from .regions import Recorded, Regions, cut, gathered
+
+
+class Scale(NamedTuple):
+    """What the width of a PSF decides."""
+
+    sigma_px: float
+    """Standard deviation of the Gaussian that is about as wide as the PSF."""
+    region_px: int
+    """Odd side of the regions."""
+
+
+class Spots(NamedTuple):
+    """E candidates that were fitted."""
+
+    frame: Tensor
+    """``[E]``, counted from 0."""
+    corner: Tensor
+    """``[E, 2]``: row and column of the first pixel of the region."""
+    fit: Fit
+    pixels: Tensor
+    """``[E]``: those of the region that took part."""
+
+    def take(self, kept: Tensor) -> "Spots":
+        """Those that a mask ``[E]`` or indices name."""
+        return Spots(self.frame[kept], self.corner[kept], self.fit.take(kept), self.pixels[kept])
+
+    def xyz(self, pixel_nm: float) -> Tensor:
+        """Positions in the frame ``[E, 3]`` nm."""
+        corner = torch.nn.functional.pad(self.corner.flip(1) * pixel_nm, (0, 1))
+        return self.fit.unknowns[:, :3] + corner
+
+    def misfit(self) -> Tensor:
+        """Deviance per degree of freedom ``[E]``: about 1 where one emitter explains the data."""
+        freedom = (self.pixels - self.fit.unknowns.shape[1]).clamp(min=1)
+        return 2 * self.fit.cost / freedom
+
+    def light(self, psf: Psf, frames: int, shape: tuple[int, int]) -> Tensor:
+        """Expected photons ``[B, H, W]`` of all, in the order of whose frames they are."""
+        counts = torch.bincount(self.frame, minlength=frames)
+        order = self.frame.argsort(stable=True)
+        return psf.draw(Emitters.of(self.xyz(psf.pixel_nm)[order], self.fit.unknowns[order, 3], counts), shape)
+
+
+def joined(parts: list[Spots]) -> Spots:
+    """All of several parts."""
+    frame, corner, fits, pixels = zip(*parts, strict=True)
+    fit = Fit(*(torch.cat(part) for part in zip(*fits, strict=True)))
+    return Spots(torch.cat(frame), torch.cat(corner), fit, torch.cat(pixels))
+
+
+def fit_new(psf: Psf, recorded: Recorded, found: Maxima, size: int, others: Tensor | None) -> Spots:
+    """Fit maxima, from two depths each, and keep the likelier result.
+
+    Args:
+        psf: How the light spreads.
+        recorded: The frames.
+        found: Where to begin.
+        size: Side of a region, pixels.
+        others: ``[B, H, W]`` expected light of emitters that are known already; None is none.
+    """
+    corner = torch.stack([found.row, found.column], dim=1) - size // 2
+    place = (found.offset + size // 2 + 0.5) * psf.pixel_nm
+    parts = []
+    for part in parts_of(len(found.frame)):
+        frame = found.frame[part]
+        known = None if others is None else gathered(others, frame, corner[part], size)
+        regions = cut(recorded, frame, corner[part], size, known)
+        starts = _starts(psf, regions, place[part])
+        bounds = limits(psf, size, starts[0])
+        # A few steps show which of the two is the likelier one.
+        first, second = (maximise(psf, regions, start, bounds, steps=TRIAL_STEPS) for start in starts)
+        likelier = torch.where((second.cost < first.cost)[:, None], second.unknowns, first.unknowns)
+        fit = maximise(psf, regions, likelier, bounds)
+        parts.append(Spots(frame, corner[part], fit, _pixels(regions)))
+    return joined(parts)
+
+
+def refined(psf: Psf, recorded: Recorded, spots: Spots, size: int, sweeps: int) -> Spots:
+    """Fit all spots this many times again, each with the light of the others of its frame taken as known."""
+    for _ in range(sweeps):
+        light = spots.light(psf, len(recorded.photons), recorded.shape)
+        parts = []
+        for part in parts_of(len(spots.frame)):
+            frame, corner, start = spots.frame[part], spots.corner[part], spots.fit.unknowns[part]
+            own = psf.patches(start[:, :3], size)[0] * start[:, 3, None, None]
+            others = (gathered(light, frame, corner, size) - own).clamp(min=0)
+            regions = cut(recorded, frame, corner, size, others)
+            fit = maximise(psf, regions, start, limits(psf, size, start))
+            parts.append(Spots(frame, corner, fit, _pixels(regions)))
+        spots = joined(parts)
+    return spots
+
+
+def single(spots: Spots, pixel_nm: float, nearest_px: float) -> Tensor:
+    """Which spots ``[E]`` to keep so that no two of a frame are nearer than this: the better explained of two."""
+    kept = np.ones(len(spots.frame), bool)
+    if not len(kept):
+        return torch.from_numpy(kept)
+    xy = spots.xyz(pixel_nm)[:, :2].double().cpu().numpy() / pixel_nm
+    apart = spots.frame.cpu().numpy()[:, None] * 1e6  # no frame is as wide
+    rank = np.empty(len(kept), int)
+    rank[np.argsort(spots.misfit().cpu().numpy(), kind="stable")] = np.arange(len(kept))
+    pairs = cKDTree(np.concatenate([xy + [0, 0], apart], axis=1)).query_pairs(nearest_px, output_type="ndarray")
+    swapped = rank[pairs[:, 0]] > rank[pairs[:, 1]]
+    pairs[swapped] = pairs[swapped, ::-1]
+    for better, worse in pairs[np.argsort(rank[pairs[:, 0]], kind="stable")]:
+        if kept[better]:
+            kept[worse] = False
+    return torch.from_numpy(kept).to(spots.frame.device)
+
+
+def parts_of(count: int) -> list[slice]:
+    """Parts of so many regions that are fitted together."""
+    return [slice(first, first + FIT_CHUNK) for first in range(0, count, FIT_CHUNK)]
+
+
+def _pixels(regions: Regions) -> Tensor:
+    return (regions.weight > 0).sum(dim=(1, 2))
+
+
+def limits(psf: Psf, size: int, start: Tensor) -> tuple[Tensor, Tensor]:
+    """Least and largest unknowns ``[5]``."""
+    middle, reach = size / 2 * psf.pixel_nm, FARTHEST_PX * psf.pixel_nm
+    low, high = psf.z_range_nm
+    least = start.new_tensor([middle - reach, middle - reach, low, 1.0, LEAST_EXPECTED])
+    most = start.new_tensor([middle + reach, middle + reach, high, torch.inf, torch.inf])
+    return least, most
+
+
+def _starts(psf: Psf, regions: Regions, place: Tensor) -> tuple[Tensor, Tensor]:
+    """Two starts ``[E, 5]``: at the best of some depths below the middle of the range, and at the best above.
+
+    At each depth photons and background follow from linear least squares. An astigmatic PSF looks alike at few depths, one
+    on each side, between which the likelihood is low.
+    """
+    low, high = psf.z_range_nm
+    depths = [low + (high - low) * (index + 0.5) / DEPTHS for index in range(DEPTHS)]
+    tried = [_linear(psf, regions, torch.cat([place, torch.full_like(place[:, :1], depth)], dim=1)) for depth in depths]
+    half = DEPTHS // 2
+    return _best(tried[: DEPTHS - half]), _best(tried[half:])
+
+
+def _linear(psf: Psf, regions: Regions, xyz: Tensor) -> tuple[Tensor, Tensor]:
+    """Photons and background that explain the data best ``[E, 5]`` with the place, and their cost ``[E]``."""
+    share = psf.patches(xyz, regions.size)[0]
+    used = regions.weight / regions.weight.sum(dim=(1, 2), keepdim=True).clamp(min=1e-12)
+    above = regions.data - regions.shift
+    mean_share, mean = ((used * part).sum(dim=(1, 2), keepdim=True) for part in (share, above))
+    apart = share - mean_share
+    photons = (used * apart * above).sum(dim=(1, 2)) / (used * apart * apart).sum(dim=(1, 2)).clamp(min=1e-20)
+    photons = photons.clamp(min=1)
+    background = (mean[:, 0, 0] - photons * mean_share[:, 0, 0]).clamp(min=LEAST_EXPECTED)
+    expected = photons[:, None, None] * share + background[:, None, None] + regions.shift
+    unknowns = torch.cat([xyz, photons[:, None], background[:, None]], dim=1)
+    return unknowns, cost_of(expected.clamp(min=LEAST_EXPECTED), regions)
+
+
+def _best(tried: list[tuple[Tensor, Tensor]]) -> Tensor:
+    unknowns, cost = (torch.stack(part) for part in zip(*tried, strict=True))
+    best = cost.argmin(dim=0)
+    return unknowns[best, torch.arange(len(best), device=best.device)]
