@@ -1,0 +1,141 @@
+"""The programs that are compared, and how each is run."""
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from holly_triton.core.types import Array
+
+from .config import WARM_UP
+from .conversions import Columns, from_ours, from_picasso, from_smappy
+from .environments import call, interpreter
+from .movies import Clip
+from .scoring import Found, Quality
+
+HERE = Path(__file__).resolve().parent
+Options = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Method:
+    """A program, or a command of ours."""
+
+    name: str
+    command: tuple[str, ...]
+    """A process that takes a job."""
+    convert: Callable[[Columns, float], Array]
+    qualities: tuple[Quality, ...]
+    job: Mapping[str, Any]
+    """What is the same for all movies of one camera: the bead stack, the camera, the calibration."""
+    options: tuple[Options, ...] = ({},)
+    """Options that are tried on the frames for tuning."""
+    align: bool = True
+    """Whether a constant offset is measured and taken off."""
+    tuning: str = ""
+    """A sentence about what is tuned for it."""
+    versions: list[str] = field(default_factory=list)
+    """Filled by the first run."""
+
+    def run(self, folder: Path, clips: Sequence[Clip], options: Sequence[Options]) -> list[Found]:
+        """Localise movies, each with its own options.
+
+        Raises:
+            Unavailable: The program fails.
+        """
+        folder.mkdir(parents=True, exist_ok=True)
+        outs = [folder / f"{index}.npz" for index in range(len(clips))]
+        runs = [
+            {"frames": str(clip.frames), "out": str(out), "options": dict(chosen)}
+            for clip, out, chosen in zip(clips, outs, options, strict=True)
+        ]
+        report, job = folder / "report.json", folder / "job.json"
+        job.write_text(json.dumps({**self.job, "runs": runs, "report": str(report), "warm_up": WARM_UP}))
+        call([*self.command, job])
+        done = json.loads(report.read_text())
+        self.versions[:] = [done["version"]]
+        return [self._found(out, clip, result) for out, clip, result in zip(outs, clips, done["runs"], strict=True)]
+
+    def _found(self, out: Path, clip: Clip, result: Mapping[str, Any]) -> Found:
+        with np.load(out) as file:
+            columns = {name: file[name] for name in file.files}
+        table = self.convert(columns, clip.scoring.pixel_nm)
+        return Found(table, columns, result["limits"], result["seconds"], result["frames"])
+
+
+def smappy(environments: Path, beads: Mapping[str, Any], camera: Mapping[str, Any], calibration: Options) -> Method:
+    """SMAPpy (BSD-3): difference of Gaussians, maximum likelihood with a spline PSF.
+
+    Args:
+        environments: Folder of the environments.
+        beads: Path, step and first depth of the stack.
+        camera: Its conversion, offset and pixel.
+        calibration: Settings of SMAPpy's calibration.
+
+    Raises:
+        Unavailable: It can't be installed.
+    """
+    needed = ("numpy", "scipy", "tifffile", "h5py", "pyyaml")
+    installs = (("--no-deps", "smappy-smlm"), needed)  # its other dependencies are those of its windows
+    python = interpreter(environments / "smappy", "smappy-smlm", installs)
+    return Method(
+        "smappy",
+        (str(python), "-I", str(HERE / "run_smappy.py")),
+        from_smappy,
+        (Quality("logl_rel", True), Quality("xy_err_nm", False)),
+        {**beads, "camera": camera, "calibration": calibration},
+        options=({"roisize": 15},),
+        tuning="smappy: default settings, region of 15 pixels; limits of logl_rel and xy_err_nm.",
+    )
+
+
+def picasso(
+    environments: Path, beads: Mapping[str, Any], camera: Mapping[str, Any], options: tuple[Options, ...]
+) -> Method:
+    """Picasso (MIT): net gradient, maximum likelihood of an elliptical Gaussian, z from both widths.
+
+    Args:
+        environments: Folder of the environments.
+        beads: Path, step and first depth of the stack.
+        camera: As Picasso names it.
+        options: Boxes and least net gradients that are tried.
+
+    Raises:
+        Unavailable: It can't be installed.
+    """
+    python = interpreter(environments / "picassosr", "picassosr", (("picassosr", "tifffile"),))
+    return Method(
+        "picassosr",
+        (str(python), "-I", str(HERE / "run_picasso.py")),
+        from_picasso,
+        (Quality("d_zcalib", False), Quality("lp_lateral", False)),
+        {**beads, "camera": camera},
+        options=options,
+        tuning="picassosr: the least net gradient, which has no default, and the box; limits of d_zcalib and of lpx and lpy.",
+    )
+
+
+def ours(beads: Mapping[str, Any], camera: str, calibration: Options) -> Method:
+    """``frames fit``, whose default limits are applied afterwards, so that others can be tried on the same result."""
+    return Method(
+        "frames fit", _own(), from_ours, (Quality("misfit", False), Quality("sigma_lateral", False)),
+        {**beads, "camera": camera, "calibration": calibration}, align=False,
+        tuning="frames fit: default settings; --max-misfit and --max-sigma.",
+    )  # fmt: skip
+
+
+def network(model: Path, camera: str) -> Method:
+    """``frames localise`` with a model; the same."""
+    return Method(
+        "frames localise", _own(), from_ours, (Quality("probability", True), Quality("sigma_lateral", False)),
+        {"model": str(model), "camera": camera}, align=False,
+        tuning="frames localise: the model's own threshold; --threshold and --max-sigma.",
+    )  # fmt: skip
+
+
+def _own() -> tuple[str, ...]:
+    return sys.executable, "-m", "holly_triton.harness.frames_peers.run_own"

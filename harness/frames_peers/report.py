@@ -1,0 +1,96 @@
+"""The report: a table of all rows in Markdown, with what was tuned for which program."""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+from .config import LEVELS_OF_A_FILTER, SPREAD, TUNED
+from .records import Row
+
+HEADER = (
+    "photons, background", "emitters a frame", "program", "JI", "lateral nm", "axial nm", "E3D",
+    "filtered: JI", "lateral nm", "axial nm", "E3D", "frames a second",
+)  # fmt: skip
+
+INTRODUCTION = f"""# Programs that localise emitters, on the same frames
+
+Each program localised the same frames of 64 x 64 pixels of 100 nm: emitters on {{positions}}, the default PSF (an astigmatic
+Gaussian), Poisson noise, an even background, photons of the emitters varying by {SPREAD:.0%}, frames independent of each other.
+The scores are those of the SMLM challenge 2016: matching within 250 nm laterally and 500 nm axially, a border of 450 nm left
+out, all other emitters scored. JI is the Jaccard index, E3D the 3D efficiency (1 is perfect; it can be negative). Frames a
+second are for one thread and the program's processor time, without reading files, after a first call on a few frames; all are
+of one run on one machine, which had other work, so that ratios between programs are safer than the figures themselves.
+
+All programs that need a calibration had the same simulated bead stack, of which each made its own. The model of
+`frames localise` was trained on frames with this PSF, and never on these positions.
+
+The left group of figures is of each program as it comes. For the right group, limits of two of the program's own columns
+were tuned: of {LEVELS_OF_A_FILTER} for each column, those of the highest 3D efficiency that keep at least half of the
+localisations, on about {TUNED} emitters in other frames of the same condition, for each condition anew.
+"""
+TUNING = """
+## What was tuned for which program
+
+{sentences}
+
+Constant offsets between the programs' conventions and ours were measured as the median error of the matched localisations,
+on the sparsest frames for tuning, and taken off before the scores: of x, y and z, nm, {offsets}. Our own two commands had none
+taken off.
+"""
+MACHINE = """
+Measured on {device}; commit {commit}. Raw figures: [peers.csv](peers.csv). To measure again:
+`python -m holly_triton.harness.frames_peers --positions activations.csv --model MODEL`.
+"""
+
+
+def write_report(rows: Sequence[Row], tuning: Sequence[str], skipped: Sequence[str]) -> str:
+    """The report's text.
+
+    Args:
+        rows: Of all programs; filtered and not filtered.
+        tuning: A sentence for each program about what was tuned for it.
+        skipped: A sentence for each program that could not be run.
+    """
+    simulated = [row for row in rows if row.photons > 0]
+    real = [row for row in rows if row.photons == 0]
+    first = rows[0]
+    versions = sorted({f"{row.program} {row.version}" for row in rows})
+    parts = [INTRODUCTION.format(positions=first.frames_of), f"Versions: {', '.join(versions)}.\n"]
+    parts += [f"{sentence}\n" for sentence in skipped]
+    parts.append(_table(simulated))
+    if real:
+        parts += [REAL.format(frames=real[0].frames, emitters=real[0].scored), _table(real)]
+    offsets = {row.program: row.offset_nm for row in simulated if row.offset_nm}
+    parts.append(
+        TUNING.format(
+            sentences="\n".join(f"- {sentence}" for sentence in tuning),
+            offsets="; ".join(f"{program} {offset}" for program, offset in offsets.items()) or "none",
+        )
+    )
+    parts.append(MACHINE.format(device=first.device, commit=first.commit))
+    return "\n".join(parts)
+
+
+def _table(rows: Sequence[Row]) -> str:
+    key = lambda row: (row.photons, row.background, row.emitters)  # noqa: E731
+    lines = [HEADER, ("---",) * len(HEADER)]
+    for (photons, background, emitters), group in itertools.groupby(sorted(rows, key=key), key):
+        both: dict[str, dict[bool, Row]] = {}
+        for row in group:
+            both.setdefault(row.program, {})[row.filtered] = row
+        for program, pair in both.items():
+            condition = (f"{photons:g}, {background:g}", f"{emitters:g}")
+            lines.append((*condition, program, *_figures(pair[False]), *_figures(pair[True]), _speed(pair[False])))
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def _figures(row: Row) -> tuple[str, ...]:
+    values = (row.jaccard, row.rmse_lateral, row.rmse_axial, row.efficiency_3d)
+    return tuple(
+        "" if math.isnan(value) else f"{value:{form}}"
+        for value, form in zip(values, (".2f", ".0f", ".0f", ".2f"), strict=True)
+    )
+
+
+def _speed(row: Row) -> str:
+    return f"{float(f'{row.frames_per_second:.2g}'):g}"
