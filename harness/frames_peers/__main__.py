@@ -16,7 +16,7 @@ from holly_triton.core.progress import in_parts
 
 from .compare import compared
 from .config import CONDITIONS, MEASURED, QUICK, SEED, TUNED
-from .environments import Unavailable
+from .environments import UnavailableError
 from .methods import NAMES, simulated_method
 from .movies import bead_stack, simulated
 from .records import Row, read_rows, write_rows
@@ -26,7 +26,7 @@ REPORTS = Path(__file__).resolve().parents[2] / "reports" / "frames"
 
 
 class Measured(NamedTuple):
-    """All rows, and a sentence for each program that was left out."""
+    """All rows, and a sentence for each that was left out."""
 
     rows: list[Row]
     skipped: list[str]
@@ -42,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--environments", type=Path, help="folder of the environments, kept (default: a temporary one)")
     parser.add_argument("--programs", nargs="+", choices=NAMES, default=list(NAMES), help="(default: all)")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of peers.csv and peers.md")
+    parser.add_argument("--add", action="store_true", help="keep the rows of other programs in peers.csv")
     parser.add_argument("--quick", action="store_true", help="few frames, to try the whole")
     options = parser.parse_args(arguments)
     try:
@@ -50,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not done.rows:
             raise HollyError("no program could be run")
         raw = options.reports / "peers.csv"
-        write_rows(raw, done.rows)
+        others = read_rows(raw) if options.add and raw.is_file() else []
+        write_rows(raw, [row for row in others if row.program not in options.programs] + done.rows)
         (options.reports / "peers.md").write_text(write_report(read_rows(raw), done.skipped), encoding="utf-8")
     except HollyError as error:
         print(error, file=sys.stderr)
@@ -89,7 +91,7 @@ def measure(options: argparse.Namespace, folder: Path) -> Measured:
                 rows += compared(
                     method, folder / name.replace(" ", "-"), tuning, measuring, frames_of(options.positions)
                 )
-            except Unavailable as error:
+            except UnavailableError as error:
                 skipped.append(f"{name} was left out: {error}")
                 LOG.warning("%s", skipped[-1])
     return Measured(rows, skipped)

@@ -1,6 +1,8 @@
 """One program after the other on the same frames: tuned on some, scored on others."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -10,13 +12,14 @@ from holly_triton.core.types import Array
 from holly_triton.frames.score.matching import in_field
 from holly_triton.harness.records import commit, device_name
 
-from .config import LEAST_CORRELATION, Condition
+from .config import EDGE_NM, LEAST_CORRELATION, Condition
 from .conversions import moved
 from .methods import Method, Options
 from .movies import Clip
 from .records import Row
 from .scoring import Found, best_limits, efficiency, pairs_of, score
 
+STARTED = datetime.now(UTC).strftime("%Y-%m-%d %H:%M")
 NO_OFFSET = np.zeros(3)
 
 
@@ -33,7 +36,7 @@ def compared(
         frames_of: Name of the frames.
 
     Raises:
-        Unavailable: The program fails.
+        UnavailableError: The program fails.
         HollyError: It counts z in another way than the conversion assumes.
     """
     tried = [(clip, options) for clip in tuning for options in method.options]
@@ -89,16 +92,16 @@ def row(
 ) -> Row:  # fmt: skip
     """One row of the table."""
     result, condition = score(table, clip), clip.condition
-    main = result.main
+    main, inside = result.main, replace(clip.scoring, border_nm=EDGE_NM)
     field = clip.scoring.width_nm, clip.scoring.height_nm, clip.scoring.border_nm
     return Row(
         program=method.name, version=method.versions[0], frames_of=frames_of, photons=condition.photons,
         background=condition.background, emitters=condition.emitters, frames=found.frames,
-        scored=int(in_field(clip.truth, *field).sum()), filtered=filtered, jaccard=main["jaccard"],
+        scored=int(in_field(clip.truth, *field).sum()), filtered=filtered, jaccard=main["jaccard"], jaccard_inside=score(table, replace(clip, scoring=inside)).main["jaccard"],
         precision=main["precision"], rmse_lateral=main["rmse_lateral"], rmse_axial=main["rmse_axial"],
         efficiency_3d=main["efficiency_3d"], frames_per_second=found.frames / max(found.seconds, 1e-9),
         options=options, offset_nm=" ".join(f"{value:+.1f}" for value in offset) if method.align else "",
-        device=device_name("cpu"), commit=commit(),
+        started=STARTED, device=device_name("cpu").partition(",")[0], commit=commit(),
     )  # fmt: skip
 
 

@@ -6,19 +6,33 @@ LEVELS = ((1000.0, 10.0), (5000.0, 50.0), (20000.0, 200.0))
 """Photons of an emitter, and background photons a pixel."""
 COUNTS = (1.25, 7.2, 22.0)
 """Mean emitters of a frame; the second and third have 0.38 and 2.2 per square micrometre as nominal density."""
-MEASURED, TUNED = 1600, 800
+MEASURED, TUNED = 800, 400
 """Emitters of each condition in the frames that are scored, and in those on which filters are tuned."""
 QUICK = 60
 """Both, for a trial of the whole."""
 SPREAD = 0.05
 """Standard deviation of the photons of emitters, as a share of their mean."""
+EDGE_NM = 800.0
+"""Border of a second Jaccard index, which no program's region about an emitter reaches."""
 SIDE_PX = 64
 SEED = 0
 
-BEADS, BEAD_STEP_NM, BEAD_REACH_NM = 25, 20.0, 900.0
-"""Of the stack from which all programs calibrate: beads, distance of planes, and the depth of the first and last."""
+BEADS, BEAD_STEP_NM, BEAD_REACH_NM, BEAD_BACKGROUND = 25, 20.0, 900.0, 20.0
+"""Of the stack from which all programs calibrate: beads, distance of planes, the depth of the first and last, and photons a
+pixel."""
 
-LEVELS_OF_A_FILTER = 10
+SMAPPY_OPTIONS = tuple({"roisize": side} for side in (9, 11, 13, 15))
+"""Sides of the region, pixels, that are tried with SMAPpy: nothing nearer than half of one to an edge is found."""
+PICASSO_OPTIONS = tuple(
+    {"method": method, "box": 9, "gradient": gradient}
+    for method in ("gaussmle", "spline-mle")
+    for gradient in (300, 1000, 3000, 10000)
+)
+"""Ways to z, and least net gradients, which have no default, that are tried with Picasso; the region for both reasons."""
+PICASSO_BEADS = 1500.0
+"""Least net gradient of beads."""
+
+LEVELS_OF_A_FILTER = 8
 """Limits that are tried for each column: none, and quantiles of the values."""
 LEAST_KEPT = 0.5
 """Share of a program's localisations that a filter must keep."""

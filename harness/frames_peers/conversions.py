@@ -24,13 +24,16 @@ def from_smappy(columns: Columns, pixel_nm: float) -> Array:
 
 
 def from_picasso(columns: Columns, pixel_nm: float) -> Array:
-    """Picasso: x and y in pixels from the centre of the first, z in nm, frames from 0."""
+    """Picasso: x and y in pixels from the centre of the first, z in nm, frames from 0.
+
+    It takes the first plane of a bead stack as the highest, so that z has the opposite sign for stacks that begin at the lowest.
+    """
     table = localisations(len(columns["x"]))
     table["frame"] = columns["frame"] + 1
     for axis in "xy":
         table[axis] = (columns[axis] + 0.5) * pixel_nm
         table[f"sigma_{axis}"] = columns[f"lp{axis}"] * pixel_nm
-    table["z"] = columns["z"]
+    table["z"] = -columns["z"]
     if "lpz" in columns:
         table["sigma_z"] = columns["lpz"]
     table["photons"], table["background"] = columns["photons"], columns["bg"]

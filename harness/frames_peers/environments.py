@@ -17,7 +17,7 @@ ONE_THREAD = {
 }  # fmt: skip
 
 
-class Unavailable(HollyError):
+class UnavailableError(HollyError):
     """A program can't be installed or run here; the text is the reason."""
 
 
@@ -30,7 +30,7 @@ def interpreter(folder: Path, package: str, installs: Sequence[Sequence[str]]) -
         installs: Arguments of ``pip install``, one after the other.
 
     Raises:
-        Unavailable: The installation fails.
+        UnavailableError: The installation fails.
     """
     python = folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
     if not python.is_file():
@@ -39,7 +39,7 @@ def interpreter(folder: Path, package: str, installs: Sequence[Sequence[str]]) -
         for arguments in installs:
             call([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *arguments], ENVIRONMENT_S)
         if not _has(python, package):
-            raise Unavailable(f"{package} was installed and can't be found in {folder}")
+            raise UnavailableError(f"{package} was installed and can't be found in {folder}")
     return python
 
 
@@ -47,17 +47,17 @@ def call(command: Sequence[str | Path], limit_s: float = RUN_S) -> None:
     """Run a process with one thread.
 
     Raises:
-        Unavailable: It fails or takes too long; the text is the last line of what it wrote.
+        UnavailableError: It fails or takes too long; the text is the last line of what it wrote.
     """
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, timeout=limit_s, env={**os.environ, **ONE_THREAD}, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise Unavailable(str(error)) from error
+        raise UnavailableError(str(error)) from error
     if done.returncode:
         lines = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise Unavailable(lines[-1])
+        raise UnavailableError(lines[-1])
 
 
 def _has(python: Path, package: str) -> bool:

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from holly_triton.core.types import Array
+from holly_triton.frames.config import PIXEL_NM, Z_RANGE_NM
 
-from .config import WARM_UP
+from .config import BEAD_REACH_NM, BEAD_STEP_NM, PICASSO_BEADS, PICASSO_OPTIONS, SMAPPY_OPTIONS, WARM_UP
 from .conversions import Columns, from_ours, from_picasso, from_smappy
-from .environments import call, interpreter
+from .environments import UnavailableError, call, interpreter
 from .movies import Clip
 from .scoring import Found, Quality
 
@@ -36,8 +37,6 @@ class Method:
     """Options that are tried on the frames for tuning."""
     align: bool = True
     """Whether a constant offset is measured and taken off."""
-    tuning: str = ""
-    """A sentence about what is tuned for it."""
     versions: list[str] = field(default_factory=list)
     """Filled by the first run."""
 
@@ -45,7 +44,7 @@ class Method:
         """Localise movies, each with its own options.
 
         Raises:
-            Unavailable: The program fails.
+            UnavailableError: The program fails.
         """
         folder.mkdir(parents=True, exist_ok=True)
         outs = [folder / f"{index}.npz" for index in range(len(clips))]
@@ -77,7 +76,7 @@ def smappy(environments: Path, beads: Mapping[str, Any], camera: Mapping[str, An
         calibration: Settings of SMAPpy's calibration.
 
     Raises:
-        Unavailable: It can't be installed.
+        UnavailableError: It can't be installed.
     """
     needed = ("numpy", "scipy", "tifffile", "h5py", "pyyaml")
     installs = (("--no-deps", "smappy-smlm"), needed)  # its other dependencies are those of its windows
@@ -88,8 +87,7 @@ def smappy(environments: Path, beads: Mapping[str, Any], camera: Mapping[str, An
         from_smappy,
         (Quality("logl_rel", True), Quality("xy_err_nm", False)),
         {**beads, "camera": camera, "calibration": calibration},
-        options=({"roisize": 15},),
-        tuning="smappy: default settings, region of 15 pixels; limits of logl_rel and xy_err_nm.",
+        options=SMAPPY_OPTIONS,
     )
 
 
@@ -105,17 +103,16 @@ def picasso(
         options: Boxes and least net gradients that are tried.
 
     Raises:
-        Unavailable: It can't be installed.
+        UnavailableError: It can't be installed.
     """
     python = interpreter(environments / "picassosr", "picassosr", (("picassosr", "tifffile"),))
     return Method(
         "picassosr",
         (str(python), "-I", str(HERE / "run_picasso.py")),
         from_picasso,
-        (Quality("d_zcalib", False), Quality("lp_lateral", False)),
-        {**beads, "camera": camera},
+        (Quality("lpz", False), Quality("lp_lateral", False)),
+        {**beads, "camera": camera, "bead_gradient": PICASSO_BEADS},
         options=options,
-        tuning="picassosr: the least net gradient, which has no default, and the box; limits of d_zcalib and of lpx and lpy.",
     )
 
 
@@ -124,7 +121,6 @@ def ours(beads: Mapping[str, Any], camera: str, calibration: Options) -> Method:
     return Method(
         "frames fit", _own(), from_ours, (Quality("misfit", False), Quality("sigma_lateral", False)),
         {**beads, "camera": camera, "calibration": calibration}, align=False,
-        tuning="frames fit: default settings; --max-misfit and --max-sigma.",
     )  # fmt: skip
 
 
@@ -133,9 +129,33 @@ def network(model: Path, camera: str) -> Method:
     return Method(
         "frames localise", _own(), from_ours, (Quality("probability", True), Quality("sigma_lateral", False)),
         {"model": str(model), "camera": camera}, align=False,
-        tuning="frames localise: the model's own threshold; --threshold and --max-sigma.",
     )  # fmt: skip
 
 
 def _own() -> tuple[str, ...]:
     return sys.executable, "-m", "holly_triton.harness.frames_peers.run_own"
+
+
+NAMES = ("smappy", "picassosr", "frames fit", "frames localise")
+CAMERA = {"conversion": 1.0, "offset": 0.0, "pixelsize_um": PIXEL_NM / 1000}
+"""Counting of photons, as SMAPpy names it,"""
+PICASSO_CAMERA = {"Baseline": 0, "Sensitivity": 1.0, "Gain": 1, "Pixelsize": PIXEL_NM}
+"""and as Picasso does."""
+
+
+def simulated_method(name: str, environments: Path, beads: Path, model: Path | None) -> Method:
+    """A program, for the simulated frames.
+
+    Raises:
+        UnavailableError: It can't be installed.
+    """
+    stack = {"beads": str(beads), "step_nm": BEAD_STEP_NM, "first_depth_nm": -BEAD_REACH_NM}
+    if name == "smappy":
+        return smappy(environments, stack, CAMERA, {"roi_size": 25, "min_distance_px": 24})
+    if name == "picassosr":
+        return picasso(environments, stack, PICASSO_CAMERA, PICASSO_OPTIONS)
+    if name == "frames fit":
+        return ours(stack, "photons", {"depths": Z_RANGE_NM})
+    if model is None:
+        raise UnavailableError("no model was given")
+    return network(model, "photons")

@@ -13,7 +13,7 @@ from holly_triton.frames.movie import FRAMES, TRUTH, write_movie
 from holly_triton.frames.psf import default_psf
 from holly_triton.frames.score import read_truth
 
-from .config import BEAD_REACH_NM, BEAD_STEP_NM, BEADS, SIDE_PX, SPREAD, Condition
+from .config import BEAD_BACKGROUND, BEAD_REACH_NM, BEAD_STEP_NM, BEADS, SIDE_PX, SPREAD, Condition
 
 
 @dataclass(frozen=True)
@@ -48,8 +48,8 @@ def simulated(folder: Path, condition: Condition, emitters: int, positions: Path
     return Clip(condition, folder / FRAMES, read_truth(folder / TRUTH).table, scoring)
 
 
-def bead_stack(path: Path, background: float, seed: int) -> None:
+def bead_stack(path: Path, seed: int) -> None:
     """Beads through more than the depths of the emitters, which every program's calibration needs at the ends."""
     psf = replace(default_psf(), z_min_nm=-BEAD_REACH_NM, z_max_nm=BEAD_REACH_NM)
-    settings, generator = MovieSettings(background=background), torch.Generator().manual_seed(seed)
+    settings, generator = MovieSettings(background=BEAD_BACKGROUND), torch.Generator().manual_seed(seed)
     write_beads(path, BEADS, BEAD_STEP_NM, psf, camera_preset("photons"), settings, generator)

@@ -25,6 +25,8 @@ class Row:
     """Emitters that are scored."""
     filtered: bool
     jaccard: float
+    jaccard_inside: float
+    """The same without what is near an edge, where some programs find nothing by their design."""
     precision: float
     rmse_lateral: float
     rmse_axial: float
@@ -34,6 +36,8 @@ class Row:
     """What was tuned: options of the program, and limits of its columns."""
     offset_nm: str
     """That was taken off x, y and z."""
+    started: str
+    """When its run began; speeds of one run are of one state of the machine."""
     device: str
     commit: str
 

@@ -4,11 +4,11 @@ import itertools
 import math
 from collections.abc import Sequence
 
-from .config import LEVELS_OF_A_FILTER, SPREAD, TUNED
+from .config import EDGE_NM, LEVELS_OF_A_FILTER, SPREAD, TUNED
 from .records import Row
 
 HEADER = (
-    "photons, background", "emitters a frame", "program", "JI", "lateral nm", "axial nm", "E3D",
+    "photons, background", "emitters a frame", "program", "JI", "JI inside", "lateral nm", "axial nm", "E3D",
     "filtered: JI", "lateral nm", "axial nm", "E3D", "frames a second",
 )  # fmt: skip
 
@@ -18,8 +18,9 @@ Each program localised the same frames of 64 x 64 pixels of 100 nm: emitters on 
 Gaussian), Poisson noise, an even background, photons of the emitters varying by {SPREAD:.0%}, frames independent of each other.
 The scores are those of the SMLM challenge 2016: matching within 250 nm laterally and 500 nm axially, a border of 450 nm left
 out, all other emitters scored. JI is the Jaccard index, E3D the 3D efficiency (1 is perfect; it can be negative). Frames a
-second are for one thread and the program's processor time, without reading files, after a first call on a few frames; all are
-of one run on one machine, which had other work, so that ratios between programs are safer than the figures themselves.
+second are for one thread and the program's processor time, without reading files, after a first call on a few frames. The
+machine had other work, so that ratios between programs of one run are safer than the figures themselves.
+"JI inside" leaves out a border of {EDGE_NM:g} nm: SMAPpy and Picasso find nothing nearer to an edge than half a region.
 
 All programs that need a calibration had the same simulated bead stack, of which each made its own. The model of
 `frames localise` was trained on frames with this PSF, and never on these positions.
@@ -27,6 +28,12 @@ All programs that need a calibration had the same simulated bead stack, of which
 The left group of figures is of each program as it comes. For the right group, limits of two of the program's own columns
 were tuned: of {LEVELS_OF_A_FILTER} for each column, those of the highest 3D efficiency that keep at least half of the
 localisations, on about {TUNED} emitters in other frames of the same condition, for each condition anew.
+"""
+REAL = """
+## Real frames of the challenge
+
+The first {frames} frames of MT0.N1.LD, astigmatic, with {emitters} scored emitters: a check on a real camera, and too few for a
+statistic. Each program calibrated on the challenge's bead stack.
 """
 TUNING = """
 ## What was tuned for which program
@@ -37,18 +44,24 @@ Constant offsets between the programs' conventions and ours were measured as the
 on the sparsest frames for tuning, and taken off before the scores: of x, y and z, nm, {offsets}. Our own two commands had none
 taken off.
 """
+TUNED_FOR = {
+    "smappy": "the region, else default settings; limits of logl_rel and xy_err_nm",
+    "picassosr": "the method (gaussmle or spline-mle) and the least net gradient; limits of lpz, and of lpx with lpy",
+    "frames fit": "nothing, default settings; limits of --max-misfit and --max-sigma",
+    "frames localise": "nothing, the threshold that its training chose; limits of --threshold and --max-sigma",
+}
+"""As it comes, and for the right group of figures."""
 MACHINE = """
-Measured on {device}; commit {commit}. Raw figures: [peers.csv](peers.csv). To measure again:
+Measured on {device}, {runs}; commit {commit}. Raw figures: [peers.csv](peers.csv). To measure again:
 `python -m holly_triton.harness.frames_peers --positions activations.csv --model MODEL`.
 """
 
 
-def write_report(rows: Sequence[Row], tuning: Sequence[str], skipped: Sequence[str]) -> str:
+def write_report(rows: Sequence[Row], skipped: Sequence[str]) -> str:
     """The report's text.
 
     Args:
         rows: Of all programs; filtered and not filtered.
-        tuning: A sentence for each program about what was tuned for it.
         skipped: A sentence for each program that could not be run.
     """
     simulated = [row for row in rows if row.photons > 0]
@@ -63,11 +76,13 @@ def write_report(rows: Sequence[Row], tuning: Sequence[str], skipped: Sequence[s
     offsets = {row.program: row.offset_nm for row in simulated if row.offset_nm}
     parts.append(
         TUNING.format(
-            sentences="\n".join(f"- {sentence}" for sentence in tuning),
+            sentences="\n".join(
+                f"- {name}: {TUNED_FOR.get(name, 'limits')}." for name in dict.fromkeys(row.program for row in rows)
+            ),
             offsets="; ".join(f"{program} {offset}" for program, offset in offsets.items()) or "none",
         )
     )
-    parts.append(MACHINE.format(device=first.device, commit=first.commit))
+    parts.append(MACHINE.format(runs="; ".join(_runs(rows)), device=first.device, commit=first.commit))
     return "\n".join(parts)
 
 
@@ -84,13 +99,28 @@ def _table(rows: Sequence[Row]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def _figures(row: Row) -> tuple[str, ...]:
-    values = (row.jaccard, row.rmse_lateral, row.rmse_axial, row.efficiency_3d)
-    return tuple(
-        "" if math.isnan(value) else f"{value:{form}}"
-        for value, form in zip(values, (".2f", ".0f", ".0f", ".2f"), strict=True)
-    )
+def _figures(row: Row) -> list[str]:
+    values = [_two(row.jaccard), _whole(row.rmse_lateral), _whole(row.rmse_axial), _two(row.efficiency_3d)]
+    return values if row.filtered else [values[0], _two(row.jaccard_inside), *values[1:]]
+
+
+def _two(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.2f}"
+
+
+def _whole(value: float) -> str:
+    return "" if math.isnan(value) else f"{value:.0f}"
 
 
 def _speed(row: Row) -> str:
     return f"{float(f'{row.frames_per_second:.2g}'):g}"
+
+
+def _runs(rows: Sequence[Row]) -> list[str]:
+    """When each run began, with its programs."""
+    runs: dict[str, list[str]] = {}
+    for row in rows:
+        programs = runs.setdefault(row.started, [])
+        if row.program not in programs:
+            programs.append(row.program)
+    return [f"{', '.join(programs)} from {started} UTC" for started, programs in runs.items()]

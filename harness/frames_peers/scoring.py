@@ -7,7 +7,9 @@ from typing import NamedTuple
 import numpy as np
 
 from holly_triton.core.types import Array
-from holly_triton.frames.score import Score, evaluate
+from holly_triton.frames.score import Score, evaluate, match
+from holly_triton.frames.score.figures import main_figures
+from holly_triton.frames.score.matching import in_field
 
 from .config import LEAST_KEPT, LEVELS_OF_A_FILTER
 from .movies import Clip
@@ -62,8 +64,16 @@ def score(table: Array, clip: Clip) -> Score:
 
 
 def efficiency(table: Array, clip: Clip) -> float:
-    """3D efficiency; minus infinity where nothing was found."""
-    value = score(table, clip).main["efficiency_3d"]
+    """3D efficiency alone, which takes less time; minus infinity where nothing was found."""
+    settings = clip.scoring
+    field = settings.width_nm, settings.height_nm, settings.border_nm
+    near, emitters = (one[in_field(one, *field)] for one in (table, clip.truth))
+    pairs = match(near, emitters, lateral_nm=settings.lateral_nm, axial_nm=settings.axial_nm)
+    errors = [near[axis][pairs.localisation] - emitters[axis][pairs.emitter] for axis in "xyz"]
+    x, y, z = (float((error**2).sum()) for error in errors)
+    found = len(pairs.emitter)
+    sums = np.array([found, len(emitters) - found, len(near) - found, x + y, z])
+    value = float(main_figures(sums, settings, flat=False)["efficiency_3d"])
     return value if np.isfinite(value) else -np.inf
 
 
