@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_type_hints
+from typing import Any, get_type_hints
 
 
 @dataclass(frozen=True)
@@ -59,8 +59,11 @@ def write_rows(path: Path, rows: Sequence[Row]) -> None:
 def read_rows(path: Path) -> list[Row]:
     """The rows of such a table."""
     kinds = get_type_hints(Row)
+    rows = []
     with path.open(encoding="utf-8", newline="") as file:
-        return [
-            Row(**{name: text == "True" if kinds[name] is bool else kinds[name](text) for name, text in row.items()})
-            for row in csv.DictReader(file)
-        ]
+        for texts in csv.DictReader(file):
+            values: dict[str, Any] = {
+                name: text == "True" if kinds[name] is bool else kinds[name](text) for name, text in texts.items()
+            }
+            rows.append(Row(**values))
+    return rows

@@ -61,7 +61,8 @@ def main(path: Path) -> None:
         found = localise(adu)
         runs.append({"seconds": time.process_time() - start, "frames": len(adu), "limits": limits})
         lateral = np.hypot(found["sigma_x"], found["sigma_y"]) / np.sqrt(2)
-        np.savez(run["out"], sigma_lateral=lateral, **{name: found[name] for name in found.dtype.names or ()})
+        columns: dict[str, Any] = {name: found[name] for name in found.dtype.names or ()}
+        np.savez(run["out"], sigma_lateral=lateral, **columns)
     Path(job["report"]).write_text(json.dumps({"version": __version__, "runs": runs}))
 
 

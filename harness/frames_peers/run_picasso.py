@@ -71,7 +71,8 @@ def main(path: Path) -> None:
         found, _ = picasso.run(movie, method, box, gradient, **calibration)
         runs.append({"seconds": time.process_time() - start, "frames": len(movie), "limits": {}})
         lateral = np.hypot(found["lpx"], found["lpy"]) / np.sqrt(2)
-        np.savez(run["out"], lp_lateral=lateral, **{name: found[name].to_numpy() for name in found.columns})
+        columns: dict[str, Any] = {name: found[name].to_numpy() for name in found.columns}
+        np.savez(run["out"], lp_lateral=lateral, **columns)
     Path(job["report"]).write_text(json.dumps({"version": version("picassosr"), "runs": runs}))
 
 

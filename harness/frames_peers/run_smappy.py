@@ -43,7 +43,8 @@ def main(path: Path) -> None:
         start = time.process_time()
         found = fit(frames, **options)
         runs.append({"seconds": time.process_time() - start, "frames": len(frames), "limits": {}})
-        np.savez(run["out"], **{name: np.asarray(found[name]) for name in found.columns})
+        columns: dict[str, Any] = {name: np.asarray(found[name]) for name in found.columns}
+        np.savez(run["out"], **columns)
     Path(job["report"]).write_text(json.dumps({"version": version("smappy-smlm"), "runs": runs}))
 
 
