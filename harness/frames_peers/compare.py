@@ -67,6 +67,16 @@ def compared(
     return rows
 
 
+def as_they_come(method: Method, folder: Path, clip: Clip, frames_of: str) -> list[Row]:
+    """The row of one program on frames without others to tune it on; errors as above."""
+    options = method.options[0]
+    (found,) = method.run(folder, [clip], [options])
+    offset = offset_of(method, [(found, clip)]) if method.align else NO_OFFSET
+    aligned = found._replace(table=moved(found.table, offset))
+    table = as_it_comes(method, aligned)
+    return [row(method, table, aligned, clip, frames_of, filtered=False, options=words(options), offset=offset)]
+
+
 def as_it_comes(method: Method, found: Found) -> Array:
     """The rows that pass the limits that the program has by default."""
     return found.filtered(method.qualities, [found.limits.get(quality.column) for quality in method.qualities])

@@ -66,7 +66,13 @@ class Method:
         return Found(table, columns, result["limits"], result["seconds"], result["frames"])
 
 
-def smappy(environments: Path, beads: Mapping[str, Any], camera: Mapping[str, Any], calibration: Options) -> Method:
+def smappy(
+    environments: Path,
+    beads: Mapping[str, Any],
+    camera: Mapping[str, Any],
+    calibration: Options,
+    options: tuple[Options, ...],
+) -> Method:
     """SMAPpy (BSD-3): difference of Gaussians, maximum likelihood with a spline PSF.
 
     Args:
@@ -74,6 +80,7 @@ def smappy(environments: Path, beads: Mapping[str, Any], camera: Mapping[str, An
         beads: Path, step and first depth of the stack.
         camera: Its conversion, offset and pixel.
         calibration: Settings of SMAPpy's calibration.
+        options: Sides of the region that are tried.
 
     Raises:
         UnavailableError: It can't be installed.
@@ -87,7 +94,7 @@ def smappy(environments: Path, beads: Mapping[str, Any], camera: Mapping[str, An
         from_smappy,
         (Quality("logl_rel", True), Quality("xy_err_nm", False)),
         {**beads, "camera": camera, "calibration": calibration},
-        options=SMAPPY_OPTIONS,
+        options=options,
     )
 
 
@@ -151,7 +158,7 @@ def simulated_method(name: str, environments: Path, beads: Path, model: Path | N
     """
     stack = {"beads": str(beads), "step_nm": BEAD_STEP_NM, "first_depth_nm": -BEAD_REACH_NM}
     if name == "smappy":
-        return smappy(environments, stack, CAMERA, {"roi_size": 25, "min_distance_px": 24})
+        return smappy(environments, stack, CAMERA, {"roi_size": 25, "min_distance_px": 24}, SMAPPY_OPTIONS)
     if name == "picassosr":
         return picasso(environments, stack, PICASSO_CAMERA, PICASSO_OPTIONS)
     if name == "frames fit":

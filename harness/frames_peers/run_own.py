@@ -27,7 +27,10 @@ Limits = dict[str, float]
 def by_fit(job: dict[str, Any], folder: Path, camera: Camera) -> tuple[Localise, Limits]:
     """What ``frames fit`` does after ``frames calibrate``, and the limits that it sets by default."""
     path, usual = folder / "psf.h5", Fitting()
-    for _ in calibrate_file(Path(job["beads"]), path, step=job["step_nm"], **job["calibration"]):
+    calibration = dict(job["calibration"])
+    if "positions" in calibration:
+        calibration["positions"] = Path(calibration["positions"])
+    for _ in calibrate_file(Path(job["beads"]), path, step=job["step_nm"], **calibration):
         pass
     psf, lax = read_psf(path), Fitting(max_misfit=1e9, max_sigma_nm=1e9)
 
