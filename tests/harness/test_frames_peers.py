@@ -2,23 +2,25 @@
 
 import sys
 import venv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
 from holly_triton.core.errors import HollyError
 from holly_triton.frames.config import Scoring
 from holly_triton.frames.localisations import KIND, localisations
 from holly_triton.harness.frames_peers import __main__ as command
-from holly_triton.harness.frames_peers import methods
+from holly_triton.harness.frames_peers import environments, methods
 from holly_triton.harness.frames_peers.compare import as_it_comes, compared
 from holly_triton.harness.frames_peers.config import Condition
 from holly_triton.harness.frames_peers.conversions import from_ours, from_picasso, from_smappy, moved
 from holly_triton.harness.frames_peers.environments import UnavailableError, call, interpreter
 from holly_triton.harness.frames_peers.methods import Method
-from holly_triton.harness.frames_peers.movies import Clip
+from holly_triton.harness.frames_peers.movies import Clip, simulated
 from holly_triton.harness.frames_peers.records import read_rows, write_rows
 from holly_triton.harness.frames_peers.report import write_report
 from holly_triton.harness.frames_peers.scoring import Found, Quality, best_limits
@@ -167,28 +169,55 @@ def test_an_environment_is_made_once_and_a_failed_installation_says_why(
         python.symlink_to(sys.executable)
         made.append(folder)
 
+    def install(command: list[Any], limit_s: float) -> None:
+        raise UnavailableError(f"no {command[-1]} here")
+
     monkeypatch.setattr(venv, "create", create)
+    monkeypatch.setattr(environments, "call", install)
     for _ in range(2):
-        with pytest.raises(UnavailableError, match="nowhere"):
-            interpreter(tmp_path / "environment", "nowhere-at-all", [["--no-index", "nowhere-at-all"]])
+        with pytest.raises(UnavailableError, match="no nowhere-at-all here"):
+            interpreter(tmp_path / "environment", "nowhere-at-all", [["nowhere-at-all"]])
         assert interpreter(tmp_path / "environment", "pip", []).is_file()
     assert made == [tmp_path / "environment"]
 
 
-def test_without_the_others_ours_are_measured_and_the_reasons_stated(
+def test_programs_that_are_missing_are_left_out_and_the_others_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def missing(*arguments: object) -> Path:
         raise UnavailableError("no network here")
 
+    clips = [clip(tmp_path, 1, Condition(5000, 50, 6))]
     monkeypatch.setattr(methods, "interpreter", missing)
-    monkeypatch.setattr(command, "CONDITIONS", (Condition(5000, 50, 2),))
+    monkeypatch.setattr(methods, "ours", lambda *arguments: replace(peer(tmp_path), name="frames fit"))
+    monkeypatch.setattr(command, "clips_of", lambda *arguments: clips)
+    monkeypatch.setattr(command, "bead_stack", lambda path, seed: None)
     out = tmp_path / "reports"
-    assert command.main(["--quick", "--reports", str(out)]) == 0
+    assert command.main(["--reports", str(out)]) == 0
     rows = read_rows(out / "peers.csv")
-    assert [row.program for row in rows] == ["frames fit"] * 2 and rows[0].jaccard > 0.5
+    assert [row.program for row in rows] == ["frames fit"] * 2 and rows[1].jaccard == 1
     text = (out / "peers.md").read_text()
-    assert text.count("no network here") == 2
+    assert (
+        text.count("no network here") == 2
+        and "frames localise" not in text.split("tuned for which")[0].split("|", 1)[1]
+    )
+    # Those of an earlier run are kept where that is asked for.
+    assert command.main(["--reports", str(out), "--programs", "smappy", "--add"]) == 0
+    assert read_rows(out / "peers.csv") == rows
+    assert command.main(["--reports", str(out), "--programs", "smappy"]) == 1
+
+
+def test_the_simulated_frames_are_of_their_condition(tmp_path: Path) -> None:
+    positions = tmp_path / "positions.csv"
+    places = np.random.default_rng(0).uniform((100, 100, -600), (6300, 6300, 600), (400, 3))
+    lines = [f"{i},1,{x},{y},{z},100" for i, (x, y, z) in enumerate(places)]
+    positions.write_text("\n".join(["Ground-truth,frame,xnano,ynano,znano,intensity", *lines]))
+    made = simulated(tmp_path / "movie", Condition(1000, 10, 5), 60, positions, seed=3)
+    adu = tifffile.memmap(made.frames, mode="r")  # as Picasso needs it
+    assert adu.shape == (12, 64, 64) and np.median(adu) == pytest.approx(10, abs=2)
+    assert 30 < len(made.truth) < 90 and made.truth["photons"].mean() == pytest.approx(1000, rel=0.03)
+    nearest = np.abs(made.truth["x"][:, None] - places[:, 0]).min(axis=1)
+    assert nearest.max() < 0.01
 
 
 @pytest.mark.parametrize("script", ["run_smappy.py", "run_picasso.py"])
