@@ -82,14 +82,6 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Measured]:
         bead_stack(beads, seed=SEED)
         tuning = clips_of(options, folder / "tuning", TUNED, SEED + 1000)
         measuring = clips_of(options, folder / "measuring", MEASURED, SEED + 2000)
-        for name in programs:
-            begin(name)
-            make = partial(simulated_method, name, environments, beads, options.model)
-            yield attempt(
-                name,
-                make,
-                lambda method: compared(method, folder / method.name, tuning, measuring, frames_of(options.positions)),
-            )
         for name in real:
             begin(f"{name}, real frames")
             make = partial(real_frames.real_method, name, environments, options.real, folder)
@@ -98,6 +90,14 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Measured]:
                 name,
                 make,
                 lambda method, clip=clip: as_they_come(method, folder / f"{method.name} real", clip, "the challenge"),
+            )
+        for name in programs:
+            begin(name)
+            make = partial(simulated_method, name, environments, beads, options.model)
+            yield attempt(
+                name,
+                make,
+                lambda method: compared(method, folder / method.name, tuning, measuring, frames_of(options.positions)),
             )
 
 
