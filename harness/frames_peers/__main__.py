@@ -42,7 +42,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--model", type=Path, help="of frames train, for frames localise (default: left out)")
     parser.add_argument("--environments", type=Path, help="folder of the environments, kept (default: a temporary one)")
-    parser.add_argument("--programs", nargs="+", choices=NAMES, default=list(NAMES), help="(default: all)")
+    parser.add_argument(
+        "--programs",
+        nargs="*",
+        choices=NAMES,
+        default=list(NAMES),
+        help="none, with --add: write the table again (default: all)",
+    )
     parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of peers.csv and peers.md")
     parser.add_argument("--real", type=Path, help="folder challenge-mt0, for its real frames (default: left out)")
     parser.add_argument("--add", action="store_true", help="keep the rows of other programs in peers.csv")
@@ -57,9 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 skipped += measured.skipped
                 if rows:  # after each program, so that an interrupted run keeps what it measured
                     write_rows(raw, rows)
-                    raw.with_suffix(".md").write_text(write_report(read_rows(raw), skipped), encoding="utf-8")
         if not rows:
             raise HollyError("no program could be run")
+        raw.with_suffix(".md").write_text(write_report(read_rows(raw), skipped), encoding="utf-8")
     except HollyError as error:
         print(error, file=sys.stderr)
         return 1
@@ -73,6 +79,8 @@ def _kept(raw: Path, add: bool) -> list[Row]:
 
 def measure(options: argparse.Namespace, folder: Path) -> Iterator[Measured]:
     """Simulate the frames, and run one program after the other on them."""
+    if not options.programs:
+        return
     environments = options.environments or folder / "environments"
     programs = [name for name in options.programs if name != "frames localise" or options.model is not None]
     real = [] if options.real is None else [name for name in programs if name in real_frames.NAMES]

@@ -14,8 +14,8 @@ HEADER = (
 
 INTRODUCTION = f"""# Programs that localise emitters, on the same frames
 
-Each program localised the same frames of 64 x 64 pixels of 100 nm: emitters on {{positions}}, the default PSF (an astigmatic
-Gaussian), Poisson noise, an even background, photons of the emitters varying by {SPREAD:.0%}, frames independent of each other.
+Each program localised the same frames of 64 x 64 pixels of 100 nm: emitters on {{positions}}, the default
+PSF (an astigmatic Gaussian), Poisson noise, an even background, photons of the emitters varying by {100 * SPREAD:g} %, frames independent of each other.
 The scores are those of the SMLM challenge 2016: matching within 250 nm laterally and 500 nm axially, a border of 450 nm left
 out, all other emitters scored. JI is the Jaccard index, E3D the 3D efficiency (1 is perfect; it can be negative). Frames a
 second are for one thread and the program's processor time, without reading files, after a first call on a few frames. The
@@ -25,7 +25,7 @@ machine had other work, so that ratios between programs of one run are safer tha
 All programs that need a calibration had the same simulated bead stack, of which each made its own. The model of
 `frames localise` was trained on frames with this PSF, and never on these positions.
 
-The left group of figures is of each program as it comes. For the right group, limits of two of the program's own columns
+The left group of figures is of each program as it comes, with the options that are named below. For the right group, limits of two of the program's own columns
 were tuned: of {LEVELS_OF_A_FILTER} for each column, those of the highest 3D efficiency that keep at least half of the
 localisations, on about {TUNED} emitters in other frames of the same condition, for each condition anew.
 """
@@ -45,9 +45,11 @@ Constant offsets between the programs' conventions and ours were measured as the
 on the sparsest frames for tuning, and taken off before the scores: of x, y and z, nm, {offsets}. Our own two commands had none
 taken off.
 """
+OURS = "frames "
+"""Beginning of the names of our own commands."""
 TUNED_FOR = {
-    "smappy": "the region, else default settings; limits of logl_rel and xy_err_nm",
-    "picassosr": "the method (gaussmle or spline-mle) and the least net gradient; limits of lpz, and of lpx with lpy",
+    "smappy": "the side of the region (of 9 to 15 pixels, by E3D on the frames for tuning), else default settings; limits of logl_rel and xy_err_nm",
+    "picassosr": "the method (gaussmle or spline-mle) and the least net gradient, in the same way; limits of lpz, and of lpx with lpy",
     "frames fit": "nothing, default settings; limits of --max-misfit and --max-sigma",
     "frames localise": "nothing, the threshold that its training chose; limits of --threshold and --max-sigma",
 }
@@ -68,8 +70,11 @@ def write_report(rows: Sequence[Row], skipped: Sequence[str]) -> str:
     simulated = [row for row in rows if row.photons > 0]
     real = [row for row in rows if row.photons == 0]
     first = rows[0]
-    versions = sorted({f"{row.program} {row.version}" for row in rows})
-    parts = [INTRODUCTION.format(positions=first.frames_of), f"Versions: {', '.join(versions)}.\n"]
+    versions = sorted({f"{row.program} {row.version}" for row in rows if not row.program.startswith(OURS)})
+    parts = [
+        INTRODUCTION.format(positions=first.frames_of),
+        f"Versions: {', '.join(versions) or 'none'}; {OURS}fit and {OURS}localise are of the commit below.\n",
+    ]
     parts += [f"{sentence}\n" for sentence in skipped]
     parts.append(_table(simulated))
     if real:
@@ -95,7 +100,7 @@ def _table(rows: Sequence[Row]) -> str:
         for row in group:
             both.setdefault(row.program, {})[row.filtered] = row
         for program, pair in both.items():
-            condition = (f"{photons:g}, {background:g}", f"{emitters:g}")
+            condition = (f"{photons:g}, {background:g}" if photons else "as recorded", f"{emitters:g}")
             lines.append(
                 (
                     *condition,
