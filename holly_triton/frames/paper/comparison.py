@@ -12,7 +12,7 @@ import numpy as np
 
 from holly_triton.core.types import Array
 from holly_triton.frames.score.figures import PerFrame, main_figures
-from holly_triton.frames.score.intervals import FEWEST_FRAMES, interval, joined, resampled
+from holly_triton.frames.score.intervals import intervals_of, joined
 
 from .cells import SCORING, Cell
 from .config import RESAMPLINGS, Arm
@@ -49,6 +49,8 @@ class Results:
         self._of: dict[tuple[Arm, Cell], list[Evaluation]] = {}
         for each in sorted(self.evaluations, key=lambda each: each.seed):
             self._of.setdefault((each.arm, each.cell), []).append(each)
+        self._intervals: dict[tuple[Arm, Cell], dict[str, tuple[float, float]]] = {}
+        self._differences: dict[tuple[Arm, Arm, Cell], dict[str, Difference]] = {}
 
     @property
     def cells(self) -> list[Cell]:
@@ -64,19 +66,17 @@ class Results:
         """The evaluations of an arm in a cell, by seed."""
         return self._of.get((arm, cell), [])
 
-    def figures(self, arm: Arm, cell: Cell) -> dict[str, float] | None:
-        """The figures of an arm, of all its seeds together; None where there are none."""
+    def figures(self, arm: Arm, cell: Cell) -> dict[str, float]:
+        """The figures of an arm, of all its seeds together; empty where there are none."""
         found = self.of(arm, cell)
-        if not found:
-            return None
-        return _floats(main_figures(_added(found).sums.sum(axis=0), RESAMPLED, flat=False))
+        return _floats(_figures(_added(found).sums.sum(axis=0))) if found else {}
 
     def interval(self, arm: Arm, cell: Cell, figure: str) -> tuple[float, float]:
         """The 95 % interval over the frames of a figure of an arm."""
-        found = self.of(arm, cell)
-        if not found or len(_added(found).frame) < FEWEST_FRAMES:
-            return UNKNOWN
-        return interval(main_figures(resampled(_added(found).sums, RESAMPLED), RESAMPLED, flat=False)[figure])
+        if (arm, cell) not in self._intervals:
+            found = self.of(arm, cell)
+            self._intervals[arm, cell] = intervals_of(_added(found).sums, RESAMPLED, _figures) if found else {}
+        return self._intervals[arm, cell].get(figure, UNKNOWN)
 
     def seeds(self, arm: Arm, cell: Cell, figure: str) -> list[float]:
         """The figure of each seed of an arm."""
@@ -84,29 +84,39 @@ class Results:
 
     def difference(self, arm: Arm, other: Arm, cell: Cell, figure: str = "efficiency_3d") -> Difference | None:
         """An arm minus another in a cell, on the seeds that both have; None without any."""
+        if (arm, other, cell) not in self._differences:
+            self._differences[arm, other, cell] = self._compare(arm, other, cell)
+        return self._differences[arm, other, cell].get(figure)
+
+    def _compare(self, arm: Arm, other: Arm, cell: Cell) -> dict[str, Difference]:
+        """The differences of all figures."""
         first = {each.seed: each for each in self.of(other, cell)}
         second = {each.seed: each for each in self.of(arm, cell)}
         common = sorted(first.keys() & second.keys())
         if not common:
-            return None
-        before, after = (_added([side[seed] for seed in common]) for side in (first, second))
-        both = joined(before, after)
-        width = before.sums.shape[1]
+            return {}
+        both = joined(*(_added([side[seed] for seed in common]) for side in (first, second)))
+        ends = intervals_of(both, RESAMPLED, _change)
+        of_seeds = [_change(joined(first[seed].per_frame, second[seed].per_frame).sum(axis=0)) for seed in common]
+        return {
+            name: Difference(float(value), ends.get(name, UNKNOWN), tuple(float(each[name]) for each in of_seeds))
+            for name, value in _change(both.sum(axis=0)).items()
+        }
 
-        def change(totals: Array) -> Array:
-            ends = [
-                main_figures(half, RESAMPLED, flat=False)[figure] for half in (totals[..., :width], totals[..., width:])
-            ]
-            return ends[1] - ends[0]
 
-        ends = interval(change(resampled(both, RESAMPLED))) if len(both) >= FEWEST_FRAMES else UNKNOWN
-        seeds = tuple(figures_of(second[seed])[figure] - figures_of(first[seed])[figure] for seed in common)
-        return Difference(float(change(both.sum(axis=0))), ends, seeds)
+def _figures(totals: Array) -> dict[str, Array]:
+    return main_figures(totals, RESAMPLED, flat=False)
+
+
+def _change(totals: Array) -> dict[str, Array]:
+    """Second minus first of each figure, of totals ``[..., 10]`` side by side."""
+    before, after = (_figures(half) for half in np.split(totals, 2, axis=-1))
+    return {name: after[name] - before[name] for name in before}
 
 
 def figures_of(evaluation: Evaluation) -> dict[str, float]:
     """The figures of one evaluation."""
-    return _floats(main_figures(evaluation.per_frame.sums.sum(axis=0), RESAMPLED, flat=False))
+    return _floats(_figures(evaluation.per_frame.sums.sum(axis=0)))
 
 
 def _floats(figures: dict[str, Array]) -> dict[str, float]:

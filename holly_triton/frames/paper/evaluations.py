@@ -1,7 +1,6 @@
 """What each network finds in the test frames of each cell: computed once and kept, one file for each."""
 
 import json
-import time
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,8 +39,6 @@ class Evaluation:
     """Counts and sums of the frames that hold an emitter or a localisation."""
     detections: int
     """In all of the frames, their borders included."""
-    per_second: float
-    """Frames, with one process, the loading of the network left out."""
     figures: Figures
     """Of ``Score.figures``: pull, checkerboard and the like."""
     structure: Array | None
@@ -74,7 +71,7 @@ class Store:
             return Evaluation(
                 net.arm, net.seed, cell, int(saved["frames"]), int(saved["emitters"]), float(saved["crowd"]),
                 PerFrame(np.array(saved["frame"], dtype=np.int64), sums), int(saved["detections"]),
-                float(saved["per_second"]), saved["figures"], structure,
+                saved["figures"], structure,
             )  # fmt: skip
 
     def evaluate(self, net: Net, model: Model, cell: Cell, made: TestFrames) -> None:
@@ -84,12 +81,10 @@ class Store:
             HollyError: The file can't be written.
         """
         device = next(model.localiser.network.parameters()).device
-        photons, since = made.photons.to(device), time.monotonic()
-        found = localise_frames(model, photons)
-        seconds = time.monotonic() - since
+        found = localise_frames(model, made.photons.to(device))
         score = evaluate(found, made.truth, SCORING, flat=False)
         kept = ("precision", "pull", "checkerboard", "mean_error", "photon_ratio")
-        frames = len(photons)
+        frames = len(made.photons)
         structure = None
         if seeks_structure(cell):
             structure = np.concatenate([sums_of(table, frames, SCORING) for table in (found, made.truth)], axis=1)
@@ -101,7 +96,6 @@ class Store:
                 "emitters": score.emitters,
                 "crowd": int(in_field(made.truth, SCORING.width_nm, SCORING.height_nm, 0).sum()) / frames,
                 "detections": len(found),
-                "per_second": frames / max(seconds, 1e-9),
                 "figures": {name: value for name, value in score.figures().items() if name in kept},
                 "structure": None if structure is None else structure.tolist(),
                 "frame": score.per_frame.frame.tolist(),

@@ -19,16 +19,33 @@ from .config import APART_NM, LINE_NM, NEIGHBOUR_NM, RESAMPLINGS, SPAN_NM
 
 
 class Sums(NamedTuple):
-    """What is summed over a frame's emitters or detections."""
+    """What is summed over a frame's emitters or detections, ``[...]`` each."""
 
-    in_line: float
+    in_line: Array
     """Triplets in line,"""
-    triplets: float
+    triplets: Array
     """and all of them."""
-    products: float
+    products: Array
     """Over pairs of neighbours: products of their depths' deviations from the mean depth,"""
-    squares: float
+    squares: Array
     """and the mean of both squares."""
+
+
+class Invented(NamedTuple):
+    """How much more structure the detections have than the truth; NaN where there are no triplets or pairs.
+
+    The 95 % intervals are over the frames (paired bootstrap).
+    """
+
+    line_found: float
+    line_true: float
+    """Shares of triplets in line."""
+    line_ratio: float
+    line_ratio_95: tuple[float, float]
+    depth_found: float
+    """Correlation of the depths of neighbours."""
+    depth_found_95: tuple[float, float]
+    depth_true: float
 
 
 def sums_of(table: Array, frames: int, scoring: Scoring) -> Array:
@@ -48,32 +65,25 @@ def sums_of(table: Array, frames: int, scoring: Scoring) -> Array:
     return sums
 
 
-def figures_of(found: Array, truth: Array) -> dict[str, float | tuple[float, float]]:
-    """Figures of the detections' sums ``[F, 4]`` and the truth's, with 95 % intervals over the frames (paired bootstrap).
-
-    Returns:
-        ``line_found`` and ``line_true``, shares of triplets in line; ``line_ratio`` of the two; ``depth_found`` and
-        ``depth_true``, correlations of the depths of neighbours; and the intervals ``line_ratio_95`` and ``depth_found_95``.
-    """
-    both = np.concatenate([found, truth], axis=1)
+def figures_of(sums: Array) -> Invented:
+    """Figures of the sums over detections and truth, side by side ``[F, 8]``."""
     rng = np.random.default_rng(0)
-    drawn = np.stack([both[rng.integers(len(both), size=len(both))].sum(axis=0) for _ in range(RESAMPLINGS)])
-    main, resampled = _ratios(both.sum(axis=0)), _ratios(drawn)
-    values: dict[str, float | tuple[float, float]] = {name: float(value) for name, value in main.items()}
-    return values | {f"{name}_95": interval(resampled[name]) for name in ("line_ratio", "depth_found")}
+    drawn = np.stack([sums[rng.integers(len(sums), size=len(sums))].sum(axis=0) for _ in range(RESAMPLINGS)])
+    main, resampled = _ratios(sums.sum(axis=0)), _ratios(drawn)
+    line_found, line_true, line_ratio, depth_found, depth_true = (float(values) for values in main)
+    return Invented(
+        line_found, line_true, line_ratio, interval(resampled[2]), depth_found, interval(resampled[3]), depth_true
+    )
 
 
-def _ratios(sums: Array) -> dict[str, Array]:
-    found, true = Sums(*np.moveaxis(sums, -1, 0)[:4]), Sums(*np.moveaxis(sums, -1, 0)[4:])
+def _ratios(sums: Array) -> tuple[Array, Array, Array, Array, Array]:
+    """Shares in line of detections and truth, their ratio, and both correlations of depths, of totals ``[..., 8]``."""
+    columns = np.moveaxis(sums, -1, 0)
+    found, true = Sums(*columns[:4]), Sums(*columns[4:])
     with np.errstate(divide="ignore", invalid="ignore"):
         line_found, line_true = found.in_line / found.triplets, true.in_line / true.triplets
-        return {
-            "line_found": line_found,
-            "line_true": line_true,
-            "line_ratio": line_found / line_true,
-            "depth_found": found.products / found.squares,
-            "depth_true": true.products / true.squares,
-        }
+        depth_found, depth_true = found.products / found.squares, true.products / true.squares
+        return line_found, line_true, line_found / line_true, depth_found, depth_true
 
 
 def _frames(table: Array) -> Iterator[tuple[int, Array]]:

@@ -69,7 +69,7 @@ def _panel(axes: "Axes", results: Results, ceilings: Ceilings, cells: Sequence[C
         if not shown:
             continue
         density = [cell.density for cell in shown]
-        value = [(results.figures(arm, cell) or {})[figure] for cell in shown]
+        value = [results.figures(arm, cell)[figure] for cell in shown]
         low, high = np.transpose([results.interval(arm, cell, figure) for cell in shown])
         axes.fill_between(density, low, high, color=COLOURS[arm], alpha=0.15, linewidth=0)
         axes.plot(density, value, color=COLOURS[arm], marker=MARKERS[arm], markersize=4, linewidth=1.6, label=label)
