@@ -275,7 +275,7 @@ def test_invented_lines_and_depths_are_seen() -> None:
     truth = table(np.column_stack([rng.uniform(0, 6400, (len(frame), 2)), rng.uniform(-700, 700, len(frame))]), frame)
     pulled = truth.copy()
     pulled["x"] = np.round(truth["x"] / 1500) * 1500 + 10 * rng.standard_normal(len(truth))  # onto vertical lines
-    pulled["z"] = 500 * np.sin(truth["x"] / 1500) + 50 * rng.standard_normal(len(truth))
+    pulled["z"] = 500 * np.sin(truth["y"] / 3000) + 50 * rng.standard_normal(len(truth))
     found = invented(pulled, truth, frames)
     assert found.line_ratio_95[0] > 3
     assert found.depth_found > 0.8 and abs(found.depth_true) < 0.1
