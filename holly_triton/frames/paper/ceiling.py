@@ -16,11 +16,11 @@ from holly_triton.frames.psf import default_psf
 from holly_triton.frames.score.figures import main_figures
 from holly_triton.frames.score.matching import in_field
 
-from .cells import SCORING, Cell, TestFrames
+from .cells import SCORING, Cell, CellFrames
 from .config import FRAME_PX, RESOLVABLE_NM
 
 
-def ceiling_of(cell: Cell, made: TestFrames, frames: int) -> dict[str, float]:
+def ceiling_of(cell: Cell, made: CellFrames, frames: int) -> dict[str, float]:
     """The figures of ``main_figures`` that the bound leaves, on the first frames of a cell.
 
     Args:

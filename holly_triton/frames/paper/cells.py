@@ -64,10 +64,9 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class TestFrames:
+class CellFrames:
     """Frames of a cell with their truth."""
 
-    __test__ = False
     photons: Tensor  # [B, H, W]
     emitters: Emitters
     truth: Array
@@ -75,11 +74,10 @@ class TestFrames:
 
 def all_cells() -> list[Cell]:
     """Every cell of the study, those of the figure first."""
-    medium = [cell for kind in FOREIGN for density in FOREIGN_DENSITIES if (cell := Cell(kind, density, MEDIUM))]
     return [
         *(Cell("figure3", density, snr) for snr in SNRS for density in (SPARSE, *DENSITIES)),
         *(Cell("uniform", density, snr) for snr in SNRS for density in UNIFORM_DENSITIES),
-        *medium,
+        *(Cell(kind, density, MEDIUM) for kind in FOREIGN for density in FOREIGN_DENSITIES),
         *(Cell("empty", 0.0, snr) for snr in SNRS),
     ]
 
@@ -117,14 +115,14 @@ class Bench:
             "positions": content,
         }
 
-    def draw(self, cell: Cell) -> TestFrames:
+    def draw(self, cell: Cell) -> CellFrames:
         """The frames of a cell, on the CPU; they follow from its name and the scale alone.
 
         Raises:
             HollyError: The positions can't be read.
         """
         sampler, settings = sampler_of(cell.kind, self.positions), _settings(cell)
-        parts = []
+        parts: list[tuple[Tensor, Emitters]] = []
         scored = frames = 0
         while not self._enough(cell, frames, scored):
             generator = torch.Generator().manual_seed(_seed(cell, len(parts)))
@@ -183,12 +181,12 @@ def _seed(cell: Cell, chunk: int) -> int:
     return int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
 
-def _joined(parts: list[tuple[Tensor, Emitters]]) -> TestFrames:
+def _joined(parts: list[tuple[Tensor, Emitters]]) -> CellFrames:
     photons = torch.cat([photons for photons, _ in parts])
     counts = torch.cat([emitters.counts for _, emitters in parts])
     xyz, bright = (torch.cat([getattr(emitters, name) for _, emitters in parts]) for name in ("xyz", "photons"))
     emitters = Emitters.of(xyz, bright, counts)
-    return TestFrames(photons, emitters, truth_table(emitters, 1))
+    return CellFrames(photons, emitters, truth_table(emitters, 1))
 
 
 @cache

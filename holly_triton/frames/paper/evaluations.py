@@ -17,7 +17,7 @@ from holly_triton.frames.score.figures import PerFrame
 from holly_triton.frames.score.matching import in_field
 
 from .ceiling import ceiling_of
-from .cells import SCORING, Bench, Cell, TestFrames, seeks_structure
+from .cells import SCORING, Bench, Cell, CellFrames, seeks_structure
 from .config import Arm
 from .hallucination import sums_of
 from .nets import Net
@@ -74,7 +74,7 @@ class Store:
                 saved["figures"], structure,
             )  # fmt: skip
 
-    def evaluate(self, net: Net, model: Model, cell: Cell, made: TestFrames) -> None:
+    def evaluate(self, net: Net, model: Model, cell: Cell, made: CellFrames) -> None:
         """Localise a cell's frames with a network, and keep its figures.
 
         Raises:
@@ -103,7 +103,7 @@ class Store:
             },
         )
 
-    def ceiling(self, cell: Cell, made: TestFrames | None = None) -> dict[str, float] | None:
+    def ceiling(self, cell: Cell, made: CellFrames | None = None) -> dict[str, float] | None:
         """The ceiling of a cell's figures: from its file, or computed if its frames are given; else None.
 
         Raises:
