@@ -29,7 +29,7 @@ from holly_triton.frames.samplers.density import nominal_density
 from holly_triton.frames.score.figures import PerFrame
 
 TINY = StudyScale(
-    width=2, steps=6, seeds=1, emitters=20, most_frames=25, fewest_frames=25, empty_frames=25, bound_frames=2
+    width=2, steps=6, seeds=1, emitters=20, most_frames=25, fewest_frames=25, empty_frames=25, bound_emitters=20
 )
 BRIEF = Validation(times=1, frames=8, side_px=32, final_frames=20, sparse_frames=20)
 CELLS = (Cell("uniform", 0.92, MEDIUM), Cell("empty", 0.0, MEDIUM))
@@ -253,8 +253,8 @@ def table(xyz: np.ndarray, frame: np.ndarray) -> np.ndarray:
     return rows
 
 
-def invented(found: np.ndarray, truth: np.ndarray, frames: int) -> Invented:
-    return figures_of(np.concatenate([sums_of(each, frames, SCORING) for each in (found, truth)], axis=1))
+def invented(found: np.ndarray, matched: np.ndarray, truth: np.ndarray, frames: int) -> Invented:
+    return figures_of(np.concatenate([sums_of(each, frames, SCORING) for each in (found, matched, truth)], axis=1))
 
 
 def test_what_is_missed_at_random_is_no_invention() -> None:
@@ -262,10 +262,15 @@ def test_what_is_missed_at_random_is_no_invention() -> None:
     frames = 200
     frame = np.repeat(np.arange(1, frames + 1), 60)
     truth = table(np.column_stack([rng.uniform(0, 6400, (len(frame), 2)), rng.uniform(-700, 700, len(frame))]), frame)
-    found = invented(truth[rng.random(len(truth)) < 0.7], truth, frames)
+    matched = truth[rng.random(len(truth)) < 0.7]
+    blurred = matched.copy()
+    for axis, error in (("x", 20.0), ("y", 20.0), ("z", 40.0)):
+        blurred[axis] += error * rng.standard_normal(len(blurred))
+    found = invented(blurred, matched, truth, frames)
     assert found.line_ratio_95[0] < 1 < found.line_ratio_95[1]
-    assert found.line_ratio == pytest.approx(1, abs=0.15)
-    assert abs(found.depth_found) < 0.1 and abs(found.depth_true) < 0.1
+    assert found.line[0] == pytest.approx(found.line[2], rel=0.15)
+    assert found.depth_rise_95[0] < 0 and abs(found.depth_rise) < 0.02 and abs(found.depth[2]) < 0.1
+    assert invented(matched, matched, truth, frames).line_ratio == 1
 
 
 def test_invented_lines_and_depths_are_seen() -> None:
@@ -276,9 +281,9 @@ def test_invented_lines_and_depths_are_seen() -> None:
     pulled = truth.copy()
     pulled["x"] = np.round(truth["x"] / 1500) * 1500 + 10 * rng.standard_normal(len(truth))  # onto vertical lines
     pulled["z"] = 500 * np.sin(truth["y"] / 3000) + 50 * rng.standard_normal(len(truth))
-    found = invented(pulled, truth, frames)
+    found = invented(pulled, truth, truth, frames)
     assert found.line_ratio_95[0] > 3
-    assert found.depth_found > 0.8 and abs(found.depth_true) < 0.1
+    assert found.depth_rise_95[0] > 0.7 and abs(found.depth[2]) < 0.1
 
 
 def test_triplets_are_counted_once_and_near_pairs_are_left_out() -> None:

@@ -20,20 +20,21 @@ from .cells import SCORING, Cell, CellFrames
 from .config import FRAME_PX, RESOLVABLE_NM
 
 
-def ceiling_of(cell: Cell, made: CellFrames, frames: int) -> dict[str, float]:
+def ceiling_of(cell: Cell, made: CellFrames, emitters: int) -> dict[str, float]:
     """The figures of ``main_figures`` that the bound leaves, on the first frames of a cell.
 
     Args:
         cell: Which.
         made: Its frames.
-        frames: How many of them; fewer where there are fewer.
+        emitters: How many emitters these hold at least, where there are so many.
     """
-    count = min(frames, made.emitters.frames)
-    last = int(made.emitters.offsets[count])
-    emitters = Emitters(made.emitters.xyz[:last], made.emitters.photons[:last], made.emitters.offsets[: count + 1])
+    offsets = made.emitters.offsets
+    count = min(int(torch.searchsorted(offsets, emitters)), made.emitters.frames)
+    last = int(offsets[count])
+    first = Emitters(made.emitters.xyz[:last], made.emitters.photons[:last], offsets[: count + 1])
     background = torch.full((count,), cell.snr.background)
     shape = (FRAME_PX, FRAME_PX)
-    deviations = cramer_rao(emitters, background, default_psf(), camera_preset("photons"), shape, multi=True)
+    deviations = cramer_rao(first, background, default_psf(), camera_preset("photons"), shape, multi=True)
     truth = made.truth[:last]
     inside = in_field(truth, SCORING.width_nm, SCORING.height_nm, SCORING.border_nm)
     figures = main_figures(sums_of(deviations.numpy()[inside]), SCORING, flat=False)

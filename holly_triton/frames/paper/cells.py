@@ -29,7 +29,8 @@ from .config import (
     FOREIGN,
     FOREIGN_DENSITIES,
     FRAME_PX,
-    HALLUCINATION_DENSITIES,
+    INVENTION_DENSITIES,
+    INVENTION_TIMES,
     MEDIUM,
     SEED,
     SNRS,
@@ -84,7 +85,7 @@ def all_cells() -> list[Cell]:
 
 def seeks_structure(cell: Cell) -> bool:
     """Whether invented structure is sought in a cell."""
-    return cell.kind == "uniform" and cell.density in HALLUCINATION_DENSITIES
+    return cell.kind == "uniform" and cell.density in INVENTION_DENSITIES
 
 
 @dataclass(frozen=True)
@@ -104,9 +105,9 @@ class Bench:
         """All that the frames of a cell follow from, as JSON holds it."""
         content = _digest(self.positions) if cell.kind == "figure3" and self.positions else ""
         scale = self.scale
-        limits = (
-            [scale.empty_frames] if cell.kind == "empty" else [scale.emitters, scale.most_frames, scale.fewest_frames]
-        )
+        limits = [self._wanted(cell), scale.most_frames, scale.fewest_frames]
+        if cell.kind == "empty":
+            limits = [scale.empty_frames]
         return {
             "cell": cell.name,
             "background": cell.snr.background,
@@ -141,7 +142,10 @@ class Bench:
             return frames >= self.scale.empty_frames
         if frames < self.scale.fewest_frames:
             return False
-        return scored >= self.scale.emitters or frames >= self.scale.most_frames
+        return scored >= self._wanted(cell) or frames >= self.scale.most_frames
+
+    def _wanted(self, cell: Cell) -> int:
+        return self.scale.emitters * (INVENTION_TIMES if seeks_structure(cell) else 1)
 
 
 def scored_in(truth: Array) -> int:

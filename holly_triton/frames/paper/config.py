@@ -61,12 +61,13 @@ SHEET_WAVES, SHEET_HEIGHT_NM, SHEET_LENGTH_NM = 4, 350.0, (1500.0, 6000.0)
 """Waves of an undulating sheet, the standard deviation of its depth, and the range of their lengths."""
 
 LINE_NM, SPAN_NM, APART_NM = 50.0, 1000.0, 250.0
-"""Three detections are in line if one of them lies at most ``LINE_NM`` from the line through the two others, which are at most
+"""Three positions are in line if one of them lies at most ``LINE_NM`` from the line through the two others, which are at most
 ``SPAN_NM`` apart; triplets with two members nearer than ``APART_NM`` are left out, since these are in line with any third."""
 NEIGHBOUR_NM = (250.0, 600.0)
 """Lateral distances of the neighbours whose depths are compared."""
-HALLUCINATION_DENSITIES = (0.92, 2.22)
-"""Of the random frames in which invented structure is sought."""
+INVENTION_DENSITIES, INVENTION_TIMES = (0.92, 2.22), 4
+"""Of the random frames in which invented structure is sought; they have this many times the emitters of other cells, since few
+triplets are in line."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ class StudyScale(Settings):
     fewest_frames: Annotated[int, Bounds(1)] = 50
     """or fewer than this."""
     empty_frames: Annotated[int, Bounds(1)] = 500
-    bound_frames: Annotated[int, Bounds(1)] = 40
-    """For which the Cramér-Rao bound is computed."""
+    bound_emitters: Annotated[int, Bounds(1)] = 1500
+    """Emitters of a cell for which the Cramér-Rao bound is computed."""
 
 
 SCALES: dict[str, StudyScale] = {
@@ -99,7 +100,7 @@ SCALES: dict[str, StudyScale] = {
         most_frames=2000,
         fewest_frames=200,
         empty_frames=2000,
-        bound_frames=200,
+        bound_emitters=5000,
     ),
 }
 """``small`` suits two cores, ``paper`` a GPU."""

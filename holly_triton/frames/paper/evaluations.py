@@ -42,7 +42,7 @@ class Evaluation:
     figures: Figures
     """Of ``Score.figures``: pull, checkerboard and the like."""
     structure: Array | None
-    """Where invented structure is sought, the sums of ``hallucination`` over the detections and the truth ``[F, 8]``."""
+    """Where invented structure is sought, the sums of ``hallucination`` over detections, matched emitters and all ``[F, 12]``."""
 
 
 class Store:
@@ -87,7 +87,8 @@ class Store:
         frames = len(made.photons)
         structure = None
         if seeks_structure(cell):
-            structure = np.concatenate([sums_of(table, frames, SCORING) for table in (found, made.truth)], axis=1)
+            tables = (found, made.truth[score.pairs.emitter], made.truth)
+            structure = np.concatenate([sums_of(table, frames, SCORING) for table in tables], axis=1)
         _write(
             self._path(net, cell),
             {
@@ -110,10 +111,10 @@ class Store:
             HollyError: The file is damaged, or can't be written.
         """
         path = self.folder / "ceiling" / f"{cell.name}.json"
-        key = self.bench.key(cell) | {"bound_frames": self.bench.scale.bound_frames}
+        key = self.bench.key(cell) | {"bound_emitters": self.bench.scale.bound_emitters}
         saved = _read(path, key)
         if saved is None and made is not None:
-            saved = {"key": key, "figures": ceiling_of(cell, made, self.bench.scale.bound_frames)}
+            saved = {"key": key, "figures": ceiling_of(cell, made, self.bench.scale.bound_emitters)}
             _write(path, saved)
         if saved is None:
             return None

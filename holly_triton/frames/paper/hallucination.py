@@ -1,8 +1,8 @@
-"""Structure that a network invents: emitters in lines, and neighbours at one depth, in frames of random emitters.
+"""Structure that a network invents: lines, and neighbours at one depth, in frames of random emitters.
 
-Both are measured on the detections and on the truth of the same frames. Where the emitters are independent, a ratio above 1 of
-the shares of triplets in line, or a correlation of depths above the truth's, is structure that is not there. A method that
-misses emitters at random changes neither.
+Both are measured on the detections, on the true positions of the emitters that were matched, and on all emitters. What a network
+misses changes the second against the third: three emitters in line are nearer to one another than three in a triangle, and two
+at different depths are easier to tell apart. What it invents changes the first against the second.
 """
 
 from collections.abc import Iterator
@@ -32,20 +32,21 @@ class Sums(NamedTuple):
 
 
 class Invented(NamedTuple):
-    """How much more structure the detections have than the truth; NaN where there are no triplets or pairs.
+    """Structure of detections, of matched emitters and of all; NaN where there are no triplets or pairs.
 
     The 95 % intervals are over the frames (paired bootstrap).
     """
 
-    line_found: float
-    line_true: float
-    """Shares of triplets in line."""
+    line: tuple[float, ...]
+    """The three shares of triplets in line."""
     line_ratio: float
+    """That of the detections over that of the matched emitters; more than 1 is invented."""
     line_ratio_95: tuple[float, float]
-    depth_found: float
-    """Correlation of the depths of neighbours."""
-    depth_found_95: tuple[float, float]
-    depth_true: float
+    depth: tuple[float, ...]
+    """The three correlations of the depths of neighbours."""
+    depth_rise: float
+    """That of the detections minus that of the matched emitters; more than 0 is invented."""
+    depth_rise_95: tuple[float, float]
 
 
 def sums_of(table: Array, frames: int, scoring: Scoring) -> Array:
@@ -66,24 +67,22 @@ def sums_of(table: Array, frames: int, scoring: Scoring) -> Array:
 
 
 def figures_of(sums: Array) -> Invented:
-    """Figures of the sums over detections and truth, side by side ``[F, 8]``."""
+    """Figures of the sums over detections, matched emitters and all emitters, side by side ``[F, 12]``."""
     rng = np.random.default_rng(0)
     drawn = np.stack([sums[rng.integers(len(sums), size=len(sums))].sum(axis=0) for _ in range(RESAMPLINGS)])
-    main, resampled = _ratios(sums.sum(axis=0)), _ratios(drawn)
-    line_found, line_true, line_ratio, depth_found, depth_true = (float(values) for values in main)
-    return Invented(
-        line_found, line_true, line_ratio, interval(resampled[2]), depth_found, interval(resampled[3]), depth_true
-    )
-
-
-def _ratios(sums: Array) -> tuple[Array, Array, Array, Array, Array]:
-    """Shares in line of detections and truth, their ratio, and both correlations of depths, of totals ``[..., 8]``."""
-    columns = np.moveaxis(sums, -1, 0)
-    found, true = Sums(*columns[:4]), Sums(*columns[4:])
+    line, depth = _shares(sums.sum(axis=0))
+    lines, depths = _shares(drawn)
     with np.errstate(divide="ignore", invalid="ignore"):
-        line_found, line_true = found.in_line / found.triplets, true.in_line / true.triplets
-        depth_found, depth_true = found.products / found.squares, true.products / true.squares
-        return line_found, line_true, line_found / line_true, depth_found, depth_true
+        ratio, ratios = float(line[0] / line[1]), lines[0] / lines[1]
+    rise, rises = float(depth[0] - depth[1]), depths[0] - depths[1]
+    return Invented(tuple(line.tolist()), ratio, interval(ratios), tuple(depth.tolist()), rise, interval(rises))
+
+
+def _shares(totals: Array) -> tuple[Array, Array]:
+    """Shares in line and correlations of depths ``[3, ...]`` of totals ``[..., 12]``."""
+    each = Sums(*np.moveaxis(totals.reshape(*totals.shape[:-1], 3, 4), (-1, -2), (0, 1)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return each.in_line / each.triplets, each.products / each.squares
 
 
 def _frames(table: Array) -> Iterator[tuple[int, Array]]:
