@@ -7,6 +7,7 @@ from .frames_demo import demo
 from .frames_evaluate import evaluate
 from .frames_fit import fit
 from .frames_localise import localise
+from .frames_reproduce import reproduce
 from .frames_simulate import simulate
 from .frames_train import train
 
@@ -21,5 +22,5 @@ def frames() -> None:
     """
 
 
-for command in (demo, calibrate, simulate, train, localise, fit, evaluate):
+for command in (demo, calibrate, simulate, train, localise, fit, evaluate, reproduce):
     frames.add_command(command)

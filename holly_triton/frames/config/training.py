@@ -93,7 +93,9 @@ class Validation(Settings):
 class Training(Settings):
     """A training, as its ``config.toml`` holds it."""
 
-    sampling: Literal["random", "structure", "mixed"] = "mixed"
+    sampling: Literal["random", "equal-count", "structure", "mixed"] = "mixed"
+    """Random emitters as crowded as those of the structure, or as many (a control); those on the structure; or random and
+    structure, half of the frames each."""
     structure: str | None = None
     psf: str | None = None
     """A calibration; None is the default PSF."""
