@@ -94,11 +94,11 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Measured]:
             begin(f"{name}, real frames")
             make = partial(real_frames.real_method, name, environments, options.real, folder)
             clip = real_frames.challenge_clip(options.real, folder)
-            yield attempt(
-                name,
-                make,
-                lambda method, clip=clip: as_they_come(method, folder / f"{method.name} real", clip, "the challenge"),
-            )
+
+            def measure(method: Method, clip: Clip = clip, folder: Path = folder) -> list[Row]:
+                return as_they_come(method, folder / f"{method.name} real", clip, "the challenge")
+
+            yield attempt(name, make, measure)
         for name in programs:
             begin(name)
             make = partial(simulated_method, name, environments, beads, options.model)
