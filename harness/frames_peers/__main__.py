@@ -94,19 +94,14 @@ def measure(options: argparse.Namespace, folder: Path) -> Iterator[Measured]:
             begin(f"{name}, real frames")
             make = partial(real_frames.real_method, name, environments, options.real, folder)
             clip = real_frames.challenge_clip(options.real, folder)
-
-            def measure(method: Method, clip: Clip = clip, folder: Path = folder) -> list[Row]:
-                return as_they_come(method, folder / f"{method.name} real", clip, "the challenge")
-
-            yield attempt(name, make, measure)
+            rows_of = partial(as_they_come, folder=folder / f"{name} real", clip=clip, frames_of="the challenge")
+            yield attempt(name, make, rows_of)
         for name in programs:
             begin(name)
             make = partial(simulated_method, name, environments, beads, options.model)
-            yield attempt(
-                name,
-                make,
-                lambda method: compared(method, folder / method.name, tuning, measuring, frames_of(options.positions)),
-            )
+            frames = frames_of(options.positions)
+            rows_of = partial(compared, folder=folder / name, tuning=tuning, measuring=measuring, frames_of=frames)
+            yield attempt(name, make, rows_of)
 
 
 def clips_of(options: argparse.Namespace, folder: Path, emitters: int, seed: int) -> list[Clip]:
