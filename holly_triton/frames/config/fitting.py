@@ -23,6 +23,8 @@ DAMPING, MOST_STEPS, SETTLED, TRIAL_STEPS = 0.03, 40, 0.02, 6
 which it ends, and the number of steps that are tried from each start."""
 FIT_CHUNK = 512
 """Regions that are fitted together: what they need fits a processor's cache."""
+GROUND_PX = 4.0
+"""Standard deviation of the Gaussian under which the background's variation is seen, pixels."""
 FIT_PIXELS = 2**20
 """Pixels of the frames of a block."""
 SAME_PIXEL = 0.01

@@ -7,12 +7,12 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from holly_triton.frames.config import DEPTHS, FARTHEST_PX, FIT_CHUNK, LEAST_EXPECTED, TRIAL_STEPS
+from holly_triton.frames.config import DEPTHS, FARTHEST_PX, FIT_CHUNK, GROUND_PX, LEAST_EXPECTED, TRIAL_STEPS
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf import Psf
 
 from .likelihood import Fit, cost_of, maximise
-from .maxima import Maxima
+from .maxima import Maxima, smooth
 from .regions import Recorded, Regions, cut, gathered
 
 
@@ -101,11 +101,13 @@ def fit_from_depths(psf: Psf, regions: Regions, place: Tensor) -> Fit:
 def refined(psf: Psf, recorded: Recorded, spots: Spots, size: int, sweeps: int) -> Spots:
     """Fit all spots this many times again, each with the light of the others of its frame taken as known.
 
-    Regions of ``size`` are centred on what was found before.
+    Regions of ``size`` are centred on what was found before. So is known how the background, which is what is left over
+    under a wide Gaussian, varies about its value at the emitter.
     """
     for _ in range(sweeps):
         light = spots.light(psf, len(recorded.photons), recorded.shape)
         parts = []
+        ground = smooth(torch.where(recorded.usable, recorded.photons - light, 0), GROUND_PX)
         xyz = spots.xyz(psf.pixel_nm)
         corners = (xyz[:, :2] / psf.pixel_nm).floor().flip(1).long() - size // 2
         local = xyz - torch.nn.functional.pad(corners.flip(1) * psf.pixel_nm, (0, 1))
@@ -114,7 +116,9 @@ def refined(psf: Psf, recorded: Recorded, spots: Spots, size: int, sweeps: int) 
             frame, corner, start = spots.frame[part], corners[part], starts[part]
             own = psf.patches(start[:, :3], size)[0] * start[:, 3, None, None]
             others = (gathered(light, frame, corner, size) - own).clamp(min=0)
-            regions = cut(recorded, frame, corner, size, others)
+            slope = gathered(ground, frame, corner, size)
+            slope = slope - slope[:, size // 2, size // 2, None, None]
+            regions = cut(recorded, frame, corner, size, others + slope)
             fit = maximise(psf, regions, start, limits(psf, size, start))
             parts.append(Spots(frame, corner, fit, _pixels(regions)))
         spots = joined(parts)
