@@ -27,7 +27,7 @@ class Calibrating(Settings):
     noise_factor: Annotated[float, Bounds(1)] = 8.0
     """A bead is this many standard deviations of the background above it."""
     least_height: Annotated[float, Bounds(0, 1)] = 0.05
-    """It is at least this share of the brightest."""
+    """It has at least this share of the height that nine in ten peaks do not reach."""
     faint: Annotated[float, Bounds(0, 1)] = 0.3
     """It is used if it has this share of the usual brightness."""
     nearest: Annotated[float, Bounds(0)] = 0.75

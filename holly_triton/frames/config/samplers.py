@@ -24,5 +24,5 @@ COPY_ROOM_NM = 100.0
 """Distance that smaller structures also keep."""
 CALIBRATION_FRAMES = 192
 """Fields drawn for each of the rates at which the neighbour distance is measured."""
-CALIBRATION_COUNTS = (3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0, 192.0, 256.0, 384.0)
+CALIBRATION_COUNTS = (3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0, 384.0)
 """Mean emitters in the field at these rates."""
