@@ -57,6 +57,7 @@ def _draw(path: Path, results: Results, ceilings: Ceilings, cells: list[Cell]) -
                 axes.set_ylabel(label)
             if row == len(SHOWN) - 1:
                 axes.set_xlabel("nominal density, emitters per µm²")
+    figure.align_ylabels(grid[:, 0])
     grid[0, 0].legend(fontsize=8, frameon=False, loc="lower left")
     with replacing(path) as partial:
         figure.savefig(partial, format="png", dpi=90)
