@@ -13,6 +13,7 @@ specification of the others.
 """
 
 from .frames.emitters import splat_psf
+from .frames.mixture import emitter_nll
 from .frames.table import PsfTable, psf_table
 from .gaussians.emitters import splat_emitters
 from .gaussians.fused import reconstruction_loss
@@ -22,6 +23,7 @@ from .ordering import morton_order
 
 __all__ = [
     "PsfTable",
+    "emitter_nll",
     "morton_order",
     "normalised_masked_l1",
     "psf_table",

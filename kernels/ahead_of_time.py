@@ -19,13 +19,17 @@ from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
 from .blocks import ARCHITECTURES, TABLE, Blocks
+from .frames import triton_emitters as triton_psf
+from .frames import triton_mixture
 from .gaussians import triton_emitters, triton_loss, triton_splat
 
 FLOAT_POINTERS = frozenset(
     "points rotation shift sigma weights point_sigma boxes images grad_images grad_scale grad_points "
-    "grad_poses xy target loss gradient".split()
+    "grad_poses xy target loss gradient xyz psf frames "
+    "logits mean emitters totals nll grad_nll grad_logits grad_mean grad_sigma".split()
 )
-FLOATS = frozenset(["scale", "threshold"])
+INTEGER_POINTERS = frozenset(["offsets", "frame"])
+FLOATS = frozenset(["scale", "threshold", "z_first", "z_step"])
 TENSOR_CORES = "HGMMA", "HMMA"
 REGISTERS = 65536
 """Registers of a multiprocessor."""
@@ -84,8 +88,14 @@ def variants(architecture: int) -> list[Variant]:
         ]
         passes = drawing_variants(row, precision, size, blocks) + gradient_variants(row, precision, size, blocks)
         found.update({variant.name: variant for variant in passes + bounding})
-    comparison = Variant(triton_loss.compare_pictures, architecture, "any", "any", triton_loss.CONSTANTS)
-    return [*found.values(), comparison]
+    alone = [
+        (triton_loss.compare_pictures, triton_loss.CONSTANTS),
+        (triton_psf.draw_psf, triton_psf.CONSTANTS),
+        (triton_mixture.frame_totals, triton_mixture.TOTAL_CONSTANTS),
+        (triton_mixture.mixture_nll, triton_mixture.NLL_CONSTANTS),
+        (triton_mixture.mixture_gradients, triton_mixture.GRADIENT_CONSTANTS),
+    ]
+    return [*found.values(), *(Variant(kernel, architecture, "any", "any", constants) for kernel, constants in alone)]
 
 
 def drawing_variants(architecture: int, precision: str, size: str, blocks: Blocks) -> list[Variant]:
@@ -170,7 +180,7 @@ def main() -> None:
 def _type(name: str) -> str:
     if name in FLOAT_POINTERS:
         return "*fp32"
-    return "*i64" if name == "offsets" else "fp32" if name in FLOATS else "i32"
+    return "*i64" if name in INTEGER_POINTERS else "fp32" if name in FLOATS else "i32"
 
 
 def _output(*command: object) -> str:

@@ -112,6 +112,14 @@ def check_shape(shape: object) -> Shape:
     return height, width
 
 
+def check_window(window: object) -> int:
+    """Side of a window about a pixel: an odd number of at most 99 pixels."""
+    side = int(window) if isinstance(window, Integral) else 0
+    if not 0 < side < 100 or side % 2 == 0:
+        raise ValueError(f"window must be an odd number of pixels from 1 to 99, got {window!r}")
+    return side
+
+
 def check_pictures(name: str, value: object, like: Tensor | None = None, **sizes: int) -> Tensor:
     """Pictures ``[B, H, W]`` of at least one pixel each."""
     images = check_tensor(name, value, "B H W", like, **sizes)

@@ -4,6 +4,6 @@ A new family adds a module with ``OPERATIONS`` of its own and one line here.
 """
 
 from ..operation import Operation
-from . import gaussians
+from . import frames, gaussians
 
-OPERATIONS: dict[str, Operation] = {**gaussians.OPERATIONS}
+OPERATIONS: dict[str, Operation] = {**gaussians.OPERATIONS, **frames.OPERATIONS}

@@ -28,6 +28,16 @@ CAMERAS: dict[str, dict[str, float | str]] = {
 }  # fmt: skip
 """Cameras by name: ideal counting of photons; a typical sCMOS; the EM-CCD of the SMLM challenge 2016 (Sage et al. 2019)."""
 
+GAIN_BINS = 40
+"""Groups of pixels by brightness in which the variance is measured."""
+GAIN_SIGMA = 4.0
+"""Standard errors by which a slope must differ from 0."""
+GAIN_RISE = 0.2
+"""Share by which the variance must rise over the groups, or the movie is too even for a slope."""
+GAIN_OFF = 0.3
+"""Relative difference of the variance that is measured and expected below which nothing is said: crowded emitters, which
+differ from frame to frame, raise it by 20 %."""
+
 # Samplers: lengths in nm
 
 MARGIN_NM = 500.0
@@ -54,7 +64,7 @@ COPY_ROOM_NM = 100.0
 """Distance that smaller structures also keep."""
 CALIBRATION_FRAMES = 192
 """Fields drawn for each of the rates at which the neighbour distance is measured."""
-CALIBRATION_COUNTS = (3.0, 4.0, 6.0, 8.0, 12.0, 16.0, 24.0, 32.0, 48.0, 64.0, 96.0, 128.0, 192.0, 256.0, 384.0)
+CALIBRATION_COUNTS = (3.0, 6.0, 12.0, 24.0, 48.0, 96.0, 192.0, 384.0)
 """Mean emitters in the field at these rates."""
 
 # Simulated frames
@@ -177,7 +187,7 @@ class Calibrating(Settings):
     noise_factor: Annotated[float, Bounds(1)] = 8.0
     """A bead is this many standard deviations of the background above it."""
     least_height: Annotated[float, Bounds(0, 1)] = 0.05
-    """It is at least this share of the brightest."""
+    """It has at least this share of the height that nine in ten peaks do not reach."""
     faint: Annotated[float, Bounds(0, 1)] = 0.3
     """It is used if it has this share of the usual brightness."""
     nearest: Annotated[float, Bounds(0)] = 0.75

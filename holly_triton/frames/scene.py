@@ -20,9 +20,6 @@ from .samplers.sampler import Range, Sampler
 from .samplers.structures import PoolSampler
 from .simulate import emission
 
-DRAWN_AT = 1.0
-"""Nominal density, per square micrometre, at which the fluorophores of a movie are drawn."""
-
 
 class Scene:
     """The emitters of a movie's frames.
@@ -103,9 +100,7 @@ class Scene:
             unit_nm=settings.unit_nm,
         )
         wanted = min(POOL_PER_UM2 * math.prod(self.field_nm) / 1e6, LARGEST_POOL)
-        density = torch.tensor([DRAWN_AT])
-        found = len(sampler.draw(density, self.field_nm, torch.Generator().manual_seed(0), frames=8).xyz)
-        sites = sampler.draw(density, self.field_nm, self.generator, frames=8 * wanted / max(found, 1)).xyz
+        sites = sampler.fluorophores(math.ceil(wanted), self.field_nm, self.generator)
         if len(sites) == 0:
             raise HollyError(f"{settings.structure or sampling}: gives no fluorophores in this field; make it larger")
         return np.asarray(sites.numpy())

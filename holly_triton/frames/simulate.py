@@ -1,6 +1,5 @@
 """Camera frames of emitters: the one generator of simulated movies, of training and validation, and of the experiments."""
 
-import math
 from typing import NamedTuple
 
 import torch
@@ -129,8 +128,3 @@ def _middle(emitters: Emitters, window: int) -> Emitters:
     kept = frame % window == window // 2
     counts = emitters.counts.view(-1, window)[:, window // 2]
     return Emitters.of(emitters.xyz[kept], emitters.photons[kept], counts)
-
-
-def frames_at_once(shape: tuple[int, int], pixels: int) -> int:
-    """Frames of a block of about this number of pixels."""
-    return max(1, pixels // math.prod(shape))

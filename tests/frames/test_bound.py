@@ -68,6 +68,13 @@ def test_a_round_gaussian_has_the_closed_form_of_mortensen(camera: Camera, facto
 
 
 @pytest.mark.parametrize("camera", [*CAMERAS])
+def test_the_variance_is_linear_in_the_photons(camera: str) -> None:
+    # The bound takes the variance of a pixel from that in the dark and with one photon.
+    none, one, many = camera_preset(camera).variance(torch.tensor([0.0, 1.0, 500.0])).double().tolist()
+    assert many - none == pytest.approx(500 * (one - none), rel=1e-5)
+
+
+@pytest.mark.parametrize("camera", [*CAMERAS])
 def test_all_and_one_at_a_time_agree_where_emitters_are_far_apart(camera: str, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
     xyz = torch.tensor([[1500.0, 1500, 0], [6500.0, 6500, 0]]) + torch.rand(2, 3, generator=generator) * 200

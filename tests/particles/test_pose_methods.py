@@ -20,7 +20,7 @@ from holly_triton.particles.config import Amortised, Config, Direct, Schedule
 from holly_triton.particles.data import Localisations, Pictures
 from holly_triton.particles.data.own_blur import NO_BLUR
 from holly_triton.particles.data.pictures import pictures_from_pixels
-from holly_triton.particles.poses.dense_search import find_poses
+from holly_triton.particles.poses.rescue import find_poses
 from holly_triton.particles.run.checkpoints import load_state, save_state
 from holly_triton.particles.simulate import Simulation, simulate, write_simulation
 

@@ -10,7 +10,7 @@ from holly_triton.particles.cloud.relocation import merge_points, relocate_point
 from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config
-from holly_triton.particles.poses.dense_search import rescue_poses
+from holly_triton.particles.poses.rescue import rescue_poses
 from holly_triton.particles.run.run import make_trainer
 from holly_triton.particles.simulate import Simulation, simulate
 
@@ -61,6 +61,23 @@ def test_a_useless_point_goes_to_the_site_that_nobody_holds(made, solved, point:
     stage = relocated(made, plan, state)
     nearest = (state.points.detach() - site).norm(dim=1).min()
     assert nearest < stage.sigma_nm / 2
+
+
+def test_where_points_lack_two_near_sites_share_one() -> None:
+    """A point between two near sites costs less than a distant site without any."""
+    sites = np.random.default_rng(5).normal(size=(SITES, 3)) * (60, 40, 25)
+    sites[1] = sites[0] + (2.0, 0.0, 0.0)
+    made = simulate(sites, 300, generator=generator())
+    plan = Plan.of(Config(points=SITES - 1), made.localisations)
+    state = TrainingState.fresh(plan, SITES - 1, generator())
+    alone = int(np.argmax(np.linalg.norm(made.points - made.points.mean(axis=0), axis=1)))
+    assert alone > 1
+    state.points = torch.from_numpy(np.delete(made.points, alone, axis=0)).float()
+    state.rotation, middle = made.rotation.clone(), state.points[:2].mean(0)
+    state.log_blur.fill_(-2.0)
+    stage = relocated(made, plan, state)
+    wanted = torch.stack([torch.from_numpy(made.points[alone]).float(), middle])
+    assert (torch.cdist(wanted, state.points.detach()).amin(1) < stage.sigma_nm / 2).all()
 
 
 def test_points_that_are_right_stay(made, solved) -> None:

@@ -55,9 +55,9 @@ def find_beads(stack: Array, saturated: Array, settings: Calibrating, known: Arr
     noise = 1.4826 * float(np.median(np.abs(heights)))
     if known is None:
         peak = heights == maximum_filter(heights, 2 * (settings.roi_px // 4) + 1)
-        found = np.argwhere(
-            peak & (heights > max(settings.noise_factor * noise, settings.least_height * heights.max()))
-        )
+        peaks = np.argwhere(peak & (heights > settings.noise_factor * noise) & (heights > 0))
+        tall = heights[tuple(peaks.T)]
+        found = peaks[tall >= settings.least_height * np.percentile(tall, 90)] if len(peaks) else peaks
         places = [(float(column), float(row)) for row, column in found]
     else:
         places = [(float(x), float(y)) for x, y in known]

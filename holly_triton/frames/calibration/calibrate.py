@@ -169,7 +169,7 @@ def _saturated(stack: Array, camera: Camera) -> Array:
     numbers, times = np.unique(stack[stack > 0.9 * stack.max()], return_counts=True)
     piles_up = len(times) == 1 or times[-1] > 3 * times[-6:-1].max()
     level = float(numbers[-1]) if piles_up and times[-1] >= FEWEST_SATURATED else np.inf
-    saturated: Array = (stack >= min(level, camera.saturation_adu)).any(axis=0)
+    saturated: Array = np.any(stack >= min(level, camera.saturation_adu), axis=0)
     return saturated
 
 
@@ -192,12 +192,12 @@ def _agreeing(
 
 
 def _odd(aligned: Aligned, pixel_nm: float, settings: Calibrating) -> Array:
-    """The bead that differs most from the PSF of all, if it differs too much: the others may differ only because of it."""
+    """Beads that differ too much from the PSF of all, by at least half as much as the worst: the rest may differ because of these."""
     limit = max(settings.worst_residual, settings.residual_factor * float(np.median(aligned.residual)))
     away = np.abs(aligned.shifts[:, 2] - np.median(aligned.shifts[:, 2])) / settings.deepest_nm
     excess = np.maximum(aligned.residual / limit, away)
     excess = np.where((aligned.brightness > 0) & np.isfinite(excess), excess, np.inf)
-    return (excess > 1) & (excess == excess.max()) if len(excess) > 1 else ~np.isfinite(excess)
+    return (excess > 1) & (excess >= excess.max() / 2) if len(excess) > 1 else ~np.isfinite(excess)
 
 
 def _placed(beads: list[Bead], used: list[Bead], aligned: Aligned) -> list[Bead]:

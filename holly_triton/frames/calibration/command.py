@@ -1,5 +1,6 @@
 """Calibration from a file to files, and its results in words."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -69,8 +70,12 @@ def calibrate_file(
     chosen = camera_preset("photons") if camera is None else read_camera(camera)
     if out.suffix.lower() not in (".h5", ".hdf5"):
         raise HollyError(f"{out}: the PSF is written as HDF5; give a name that ends in .h5")
-    if step == 0:
-        raise HollyError("--step 0: planes at one depth give no PSF; give the distance of two planes in nm")
+    if step == 0 or not math.isfinite(step):
+        raise HollyError(f"--step {step:g}: planes at one depth give no PSF; give the distance of two planes in nm")
+    if settings.roi_px % 2 == 0:
+        raise HollyError(
+            f"--roi {settings.roi_px}: must be odd, so that a pixel is in the middle; give {settings.roi_px + 1}"
+        )
     stack, pixel_nm = _read(beads, pixel_size, channel)
     stack, z_nm = _depths(stack, step, zero, beads)
     known = None if positions is None else _positions(positions)
@@ -95,6 +100,8 @@ def calibrate_file(
 def _read(path: Path, pixel_size: float | None, channel: int | None) -> tuple[Array, float]:
     """The whole stack ``[D, H, W]`` float32, and the side of a pixel in nm."""
     movie = open_movie(path, channel)
+    if len(movie) == 1:
+        raise HollyError(f"{path}: has 1 plane; a calibration needs a stack, recorded at known steps through the focus")
     for note in movie.notes:
         LOG.info("%s: %s", path, note)
     pixel_nm = pixel_size or movie.pixel_nm

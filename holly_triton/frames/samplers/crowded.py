@@ -12,6 +12,8 @@ from holly_triton.frames.emitters import Emitters
 
 from .density import nominal_density
 
+TRIAL_RATE = 1000.0
+"""A rate at which the emitters of one frame show how many there are per unit of rate."""
 FLATTEST, STEEPEST = 1.0, 2.0
 """Exponents of the nominal density by the number of emitters: on a surface as seen from above, and on a line."""
 
@@ -34,11 +36,17 @@ class CrowdedSampler:
         """See ``Sampler``."""
         return self.draw_at(self.rate(density).to(generator.device) * frames, field_nm, generator)
 
+    def fluorophores(self, number: int, field_nm: tuple[float, float], generator: torch.Generator) -> Tensor:
+        """About this number of positions ``[N, 3]`` on one structure, or all of its sites where they are fewer."""
+        trial = torch.full((1,), TRIAL_RATE)
+        found = len(self.draw_at(trial, field_nm, torch.Generator().manual_seed(0)).xyz)
+        return self.draw_at(trial.to(generator.device) * (number / max(found, 1)), field_nm, generator).xyz
+
     def rate(self, density: Tensor) -> Tensor:
         """The rate ``[B]`` for nominal densities ``[B]``: interpolated, and at most the largest that was measured."""
         log_density, log_rate = self._table
         wanted = np.log(np.maximum(density.cpu().numpy().astype(np.float64), 1e-12))
-        first = slice(0, 4)  # the sparsest rates, of which single distances are noisy
+        first = slice(0, 3)  # the sparsest rates, of which single distances are noisy
         slope = np.polyfit(log_rate[first], log_density[first], 1)[0] if len(log_rate) > 1 else STEEPEST
         below = log_rate[0] + (wanted - log_density[0]) / np.clip(slope, FLATTEST, STEEPEST)
         inside = np.interp(wanted, log_density, log_rate)

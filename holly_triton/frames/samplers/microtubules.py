@@ -113,12 +113,16 @@ class MicrotubuleSampler(CrowdedSampler):
             + (ends[1] - ends[0]) * step
             + normal((*size, KNOTS), generator) * inner * BEND_NM * breadth / CHALLENGE_FIELD_NM[0]
         )
-        least, most = self.z_range_nm
-        room = ((most - least) / 2 - radius.view(*size, 1)).clamp_min(0)
-        z = (least + most) / 2 + uniform((*size, KNOTS), (-1, 1), generator) * room
+        z = uniform((*size, KNOTS), (-1, 1), generator)
         x, y = torch.where(long_x, along, across), torch.where(long_x, across, along)
         knots = torch.stack([x, y, z], dim=-1)
-        return torch.matmul(_spline(generator.device), knots)
+        line = torch.matmul(_spline(generator.device), knots)
+        # The spline overshoots its knots: it is kept in the range of depths as a whole, so that no tube is cut off.
+        least, most = self.z_range_nm
+        room = ((most - least) / 2 - radius.view(*size, 1)).clamp_min(0)
+        depth = line[..., 2]
+        line[..., 2] = (least + most) / 2 + room * depth / depth.abs().amax(dim=2, keepdim=True).clamp_min(1)
+        return line
 
     def _about(self, places: _Places, radius: Tensor, pitch: Tensor, generator: torch.Generator) -> Tensor:
         """Emitters ``[E, 3]`` about their places on the centre-lines."""
@@ -135,7 +139,8 @@ class MicrotubuleSampler(CrowdedSampler):
         x, y, _ = places.tangent.unbind(1)
         level = normalize(torch.stack([y, -x, torch.zeros_like(x)], dim=1), dim=1)
         other = torch.linalg.cross(places.tangent, level)
-        return places.centre + radius[:, None] * (level * angle.cos()[:, None] + other * angle.sin()[:, None])
+        xyz: Tensor = places.centre + radius[:, None] * (level * angle.cos()[:, None] + other * angle.sin()[:, None])
+        return xyz
 
 
 class _Lines:

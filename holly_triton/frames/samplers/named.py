@@ -24,7 +24,7 @@ MICROTUBULES: dict[str, tuple[Reading, ...]] = {
 }
 """Names of structures that are new in every frame, and the readings of which each frame has one."""
 TRUTH_COLUMNS = ("xnano", "ynano", "znano")
-SMALLEST_TRUTH_NM = 100.0
+SMALLEST_TRUTH_NM = 80.0
 """A truth that is smaller across is probably in um, or in pixels."""
 
 

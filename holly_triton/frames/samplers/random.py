@@ -26,6 +26,10 @@ class RandomSampler:
         counts = poisson(density * (frames * width * height / 1e6), generator)
         return uniformly(counts, field_nm, self.z_range_nm, generator)
 
+    def fluorophores(self, number: int, field_nm: tuple[float, float], generator: torch.Generator) -> Tensor:
+        """See ``Sampler``."""
+        return uniformly(torch.tensor([number]), field_nm, self.z_range_nm, generator).xyz
+
 
 @dataclass(frozen=True)
 class EqualCountSampler:
@@ -40,6 +44,10 @@ class EqualCountSampler:
         """See ``Sampler``; the density is the nominal one of the other sampler."""
         counts = self.other.draw(density, field_nm, generator, frames=frames).counts
         return uniformly(counts, field_nm, self.z_range_nm, generator)
+
+    def fluorophores(self, number: int, field_nm: tuple[float, float], generator: torch.Generator) -> Tensor:
+        """See ``Sampler``."""
+        return uniformly(torch.tensor([number]), field_nm, self.z_range_nm, generator).xyz
 
 
 @dataclass(frozen=True)
@@ -62,8 +70,7 @@ class MixedSampler:
     ) -> Emitters:
         """See ``Sampler``."""
         device = generator.device
-        shares = torch.tensor(self.shares, dtype=torch.float32, device=device)
-        chosen = torch.multinomial(shares, len(density), replacement=True, generator=generator)
+        chosen = self._parts(len(density), generator)
         density = density.to(device)
         xyz, frame = [], []
         for number, part in enumerate(self.parts):
@@ -74,6 +81,14 @@ class MixedSampler:
         order = torch.cat(frame).argsort(stable=True)
         counts = torch.bincount(torch.cat(frame), minlength=len(density))
         return Emitters.of(torch.cat(xyz)[order], torch.ones(len(order), device=device), counts)
+
+    def fluorophores(self, number: int, field_nm: tuple[float, float], generator: torch.Generator) -> Tensor:
+        """See ``Sampler``: those of one of the samplers."""
+        return self.parts[int(self._parts(1, generator))].fluorophores(number, field_nm, generator)
+
+    def _parts(self, frames: int, generator: torch.Generator) -> Tensor:
+        shares = torch.tensor(self.shares, dtype=torch.float32, device=generator.device)
+        return torch.multinomial(shares, frames, replacement=True, generator=generator)
 
 
 def uniformly(counts: Tensor, field_nm: tuple[float, float], z_range_nm: Range, generator: torch.Generator) -> Emitters:

@@ -28,6 +28,9 @@ class Sampler(Protocol):
             frames: Draw the emitters of this number of frames together, on one and the same structure.
         """
 
+    def fluorophores(self, number: int, field_nm: tuple[float, float], generator: torch.Generator) -> Tensor:
+        """About this number of positions ``[N, 3]`` nm in one field and its margin, all on the same structure."""
+
 
 def uniform(shape: tuple[int, ...], bounds: Range, generator: torch.Generator) -> Tensor:
     """Random numbers of this shape between two bounds, float32."""
@@ -38,7 +41,7 @@ def uniform(shape: tuple[int, ...], bounds: Range, generator: torch.Generator) -
 def log_uniform(shape: tuple[int, ...], bounds: Range, generator: torch.Generator) -> Tensor:
     """The same, whose logarithms are uniform; the bounds are above 0."""
     least, most = torch.tensor(bounds, dtype=torch.float64).log().tolist()
-    return uniform(shape, (least, most), generator).exp()
+    return uniform(shape, (least, most), generator).exp().clamp(*bounds)
 
 
 def normal(shape: tuple[int, ...], generator: torch.Generator) -> Tensor:

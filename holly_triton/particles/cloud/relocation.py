@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from scipy.cluster.hierarchy import fcluster, linkage
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from holly_triton.geometry import Grid, project
@@ -63,18 +64,17 @@ def relocate_points(
         _forget(state.points, outliers, optimiser)
     best = objective()
     for _ in range(settings.most):
-        found = propose_move(state.points, view, width, settings, generator)
-        if found is None:
+        for move in propose_moves(state.points, view, width, settings, generator):
+            before = state.points[move.which].clone()
+            state.points[move.which] = move.to
+            after = objective()
+            if after < best:
+                best = after
+                _forget(state.points, move.which, optimiser)
+                break
+            state.points[move.which] = before
+        else:
             return
-        moved, place = found
-        before = state.points[moved].clone()
-        state.points[moved] = place
-        after = objective()
-        if after >= best:
-            state.points[moved] = before
-            return
-        best = after
-        _forget(state.points, moved, optimiser)
 
 
 @torch.no_grad()
@@ -104,7 +104,7 @@ def _moments(points: Tensor, optimiser: torch.optim.Optimizer) -> list[Tensor]:
     return [moment for moment in optimiser.state[points].values() if moment.shape == points.shape]
 
 
-def _forget(points: Tensor, moved: Tensor | int, optimiser: torch.optim.Optimizer) -> None:
+def _forget(points: Tensor, moved: Tensor, optimiser: torch.optim.Optimizer) -> None:
     """Reset the optimiser's state of points that were moved."""
     for moment in _moments(points, optimiser):
         moment[moved] = 0
@@ -151,18 +151,47 @@ def near_others(points: Tensor, outliers: Tensor, view: View, width_nm: Tensor, 
     return points[chosen] + width_nm / 2 * torch.randn(len(chosen), 3, generator=generator, device=points.device)
 
 
-def propose_move(
+class Move(NamedTuple):
+    """Points that move, and where to."""
+
+    which: Tensor  # [M]
+    to: Tensor  # [M, 3] nm
+
+
+def propose_moves(
     points: Tensor, view: View, width_nm: Tensor, settings: Relocation, generator: torch.Generator
-) -> tuple[int, Tensor] | None:
-    """The least useful point and the position ``[3]``, nm, of the largest residual; None if no move can reduce it."""
+) -> list[Move]:
+    """Moves of one point to the position of the largest residual that may reduce it, the likeliest first.
+
+    The point is the least useful one, or one of the two that are closest to each other, of which the other then takes the
+    middle: where there are fewer points than sites, a point between two near sites costs less than a site without any.
+    """
     residual = view.residual(points, width_nm)
     place, peak = find_residual_peak(points, residual, view, settings, generator)
     own = 1 / (2 * torch.pi * len(points) * view.grid.to_pixels(width_nm) ** 2)  # peak of one point, in a sum of 1
-    worth = view.brightness(points, residual + own)
     # A residual below half the peak of a point does not justify a whole point; a point worth more than half is kept.
-    if peak < own / 2 or worth.min() > own / 2:
+    if peak < own / 2:
+        return []
+    moves = []
+    worth = view.brightness(points, residual + own)
+    if worth.min() <= own / 2:
+        moves.append(Move(worth.argmin()[None], place[None]))
+    pair = closest_pair(points)
+    if pair is not None:
+        moves.append(Move(pair, torch.stack([place, points[pair].mean(0)])))
+    return moves
+
+
+def closest_pair(points: Tensor) -> Tensor | None:
+    """Indices ``[2]`` of the two points of ``[N, 3]`` that are closest to each other; None of a single point."""
+    if len(points) < 2:
         return None
-    return int(worth.argmin()), place
+    rows = points.cpu().numpy()
+    distance, neighbour = cKDTree(rows).query(rows, k=2)
+    first = int(distance[:, 1].argmin())
+    # A point that coincides with others may be listed after them.
+    other = neighbour[first][neighbour[first] != first][0]
+    return torch.tensor([first, int(other)], device=points.device)
 
 
 def find_residual_peak(

@@ -13,7 +13,7 @@ from holly_triton.particles.data import Dataset
 
 from .amortised import ReadPoses
 from .direct import FreePoses
-from .searched import SearchedPoses
+from .search import SearchedPoses
 
 
 class PoseMethod(Protocol):

@@ -1,166 +1,107 @@
-"""Pose search: poses of the current cloud are drawn in proportion to the likelihood of each picture, or the best is taken.
+"""``pose = "search"``: poses are searched, then followed down the gradient together with the cloud."""
 
-A picture of few localisations fits many poses almost equally well. The best of them also fits its noise, and a structure
-that is made from the best poses comes out flattened. So one pose is drawn from all of them at each step, as in stochastic
-expectation maximisation (Celeux and Diebolt 1985): over the steps every pose counts by its likelihood. Both halves of a
-step leave the distribution of the poses as it is. First, rotations drawn at random from all of SO(3), which the pictures
-of a batch share, compete with the pose that a picture has (iterated sampling importance resampling, Andrieu et al. 2018).
-Then perturbations of the winner do, about a centre that is perturbed itself, so that from each of them the others are as
-likely to be proposed (Tjelmeland 2004).
-
-Where every picture shows every label, one pose is far likelier than all others. Then the best is taken, among perturbations
-of the pose that a picture has and of the best candidate.
-"""
-
-from collections.abc import Iterator
-from contextlib import contextmanager
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from holly_triton.core.distributed import gather, share
-from holly_triton.geometry import compose, limit_tilt, random_rotations, rotation_from_axis_angle
-from holly_triton.kernels import splat
-from holly_triton.particles.cloud.objective import log_density, normalised
-from holly_triton.particles.cloud.schedule import Stage
+from holly_triton.core.distributed import gather, share, sum_gradients
+from holly_triton.particles.cloud.relocation import relocate_points
+from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
-from holly_triton.particles.config import Search
+from holly_triton.particles.data import Dataset
+
+from .candidates import search_poses
+from .refine import step_poses
+from .rescue import rescue_poses
 
 
-def search_poses(
-    state: TrainingState,
-    target: Tensor,
-    rotation: Tensor,
-    shift: Tensor,
-    localisations: Tensor | None,
-    pictures: int,
-    stage: Stage,
-    settings: Search,
-    generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """A pose of each picture ``[B, 3, 3]``, ``[B, 2]``: drawn by its likelihood, or the best that was found.
+class SearchedPoses:
+    """A step searches the poses of a batch, then follows the gradient of points and poses together."""
 
-    Ranks share the pictures, and the drawing of the candidates that all pictures are compared with.
+    def __init__(self, plan: Plan, dataset: Dataset, state: TrainingState, generator: torch.Generator) -> None:
+        """Set up the optimiser as ``state`` left it."""
+        self.config, self.plan, self.dataset, self.state = plan.config, plan, dataset, state
+        self.generator = generator
+        self.counts = noisy_counts(dataset.counts, plan.config.search.least_dispersion)
+        settings = plan.config.optimiser
+        groups: list[dict[str, Any]] = [
+            {"params": [state.points.requires_grad_()]},
+            {"params": [state.log_blur.requires_grad_(), state.background.requires_grad_()], "lr": settings.blur_rate},
+        ]
+        self.optimiser = torch.optim.Adam(groups, betas=(settings.momentum, settings.second_moment))
+        if state.optimiser:
+            self.optimiser.load_state_dict(state.optimiser)
+
+    def step(self, index: Tensor, stage: Stage) -> None:
+        """One batch: search its poses, then improve them and the cloud together; or search the worst-fitted poses again."""
+        state, config = self.state, self.config
+        if stage.name == "rescue":
+            rescue_poses(self.plan, state, self.dataset, index, stage, self.generator)
+            return
+        mine = share(index)
+        if stage.name == "search":
+            target = self.dataset.draw(mine, stage.search_grid, stage.search_sigma_nm)
+            counts = None if self.counts is None else self.counts[mine]
+            with torch.no_grad():
+                state.rotation[mine], state.shift[mine] = search_poses(
+                    state, target, state.rotation[mine], state.shift[mine], counts, len(index), stage, config.search,
+                    self.generator,
+                )  # fmt: skip
+        target = self.dataset.draw(mine, stage.grid, stage.sigma_nm)
+        for _ in range(config.optimiser.gradient_steps):
+            self._descend(index, target, stage)
+        if self.plan.relocates(state.step):
+            # Every rank computes this, so that all of them reach the same result.
+            target = gather(target, len(index))
+            relocate_points(state, self.optimiser, index, target, stage, config.relocation, self.generator)
+        if config.tilt == 0:
+            state.points.data[:, 2] = 0  # depth is undetermined from one viewing direction
+
+    def _noise(self, index: Tensor, stage: Stage) -> Tensor | None:
+        """Noise that keeps this rank's poses of the pictures ``[B]`` distributed by their likelihood during the search.
+
+        None in the polish, where each pose becomes the likeliest, and where poses are not drawn at all.
+        """
+        if self.counts is None or stage.name != "search":
+            return None
+        normal = torch.randn(len(index), 5, generator=self.generator, device=index.device)
+        return share(normal / (self.config.search.sharpness * self.counts[index, None]).sqrt())
+
+    def finish(self, stage: Stage) -> None:
+        """Every picture's pose is in the state already."""
+
+    def save(self) -> None:
+        """Leave the optimiser in the state."""
+        self.state.optimiser = self.optimiser.state_dict()
+
+    def _descend(self, index: Tensor, target: Tensor, stage: Stage) -> None:
+        """One gradient step on the poses of the pictures ``[B]``, of which ``target`` holds this rank's, and the cloud."""
+        state, rates, mine = self.state, self.config.optimiser, share(index)
+        self.optimiser.zero_grad()
+        poses, _ = step_poses(state, target, state.rotation[mine], state.shift[mine], stage, self._noise(index, stage))
+        state.rotation[index], state.shift[index], loss = (gather(rows, len(index)) for rows in poses)
+        state.loss[index] = loss
+        sum_gradients(self.optimiser)
+        self.optimiser.param_groups[0]["lr"] = stage.rate * rates.point_rate * stage.sigma_nm
+        self.optimiser.step()
+        state.centre(keep_pictures=True)
+
+
+def noisy_counts(counts: Tensor | None, least: float) -> Tensor | None:
+    """Localisations of each picture ``[P]`` where its poses are to be drawn by their likelihood; None for the best ones.
+
+    Pictures of one structure differ by their poses and by which labels they show. The second is noise, and the numbers of
+    localisations measure it before anything is fitted: if each of N labels is seen with probability p, their variance
+    over their mean is 1 - p. Where it is next to nothing every picture shows every label, one pose fits it far better than
+    all others, and drawing poses would only blur the structure.
 
     Args:
-        state: Cloud, of a very large one a random part is drawn, blur, background, and the shifts of all pictures.
-        target: This rank's pictures ``[B, S, S]`` on the stage's search grid at its search sigma.
-        rotation: The poses they had ``[B, 3, 3]``.
-        shift: Their shifts ``[B, 2]``, nm.
-        localisations: How many each picture holds ``[B]``; None takes the best pose, which is never worse than before.
-        pictures: How many all ranks have.
-        stage: Grid, sigma and reach of this step.
-        settings: How many candidates to try.
-        generator: Source of the candidates.
+        counts: Localisations of each picture ``[P]``; None where that is not known.
+        least: Variance over mean from which poses are drawn.
     """
-    compared = _Comparison(state, target, localisations, pictures, stage, settings, generator)
-    drawn = localisations is not None
-    with full_precision():
-        centres = [(rotation, shift)]
-        if stage.global_search:
-            candidates = random_rotations(settings.candidates, generator, stage.largest_tilt)
-            shifts = shift.new_zeros(len(candidates), 2)
-            if drawn:
-                # Pictures of few labels are not centred on the structure: shifts are distributed as those found so far.
-                known = torch.randint(
-                    len(state.shift), (len(candidates),), generator=generator, device=generator.device
-                )
-                shifts = state.shift[known]
-            scores = compared.shared_scores(candidates, shifts)
-            if drawn:
-                best = (
-                    compared.choose(torch.cat([compared.scores(rotation[:, None], shift[:, None]), scores], dim=1)) - 1
-                )
-                kept = best < 0
-                rotation = torch.where(kept[:, None, None], rotation, candidates[best])
-                shift = torch.where(kept[:, None], shift, shifts[best])
-                centres = [(rotation, shift)]
-            else:
-                # A candidate some degrees off a better pose looks worse than a refined mistake, until it is refined too.
-                best = compared.choose(scores)
-                centres.append((candidates[best], shifts[best]))
-        tried = [(centre[:, None], by[:, None]) for centre, by in centres]
-        if drawn:
-            moved, by = _perturbed(rotation, shift, pictures, 1, stage, generator)
-            centres = [(moved[:, 0], by[:, 0])]
-        tried += [_perturbed(*centre, pictures, settings.neighbours, stage, generator) for centre in centres]
-        moved, by = (torch.cat(parts, dim=1) for parts in zip(*tried, strict=True))
-        best = compared.choose(compared.scores(moved, by))
-    rows = torch.arange(len(moved), device=moved.device)
-    return moved[rows, best], by[rows, best]
-
-
-class _Comparison:
-    """Log-likelihoods of pictures under poses, and the choice by them."""
-
-    def __init__(
-        self, state: TrainingState, target: Tensor, localisations: Tensor | None, pictures: int, stage: Stage,
-        settings: Search, generator: torch.Generator,
-    ) -> None:  # fmt: skip
-        points = state.points
-        if len(points) > settings.most_points:
-            some = torch.randperm(len(points), generator=generator, device=points.device)[: settings.most_points]
-            points = points[some]
-        self.points, self.background, self.grid = points, state.background, stage.search_grid
-        self.sigma = (stage.search_sigma_nm**2 + state.blur_nm() ** 2) ** 0.5
-        self.wanted = normalised(target).flatten(1)  # [B, S*S]
-        # A grid too coarse for the stage's sigma takes from the likelihood as the square of the width that it draws with.
-        coarse = (self.sigma / state.width(stage.sigma_nm).detach()) ** 2
-        self.weight = None if localisations is None else settings.sharpness * coarse * localisations[:, None]
-        self.pictures, self.generator = pictures, generator
-
-    def scores(self, rotation: Tensor, shift: Tensor) -> Tensor:
-        """Log-likelihood of a localisation, mean over each picture's, in poses of its own ``[B, K]``."""
-        drawn = self._draw(rotation.flatten(0, 1), shift.flatten(0, 1)).view(*shift.shape[:2], self.wanted.shape[1])
-        return torch.bmm(drawn, self.wanted[:, :, None])[..., 0]
-
-    def shared_scores(self, rotation: Tensor, shift: Tensor) -> Tensor:
-        """The same in poses that all pictures share ``[B, K]``."""
-        drawn = gather(self._draw(share(rotation), share(shift)), len(rotation))
-        return self.wanted @ drawn.T
-
-    def choose(self, scores: Tensor) -> Tensor:
-        """One pose a picture ``[B]``."""
-        if self.weight is not None:
-            # The largest of numbers that Gumbel noise is added to falls on each as often as its exponential says.
-            noise = torch.empty(self.pictures, scores.shape[1], device=scores.device)
-            noise.exponential_(generator=self.generator).clamp_min_(torch.finfo(noise.dtype).tiny)
-            scores = self.weight * scores - share(noise).log()
-        return scores.argmax(1)
-
-    def _draw(self, rotation: Tensor, shift: Tensor) -> Tensor:
-        px = self.grid.to_pixels
-        images = splat(px(self.points), rotation, px(shift), px(self.sigma), self.grid.shape)
-        return log_density(images, self.background).flatten(1)
-
-
-def _perturbed(
-    rotation: Tensor, shift: Tensor, pictures: int, many: int, stage: Stage, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Poses near and far about others of this rank's pictures: ``[B, many, 3, 3]``, ``[B, many, 2]``."""
-
-    def steps(axes: int, longest: float) -> Tensor:
-        direction = torch.randn(pictures, many, axes, generator=generator, device=generator.device)
-        length = longest * torch.rand(pictures, many, 1, generator=generator, device=generator.device)
-        return share(length * torch.nn.functional.normalize(direction, dim=2))
-
-    turned = compose(rotation_from_axis_angle(steps(3, stage.turn)), rotation[:, None])
-    return limit_tilt(turned, stage.largest_tilt), shift[:, None] + steps(2, stage.shift_nm)
-
-
-@contextmanager
-def full_precision() -> Iterator[None]:
-    """Matrix products in float32 on CUDA: in TF32, which rounds to 10 bits, the comparison of similar candidates is random."""
-    matmul = torch.backends.cuda.matmul
-    if not hasattr(matmul, "fp32_precision"):  # before torch 2.9
-        allowed, matmul.allow_tf32 = matmul.allow_tf32, False
-        try:
-            yield
-        finally:
-            matmul.allow_tf32 = allowed
-        return
-    before, matmul.fp32_precision = matmul.fp32_precision, "ieee"
-    try:
-        yield
-    finally:
-        matmul.fp32_precision = before
+    if counts is None:
+        return None
+    numbers = counts.double()
+    dispersion = float(numbers.var(correction=0) / numbers.mean())
+    return counts if dispersion >= least else None

@@ -19,8 +19,8 @@ from holly_triton.geometry import Grid
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.data import Dataset, Localisations
 from holly_triton.particles.data.dataset import FEWEST_PICTURES
-from holly_triton.particles.poses.dense_search import find_poses, unexplained_of
 from holly_triton.particles.poses.refine import Poses
+from holly_triton.particles.poses.rescue import find_poses, unexplained_of
 
 from .metrics import Fit, HeldOut
 

@@ -15,7 +15,7 @@ from holly_triton.geometry.plane import plane_frame
 from holly_triton.io.clouds import read_cloud
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.data import Dataset, Localisations, open_dataset
-from holly_triton.particles.poses.dense_search import find_poses, unexplained_of
+from holly_triton.particles.poses.rescue import find_poses, unexplained_of
 from holly_triton.report import write_report
 from holly_triton.structures import read_structure
 from holly_triton.validation import pose_error

@@ -20,8 +20,8 @@ from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Drawable
 
+from .candidates import search_poses
 from .refine import Poses, objective_of, refine_poses
-from .search import search_poses
 
 
 def rescue_poses(
