@@ -418,11 +418,13 @@ CROWDED_PER_UM2 = 2.5
 BAND_NARROW, BAND_RATIO = 0.6, 1.6
 """Width of the narrow Gaussian of the band-pass, in widths of the PSF, and of the wide one, in widths of the narrow one. Wider
 ones find dimmer emitters and merge more neighbours."""
-ENOUGH_LIGHT = 0.95
+ENOUGH_LIGHT = 0.98
 """Share of an emitter's light that its region holds, on average over the depths."""
+CORE = 1.6
+"""Half side of the small region of a first fit, in widths of the PSF."""
 DEPTHS = 7
 """Depths that are compared for the start of a fit."""
-FARTHEST_PX = 3.0
+FARTHEST_PX = 1.5
 """Largest distance of an emitter from its maximum along x or y, pixels."""
 LEAST_EXPECTED = 1e-2
 """Photons a pixel: less is never expected, so that no pixel in the dark decides alone."""
@@ -431,6 +433,8 @@ DAMPING, MOST_STEPS, SETTLED, TRIAL_STEPS = 0.03, 40, 0.02, 6
 which it ends, and the number of steps that are tried from each start."""
 FIT_CHUNK = 512
 """Regions that are fitted together: what they need fits a processor's cache."""
+GROUND_PX = 4.0
+"""Standard deviation of the Gaussian under which the background's variation is seen, pixels."""
 FIT_PIXELS = 2**20
 """Pixels of the frames of a block."""
 SAME_PIXEL = 0.01
@@ -449,8 +453,9 @@ class Fitting(Settings):
     """Least height of a maximum of the band-passed frame, standard deviations of its noise."""
     region_px: Annotated[int, Bounds(5, 127)] | None = None
     """Odd side of a region; None follows from the PSF."""
-    max_misfit: Annotated[float, Bounds(0, open_least=True)] = 2.0
-    """Largest deviance per degree of freedom, which is about 1 where one emitter explains the data."""
+    max_misfit: Annotated[float, Bounds(0, open_least=True)] = 1.5
+    """Largest deviance per degree of freedom, which is about 1 where one emitter explains the data; of single ones, one in a
+    hundred is above 1.25, if the PSF and the camera are right."""
     max_sigma_nm: Annotated[float, Bounds(0, open_least=True)] = 100.0
     """Largest lateral standard deviation, nm."""
     nearest_px: Annotated[float, Bounds(0)] = 1.0
@@ -459,7 +464,7 @@ class Fitting(Settings):
     """Times that maxima are sought; after the first, in what is left over."""
     later_threshold: Annotated[float, Bounds(0, open_least=True)] = 12.0
     """Least height of these later maxima: errors of the fits before leave small ones."""
-    sweeps: Annotated[int, Bounds(1, 99)] = 2
+    sweeps: Annotated[int, Bounds(1, 99)] = 4
     """Times that all are fitted again after each later search, each with the light of the others as known."""
 
 
@@ -481,5 +486,5 @@ class Polishing(Settings):
     """and largest residual under a Gaussian as wide as an emitter's light, in standard deviations of the noise:"""
     residual_px: Annotated[float, Bounds(0.5)] = 1.5
     """that Gaussian's own, pixels. Beyond them a region holds more than one emitter."""
-    farthest_px: Annotated[float, Bounds(0)] = 1.0
+    farthest_px: Annotated[float, Bounds(0)] = 2.0
     """Largest distance of the result from the detection along x or y, pixels."""

@@ -9,7 +9,7 @@ from torch import Tensor
 from holly_triton.core.types import Array
 from holly_triton.frames.bound import Noise
 from holly_triton.frames.camera import Camera
-from holly_triton.frames.config import BAND_NARROW, ENOUGH_LIGHT, Fitting
+from holly_triton.frames.config import BAND_NARROW, CORE, ENOUGH_LIGHT, Fitting
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.psf import Psf
 
@@ -37,7 +37,7 @@ def fit_frames(photons: Tensor, psf: Psf, camera: Camera, settings: Fitting | No
     """Localise emitters by maximum likelihood, each in a region about a local maximum.
 
     In later passes, the light of all that was found is taken away to find what it hid, and each is fitted again with that of
-    its neighbours as known.
+    its neighbours as known. Until neighbours are known, regions are small, so that little of their light is in them.
 
     Args:
         photons: ``[B, H, W]``, as ``Camera.photons`` gives them.
@@ -51,16 +51,18 @@ def fit_frames(photons: Tensor, psf: Psf, camera: Camera, settings: Fitting | No
     spots: Spots | None = None
     for _ in range(settings.passes):
         light = None if spots is None else spots.light(psf, len(photons), recorded.shape)
-        rest, threshold = (
-            (photons, settings.threshold) if light is None else (photons - light, settings.later_threshold)
-        )
+        rest, threshold = photons, settings.threshold
+        if light is not None:  # what a saturated pixel lacks would be a ring of maxima about it
+            rest, threshold = torch.where(recorded.usable, photons - light, 0), settings.later_threshold
         new = local_maxima(rest, photons, recorded.noise, BAND_NARROW * scale.sigma_px, threshold)
-        if not len(new.frame):
+        found = [] if spots is None else [spots]
+        if len(new.frame):
+            found.append(fit_new(psf, recorded, new, scale.region_px if settings.passes == 1 else scale.core_px, light))
+        if not found:
             break
-        added = fit_new(psf, recorded, new, scale.region_px, light)
-        spots = (
-            added if spots is None else refined(psf, recorded, joined([spots, added]), scale.region_px, settings.sweeps)
-        )
+        later, spots = spots is not None, joined(found)
+        if later:
+            spots = refined(psf, recorded, spots, scale.region_px, settings.sweeps)
         spots = spots.take(single(spots, psf.pixel_nm, settings.nearest_px))
     return Found(_table_kind(localisations(0)), 0, 0) if spots is None else _kept(spots, psf, recorded, settings, first)
 
@@ -91,7 +93,8 @@ def scale_of(psf: Psf, region_px: int | None = None, enough: float = ENOUGH_LIGH
         held = (light[:, middle - h : middle + h + 1, middle - h : middle + h + 1].sum(dim=(1, 2)) for h in whole)
         half = next((h for h, part in zip(whole, held, strict=True) if float((part / total).mean()) > enough), middle)
         region_px = 2 * half + 1
-    return Scale(float(sigma.median()), region_px)
+    core_px = 2 * round(CORE * float(sigma.median())) + 1
+    return Scale(float(sigma.median()), region_px, min(core_px, region_px))
 
 
 def _kept(spots: Spots, psf: Psf, recorded: Recorded, settings: Fitting, first: int) -> Found:

@@ -81,6 +81,7 @@ def _vertex(band: Tensor, frame: Tensor, row: Tensor, column: Tensor) -> Tensor:
     for down, right in ((0, 1), (1, 0)):
         before = band[frame, (row - down).clamp(min=0), (column - right).clamp(min=0)]
         after = band[frame, (row + down).clamp(max=height - 1), (column + right).clamp(max=width - 1)]
+        at_edge = (row < down) | (row >= height - down) | (column < right) | (column >= width - right)
         bend = (2 * top - before - after).clamp(min=1e-12)
-        parts.append(((after - before) / (2 * bend)).clamp(-0.5, 0.5))
+        parts.append(torch.where(at_edge, 0.0, ((after - before) / (2 * bend)).clamp(-0.5, 0.5)))
     return torch.stack(parts, dim=1)

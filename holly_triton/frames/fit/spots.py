@@ -7,12 +7,12 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from holly_triton.frames.config import DEPTHS, FARTHEST_PX, FIT_CHUNK, LEAST_EXPECTED, TRIAL_STEPS
+from holly_triton.frames.config import DEPTHS, FARTHEST_PX, FIT_CHUNK, GROUND_PX, LEAST_EXPECTED, TRIAL_STEPS
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf import Psf
 
 from .likelihood import Fit, cost_of, maximise
-from .maxima import Maxima
+from .maxima import Maxima, smooth
 from .regions import Recorded, Regions, cut, gathered
 
 
@@ -23,6 +23,8 @@ class Scale(NamedTuple):
     """Standard deviation of the Gaussian that is about as wide as the PSF."""
     region_px: int
     """Odd side of the regions."""
+    core_px: int
+    """Odd side of the region that holds the brightest part of the light."""
 
 
 class Spots(NamedTuple):
@@ -81,30 +83,55 @@ def fit_new(psf: Psf, recorded: Recorded, found: Maxima, size: int, others: Tens
         frame = found.frame[part]
         known = None if others is None else gathered(others, frame, corner[part], size)
         regions = cut(recorded, frame, corner[part], size, known)
-        starts = _starts(psf, regions, place[part])
-        bounds = limits(psf, size, starts[0])
-        # A few steps show which of the two is the likelier one.
-        first, second = (maximise(psf, regions, start, bounds, steps=TRIAL_STEPS) for start in starts)
-        likelier = torch.where((second.cost < first.cost)[:, None], second.unknowns, first.unknowns)
-        fit = maximise(psf, regions, likelier, bounds)
+        fit = fit_from_depths(psf, regions, place[part])
         parts.append(Spots(frame, corner[part], fit, _pixels(regions)))
     return joined(parts)
 
 
+def fit_from_depths(psf: Psf, regions: Regions, place: Tensor) -> Fit:
+    """Fit from two depths at these places ``[E, 2]`` nm in the regions, and keep the likelier result."""
+    starts = _starts(psf, regions, place)
+    bounds = limits(psf, regions.size, starts[0])
+    # A few steps show which of the two is the likelier one.
+    first, second = (maximise(psf, regions, start, bounds, steps=TRIAL_STEPS) for start in starts)
+    likelier = torch.where((second.cost < first.cost)[:, None], second.unknowns, first.unknowns)
+    return maximise(psf, regions, likelier, bounds)
+
+
 def refined(psf: Psf, recorded: Recorded, spots: Spots, size: int, sweeps: int) -> Spots:
-    """Fit all spots this many times again, each with the light of the others of its frame taken as known."""
+    """Fit all spots this many times again, each with the light of the others of its frame taken as known.
+
+    Regions of ``size`` are centred on what was found before. So is known how the background, which is what is left over
+    under a wide Gaussian, varies about its value at the emitter.
+    """
     for _ in range(sweeps):
         light = spots.light(psf, len(recorded.photons), recorded.shape)
         parts = []
+        ground = ground_of(recorded, light)
+        xyz = spots.xyz(psf.pixel_nm)
+        corners = (xyz[:, :2] / psf.pixel_nm).floor().flip(1).long() - size // 2
+        local = xyz - torch.nn.functional.pad(corners.flip(1) * psf.pixel_nm, (0, 1))
+        starts = torch.cat([local, spots.fit.unknowns[:, 3:]], dim=1)
         for part in parts_of(len(spots.frame)):
-            frame, corner, start = spots.frame[part], spots.corner[part], spots.fit.unknowns[part]
+            frame, corner, start = spots.frame[part], corners[part], starts[part]
             own = psf.patches(start[:, :3], size)[0] * start[:, 3, None, None]
             others = (gathered(light, frame, corner, size) - own).clamp(min=0)
-            regions = cut(recorded, frame, corner, size, others)
+            regions = cut(recorded, frame, corner, size, others + slope_of(ground, frame, corner, size))
             fit = maximise(psf, regions, start, limits(psf, size, start))
             parts.append(Spots(frame, corner, fit, _pixels(regions)))
         spots = joined(parts)
     return spots
+
+
+def ground_of(recorded: Recorded, light: Tensor) -> Tensor:
+    """The background ``[B, H, W]``: what is left over of frames without the light of what was found, smoothed."""
+    return smooth(torch.where(recorded.usable, recorded.photons - light, 0), GROUND_PX)
+
+
+def slope_of(ground: Tensor, frame: Tensor, corner: Tensor, size: int) -> Tensor:
+    """How the background of regions ``[E, S, S]`` differs from that in their middle."""
+    around = gathered(ground, frame, corner, size)
+    return around - around[:, size // 2, size // 2, None, None]
 
 
 def single(spots: Spots, pixel_nm: float, nearest_px: float) -> Tensor:
