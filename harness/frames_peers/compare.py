@@ -9,7 +9,6 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
-from holly_triton.frames.score.matching import in_field
 from holly_triton.harness.records import commit, device_name
 
 from .config import EDGE_NM, LEAST_CORRELATION, Condition
@@ -103,11 +102,11 @@ def row(
     """One row of the table."""
     result, condition = score(table, clip), clip.condition
     main, inside = result.main, replace(clip.scoring, border_nm=EDGE_NM)
-    field = clip.scoring.width_nm, clip.scoring.height_nm, clip.scoring.border_nm
     return Row(
         program=method.name, version=method.versions[0], frames_of=frames_of, photons=condition.photons,
         background=condition.background, emitters=condition.emitters, frames=found.frames,
-        scored=int(in_field(clip.truth, *field).sum()), filtered=filtered, jaccard=main["jaccard"], jaccard_inside=score(table, replace(clip, scoring=inside)).main["jaccard"],
+        scored=result.emitters, filtered=filtered, jaccard=main["jaccard"],
+        jaccard_inside=score(table, replace(clip, scoring=inside)).main["jaccard"],
         precision=main["precision"], rmse_lateral=main["rmse_lateral"], rmse_axial=main["rmse_axial"],
         efficiency_3d=main["efficiency_3d"], frames_per_second=found.frames / max(found.seconds, 1e-9),
         options=options, offset_nm=" ".join(f"{value:+.1f}" for value in offset) if method.align else "",

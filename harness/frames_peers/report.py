@@ -15,7 +15,8 @@ HEADER = (
 INTRODUCTION = f"""# Programs that localise emitters, on the same frames
 
 Each program localised the same frames of 64 x 64 pixels of 100 nm: emitters on {{positions}}, the default
-PSF (an astigmatic Gaussian), Poisson noise, an even background, photons of the emitters varying by {100 * SPREAD:g} %, frames independent of each other.
+PSF (an astigmatic Gaussian), Poisson noise, an even background, photons of the emitters varying by {100 * SPREAD:g} %, and
+each frame independent of the others.
 The scores are those of the SMLM challenge 2016: matching within 250 nm laterally and 500 nm axially, a border of 450 nm left
 out, all other emitters scored. JI is the Jaccard index, E3D the 3D efficiency (1 is perfect; it can be negative). Frames a
 second are for one thread and the program's processor time, without reading files, after a first call on a few frames. The
@@ -25,9 +26,9 @@ machine had other work, so that ratios between programs of one run are safer tha
 All programs that need a calibration had the same simulated bead stack, of which each made its own. The model of
 `frames localise` was trained on frames with this PSF, and never on these positions.
 
-The left group of figures is of each program as it comes, with the options that are named below. For the right group, limits of two of the program's own columns
-were tuned: of {LEVELS_OF_A_FILTER} for each column, those of the highest 3D efficiency that keep at least half of the
-localisations, on about {TUNED} emitters in other frames of the same condition, for each condition anew.
+The left group of figures is of each program as it comes, with the options that are named below. For the
+right group, limits of two of the program's own columns were tuned: of {LEVELS_OF_A_FILTER} for each column, those of the
+highest 3D efficiency that keep at least half of the localisations, on about {TUNED} emitters in other frames of the same condition, for each condition anew.
 """
 REAL = """
 ## Real frames of the challenge
@@ -69,7 +70,7 @@ def write_report(rows: Sequence[Row], skipped: Sequence[str]) -> str:
     """
     simulated = [row for row in rows if row.photons > 0]
     real = [row for row in rows if row.photons == 0]
-    first = rows[0]
+    first = (simulated or real)[0]
     versions = sorted({f"{row.program} {row.version}" for row in rows if not row.program.startswith(OURS)})
     parts = [
         INTRODUCTION.format(positions=first.frames_of),

@@ -24,7 +24,7 @@ from .frames import record, scale_of
 from .likelihood import UNKNOWNS, Fit, Prior, cost_of, expected, maximise
 from .maxima import smooth
 from .regions import Recorded, Regions, cut, gathered
-from .spots import fit_from_depths, limits, parts_of
+from .spots import fit_from_depths, ground_of, limits, parts_of, slope_of
 
 AXES = ("x", "y", "z")
 SIGMAS = ("sigma_x", "sigma_y", "sigma_z", "sigma_photons")
@@ -36,6 +36,7 @@ class _Alone(NamedTuple):
     frame: Tensor  # [E], counted from 0
     corner: Tensor  # [E, 2]
     start: Tensor  # [E, 5]
+    own: Tensor  # [E, 5]: with which it is a part of the light of all
     sigma: Tensor  # [E, 5]; NaN where nothing is known
 
     def take(self, part: slice) -> "_Alone":
@@ -66,10 +67,19 @@ def polish(
     if not len(rows):
         return table
     recorded, light = record(photons, camera), _light(table, psf, photons, first)
-    chosen = _chosen(table[rows], size, psf, photons, first)
+    chosen, ground = _chosen(table[rows], size, psf, photons, first), torch.zeros_like(photons)
+    # What the detections leave over shows their errors; what a first fit leaves over shows the background.
+    rough, own = table.copy(), []
     for part in parts_of(len(rows)):
         alone = chosen.take(part)
-        fit, accepted = _fit(alone, light, recorded, psf, size, settings)
+        fit, _ = _fit(alone, light, ground, recorded, psf, size, settings)
+        _write(rough, rows[part], alone, fit, psf.pixel_nm, fit.settled)
+        own.append(torch.where(fit.settled[:, None], fit.unknowns, alone.start))
+    chosen, light = chosen._replace(own=torch.cat(own)), _light(rough, psf, photons, first)
+    ground = ground_of(recorded, light)
+    for part in parts_of(len(rows)):
+        alone = chosen.take(part)
+        fit, accepted = _fit(alone, light, ground, recorded, psf, size, settings)
         _write(table, rows[part], alone, fit, psf.pixel_nm, accepted)
     return table
 
@@ -111,16 +121,17 @@ def _chosen(rows: Array, size: int, psf: Psf, photons: Tensor, first: int) -> _A
     start = torch.cat([local, torch.stack(others, dim=1)], dim=1)
     sigma = torch.from_numpy(np.stack([rows[name] for name in SIGMAS], axis=1)).to(photons)
     frame = torch.from_numpy(rows["frame"] - first).to(photons.device)
-    return _Alone(frame, corner, start, functional.pad(sigma, (0, 1), value=torch.nan))
+    return _Alone(frame, corner, start, start, functional.pad(sigma, (0, 1), value=torch.nan))
 
 
 def _fit(
-    alone: _Alone, light: Tensor, recorded: Recorded, psf: Psf, size: int, settings: Polishing
+    alone: _Alone, light: Tensor, ground: Tensor, recorded: Recorded, psf: Psf, size: int, settings: Polishing
 ) -> tuple[Fit, Tensor]:
     """Fits, and which of them ``[E]`` are accepted."""
-    own = psf.patches(alone.start[:, :3], size)[0] * alone.start[:, 3, None, None]
+    own = psf.patches(alone.own[:, :3], size)[0] * alone.own[:, 3, None, None]
     others = (gathered(light, alone.frame, alone.corner, size) - own).clamp(min=0)
-    regions = cut(recorded, alone.frame, alone.corner, size, others)
+    slope = slope_of(ground, alone.frame, alone.corner, size)
+    regions = cut(recorded, alone.frame, alone.corner, size, others + slope)
     least, most = limits(psf, size, alone.start)
     start = torch.minimum(torch.maximum(alone.start, least), most)
     precision = torch.nan_to_num((settings.prior_widths * alone.sigma) ** -2, nan=0.0, posinf=0.0)

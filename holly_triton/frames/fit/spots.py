@@ -107,7 +107,7 @@ def refined(psf: Psf, recorded: Recorded, spots: Spots, size: int, sweeps: int) 
     for _ in range(sweeps):
         light = spots.light(psf, len(recorded.photons), recorded.shape)
         parts = []
-        ground = smooth(torch.where(recorded.usable, recorded.photons - light, 0), GROUND_PX)
+        ground = ground_of(recorded, light)
         xyz = spots.xyz(psf.pixel_nm)
         corners = (xyz[:, :2] / psf.pixel_nm).floor().flip(1).long() - size // 2
         local = xyz - torch.nn.functional.pad(corners.flip(1) * psf.pixel_nm, (0, 1))
@@ -116,13 +116,22 @@ def refined(psf: Psf, recorded: Recorded, spots: Spots, size: int, sweeps: int) 
             frame, corner, start = spots.frame[part], corners[part], starts[part]
             own = psf.patches(start[:, :3], size)[0] * start[:, 3, None, None]
             others = (gathered(light, frame, corner, size) - own).clamp(min=0)
-            slope = gathered(ground, frame, corner, size)
-            slope = slope - slope[:, size // 2, size // 2, None, None]
-            regions = cut(recorded, frame, corner, size, others + slope)
+            regions = cut(recorded, frame, corner, size, others + slope_of(ground, frame, corner, size))
             fit = maximise(psf, regions, start, limits(psf, size, start))
             parts.append(Spots(frame, corner, fit, _pixels(regions)))
         spots = joined(parts)
     return spots
+
+
+def ground_of(recorded: Recorded, light: Tensor) -> Tensor:
+    """The background ``[B, H, W]``: what is left over of frames without the light of what was found, smoothed."""
+    return smooth(torch.where(recorded.usable, recorded.photons - light, 0), GROUND_PX)
+
+
+def slope_of(ground: Tensor, frame: Tensor, corner: Tensor, size: int) -> Tensor:
+    """How the background of regions ``[E, S, S]`` differs from that in their middle."""
+    around = gathered(ground, frame, corner, size)
+    return around - around[:, size // 2, size // 2, None, None]
 
 
 def single(spots: Spots, pixel_nm: float, nearest_px: float) -> Tensor:
