@@ -21,10 +21,11 @@ from .options import ABOVE_ZERO, SOME_PATH, Number, words
 @click.option("--channel", type=click.IntRange(min=1), metavar="N", help="Channel to read, where there are several.")
 @click.option("--form", metavar="NAME", help="Format, where the suffix of OUT stands for several.")
 @click.option("--device", type=words(Device), default="auto", show_default=True)
+@click.option("--polish/--no-polish", "polished", default=True, show_default=True, help="Fit isolated emitters, by maximum likelihood.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
 def localise(
     movie: Path, out: Path, model: Path | None, camera: str | None, pixel_size: float | None, threshold: float | None,
-    max_sigma: float | None, channel: int | None, form: str | None, device: str, overwrite: bool,
+    max_sigma: float | None, channel: int | None, form: str | None, device: str, polished: bool, overwrite: bool,
 ) -> None:  # fmt: skip
     """Localise the emitters in MOVIE in 3D and write them to OUT (.csv of ThunderSTORM, .hdf5 of Picasso).
 
@@ -38,5 +39,5 @@ def localise(
     """
     from holly_triton.frames.localise.command import Options, localise_movie
 
-    options = Options(camera, pixel_size, threshold, max_sigma, channel, form, device, overwrite)
+    options = Options(camera, pixel_size, threshold, max_sigma, channel, form, device, polished, overwrite)
     sys.exit(localise_movie(movie, out, model, options))

@@ -9,6 +9,7 @@ from torch import Tensor
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import Camera
 from holly_triton.frames.config import LOWEST_PROBABILITY, PASS_PIXELS
+from holly_triton.frames.fit import polish
 from holly_triton.frames.localisations import localisations
 
 from .model import Model, read_model, write_model
@@ -33,7 +34,12 @@ def localise_frames(model: Model, photons: Tensor, *, first: int = 1, lowest: fl
 
 
 def localise_blocks(
-    model: Model, blocks: Iterable[tuple[int, Array]], camera: Camera | None = None, *, lowest: float | None = None
+    model: Model,
+    blocks: Iterable[tuple[int, Array]],
+    camera: Camera | None = None,
+    *,
+    lowest: float | None = None,
+    polished: bool = False,
 ) -> Iterator[Array]:
     """Localise the emitters of a movie, block by block.
 
@@ -42,6 +48,7 @@ def localise_blocks(
         blocks: Index of the first frame of each, counted from 0, and what the camera stored ``[b, H, W]``.
         camera: That of the movie; the model's if not given.
         lowest: As ``localise_frames`` takes it.
+        polished: Whether isolated emitters are fitted too (``frames.fit.polish``).
 
     Yields:
         For each block the table of its localisations; frames are counted from 1.
@@ -52,8 +59,11 @@ def localise_blocks(
         (first, camera.photons(torch.from_numpy(np.asarray(adu, np.float32))).to(device)) for first, adu in blocks
     )
     count = model.localiser.settings.frames_at_once
-    for first, photons in _with_neighbours(converted, count // 2):
-        yield localise_windows(model, _windows(photons, count), first + 1, lowest)
+    around = count // 2
+    for first, photons in _with_neighbours(converted, around):
+        table = localise_windows(model, _windows(photons, count), first + 1, lowest)
+        middle = photons[around : len(photons) - around]
+        yield polish(middle, table, model.psf, camera, first=first + 1) if polished else table
 
 
 def localise_windows(model: Model, windows: Tensor, first: int, lowest: float | None = None) -> Array:

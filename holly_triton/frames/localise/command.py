@@ -40,6 +40,7 @@ class Options(NamedTuple):
     channel: int | None = None
     form: str | None = None
     device: str = "auto"
+    polished: bool = True
     overwrite: bool = False
 
 
@@ -97,7 +98,8 @@ def _localise(model: Model, movie: Movie, camera: Camera, options: Options, stop
 
     with Progress(*columns, console=console, disable=not watched()) as bar:
         task = bar.add_task("localising", total=movie.shape[0])
-        for index, table in enumerate(localise_blocks(model, blocks(), camera, lowest=options.threshold)):
+        tables = localise_blocks(model, blocks(), camera, lowest=options.threshold, polished=options.polished)
+        for index, table in enumerate(tables):
             if options.max_sigma_nm is not None:
                 table = table[np.hypot(table["sigma_x"], table["sigma_y"]) <= math.sqrt(2) * options.max_sigma_nm]
             append(table)
