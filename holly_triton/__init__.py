@@ -1,6 +1,7 @@
-"""3D structure from thousands of 2D super-resolution pictures of one tiny structure.
+"""3D structure from super-resolution microscopy: camera frames to localisations, localisations to one structure.
 
 >>> from holly_triton import open_dataset, reconstruct, evaluate, render
+>>> from holly_triton import read_model, simulate_frames, localise_frames, evaluate_localisations
 """
 
 from importlib import import_module
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from holly_triton.api import Evaluation, Reconstruction, evaluate, open_dataset, reconstruct, render
     from holly_triton.core.errors import HollyError
+    from holly_triton.frames.api import evaluate_localisations, localise_frames, read_model, simulate_frames
     from holly_triton.particles.cloud.train import Progress
     from holly_triton.particles.config import Config
     from holly_triton.particles.simulate import simulate
@@ -24,19 +26,27 @@ __all__ = [
     "Progress",
     "Reconstruction",
     "evaluate",
+    "evaluate_localisations",
+    "localise_frames",
     "open_dataset",
+    "read_model",
     "read_structure",
     "reconstruct",
     "render",
     "simulate",
+    "simulate_frames",
 ]
 
 _HOME = {
     "Config": "particles.config",
     "HollyError": "core.errors",
     "Progress": "particles.cloud.train",
+    "evaluate_localisations": "frames.api",
+    "localise_frames": "frames.api",
+    "read_model": "frames.api",
     "read_structure": "structures",
     "simulate": "particles.simulate",
+    "simulate_frames": "frames.api",
 }
 """Where a public name lives, if not in ``api``. They are imported on first use: PyTorch takes seconds."""
 

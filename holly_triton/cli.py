@@ -88,6 +88,9 @@ def main(verbose: bool, quiet: bool, log: Path | None) -> None:
     """Reconstruct a 3D structure from thousands of 2D super-resolution pictures in unknown orientations.
 
     Start with `holly-triton demo`; then run `holly-triton info DATA` and `holly-triton train DATA` on your own data.
+
+    The group `holly-triton frames` goes from camera frames to 3D localisations, which `pick` and `train` read; start
+    with `holly-triton frames demo`.
     """
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet contradict each other; give one of them")

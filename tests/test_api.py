@@ -2,10 +2,14 @@
 
 import doctest
 
+import pytest
+
 from holly_triton import api
+from holly_triton.frames import api as frames_api
 
 
-def test_the_examples_hold():
-    found = doctest.testmod(api)
-    assert found.attempted >= 12
+@pytest.mark.parametrize(("module", "fewest"), [(api, 12), (frames_api, 10)], ids=["particles", "frames"])
+def test_the_examples_hold(module, fewest):
+    found = doctest.testmod(module)
+    assert found.attempted >= fewest
     assert found.failed == 0

@@ -156,4 +156,10 @@ def test_nothing_large_is_tracked():
     files = files_of_the_project()
     if not files:
         pytest.skip("git, which knows what is tracked, is not here")
-    assert all(path.stat().st_size < 2**20 for path in files if path.is_file())
+    weights = ROOT / "holly_triton" / "frames" / "weights"
+    assert all(path.stat().st_size < (1.5e6 if path.parent == weights else 2**20) for path in files if path.is_file())
+
+
+def test_the_wheel_holds_the_weights_with_their_record(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    assert {f"holly_triton/frames/weights/default.{kind}" for kind in ("pt", "txt")} <= set(names)

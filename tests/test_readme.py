@@ -28,10 +28,22 @@ refine_steps = 2
 [search]
 candidates = 100
 """
+BRIEF_NETWORK = """
+minutes = 1.0
+[validation]
+times = 1
+frames = 8
+side_px = 32
+final_frames = 20
+sparse_frames = 20
+"""
 BRIEFER = {
     "train": ["--config", "brief.toml"],
     "simulate": ["--images", "20"],
     "bench": ["--images", "2", "--size", "32", "--backend", "separable"],
+    "frames demo": ["--quick"],
+    "frames simulate": ["--frames", "80"],
+    "frames train": ["--config", "network.toml", "--minutes", "0.02", "--width", "4"],
 }
 """Options added so that a test takes seconds."""
 
@@ -54,6 +66,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What a reader has: a table of localisations, the cloud that it came from."""
     folder = tmp_path_factory.mktemp("reader")
     (folder / "brief.toml").write_text(BRIEF)
+    (folder / "network.toml").write_text(BRIEF_NETWORK)
     sites = np.random.default_rng(2).normal(size=(15, 3)) * (60, 40, 25)
     write_cloud(folder / "cloud.obj", sites)
     write_cloud(folder / "cloud.ply", sites)
@@ -79,15 +92,19 @@ def test_the_commands_work_in_the_order_they_are_told(folder: Path, line: str, m
         pytest.skip("needs a CUDA device")
     if "reproduce" in line:
         pytest.skip("takes an hour; test_reproduce.py runs it on small clouds")
-    if "demo" in line:
+    if "frames" not in line and "demo" in line:
         pytest.skip("takes a minute; .ci/run gives demo --quick to the wheel without extras")
     words = shlex.split(line)[1:]
-    briefer = [] if "--resume" in words else BRIEFER.get(words[0], [])
+    name = " ".join(words[:2]) if words[0] == "frames" else words[0]
+    briefer = [] if "--resume" in words else BRIEFER.get(name, [])
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PYVISTA_OFF_SCREEN", "true")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))  # for the processes of --cluster local
     ran = CliRunner().invoke(main, [*words, *briefer])
     assert ran.exit_code == 0, ran.output
+    if name == "frames localise":  # what so brief a training finds is too little for what follows
+        ran = CliRunner().invoke(main, [*words, "--model", "default", "--overwrite"])
+        assert ran.exit_code == 0, ran.output
 
 
 @pytest.mark.parametrize("line", said("torchrun"))

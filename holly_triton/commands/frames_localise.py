@@ -13,7 +13,7 @@ from .options import ABOVE_ZERO, SOME_PATH, Number, words
 @click.command()
 @click.argument("movie", type=SOME_PATH)
 @click.argument("out", type=SOME_PATH)
-@click.option("--model", type=SOME_PATH, required=True, metavar="MODEL", help="What frames train has written.")
+@click.option("--model", type=SOME_PATH, metavar="MODEL|default", help="What frames train has written; default: the model that ships, for the default PSF of frames simulate and pixels of 100 nm. [default: default, for a movie of frames simulate]")  # fmt: skip
 @click.option("--camera", metavar="CAMERA", help="Camera of the movie: scmos or challenge, with changes such as scmos,offset_adu=98, or a file. [default: from settings.toml beside MOVIE, else the model's]")  # fmt: skip
 @click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of a camera pixel in nm. [default: from the file, else the model's]")  # fmt: skip
 @click.option("--threshold", type=Number(0.1, 1), metavar="P", help="Least probability of a localisation. [default: the model's]")  # fmt: skip
@@ -23,7 +23,7 @@ from .options import ABOVE_ZERO, SOME_PATH, Number, words
 @click.option("--device", type=words(Device), default="auto", show_default=True)
 @click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
 def localise(
-    movie: Path, out: Path, model: Path, camera: str | None, pixel_size: float | None, threshold: float | None,
+    movie: Path, out: Path, model: Path | None, camera: str | None, pixel_size: float | None, threshold: float | None,
     max_sigma: float | None, channel: int | None, form: str | None, device: str, overwrite: bool,
 ) -> None:  # fmt: skip
     """Localise the emitters in MOVIE in 3D and write them to OUT (.csv of ThunderSTORM, .hdf5 of Picasso).

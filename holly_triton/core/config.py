@@ -188,7 +188,7 @@ class Kind:
             return float(value) if sound else _Wrong()
         if get_origin(self.plain) is Literal:
             return value if isinstance(value, str) and value in get_args(self.plain) else _Wrong()
-        return value if isinstance(value, self.plain) else _Wrong()
+        return value if isinstance(value, get_origin(self.plain) or self.plain) else _Wrong()
 
     def _is_whole(self, value: Any) -> bool:
         return type(value) is int and abs(value) <= LARGEST and self._is_within(value)

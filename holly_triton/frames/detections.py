@@ -18,6 +18,7 @@ class Detections(NamedTuple):
     background: Tensor  # [K] photons a pixel
     probability: Tensor  # [K]
     sigma: Tensor  # [K, 4]: of x, y and z, nm, and of the logarithm of the photons
+    crowding: Tensor  # [K]: expected number of emitters in a square of CROWD_PX about it, itself included
 
     def take(self, kept: Tensor) -> "Detections":
         """Those that a mask ``[K]`` or indices name."""
@@ -41,4 +42,4 @@ class Detections(NamedTuple):
 def nothing_known(frame: Tensor, xyz: Tensor, probability: Tensor) -> Detections:
     """Detections ``[K]`` of a network that predicts positions ``[K, 3]`` only: all else is NaN."""
     unknown = torch.full_like(probability, torch.nan)
-    return Detections(frame, xyz, unknown, unknown, probability, unknown[:, None].expand(-1, 4))
+    return Detections(frame, xyz, unknown, unknown, probability, unknown[:, None].expand(-1, 4), unknown)

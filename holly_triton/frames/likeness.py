@@ -1,4 +1,4 @@
-"""Whether a movie looks like the frames that a method was made for: background, noise, width of spots, saturation.
+"""Whether a movie looks like the frames that a method was made for: background, width of spots, saturation.
 
 A network that was trained on other frames gives a table all the same, and nothing in it shows that it is wrong.
 """
@@ -13,26 +13,18 @@ from torch import Tensor
 from holly_triton.core.types import Array
 from holly_triton.io.movies.movie import Movie
 
+from .config import (
+    DRAWN_PHOTONS,
+    FEWEST_SPOTS,
+    LOOKED_FRAMES,
+    LOOKED_PIXELS,
+    SATURATED,
+    SPOT_DEPTHS,
+    SPOT_HALF_PX,
+    WIDTH_MARGIN,
+)
 from .emitters import Emitters
-from .spots import HALF_PX, background_of, isolated_spots, widths
-
-PAIRS = 48
-"""Pairs of consecutive frames that are looked at, spread over the movie: they suffice for all figures."""
-FEWEST_SPOTS = 20
-"""With fewer isolated spots their width is not compared."""
-NOISE = (0.8, 1.25)
-"""Bounds on the ratio of the measured variance to the camera's: beyond them standard deviations are wrong by over 12 %."""
-WIDTH_MARGIN = 1.08
-"""Factor by which the width of most spots may lie outside the PSF's range."""
-SATURATED = 1e-5
-"""Largest share of saturated pixels that is not mentioned."""
-DEPTHS = 15
-"""Depths at which the PSF is drawn for its range of widths."""
-DRAWN_PHOTONS = 1e4
-DARKEST = 0.2
-"""Share of the pixels of a pair of frames, the darkest, in which the noise is measured."""
-TRIMMED = 4.0
-"""Differences beyond this many standard deviations, where emitters go on or off, do not count for the noise."""
+from .spots import background_of, isolated_spots, widths
 
 
 class Recorder(Protocol):
@@ -40,10 +32,6 @@ class Recorder(Protocol):
 
     def photons(self, adu: Tensor) -> Tensor:
         """Photons from ADU."""
-        ...
-
-    def variance(self, expected: Tensor) -> Tensor:
-        """Variance of these photons where so many are expected."""
         ...
 
     def saturated(self, adu: Tensor) -> Tensor:
@@ -91,8 +79,6 @@ class Look:
     Attributes:
         background: Median of the background, photons a pixel.
         background_range: Its 5 and 95 % quantiles over the field and the movie.
-        noise: Measured variance of the background over that of the camera at its level; NaN with less than two frames, or
-            where all pixels are equal.
         spots: Isolated spots that were found.
         width_px: 5, 50 and 95 % quantiles of their width, pixels; NaN without any.
         saturated: Share of saturated pixels.
@@ -101,7 +87,6 @@ class Look:
 
     background: float
     background_range: tuple[float, float]
-    noise: float
     spots: int
     width_px: tuple[float, float, float]
     saturated: float
@@ -110,32 +95,26 @@ class Look:
 
 def look_at(movie: Movie, camera: Recorder) -> Look:
     """Figures of some frames of a movie, spread over it."""
-    starts = np.unique(np.linspace(0, max(0, len(movie) - 2), PAIRS).astype(int))
-    pairs = [next(movie.blocks(2, first=int(start)))[1] for start in starts]
-    return replace(look_at_frames(np.stack(pairs), camera), pixel_nm=movie.pixel_nm)
+    most = min(LOOKED_FRAMES, max(2, LOOKED_PIXELS // (movie.shape[1] * movie.shape[2])))
+    chosen = np.unique(np.linspace(0, len(movie) - 1, most).astype(int))
+    frames = np.stack([movie.frame(int(index)) for index in chosen])
+    return replace(look_at_frames(frames, camera), pixel_nm=movie.pixel_nm)
 
 
-def look_at_frames(pairs: Array, camera: Recorder) -> Look:
-    """Figures of pairs of consecutive frames.
-
-    Args:
-        pairs: ``[n, 2, H, W]`` ADU; ``[n, 1, H, W]`` of a movie of single frames, without the noise.
-        camera: The camera that recorded them.
-    """
-    adu = torch.from_numpy(pairs.astype(np.float32))
-    photons = camera.photons(adu.flatten(0, 1)).reshape(adu.shape).numpy()
-    flat = photons.reshape(-1, *photons.shape[2:])
-    level = background_of(flat)
+def look_at_frames(frames: Array, camera: Recorder) -> Look:
+    """Figures of frames ``[n, H, W]`` in ADU, which this camera recorded."""
+    adu = torch.from_numpy(frames.astype(np.float32))
+    photons = camera.photons(adu).numpy()
+    level = background_of(photons)
     # In each place the median over the frames, which emitters that blink do not reach.
-    field = np.median(flat, axis=0)
+    field = np.median(photons, axis=0)
     spread = (field - np.median(field)).ravel()[:, None] + level
-    found = widths(isolated_spots(flat))
+    found = widths(isolated_spots(photons))
     found = found[np.isfinite(found)]
     low, middle, high = np.quantile(found, [0.05, 0.5, 0.95]).tolist() if len(found) else (np.nan,) * 3
     return Look(
         background=float(np.median(level)),
         background_range=(float(np.quantile(spread, 0.05)), float(np.quantile(spread, 0.95))),
-        noise=_noise(photons, camera),
         spots=len(found),
         width_px=(low, middle, high),
         saturated=float(camera.saturated(adu).float().mean()),
@@ -144,35 +123,25 @@ def look_at_frames(pairs: Array, camera: Recorder) -> Look:
 
 def widths_of(psf: Drawn) -> tuple[float, float]:
     """Least and largest width of a spot of a PSF over its depths, pixels, measured as in a movie."""
-    side = 4 * HALF_PX + 1
-    xyz = torch.full((DEPTHS, 3), side * psf.pixel_nm / 2)
-    xyz[:, 2] = torch.linspace(*psf.z_range_nm, DEPTHS)
-    emitters = Emitters.of(xyz, torch.full((DEPTHS,), DRAWN_PHOTONS), torch.ones(DEPTHS, dtype=torch.int64))
-    inner = slice(HALF_PX, -HALF_PX)
+    side = 4 * SPOT_HALF_PX + 1
+    xyz = torch.full((SPOT_DEPTHS, 3), side * psf.pixel_nm / 2)
+    xyz[:, 2] = torch.linspace(*psf.z_range_nm, SPOT_DEPTHS)
+    emitters = Emitters.of(xyz, torch.full((SPOT_DEPTHS,), DRAWN_PHOTONS), torch.ones(SPOT_DEPTHS, dtype=torch.int64))
+    inner = slice(SPOT_HALF_PX, -SPOT_HALF_PX)
     found = widths(psf.draw(emitters, (side, side)).cpu().numpy()[:, inner, inner])
     return float(np.nanmin(found)), float(np.nanmax(found))
 
 
-def compare(look: Look, ranges: Ranges) -> list[str]:
-    """In what a movie differs from what a method was made for: one sentence for each; none where it does not."""
-    return [*_of_background(look, ranges), *_of_noise(look), *_of_width(look, ranges), *_of_pixels(look, ranges)]
+def compare(look: Look, ranges: Ranges, *, wrong_camera: bool = False) -> list[str]:
+    """In what a movie differs from what a method was made for: one sentence for each; none where it does not.
 
-
-def _noise(photons: Array, camera: Recorder) -> float:
-    """Variance within pairs ``[n, 2, H, W]`` over the camera's, in the darkest pixels of each pair, where few emitters are.
-
-    The camera's is taken at the mean of the two values: pixels that are dark by chance have the smaller variance.
+    Args:
+        look: Of the movie.
+        ranges: Of the method.
+        wrong_camera: The camera is known to contradict the movie, so that photons of the background follow from that.
     """
-    if photons.shape[1] < 2:
-        return float("nan")
-    mean, difference = photons.mean(axis=1), photons[:, 0] - photons[:, 1]
-    dark = mean <= np.quantile(mean, DARKEST, axis=(1, 2), keepdims=True)
-    expected = 2 * camera.variance(torch.from_numpy(np.maximum(mean, 0))).numpy()[dark]
-    squared = difference[dark] ** 2
-    # Emitters that go on or off are far out; 2.198 is the ratio of the mean to the median of a squared Gaussian.
-    kept = squared <= TRIMMED**2 * np.maximum(expected, 2.198 * np.median(squared))
-    measured, given = float(squared[kept].sum()), float(expected[kept].sum())
-    return measured / given if measured > 0 and given > 0 else float("nan")
+    background = [] if wrong_camera else _of_background(look, ranges)
+    return [*background, *_of_width(look, ranges), *_of_pixels(look, ranges)]
 
 
 def _of_background(look: Look, ranges: Ranges) -> list[str]:
@@ -195,21 +164,6 @@ def _of_background(look: Look, ranges: Ranges) -> list[str]:
             f"{high:.3g}: results in the darkest or the brightest parts of the field are less certain."
         ]
     return []
-
-
-def _of_noise(look: Look) -> list[str]:
-    low, high = NOISE
-    if np.isnan(look.noise) or low <= look.noise <= high:
-        return []
-    reason = (
-        "a gain that is too low, electrons per ADU that are too many, or an EM-CCD that was entered as another camera"
-        if look.noise > high
-        else "a gain that is wrong, or frames that were averaged, smoothed or filtered"
-    )
-    return [
-        f"The noise of the background has {look.noise:.2g} times the variance that the camera would give it: {reason} would "
-        "have this effect; stated uncertainties are wrong by the root of that factor."
-    ]
 
 
 def _of_width(look: Look, ranges: Ranges) -> list[str]:

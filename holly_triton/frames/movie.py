@@ -17,7 +17,7 @@ from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array
 
 from .beads import write_beads
-from .camera import Camera
+from .camera import Camera, MapFiles, write_maps
 from .config import BLOCK_PIXELS, MovieSettings
 from .emitters import Emitters
 from .psf import Psf, write_psf
@@ -37,11 +37,16 @@ class Written(Settings):
     pixel_nm: float
     movie: MovieSettings
     camera: Camera
+    maps: MapFiles = MapFiles()
 
     def table(self) -> dict[str, Any]:
         """The settings, and beside them the field for ``frames evaluate``."""
         sides = [self.movie.width_px * self.pixel_nm, self.movie.height_px * self.pixel_nm]
-        return {"field_nm": sides, **super().table()}
+        table, maps = super().table(), {key: name for key, name in self.maps._asdict().items() if name is not None}
+        return {"field_nm": sides, **table, "camera": {**table["camera"], **maps}}
+
+    def _values(self) -> list[tuple[str, object]]:
+        return [(name, value) for name, value in super()._values() if name != "maps"]
 
 
 @dataclass
@@ -117,7 +122,7 @@ def write_movie(
         file.write(HEADER + "\n")
         movie = _Movie(scene, psf, seeing, shape, file)
         write_tiff(tif, movie.frames(), (settings.frames, *shape), psf.pixel_nm)
-    write_config(out / SETTINGS, Written(psf.pixel_nm, settings, camera))
+    write_config(out / SETTINGS, Written(psf.pixel_nm, settings, camera, write_maps(out, seeing)))
     return movie.summary
 
 

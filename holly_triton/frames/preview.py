@@ -11,6 +11,8 @@ from holly_triton.core.types import Array
 from holly_triton.io.movies.movie import Movie
 from holly_triton.report.charts import new_figure
 
+from .localisations import localisations
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
@@ -21,6 +23,8 @@ WIDEST_PX = 96
 """Largest side of a panel in pixels of the camera; of larger frames the part with the most localisations is shown."""
 CELL_PX = 16
 """Side of the cells in which localisations are counted for this, pixels."""
+MOST_KEPT = 64
+"""Frames spread over a movie from which a typical one is chosen."""
 RING_PX = 1.8
 """Radius of a ring, pixels."""
 DARK, BRIGHT = 0.02, 0.997
@@ -38,7 +42,43 @@ class Part(NamedTuple):
     width: int
 
 
-def write_preview(path: Path, movie: Movie, table: Array, pixel_nm: float, *, truth: Array | None = None) -> None:
+class Kept:
+    """Localisations of frames to choose from for a preview, in a memory that does not depend on the length of the movie.
+
+    These are the most crowded frame, the first with any localisation, and frames spread over the movie.
+    """
+
+    def __init__(self) -> None:
+        self.found = self.frames = 0
+        self._first = self._crowd = localisations(0)
+        self._spread: list[Array] = []
+        self._blocks, self._every = 0, 1
+
+    def add(self, frames: int, table: Array) -> None:
+        """The next frames of the movie, and the localisations in them."""
+        self.found, self.frames = self.found + len(table), self.frames + frames
+        numbers, counts = np.unique(table["frame"], return_counts=True)
+        if len(numbers):
+            if not len(self._first):
+                self._first = table[table["frame"] == numbers[0]]
+            if counts.max() > len(self._crowd):
+                self._crowd = table[table["frame"] == numbers[counts.argmax()]]
+            if self._blocks % self._every == 0:
+                middle = np.argsort(counts, kind="stable")[(len(counts) - 1) // 2]
+                self._spread.append(table[table["frame"] == numbers[middle]])
+            self._blocks += 1
+        if len(self._spread) > MOST_KEPT:
+            self._spread, self._every = self._spread[::2], 2 * self._every
+
+    def table(self) -> Array:
+        """The localisations of these frames, each frame once."""
+        by_frame = {int(rows["frame"][0]): rows for rows in (self._first, self._crowd, *self._spread) if len(rows)}
+        return np.concatenate([localisations(0), *(by_frame[frame] for frame in sorted(by_frame))])
+
+
+def write_preview(
+    path: Path, movie: Movie, table: Array, pixel_nm: float, *, truth: Array | None = None, counted: str | None = None
+) -> None:
     """Write a PNG of the most crowded frame, a typical one and the first with any localisation, each bare and with rings.
 
     Rings are drawn about the localisations, their colour is z. Where the truth is known, it is drawn in the place of the
@@ -50,6 +90,7 @@ def write_preview(path: Path, movie: Movie, table: Array, pixel_nm: float, *, tr
         table: Localisations with the fields frame (from 1), x, y, z (nm).
         pixel_nm: Side of a pixel, nm.
         truth: Emitters with the same fields.
+        counted: How many localisations there are, in words, where the table has only some of them.
 
     Raises:
         HollyError: The name does not end in .png, or the file can't be written.
@@ -84,9 +125,8 @@ def write_preview(path: Path, movie: Movie, table: Array, pixel_nm: float, *, tr
             ScalarMappable(Normalize(*depth), DEPTHS), ax=grid.ravel().tolist(), shrink=0.5, aspect=30
         )
         bar.set_label("z, nm")
-    figure.suptitle(
-        f"{movie.path.name}: {len(table)} localisations in {len(movie)} frames", fontsize=11, parse_math=False
-    )
+    counted = counted or f"{len(table)} localisations in {len(movie)} frames"
+    figure.suptitle(f"{movie.path.name}: {counted}", fontsize=11, parse_math=False)
     with replacing(path) as partial:
         figure.savefig(partial, format="png", dpi=DPI)
 

@@ -5,17 +5,7 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 
 from holly_triton.core.types import Array
 
-SMOOTHED_PX = 1.0
-"""Sigma of the smoothing before maxima are sought, pixels."""
-HALF_PX = 7
-"""Half side of the window of a spot, pixels: three sigma of a wide one."""
-CLEAR_SIGMA = 6.0
-"""Least height of a maximum of the smoothed frame above the background, in standard deviations of its noise."""
-NEIGHBOUR = 0.25
-"""Another maximum in the window of a spot, of at least this share of its height, makes it no isolated one."""
-ROUNDS = 30
-WIDEST_PX = 6.0
-"""A weight wider than this does not fit the window."""
+from .config import SPOT_HALF_PX, SPOT_NEIGHBOUR, SPOT_ROUNDS, SPOT_SIGMA, SPOT_SMOOTHED_PX, WIDEST_SPOT_PX
 
 
 def background_of(frames: Array) -> Array:
@@ -30,17 +20,17 @@ def isolated_spots(frames: Array) -> Array:
     Args:
         frames: ``[F, H, W]`` photons.
     """
-    half, found = HALF_PX, []
+    half, found = SPOT_HALF_PX, []
     for frame, level in zip(frames, background_of(frames), strict=True):
-        smooth = gaussian_filter(frame - level, SMOOTHED_PX)
+        smooth = gaussian_filter(frame - level, SPOT_SMOOTHED_PX)
         noise = 1.4826 * np.median(np.abs(smooth))
-        peaks = (smooth == maximum_filter(smooth, 3)) & (smooth > max(CLEAR_SIGMA * noise, 1e-12))
+        peaks = (smooth == maximum_filter(smooth, 3)) & (smooth > max(SPOT_SIGMA * noise, 1e-12))
         highest = maximum_filter(np.where(peaks, smooth, 0), 2 * half + 1)
         for row, column in np.argwhere(peaks & (smooth == highest)):
             rows, columns = slice(row - half, row + half + 1), slice(column - half, column + half + 1)
             if min(row, column) < half or row + half >= frame.shape[0] or column + half >= frame.shape[1]:
                 continue
-            if (peaks[rows, columns] & (smooth[rows, columns] > NEIGHBOUR * smooth[row, column])).sum() == 1:
+            if (peaks[rows, columns] & (smooth[rows, columns] > SPOT_NEIGHBOUR * smooth[row, column])).sum() == 1:
                 found.append(frame[rows, columns] - level)
     return np.array(found).reshape(-1, 2 * half + 1, 2 * half + 1)
 
@@ -58,7 +48,7 @@ def widths(spots: Array) -> Array:
     side = np.arange(spots.shape[-1]) - spots.shape[-1] // 2
     centre, variance = np.zeros((len(spots), 2)), np.full((len(spots), 2), 2.0)
     with np.errstate(all="ignore"):
-        for _ in range(ROUNDS):
+        for _ in range(SPOT_ROUNDS):
             weight = [np.exp(-((side - centre[:, axis, None]) ** 2) / (2 * variance[:, axis, None])) for axis in (0, 1)]
             weighted = spots * weight[0][:, None, :] * weight[1][:, :, None]
             total = weighted.sum(axis=(1, 2))
@@ -66,8 +56,8 @@ def widths(spots: Array) -> Array:
                 mean = (summed * side).sum(axis=1) / total
                 measured = (summed * (side - mean[:, None]) ** 2).sum(axis=1) / total
                 # Twice, for the weight cut out of the measured moment; the centre alike.
-                variance[:, axis] = np.clip(2 * measured, 0.1, WIDEST_PX**2)
+                variance[:, axis] = np.clip(2 * measured, 0.1, WIDEST_SPOT_PX**2)
                 centre[:, axis] += np.clip(2 * (mean - centre[:, axis]), -1, 1)
         width = np.sqrt(np.sqrt(variance.prod(axis=1)))
-    bad = ~np.isfinite(width) | (variance >= WIDEST_PX**2).any(axis=1) | (variance <= 0.1).any(axis=1)
-    return np.where(bad | (np.abs(centre) > HALF_PX / 2).any(axis=1), np.nan, width)
+    bad = ~np.isfinite(width) | (variance >= WIDEST_SPOT_PX**2).any(axis=1) | (variance <= 0.1).any(axis=1)
+    return np.where(bad | (np.abs(centre) > SPOT_HALF_PX / 2).any(axis=1), np.nan, width)

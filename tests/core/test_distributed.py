@@ -176,7 +176,7 @@ def test_more_processes_than_devices_are_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
     assert find_device("cpu").type == "cpu"
-    with pytest.raises(HollyError, match="--nproc-per-node 2: .* 1 CUDA devices"):
+    with pytest.raises(HollyError, match="--nproc-per-node 2: .* 1 CUDA device here"):
         find_device("auto")
 
 

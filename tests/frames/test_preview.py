@@ -9,7 +9,7 @@ from PIL import Image
 
 from holly_triton.core.errors import HollyError
 from holly_triton.frames.localisations import localisations
-from holly_triton.frames.preview import Part, crowded_part, frames_to_show, write_preview
+from holly_triton.frames.preview import MOST_KEPT, Kept, Part, crowded_part, frames_to_show, write_preview
 from holly_triton.io.movies.opening import open_movie
 
 
@@ -39,6 +39,26 @@ def test_the_part_of_a_large_frame_holds_the_crowd(seed: int) -> None:
     assert crowded_part(table_of([1], [50.0], [60.0]), (64, 48), 100.0) == Part(0, 0, 64, 48)
     # Positions outside the frame, which fits may give, do not matter.
     crowded_part(table_of([1, 1], [-500.0, 1e6], [-90.0, 1e6]), (200, 200), 100.0)
+
+
+@pytest.mark.parametrize("block", [1, 7])
+def test_frames_for_the_preview_of_a_long_movie_are_few(block: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    counts = rng.poisson(3, 7 * 300)
+    counts[:5], counts[1207] = 0, 50
+    frame = np.repeat(np.arange(1, len(counts) + 1), counts)
+    table, kept = table_of(frame, frame * 0.0, frame * 0.0), Kept()
+    for first in range(1, len(counts) + 1, block):
+        kept.add(block, table[(frame >= first) & (frame < first + block)])
+    assert (kept.found, kept.frames) == (len(frame), len(counts))
+    rows = kept.table()
+    shown = np.unique(rows["frame"])
+    assert 20 < len(shown) <= MOST_KEPT + 2
+    assert np.array_equal(np.bincount(rows["frame"])[shown], counts[shown - 1])  # each of them is whole
+    chosen = frames_to_show(rows["frame"], len(counts))
+    assert chosen["Most crowded"] == 1207
+    assert chosen["First"] == frame[0] - 1
+    assert counts[chosen["Typical"]] == 3
 
 
 @pytest.mark.parametrize("truth", [False, True])

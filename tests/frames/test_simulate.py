@@ -404,3 +404,35 @@ def test_without_a_camera_one_is_asked_for():
     with pytest.raises(HollyError, match="--camera"):
         ask_for_camera(None, Path("movie.tif"))
     assert ask_for_camera("photons", Path("movie.tif")) == PHOTONS
+
+
+@pytest.mark.parametrize("side", [16, 24])
+def test_the_maps_of_a_camera_are_beside_its_movie(side, tmp_path, seed):
+    """Those of the part of the chip that the movie shows, so that the settings alone convert it to photons."""
+    rng = np.random.default_rng(seed)
+    maps = {
+        "offset": rng.uniform(50, 400, (24, 24)),
+        "gain": rng.uniform(1, 3, (24, 24)),
+        "variance": rng.uniform(1, 9, (24, 24)),
+    }
+    names = []
+    for name, values in maps.items():
+        np.save(tmp_path / f"{name}.npy", values)
+        names.append(f"{name}_map={tmp_path / f'{name}.npy'}")
+    size = f"{side}x{side}"
+    result = run(
+        tmp_path / "m", "--frames", 60, "--size", size, "--density", 0.001, "--background-variation", 0, "--seed", seed,
+        "--camera", ",".join(["scmos", "quantum_efficiency=1", *names]),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    camera = read_camera(str(tmp_path / "m" / "settings.toml"))
+    assert isinstance(camera, MappedCamera)
+    assert camera.maps.shape == (side, side)
+    photons = camera.photons(torch.from_numpy(tifffile.imread(tmp_path / "m" / "frames.tif").astype(np.float32)))
+    # Means of 60 numbers about 50 photons with a standard deviation of 8; offsets of other pixels would be far off.
+    assert float((photons.mean(0) - 50).abs().max()) < 6
+    if side == 24:
+        for mine, theirs in zip(
+            camera.maps, (maps["offset"], 1 / maps["gain"], maps["variance"] ** 0.5 / maps["gain"]), strict=True
+        ):
+            np.testing.assert_allclose(mine, theirs, rtol=1e-5)

@@ -174,7 +174,7 @@ HOSTILE: dict[str, tuple[Callable[[Path], object], Callable[[Path], Path], str]]
     "OBJ with blanks after a unit": (
         read_cloud,
         lambda d: text(d, "a.obj", "# unit" + 50_000 * " " + "x\nv 1 2 3\n"),
-        "holds 1 points",
+        "holds 1 point;",
     ),
     "XYZ of numbers whose squares are infinite": (read_cloud, lambda d: text(d, "a.xyz", POINTS + "0 0 1e200\n"), "1e+15"),
     "config of brackets within brackets": (

@@ -69,7 +69,7 @@ def test_fields_of_view(name: str) -> None:
     options, localisations, extent = FIELDS[name]
     rows = describe(DATA / name, **options)
     assert (rows["localisations"], rows["extent"]) == (str(localisations), extent)
-    assert "holly-triton pick" in rows["particles"]
+    assert "holly-triton pick" in rows["can be trained on"]
     assert np.isfinite(read_rows(DATA / name, Reading(**options)).whole().xyz).all()
 
 

@@ -2,6 +2,16 @@
 
 from .maps import MappedCamera, PixelMaps, read_maps
 from .model import Camera, camera_preset
-from .named import ask_for_camera, read_camera
+from .named import MapFiles, ask_for_camera, read_camera, write_maps
 
-__all__ = ["Camera", "MappedCamera", "PixelMaps", "ask_for_camera", "camera_preset", "read_camera", "read_maps"]
+__all__ = [
+    "Camera",
+    "MapFiles",
+    "MappedCamera",
+    "PixelMaps",
+    "ask_for_camera",
+    "camera_preset",
+    "read_camera",
+    "read_maps",
+    "write_maps",
+]

@@ -111,7 +111,8 @@ def compare(found: MeanVariance, camera: Camera) -> list[str]:
         return []
     said = (
         f"Where the movie has {found.mean:.4g} ADU, its variance is {found.variance:.3g} ADU^2; with the camera that was entered "
-        f"it would be {expected:.3g}, so that photons and uncertainties are wrong: check electrons_per_adu, em_gain and offset_adu."
+        f"it would be {expected:.3g}, so that photons and uncertainties are wrong: check electrons_per_adu, em_gain and offset_adu"
+        f"{', and whether the frames were averaged or filtered' if found.variance < expected else ''}."
     )
     if math.isnan(found.slope):
         return [said]

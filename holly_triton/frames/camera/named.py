@@ -2,10 +2,13 @@
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+
+import numpy as np
 
 from holly_triton.core.config import kinds
 from holly_triton.core.errors import HollyError
+from holly_triton.core.files import replacing
 from holly_triton.frames.config import CAMERAS
 
 from .maps import MappedCamera, read_maps
@@ -56,6 +59,32 @@ def ask_for_camera(text: str | None, movie: Path) -> Camera:
             "--camera scmos,offset_adu=100,electrons_per_adu=0.5,read_noise_electrons=1.5,quantum_efficiency=0.9"
         )
     return read_camera(text)
+
+
+class MapFiles(NamedTuple):
+    """Names of the files of a camera's maps, which belong to its settings; None where there is no map."""
+
+    offset_map: str | None = None
+    gain_map: str | None = None
+    variance_map: str | None = None
+
+
+def write_maps(folder: Path, camera: Camera) -> MapFiles:
+    """Write the maps of a camera, if it has any, as files that ``read_camera`` finds from settings in the same folder."""
+    if not isinstance(camera, MappedCamera):
+        return MapFiles()
+    offset, per_adu, read_noise = (None if part is None else part.cpu().numpy() for part in camera.maps)
+    if read_noise is not None and per_adu is None:
+        per_adu = np.full_like(read_noise, camera.electrons_per_adu)
+    gain = None if per_adu is None else 1 / per_adu
+    variance = None if read_noise is None or gain is None else (read_noise * gain) ** 2
+    names: dict[str, str] = {}
+    for (key, what), values in zip(MAPS.items(), (offset, gain, variance), strict=True):
+        if values is not None:
+            names[key] = f"camera-{what}.npy"
+            with replacing(folder / names[key]) as partial, partial.open("wb") as file:
+                np.save(file, values)
+    return MapFiles(**names)
 
 
 def _table(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The command ``frames localise``: a movie's file to a table's, with progress, and doubts about the movie in words."""
+"""The command ``frames localise``: a movie's file to a table's and a picture, with doubts about the movie in words."""
 
 import math
 from collections.abc import Iterator
@@ -15,12 +15,14 @@ from holly_triton.core.progress import console, watched
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import Camera, MappedCamera, ask_for_camera
+from holly_triton.frames.preview import Kept, write_preview
 from holly_triton.io.movies.movie import Movie
 from holly_triton.io.movies.opening import open_movie
 from holly_triton.io.tables.writing import Append, localisation_file
 
 from . import Model, localise_blocks, read_model
-from .doubts import Doubts
+from .doubts import crowded, doubts_about
+from .shipped import SHIPPED, check_suits, model_path
 
 SAME_PIXEL = 0.01
 """Largest relative difference of the pixels of a movie and a model."""
@@ -31,55 +33,65 @@ SETTINGS = "settings.toml"
 class Options(NamedTuple):
     """What the command line gives, beside the files."""
 
-    camera: str | None
-    pixel_nm: float | None
-    threshold: float | None
-    max_sigma_nm: float | None
-    channel: int | None
-    form: str | None
-    device: str
-    overwrite: bool
+    camera: str | None = None
+    pixel_nm: float | None = None
+    threshold: float | None = None
+    max_sigma_nm: float | None = None
+    channel: int | None = None
+    form: str | None = None
+    device: str = "auto"
+    overwrite: bool = False
 
 
-def localise_movie(path: Path, out: Path, model_path: Path, options: Options) -> int:
+def localise_movie(path: Path, out: Path, given: Path | None, options: Options) -> int:
     """Localise a movie; return the exit code.
+
+    Args:
+        path: The movie.
+        out: The table.
+        given: File of the model, or ``default``; None where a person gave none.
+        options: All else.
 
     Raises:
         HollyError: A file can't be read or written, or the model is of other pixels or another camera than the movie.
     """
-    if out.exists() and not options.overwrite:
-        raise HollyError(f"{out}: exists already; choose another name, or pass --overwrite")
-    model = read_model(model_path, find_device(options.device))
+    preview = out.with_name(f"{out.stem}-preview.png")
+    for place in (out, preview):
+        if place.exists() and not options.overwrite:
+            raise HollyError(f"{place}: exists already; choose another name for the table, or pass --overwrite")
     movie = open_movie(path, options.channel)
+    file = model_path(given, path)
+    model = read_model(file, find_device(options.device))
     for note in movie.notes:
         LOG.info("%s: %s", path, note)
-    pixel_nm = _check_pixel(movie, model, model_path, options.pixel_nm)
+    pixel_nm = _check_pixel(movie, model, file, options.pixel_nm)
     camera = _camera(movie, model, options.camera)
-    doubts = Doubts(model.seen, camera)
-    with stoppable() as stop, localisation_file(out, pixel_nm, movie.shape, form=options.form) as append:
-        done, found = _localise(model, movie, camera, doubts, options, stop, append)
-    for sentence in doubts.sentences(math.prod(movie.shape[1:]) * (pixel_nm / 1000) ** 2):
+    if file == SHIPPED:
+        check_suits(model, movie, options.pixel_nm, camera)
+    for sentence in doubts_about(movie, camera, model):
         LOG.warning("%s: %s", path, sentence)
-    if done < movie.shape[0]:
-        print(f"Stopped. {out}: {found} localisations in the first {done} of {movie.shape[0]} frames")
-        return STOPPED
-    print(f"{out}: {found} localisations in {done} frames")
-    return DONE
+    with stoppable() as stop, localisation_file(out, pixel_nm, movie.shape, form=options.form) as append:
+        kept = _localise(model, movie, camera, options, stop, append)
+    for sentence in crowded(kept.found, kept.frames, math.prod(movie.shape[1:]) * (pixel_nm / 1000) ** 2):
+        LOG.warning("%s: %s", path, sentence)
+    stopped = kept.frames < len(movie)
+    counted = f"{kept.found} localisations in {f'the first {kept.frames} of ' if stopped else ''}{len(movie)} frames"
+    print(f"{'Stopped. ' if stopped else ''}{out}: {counted}")
+    write_preview(preview, movie, kept.table(), pixel_nm, counted=counted)
+    print(f"{preview}: some of them drawn over their frames; look at it before using the table")
+    return STOPPED if stopped else DONE
 
 
-def _localise(
-    model: Model, movie: Movie, camera: Camera, doubts: Doubts, options: Options, stop: Stop, append: Append
-) -> tuple[int, int]:
-    """Localise block by block under a bar; the numbers of frames and of localisations."""
+def _localise(model: Model, movie: Movie, camera: Camera, options: Options, stop: Stop, append: Append) -> Kept:
+    """Localise block by block under a bar; the numbers of frames and of localisations, and some for a picture."""
     columns = TextColumn("localising"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeElapsedColumn()
     sizes: list[int] = []
-    done = found = 0
+    kept = Kept()
 
     def blocks() -> Iterator[tuple[int, Array]]:
         for first, adu in movie.blocks():
             if stop.asked:
                 return
-            doubts.look(adu)
             sizes.append(len(adu))
             yield first, adu
 
@@ -89,10 +101,9 @@ def _localise(
             if options.max_sigma_nm is not None:
                 table = table[np.hypot(table["sigma_x"], table["sigma_y"]) <= math.sqrt(2) * options.max_sigma_nm]
             append(table)
-            doubts.count(sizes[index], len(table))
-            done, found = done + sizes[index], found + len(table)
-            bar.update(task, completed=done)
-    return done, found
+            kept.add(sizes[index], table)
+            bar.update(task, completed=kept.frames)
+    return kept
 
 
 def _check_pixel(movie: Movie, model: Model, model_path: Path, given_nm: float | None) -> float:

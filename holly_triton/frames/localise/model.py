@@ -19,7 +19,6 @@ from holly_triton.frames.config import Network, Training
 from holly_triton.frames.network.outputs import Scales
 from holly_triton.frames.psf import Psf, read_psf, write_psf
 
-from .doubts import Ranges
 from .localiser import Localiser
 from .scales import SigmaScales
 
@@ -37,8 +36,6 @@ class Model:
     threshold: float
     """Least probability of a localisation."""
     scales: SigmaScales
-    seen: Ranges
-    """What its training frames were like."""
     training: Training
     """What it was trained on: ranges of densities, photons and background among it."""
     figures: Figures
@@ -65,8 +62,7 @@ def write_model(path: Path, model: Model) -> None:
         "camera": model.camera.table(),
         "maps": _maps(model.camera),
         "threshold": model.threshold,
-        "scales": {"log_photons": model.scales.log_photons.cpu(), "factors": model.scales.factors.cpu()},
-        "seen": {name: list(ends) for name, ends in model.seen.items()},
+        "scales": model.scales.payload(),
         "training": model.training.table(),
         "figures": model.figures,
     }  # fmt: skip
@@ -106,8 +102,7 @@ def _restored(path: Path, saved: dict[str, Any]) -> Model:
         camera = MappedCamera.of_camera(camera, PixelMaps(**saved["maps"]))
     training = Training.of(saved["training"], str(path))
     scales = SigmaScales(**saved["scales"])
-    seen = {name: (float(low), float(high)) for name, (low, high) in saved["seen"].items()}
-    return Model(localiser, psf, camera, float(saved["threshold"]), scales, seen, training, saved["figures"])
+    return Model(localiser, psf, camera, float(saved["threshold"]), scales, training, saved["figures"])
 
 
 def _maps(camera: Camera) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from holly_triton.frames.config import CROWD_PX
 from holly_triton.frames.detections import Detections
 from holly_triton.frames.network.outputs import BACKGROUND, MEAN, SIGMA, Scales, photons_of
 
@@ -25,7 +26,7 @@ WINDOW = 3
 
 def mixture_detections(output: Tensor, rough: Tensor, scales: Scales, lowest: float) -> Detections:
     """Detections of at least a probability in frames whose outputs are ``[B, 10, H, W]`` and rough background ``[B]``."""
-    score = _scores(output[:, :1], lowest)
+    score, crowding = _scores(output[:, :1], lowest), _crowding(output[:, :1])
     frame, row, column = (score > lowest).nonzero(as_tuple=True)
     values = output[frame, :, row, column]
     mean, half = values[:, MEAN], torch.stack([column, row], dim=1) + 0.5
@@ -38,6 +39,7 @@ def mixture_detections(output: Tensor, rough: Tensor, scales: Scales, lowest: fl
         background=values[:, BACKGROUND] * rough[frame],
         probability=score[frame, row, column],
         sigma=values[:, SIGMA] * unit,
+        crowding=crowding[frame, row, column],
     )
     return found.take(_single(found, row, column, score.shape))
 
@@ -50,6 +52,14 @@ def _scores(logit: Tensor, lowest: float) -> Tensor:
     summed = functional.conv2d(probability, logit.new_tensor(CROSS)[None, None], padding=1)
     beside = torch.where(probability > SURE, probability, 0.0)
     return torch.where(peak, summed, beside).clamp(max=1)[:, 0]
+
+
+def _crowding(logit: Tensor) -> Tensor:
+    """Expected number of emitters ``[B, H, W]`` in a square about each pixel, of logits ``[B, 1, H, W]``."""
+    mean = logit.sigmoid()
+    for side in ((CROWD_PX, 1), (1, CROWD_PX)):
+        mean = functional.avg_pool2d(mean, side, 1, (side[0] // 2, side[1] // 2))
+    return CROWD_PX**2 * mean[:, 0]
 
 
 def _single(found: Detections, row: Tensor, column: Tensor, shape: torch.Size) -> Tensor:

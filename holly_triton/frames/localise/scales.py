@@ -1,7 +1,7 @@
-"""Factors that make the predicted standard deviations honest, as a function of the photons.
+"""Factors that make the predicted standard deviations honest, as a function of the photons and of the crowding.
 
 A network of little training is too sure about dim emitters and not sure enough about bright ones; one factor for each axis
-cannot serve both.
+cannot serve both. In crowds any network is too sure: a detection that stands for two emitters lies between them.
 """
 
 from typing import Any, NamedTuple
@@ -9,22 +9,20 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from holly_triton.frames.config import FARTHEST_PULL, FEWEST_IN_BIN, LONE, MOST_BINS, MOST_CROWDS
 from holly_triton.frames.detections import Detections
 
-FEWEST_IN_BIN = 60
-"""Pairs from which a factor is estimated; its own relative error is then 9 %."""
-MOST_BINS = 12
-FARTHEST = 5.0
-"""Errors of more typical deviations than this are of another emitter, and are left out."""
 TYPICAL = 0.6745
 """Median of the magnitude of a standard normal number."""
 
 
 class SigmaScales(NamedTuple):
-    """Factors at some numbers of photons, linear in their logarithm in between."""
+    """Factors at some numbers of photons, times factors at some crowdings; each is linear in the logarithm in between."""
 
     log_photons: Tensor  # [K], ascending
     factors: Tensor  # [K, 4]: for x, y, z, log photons
+    log_crowding: Tensor = torch.zeros(1)  # [C], ascending
+    crowd_factors: Tensor = torch.ones(1, 4)  # [C, 4]; 1 for a lone emitter
 
     @staticmethod
     def none() -> "SigmaScales":
@@ -33,32 +31,58 @@ class SigmaScales(NamedTuple):
 
     @staticmethod
     def fitted(photons: Tensor, pull: Tensor) -> "SigmaScales":
-        """Factors from errors in units of predicted deviations ``[M, 4]`` of emitters with predicted photons ``[M]``."""
-        bins = min(MOST_BINS, len(photons) // FEWEST_IN_BIN)
-        if bins == 0:
-            return SigmaScales.none()
-        order = photons.argsort()
-        parts = torch.tensor_split(order, bins)
-        centres = torch.stack([photons[part].log().mean() for part in parts])
-        return SigmaScales(centres, torch.stack([_spread(pull[part]) for part in parts]))
+        """Factors from errors in units of predicted deviations ``[M, 4]`` of lone emitters with predicted photons ``[M]``."""
+        centres, factors = _in_bins(photons.log(), pull, MOST_BINS)
+        return SigmaScales(centres, factors) if len(centres) else SigmaScales.none()
+
+    def fitted_in_crowds(self, crowding: Tensor, pull: Tensor) -> "SigmaScales":
+        """The same with factors for crowds, from errors in units of deviations that these factors were applied to already.
+
+        Args:
+            crowding: As in ``Detections`` ``[M]``.
+            pull: ``[M, 4]``.
+        """
+        crowd = crowding > LONE
+        centres, factors = _in_bins(crowding[crowd].log(), pull[crowd], MOST_CROWDS)
+        # Of a lone emitter the factor is that of its photons.
+        return self._replace(
+            log_crowding=torch.cat([torch.tensor([LONE]).log(), centres]),
+            crowd_factors=torch.cat([torch.ones(1, 4), factors]),
+        )
 
     def applied(self, found: Detections) -> Detections:
         """Detections with their deviations multiplied."""
-        if len(self.log_photons) == 1:
-            return found._replace(sigma=found.sigma * self.factors.to(found.sigma))
-        knots, factors = self.log_photons.to(found.sigma), self.factors.to(found.sigma)
-        at = found.photons.log().clamp(float(self.log_photons[0]), float(self.log_photons[-1]))
-        right = torch.searchsorted(knots, at).clamp(1, len(knots) - 1)
-        share = ((at - knots[right - 1]) / (knots[right] - knots[right - 1]))[:, None]
-        return found._replace(sigma=found.sigma * (factors[right - 1] * (1 - share) + factors[right] * share))
+        factors = _between(self.log_photons, self.factors, found.photons.log())
+        crowd_factors = _between(self.log_crowding, self.crowd_factors, found.crowding.log())
+        return found._replace(sigma=found.sigma * factors * crowd_factors)
 
     def payload(self) -> dict[str, Any]:
         """As a file holds them."""
-        return self._asdict()
+        return {name: values.cpu() for name, values in self._asdict().items()}
+
+
+def _in_bins(values: Tensor, pull: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Means of values ``[M]`` and deviations of their pulls ``[M, 4]`` in bins of equal number: ``[K]``, ``[K, 4]``."""
+    bins = min(most, len(values) // FEWEST_IN_BIN)
+    if bins == 0:
+        return values.new_empty(0), pull.new_empty(0, pull.shape[1])
+    parts = torch.tensor_split(values.argsort(), bins)
+    return torch.stack([values[part].mean() for part in parts]), torch.stack([_spread(pull[part]) for part in parts])
+
+
+def _between(knots: Tensor, factors: Tensor, at: Tensor) -> Tensor:
+    """Factors ``[M, 4]`` at ``[M]``, linear between knots ``[K]`` and constant beyond them."""
+    knots, factors = knots.to(at), factors.to(at)
+    if len(knots) == 1:
+        return factors
+    at = at.clamp(float(knots[0]), float(knots[-1]))
+    right = torch.searchsorted(knots, at).clamp(1, len(knots) - 1)
+    share = ((at - knots[right - 1]) / (knots[right] - knots[right - 1]))[:, None]
+    return factors[right - 1] * (1 - share) + factors[right] * share
 
 
 def _spread(pull: Tensor) -> Tensor:
     """Standard deviation about 0 ``[4]`` of most of the pulls ``[m, 4]``."""
     typical = pull.abs().median(dim=0).values / TYPICAL
-    kept = pull.abs() <= FARTHEST * typical
+    kept = pull.abs() <= FARTHEST_PULL * typical
     return ((pull**2 * kept).sum(0) / kept.sum(0)).sqrt()

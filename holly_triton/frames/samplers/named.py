@@ -12,11 +12,11 @@ from holly_triton.io.text_table import read_columns, read_header
 from holly_triton.structures import STRUCTURES, read_structure
 
 from .microtubules import MicrotubuleSampler, Reading
-from .random import MixedSampler, RandomSampler
+from .random import EqualCountSampler, MixedSampler, RandomSampler
 from .sampler import Range, Sampler
 from .structures import Orientation, StructureSampler
 
-Sampling = Literal["random", "structure", "mixed"]
+Sampling = Literal["random", "equal-count", "structure", "mixed"]
 MICROTUBULES: dict[str, tuple[Reading, ...]] = {
     "microtubules": ("strands", "walls"),
     "strands": ("strands",),
@@ -40,7 +40,8 @@ def make_sampler(
     """The sampler for ``--sampling`` and ``--structure``.
 
     Args:
-        sampling: ``"mixed"``: half of the frames random, half on the structure.
+        sampling: ``"mixed"``: half of the frames random, half on the structure. ``"equal-count"``: as many emitters as on the
+            structure, at random places.
         z_range_nm: Depths of the emitters.
         structure: A name of ``MICROTUBULES`` (``microtubules`` if not given) or of ``STRUCTURES``, a file of a cloud, the
             folder of a run, or a ``truth.csv``, whose distinct positions are taken as the structure.
@@ -63,6 +64,8 @@ def make_sampler(
         on_structure = StructureSampler(structure_points(name, unit_nm), z_range_nm, orientation, copies)
     if sampling == "structure":
         return on_structure
+    if sampling == "equal-count":
+        return EqualCountSampler(on_structure, z_range_nm)
     return MixedSampler((RandomSampler(z_range_nm), on_structure), (0.5, 0.5))
 
 

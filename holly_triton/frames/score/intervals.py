@@ -67,7 +67,7 @@ def differences(first: Score, second: Score) -> dict[str, tuple[float, float, fl
         raise ValueError(
             f"the scores are against {first.emitters} and {second.emitters} emitters; they must be the same"
         )
-    both = _joined(first.per_frame, second.per_frame)
+    both = joined(first.per_frame, second.per_frame)
     width = first.per_frame.sums.shape[1]
 
     def change(totals: Array) -> dict[str, Array]:
@@ -82,8 +82,8 @@ def differences(first: Score, second: Score) -> dict[str, tuple[float, float, fl
     return {name: (float(value), *ends.get(name, unknown)) for name, value in change(both.sum(axis=0)).items()}
 
 
-def _joined(first: PerFrame, second: PerFrame) -> Array:
-    """The sums of both, side by side, for every frame of either ``[F, 2 n]``."""
+def joined(first: PerFrame, second: PerFrame) -> Array:
+    """The sums ``[n]`` of both, side by side, for every frame of either ``[F, 2 n]``."""
     frames = np.union1d(first.frame, second.frame)
     sides = []
     for side in (first, second):

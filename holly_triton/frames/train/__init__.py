@@ -1,5 +1,6 @@
 """Training a localiser on frames that are simulated as it goes."""
 
+from .recalibration import recalibrate
 from .run import Run, carry_out, folder_of, resume_run, start_run
 
-__all__ = ["Run", "carry_out", "folder_of", "resume_run", "start_run"]
+__all__ = ["Run", "carry_out", "folder_of", "recalibrate", "resume_run", "start_run"]

@@ -20,18 +20,17 @@ from holly_triton.core.device import find_device
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json, replacing
 from holly_triton.core.lock import CHECKPOINTS, check_idle
-from holly_triton.frames.camera import Camera, MappedCamera, PixelMaps, read_camera
+from holly_triton.frames.camera import read_camera
 from holly_triton.frames.config import BATCH, CHECKPOINT_S, LOWEST_PROBABILITY, Training
 from holly_triton.frames.localise import Model, write_model
 from holly_triton.frames.localise.localiser import Localiser
 from holly_triton.frames.network.outputs import Scales
 from holly_triton.frames.psf import Psf, default_psf, read_psf, write_psf
-from holly_triton.frames.samplers import make_sampler
 
 from .state import TrainingState
-from .stream import Stream, windowed
+from .stream import Stream
 from .trainer import Step, Trainer
-from .validation import VALIDATION, Examples, best_threshold, finished, unfinished
+from .validation import VALIDATION, Examples, best_threshold, recalibrated
 
 KIND = "holly-triton frames training 1"
 """What ``core.checkpoint`` writes, with its version."""
@@ -129,7 +128,7 @@ def carry_out(run: Run, callback: Callable[[Step], None], should_stop: Callable[
                 break
     state = trainer.state
     figures = {"steps": state.step, "frames": state.step * state.batch, "seconds": state.seconds}
-    model = finished(trainer.averaged(), trainer.stream, trainer.settings, figures)
+    model = recalibrated(trainer.model(figures), trainer.stream)
     write_model(run.model, model)
     with replacing(run.folder / "history.json") as partial:
         partial.write_text(as_json(state.history), encoding="utf-8")
@@ -144,8 +143,7 @@ def _due(trainer: Trainer) -> bool:
 def _record(run: Run, step: Step) -> dict[str, float]:
     """Figures of this moment, which are also appended to the history."""
     trainer = run.trainer
-    model = unfinished(trainer.averaged(), trainer.stream, trainer.settings)
-    found = run.examples.localised(model, LOWEST_PROBABILITY)
+    found = run.examples.localised(trainer.model({}), LOWEST_PROBABILITY)
     _, figures = best_threshold(found, run.examples)
     losses = {name: float(value) for name, value in step.figures.items()}
     record = {"step": float(step.step), "seconds": trainer.state.seconds, "rate": step.rate, **losses, **figures}
@@ -155,10 +153,7 @@ def _record(run: Run, step: Step) -> dict[str, float]:
 
 def _trainer(settings: Training, psf: Psf, state: TrainingState | None) -> tuple[Trainer, Examples]:
     device = find_device(settings.device)
-    sampler = make_sampler(settings.sampling, psf.z_range_nm, settings.structure)
-    camera = read_camera(settings.camera)
-    frames = windowed(settings.frames, settings.network.frames_at_once)
-    stream = Stream(sampler, psf.to(device), _on(camera, device), frames, settings.seed, device)
+    stream = Stream.of(settings, psf, read_camera(settings.camera), device)
     if state is None:
         state = TrainingState(settings.table(), settings.batch or BATCH[device.type])
     with torch.random.fork_rng(devices=[]):
@@ -167,13 +162,6 @@ def _trainer(settings: Training, psf: Psf, state: TrainingState | None) -> tuple
     validation = settings.validation
     examples = Examples.of(stream, VALIDATION, validation.frames, validation.side_px)
     return Trainer(settings, localiser, stream, state), examples
-
-
-def _on(camera: Camera, device: torch.device) -> Camera:
-    """A camera whose maps, if it has any, are on a device."""
-    if not isinstance(camera, MappedCamera):
-        return camera
-    return replace(camera, maps=PixelMaps(*(None if part is None else part.to(device) for part in camera.maps)))
 
 
 def _absolute(name: str | None) -> Any:

@@ -9,8 +9,11 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from holly_triton.frames.config import Optimiser, Training
+from holly_triton.core.types import Figures
+from holly_triton.frames.config import MIDDLE, Optimiser, Training
+from holly_triton.frames.localise import Model
 from holly_triton.frames.localise.localiser import Localiser
+from holly_triton.frames.localise.scales import SigmaScales
 
 from .state import TrainingState
 from .stream import Stream
@@ -70,12 +73,13 @@ class Trainer:
                 self.state.seconds, since = self.state.seconds + now - since, now
                 yield step
 
-    def averaged(self) -> Localiser:
-        """The localiser with the averaged weights, for use."""
+    def model(self, figures: Figures) -> Model:
+        """A model with the averaged weights, whose threshold and scales are not chosen yet."""
         copy = Localiser(self.settings.network, self.localiser.scales)
         copy.network.load_state_dict(self._average)
         copy.network.to(self.stream.device).eval()
-        return copy
+        stream = self.stream
+        return Model(copy, stream.psf, stream.camera, MIDDLE, SigmaScales.none(), self.settings, figures)
 
     def save(self) -> TrainingState:
         """The state at this step."""

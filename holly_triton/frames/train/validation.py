@@ -4,14 +4,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from holly_triton.core.types import Array, Figures
-from holly_triton.frames.config import LOWEST_PROBABILITY, SPARSE_PER_UM2, THRESHOLDS, Scoring, Training
+from holly_triton.core.types import Array
+from holly_triton.frames.config import LOWEST_PROBABILITY, MIDDLE, SPARSE_PER_UM2, THRESHOLD_TIE, THRESHOLDS, Scoring
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.localise import Model, localise_windows
-from holly_triton.frames.localise.doubts import ranges_of
-from holly_triton.frames.localise.localiser import Localiser
 from holly_triton.frames.localise.scales import SigmaScales
 from holly_triton.frames.samplers import RandomSampler
 from holly_triton.frames.score.evaluate import evaluate
@@ -28,8 +27,6 @@ GROUPS = 3
 PER_BATCH = 20
 """Frames simulated at once."""
 SHOWN = ("jaccard", "rmse_lateral", "rmse_axial", "efficiency_3d")
-MIDDLE = 0.5
-"""Threshold where nothing is found at any."""
 
 
 @dataclass(frozen=True)
@@ -79,13 +76,8 @@ def in_groups(score: Score, truth: Array) -> dict[str, float]:
     return {name: float(np.mean([each[name] for each in figures])) for name in SHOWN}
 
 
-def unfinished(localiser: Localiser, stream: Stream, training: Training) -> Model:
-    """A model whose threshold and scales are not chosen yet."""
-    return Model(localiser, stream.psf, stream.camera, MIDDLE, SigmaScales.none(), {}, training, {})
-
-
 def best_threshold(found: Array, examples: Examples) -> tuple[float, dict[str, float]]:
-    """The threshold of the highest efficiency, and the figures there."""
+    """The threshold of the highest efficiency, the lowest of equal ones, and the figures there."""
     tried = {}
     for threshold in THRESHOLDS:
         score = examples.score(found[found["probability"] >= threshold])
@@ -93,21 +85,27 @@ def best_threshold(found: Array, examples: Examples) -> tuple[float, dict[str, f
     usable = {threshold: figures for threshold, figures in tried.items() if np.isfinite(figures["efficiency_3d"])}
     if not usable:
         return MIDDLE, tried[MIDDLE]
-    best = max(usable, key=lambda threshold: usable[threshold]["efficiency_3d"])
+    highest = max(figures["efficiency_3d"] for figures in usable.values())
+    best = min(
+        threshold for threshold, figures in usable.items() if figures["efficiency_3d"] >= highest - THRESHOLD_TIE
+    )
     return best, usable[best]
 
 
-def finished(localiser: Localiser, stream: Stream, training: Training, figures: Figures) -> Model:
-    """The model of a trained network: with the best threshold and honest deviations on frames made for that."""
-    settings = training.validation
+def recalibrated(model: Model, stream: Stream) -> Model:
+    """The same network with the best threshold and honest deviations, both chosen on frames made for that.
+
+    Args:
+        model: Its own threshold and scales do not matter.
+        stream: Of its training's frames.
+    """
+    settings = model.training.validation
     examples = Examples.of(stream, FINAL, settings.final_frames, settings.side_px)
-    raw = unfinished(localiser, stream, training)
-    found = examples.localised(raw, LOWEST_PROBABILITY)
+    found = examples.localised(model, LOWEST_PROBABILITY)
     threshold, best = best_threshold(found, examples)
-    scales = fitted_scales(raw, _sparse(stream, settings.sparse_frames, settings.side_px), threshold)
-    middle = torch.cat([batch.photons[:, batch.photons.shape[1] // 2] for batch in examples.batches])
-    seen = ranges_of(middle, stream.camera)
-    return Model(localiser, stream.psf, stream.camera, threshold, scales, seen, training, {**figures, **best})
+    raw = replace(model, threshold=threshold, scales=SigmaScales.none())
+    sparse = _sparse(stream, settings.sparse_frames, settings.side_px)
+    return replace(raw, scales=fitted_scales(raw, sparse, examples), figures={**model.figures, **best})
 
 
 def _sparse(stream: Stream, frames: int, side_px: int) -> Examples:
@@ -117,16 +115,33 @@ def _sparse(stream: Stream, frames: int, side_px: int) -> Examples:
     return Examples.of(sparse, SPARSE, frames, side_px)
 
 
-def fitted_scales(model: Model, examples: Examples, threshold: float) -> SigmaScales:
-    """Scales from what a model finds of isolated emitters; none for a network that states no deviations."""
-    truth = examples.truth
-    found = examples.localised(model, threshold)
-    score = examples.score(found)
-    alone = neighbour_nm(truth)[score.pairs.emitter] > score.settings.isolated_nm
-    rows, true = found[score.pairs.localisation[alone]], truth[score.pairs.emitter[alone]]
+def fitted_scales(model: Model, sparse: Examples, crowded: Examples) -> SigmaScales:
+    """Scales from what a model finds of isolated emitters and in crowds; none for a network that states no deviations.
+
+    Args:
+        model: Its threshold decides what is found; its scales are 1.
+        sparse: Frames of few emitters.
+        crowded: Frames of all densities of the training.
+    """
+    photons, _, pull, alone = _pulls(model, sparse)
+    if not bool(pull.isfinite().all()) or not len(pull):
+        return SigmaScales.none()
+    scales = SigmaScales.fitted(photons[alone], pull[alone])
+    _, crowding, pull, _ = _pulls(replace(model, scales=scales), crowded)
+    return scales.fitted_in_crowds(crowding, pull)
+
+
+def _pulls(model: Model, examples: Examples) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Of matched detections: photons and crowding ``[M]``, errors over deviations ``[M, 4]``, whether their emitter is alone."""
+    parts = [model.localiser.detect(batch.photons, LOWEST_PROBABILITY) for batch in examples.batches]
+    parts = [model.scales.applied(part.take(part.probability >= model.threshold)) for part in parts]
+    found = np.concatenate([part.table(1 + PER_BATCH * i) for i, part in enumerate(parts)])
+    score, truth = examples.score(found), examples.truth
+    rows, true = found[score.pairs.localisation], truth[score.pairs.emitter]
     errors = [rows[axis] - true[axis] for axis in "xyz"] + [np.log(rows["photons"] / true["photons"])]
     sigma = [rows[f"sigma_{axis}"] for axis in "xyz"] + [rows["sigma_photons"] / rows["photons"]]
+    alone = neighbour_nm(truth)[score.pairs.emitter] > score.settings.isolated_nm
+    crowding = torch.cat([part.crowding for part in parts]).cpu()[torch.from_numpy(score.pairs.localisation)]
     pull = np.stack(errors, axis=1) / np.stack(sigma, axis=1)
-    if not np.isfinite(pull).all() or not len(pull):
-        return SigmaScales.none()
-    return SigmaScales.fitted(torch.from_numpy(rows["photons"]).float(), torch.from_numpy(pull).float())
+    photons, pulls, isolated = (torch.from_numpy(np.ascontiguousarray(part)) for part in (rows["photons"], pull, alone))
+    return photons.float(), crowding, pulls.float(), isolated
