@@ -28,7 +28,7 @@ GROUND_PX = 4.0
 FIT_PIXELS = 2**20
 """Pixels of the frames of a block."""
 SAME_PIXEL = 0.01
-"""Largest relative difference of the pixels of a movie and a PSF."""
+"""Largest relative difference of the pixels of a movie and of a PSF, or of the PSF of a model."""
 CROWDED_SHARE = 0.5
 """A movie is crowded if one emitter does not explain more than this share of its spots."""
 ROUND_WIDTHS = (0.7, 2.5)

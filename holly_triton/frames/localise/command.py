@@ -15,6 +15,7 @@ from holly_triton.core.progress import console, watched
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import Camera, MappedCamera, ask_for_camera
+from holly_triton.frames.config import SAME_PIXEL
 from holly_triton.frames.preview import Kept, write_preview
 from holly_triton.io.movies.movie import Movie
 from holly_triton.io.movies.opening import open_movie
@@ -24,8 +25,6 @@ from . import Model, localise_blocks, read_model
 from .doubts import crowded, doubts_about
 from .shipped import SHIPPED, check_suits, model_path
 
-SAME_PIXEL = 0.01
-"""Largest relative difference of the pixels of a movie and a model."""
 SETTINGS = "settings.toml"
 """What ``frames simulate`` writes beside a movie."""
 
