@@ -6,7 +6,7 @@ import click
 
 from holly_triton.frames.config import CAMERAS, MovieSettings
 
-from .options import ABOVE_ZERO, SEED, SOME_PATH, Number
+from ..options import ABOVE_ZERO, SEED, SOME_PATH, Number
 
 DEFAULT = MovieSettings()
 

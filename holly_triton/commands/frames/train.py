@@ -8,7 +8,7 @@ import click
 
 from holly_triton.frames.config import LOSSES, OPTIMISERS, Device, Preset, Training
 
-from .options import ABOVE_ZERO, SEED, SOME_PATH, words
+from ..options import ABOVE_ZERO, SEED, SOME_PATH, words
 
 MINUTES = 15.0
 """Budget where neither minutes nor steps are given."""

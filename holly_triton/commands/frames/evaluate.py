@@ -7,7 +7,7 @@ import click
 from holly_triton.frames.config import FIELD_NM, Scoring
 from holly_triton.io.tables.reading import Unit
 
-from .options import ABOVE_ZERO, SOME_PATH, Number, words
+from ..options import ABOVE_ZERO, SOME_PATH, Number, words
 
 DEFAULT = Scoring()
 

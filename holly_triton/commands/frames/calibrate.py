@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import ABOVE_ZERO, SOME_PATH
+from ..options import ABOVE_ZERO, SOME_PATH
 
 
 @click.command()

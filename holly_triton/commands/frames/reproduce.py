@@ -9,7 +9,7 @@ import click
 from holly_triton.frames.config import Device
 from holly_triton.frames.paper.config import ARMS, SCALES, Arm
 
-from .options import ABOVE_ZERO, SOME_PATH, words
+from ..options import ABOVE_ZERO, SOME_PATH, words
 
 
 @click.command()

@@ -2,14 +2,14 @@
 
 import click
 
-from .frames_calibrate import calibrate
-from .frames_demo import demo
-from .frames_evaluate import evaluate
-from .frames_fit import fit
-from .frames_localise import localise
-from .frames_reproduce import reproduce
-from .frames_simulate import simulate
-from .frames_train import train
+from .calibrate import calibrate
+from .demo import demo
+from .evaluate import evaluate
+from .fit import fit
+from .localise import localise
+from .reproduce import reproduce
+from .simulate import simulate
+from .train import train
 
 
 @click.group()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from .options import SOME_PATH
+from ..options import SOME_PATH
 
 
 @click.command()

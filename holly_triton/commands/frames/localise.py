@@ -7,7 +7,7 @@ import click
 
 from holly_triton.frames.config import Device
 
-from .options import ABOVE_ZERO, SOME_PATH, Number, words
+from ..options import ABOVE_ZERO, SOME_PATH, Number, words
 
 
 @click.command()

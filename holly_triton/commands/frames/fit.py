@@ -6,7 +6,7 @@ import click
 
 from holly_triton.frames.config import Fitting
 
-from .options import ABOVE_ZERO, SOME_PATH
+from ..options import ABOVE_ZERO, SOME_PATH
 
 DEFAULT = Fitting()
 

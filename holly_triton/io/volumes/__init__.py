@@ -1,0 +1,1 @@
+"""Volumes: tomograms, subtomograms, maps and masks, in the files of electron microscopy."""

@@ -1,0 +1,1 @@
+"""Subtomograms extracted, aligned and averaged; their resolution."""

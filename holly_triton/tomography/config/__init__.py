@@ -1,0 +1,1 @@
+"""Every default of the family, one file a room; import from the room itself."""

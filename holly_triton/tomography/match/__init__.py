@@ -1,0 +1,1 @@
+"""Template matching: local correlation over all rotations."""

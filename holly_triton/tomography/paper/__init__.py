@@ -1,0 +1,1 @@
+"""The published study of Moebel et al. 2018, repeated on simulated tomograms."""

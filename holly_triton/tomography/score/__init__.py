@@ -1,0 +1,1 @@
+"""Particle lists compared with a truth and with each other."""

@@ -1,0 +1,1 @@
+"""Tomograms and subtomograms simulated from structures."""

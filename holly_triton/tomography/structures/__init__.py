@@ -1,0 +1,1 @@
+"""Structures as weighted clouds of points: from files, and those that ship."""

@@ -1,0 +1,1 @@
+"""Volumes: the correlation of subtomograms with rotated references in Fourier space."""
