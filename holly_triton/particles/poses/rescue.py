@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.distributed import gather, share
+from holly_triton.core.progress import following
 from holly_triton.geometry import random_rotations
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.objective import unexplained
@@ -52,7 +53,7 @@ def find_poses(
     config, blur = plan.config, state.blur_nm()
     plan = dataclasses.replace(plan, finest_nm=max(plan.finest_nm, dataset.finest_nm))
     found = []
-    for some in torch.split(index, config.search.dense_batch):
+    for some in following(torch.split(index, config.search.dense_batch)):
         stage = plan.at(plan.steps, blur)
         poses = seek_poses(plan, state, dataset, some, generator)
         for _ in range(passes):
