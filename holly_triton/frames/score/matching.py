@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from holly_triton.core.pairing import greedy_pairs
 from holly_triton.core.types import Array
 
 FARTHEST_NM = 1e9
@@ -51,7 +52,10 @@ def match(localisations: Array, truth: Array, *, lateral_nm: float, axial_nm: fl
     distance = np.sqrt(lateral if flat else lateral + dz * dz)
     here, there, distance = here[within], there[within], distance[within]
     order = np.lexsort((here, there, distance))
-    return _greedy(here[order], there[order], len(localisations), len(truth))
+    here, there = here[order], there[order]
+    paired = greedy_pairs(here, there, (len(localisations), len(truth)))
+    paired = paired[np.argsort(there[paired])]
+    return Pairs(here[paired], there[paired])
 
 
 def neighbour_nm(truth: Array) -> Array:
@@ -94,28 +98,3 @@ def _placed(table: Array) -> Array:
 def _step(*tables: Array) -> float:
     """A distance farther than any two positions of these tables are apart."""
     return 4 * max(1.0, *(float(np.abs(table[axis]).max(initial=0)) for axis in "xy" for table in tables))
-
-
-def _greedy(here: Array, there: Array, localisations: int, emitters: int) -> Pairs:
-    """The greedy matching of pairs that are sorted by their distance.
-
-    A pair that is the first of both its localisation and its emitter is matched whatever happens elsewhere, so that all
-    such pairs may be taken at once: a few rounds do the work of a loop over the pairs.
-    """
-    taken: list[tuple[Array, Array]] = []
-    best_here, best_there = np.empty(localisations, np.int64), np.empty(emitters, np.int64)
-    while len(here):
-        rank = np.arange(len(here))
-        best_here[here[::-1]] = rank[::-1]  # of repeated indices the last assignment holds: the smallest rank
-        best_there[there[::-1]] = rank[::-1]
-        first = (best_here[here] == rank) & (best_there[there] == rank)
-        taken.append((here[first], there[first]))
-        free_here, free_there = np.ones(localisations, bool), np.ones(emitters, bool)
-        free_here[here[first]] = free_there[there[first]] = False
-        kept = free_here[here] & free_there[there]
-        here, there = here[kept], there[kept]
-    if not taken:
-        return Pairs(np.empty(0, np.int64), np.empty(0, np.int64))
-    matched, emitter = (np.concatenate(part) for part in zip(*taken, strict=True))
-    order = np.argsort(emitter)
-    return Pairs(matched[order], emitter[order])

@@ -1,0 +1,53 @@
+"""Conventions in which picks appear to differ from the truth: unit, order of the axes, an offset."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import permutations
+
+import numpy as np
+
+from holly_triton.io.particle_lists.particle_list import ParticleList
+from holly_triton.tomography.config.scoring import FEWEST_TO_JUDGE, GOOD, POOR
+
+from .evaluate import Score
+from .matching import match
+
+AXES = "xyz"
+
+
+def doubts(picks: ParticleList, truth: ParticleList, score: Score) -> list[str]:
+    """Sentences about what may be wrong with the picks, beside what the figures show."""
+    said = list(_classes(picks, truth))
+    if min(len(picks), len(truth)) < FEWEST_TO_JUDGE or score.blind.recall > POOR:
+        return said
+    return said + list(_conventions(picks, truth, score.settings.tolerance_angstrom))
+
+
+def _classes(picks: ParticleList, truth: ParticleList) -> Iterator[str]:
+    alone = sorted({*picks.classes} - {*truth.classes})
+    if alone and len(truth):
+        yield (
+            f"The truth has no particles of the class {', '.join(alone)}: all picks of it are false and count in the means; "
+            "--classes leaves classes out"
+        )
+
+
+def _conventions(picks: ParticleList, truth: ParticleList, tolerance: float) -> Iterator[str]:
+    def recall(positions: np.ndarray) -> float:
+        return len(match(replace(picks, positions=positions), truth, tolerance, by_class=False).pick) / len(truth)
+
+    for order in permutations(range(3)):
+        if order != (0, 1, 2) and recall(picks.positions[:, order]) > GOOD:
+            yield (
+                f"The order of the axes appears to differ: {GOOD:.0%} of the particles are found where the picks' x, y, z are "
+                f"read as {', '.join(AXES[axis] for axis in order)}"
+            )
+    voxel = _scale(picks, truth)
+    if voxel > 1 and recall(picks.positions * voxel) > GOOD:
+        yield f"The picks appear to be in voxels and not in Å: --voxel-size {voxel:.4g} would fit"
+
+
+def _scale(picks: ParticleList, truth: ParticleList) -> float:
+    """Ratio of the spreads of both lists, which is the voxel size where the picks are in voxels."""
+    spread = [float(np.nanstd(each.positions, axis=0).mean()) for each in (picks, truth)]
+    return spread[1] / spread[0] if spread[0] > 0 else 0.0

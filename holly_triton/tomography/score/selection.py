@@ -1,0 +1,98 @@
+"""Which particles of two lists are compared: those of the same tomograms, and of the requested classes."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.words import counted
+from holly_triton.io.particle_lists.particle_list import ParticleList
+
+Lists = tuple[ParticleList, ParticleList]
+Paths = tuple[Path, Path]
+MOST_NAMED = 5
+"""Names that a message lists."""
+
+
+def of_classes(lists: Lists, classes: Sequence[str] | None, paths: Paths) -> Lists:
+    """The particles of some classes; all for None.
+
+    Raises:
+        HollyError: A class that neither list has.
+    """
+    if classes is None:
+        return lists
+    known = {*lists[0].classes, *lists[1].classes}
+    for name in classes:
+        if name not in known:
+            raise HollyError(
+                f"--classes: neither {paths[0]} nor {paths[1]} has a class {name}; theirs are {_some(known)}"
+            )
+    first, second = (each.take(np.isin(each.labels, list(classes))) for each in lists)
+    return first, second
+
+
+def of_same_tomograms(lists: Lists, wanted: Sequence[str] | None, paths: Paths) -> tuple[Lists, list[str]]:
+    """The particles of the tomograms that are compared, and sentences about what was assumed or left out.
+
+    A list that states no tomogram is of that of the other one, and two lists of one tomogram each are of the same.
+
+    Args:
+        lists: Picks and truth.
+        wanted: Names of tomograms; None takes those that both lists have, so that a truth of several tomograms serves for the
+            picks of one. All of the truth's are taken where there are no picks.
+        paths: Where the lists are from.
+
+    Raises:
+        HollyError: A wanted tomogram is in neither list, none is in both, or a list that states none could be of several.
+    """
+    lists, said = _named_alike(lists, paths)
+    picks, truth = ({str(name) for name in np.unique(each.tomograms)} for each in lists)
+    if wanted is not None:
+        for name in wanted:
+            if name not in picks | truth:
+                raise HollyError(
+                    f"--tomograms: neither {paths[0]} nor {paths[1]} has a tomogram {name}; theirs are {_some(picks | truth)}"
+                )
+    elif picks and truth and not picks & truth:
+        raise HollyError(
+            f"{paths[0]}: its tomograms are {_some(picks)}, and those of {paths[1]} are {_some(truth)}; none is in both"
+        )
+    compared = set(wanted) if wanted is not None else picks & truth or truth
+    if wanted is None and (rest := truth - compared):
+        said.append(
+            f"{counted(len(rest), 'tomogram')} of the truth without any pick left out: {_some(rest)}; --tomograms includes them."
+        )
+    if wanted is None and (rest := picks - compared):
+        said.append(f"{counted(len(rest), 'tomogram')} of the picks without a truth left out: {_some(rest)}.")
+    first, second = (each.take(np.isin(each.tomograms, sorted(compared))) for each in lists)
+    return (first, second), said
+
+
+def _named_alike(lists: Lists, paths: Paths) -> tuple[Lists, list[str]]:
+    """The lists with the name of their only tomogram where one of them has another name for it, or none."""
+    names = [[str(name) for name in np.unique(each.tomograms)] for each in lists]
+    for one, other in ((0, 1), (1, 0)):
+        if names[one] == [""] and len(names[other]) > 1:
+            raise HollyError(
+                f"{paths[one]}: states no tomogram, and {paths[other]} has {len(names[other])}; add a column tomogram with one of "
+                f"{_some(names[other])}"
+            )
+    if len(names[0]) != 1 or len(names[1]) != 1 or names[0] == names[1]:
+        return lists, []
+    said = []
+    if "" not in (names[0][0], names[1][0]):
+        said.append(
+            f"{paths[0]} is of the tomogram {names[0][0]} and {paths[1]} of {names[1][0]}; they are taken for the same."
+        )
+    name = names[1][0] or names[0][0]
+    first, second = (replace(each, tomograms=np.full(len(each), name)) for each in lists)
+    return (first, second), said
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = sorted(names)
+    more = f" and {len(listed) - MOST_NAMED} more" if len(listed) > MOST_NAMED else ""
+    return ", ".join(listed[:MOST_NAMED]) + more
