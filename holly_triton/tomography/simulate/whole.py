@@ -1,0 +1,106 @@
+"""Subtomograms by the whole-volume path: density, wedge and CTF in Fourier space, and noise before or after the optics."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from holly_triton.geometry.volumes import frequencies, wedge
+from holly_triton.tomography.config.optics import Optics
+from holly_triton.tomography.config.simulation import RESOLUTION_VOXELS, TILT_DEG
+from holly_triton.tomography.structures import Density, draw_spectrum
+
+from .optics import camera, ctf, spread
+
+
+def transfer(
+    size: int, voxel: float, optics: Optics, tilt: tuple[float, float] = TILT_DEG, *,
+    defocus: Tensor | None = None, device: torch.device | str = "cpu",
+) -> Tensor:  # fmt: skip
+    """What optics and wedge leave of a cube's frequencies: CTF, envelope, MTF and the wedge, in the layout of ``rfftn``.
+
+    Args:
+        size: Voxels along a side.
+        voxel: Å.
+        optics: Of the microscope. ``dose`` differs between pictures and is not in here.
+        tilt: First and last tilt, degrees.
+        defocus: µm ``[B]``, for a row each; that of the optics if None.
+        device: Where to make it.
+
+    Returns:
+        ``[B, n, n, n // 2 + 1]``, B = 1 without ``defocus``.
+    """
+    kz, ky, kx = frequencies((size,) * 3, device)
+    k = (kx**2 + ky**2 + kz**2).sqrt()
+    depth = None if defocus is None else defocus.to(device).reshape(-1, 1, 1, 1)
+    whole = ctf(k / voxel, optics, depth) * camera(2 * k, optics) * wedge((size,) * 3, tilt, device)
+    return whole.reshape(-1, size, size, size // 2 + 1)
+
+
+def simulate_subtomograms(
+    density: Density, rotation: Tensor, shift: Tensor | None = None, *, size: int, voxel: float,
+    resolution: float | None = None, optics: Optics | None = None, tilt: tuple[float, float] = TILT_DEG,
+    snr: float = math.inf, noise_after: float = 0.0, generator: torch.Generator | None = None,
+) -> Tensor:  # fmt: skip
+    """Subtomograms of one structure, each with its rotation and shift, as a tomogram holds them.
+
+    Signal and noise pass through the same optics and wedge, the part ``noise_after`` of the noise through the wedge only.
+    The SNR is Var(signal) / Var(noise) over the whole box, both after optics and wedge; noise that comes before the optics
+    is that of Xu et al. 2017, half before and half after that of AITom. Where c is the correlation of two pictures that
+    share their signal, c / (1 - c) is the same SNR (Frank & Al-Ali 1975); AITom's figures are twice that.
+
+    Args:
+        density: The structure.
+        rotation: Active rotations ``[B, 3, 3]``.
+        shift: Of the centre of mass from the box's centre, Å ``[B, 3]``; none if None.
+        size: Voxels along a side.
+        voxel: Å.
+        resolution: Å of the density; ``RESOLUTION_VOXELS`` voxels if None.
+        optics: Of the microscope; its defaults if None.
+        tilt: First and last tilt, degrees.
+        snr: Signal to noise ratio; infinite for none.
+        noise_after: Share of the noise's variance that is added behind the optics.
+        generator: Of the noise, on the device of ``rotation``.
+
+    Returns:
+        ``[B, n, n, n]`` float32 on the device of ``rotation``, of mean 0 in expectation.
+    """
+    optics = Optics() if optics is None else optics
+    resolution = RESOLUTION_VOXELS * voxel if resolution is None else resolution
+    # The CTF and the wedge spread detail beyond the box, and a transform of the box alone would wrap it around.
+    room = math.ceil(spread(optics, voxel) / voxel)
+    large = size + 2 * room
+    response = transfer(large, voxel, optics, tilt, device=rotation.device)
+    clean = draw_spectrum(density.to(rotation.device), large, voxel, resolution, rotation=rotation, shift=shift)
+    boxes = _cut(torch.fft.irfftn(clean * response, s=(large,) * 3, dim=(1, 2, 3)), room)
+    if math.isinf(snr):
+        return boxes
+    seen = wedge((large,) * 3, tilt, rotation.device)
+    before, after = (_white(boxes, large, generator) for _ in range(2))
+    share = (
+        math.sqrt(1 - noise_after) * response / _gain(response, large),
+        math.sqrt(noise_after) * seen / _gain(seen, large),
+    )
+    noise = _cut(torch.fft.irfftn(before * share[0] + after * share[1], s=(large,) * 3, dim=(1, 2, 3)), room)
+    scale = (boxes.var(dim=(1, 2, 3), keepdim=True) / snr).sqrt()
+    noisy: Tensor = boxes + scale * noise
+    return noisy
+
+
+def _white(boxes: Tensor, size: int, generator: torch.Generator | None) -> Tensor:
+    """The transforms of white noise of variance 1, a cube for each box."""
+    noise = torch.randn(len(boxes), size, size, size, generator=generator, device=boxes.device)
+    return torch.fft.rfftn(noise, dim=(1, 2, 3))
+
+
+def _gain(response: Tensor, size: int) -> Tensor:
+    """The standard deviation that a filter in the layout of ``rfftn`` leaves of white noise of 1."""
+    power = response.double().square()
+    once = power[..., :1].sum() + (power[..., -1:].sum() if size % 2 == 0 else 0)
+    return ((2 * power.sum() - once) / size**3).sqrt().float()
+
+
+def _cut(volumes: Tensor, room: int) -> Tensor:
+    """Volumes ``[B, m, m, m]`` without so many voxels at each face, which leaves ``n // 2`` their centre."""
+    inner = slice(room, volumes.shape[-1] - room)
+    return volumes[:, inner, inner, inner]
