@@ -83,14 +83,14 @@ def simulate_subtomograms(
     )
     noise = _cut(torch.fft.irfftn(before * share[0] + after * share[1], s=(large,) * 3, dim=(1, 2, 3)), room)
     scale = (boxes.var(dim=(1, 2, 3), keepdim=True) / snr).sqrt()
-    noisy: Tensor = boxes + scale * noise
-    return noisy
+    return boxes + scale * noise
 
 
 def _white(boxes: Tensor, size: int, generator: torch.Generator | None) -> Tensor:
     """The transforms of white noise of variance 1, a cube for each box."""
     noise = torch.randn(len(boxes), size, size, size, generator=generator, device=boxes.device)
-    return torch.fft.rfftn(noise, dim=(1, 2, 3))
+    spectrum: Tensor = torch.fft.rfftn(noise, dim=(1, 2, 3))
+    return spectrum
 
 
 def _gain(response: Tensor, size: int) -> Tensor:
