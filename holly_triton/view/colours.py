@@ -1,4 +1,4 @@
-"""Colours of spheres, chosen to be distinguishable with any colour vision."""
+"""Colours of spheres and of kinds, chosen to be distinguishable with any colour vision."""
 
 from typing import Any
 
@@ -11,6 +11,8 @@ Ramp = tuple[tuple[float, float, float], ...]
 BLUE: Ramp = ((0.020, 0.145, 0.380), (0.180, 0.440, 0.750), (0.740, 0.850, 0.945))
 ORANGE: Ramp = ((0.700, 0.240, 0.000), (0.950, 0.500, 0.080), (0.995, 0.850, 0.660))
 """Near, middle and far: two hues that are distinguishable with any colour vision and lose saturation at the same rate."""
+CATEGORIES = ("#e69f00", "#56b4e9", "#009e73", "#f0e442", "#d55e00", "#cc79a7", "#0072b2")
+"""Colours of kinds, distinguishable with any colour vision (Okabe & Ito 2008); their black is left out, which grey pictures hold."""
 SPREAD_MAP = "viridis"
 """Perceptually uniform, with increasing lightness also in red-green colour blindness (Smith & van der Walt 2015)."""
 SPREAD_QUANTILE = 0.98

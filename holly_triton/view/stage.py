@@ -20,10 +20,7 @@ class Stage:
     """A VTK window and the clouds in it, drawn from one direction after another."""
 
     def __init__(self, scene: Scene, size: int, *, off_screen: bool) -> None:
-        # Triton and Mesa's OpenGL each bring an LLVM; the process dies if Triton's is loaded second, by a later training.
-        with suppress(ImportError):
-            import triton  # noqa: F401
-        pyvista = require("pyvista", "drawing in 3D")
+        pyvista = load_pyvista()
         new_plotter: Callable[..., Any] = pyvista.Plotter
         self.plotter = new_plotter(off_screen=off_screen, window_size=[size, size], lighting="none")
         # A sphere is a square with a shader: multisampling would smooth only the edges of the square, in five times the time.
@@ -71,17 +68,39 @@ class Stage:
 @contextmanager
 def stage(scene: Scene, side: int) -> Iterator[Stage]:
     """An off-screen stage whose pictures are ``side`` pixels wide and high."""
-    require("pyvista", "drawing in 3D")
-    from vtkmodules.vtkCommonCore import vtkLogger
-
-    # Without a display VTK warns that it uses another renderer, which is of no interest to the user.
-    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_ERROR)
-    try:
+    with quiet_vtk():
         new = Stage(scene, 2 * side, off_screen=True)
         try:
             yield new
         finally:
             new.plotter.close()
+
+
+def load_pyvista() -> Any:
+    """The package, in an order of loading that VTK survives.
+
+    Raises:
+        MissingExtraError: It is not installed.
+    """
+    # Triton and Mesa's OpenGL each bring an LLVM; the process dies if Triton's is loaded second, by a later training.
+    with suppress(ImportError):
+        import triton  # noqa: F401
+    return require("pyvista", "drawing in 3D")
+
+
+@contextmanager
+def quiet_vtk() -> Iterator[None]:
+    """Without VTK's warnings: lacking a display it says that it uses another renderer, which is of no interest to the user.
+
+    Raises:
+        MissingExtraError: pyvista is not installed.
+    """
+    require("pyvista", "drawing in 3D")
+    from vtkmodules.vtkCommonCore import vtkLogger
+
+    vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_ERROR)
+    try:
+        yield
     finally:
         vtkLogger.SetStderrVerbosity(vtkLogger.VERBOSITY_WARNING)
 

@@ -1,0 +1,1 @@
+"""Pictures of tomograms and their picks, of averages, and of figures."""
