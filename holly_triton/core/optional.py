@@ -7,8 +7,8 @@ from .errors import HollyError
 
 EXTRAS = {
     "astropy": "formats",
+    "gemmi": "structures",
     "imageio_ffmpeg": "movie",
-    "mrcfile": "formats",
     "nd2": "nikon",
     "pyvista": "view",
     "sklearn": "pick",

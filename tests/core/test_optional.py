@@ -14,10 +14,10 @@ import pytest
 from holly_triton.core.errors import HollyError
 from holly_triton.core.jobs import Cluster
 from holly_triton.core.optional import EXTRAS, MissingExtraError, require
+from holly_triton.io.atoms import read_atoms
 from holly_triton.io.movies.opening import open_movie
 from holly_triton.particles.data import open_dataset
 from holly_triton.particles.picking.segmentation import find_clusters
-from holly_triton.particles.run.export import write_volume
 from holly_triton.view import render_cloud, turntable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,21 +47,20 @@ def use_fits(folder: Path) -> None:
     open_dataset(folder / "a.fits", pixel_size_nm=10.0)
 
 
-def use_mrc(folder: Path) -> None:
-    (folder / "a.mrcs").write_bytes(bytes(1024))
-    open_dataset(folder / "a.mrcs", pixel_size_nm=10.0)
-
-
 def use_nd2(folder: Path) -> None:
     (folder / "a.nd2").write_bytes(bytes(64))
     open_movie(folder / "a.nd2")
 
 
+def use_atoms(folder: Path) -> None:
+    (folder / "a.pdb").touch()
+    read_atoms(folder / "a.pdb")
+
+
 USES: list[tuple[str, Callable[[Path], object]]] = [
     ("astropy", use_fits),
+    ("gemmi", use_atoms),
     ("imageio_ffmpeg", lambda folder: turntable(SITES, folder / "turn.mp4")),
-    ("mrcfile", use_mrc),
-    ("mrcfile", lambda folder: write_volume(folder / "a.mrc", SITES, 10.0)),
     ("nd2", use_nd2),
     ("pyvista", lambda folder: render_cloud(SITES, folder / "a.png")),
     ("sklearn", lambda folder: find_clusters(SITES[:, :2], 50.0)),

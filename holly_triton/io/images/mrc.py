@@ -7,7 +7,7 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
-from holly_triton.core.optional import require
+from holly_triton.io.mrc_header import header_size, invalid, parse_mrc_header
 from holly_triton.io.tables.reading import Reading
 
 from .stacks import ImageStack, Stack, as_float32, check_size, read_stacks, square_pixel, truncated
@@ -30,49 +30,25 @@ def read_mrc(path: Path, reading: Reading) -> ImageStack:
 
 
 def _read_stack(path: Path) -> Stack:
-    mrc = require("mrcfile.utils", f"{path}: MRC")
-    remarks: list[str] = []
     with foreign(path, "MRC"):
-        header = _header(path, remarks)
-        columns, rows, sections = int(header.nx), int(header.ny), int(header.nz)
-        dtype = mrc.data_dtype_from_header(header)
-        start = header.nbytes + int(header.nsymbt)
-        end, size = start + columns * rows * sections * dtype.itemsize, path.stat().st_size
-        if min(columns, rows, sections) < 1 or start < header.nbytes or (remarks and end > size):
-            raise HollyError(f"{path}: its header is invalid ({columns} x {rows} x {sections} px); export it again")
-        if end > size:
-            raise truncated(path, f"its pixels end at byte {end}, the file at {size}")
-        if end < size:
-            remarks.append(f"{size - end} bytes after the pixels were ignored.")
-        if path.suffix.lower() != ".mrcs" and sections > 1 and (header.ispg != 0 or header.mz == sections):
+        with path.open("rb") as file:
+            header = parse_mrc_header(path, file.read(header_size()))
+        size, remarks = path.stat().st_size, [*header.remarks]
+        sections, rows, columns = header.shape
+        if remarks and header.end > size:
+            raise invalid(path, header.shape)
+        if header.end > size:
+            raise truncated(path, f"its pixels end at byte {header.end}, the file at {size}")
+        if header.end < size:
+            remarks.append(f"{size - header.end} bytes after the pixels were ignored.")
+        if path.suffix.lower() != ".mrcs" and sections > 1 and not header.is_stack:
             raise HollyError(
                 f"{path}: is a 3D map of {columns} x {rows} x {sections} voxels; "
                 "pictures are needed (if its sections are pictures, name it .mrcs)"
             )
-        if dtype.kind == "c":
-            raise HollyError(f"{path}: has {dtype.name} pixels; save real numbers (the modulus, for instance)")
         check_size(path, 4 * columns * rows * sections)
-        pixels = np.memmap(path, dtype, "r", start, (sections, rows, columns))
-        return Stack(as_float32(pixels), _stated_size(path, header), remarks=remarks)
-
-
-def _header(path: Path, remarks: list[str]) -> Any:
-    """The header, in its own byte order. ``mrcfile.open`` would allocate the declared size."""
-    kind = require("mrcfile.dtypes", f"{path}: MRC").HEADER_DTYPE
-    with path.open("rb") as file:
-        head = file.read(kind.itemsize)
-    if len(head) < kind.itemsize:
-        raise truncated(path, f"an MRC header has {kind.itemsize} bytes, the file {len(head)}")
-    header: Any = np.frombuffer(head, kind).reshape(()).view(np.recarray)
-    if bytes(header.map)[:3] != b"MAP":
-        remarks.append("The header lacks the word MAP; it was read nevertheless.")
-    try:
-        order = require("mrcfile.utils", f"{path}: MRC").byte_order_from_machine_stamp(header.machst)
-    except ValueError:
-        order = "<"
-        remarks.append("The header does not say its byte order; little-endian was assumed.")
-    header.dtype = header.dtype.newbyteorder(order)
-    return header
+        pixels = np.memmap(path, header.dtype, "r", header.start, header.shape)
+        return Stack(as_float32(pixels), _stated_size(path, header.fields), remarks=remarks)
 
 
 def _stated_size(path: Path, header: Any) -> tuple[float, str] | None:

@@ -24,7 +24,6 @@ from scipy.special import ndtr
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
-from holly_triton.core.optional import require
 from holly_triton.core.types import Array
 from holly_triton.core.words import counted
 from holly_triton.geometry import mirror
@@ -152,7 +151,8 @@ def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | N
     Raises:
         HollyError: The voxel size is not above 0 or gives too many voxels, or the file can't be written.
     """
-    mrcfile = require("mrcfile", f"{path}: MRC")
+    import mrcfile
+
     reach = float(np.abs(points).max()) + MARGIN * sigma_nm
     least = reach / (LARGEST_SIDE / 2 - 1)
     voxel_nm = max(sigma_nm / VOXELS_PER_SIGMA, least) if voxel_nm is None else voxel_nm
