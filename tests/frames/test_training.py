@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from holly_triton.cli import main
 from holly_triton.core.config import write_config
 from holly_triton.core.errors import HollyError
+from holly_triton.core.training import Step
 from holly_triton.frames.camera import camera_preset
 from holly_triton.frames.config import (
     LOSSES,
@@ -27,7 +28,6 @@ from holly_triton.frames.config import (
 from holly_triton.frames.localise import Model, localise_blocks, localise_frames, read_model, write_model
 from holly_triton.frames.localise.scales import SigmaScales
 from holly_triton.frames.train import Run, carry_out, command, folder_of, recalibrate, resume_run, start_run
-from holly_triton.frames.train.trainer import Step
 
 BRIEF = Training(
     sampling="random",

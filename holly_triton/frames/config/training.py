@@ -65,8 +65,6 @@ CROP_PX = 32
 """Side of a frame in training."""
 BATCH: dict[str, int] = {"cpu": 16, "cuda": 128}
 """Frames of a step, by the kind of device."""
-CHECKPOINT_S = 60.0
-"""Seconds between checkpoints."""
 ON_TIME = 2.0
 """Mean on-time, frames, of emitters that are seen in three frames at once, unless stated."""
 

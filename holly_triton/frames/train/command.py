@@ -1,22 +1,18 @@
 """The command ``frames train``: progress while it runs, a clean stop at a signal, and a summary at the end."""
 
-import time
 from pathlib import Path
-
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
-from holly_triton.core.progress import console, in_parts, watched
+from holly_triton.core.progress import in_parts
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
+from holly_triton.core.training_bar import under_bar
+from holly_triton.core.types import Figures
 from holly_triton.frames.config import Training
 from holly_triton.frames.localise import Model
 
 from .run import Run, carry_out, resume_run, start_run
-from .trainer import Step
 
-SECONDS_BETWEEN_LINES = 60.0
-"""Of the words that replace a bar where there is no terminal."""
 THOUSAND = 1000
 
 
@@ -52,7 +48,7 @@ def _follow(run: Run, stop: Stop) -> int:
         run.trainer.stream.device.type,
     )  # fmt: skip
     with alone(run.folder):
-        model = _step_under_bar(run, stop)
+        model = under_bar(state, _words, lambda callback: carry_out(run, callback, lambda: stop.asked))
     _summarise(run, model)
     if run.trainer.done < 1:
         print(
@@ -62,32 +58,8 @@ def _follow(run: Run, stop: Stop) -> int:
     return DONE
 
 
-def _step_under_bar(run: Run, stop: Stop) -> Model:
-    columns = (
-        TextColumn("training"), BarColumn(), TextColumn("{task.percentage:.0f} %  step {task.fields[step]}"),
-        TextColumn("{task.fields[figures]}"), TimeElapsedColumn(),
-    )  # fmt: skip
-    state, said, shown = run.trainer.state, time.monotonic(), len(run.trainer.state.history)
-    with Progress(*columns, console=console, disable=not watched()) as bar:
-        task = bar.add_task("training", total=1.0, step=state.step, figures="")
-
-        def callback(step: Step) -> None:
-            nonlocal said, shown
-            figures = ""
-            if state.history:
-                last = state.history[-1]
-                figures = f"Jaccard {last['jaccard']:.3f}, 3D efficiency {last['efficiency_3d']:.3f}"
-            bar.update(task, completed=step.done, step=step.step, figures=figures)
-            if not console.is_terminal and (
-                len(state.history) > shown or time.monotonic() - said > SECONDS_BETWEEN_LINES
-            ):
-                said, shown = time.monotonic(), len(state.history)
-                loss = float(step.figures["loss"])
-                LOG.info(
-                    "%3.0f %%: step %d, loss %.3f, %s", 100 * step.done, step.step, loss, figures or "not yet validated"
-                )
-
-        return carry_out(run, callback, lambda: stop.asked)
+def _words(figures: Figures) -> str:
+    return f"Jaccard {figures['jaccard']:.3f}, 3D efficiency {figures['efficiency_3d']:.3f}"
 
 
 def _summarise(run: Run, model: Model) -> None:
