@@ -1,0 +1,122 @@
+"""Targets, patches, loss, optimiser, and the training of a network as a whole."""
+
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
+
+from holly_triton.core.config import Bounds, Settings
+from holly_triton.core.errors import HollyError
+
+from .network import Device, Network, Preset
+
+Target = Literal["heat", "spheres", "shapes"]
+Contrast = Literal["dark", "bright"]
+
+CLIP = 6.0
+"""Farthest value from the median that a network sees, in robust standard deviations: gold beads reach 50."""
+MOST_SAMPLED = 2**21
+"""Voxels from which median and deviation of a tomogram are taken."""
+BATCH: dict[str, int] = {"cpu": 8, "cuda": 25}
+"""Patches of a step, by the kind of device."""
+HEAT_SIGMA = 0.35
+"""Standard deviation of a heat map's Gaussian over the radius of the class."""
+HEAT_REACH = 3.0
+"""Standard deviations after which it is 0."""
+
+
+@dataclass(frozen=True)
+class LabelNoise(Settings):
+    """Errors that are made in the training labels on purpose, to see what a training bears."""
+
+    shift_a: Annotated[float, Bounds(0)] = 0.0
+    """Standard deviation of the error of a position along each axis, Å."""
+    swapped: Annotated[float, Bounds(0, 1)] = 0.0
+    """Share of the particles whose class is drawn anew."""
+    missing: Annotated[float, Bounds(0, 1, open_most=True)] = 0.0
+    """Share of the particles that are not labelled."""
+
+
+@dataclass(frozen=True)
+class Patching(Settings):
+    """Where training patches lie."""
+
+    side: Annotated[int, Bounds(16)] | None = None
+    """Voxels; None is that of the network, in ``SIDES``."""
+    jitter: Annotated[float, Bounds(0)] = 10.0
+    """Largest shift of a patch's centre from a particle along an axis, voxels."""
+    background: Annotated[float, Bounds(0, 1)] = 0.2
+    """Share of the patches that lie anywhere."""
+    turned: bool = True
+    """Whether patches are turned by 180 degrees about x, y or z, which keeps the missing wedge and the hand."""
+
+
+SIDES: dict[Preset, int] = {"own": 40, "deepfinder": 56}
+"""Sides of a training patch; DeepFinder's as published."""
+
+
+@dataclass(frozen=True)
+class Loss(Settings):
+    """Weights of the parts of ``train.loss``."""
+
+    cross_entropy: Annotated[float, Bounds(0)] = 1.0
+    tversky: Annotated[float, Bounds(0)] = 1.0
+    foreground: Annotated[float, Bounds(1)] = 20.0
+    """Weight of a voxel of a particle in the cross-entropy, where that of a voxel of background is 1."""
+    alpha: Annotated[float, Bounds(0)] = 0.5
+    """Weight of what is too much, in the Tversky index,"""
+    beta: Annotated[float, Bounds(0)] = 0.5
+    """and of what is missing."""
+    epsilon: Annotated[float, Bounds(0, open_least=True)] = 10.0
+    """Voxels that are added to overlap and union, so that a class which a batch lacks has no large gradient."""
+
+
+@dataclass(frozen=True)
+class Optimiser(Settings):
+    """AdamW with a warm-up, a cosine, clipped gradients and averaged weights, as ``core.descent`` has it."""
+
+    rate: Annotated[float, Bounds(0, open_least=True)] = 3e-3
+    beta2: Annotated[float, Bounds(0, 1, open_most=True)] = 0.99
+    decay: Annotated[float, Bounds(0)] = 0.01
+    clip: Annotated[float, Bounds(0, open_least=True)] = 1.0
+    warm_up_steps: Annotated[int, Bounds(1)] = 50
+    last_rate: Annotated[float, Bounds(0)] = 1e-5
+    average: Annotated[float, Bounds(0, 1, open_most=True)] = 0.99
+
+
+@dataclass(frozen=True)
+class Training(Settings):
+    """A training, as its ``config.toml`` holds it."""
+
+    data: str = ""
+    """A folder of tomograms with truth, or the settings of a simulation."""
+    validation: str | None = None
+    """A folder of other tomograms with truth; None takes the last tomogram of ``data``."""
+    targets: Target = "heat"
+    radii: str | None = None
+    """Radii of the classes in Å, as ``70S=125,FAS=130``; None measures them in the label volumes beside the tomograms."""
+    contrast: Contrast = "dark"
+    steps: Annotated[int, Bounds(1)] | None = None
+    minutes: Annotated[float, Bounds(0, open_least=True)] | None = None
+    """Time budget; one of the two is given."""
+    seed: Annotated[int, Bounds(0)] = 0
+    device: Device = "auto"
+    batch: Annotated[int, Bounds(1)] | None = None
+    """Patches of a step; None is ``BATCH``."""
+    validations: Annotated[int, Bounds(1)] = 8
+    """How often progress is measured on the validation tomograms."""
+    network: Network = field(default_factory=Network)
+    patches: Patching = field(default_factory=Patching)
+    noise: LabelNoise = field(default_factory=LabelNoise)
+    loss: Loss = field(default_factory=Loss)
+    optimiser: Optimiser = field(default_factory=Optimiser)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.steps is None) == (self.minutes is None):
+            raise HollyError("a training has a number of steps or a number of minutes; set one of the two")
+        if self.side % 4:
+            raise HollyError(f"patches.side is {self.side}; it must be a multiple of 4")
+
+    @property
+    def side(self) -> int:
+        """Of a patch, voxels."""
+        return self.patches.side or SIDES[self.network.preset]

@@ -1,0 +1,118 @@
+"""A trained network in one file: what it labels, at which voxel and contrast, the thresholds, and what it was trained on."""
+
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from holly_triton.core.checkpoint import versions
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import foreign, missing, replacing
+from holly_triton.core.types import Figures
+from holly_triton.tomography.config.network import Network
+from holly_triton.tomography.config.training import Contrast, Target, Training
+
+from .network import AnyNetwork, build
+
+KIND = "holly-triton tomography model 1"
+"""Of the file, with its version."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """What picks macromolecules in tomograms.
+
+    Attributes:
+        network: its first class is the background, the others are ``classes``.
+        settings: of the network.
+        classes: names.
+        radii: of the classes, Å.
+        voxel: side of a voxel of the tomograms it was trained on, Å.
+        contrast: of these, ``dark`` or ``bright`` protein.
+        targets: what the network was trained to answer: ``heat``, ``spheres`` or ``shapes``.
+        thresholds: least score of a pick, for each class.
+        training: settings.
+        figures: of the training: steps, seconds; on the validation tomograms: F1 overall and of each class.
+    """
+
+    network: AnyNetwork
+    settings: Network
+    classes: tuple[str, ...]
+    radii: tuple[float, ...]
+    voxel: float
+    contrast: Contrast
+    targets: Target
+    thresholds: tuple[float, ...]
+    training: Training
+    figures: Figures
+
+
+def write_model(path: Path, model: Model) -> None:
+    """Write a model, whole or not at all.
+
+    Raises:
+        HollyError: The file can't be written.
+    """
+    saved = {
+        "format": KIND,
+        "versions": versions(),
+        "network": model.settings.table(),
+        "weights": {name: value.cpu() for name, value in model.network.state_dict().items()},
+        "classes": list(model.classes),
+        "radii_angstrom": list(model.radii),
+        "voxel_angstrom": model.voxel,
+        "contrast": model.contrast,
+        "targets": model.targets,
+        "thresholds": list(model.thresholds),
+        "training": model.training.table(),
+        "figures": model.figures,
+    }  # fmt: skip
+    with replacing(path) as partial:
+        try:
+            torch.save(saved, partial)
+        except RuntimeError as error:  # a full disk, for one
+            raise OSError(str(error)) from error
+
+
+def read_model(path: Path, device: torch.device | None = None) -> Model:
+    """Read a model; nothing in the file is executed.
+
+    Raises:
+        HollyError: There is no such file, it is no model of this version, or it is damaged.
+    """
+    if not path.is_file():
+        raise missing(path, "a model that tomo train has written")
+    with foreign(path, "a model of tomo train"):
+        with zipfile.ZipFile(path) as archive:
+            if archive.testzip() is not None:  # PyTorch reads numbers over whose checksum is wrong
+                raise ValueError("a wrong checksum")
+        with warnings.catch_warnings(action="ignore"):  # of foreign pickles, which fail below
+            saved = torch.load(path, map_location="cpu", weights_only=True)
+        if not isinstance(saved, dict) or saved.get("format") != KIND:
+            raise HollyError(f"{path}: is not a model of this version; train it with tomo train")
+        model = _restored(path, saved)
+    model.network.to(device or torch.device("cpu"))
+    return model
+
+
+def _restored(path: Path, saved: dict[str, Any]) -> Model:
+    settings = Network.of(saved["network"], str(path))
+    network = build(settings, 1 + len(saved["classes"]))
+    network.load_state_dict(saved["weights"])
+    network.eval()
+    training = Training.of(saved["training"], str(path))
+    return Model(
+        network=network,
+        settings=settings,
+        classes=tuple(map(str, saved["classes"])),
+        radii=tuple(map(float, saved["radii_angstrom"])),
+        voxel=float(saved["voxel_angstrom"]),
+        contrast=training.contrast if saved["contrast"] not in ("dark", "bright") else saved["contrast"],
+        targets=training.targets,
+        thresholds=tuple(map(float, saved["thresholds"])),
+        training=training,
+        figures=saved["figures"],
+    )
