@@ -1,6 +1,6 @@
-"""Differentiable drawing of Gaussian point clouds and camera frames, and the losses that compare them with data.
+"""Differentiable drawing of Gaussian point clouds and camera frames, and the comparison of pictures and volumes with data.
 
-Six operations, in pixels, on ordinary PyTorch tensors with ordinary autograd; each can be used alone:
+Seven operations, in pixels or voxels, on ordinary PyTorch tensors with ordinary autograd; each can be used alone:
 
 - ``splat``: a shared 3D cloud under many poses, one Gaussian a point, to pictures
 - ``splat_emitters``: ragged lists of 2D emitters, each with its own width and photons, to pictures
@@ -8,6 +8,7 @@ Six operations, in pixels, on ordinary PyTorch tensors with ordinary autograd; e
 - ``reconstruction_loss``: all of it in one call, with every gradient
 - ``splat_psf``: ragged lists of 3D emitters, with a tabulated PSF (``psf_table``), to camera frames
 - ``emitter_nll``: the likelihood of true emitters under the output of a localisation network, with its gradient
+- ``fourier_correlation``: particles in volumes compared with a reference (``fourier_reference``) under many rotations and shifts
 
 ``morton_order`` gives the order of points in which large clouds are drawn fastest. On CUDA the kernels are
 Triton's, elsewhere they are PyTorch's; ``reference`` holds the dense version of each: plain, slow, and the
@@ -22,10 +23,15 @@ from .gaussians.fused import reconstruction_loss
 from .gaussians.loss import normalised_masked_l1
 from .gaussians.points import splat
 from .ordering import morton_order
+from .volumes.correlation import fourier_correlation
+from .volumes.spectrum import FourierReference, fourier_reference
 
 __all__ = [
+    "FourierReference",
     "PsfTable",
     "emitter_nll",
+    "fourier_correlation",
+    "fourier_reference",
     "morton_order",
     "normalised_masked_l1",
     "psf_table",

@@ -22,14 +22,16 @@ from .blocks import ARCHITECTURES, TABLE, Blocks
 from .frames import triton_emitters as triton_psf
 from .frames import triton_mixture
 from .gaussians import triton_emitters, triton_loss, triton_splat
+from .volumes import triton_correlation
 
 FLOAT_POINTERS = frozenset(
     "points rotation shift sigma weights point_sigma boxes images grad_images grad_scale grad_points "
     "grad_poses xy target loss gradient xyz psf frames "
-    "logits mean emitters totals nll grad_nll grad_logits grad_mean grad_sigma".split()
+    "logits mean emitters totals nll grad_nll grad_logits grad_mean grad_sigma "
+    "spectra values coverage phase frequencies weight scores".split()
 )
 INTEGER_POINTERS = frozenset(["offsets", "frame"])
-FLOATS = frozenset(["scale", "threshold", "z_first", "z_step"])
+FLOATS = frozenset(["scale", "threshold", "z_first", "z_step", "samples"])
 TENSOR_CORES = "HGMMA", "HMMA"
 REGISTERS = 65536
 """Registers of a multiprocessor."""
@@ -95,7 +97,10 @@ def variants(architecture: int) -> list[Variant]:
         (triton_mixture.mixture_nll, triton_mixture.NLL_CONSTANTS),
         (triton_mixture.mixture_gradients, triton_mixture.GRADIENT_CONSTANTS),
     ]
-    return [*found.values(), *(Variant(kernel, architecture, "any", "any", constants) for kernel, constants in alone)]
+    unsized = [Variant(kernel, architecture, "any", "any", constants) for kernel, constants in alone]
+    correlation = triton_correlation.CONSTANTS
+    products = Variant(triton_correlation.correlate, architecture, triton_correlation.PRECISION, "any", correlation)
+    return [*found.values(), *unsized, products]
 
 
 def drawing_variants(architecture: int, precision: str, size: str, blocks: Blocks) -> list[Variant]:

@@ -4,6 +4,6 @@ A new family adds a module with ``OPERATIONS`` of its own and one line here.
 """
 
 from ..operation import Operation
-from . import frames, gaussians
+from . import frames, gaussians, volumes
 
-OPERATIONS: dict[str, Operation] = {**gaussians.OPERATIONS, **frames.OPERATIONS}
+OPERATIONS: dict[str, Operation] = {**gaussians.OPERATIONS, **frames.OPERATIONS, **volumes.OPERATIONS}

@@ -18,10 +18,13 @@ from holly_triton.harness.ops import OPERATIONS
 from holly_triton.harness.ops.frames import OPERATIONS as FRAME_OPERATIONS
 from holly_triton.harness.ops.frames import FrameCase
 from holly_triton.harness.ops.frames_baselines import ORACLE_VALUES
+from holly_triton.harness.ops.gaussians import OPERATIONS as GAUSSIAN_OPERATIONS
 from holly_triton.harness.ops.gaussians import GaussianCase
 from holly_triton.harness.ops.gaussians_baselines import away_from_ties
+from holly_triton.harness.ops.volumes import VolumeCase
 from holly_triton.kernels.gaussians import reference
 
+FORWARD_ONLY = ("splat_emitters", "splat_psf", "fourier_correlation")
 SMALL: dict[str, Any] = {"images": 3, "size": 16, "sigma_px": 1.4, "precision": "tf32x3"}
 
 
@@ -56,7 +59,7 @@ def test_bench_prints_a_table_and_writes_records_and_a_plot(
         assert record["points"] == (0 if record["op"] == "normalised_masked_l1" else 20)
         assert record["images"] == 3
         assert record["forward_ms_p20"] <= record["forward_ms"] <= record["forward_ms_p80"]
-        assert (record["forward_backward_ms"] is None) == (record["op"] in ("splat_emitters", "splat_psf"))
+        assert (record["forward_backward_ms"] is None) == (record["op"] in FORWARD_ONLY)
         assert record["error_forward"] < 3e-5 and record["peak_mib"] == 1.5 and record["commit"]
     assert (tmp_path / "out.png").stat().st_size > 1000
     printed = capsys.readouterr().out
@@ -226,9 +229,11 @@ def test_the_floor_of_a_cpu_is_measured_and_there_is_none_for_pictures_alone() -
 def test_the_oracle_in_chunks_is_the_dense_reference(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("holly_triton.harness.ops.gaussians_baselines.ORACLE_VALUES", 5000)
     monkeypatch.setitem(ORACLE_VALUES, "cpu", 5000)
-    gaussians = [op for op in OPS if op not in FRAME_OPERATIONS]
-    cases: list[Case] = [GaussianCase(op, 37, 3, 24, 17, 1.7, weights="signed", point_sigma=2) for op in gaussians]
+    cases: list[Case] = [
+        GaussianCase(op, 37, 3, 24, 17, 1.7, weights="signed", point_sigma=2) for op in GAUSSIAN_OPERATIONS
+    ]
     cases += [FrameCase(op, 37, 3, 24, 17, 1.7, weights="signed") for op in FRAME_OPERATIONS]
+    cases.append(VolumeCase("fourier_correlation", 37, 3, 12, 12))
     for case in cases:
         inputs = make_inputs(case).to(torch.float64)
         out, gradients = oracle(case, inputs)

@@ -12,8 +12,11 @@ import torch
 
 from holly_triton import kernels
 from holly_triton.kernels import (
+    FourierReference,
     PsfTable,
     emitter_nll,
+    fourier_correlation,
+    fourier_reference,
     normalised_masked_l1,
     psf_table,
     reconstruction_loss,
@@ -54,7 +57,17 @@ GOOD: dict[Callable[..., torch.Tensor], dict[str, Any]] = {
         "offsets": torch.tensor([0, 1, 4]),
     },
     psf_table: {"values": torch.ones(5, 3, 3), "z_first": 0.0, "z_step": 1.0},
+    fourier_correlation: {
+        "spectra": torch.ones(4, N, dtype=torch.complex64),
+        "reference": FourierReference(torch.ones(3, 3, 3, dtype=torch.complex64), 0.25),
+        "rotation": torch.eye(3).expand(B, 3, 3),
+        "shift": torch.zeros(1, 3),
+        "frequencies": torch.zeros(N, 3),
+        "weight": torch.ones(1, N),
+    },
+    fourier_reference: {"volume": torch.ones(4, 4, 4)},
 }
+SINGLE = torch.complex64
 
 WRONG = [
     (splat, "points", [[0.0, 0.0, 0.0]], TypeError, "points must be a torch.Tensor [N, 3], got list"),
@@ -170,6 +183,57 @@ WRONG = [
     (emitter_nll, "window", 4, ValueError, "window must be an odd number of pixels from 1 to 99, got 4"),
     (emitter_nll, "window", 5.0, ValueError, "window must be an odd number"),
     (emitter_nll, "backend", "cuda", ValueError, "backend must be one of triton, separable, got 'cuda'"),
+    (
+        fourier_correlation,
+        "spectra",
+        torch.ones(4, N),
+        TypeError,
+        "spectra must be complex64 or complex128, got torch.fl",
+    ),
+    (fourier_correlation, "spectra", torch.ones(4, dtype=SINGLE), ValueError, "spectra must be [P, K], got [4]"),
+    (fourier_correlation, "spectra", [1.0], TypeError, "spectra must be a torch.Tensor [P, K], got list"),
+    (
+        fourier_correlation,
+        "reference",
+        torch.ones(3, 3, 3),
+        TypeError,
+        "reference must be a FourierReference, got Tensor",
+    ),
+    (
+        fourier_correlation,
+        "reference",
+        FourierReference(torch.ones(3, 3, 4, dtype=SINGLE), 0.25),
+        ValueError,
+        "reference.values must be a cube of 1 to 1000 samples a side, got [3, 3, 4]",
+    ),
+    (
+        fourier_correlation,
+        "reference",
+        FourierReference(torch.ones(3, 3, 3, dtype=SINGLE), 0.25, torch.ones(2, 2, 2)),
+        ValueError,
+        "reference.coverage must be [3, 3, 3], got [2, 2, 2]",
+    ),
+    (
+        fourier_correlation,
+        "reference",
+        FourierReference(torch.ones(3, 3, 3, dtype=SINGLE), 0.0),
+        ValueError,
+        "reference.step must be above 0",
+    ),
+    (fourier_correlation, "rotation", torch.eye(3), ValueError, "rotation must be [R, 3, 3], got [3, 3]"),
+    (fourier_correlation, "shift", torch.zeros(1, 2), ValueError, "shift must be [S, 3], got [1, 2]"),
+    (fourier_correlation, "frequencies", torch.zeros(4, 3), ValueError, "frequencies must be [K, 3] with K = 5"),
+    (
+        fourier_correlation,
+        "weight",
+        torch.ones(2, N),
+        ValueError,
+        "weight must be [1, K] or [P, K] with P = 4, got [2, 5]",
+    ),
+    (fourier_correlation, "weight", torch.ones(1, N).double(), TypeError, "weight must be torch.float32"),
+    (fourier_reference, "volume", torch.ones(4, 4, 5), ValueError, "volume must be a cube [n, n, n]"),
+    (fourier_reference, "padding", 0, ValueError, "padding must be a whole number of at least 1, got 0"),
+    (fourier_reference, "highest", 0.6, ValueError, "highest must be at most 0.5 cycles per voxel, got 0.6"),
 ]
 
 
@@ -207,6 +271,8 @@ def test_a_wrong_argument_is_named(
         (splat_psf, "psf", PsfTable(torch.full((6, 3, 3), torch.nan), 0.0, 1.0), "psf.coefficients must be finite"),
         (emitter_nll, "sigma", torch.zeros(B, 4, H, W), "sigma must be above 0, got 0.0"),
         (emitter_nll, "emitters", torch.full((4, 4), torch.inf), "emitters must be finite"),
+        (fourier_correlation, "weight", torch.full((1, N), torch.nan), "weight must be finite"),
+        (fourier_correlation, "spectra", torch.full((4, N), torch.nan, dtype=SINGLE), "spectra must be finite"),
     ],
     ids=lambda value: getattr(value, "__name__", value) if isinstance(value, str) or callable(value) else "",
 )
