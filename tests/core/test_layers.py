@@ -10,8 +10,8 @@ import pytest
 import holly_triton
 
 PACKAGE = Path(holly_triton.__file__).parent
-ALLOWED = {"core": {"core"}, "geometry": {"core", "geometry"}}
-FAMILIES = {"particles", "frames"}
+ALLOWED = {"core": {"core"}, "geometry": {"core", "geometry", "kernels"}}
+FAMILIES = {"particles", "frames", "tomography"}
 SHARED = ("core", "geometry", "io", "report", "validation", "view", "kernels", "structures.py")
 """What the families share; the command line, ``api`` and the benchmarks of ``harness`` stand above them."""
 

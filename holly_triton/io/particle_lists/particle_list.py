@@ -1,6 +1,6 @@
 """A list of particles as the tomography family has it in memory."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +19,7 @@ class ParticleList:
         rotations: active rotations ``[N, 3, 3]`` from the reference into the tomogram, float64; None where none are known.
         scores: ``[N]`` float64, larger for surer; NaN where there is none.
         tomograms: name of each particle's tomogram ``[N]``, without folder and suffix; "" where none is stated.
+        remarks: how the file was read: its unit, and what was left out, one sentence each.
     """
 
     labels: Array
@@ -26,6 +27,7 @@ class ParticleList:
     rotations: Array | None
     scores: Array
     tomograms: Array
+    remarks: list[str] = field(default_factory=list)
 
     @classmethod
     def of(cls, labels: Any, positions: Any, *, rotations: Any = None, scores: Any = None, tomogram: Any = "") -> Self:
@@ -47,6 +49,12 @@ class ParticleList:
         """The particles of some rows: indices, or a mask ``[N]``."""
         rotations = None if self.rotations is None else self.rotations[rows]
         return type(self)(self.labels[rows], self.positions[rows], rotations, self.scores[rows], self.tomograms[rows])
+
+    def outside(self, shape: tuple[int, ...], voxel: float) -> Array:
+        """Which positions lie in no voxel of a volume of this shape ``[Z, Y, X]`` and voxel size, Å: bool ``[N]``."""
+        most = (np.array(shape[::-1]) - 0.5) * voxel
+        outside: Array = np.any((self.positions < -0.5 * voxel) | (self.positions >= most), axis=1)
+        return outside
 
     @property
     def classes(self) -> list[str]:
