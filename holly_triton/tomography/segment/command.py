@@ -1,0 +1,143 @@
+"""The command ``tomo pick``: a tomogram's file to a list of particles, with doubts about the tomogram in words."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from holly_triton.core.device import find_device
+from holly_triton.core.errors import HollyError
+from holly_triton.core.log import LOG
+from holly_triton.core.progress import console, watched
+from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
+from holly_triton.core.types import Array
+from holly_triton.core.words import counted
+from holly_triton.io.particle_lists.particle_list import ParticleList
+from holly_triton.io.particle_lists.writing import write_particles
+from holly_triton.io.volumes.reading import read_volume
+from holly_triton.io.volumes.volume import Volume
+from holly_triton.io.volumes.writing import write_volume
+from holly_triton.tomography.config.picking import SAME_VOXEL, Cluster
+from holly_triton.tomography.config.training import Contrast
+
+from .clusters import mean_shift
+from .doubts import contrast_doubts
+from .model import Model, read_model
+from .normalise import Normalisation
+from .picking import Candidates, as_particles, find_candidates, margin_of, without_excluded
+from .tiles import Scores, largest_side, tiles
+
+
+class Options(NamedTuple):
+    """What the command line gives, beside the files."""
+
+    voxel_size: float | None = None
+    contrast: Contrast | None = None
+    threshold: float | None = None
+    cluster: Cluster = "peaks"
+    scores: Path | None = None
+    averaged: bool = False
+    device: str = "auto"
+    overwrite: bool = False
+
+
+class _StoppedError(Exception):
+    """A signal requested a stop between two tiles."""
+
+
+def pick_file(path: Path, out: Path, model_file: Path, options: Options) -> int:
+    """Pick the particles of a tomogram; return the exit code.
+
+    Raises:
+        HollyError: A file can't be read or written, or the model is of another voxel size.
+    """
+    for place in (out, options.scores):
+        if place is not None and place.exists() and not options.overwrite:
+            raise HollyError(f"{place}: exists already; choose another name, or pass --overwrite")
+    model = read_model(model_file, find_device(options.device))
+    volume = read_volume(path, options.voxel_size)
+    for remark in volume.remarks:
+        LOG.info("%s: %s", path, remark)
+    _check_voxel(path, volume, model_file, model)
+    normalisation = Normalisation.of(volume.values, options.contrast or model.contrast, str(path))
+    for doubt in contrast_doubts(model, volume.values, normalisation):
+        LOG.warning("%s: %s", path, doubt)
+    name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    maps = _Maps(volume.values.shape, options)
+    try:
+        with stoppable() as stop:
+            found = _found(model, volume.values, normalisation, options, maps, stop)
+    except _StoppedError:
+        print(f"Stopped; {out} was not written")
+        return STOPPED
+    particles = as_particles(found, model, name)
+    write_particles(out, particles, voxel_size=volume.voxel, shape=volume.values.shape)
+    if maps.foreground is not None and options.scores is not None:
+        write_volume(options.scores, maps.foreground, volume.voxel)
+        print(f"{options.scores}: the share of all classes together in each voxel")
+    print(f"{out}: {_counts(particles, model)}")
+    return DONE
+
+
+class _Maps:
+    """Maps of the whole tomogram, of which only those are kept that are needed."""
+
+    def __init__(self, shape: tuple[int, ...], options: Options) -> None:
+        self.foreground = np.zeros(shape, np.float32) if options.scores is not None else None
+        self.labels = np.zeros(shape, np.uint8) if options.cluster == "mean-shift" else None
+
+    def keep(self, answer: Scores) -> None:
+        """The core of a tile."""
+        inner = tuple(
+            slice(core.start - seen.start, core.stop - seen.start)
+            for core, seen in zip(answer.tile.core, answer.tile.seen, strict=True)
+        )
+        shares = answer.shares[(slice(None), *inner)]
+        if self.foreground is not None:
+            self.foreground[answer.tile.core] = (1 - shares[0]).cpu().numpy()
+        if self.labels is not None:
+            self.labels[answer.tile.core] = shares.argmax(0).cpu().numpy()
+
+
+def _found(
+    model: Model, values: Array, normalisation: Normalisation, options: Options, maps: _Maps, stop: Stop
+) -> Candidates:
+    """Candidates under a bar, tile by tile."""
+    device = next(model.network.parameters()).device
+    side = largest_side(values.shape, model.network, device)
+    total = len(tiles(values.shape, side, model.network, margin_of(model)))
+    thresholds = np.array(model.thresholds)
+    if options.threshold is not None:
+        thresholds = np.full(len(thresholds), options.threshold)
+    columns = TextColumn("picking"), BarColumn(), MofNCompleteColumn(), TextColumn("tiles"), TimeElapsedColumn()
+    with Progress(*columns, console=console, disable=not watched()) as bar:
+        task = bar.add_task("picking", total=total)
+
+        def watch(answer: Scores) -> None:
+            maps.keep(answer)
+            bar.advance(task)
+            if stop.asked:
+                raise _StoppedError
+
+        found = find_candidates(
+            model, values, normalisation, thresholds, averaged=options.averaged, side=side, watch=watch
+        )
+    radii = np.array(model.radii) / model.voxel
+    if maps.labels is None:
+        return without_excluded(found, radii)
+    clusters = mean_shift(maps.labels, radii)
+    return clusters.taken(clusters.scores > (options.threshold or 0.0))
+
+
+def _check_voxel(path: Path, volume: Volume, model_file: Path, model: Model) -> None:
+    if abs(volume.voxel / model.voxel - 1) > SAME_VOXEL:
+        raise HollyError(
+            f"{path}: its voxels are {volume.voxel:g} Å, and {model_file} was trained for {model.voxel:g} Å; scale the tomogram to "
+            "that size, train a model for this one, or give the true size with --voxel-size"
+        )
+
+
+def _counts(particles: ParticleList, model: Model) -> str:
+    each = ", ".join(f"{name} {int((particles.labels == name).sum())}" for name in model.classes)
+    return f"{counted(len(particles), 'particle')}: {each}"

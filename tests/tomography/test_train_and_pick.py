@@ -1,0 +1,286 @@
+"""Training on small tomograms of two kinds of blobs: it learns, it resumes byte for byte, and its models pick."""
+
+import dataclasses
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from holly_triton.cli import main
+from holly_triton.core.config import write_config
+from holly_triton.core.errors import HollyError
+from holly_triton.core.training import Step
+from holly_triton.io.particle_lists.particle_list import ParticleList, joined
+from holly_triton.io.particle_lists.reading import read_particles
+from holly_triton.io.particle_lists.writing import write_particles
+from holly_triton.io.volumes.reading import read_volume
+from holly_triton.io.volumes.writing import write_volume
+from holly_triton.tomography.config.network import Network
+from holly_triton.tomography.config.training import Optimiser, Patching, Training
+from holly_triton.tomography.score.evaluate import evaluate
+from holly_triton.tomography.segment.model import read_model
+from holly_triton.tomography.segment.picking import pick
+from holly_triton.tomography.train import carry_out, resume_run, start_run
+from holly_triton.tomography.train import command as train_command
+from holly_triton.tomography.train.scenes import Scene
+from holly_triton.tomography.train.sources import Fixed, Kinds
+
+VOXEL = 10.0
+KINDS = Kinds(("ball", "dumbbell"), (30.0, 30.0), VOXEL)
+
+
+def blobs(seed: int, shape: tuple[int, int, int] = (32, 48, 48), noise: float = 0.2) -> tuple[np.ndarray, ParticleList]:
+    """A tomogram with dark balls, and dumbbells of two smaller ones along x, at least 12 voxels apart."""
+    random = np.random.default_rng(seed)
+    grid = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1)
+    centres: list[np.ndarray] = []
+    while len(centres) < 8:
+        place = random.uniform(4, np.array(shape) - 5)
+        if all(np.linalg.norm(place - other) > 12 for other in centres):
+            centres.append(place)
+    density = np.zeros(shape)
+    for number, place in enumerate(centres):
+        lobes = [(0.0, 2.2)] if number % 2 else [(-2.5, 1.6), (2.5, 1.6)]
+        for shift, sigma in lobes:
+            square = ((grid - place - (0, 0, shift)) ** 2).sum(-1)
+            density += np.exp(-square / (2 * sigma**2))
+    values = (100 - density + noise * random.standard_normal(shape)).astype(np.float32)
+    labels = ["ball" if number % 2 else "dumbbell" for number in range(len(centres))]
+    rotations = np.broadcast_to(np.eye(3), (len(centres), 3, 3))
+    positions = np.array(centres)[:, ::-1] * VOXEL
+    return values, ParticleList.of(labels, positions, rotations=rotations, tomogram=f"tomogram_{seed}")
+
+
+def scene(seed: int, shape: tuple[int, int, int] = (32, 48, 48)) -> Scene:
+    """The same as training takes it."""
+    values, truth = blobs(seed, shape)
+    return Scene.of(f"tomogram_{seed}", values, VOXEL, truth, KINDS.classes, "dark")
+
+
+def source(seed: int = 0) -> Fixed:
+    """Two tomograms for training and one for validation."""
+    return Fixed(KINDS, [scene(seed), scene(seed + 1)], [scene(seed + 2)])
+
+
+BRIEF = Training(
+    data="memory",
+    steps=100,
+    batch=4,
+    device="cpu",
+    validations=2,
+    network=Network(width=8),
+    patches=Patching(side=24, jitter=6.0),
+    optimiser=Optimiser(rate=6e-3, warm_up_steps=10, average=0.9),
+)
+FEW = dataclasses.replace(BRIEF, steps=6)
+
+
+def never() -> bool:
+    return False
+
+
+def losses_of(model: Path, settings: Training, stop_after: int | None = None) -> list[float]:
+    """The loss of every step of a training, which may be stopped."""
+    run = start_run(model, settings, source=source())
+    losses: list[float] = []
+
+    def callback(step: Step) -> None:
+        losses.append(float(step.figures["loss"]))
+
+    carry_out(run, callback, lambda: len(losses) == stop_after)
+    return losses
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A model that knows the blobs."""
+    model = tmp_path_factory.mktemp("trained") / "net.pt"
+    losses = losses_of(model, BRIEF)
+    assert np.mean(losses[-20:]) < 0.6 * np.mean(losses[:20])
+    return model
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three tomograms with truth and label volumes, as tomo simulate writes them."""
+    place = tmp_path_factory.mktemp("data")
+    lists = []
+    for number in range(3):
+        values, truth = blobs(number)
+        write_volume(place / f"tomogram_{number}.mrc", values, VOXEL)
+        grid = np.stack(np.meshgrid(*map(np.arange, values.shape), indexing="ij"), axis=-1)
+        labels = np.zeros(values.shape, np.int16)
+        for name, position in zip(truth.labels, truth.positions, strict=True):
+            inside = ((grid - position[::-1] / VOXEL) ** 2).sum(-1) <= 3.0**2
+            labels[inside] = 1 + KINDS.classes.index(name)
+        write_volume(place / f"labels_{number}.mrc", labels, VOXEL)
+        lists.append(truth)
+    write_particles(place / "truth.csv", joined(lists))
+    return place
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [*map(str, arguments)], catch_exceptions=False)
+
+
+def test_a_model_picks_what_it_learnt(trained: Path) -> None:
+    model = read_model(trained)
+    values, truth = blobs(7)
+    found = pick(model, values, scene(7).normalisation, "tomogram_7")
+    score = evaluate(found, truth)
+    assert score.macro["f1"] > 0.8
+    assert np.median(score.overall.distance) < 0.5 * VOXEL
+    averaged = pick(model, values, scene(7).normalisation, "tomogram_7", averaged=True)
+    assert evaluate(averaged, truth).macro["f1"] > 0.8
+
+
+def test_a_stopped_training_goes_on_byte_for_byte(tmp_path: Path) -> None:
+    whole = losses_of(tmp_path / "whole.pt", FEW)
+    model = tmp_path / "net.pt"
+    first = losses_of(model, FEW, stop_after=3)
+    assert len(first) == 3 and read_model(model).figures["steps"] == 3
+    carry_out(resume_run(model, source=source()), lambda step: first.append(float(step.figures["loss"])), never)
+    assert first == whole
+    mine, theirs = (read_model(path).network.state_dict() for path in (model, tmp_path / "whole.pt"))
+    assert all(torch.equal(value, theirs[name]) for name, value in mine.items())
+    other = losses_of(tmp_path / "other.pt", dataclasses.replace(FEW, seed=1, steps=1))
+    assert other[0] != whole[0]
+
+
+def test_a_model_comes_back_as_it_was(trained: Path) -> None:
+    model = read_model(trained)
+    assert (model.classes, model.radii, model.voxel) == (KINDS.classes, KINDS.radii, VOXEL)
+    assert model.training == BRIEF and model.contrast == "dark" and model.figures["f1_ball"] > 0.5
+    assert all(0 < threshold < 1 for threshold in model.thresholds)
+
+
+@pytest.mark.parametrize("harm", ["cut", "changed", "text", "absent"])
+def test_a_damaged_model_is_named_in_one_line(harm: str, trained: Path, tmp_path: Path) -> None:
+    path, content = tmp_path / "net.pt", bytearray(trained.read_bytes())
+    if harm == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif harm == "changed":
+        content[len(content) // 2] ^= 255
+        path.write_bytes(content)
+    elif harm == "text":
+        path.write_text("x,y,z\n")
+    with pytest.raises(HollyError, match="net.pt"):
+        read_model(path)
+
+
+@pytest.mark.parametrize(("network", "targets"), [("own", "spheres"), ("own", "shapes"), ("deepfinder", "heat")])
+def test_every_network_and_target_trains_from_a_folder(network: str, targets: str, folder: Path, tmp_path: Path) -> None:  # fmt: skip
+    config = tmp_path / "config.toml"
+    write_config(config, FEW)
+    model = tmp_path / "net.pt"
+    result = run("tomo", "train", folder, model, "--config", config, "--network", network, "--width", 4, "--targets", targets, "--steps", 3)  # fmt: skip
+    assert result.exit_code == 0 and "3 steps" in result.output
+    made = read_model(model)
+    assert made.classes == ("ball", "dumbbell") and made.targets == targets
+    np.testing.assert_allclose(made.radii, 30.0, rtol=0.05)  # as the label volumes have them
+    again = run("tomo", "train", folder, model, "--steps", 3)
+    assert again.exit_code == 1 and "--overwrite" in again.output
+
+
+def test_radii_may_be_given(folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "net.pt"
+    common = ("tomo", "train", folder, model, "--steps", 1, "--width", 4, "--patch", 16, "--batch", 1)
+    assert run(*common, "--radii", "ball=42").exit_code == 0
+    assert (read_model(model).classes, read_model(model).radii) == (("ball",), (42.0,))
+    for wrong in ("ball=-1", "cube=3", "ball=x"):
+        result = run(*common, "--radii", wrong, "--overwrite")
+        assert result.exit_code == 1 and "--radii" in result.output
+
+
+def test_a_signal_stops_and_resume_goes_on(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = tmp_path / "net.pt"
+    real: Callable[..., object] = train_command.carry_out
+
+    def interrupted(run: object, callback: Callable[[Step], None], should_stop: Callable[[], bool]) -> object:
+        def after(step: Step) -> None:
+            callback(step)
+            if step.step == 2:
+                signal.raise_signal(signal.SIGINT)
+
+        return real(run, after, should_stop)
+
+    monkeypatch.setattr(train_command, "carry_out", interrupted)
+    common = ("--width", 4, "--patch", 16, "--batch", 1)
+    stopped = run("tomo", "train", folder, model, "--steps", 4, *common)
+    assert stopped.exit_code == 3 and "--resume" in stopped.output
+    resumed = run("tomo", "train", "--resume", model)
+    assert resumed.exit_code == 0 and "4 steps" in resumed.output
+    assert run("tomo", "train", "--resume", model, "--steps", 5).exit_code == 2
+    assert run("tomo", "train", "--resume", tmp_path / "none.pt").exit_code == 1
+
+
+def test_pick_writes_positions_and_a_score_map(trained: Path, tmp_path: Path) -> None:
+    values, truth = blobs(7)
+    write_volume(tmp_path / "tomogram_7.mrc", values, VOXEL)
+    out, scores = tmp_path / "picks.csv", tmp_path / "scores.mrc"
+    result = run("tomo", "pick", tmp_path / "tomogram_7.mrc", out, "--model", trained, "--scores", scores)
+    assert result.exit_code == 0 and "ball" in result.output and "inverted" not in result.output
+    assert evaluate(read_particles(out), truth).macro["f1"] > 0.8
+    shares = np.asarray(read_volume(scores).values)
+    assert shares.shape == values.shape and 0 <= shares.min() and shares.max() <= 1
+    places = np.rint(truth.positions[:, ::-1] / VOXEL).astype(int)
+    assert shares[tuple(places.T)].mean() > 5 * shares.mean()
+    assert run("tomo", "pick", tmp_path / "tomogram_7.mrc", out, "--model", trained).exit_code == 1
+
+
+def test_mean_shift_is_the_paper_s_way(trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    values, truth = blobs(7)
+    write_volume(tmp_path / "tomogram_7.mrc", values, VOXEL)
+    out = tmp_path / "picks.star"
+    result = run("tomo", "pick", tmp_path / "tomogram_7.mrc", out, "--model", trained, "--cluster", "mean-shift")
+    assert result.exit_code == 0
+    found = read_particles(out, voxel_size=VOXEL, shape=values.shape)
+    assert evaluate(found, truth).macro["recall"] > 0.6
+
+
+def test_another_voxel_size_is_refused_and_another_contrast_is_doubted(trained: Path, tmp_path: Path) -> None:
+    values, _ = blobs(7)
+    write_volume(tmp_path / "large.mrc", values, 2 * VOXEL)
+    refused = run("tomo", "pick", tmp_path / "large.mrc", tmp_path / "a.csv", "--model", trained)
+    assert refused.exit_code == 1 and "20 Å" in refused.output and "10 Å" in refused.output
+    write_volume(tmp_path / "bright.mrc", -values, VOXEL)
+    doubted = run("tomo", "pick", tmp_path / "bright.mrc", tmp_path / "b.csv", "--model", trained)
+    assert doubted.exit_code == 0 and "--contrast bright" in doubted.output
+    stated = run("tomo", "pick", tmp_path / "bright.mrc", tmp_path / "c.csv", "--model", trained, "--contrast", "bright")  # fmt: skip
+    assert "inverted" not in stated.output and len(read_particles(tmp_path / "c.csv")) >= 6
+
+
+def test_a_tomogram_thinner_than_a_patch_is_picked(trained: Path, tmp_path: Path) -> None:
+    values, truth = blobs(7)
+    write_volume(tmp_path / "thin.mrc", values[8:17], VOXEL)
+    result = run("tomo", "pick", tmp_path / "thin.mrc", tmp_path / "thin.csv", "--model", trained)
+    assert result.exit_code == 0
+
+
+def test_a_folder_that_lacks_something_says_what(folder: Path, tmp_path: Path) -> None:
+    model = tmp_path / "net.pt"
+    for break_it, words in (
+        ("truth", "particle list"), ("tomograms", "tomogram (.mrc"), ("labels", "--radii"), ("single", "--validation"), ("names", "column tomogram"),
+    ):  # fmt: skip
+        place = tmp_path / break_it
+        place.mkdir()
+        truth = read_particles(folder / "truth.csv")
+        for number in range(1 if break_it == "single" else 3):
+            if break_it != "tomograms":
+                (place / f"tomogram_{number}.mrc").write_bytes((folder / f"tomogram_{number}.mrc").read_bytes())
+            if break_it != "labels":
+                (place / f"labels_{number}.mrc").write_bytes((folder / f"labels_{number}.mrc").read_bytes())
+        if break_it == "names":
+            truth = dataclasses.replace(truth, tomograms=np.full(len(truth), "other"))
+        if break_it == "single":
+            truth = truth.take(truth.tomograms == "tomogram_0")
+        if break_it != "truth":
+            write_particles(place / "truth.csv", truth)
+        result = run("tomo", "train", place, model, "--steps", 1)
+        assert result.exit_code == 1 and words in result.output, result.output
+    assert not model.exists() and not (tmp_path / "net-training").exists()
