@@ -95,7 +95,7 @@ def test_figures_and_the_page_are_drawn_without_pyvista(seed: int, tmp_path: Pat
     values, truth, picks = scene(seed)
     score = evaluate(picks, truth)
     paths = [tmp_path / f"{name}.png" for name in ("confusion", "thresholds", "fsc", "averages", "scores")]
-    draw_confusion(paths[0], {"picks": score, "again": score})
+    draw_confusion(paths[0], {name: (list(score.classes), score.confusion) for name in "abcd"})
     draw_thresholds(paths[1], {name: each.curve for name, each in score.classes.items()})
     frequency = np.linspace(0, 0.05, 20)
     curves = {"half sets": Shells(frequency, np.exp(-(frequency**2) * 2000), 32.1), "random": Shells(frequency, 0 * frequency, np.inf)}  # fmt: skip
@@ -122,4 +122,4 @@ def test_no_curves_and_no_classes_pass(tmp_path: Path) -> None:
     none = ParticleList.of("a", np.empty((0, 3)))
     score = evaluate(none, none)
     draw_thresholds(tmp_path / "none.png", {"all": score.overall.curve})
-    draw_confusion(tmp_path / "none.png", {"none": score})
+    draw_confusion(tmp_path / "none.png", {"none": (list(score.classes), score.confusion)})

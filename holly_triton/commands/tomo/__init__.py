@@ -2,7 +2,10 @@
 
 import click
 
+from .combine import combine
+from .evaluate import evaluate
 from .pick import pick
+from .render import render
 from .train import train
 
 
@@ -11,5 +14,5 @@ def tomo() -> None:
     """Locate, classify and average macromolecules in cryo-electron tomograms."""
 
 
-for command in (train, pick):
+for command in (train, pick, combine, evaluate, render):
     tomo.add_command(command)

@@ -1,29 +1,42 @@
 """The confusion matrix as a picture."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from holly_triton.core.files import replacing
+from holly_triton.core.types import Array
 from holly_triton.report.charts import new_figure
 from holly_triton.tomography.config.pictures import DPI
-from holly_triton.tomography.score.evaluate import BACKGROUND, Score
+from holly_triton.tomography.score.evaluate import BACKGROUND
+
+COLUMNS = 3
+"""Matrices in a row."""
 
 
-def draw_confusion(path: Path, scores: dict[str, Score]) -> None:
-    """Write a PNG of one or several matrices side by side.
+def draw_confusion(path: Path, matrices: Mapping[str, tuple[Sequence[str], Array]]) -> None:
+    """Write a PNG of one or several matrices.
 
     Colours are shares of a row, so that rare classes are seen as well; numbers are counts. The last row holds picks without a
     particle, the last column particles without a pick.
 
+    Args:
+        path: Its name.
+        matrices: By name the C classes and the counts ``[C + 1, C + 1]``, as ``Score`` has them.
+
     Raises:
         HollyError: The file can't be written.
     """
-    most = max(len(score.classes) + 1 for score in scores.values())
-    side = max(3.6, 0.52 * most + 1.6)
-    figure = new_figure(side * len(scores), side + 0.3, facecolor="white")
-    for axes, (name, score) in zip(figure.subplots(1, len(scores), squeeze=False)[0], scores.items(), strict=True):
-        labels, counts = [*score.classes, BACKGROUND], score.confusion
+    columns = min(COLUMNS, len(matrices))
+    rows = -(-len(matrices) // columns)
+    side = max(3.6, 0.52 * (1 + max(len(labels) for labels, _ in matrices.values())) + 1.6)
+    figure = new_figure(side * columns, (side + 0.3) * rows, facecolor="white")
+    grid = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axes in grid[len(matrices) :]:
+        axes.set_axis_off()
+    for axes, (name, (classes, counts)) in zip(grid, matrices.items(), strict=False):
+        labels = [*classes, BACKGROUND]
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
         for row, column in np.argwhere(counts > 0):

@@ -48,19 +48,17 @@ def of_same_tomograms(lists: Lists, wanted: Sequence[str] | None, paths: Paths) 
     Raises:
         HollyError: A wanted tomogram is in neither list, none is in both, or a list that states none could be of several.
     """
-    lists, said = _named_alike(lists, paths)
-    picks, truth = ({str(name) for name in np.unique(each.tomograms)} for each in lists)
-    if wanted is not None:
-        for name in wanted:
-            if name not in picks | truth:
-                raise HollyError(
-                    f"--tomograms: neither {paths[0]} nor {paths[1]} has a tomogram {name}; theirs are {_some(picks | truth)}"
-                )
-    elif picks and truth and not picks & truth:
-        raise HollyError(
-            f"{paths[0]}: its tomograms are {_some(picks)}, and those of {paths[1]} are {_some(truth)}; none is in both"
-        )
-    compared = set(wanted) if wanted is not None else picks & truth or truth
+    lists, said = named_alike(lists, paths)
+    picks, truth = (_names(each) for each in lists)
+    for name in wanted or ():
+        if name not in picks | truth:
+            raise HollyError(
+                f"--tomograms: neither {paths[0]} nor {paths[1]} has a tomogram {name}; theirs are {_some(picks | truth)}"
+            )
+    if wanted is None:
+        check_common(lists, paths)
+    both = picks & truth if picks and truth else picks | truth
+    compared = both if wanted is None else set(wanted)
     if wanted is None and (rest := truth - compared):
         said.append(
             f"{counted(len(rest), 'tomogram')} of the truth without any pick left out: {_some(rest)}; --tomograms includes them."
@@ -71,9 +69,29 @@ def of_same_tomograms(lists: Lists, wanted: Sequence[str] | None, paths: Paths) 
     return (first, second), said
 
 
-def _named_alike(lists: Lists, paths: Paths) -> tuple[Lists, list[str]]:
-    """The lists with the name of their only tomogram where one of them has another name for it, or none."""
-    names = [[str(name) for name in np.unique(each.tomograms)] for each in lists]
+def check_common(lists: Lists, paths: Paths) -> None:
+    """Refuse lists that are of different tomograms.
+
+    Raises:
+        HollyError: They are.
+    """
+    first, second = (_names(each) for each in lists)
+    if first and second and not first & second:
+        raise HollyError(
+            f"{paths[0]}: its tomograms are {_some(first)}, and those of {paths[1]} are {_some(second)}; none is in both"
+        )
+
+
+def named_alike(lists: Lists, paths: Paths) -> tuple[Lists, list[str]]:
+    """The lists with one name for their only tomogram where one of them has another name for it, or none.
+
+    Returns:
+        The lists, and a sentence where two names were taken for one.
+
+    Raises:
+        HollyError: A list that states no tomogram could be of any of several.
+    """
+    names = [sorted(_names(each)) for each in lists]
     for one, other in ((0, 1), (1, 0)):
         if names[one] == [""] and len(names[other]) > 1:
             raise HollyError(
@@ -90,6 +108,10 @@ def _named_alike(lists: Lists, paths: Paths) -> tuple[Lists, list[str]]:
     name = names[1][0] or names[0][0]
     first, second = (replace(each, tomograms=np.full(len(each), name)) for each in lists)
     return (first, second), said
+
+
+def _names(each: ParticleList) -> set[str]:
+    return {str(name) for name in np.unique(each.tomograms)}
 
 
 def _some(names: Iterable[str]) -> str:

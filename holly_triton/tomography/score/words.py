@@ -11,20 +11,20 @@ HEAD = ("class", "particles", "picks", "matched", "recall", "precision", "F1", "
 
 def explain(score: Score) -> str:
     """All figures as text."""
-    lines = [_headline(score), ""]
-    lines += _columns([HEAD, *(_row(name, each) for name, each in score.classes.items()), _row("all", score.overall)])
+    lines = [headline(score), ""]
+    lines += columns(table(score))
     blind = score.blind
     lines += [
         "",
-        f"Mean over the classes (macro): recall {_share(score.macro['recall'])}, precision {_share(score.macro['precision'])}, "
-        f"F1 {_share(score.macro['f1'])}",
-        f"Without regard to classes: recall {_share(blind.recall)}, precision {_share(blind.precision)}, F1 {_share(blind.f1)}",
+        f"Mean over the classes (macro): recall {shown(score.macro['recall'])}, precision {shown(score.macro['precision'])}, "
+        f"F1 {shown(score.macro['f1'])}",
+        f"Without regard to classes: recall {shown(blind.recall)}, precision {shown(blind.precision)}, F1 {shown(blind.f1)}",
     ]
     if np.isfinite(score.offset).all():
         offset = ", ".join(f"{axis} {value:+.1f}" for axis, value in zip("xyz", score.offset, strict=True))
         lines.append(f"Offset of the matched picks: {offset} Å on average; their errors are medians above")
     if len(score.tomograms) > 1:
-        lines += ["", *_columns([("tomogram", "particles", "picks", "matched", "F1"), *_tomograms(score)])]
+        lines += ["", *columns([("tomogram", "particles", "picks", "matched", "F1"), *_tomograms(score)])]
     if len(score.classes) > 1 or score.overall.counts.matched:
         lines += [
             "",
@@ -34,7 +34,13 @@ def explain(score: Score) -> str:
     return "\n".join(lines)
 
 
-def _headline(score: Score) -> str:
+def table(score: Score) -> list[tuple[str, ...]]:
+    """The figures of each class and of all as rows of cells, the first one the head."""
+    return [HEAD, *(_row(name, each) for name, each in score.classes.items()), _row("all", score.overall)]
+
+
+def headline(score: Score) -> str:
+    """The result in one sentence."""
     counts, tolerance = score.overall.counts, f"{score.settings.tolerance_angstrom:g} Å"
     if counts.matched + counts.missed == 0:
         return f"The truth has no particles to compare; {counts.false} picks are false."
@@ -49,14 +55,14 @@ def _row(name: str, each: ClassScore) -> tuple[str, ...]:
     angle = figures["median_angle_deg"]
     return (
         name, str(counts.matched + counts.missed), str(counts.matched + counts.false), str(counts.matched),
-        *(_share(figures[key]) for key in ("recall", "precision", "f1")),
+        *(shown(figures[key]) for key in ("recall", "precision", "f1")),
         _number(figures["median_error_angstrom"]), f"{angle:.1f}°" if np.isfinite(angle) else "-",
     )  # fmt: skip
 
 
 def _tomograms(score: Score) -> list[tuple[str, ...]]:
     return [
-        (name, str(each.matched + each.missed), str(each.matched + each.false), str(each.matched), _share(each.f1))
+        (name, str(each.matched + each.missed), str(each.matched + each.false), str(each.matched), shown(each.f1))
         for name, each in score.tomograms.items()
     ]
 
@@ -64,11 +70,11 @@ def _tomograms(score: Score) -> list[tuple[str, ...]]:
 def _confusion(score: Score) -> list[str]:
     labels = [*score.classes, BACKGROUND]
     rows = [(label, *map(str, row)) for label, row in zip(labels, score.confusion.tolist(), strict=True)]
-    return _columns([("", *labels), *rows])
+    return columns([("", *labels), *rows])
 
 
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as lines: the first column to the left, the others to the right."""
+def columns(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows of cells as lines: the first column to the left, the others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(
@@ -79,7 +85,8 @@ def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
     ]
 
 
-def _share(value: float) -> str:
+def shown(value: float) -> str:
+    """A share between 0 and 1, or a dash where it is not defined."""
     return f"{value:.3f}" if np.isfinite(value) else "-"
 
 

@@ -1,0 +1,108 @@
+"""Every default of the study of Moebel et al. 2018."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, NamedTuple, get_args
+
+from holly_triton.core.config import Bounds, Settings
+
+Method = Literal["network", "deepfinder", "matching", "pytme"]
+"""What picks: our network; DeepFinder's network trained by the paper's recipe; our template matching; a peer."""
+METHODS: tuple[Method, ...] = get_args(Method)
+NETWORKS: tuple[Method, ...] = ("network", "deepfinder")
+"""Those that are trained."""
+ARMS = {
+    "network": "our network",
+    "deepfinder": "paper's recipe",
+    "matching": "our matching",
+    "matching-oracle": "our matching, oracle threshold",
+    "pytme": "pytme",
+    "pytme-oracle": "pytme, oracle threshold",
+}
+"""What the tables compare, by name: an oracle's threshold is the best F1 of each class, which takes the truth, as the paper chose
+those of its template matching."""
+
+
+class Condition(NamedTuple):
+    """What the microscope leaves of a specimen."""
+
+    snr: float
+    tilt: float
+    """Tilts run from the negative of this to this, degrees."""
+
+    def __str__(self) -> str:
+        return f"snr{self.snr:g}-tilt{self.tilt:g}"
+
+
+REFERENCE = Condition(0.10, 60)
+"""That of the paper's figure 7."""
+CONDITIONS = (REFERENCE, Condition(0.15, 60), Condition(0.05, 60), Condition(0.10, 70), Condition(0.10, 50))
+"""Those of its figure 8."""
+
+
+class Structure(NamedTuple):
+    """A class of the study and where it comes from."""
+
+    name: str
+    file: str
+    """Its name within the folders of structures; or a decoy by formula."""
+    axis: int = 1
+    """Order of the rotation axis, which is turned to z: rotations about it are then sought over a part of the circle only."""
+
+
+STRUCTURES = (
+    Structure("70S", "4v4r.mrc"),
+    Structure("FAS", "2uv8.mrc", 3),
+    Structure("GroEL", "1MNF.pdb.gz", 7),
+    Structure("GroEL-GroES", "1aon.pdb.gz", 7),
+    Structure("20S", "3j9i.mrc", 7),
+    Structure("20S-cap", "6utj.mrc", 7),
+    Structure("20S-2caps", "3ipm.mrc", 7),
+    Structure("sphere", "", 1),
+    Structure("disc", "", 1),
+)
+"""The paper names ribosome, FAS, GroEL and proteasome in their states, and spheres, discs and ellipses; which nine classes its
+figure 7 has can't be read."""
+AVERAGED = "70S"
+"""The class that is averaged."""
+TOLERANCE = 136.8
+"""Å, as in the paper."""
+DEFOCUS_UM = 6.0
+"""As in the paper."""
+SEED = 20180
+
+
+@dataclass(frozen=True)
+class StudyScale(Settings):
+    """How large tomograms and trainings are."""
+
+    voxel_size: Annotated[float, Bounds(1, 100)] = 13.68
+    size_x: Annotated[int, Bounds(16, 2048)] = 160
+    size_y: Annotated[int, Bounds(16, 2048)] = 160
+    size_z: Annotated[int, Bounds(16, 1024)] = 80
+    particles: Annotated[int, Bounds(1)] = 8
+    """Of each class in a tomogram."""
+    step: Annotated[float, Bounds(0.1, 30)] = 3.0
+    """Between tilts, degrees."""
+    training: Annotated[int, Bounds(1)] = 5
+    """Tomograms for training, over the conditions in turn,"""
+    validation: Annotated[int, Bounds(1)] = 1
+    """for validation, at the reference condition,"""
+    test: Annotated[int, Bounds(1)] = 2
+    """and for the test of each condition."""
+    seeds: Annotated[int, Bounds(1)] = 2
+    minutes: Annotated[float, Bounds(0, open_least=True)] = 8.0
+    """Of each training."""
+    angle_deg: Annotated[float, Bounds(1, 60)] = 15.0
+    """Step of the rotations of template matching."""
+    average_particles: Annotated[int, Bounds(2)] = 100
+    """Ribosomes of the tomograms that are averaged."""
+
+
+SCALES: dict[str, StudyScale] = {
+    "small": StudyScale(),
+    "paper": StudyScale(
+        size_x=512, size_y=512, size_z=128, particles=52, step=2.0, training=10, validation=5, test=2, seeds=3, minutes=8.0,
+        angle_deg=7.0, average_particles=1500,
+    ),
+}  # fmt: skip
+"""``small`` suits two cores, ``paper`` a GPU: 510, 240 and 105 particles of each class for training, validation and test."""

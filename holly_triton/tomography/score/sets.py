@@ -1,0 +1,41 @@
+"""Two files of picks combined, and the counts of the sets as text."""
+
+from pathlib import Path
+
+from holly_triton.core.types import Figures
+from holly_triton.io.particle_lists import read_particles, write_particles
+
+from .combine import Combined, How, combine
+from .selection import check_common, named_alike
+from .words import columns, shown
+
+HEAD = ("class", "A", "B", "both", "only A", "only B", "confidence: both", "only A", "only B")
+
+
+def combine_files(a: Path, b: Path, out: Path, tolerance: float, how: How, voxel_size: float | None) -> tuple[Combined, list[str]]:  # fmt: skip
+    """Combine two files, and write a set of them with the confidence of each pick as its score.
+
+    Returns:
+        The sets, and sentences about what was assumed or left out.
+
+    Raises:
+        HollyError: A file cannot be read or written, or they have no tomogram in common.
+    """
+    lists = read_particles(a, voxel_size=voxel_size), read_particles(b, voxel_size=voxel_size)
+    read = [f"{path}: {remark}" for path, each in zip((a, b), lists, strict=True) for remark in each.remarks]
+    lists, said = named_alike(lists, (a, b))
+    check_common(lists, (a, b))
+    found = combine(*lists, tolerance)
+    write_particles(out, found.chosen(how))
+    return found, [*read, *said]
+
+
+def in_words(found: Combined) -> str:
+    """Counts and mean confidences of each class and of all."""
+    figures = found.figures()
+    return "\n".join(columns([HEAD, *(_row(name, each) for name, each in figures["classes"].items()), _row("all", figures)]))  # fmt: skip
+
+
+def _row(name: str, each: Figures) -> tuple[str, ...]:
+    counts = (str(each[key]) for key in ("a", "b", "both", "only_a", "only_b"))
+    return (name, *counts, *(shown(each["confidence"][key]) for key in ("both", "only_a", "only_b")))
