@@ -43,7 +43,17 @@ def wedge(shape: tuple[int, int, int], tilt: tuple[float, float], device: torch.
     ``kz`` between ``kx tan(tilt[0])`` and ``kx tan(tilt[1])``; where ``kx`` is 0, only ``kz = 0``.
     """
     kz, _, kx = frequencies(shape, device)
+    return _between(kz, kx, tilt).expand(shape[0], shape[1], -1).float()
+
+
+def measured(at: Tensor, tilt: tuple[float, float]) -> Tensor:
+    """``wedge`` at any frequencies ``[..., 3]``, x y z in cycles per voxel, on either side of space: 1 or 0 ``[...]``."""
+    side = torch.where(at[..., 0] < 0, -1, 1)
+    return _between(side * at[..., 2], at[..., 0].abs(), tilt).to(at.dtype)
+
+
+def _between(kz: Tensor, kx: Tensor, tilt: tuple[float, float]) -> Tensor:
+    """Whether frequencies lie between the planes of two tilts, where kx is at least 0."""
     least, most = (math.tan(math.radians(angle)) for angle in tilt)
     # A small tolerance keeps the planes at the two ends, whatever the rounding.
-    inside = (kz >= kx * least - 1e-6) & (kz <= kx * most + 1e-6)
-    return inside.expand(shape[0], shape[1], -1).float()
+    return (kz >= kx * least - 1e-6) & (kz <= kx * most + 1e-6)

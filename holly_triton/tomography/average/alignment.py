@@ -1,0 +1,178 @@
+r"""Particles aligned to a reference: all rotations on a coarse grid with shifts by FFT, then finer about the best.
+
+Both steps score the constrained correlation of ``kernels.fourier_correlation`` with the noise whitened. A particle's spectrum
+is ``s c V + noise`` of power N, so with the data ``F / c`` and the weight ``s c^2 / N`` its numerator is the part of the
+log-likelihood that depends on the pose.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from holly_triton.geometry.rotations import compose
+from holly_triton.geometry.sampling import local_rotations
+from holly_triton.kernels import FourierReference, fourier_correlation, fourier_reference
+from holly_triton.kernels.volumes.correlation import corner_table, sample_reference
+from holly_triton.tomography.config.averaging import CANDIDATES, LEAST_GAIN, PASS_VALUES
+
+from .particles import Particles, Poses
+from .spectra import (
+    from_shells,
+    grid,
+    half_sphere,
+    padded_spectra,
+    sampled,
+    shell_means,
+    shift_phase,
+    transformed,
+)  # fmt: skip
+
+
+class Reference(NamedTuple):
+    """What particles are aligned to."""
+
+    spectrum: FourierReference
+    highest: float
+    """Longest frequency that takes part, cycles per voxel."""
+
+
+def as_reference(volume: Tensor, mask: Tensor, highest: float) -> Reference:
+    """A volume ``[n, n, n]``, protein positive, masked, up to a frequency."""
+    centred = volume - (volume * mask).sum() / mask.sum()
+    highest = min(highest, 0.5)
+    return Reference(fourier_reference((centred * mask).contiguous(), highest=highest), highest)
+
+
+def noise_power(particles: Particles) -> Tensor:
+    """Mean power of the particles in the shells ``[n // 2 + 1]``, where they were measured; their signal is little of it."""
+    at = grid(particles.size, particles.boxes.device)
+    seen, _ = particles.imaging.transfer(at)
+    total = sum(transformed(some).abs().square().sum(0) for some in particles.boxes.split(64))
+    assert isinstance(total, Tensor)
+    power = shell_means(total / len(particles), at, particles.size, seen)
+    # At a zero of the CTF the noise may vanish with the signal: no shell weighs more than ten times the typical one.
+    return power.clamp(min=0.1 * float(power[power > 0].median()) if bool((power > 0).any()) else 1.0)
+
+
+def weighed(particles: Particles, at: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """``s c^2 / N`` and the factor ``1 / c`` of the data, at frequencies ``[..., 3]``, without division by zero."""
+    seen, gain = particles.imaging.transfer(at)
+    size = gain.abs().clamp(min=LEAST_GAIN)
+    return seen * size.square() / from_shells(noise, at, particles.size), torch.where(gain < 0, -1.0, 1.0) / size
+
+
+def search(particles: Particles, reference: Reference, rotations: Tensor, reach: float, noise: Tensor) -> list[Poses]:
+    """The best of all rotations, with the best shift of each by FFT.
+
+    Args:
+        particles: N of them.
+        reference: On a grid of the same voxels.
+        rotations: ``[R, 3, 3]``.
+        reach: Longest shift, voxels.
+        noise: ``noise_power``.
+
+    Returns:
+        The best ``CANDIDATES`` (or R) poses, each of all N particles, best first; shifts are whole steps of the coarse grid.
+    """
+    size, device = particles.size, particles.boxes.device
+    coarse = min(size, 2 * (int(reference.highest * size) + 1))
+    index = torch.cat([torch.arange(coarse - coarse // 2), torch.arange(size - coarse // 2, size)]).to(device)
+    at = grid(size, device)[index][:, index][:, :, : coarse // 2 + 1]
+    inside = (at.norm(dim=-1) <= reference.highest + 1e-6) & (at.abs().amax(-1) * size < coarse / 2)
+    weight, over = weighed(particles, at, noise)
+    weight = torch.where(inside, weight, 0)
+    twice = torch.where(at[..., 0] > 0, 2.0, 1.0)
+    spectra = transformed(particles.boxes)[:, index][:, :, index][..., : coarse // 2 + 1] * over
+    own = (twice * weight * spectra.abs().square()).sum((1, 2, 3)).sqrt()
+    spectra = spectra * weight
+    axis = torch.fft.fftfreq(coarse, 1 / coarse, device=device) * (size / coarse)  # shifts of the coarse grid, voxels
+    near = (axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 <= max(reach, 1e-6) ** 2).flatten().nonzero()[:, 0]
+    many = min(CANDIDATES, len(rotations))
+    best = torch.full((len(particles), 0), 0.0, device=device)
+    which = place = torch.zeros(len(particles), 0, dtype=torch.long, device=device)
+    table, used = corner_table(reference.spectrum), inside.flatten().nonzero()[:, 0]
+    few = max(1, PASS_VALUES[device.type] // (2 * coarse**3))
+    turns = max(1, min(64, few))
+    for start in range(0, len(rotations), turns):
+        some = rotations[start : start + turns]
+        turned = at.reshape(-1, 3)[used] @ some / reference.spectrum.step + reference.spectrum.side // 2
+        values = sample_reference(table, reference.spectrum.side, turned.view(-1, 3)).view(len(some), -1, 2)
+        expected = torch.zeros(len(some), at[..., 0].numel(), dtype=torch.complex64, device=device)
+        expected[:, used] = torch.view_as_complex(values.contiguous())
+        norm = ((twice * weight).flatten()[used] * expected[:, used].abs().square()).sum(1).sqrt()
+        expected = expected.view(-1, *at.shape[:-1]).conj()
+        scores, places = [], []
+        for part in spectra.split(max(1, few // len(some))):
+            maps = torch.fft.irfftn(part[:, None] * expected, s=(coarse,) * 3, dim=(2, 3, 4)).flatten(2)
+            top = maps[:, :, near].max(2)
+            scores.append(top.values * coarse**3)
+            places.append(near[top.indices])
+        found = torch.cat(scores) / (own[:, None] * norm).clamp(min=1e-30)
+        numbers = torch.arange(start, start + len(some), device=device).expand_as(found)
+        best, which, place = (
+            torch.cat(pair, 1) for pair in ((best, found), (which, numbers), (place, torch.cat(places)))
+        )
+        order = best.topk(min(many, best.shape[1]), 1)
+        best, which, place = order.values, which.gather(1, order.indices), place.gather(1, order.indices)
+    z, y, x = place // coarse**2, place // coarse % coarse, place % coarse
+    shift = torch.stack([axis[x], axis[y], axis[z]], -1)
+    return [Poses(rotations[which[:, c]], shift[:, c], best[:, c]) for c in range(best.shape[1])]
+
+
+def refined(
+    particles: Particles, reference: Reference, poses: Poses, steps: list[float], noise: Tensor, reach: float
+) -> Poses:
+    """Poses made better: at each step rotations and shifts on a lattice about those so far, scored all together.
+
+    Each particle is turned back by its own pose first, so that the lattice, and with it the samples of the reference, are the
+    same for all.
+
+    Args:
+        particles: N of them.
+        reference: On a grid of the same voxels.
+        poses: Where to begin.
+        steps: Degrees of the lattice at each step, falling; the shifts' steps keep to the arc at half of the mask's radius.
+        noise: ``noise_power``.
+        reach: Longest shift, voxels.
+    """
+    size = particles.size
+    k = half_sphere(size, reference.highest, particles.boxes.device)
+    batch = max(1, PASS_VALUES[particles.boxes.device.type] // (4 * (2 * size) ** 3))
+    parts = []
+    for start in range(0, len(particles), batch):
+        rows = torch.arange(start, min(start + batch, len(particles)), device=k.device)
+        some, now = particles.take(rows), poses.take(rows)
+        spectra = padded_spectra(some.boxes, reference.highest)
+        for step in steps:
+            now = _improved(some, spectra, reference, now, k, step, noise, reach)
+        parts.append(now)
+    return Poses(*(torch.cat([getattr(part, name) for part in parts]) for name in ("rotation", "shift", "score")))
+
+
+def _improved(
+    particles: Particles, spectra: Tensor, reference: Reference, poses: Poses, k: Tensor, step: float, noise: Tensor,
+    reach: float,
+) -> Poses:  # fmt: skip
+    """One step of ``refined``."""
+    device, size = k.device, particles.size
+    turns = local_rotations(2 * step, step).to(device)
+    ticks = torch.tensor([-1.0, 0.0, 1.0], device=device) * (torch.pi / 180 * step * size / 5)
+    moves = torch.cartesian_prod(ticks, ticks, ticks)
+    at = k @ poses.rotation.transpose(1, 2)  # [N, K, 3]: R q
+    weight, over = weighed(particles, at, noise)
+    turned = sampled(spectra, size, at) * over * shift_phase(at, poses.shift)
+    scores = fourier_correlation(turned, reference.spectrum, turns, moves, k, weight)  # [N, R, S]
+    shifts = poses.shift[:, None] + (poses.rotation @ moves.T).transpose(1, 2)  # [N, S, 3]
+    scores = scores.masked_fill((shifts.norm(dim=2) > reach + 1e-3)[:, None], -2.0)
+    top = scores.flatten(1).max(1)
+    rotation = compose(poses.rotation, turns[top.indices // len(moves)])
+    shift = shifts.gather(1, (top.indices % len(moves))[:, None, None].expand(-1, 1, 3))[:, 0]
+    return Poses(rotation, shift, top.values)
+
+
+def best_of(candidates: list[Poses]) -> Poses:
+    """Of several poses of the same particles, the one with the highest score for each."""
+    scores = torch.stack([one.score for one in candidates])
+    chosen, rows = scores.argmax(0), torch.arange(scores.shape[1], device=scores.device)
+    return Poses(*(torch.stack([getattr(one, name) for one in candidates])[chosen, rows] for name in ("rotation", "shift", "score")))  # fmt: skip
