@@ -7,7 +7,7 @@ The spectrum of a volume v with its centre, index ``n // 2``, as the origin is, 
 It is sampled every ``step`` and interpolated linearly along x, y and z. An interpolation of the spectrum multiplies the
 volume by the transform of its kernel, ``sinc^2(x step)`` along each axis. So v is first divided by that, and padded with
 zeros, which makes the step finer: at twice the size the error
-is 1 % of the spectrum of a particle that fills the box, at three times 0.5 %.
+is 1 % of the spectrum of a particle of half of the box's diameter and 9 % of one of three quarters; at three times, half of it.
 """
 
 import math

@@ -48,8 +48,9 @@ def noise_power(particles: Particles) -> Tensor:
     """Mean power of the particles in the shells ``[n // 2 + 1]``, where they were measured; their signal is little of it."""
     at = grid(particles.size, particles.boxes.device)
     seen, _ = particles.imaging.transfer(at)
-    total = sum(transformed(some).abs().square().sum(0) for some in particles.boxes.split(64))
-    assert isinstance(total, Tensor)
+    total = torch.zeros_like(seen)
+    for some in torch.split(particles.boxes, 64):
+        total += transformed(some).abs().square().sum(0)
     power = shell_means(total / len(particles), at, particles.size, seen)
     # At a zero of the CTF the noise may vanish with the signal: no shell weighs more than ten times the typical one.
     return power.clamp(min=0.1 * float(power[power > 0].median()) if bool((power > 0).any()) else 1.0)
@@ -103,7 +104,7 @@ def search(particles: Particles, reference: Reference, rotations: Tensor, reach:
         norm = ((twice * weight).flatten()[used] * expected[:, used].abs().square()).sum(1).sqrt()
         expected = expected.view(-1, *at.shape[:-1]).conj()
         scores, places = [], []
-        for part in spectra.split(max(1, few // len(some))):
+        for part in torch.split(spectra, max(1, few // len(some))):
             maps = torch.fft.irfftn(part[:, None] * expected, s=(coarse,) * 3, dim=(2, 3, 4)).flatten(2)
             top = maps[:, :, near].max(2)
             scores.append(top.values * coarse**3)

@@ -26,7 +26,7 @@ class Particles:
 
     @property
     def size(self) -> int:
-        """n."""
+        """Voxels along a side of a box, n."""
         return self.boxes.shape[-1]
 
     def take(self, rows: Tensor) -> Self:

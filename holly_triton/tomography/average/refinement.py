@@ -109,7 +109,9 @@ class Plan(NamedTuple):
         return math.degrees(1 / (highest * 2 * MASK_RADIUS * len(self.mask)))
 
 
-def begin(particles: Particles, plan: Plan, poses: Poses | None, remainder: Tensor, generator: torch.Generator) -> State:
+def begin(
+    particles: Particles, plan: Plan, poses: Poses | None, remainder: Tensor, generator: torch.Generator
+) -> State:
     """The state before the first iteration.
 
     Args:
@@ -138,12 +140,16 @@ def iterate(particles: Particles, plan: Plan, state: State, stopped: Callable[[]
     references = [_reference(particles.take(some), poses.take(some), plan, state) for some in rows]
     moved = Poses(poses.rotation.clone(), poses.shift.clone(), poses.score.clone())
     noise = [noise_power(particles.take(some)) for some in rows]
-    lots = [(half, lot) for half in (0, 1) for lot in rows[half].split(TOGETHER)]
+    lots = [(half, lot) for half in (0, 1) for lot in torch.split(rows[half], TOGETHER)]
     for half, lot in following(lots):
         if stopped():
             raise StoppedError
         found = _aligned(particles.take(lot), poses.take(lot), references[half], plan, noise[half], wide)
-        moved.rotation[lot], moved.shift[lot], moved.score[lot] = orthonormalised(found.rotation), found.shift, found.score
+        moved.rotation[lot], moved.shift[lot], moved.score[lot] = (
+            orthonormalised(found.rotation),
+            found.shift,
+            found.score,
+        )
     sums = half_sums(particles, moved, plan, state.half)
     if plan.start is None and wide:
         moved = _together(moved, sums, plan, state)
@@ -187,9 +193,7 @@ def _reference(particles: Particles, poses: Poses, plan: Plan, state: State) -> 
     return as_reference(volume_of(sums, agreement), plan.mask, state.highest)
 
 
-def _aligned(
-    particles: Particles, poses: Poses, reference: Reference, plan: Plan, noise: Tensor, wide: bool
-) -> Poses:
+def _aligned(particles: Particles, poses: Poses, reference: Reference, plan: Plan, noise: Tensor, wide: bool) -> Poses:
     """Particles of one half, aligned to its reference."""
     crowther = plan.crowther(reference.highest)
     finest = FINEST_STEP * crowther

@@ -16,8 +16,9 @@ from holly_triton.tomography.config.averaging import PADDING
 
 def grid(size: int, device: torch.device | str = "cpu") -> Tensor:
     """Frequencies of a box in the layout of ``rfftn`` ``[n, n, n // 2 + 1, 3]``: x, y, z in cycles per voxel."""
-    kz, ky, kx = torch.broadcast_tensors(*frequencies((size,) * 3, device))
-    return torch.stack([kx, ky, kz], -1)
+    kz, ky, kx = frequencies((size,) * 3, device)
+    shape = size, size, len(kx)
+    return torch.stack([kx.expand(shape), ky.expand(shape), kz.expand(shape)], -1)
 
 
 def half_sphere(size: int, highest: float, device: torch.device | str = "cpu") -> Tensor:
@@ -56,7 +57,8 @@ def padded_spectra(boxes: Tensor, highest: float) -> Tensor:
     whole = pad(flattened, (0, length - size) * 3).roll((-(size // 2),) * 3, (1, 2, 3))
     most = min(math.ceil(highest * length - 1e-9) + 1, length // 2)
     index = torch.arange(-most, most + 1, device=boxes.device) % length
-    return torch.fft.rfftn(whole, dim=(1, 2, 3))[:, index][:, :, index, : most + 1]
+    spectra: Tensor = torch.fft.rfftn(whole, dim=(1, 2, 3))
+    return spectra[:, index][:, :, index, : most + 1]
 
 
 def sampled(spectra: Tensor, size: int, at: Tensor) -> Tensor:
@@ -77,19 +79,22 @@ def sampled(spectra: Tensor, size: int, at: Tensor) -> Tensor:
     place = torch.cat([2 * place[..., :1] - 1, place[..., 1:]], -1)
     parts = torch.stack([spectra.real, spectra.imag], 1)
     found = grid_sample(parts, place[:, None, None], align_corners=True)[:, :, 0, 0]  # [B, 2, K]
-    return torch.complex(found[:, 0], found[:, 1] * side[..., 0])
+    values: Tensor = torch.complex(found[:, 0], found[:, 1] * side[..., 0])
+    return values
 
 
 def shift_phase(at: Tensor, shift: Tensor) -> Tensor:
     """``exp(2 pi i k . t)``: what moves boxes back by shifts ``[B, 3]``, voxels, at ``[B, K, 3]`` or ``[K, 3]``."""
     turns = (at * shift[:, None]).sum(-1)
     angle = 2 * math.pi * turns
-    return torch.polar(torch.ones_like(angle), angle)
+    phase: Tensor = torch.polar(torch.ones_like(angle), angle)
+    return phase
 
 
 def shell_of(at: Tensor, size: int) -> Tensor:
     """The number of the shell, of one step of the box's grid each, that frequencies ``[..., 3]`` are in, int64."""
-    return (at.norm(dim=-1) * size).round().long()
+    length: Tensor = at.norm(dim=-1)
+    return (length * size).round().long()
 
 
 def shell_means(values: Tensor, at: Tensor, size: int, weight: Tensor | None = None) -> Tensor:
@@ -98,7 +103,9 @@ def shell_means(values: Tensor, at: Tensor, size: int, weight: Tensor | None = N
     inside = shell < many
     share = torch.ones_like(values) if weight is None else weight
     sums = [
-        torch.zeros(many, device=values.device, dtype=values.dtype).index_add_(0, shell[inside], part.reshape(-1)[inside])
+        torch.zeros(many, device=values.device, dtype=values.dtype).index_add_(
+            0, shell[inside], part.reshape(-1)[inside]
+        )
         for part in (values * share, share)
     ]
     return torch.where(sums[1] > 0, sums[0] / sums[1].clamp(min=1e-30), 0)

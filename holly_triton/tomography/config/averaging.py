@@ -41,6 +41,8 @@ FEWEST = 4
 """Particles of an average: two in each half."""
 CONTROL_DISTANCE = 0.6
 """Least distance of a random position from every pick, as a share of the box."""
+CONTROL_TRIES = 50
+"""Random positions drawn for each that is wanted."""
 
 
 @dataclass(frozen=True)
