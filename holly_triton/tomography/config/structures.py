@@ -14,6 +14,8 @@ THINNING = 0.4
 1.2 % of the density (root mean square over root mean square), with an eighth of the atoms of GroEL."""
 GOLD_TO_PROTEIN = 10.0
 """Density of a gold bead over that of protein, as far as contrast is concerned."""
+FEWEST_TO_THIN = 2000
+"""Clouds of fewer points are drawn as they are."""
 DECOY_SPACING = 0.05
 """Spacing of the points that fill a decoy, as a share of the geometric mean of its diameters."""
 DRAW_BYTES = 2**28

@@ -10,31 +10,32 @@ from holly_triton.tomography.config.optics import Optics
 from holly_triton.tomography.config.simulation import RESOLUTION_VOXELS, TILT_DEG
 from holly_triton.tomography.structures import Density, draw_spectrum
 
-from .optics import camera, ctf, spread
+from .optics import camera, ctf, fading, spread
 
 
 def transfer(
-    size: int, voxel: float, optics: Optics, tilt: tuple[float, float] = TILT_DEG, *,
-    defocus: Tensor | None = None, device: torch.device | str = "cpu",
+    shape: tuple[int, int, int], voxel: float, optics: Optics, tilt: tuple[float, float] = TILT_DEG, *,
+    device: torch.device | str = "cpu",
 ) -> Tensor:  # fmt: skip
-    """What optics and wedge leave of a cube's frequencies: CTF, envelope, MTF and the wedge, in the layout of ``rfftn``.
+    """What optics and wedge leave of a volume's frequencies ``[Z, Y, X // 2 + 1]``, in the layout of ``rfftn``.
+
+    The CTF is that of the specimen's middle. A frequency fades by the dose of the tilt that has measured it, where small
+    tilts come first.
 
     Args:
-        size: Voxels along a side.
+        shape: (Z, Y, X).
         voxel: Å.
-        optics: Of the microscope. ``dose`` differs between pictures and is not in here.
+        optics: Of the microscope.
         tilt: First and last tilt, degrees.
-        defocus: µm ``[B]``, for a row each; that of the optics if None.
         device: Where to make it.
-
-    Returns:
-        ``[B, n, n, n // 2 + 1]``, B = 1 without ``defocus``.
     """
-    kz, ky, kx = frequencies((size,) * 3, device)
+    kz, ky, kx = frequencies(shape, device)
     k = (kx**2 + ky**2 + kz**2).sqrt()
-    depth = None if defocus is None else defocus.to(device).reshape(-1, 1, 1, 1)
-    whole = ctf(k / voxel, optics, depth) * camera(2 * k, optics) * wedge((size,) * 3, tilt, device)
-    return whole.reshape(-1, size, size, size // 2 + 1)
+    whole = ctf(k / voxel, optics) * camera(2 * k, optics) * wedge(shape, tilt, device)
+    if optics.dose:
+        angle = torch.rad2deg(torch.atan2(kz, kx)).abs() / max(abs(end) for end in tilt)
+        whole = whole * fading(k / voxel, optics.dose * angle.clamp(max=1), optics.voltage_kv)
+    return whole
 
 
 def simulate_subtomograms(
@@ -70,7 +71,7 @@ def simulate_subtomograms(
     # The CTF and the wedge spread detail beyond the box, and a transform of the box alone would wrap it around.
     room = math.ceil(spread(optics, voxel) / voxel)
     large = size + 2 * room
-    response = transfer(large, voxel, optics, tilt, device=rotation.device)
+    response = transfer((large,) * 3, voxel, optics, tilt, device=rotation.device)
     clean = draw_spectrum(density.to(rotation.device), large, voxel, resolution, rotation=rotation, shift=shift)
     boxes = _cut(torch.fft.irfftn(clean * response, s=(large,) * 3, dim=(1, 2, 3)), room)
     if math.isinf(snr):
@@ -78,8 +79,8 @@ def simulate_subtomograms(
     seen = wedge((large,) * 3, tilt, rotation.device)
     before, after = (_white(boxes, large, generator) for _ in range(2))
     share = (
-        math.sqrt(1 - noise_after) * response / _gain(response, large),
-        math.sqrt(noise_after) * seen / _gain(seen, large),
+        math.sqrt(1 - noise_after) * response / gain(response, large),
+        math.sqrt(noise_after) * seen / gain(seen, large),
     )
     noise = _cut(torch.fft.irfftn(before * share[0] + after * share[1], s=(large,) * 3, dim=(1, 2, 3)), room)
     scale = (boxes.var(dim=(1, 2, 3), keepdim=True) / snr).sqrt()
@@ -93,11 +94,11 @@ def _white(boxes: Tensor, size: int, generator: torch.Generator | None) -> Tenso
     return spectrum
 
 
-def _gain(response: Tensor, size: int) -> Tensor:
-    """The standard deviation that a filter in the layout of ``rfftn`` leaves of white noise of 1."""
+def gain(response: Tensor, columns: int) -> Tensor:
+    """The standard deviation that a filter in the layout of ``rfftn`` leaves of white noise of 1; X gives its last axis."""
     power = response.double().square()
-    once = power[..., :1].sum() + (power[..., -1:].sum() if size % 2 == 0 else 0)
-    return ((2 * power.sum() - once) / size**3).sqrt().float()
+    twice = power[..., 1 : (columns + 1) // 2].sum()
+    return ((power.sum() + twice) / (power[..., 0].numel() * columns)).sqrt().float()
 
 
 def _cut(volumes: Tensor, room: int) -> Tensor:

@@ -2,7 +2,17 @@
 
 from .decoys import DECOYS
 from .density import Density
-from .drawing import draw_map, draw_spectrum, placed
+from .drawing import blur_left, draw_map, draw_spectrum, fitting, placed
 from .reading import from_map, read_density
 
-__all__ = ["DECOYS", "Density", "draw_map", "draw_spectrum", "from_map", "placed", "read_density"]
+__all__ = [
+    "DECOYS",
+    "Density",
+    "blur_left",
+    "draw_map",
+    "draw_spectrum",
+    "fitting",
+    "from_map",
+    "placed",
+    "read_density",
+]

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.geometry.volumes import centre, frequencies
-from holly_triton.tomography.config.structures import DRAW_BYTES, SIGMA_PER_RESOLUTION, THINNING
+from holly_triton.tomography.config.structures import DRAW_BYTES, FEWEST_TO_THIN, SIGMA_PER_RESOLUTION, THINNING
 
 from .density import Density
 
@@ -48,7 +48,7 @@ def draw_spectrum(
     """The transform of what ``draw_map`` draws, ``[B, n, n, n // 2 + 1]`` complex64 in the layout of ``rfftn``."""
     thin = fitting(density, resolution)
     points = placed(thin.points, rotation, shift) / voxel  # [B, N, 3]
-    variance = max(0.0, (SIGMA_PER_RESOLUTION * resolution) ** 2 - thin.sigma**2) / voxel**2
+    variance = blur_left(thin, resolution) / voxel**2
     kz, ky, kx = frequencies((size,) * 3, points.device)
     blur = torch.exp(-2 * math.pi**2 * variance * (kx**2 + ky**2 + kz**2)) / voxel**3
     inside = (points.abs() <= size / 2).all(-1)  # [B, N]
@@ -61,7 +61,14 @@ def draw_spectrum(
 def fitting(density: Density, resolution: float) -> Density:
     """A density with as few points as a drawing at a resolution, Å, needs."""
     fine = resolution**2 - density.resolution**2
-    return density.thinned(THINNING * math.sqrt(fine)) if fine > 0 else density
+    if fine <= 0 or len(density.points) < FEWEST_TO_THIN:
+        return density
+    return density.thinned(THINNING * math.sqrt(fine))
+
+
+def blur_left(density: Density, resolution: float) -> float:
+    """Variance in Å2 by which points are still to be blurred; 0 where they are coarser than the resolution."""
+    return max(0.0, (SIGMA_PER_RESOLUTION * resolution) ** 2 - density.sigma**2)
 
 
 def placed(points: Tensor, rotation: Tensor | None, shift: Tensor | None) -> Tensor:
