@@ -1,6 +1,7 @@
 """Atomic models in PDB and mmCIF, packed or not: heavy atoms of the biological assembly."""
 
 import gzip
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ DEPOSITED = "deposited"
 MOST_ATOMS = 20_000_000
 LARGEST_ANGSTROM = 1e5
 """A coordinate beyond this is damage: the largest virus capsids are of 3000 Å."""
+CONTINUED = re.compile(r"^REMARK 350 (\w(?:, \w)*),? *$", re.MULTILINE)
+"""A further line of an assembly's chains in files of before 2006, which lacks the words of later ones."""
 UNKNOWN_MASS = 12.011
 """Of atoms without a known element, Da: that of carbon."""
 
@@ -93,7 +96,14 @@ def _parsed(gemmi: Any, path: Path) -> Any:
     with gzip.open(path) if packed else path.open("rb") as file:
         text = file.read(most).decode("utf-8", errors="replace")
     mmcif = path.name.lower().removesuffix(".gz").endswith("cif")
+    if not mmcif:
+        text = CONTINUED.sub(_as_later, text)
     return gemmi.read_structure_string(text, format=gemmi.CoorFormat.Mmcif if mmcif else gemmi.CoorFormat.Pdb)
+
+
+def _as_later(line: re.Match[str]) -> str:
+    """Chains of an assembly as files of later than 2006 have them, one to a line: long lines would be cut."""
+    return "\n".join(f"REMARK 350{'AND CHAINS: ':>32}{chain}," for chain in line[1].split(", "))
 
 
 def _assembled(gemmi: Any, path: Path, structure: Any, wanted: str | None, remarks: list[str]) -> Any:

@@ -68,6 +68,16 @@ def test_the_first_assembly_is_the_default(tmp_path: Path) -> None:
         read_atoms(path, "3")
 
 
+@pytest.mark.parametrize("words", ["", "                   AND CHAINS: "], ids=["before 2006", "since"])
+def test_further_lines_of_chains_belong_to_the_assembly(words: str, tmp_path: Path) -> None:
+    """Files of before 2006 have no words on them, such as 1MNF with its 28 chains on two lines."""
+    others = "BCDEFGHIJ" if words else "BCDEFGHIJKLMNO"
+    biomt = BIOMT.replace("CHAINS: A\n", f"CHAINS: A,\nREMARK 350 {words}{', '.join(others)}\n", 1)
+    atoms = ATOMS + "".join(atom(9 + i, " CA", 7, chain=chain) for i, chain in enumerate(others[1:]))
+    read = read_atoms(pdb(tmp_path, biomt + atoms))
+    assert len(read) == 2 * (3 + len(others))
+
+
 def test_of_several_models_the_first_is_taken(tmp_path: Path) -> None:
     text = "".join(f"MODEL     {n}\n{atom(1, ' CA', 10 * n)}ENDMDL\n" for n in (1, 2))
     atoms = read_atoms(pdb(tmp_path, text))
