@@ -30,7 +30,7 @@ def by_fit(job: dict[str, Any], folder: Path, camera: Camera) -> tuple[Localise,
     calibration = dict(job["calibration"])
     if "positions" in calibration:
         calibration["positions"] = Path(calibration["positions"])
-    for _ in calibrate_file(Path(job["beads"]), path, step=job["step_nm"], **calibration):
+    for _ in calibrate_file(Path(job["beads"]), path, step=job["step_nm"], overwrite=True, **calibration):
         pass
     psf, lax = read_psf(path), Fitting(max_misfit=1e9, max_sigma_nm=1e9)
 

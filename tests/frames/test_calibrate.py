@@ -189,6 +189,16 @@ def test_the_command_writes_a_psf_and_a_picture(kind: str, tmp_path: Path, seed:
         assert psf.x.c_nm == pytest.approx(PSF.x.c_nm - 50, abs=15)
 
 
+def test_a_calibration_is_not_replaced_unasked(tmp_path: Path, seed: int) -> None:
+    beads, out = write(tmp_path / "beads.tif", stack_of(PLACES, seed)), tmp_path / "psf.h5"
+    arguments = (beads, out, "--step", 50, "--pixel-size", 100, "--roi", 23)
+    out.write_bytes(b"of last year")
+    code, _, complaint = command(*arguments)
+    assert code == 1 and "--overwrite" in complaint and out.read_bytes() == b"of last year"
+    assert command(*arguments, "--overwrite")[0] == 0
+    assert read_psf(out).pixel_nm == 100
+
+
 def wrong(tmp_path: Path, what: str) -> tuple[list[object], str]:
     """Arguments, and a part of what must be said."""
     beads, out = tmp_path / "beads.tif", tmp_path / "psf.h5"

@@ -42,6 +42,7 @@ def calibrate_file(
     depths: tuple[float, float] | None = None,
     keep_brightness: bool = False,
     channel: int | None = None,
+    overwrite: bool = False,
 ) -> Iterator[str]:
     """Calibrate with a stack of beads; write the PSF, and a picture beside it.
 
@@ -58,6 +59,7 @@ def calibrate_file(
         depths: Smallest and largest depth of the PSF, nm; None takes the usable ones.
         keep_brightness: As in ``Calibrating``.
         channel: Of a stack with several, from 1.
+        overwrite: Replace an existing PSF.
 
     Yields:
         What was found, line by line.
@@ -70,6 +72,8 @@ def calibrate_file(
     chosen = camera_preset("photons") if camera is None else read_camera(camera)
     if out.suffix.lower() not in (".h5", ".hdf5"):
         raise HollyError(f"{out}: the PSF is written as HDF5; give a name that ends in .h5")
+    if out.exists() and not overwrite:
+        raise HollyError(f"{out}: exists already; choose another name, or pass --overwrite")
     if step == 0 or not math.isfinite(step):
         raise HollyError(f"--step {step:g}: planes at one depth give no PSF; give the distance of two planes in nm")
     if settings.roi_px % 2 == 0:
@@ -137,7 +141,7 @@ def _report(beads: Path, stack: Array, z_nm: Array, found: Calibration, settings
     yield f"Beads: {len(found.beads)} found, {used} used ({reasons(found.beads)})"
     yield f"Residual: the PSF leaves {np.median(found.residual):.1%} of a bead unexplained, noise included (median, root of sums of squares)"
     if found.gaussian is not None:
-        yield f"Gaussian (Huang et al. 2008), axes turned by {found.gaussian.tilt_deg:.1f} degrees:"
+        yield f"Gaussian (Huang et al. 2008), axes turned by {found.gaussian.tilt_deg:z.1f} degrees:"
         yield from (f"  {name}: {_curve(curve)}" for name, curve in (("x", found.gaussian.x), ("y", found.gaussian.y)))
         yield (
             f"  its widths differ from the measured ones by {found.widths_rms_px:.3f} px (rms), its light from the "
@@ -155,7 +159,7 @@ def _report(beads: Path, stack: Array, z_nm: Array, found: Calibration, settings
     yield f"{'z':>8}{'x':>8}{'y':>8}{'z':>8}"
     shown = np.flatnonzero(_within(found.z_nm, found.psf.z_range_nm))
     for index in shown[np.linspace(0, len(shown) - 1, ROWS).round().astype(int)]:
-        yield f"{found.z_nm[index]:8.0f}" + "".join(f"{value:8.1f}" for value in found.bound_nm[index])
+        yield f"{found.z_nm[index]:z8.0f}" + "".join(f"{value:8.1f}" for value in found.bound_nm[index])
 
 
 def _within(z_nm: Array, ends: tuple[float, float]) -> Array:
@@ -164,4 +168,4 @@ def _within(z_nm: Array, ends: tuple[float, float]) -> Array:
 
 
 def _curve(curve: HuangCurve) -> str:
-    return f"sigma0 {curve.sigma0_nm:.0f} nm, c {curve.c_nm:.0f} nm, d {curve.d_nm:.0f} nm, A {curve.a:.2f}, B {curve.b:.2f}"
+    return f"sigma0 {curve.sigma0_nm:.0f} nm, c {curve.c_nm:.0f} nm, d {curve.d_nm:.0f} nm, A {curve.a:z.2f}, B {curve.b:z.2f}"

@@ -79,7 +79,7 @@ def _draw_widths(axes: "Axes", calibration: Calibration) -> None:
             axes.plot(z, curve.variance(z)[0].sqrt() / pixel, color=colour, linewidth=1.2, label=f"{name}, Gaussian")
     axes.set_ylabel("sigma, px")
     axes.set_ylim(bottom=0)
-    tilt = f"; axes turned by {widths.tilt_deg:.1f} degrees" if calibration.astigmatic else "; no astigmatism"
+    tilt = f"; axes turned by {widths.tilt_deg:z.1f} degrees" if calibration.astigmatic else "; no astigmatism"
     axes.set_title(f"width of the PSF{tilt}", fontsize=10)
     axes.legend(fontsize=8, ncols=2)
     _shade(axes, calibration)

@@ -12,6 +12,10 @@ CROWD_PX = 17
 """Odd side of the square about a detection whose summed probability is its crowding: the expected number of emitters in it.
 Of 7 to 17 px, the widest left the deviations of lone emitters as they were."""
 
+BEYOND_FRAME_PX, BEYOND_DEPTHS, BEYOND_PHOTONS = 2.0, 0.5, 100.0
+"""A detection further outside its frame (pixels), further beyond the depths of the PSF (shares of their range), or this many
+times brighter than any emitter of the training is of no emitter: a network gives such for saturated pixels."""
+
 # Factors on the predicted standard deviations
 
 FEWEST_IN_BIN = 60

@@ -1,6 +1,6 @@
 """Localisations in camera frames by a trained model: whole movies in blocks, with constant memory."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -8,7 +8,14 @@ from torch import Tensor
 
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import Camera
-from holly_triton.frames.config import LOWEST_PROBABILITY, PASS_PIXELS
+from holly_triton.frames.config.localisation import (
+    BEYOND_DEPTHS,
+    BEYOND_FRAME_PX,
+    BEYOND_PHOTONS,
+    LOWEST_PROBABILITY,
+    PASS_PIXELS,
+)
+from holly_triton.frames.detections import Detections
 from holly_triton.frames.fit import polish
 from holly_triton.frames.localisations import localisations
 
@@ -73,9 +80,22 @@ def localise_windows(model: Model, windows: Tensor, first: int, lowest: float | 
     tables = []
     for begin in range(0, len(windows), step):
         found = model.localiser.detect(windows[begin : begin + step], min(lowest, LOWEST_PROBABILITY))
-        found = model.scales.applied(found.take(found.probability >= lowest))
+        found = found.take((found.probability >= lowest) & _possible(found, model, windows.shape[2:]))
+        found = model.scales.applied(found)
         tables.append(found.table(first + begin))
     return np.concatenate(tables) if tables else localisations(0)
+
+
+def _possible(found: Detections, model: Model, shape: Sequence[int]) -> Tensor:
+    """Which detections ``[K]`` can be of an emitter; what is not known of one (NaN) does not count against it."""
+    pixel_nm, (low, high) = model.psf.pixel_nm, model.psf.z_range_nm
+    beyond = found.xyz.new_tensor(
+        [BEYOND_FRAME_PX * pixel_nm, BEYOND_FRAME_PX * pixel_nm, BEYOND_DEPTHS * (high - low)]
+    )
+    least = found.xyz.new_tensor([0, 0, low]) - beyond
+    most = found.xyz.new_tensor([shape[1] * pixel_nm, shape[0] * pixel_nm, high]) + beyond
+    outside = ((found.xyz < least) | (found.xyz > most)).any(dim=1)
+    return ~outside & ~(found.photons > BEYOND_PHOTONS * model.training.frames.photons_most)
 
 
 def _with_neighbours(blocks: Iterable[tuple[int, Tensor]], around: int) -> Iterator[tuple[int, Tensor]]:

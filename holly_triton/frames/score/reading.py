@@ -234,8 +234,8 @@ def _table(path: Path, part: Part, notes: list[str]) -> Array:
         found["photons"] = part.photons[sound]
     lateral = part.precision_xy if part.precision_xy is not None else part.precision
     if lateral is not None:
-        both = np.broadcast_to(lateral[sound].reshape(len(found), -1), (len(found), 2))
-        found["sigma_x"], found["sigma_y"] = both.T
+        both = lateral[sound].T  # of both axes, or of each
+        found["sigma_x"], found["sigma_y"] = both if both.ndim == 2 else (both, both)
     if part.precision_z is not None:
         found["sigma_z"] = part.precision_z[sound]
     return found
