@@ -54,7 +54,7 @@ def peaks(scores: Tensor, radius: float, threshold: float, *, border: int = 0, s
     values = scores[found.unbind(1)]
     shift = torch.zeros_like(found, dtype=torch.float32)
     if sub_voxel == "quadratic":
-        shift = _vertices(_around(scores, found, CUBE.to(found.device)))
+        shift = vertices(around(scores, found, CUBE.to(found.device)))
     elif sub_voxel == "mass":
         shift = _centres_of_mass(scores, found, radius, threshold)
     return Peaks(found + shift, values, found)
@@ -105,7 +105,7 @@ def _nearest_none(voxels: Tensor, values: Tensor, shape: torch.Size, radius: flo
     return voxels[order[torch.tensor(kept, dtype=torch.int64)].to(voxels.device)]
 
 
-def _around(scores: Tensor, voxels: Tensor, offsets: Tensor) -> Tensor:
+def around(scores: Tensor, voxels: Tensor, offsets: Tensor) -> Tensor:
     """Scores ``[P, V]`` at offsets ``[V, 3]`` about voxels ``[P, 3]``; NaN outside of the volume."""
     places = voxels[:, None] + offsets
     size = torch.tensor(scores.shape, device=scores.device)
@@ -113,7 +113,7 @@ def _around(scores: Tensor, voxels: Tensor, offsets: Tensor) -> Tensor:
     return scores[places.clamp(min=0).minimum(size - 1).unbind(-1)].masked_fill(outside, math.nan)
 
 
-def _vertices(cube: Tensor) -> Tensor:
+def vertices(cube: Tensor) -> Tensor:
     """Shifts ``[P, 3]`` to the maxima of quadratic functions fitted to cubes of scores ``[P, 27]``; 0 where there is none."""
     offsets = CUBE.to(cube.device, torch.float32)
     z, y, x = offsets.unbind(1)
@@ -136,6 +136,6 @@ def _centres_of_mass(scores: Tensor, voxels: Tensor, radius: float, threshold: f
     offsets = ball(radius).to(scores.device)
     shifts = [torch.zeros(0, 3, device=scores.device)]
     for part in torch.split(voxels, max(1, TOGETHER // len(offsets))):
-        mass = (_around(scores, part, offsets) - threshold).nan_to_num(posinf=0).clamp(min=0)
+        mass = (around(scores, part, offsets) - threshold).nan_to_num(posinf=0).clamp(min=0)
         shifts.append(mass @ offsets.to(mass.dtype) / mass.sum(1, keepdim=True))
     return torch.cat(shifts)
