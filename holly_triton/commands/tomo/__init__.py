@@ -4,6 +4,7 @@ import click
 
 from .combine import combine
 from .evaluate import evaluate
+from .match import match
 from .pick import pick
 from .render import render
 from .train import train
@@ -14,5 +15,5 @@ def tomo() -> None:
     """Locate, classify and average macromolecules in cryo-electron tomograms."""
 
 
-for command in (train, pick, combine, evaluate, render):
+for command in (match, train, pick, combine, evaluate, render):
     tomo.add_command(command)

@@ -34,7 +34,7 @@ BLOCK_BYTES = 2**30
 TILE_ROTATIONS, TILE_VOXELS = 512, 4096
 """Scores at a time on a CPU: 8 MiB. On a GPU there are ``GPU_TILES`` times as many voxels."""
 GPU_TILES = 64
-CANDIDATE_SHARE = 0.88
+CANDIDATE_SHARE = 0.8
 """Peaks of the search above this share of its threshold are refined."""
 MOST_CANDIDATES = 2000
 """Peaks of a template that are refined at most, the highest ones."""
@@ -46,7 +46,7 @@ TWINS, TWINS_APART = 6, 2.0
 """Rotations of a peak of the search that are compared at full band, no two nearer than so many angles of the grid."""
 MOST_ROUNDS = 4
 """Of refinement."""
-SIGN_PEAKS, SIGN_MARGIN = 10, 1.0
+SIGN_PEAKS, SIGN_MARGIN = 10, 0.5
 """The contrast seems inverted if the mean of so many peaks of the negative score is higher, by so many standard deviations."""
 SAME_VOXEL = 0.01
 """Relative difference of two voxel sizes up to which a template is not resampled."""

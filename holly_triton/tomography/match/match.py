@@ -12,7 +12,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
 from holly_triton.geometry.groups import point_group
 from holly_triton.geometry.rotations import random_rotations
-from holly_triton.geometry.sampling import grid_size, rotation_grid
+from holly_triton.geometry.sampling import rotation_grid
 from holly_triton.io.particle_lists.particle_list import ParticleList, joined
 from holly_triton.tomography.config.matching import (
     ANGLES,
@@ -75,7 +75,7 @@ class Match:
         return self.picks.take(self.picks.scores > self.threshold)
 
 
-class Stopped(Exception):  # noqa: N818
+class StoppedError(Exception):
     """A signal asked for a stop."""
 
 
@@ -99,8 +99,13 @@ def match_tomogram(
 
     Raises:
         HollyError: A mask of another shape or without a voxel; a template larger than the tomogram; an unknown symmetry.
-        Stopped: As ``stopped`` says.
+        StoppedError: As ``stopped`` says.
     """
+    for template in templates:
+        try:
+            point_group(template.symmetry)
+        except ValueError as error:
+            raise HollyError(f"{template.name}: {error}") from None
     chosen = _checked_mask(values, mask)
     ready = centred(values)
     hands = [(template, hand) for template in templates for hand in ((False, True) if settings.mirror else (False,))]
@@ -185,7 +190,7 @@ class _Work:
         search = Search(filtered(self.ready, settings, self.crop), basis, sphere, masks)
         scores = search.run(self._coarse_mask(search.shape), stopped)
         if scores is None:
-            raise Stopped
+            raise StoppedError
         if scores.voxels == 0:
             raise HollyError(f"{self.name}: no voxel has a score: the tomogram is flat, or where it is not, the mask is 0; give another mask or tomogram")  # fmt: skip
         tests = scores.voxels * float(len(grid))
@@ -196,16 +201,15 @@ class _Work:
         candidates = peaks(scores.best, radius, min(level, 0.95 * float(scores.best.max())))
         voxels = candidates.voxels[:MOST_CANDIDATES]
         begin(f"{self.name}: refining {len(voxels)} peaks")
-        picks, finest = self._refined(search, grid, voxels, candidates.positions[:MOST_CANDIDATES], stopped)
-        inside = self.ready.numel() if self.mask is None else int(self.mask.sum())
-        threshold = expected_threshold(settings.false_positives, inside * finest)
+        picks = self._refined(search, grid, voxels, candidates.positions[:MOST_CANDIDATES], stopped)
+        threshold = expected_threshold(settings.false_positives, tests)
         return Match(
             self.template, self.mirrored, picks, threshold, scores.best / sigma, self.voxel, self.angle, len(grid),
             len(basis), basis.held, float(low.mean() - high.mean()) if len(low) and len(high) else 0.0,
         )  # fmt: skip
 
-    def _refined(self, search: Search, grid: Tensor, voxels: Tensor, places: Tensor, stopped: Callable[[], bool]) -> tuple[ParticleList, float]:  # fmt: skip
-        """Refined peaks, highest first, and the number of rotations of the finest grid that they stand for."""
+    def _refined(self, search: Search, grid: Tensor, voxels: Tensor, places: Tensor, stopped: Callable[[], bool]) -> ParticleList:  # fmt: skip
+        """Refined peaks, highest first."""
         settings, size = self.settings, torch.tensor(self.ready.shape, device=self.ready.device)
         refinement = Refinement(filtered(self.ready, settings), self.full, reach_of(self.crop))
         start = (places * (self.voxel / self.template.voxel)).round().long().clamp(min=0).minimum(size - 1)
@@ -213,7 +217,7 @@ class _Work:
             start, search.rotations_at(voxels, grid, TWINS_APART * self.angle), self.angle, settings.rounds, stopped
         )
         if poses is None:
-            raise Stopped
+            raise StoppedError
         sigma = max(refinement.sigma(self.generator, self.mask), torch.finfo(torch.float32).tiny)
         order = poses.scores.argsort(descending=True).cpu()
         positions = poses.positions.cpu()[order].flip(1) * self.template.voxel
@@ -222,8 +226,7 @@ class _Work:
             scores=(poses.scores.cpu()[order] / sigma).numpy(), tomogram=self.tomogram,
         )  # fmt: skip
         kept = compete(picks.positions, picks.scores, np.full(len(picks), exclusion(self.template)))
-        finest = grid_size(self.angle / 2**settings.rounds) / len(point_group(self.template.symmetry))
-        return picks.take(kept), finest
+        return picks.take(kept)
 
     def _find_crop(self) -> tuple[int, int]:
         """The coarsest crop that leaves the template's power, and room in its mask."""

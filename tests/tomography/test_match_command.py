@@ -1,0 +1,87 @@
+"""The command ``tomo match``."""
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from holly_triton.cli import main
+from holly_triton.io.particle_lists.reading import read_particles
+from holly_triton.io.volumes.reading import read_volume
+from holly_triton.io.volumes.writing import write_volume
+from holly_triton.tomography.match import command
+from holly_triton.tomography.structures import DECOYS, draw_map
+
+PLACE = (17, 20, 30)
+"""z, y, x."""
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A noisy tomogram with one disc, dark, and a map of the disc."""
+    disc = draw_map(DECOYS["disc"](), 21, 20.0, 40.0).numpy()
+    volume = np.random.default_rng(0).normal(0, disc.max() / 4, (34, 40, 52)).astype(np.float32)
+    part = tuple(slice(middle - 10, middle + 11) for middle in PLACE)
+    volume[part] -= disc
+    write_volume(tmp_path / "tomogram.mrc", volume, 20.0)
+    write_volume(tmp_path / "disc.mrc", disc, 20.0)
+    return tmp_path
+
+
+def run(*words):
+    return CliRunner().invoke(main, ["tomo", "match", *map(str, words)])
+
+
+def test_a_map_and_a_name_find_the_same(folder):
+    found = run(folder / "tomogram.mrc", folder / "disc.mrc", folder / "a.csv", "--tilt", "90", "--angle", "30", "--symmetry", "D2", "--scores", folder / "s.mrc")  # fmt: skip
+    assert found.exit_code == 0, found.output
+    assert "1 particle: disc 1" in found.output
+    named = run(folder / "tomogram.mrc", "disc", folder / "b.star", "--tilt", "-90,90", "--angle", "30")
+    assert named.exit_code == 0, named.output
+    for name in ("a.csv", "b.star"):
+        particles = read_particles(folder / name, voxel_size=20.0)
+        assert particles.labels.tolist() == ["disc"]
+        assert np.abs(particles.positions[0] / 20 - np.array(PLACE[::-1])).max() < 0.5
+        axis = particles.rotations[0][:, 2]
+        assert abs(axis[2]) > np.cos(np.radians(30))
+    scores = read_volume(folder / "s.mrc")
+    assert scores.values.max() > 5 and scores.voxel >= 20
+
+
+@pytest.mark.parametrize(
+    ("more", "code", "words"),
+    [
+        (["--symmetry", "Q3"], 1, "no known symmetry"),
+        (["--symmetry", "C1", "--symmetry", "C2"], 1, "1 template"),
+        (["--tilt", "60,-60"], 2, "no range"),
+        (["--tilt", "sixty"], 2, "neither an angle"),
+        (["--template-mask", "tomogram.mrc"], 1, "mask"),
+    ],
+)
+def test_wrong_words_end_in_a_line(folder, monkeypatch, more, code, words):
+    monkeypatch.chdir(folder)
+    found = run("tomogram.mrc", "disc.mrc", "out.csv", *more)
+    assert found.exit_code == code and words in found.output
+    assert not (folder / "out.csv").exists()
+
+
+def test_what_exists_is_kept(folder):
+    (folder / "out.csv").write_text("mine")
+    found = run(folder / "tomogram.mrc", folder / "disc.mrc", folder / "out.csv")
+    assert found.exit_code == 1 and (folder / "out.csv").read_text() == "mine"
+
+
+def test_a_stop_writes_nothing(folder, monkeypatch):
+    original = command.match_tomogram
+
+    def stopping(*given, **more):
+        return original(*given, **{**more, "stopped": lambda: True})
+
+    monkeypatch.setattr(command, "match_tomogram", stopping)
+    found = run(folder / "tomogram.mrc", folder / "disc.mrc", folder / "out.csv", "--angle", "60")
+    assert found.exit_code == 3 and not (folder / "out.csv").exists()
+
+
+def test_other_contrast_is_warned_about(folder, caplog):
+    found = run(folder / "tomogram.mrc", folder / "disc.mrc", folder / "o.csv", "--contrast", "bright", "--tilt", "90", "--angle", "30")  # fmt: skip
+    assert found.exit_code == 0
+    assert "opposite contrast" in caplog.text + found.output
