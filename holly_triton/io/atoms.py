@@ -2,6 +2,7 @@
 
 import gzip
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -110,7 +111,6 @@ def _assembled(gemmi: Any, path: Path, structure: Any, wanted: str | None, remar
     """The first model, with the copies of an assembly, still with hydrogens and waters: an assembly may name a chain of waters."""
     # Subchains, by which assemblies of mmCIF name what they copy, get names where a PDB file has none.
     structure.setup_entities()
-    structure.remove_alternative_conformations()
     model = structure[0]
     known = {one.name: one for one in structure.assemblies}
     if wanted == DEPOSITED or (wanted is None and not known):
@@ -130,10 +130,20 @@ def _assembled(gemmi: Any, path: Path, structure: Any, wanted: str | None, remar
     return whole
 
 
+def _first_conformations(model: Any) -> Iterator[tuple[Any, str]]:
+    """Atoms with the names of their chains; of a residue with alternatives those of the first one that it lists."""
+    taken: dict[tuple[str, str], str] = {}
+    for cra in model.all():
+        if not cra.atom.has_altloc() or cra.atom.altloc == taken.setdefault(
+            (cra.chain.name, str(cra.residue.seqid)), cra.atom.altloc
+        ):
+            yield cra.atom, cra.chain.name
+
+
 def _heavy(path: Path, model: Any, remarks: list[str]) -> Atoms:
     model.remove_hydrogens()
     model.remove_waters()
-    found = [(cra.atom, cra.chain.name) for cra in model.all()]
+    found = [*_first_conformations(model)]
     if not found:
         raise HollyError(f"{path}: holds no heavy atoms apart from water; give a file with all atoms")
     kept = [(atom, chain) for atom, chain in found if atom.occ > 0]

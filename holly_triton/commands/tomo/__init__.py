@@ -4,6 +4,7 @@ import click
 
 from .combine import combine
 from .evaluate import evaluate
+from .info import info
 from .match import match
 from .pick import pick
 from .render import render
@@ -15,5 +16,5 @@ def tomo() -> None:
     """Locate, classify and average macromolecules in cryo-electron tomograms."""
 
 
-for command in (match, train, pick, combine, evaluate, render):
+for command in (info, match, train, pick, combine, evaluate, render):
     tomo.add_command(command)
