@@ -20,13 +20,15 @@ from holly_triton.io.particle_lists.writing import write_particles
 from holly_triton.io.volumes.reading import read_volume
 from holly_triton.io.volumes.writing import write_volume
 from holly_triton.tomography.config.network import Network
-from holly_triton.tomography.config.training import Optimiser, Patching, Training
+from holly_triton.tomography.config.simulation import TomogramSettings
+from holly_triton.tomography.config.training import LabelNoise, Optimiser, Patching, Renewal, Training
 from holly_triton.tomography.score.evaluate import evaluate
 from holly_triton.tomography.segment.model import read_model
 from holly_triton.tomography.segment.picking import pick
 from holly_triton.tomography.train import carry_out, resume_run, start_run
 from holly_triton.tomography.train import command as train_command
 from holly_triton.tomography.train.scenes import Scene
+from holly_triton.tomography.train.simulated import Simulated
 from holly_triton.tomography.train.sources import Fixed, Kinds
 
 VOXEL = 10.0
@@ -284,3 +286,40 @@ def test_a_folder_that_lacks_something_says_what(folder: Path, tmp_path: Path) -
         result = run("tomo", "train", place, model, "--steps", 1)
         assert result.exit_code == 1 and words in result.output, result.output
     assert not model.exists() and not (tmp_path / "net-training").exists()
+
+
+SIMULATION = TomogramSettings(
+    structures="sphere:3,disc:3", size_x=36, size_y=40, size_z=28, voxel_size=20.0, membranes=0, path="whole", snr=1.0
+)
+
+
+def test_simulated_tomograms_are_renewed_and_repeatable() -> None:
+    renewal = Renewal(first=2, steps=3, kept=2, validation=1, snr_least=0.1, snr_most=10.0)
+    sources = [Simulated.of(SIMULATION, renewal, LabelNoise(), "dark", 5) for _ in range(2)]
+    early, late = sources[0].scenes(2), sources[0].scenes(3)
+    assert [each.name for each in early] == ["simulated 0", "simulated 1"]
+    assert [each.name for each in late] == ["simulated 1", "simulated 2"]
+    np.testing.assert_array_equal(sources[1].scenes(3)[1].values, late[1].values)
+    assert not np.array_equal(late[0].values, late[1].values)
+    assert sources[0].kinds.classes == ("sphere", "disc")
+    np.testing.assert_allclose(sources[0].kinds.radii, (75, 78), rtol=0.12)  # of the ball; of the disc's volume
+    other = Simulated.of(SIMULATION, renewal, LabelNoise(), "dark", 6)
+    assert not np.array_equal(other.validation[0].values, sources[0].validation[0].values)
+
+
+def test_a_training_on_a_simulation_resumes_byte_for_byte(tmp_path: Path) -> None:
+    settings = tmp_path / "simulation.toml"
+    write_config(settings, SIMULATION)
+    brief = dataclasses.replace(FEW, data=str(settings), steps=4, renewal=Renewal(first=1, steps=2, validation=1))
+    losses: list[list[float]] = [[], []]
+
+    def note(into: list[float]) -> Callable[[Step], None]:
+        return lambda step: into.append(float(step.figures["loss"]))
+
+    carry_out(start_run(tmp_path / "whole.pt", brief), note(losses[0]), never)
+    stopped = start_run(tmp_path / "net.pt", brief)
+    carry_out(stopped, note(losses[1]), lambda: len(losses[1]) == 3)
+    carry_out(resume_run(tmp_path / "net.pt"), note(losses[1]), never)
+    assert losses[0] == losses[1] and len(losses[0]) == 4
+    refused = run("tomo", "train", settings, tmp_path / "a.pt", "--validation", tmp_path, "--steps", 1)
+    assert refused.exit_code == 1 and "--validation" in refused.output

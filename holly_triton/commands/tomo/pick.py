@@ -16,11 +16,11 @@ from ..options import ABOVE_ZERO, SOME_PATH, Number, words
 @click.command()
 @click.argument("tomogram", type=SOME_PATH)
 @click.argument("out", type=SOME_PATH)
-@click.option("--model", "model_file", type=SOME_PATH, required=True, metavar="MODEL", help="What tomo train has written.")  # fmt: skip
+@click.option("--model", "model_file", type=SOME_PATH, required=True, metavar="MODEL|default", help="What tomo train has written; default: the model that ships, for the shipped structures in tomograms that tomo simulate makes by default.")  # fmt: skip
 @click.option("--threshold", type=Number(0.01, 1), metavar="S", help="Least score of a particle of any class. [default: the model's, for each class]")  # fmt: skip
 @click.option("--cluster", type=words(Cluster), default="peaks", show_default=True, help="From score maps to particles: peaks, in seconds, or the clusters of the label volume as DeepFinder finds them.")  # fmt: skip
 @click.option("--scores", type=SOME_PATH, metavar="FILE", help="Also write the share of all classes together in each voxel (.mrc, .em, .h5).")  # fmt: skip
-@click.option("--averaged/--not-averaged", default=False, show_default=True, help="Average the answers for the tomogram turned by 180 degrees about x, y and z; four times the work.")  # fmt: skip
+@click.option("--averaged/--not-averaged", default=True, show_default=True, help="Average the answers for the tomogram turned by 180 degrees about x, y and z; four times the work.")  # fmt: skip
 @click.option("--contrast", type=words(Contrast), help="Of protein in the tomogram. [default: the model's]")
 @click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of a voxel in Å, where the file does not state it.")  # fmt: skip
 @click.option("--device", type=words(Device), default="auto", show_default=True)

@@ -9,8 +9,8 @@ Cluster = Literal["peaks", "mean-shift"]
 SAME_VOXEL = 0.02
 """Largest relative difference of a tomogram's voxel from the model's."""
 SMOOTHING: dict[Target, float] = {"heat": 0.2, "spheres": 0.5, "shapes": 0.5}
-"""Standard deviation, over the radius of the class, of the Gaussian that a score map is smoothed with before its peaks are
-sought: the network's own map of a sphere is flat inside."""
+"""Standard deviation, over a radius, of the Gaussian that maps are smoothed with before peaks are sought (the radius of the
+smallest class) and before the classes of a peak are compared (each its own): the map of a sphere is flat inside."""
 SMOOTHING_REACH = 3.0
 """Standard deviations at which that Gaussian is cut off."""
 EXCLUSION = 0.6

@@ -54,6 +54,26 @@ SIDES: dict[Preset, int] = {"own": 40, "deepfinder": 56}
 
 
 @dataclass(frozen=True)
+class Renewal(Settings):
+    """Tomograms that are simulated as a training goes."""
+
+    first: Annotated[int, Bounds(1)] = 4
+    """Simulated before the first step."""
+    steps: Annotated[int, Bounds(1)] = 30
+    """Between two new ones."""
+    kept: Annotated[int, Bounds(1)] = 16
+    """From which patches are drawn; when there are more, the oldest goes."""
+    validation: Annotated[int, Bounds(1)] = 2
+    snr_least: Annotated[float, Bounds(0, open_least=True)] | None = None
+    """Where both are given, the SNR of each tomogram lies anywhere between (uniformly in its logarithm), in place of the
+    simulation's own;"""
+    snr_most: Annotated[float, Bounds(0, open_least=True)] | None = None
+    tilt_least: Annotated[float, Bounds(1, 89)] | None = None
+    """likewise its largest tilt, degrees."""
+    tilt_most: Annotated[float, Bounds(1, 89)] | None = None
+
+
+@dataclass(frozen=True)
 class Loss(Settings):
     """Weights of the parts of ``train.loss``."""
 
@@ -105,6 +125,7 @@ class Training(Settings):
     """How often progress is measured on the validation tomograms."""
     network: Network = field(default_factory=Network)
     patches: Patching = field(default_factory=Patching)
+    renewal: Renewal = field(default_factory=Renewal)
     noise: LabelNoise = field(default_factory=LabelNoise)
     loss: Loss = field(default_factory=Loss)
     optimiser: Optimiser = field(default_factory=Optimiser)

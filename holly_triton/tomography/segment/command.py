@@ -23,7 +23,7 @@ from holly_triton.tomography.config.training import Contrast
 
 from .clusters import mean_shift
 from .doubts import contrast_doubts
-from .model import Model, read_model
+from .model import Model, model_path, read_model
 from .normalise import Normalisation
 from .picking import Candidates, as_particles, find_candidates, margin_of, without_excluded
 from .tiles import Scores, largest_side, tiles
@@ -37,7 +37,7 @@ class Options(NamedTuple):
     threshold: float | None = None
     cluster: Cluster = "peaks"
     scores: Path | None = None
-    averaged: bool = False
+    averaged: bool = True
     device: str = "auto"
     overwrite: bool = False
 
@@ -55,6 +55,7 @@ def pick_file(path: Path, out: Path, model_file: Path, options: Options) -> int:
     for place in (out, options.scores):
         if place is not None and place.exists() and not options.overwrite:
             raise HollyError(f"{place}: exists already; choose another name, or pass --overwrite")
+    model_file = model_path(model_file)
     model = read_model(model_file, find_device(options.device))
     volume = read_volume(path, options.voxel_size)
     for remark in volume.remarks:

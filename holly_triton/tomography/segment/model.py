@@ -19,6 +19,9 @@ from .network import AnyNetwork, build
 
 KIND = "holly-triton tomography model 1"
 """Of the file, with its version."""
+DEFAULT = Path("default")
+"""The model that ships, as ``--model`` names it."""
+SHIPPED = Path(__file__).parents[1] / "weights" / "default.pt"
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,11 @@ def write_model(path: Path, model: Model) -> None:
             torch.save(saved, partial)
         except RuntimeError as error:  # a full disk, for one
             raise OSError(str(error)) from error
+
+
+def model_path(given: Path) -> Path:
+    """The file of the model that a person asks for: the shipped one by its name, unless a file is called so."""
+    return SHIPPED if given == DEFAULT and not given.is_file() else given
 
 
 def read_model(path: Path, device: torch.device | None = None) -> Model:

@@ -4,7 +4,6 @@ Label volumes are not trained on. They give the radius of each class, that of a 
 names begin with ``labels_``, each beside the tomogram of the same number: ``tomogram_3.mrc`` and ``labels_3.mrc``.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,11 +12,13 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import missing, natural_order
-from holly_triton.core.words import counted
+from holly_triton.core.types import Array
 from holly_triton.io.particle_lists.particle_list import ParticleList, joined
 from holly_triton.io.volumes.reading import format_of, read_volume
 from holly_triton.io.volumes.volume import Volume
 from holly_triton.tomography.config.picking import SAME_VOXEL
+
+from .radii import Counted, given_radii, radii_of
 
 TRUTH = ("truth.csv", "truth.star", "truth.json", "truth.xml", "truth.tbl")
 """Names of the list of particles, the first of which that is there is read."""
@@ -79,66 +80,30 @@ def read_folder(folder: Path) -> list[Example]:
 
 
 def class_radii(examples: Sequence[Example], given: str | None, where: Path) -> dict[str, float]:
-    """The radius of each class, Å: as given, else that of a sphere of its particles' volume in the label volumes.
+    """The radius of each class, Å: as given, else measured in the label volumes.
 
     Args:
         examples: Tomograms.
-        given: ``70S=125,FAS=130``, or one number for all classes; classes that it leaves out are not sought.
+        given: As ``given_radii`` takes it; classes that it leaves out are not sought.
         where: For messages.
 
     Raises:
-        HollyError: A radius is not a number above 0, a class has no particle, or nothing is given and there are no label volumes.
+        HollyError: ``given_radii`` fails, or nothing is given and there are no label volumes.
     """
     classes = joined([example.truth for example in examples]).classes
     if given is not None:
-        return _given(given, classes)
-    labelled = [example for example in examples if example.labels is not None]
-    if not labelled:
+        return given_radii(given, classes)
+    found = [Counted(each.truth, _labels(each.labels, each.volume)) for each in examples if each.labels is not None]
+    if not found:
         raise HollyError(
             f"{where}: has no label volumes, which would give the sizes of the classes; state their radii in Å with "
             f"--radii {','.join(f'{name}=100' for name in classes[:3])}{',...' if len(classes) > 3 else ''}"
         )
-    voxels: dict[str, int] = dict.fromkeys(classes, 0)
-    counts: dict[str, int] = dict.fromkeys(classes, 0)
-    for example in labelled:
-        _count(example, voxels, counts)
-    return {
-        name: (3 / (4 * math.pi) * voxels[name] / counts[name]) ** (1 / 3) * examples[0].volume.voxel
-        for name in classes
-        if voxels[name]
-    }
+    return radii_of(found, examples[0].volume.voxel)
 
 
-def _count(example: Example, voxels: dict[str, int], counts: dict[str, int]) -> None:
-    """Add the voxels and particles of a tomogram to the counts of each class."""
-    assert example.labels is not None
-    values = np.asarray(read_volume(example.labels, example.volume.voxel).values)
-    sizes = np.bincount(values.astype(np.int64).ravel())
-    places = np.rint(example.truth.positions[:, ::-1] / example.volume.voxel).astype(int)
-    places = np.clip(places, 0, np.array(values.shape) - 1)
-    at = values[tuple(places.T)].astype(int)
-    for name in np.unique(example.truth.labels):
-        own = at[(example.truth.labels == name) & (at > 0)]
-        if len(own):
-            # Most particles have a voxel of their own class at their centre; a hollow one may have another's.
-            voxels[str(name)] += int(sizes[np.bincount(own).argmax()])
-            counts[str(name)] += int((example.truth.labels == name).sum())
-
-
-def _given(text: str, classes: Sequence[str]) -> dict[str, float]:
-    parts = [part.partition("=") for part in text.split(",")]
-    if len(parts) == 1 and not parts[0][1]:
-        parts = [(name, "=", parts[0][0]) for name in classes]
-    radii = {}
-    for name, _, number in parts:
-        try:
-            radii[name.strip()] = float(number)
-        except ValueError:
-            radii[name.strip()] = math.nan
-        if not 0 < radii[name.strip()] < math.inf:
-            raise HollyError(f"--radii {name}={number}: is no radius in Å; write such as 70S=125,FAS=130")
-        if name.strip() not in classes:
-            raise HollyError(
-                f"--radii {name}: there is no such class among the {counted(len(classes), 'class', 'classes')} {', '.join(classes)}"
-            )
-    return radii
+def _labels(path: Path, volume: Volume) -> Array:
+    labels: Array = np.asarray(read_volume(path, volume.voxel).values)
+    if labels.shape != volume.values.shape:
+        raise HollyError(f"{path}: is of {labels.shape} voxels and its tomogram of {volume.values.shape}; they must be equal")  # fmt: skip
+    return labels

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 
+from holly_triton.core.config import read_config
 from holly_triton.core.errors import HollyError
 from holly_triton.tomography.config.picking import SAME_VOXEL
 from holly_triton.tomography.config.training import Training
@@ -13,6 +14,8 @@ from .folder import Example, class_radii, read_folder
 from .scenes import Scene
 from .sources import Fixed, Kinds, Source
 
+SETTINGS = ".toml"
+"""Suffix of the settings of a simulation."""
 NOISE = 1
 """Purpose of the random numbers of label noise; those of patches are for 0."""
 
@@ -24,6 +27,8 @@ def open_source(settings: Training) -> Source:
         HollyError: The data can't be read or used.
     """
     folder = Path(settings.data)
+    if folder.suffix == SETTINGS:
+        return _simulated(folder, settings)
     examples = read_folder(folder)
     if settings.validation is not None:
         others = read_folder(Path(settings.validation))
@@ -46,6 +51,17 @@ def open_source(settings: Training) -> Source:
         for scene in _scenes(examples, kinds, settings)
     ]
     return Fixed(kinds, noisy, _scenes(others, kinds, settings))
+
+
+def _simulated(path: Path, settings: Training) -> Source:
+    from holly_triton.tomography.config.simulation import TomogramSettings
+
+    from .simulated import Simulated
+
+    if settings.validation is not None:
+        raise HollyError(f"--validation {settings.validation}: {path} is a simulation, which makes tomograms for the validation too; leave it out")  # fmt: skip
+    simulation = read_config(path, TomogramSettings)
+    return Simulated.of(simulation, settings.renewal, settings.noise, settings.contrast, settings.seed)
 
 
 def _scenes(examples: Sequence[Example], kinds: Kinds, settings: Training) -> list[Scene]:

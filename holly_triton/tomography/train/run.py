@@ -85,12 +85,12 @@ def carry_out(run: Run, callback: Callable[[Step], None], should_stop: Callable[
     trainer = run.trainer
 
     def measure() -> dict[str, float]:
-        return validated(trainer.model({}), trainer.source.validation).figures
+        return validated(trainer.model({}), trainer.source.validation, averaged=False).figures
 
     follow(trainer, run.folder, KIND, Watch(measure, trainer.settings.validations, callback, should_stop))
     state = trainer.state
     figures = {"steps": state.step, "patches": state.step * state.batch, "seconds": state.seconds}
-    model = validated(trainer.model(figures), trainer.source.validation)
+    model = validated(trainer.model(figures), trainer.source.validation, averaged=True)
     write_model(run.model, model)
     return model
 
