@@ -201,7 +201,9 @@ def _numbers(path: Path, header: Header, columns: Sequence[Column], lines: list[
 
 def _load(lines: list[str], header: Header, columns: Sequence[Column], **options: Any) -> Array:
     with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "loadtxt: input contained no data", UserWarning)
+        warnings.filterwarnings(
+            "ignore", "loadtxt: input contained no data|Input line .* contained no data", UserWarning
+        )
         numbers: Array = np.loadtxt(
             lines,
             delimiter=header.delimiter,

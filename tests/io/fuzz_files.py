@@ -16,6 +16,7 @@ import scipy.io
 import tifffile
 import torch
 from astropy.io import fits
+from fuzz_tomography import tomography_files
 from PIL import Image
 
 from holly_triton.core.config import read_config, write_config
@@ -99,6 +100,8 @@ def whole_files(folder: Path) -> Iterator[tuple[str, Path, Callable[[Path], obje
     path.write_bytes(header.encode() + xyz[:6].astype("<f4").tobytes() + struct.pack("<B3iB3i", 3, 0, 1, 2, 3, 1, 2, 3))
     yield "cloud binary mesh", path, read_cloud
     yield from _run_files(folder, xyz)
+    (folder / "tomography").mkdir()
+    yield from tomography_files(folder / "tomography")
 
 
 def _in(folder: Path, name: str) -> Path:

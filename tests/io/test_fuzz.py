@@ -33,7 +33,7 @@ from holly_triton.particles.run.checkpoints import load_state, save_state
 from holly_triton.report.folder import read_folder
 
 FUZZ = Path(__file__).with_name("fuzz.py")
-INPUTS = int(os.environ.get("HOLLY_TRITON_FUZZ", "1640"))
+INPUTS = int(os.environ.get("HOLLY_TRITON_FUZZ", "1940"))
 HUNG_S = 60
 LOCS = np.zeros(80, dtype=[("x", "f4"), ("y", "f4"), ("group", "i4")])
 LOCS["x"], LOCS["y"], LOCS["group"] = np.arange(80) ** 2 % 37, np.arange(80) % 7, np.arange(80) // 8

@@ -38,7 +38,11 @@ def read_json(path: Path) -> RawList:
     remarks = []
     if np.allclose(turns, np.eye(3)):
         rotations = None
-    elif not np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3), atol=1e-3) or np.linalg.det(turns).min() < 0:
+    elif (
+        np.abs(turns).max() > 2
+        or not np.allclose(turns @ turns.transpose(0, 2, 1), np.eye(3), atol=1e-3)
+        or np.linalg.det(turns).min() < 0
+    ):
         rotations = None
         remarks.append("The transformations are no rotations and were not used.")
     else:

@@ -18,6 +18,8 @@ Array = NDArray[Any]
 Unit = Literal["angstrom", "voxel", "centred", "fraction"]
 UNLABELLED = "particle"
 """The class of particles in a list that states none."""
+LARGEST = 1e9
+"""A coordinate beyond this, in any unit, is damage and counts as not finite."""
 ClassNames = Mapping[Any, str] | Sequence[str]
 
 
@@ -64,7 +66,7 @@ class RawList:
 
     def rows(self) -> "tuple[RawList, list[str]]":
         """The usable rows, and sentences on the others: rows without a finite position are left out."""
-        usable: Array = np.all(np.isfinite(self.positions), axis=1)
+        usable: Array = np.all(np.abs(self.positions) <= LARGEST, axis=1)
         said = []
         if not usable.all():
             said = [part_of(int((~usable).sum()), len(usable), "row", "{have} no finite position and {were} left out") + "."]  # fmt: skip

@@ -16,7 +16,7 @@ from holly_triton.geometry.euler import quaternion_from_rotation, rotation_from_
 from holly_triton.io.text_table import Column, Header, listed, read_header, read_parts
 
 from .particle_list import ParticleList
-from .raw import RawList
+from .raw import LARGEST, RawList
 
 Array = NDArray[Any]
 
@@ -101,8 +101,8 @@ def _unit(path: Path, header: Header) -> tuple[str, float]:
 
 def _rotations(quaternion: Array) -> Array | None:
     """Rotations ``[N, 3, 3]``, NaN where a quaternion is empty or has no length; None where all are."""
-    length = np.linalg.norm(quaternion, axis=1)
-    known = np.isfinite(length) & (length > 0)
+    largest = np.abs(quaternion).max(axis=1, initial=0)
+    known = (largest > 1 / LARGEST) & (largest <= LARGEST)
     if not known.any() and len(known):
         return None
     rotations = np.full((len(quaternion), 3, 3), np.nan)

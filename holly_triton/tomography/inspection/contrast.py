@@ -56,10 +56,11 @@ def find_contrast(values: Array) -> ContrastFound | None:
     middle = tuple(
         slice((side - min(side, CONTRAST_SIDE)) // 2, (side + min(side, CONTRAST_SIDE)) // 2) for side in values.shape
     )
-    part = np.asarray(values[middle], dtype=np.float32)
-    part = part - part.mean()
-    if not part.any():
+    part = values[middle] - values[middle].mean(dtype=np.float64)
+    spread = float(part.std())
+    if spread == 0:
         return None
+    part = (part / spread).astype(np.float32)
     found = [_at_scale(part, scale) for scale in SCALES if 4 * scale <= min(part.shape)]
     best = max(found, key=lambda one: (one.sure, abs(one.errors)))
     signs = {np.sign(one.errors) for one in found if one.sure}

@@ -88,7 +88,7 @@ def check_wedge(path: Path, values: Array) -> Wedge | None:
 
 
 def _power(values: Array) -> Array:
-    """Mean power spectrum of blocks ``[b, b, b]``, each less its mean and under a Hann window, over the mean of its shell."""
+    """Mean power spectrum of blocks ``[b, b, b]``, each standardised and under a Hann window, over the mean of its shell."""
     sides = [min(BLOCK, side) for side in values.shape]
     most = round(MOST_BLOCKS ** (1 / 3))
     starts = [
@@ -100,8 +100,10 @@ def _power(values: Array) -> Array:
     total = np.zeros(sides, dtype=np.float64)
     for corner in product(*starts):
         part = values[tuple(slice(start, start + block) for start, block in zip(corner, sides, strict=True))]
-        part = np.asarray(part, dtype=np.float32)
-        total += np.abs(scipy.fft.fftn((part - part.mean()) * window)) ** 2
+        part = part - part.mean(dtype=np.float64)
+        # Blocks count alike, whatever beads of gold one of them has.
+        part = (part / (part.std() or 1.0)).astype(np.float32)
+        total += np.abs(scipy.fft.fftn(part * window)) ** 2
     return _over_shells(total)
 
 
