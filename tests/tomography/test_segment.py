@@ -199,7 +199,7 @@ def test_patches_are_balanced_repeatable_and_turned_alike(seed: int) -> None:
     many = scene([1] * 30 + [2], [[12.0, 12.0, 12.0]] * 31)
     targets = Targets("spheres", torch.tensor([0.0, 3.0, 3.0]))
     apart = [Scene("t", many.values, PLAIN, many.labels[part], many.centres[part], None) for part in (slice(30), slice(30, 31))]  # fmt: skip
-    settings = Patching(jitter=2.0, background=0.0)
+    settings = Patching(jitter=0.125, background=0.0)
     drawn = [draw_patches(apart, targets, settings, 16, 60, np.random.default_rng(seed)) for _ in range(2)]
     assert torch.equal(drawn[0].labels, drawn[1].labels)
     rare = int((drawn[0].labels == 2).flatten(1).any(1).sum())

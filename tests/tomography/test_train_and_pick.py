@@ -75,7 +75,7 @@ BRIEF = Training(
     device="cpu",
     validations=2,
     network=Network(width=8),
-    patches=Patching(side=24, jitter=6.0),
+    patches=Patching(side=24),
     optimiser=Optimiser(rate=6e-3, warm_up_steps=10, average=0.9),
 )
 FEW = dataclasses.replace(BRIEF, steps=6)

@@ -25,7 +25,7 @@ MINUTES = 10.0
 @click.option("--radii", metavar="LIST", help="Radii of the classes in Å, such as 70S=125,FAS=130, or one for all. [default: measured in the label volumes of DATA]")  # fmt: skip
 @click.option("--validation", type=SOME_PATH, metavar="FOLDER", help="Tomograms for thresholds and progress. [default: the last one of DATA]")  # fmt: skip
 @click.option("--contrast", type=words(Contrast), help="Of protein in the tomograms. [default: dark]")
-@click.option("--patch", type=click.IntRange(16, 256), metavar="N", help="Side of a training patch, voxels, a multiple of 4. [default: 40, or 56 for deepfinder]")  # fmt: skip
+@click.option("--patch", type=click.IntRange(16, 256), metavar="N", help="Side of a training patch, voxels, a multiple of 4. [default: about five radii of the largest class, or 56 for deepfinder]")  # fmt: skip
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Patches of a step. [default: 8, or 25 on a GPU]")  # fmt: skip
 @click.option("--seed", type=SEED, metavar="I", help="Seed of every random choice. [default: 0]")
 @click.option("--device", type=words(Device), help="[default: auto]")

@@ -1,12 +1,13 @@
 """Targets, patches, loss, optimiser, and the training of a network as a whole."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Annotated, Literal
 
 from holly_triton.core.config import Bounds, Settings
 from holly_triton.core.errors import HollyError
 
-from .network import Device, Network, Preset
+from .network import Device, Network
 
 Target = Literal["heat", "spheres", "shapes"]
 Contrast = Literal["dark", "bright"]
@@ -40,17 +41,19 @@ class Patching(Settings):
     """Where training patches lie."""
 
     side: Annotated[int, Bounds(16)] | None = None
-    """Voxels; None is that of the network, in ``SIDES``."""
-    jitter: Annotated[float, Bounds(0)] = 10.0
-    """Largest shift of a patch's centre from a particle along an axis, voxels."""
+    """Voxels, a multiple of 4; None is about ``SIDE_RADII`` radii of the largest class, or 56 for DeepFinder's network."""
+    jitter: Annotated[float, Bounds(0, 0.5)] = 0.25
+    """Largest shift of a patch's centre from a particle along an axis, over the side."""
     background: Annotated[float, Bounds(0, 1)] = 0.2
     """Share of the patches that lie anywhere."""
     turned: bool = True
     """Whether patches are turned by 180 degrees about x, y or z, which keeps the missing wedge and the hand."""
 
 
-SIDES: dict[Preset, int] = {"own": 40, "deepfinder": 56}
-"""Sides of a training patch; DeepFinder's as published."""
+SIDE_RADII = 5.0
+"""Side of a training patch over the radius of the largest class."""
+SIDE_DEEPFINDER = 56
+"""Voxels, as published."""
 
 
 @dataclass(frozen=True)
@@ -134,10 +137,13 @@ class Training(Settings):
         super().__post_init__()
         if (self.steps is None) == (self.minutes is None):
             raise HollyError("a training has a number of steps or a number of minutes; set one of the two")
-        if self.side % 4:
-            raise HollyError(f"patches.side is {self.side}; it must be a multiple of 4")
+        if (self.patches.side or 0) % 4:
+            raise HollyError(f"patches.side is {self.patches.side}; it must be a multiple of 4")
 
-    @property
-    def side(self) -> int:
-        """Of a patch, voxels."""
-        return self.patches.side or SIDES[self.network.preset]
+    def side(self, largest: float) -> int:
+        """Side of a training patch, voxels, where the largest class has this radius in voxels."""
+        if self.patches.side is not None:
+            return self.patches.side
+        if self.network.preset == "deepfinder":
+            return SIDE_DEEPFINDER
+        return max(16, 4 * math.ceil(SIDE_RADII * largest / 4))

@@ -47,7 +47,7 @@ def _follow(run: Run, stop: Stop) -> int:
         "%s: network %s, %d thousand parameters; targets %s; %d classes: %s; voxels of %.4g Å; steps of %d patches of %d voxels on %s",
         run.model, settings.network.preset, parameters // THOUSAND, settings.targets, len(kinds.classes),
         ", ".join(f"{name} (radius {radius:.0f} Å)" for name, radius in zip(kinds.classes, kinds.radii, strict=True)),
-        kinds.voxel, state.batch, settings.side, trainer.device.type,
+        kinds.voxel, state.batch, trainer.side, trainer.device.type,
     )  # fmt: skip
     with alone(run.folder):
         model = under_bar(state, _words, lambda callback: carry_out(run, callback, lambda: stop.asked))

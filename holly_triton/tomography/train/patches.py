@@ -58,7 +58,7 @@ def draw_patches(
         else:
             which, row = rows[random.choice(np.flatnonzero(labels == random.choice(classes)))]
             scene = scenes[int(which)]
-            middle = scene.centres[row].numpy() + random.uniform(-settings.jitter, settings.jitter, 3)
+            middle = scene.centres[row].numpy() + side * random.uniform(-settings.jitter, settings.jitter, 3)
         corner = _corner(middle, side, scene.values.shape)
         parts = (scene.cut(corner, side), *targets.draw(scene, corner, side))
         turn = TURNS[random.integers(len(TURNS)) if settings.turned else 0]

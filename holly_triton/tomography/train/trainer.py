@@ -45,6 +45,12 @@ class Trainer:
         self._descent = Descent(self.network, self.settings.optimiser, self.state.optimiser, self.state.average)
 
     @property
+    def side(self) -> int:
+        """Of a patch, voxels."""
+        kinds = self.source.kinds
+        return self.settings.side(max(kinds.radii) / kinds.voxel)
+
+    @property
     def done(self) -> float:
         """Share of the training that is done, 0 to 1."""
         steps, minutes = self.settings.steps, self.settings.minutes
@@ -85,9 +91,7 @@ class Trainer:
         """The patches of a step, on the device."""
         random = np.random.default_rng([self.settings.seed, PATCHES, step])
         scenes, settings = self.source.scenes(step), self.settings
-        return draw_patches(scenes, self.targets, settings.patches, settings.side, self.state.batch, random).to(
-            self.device
-        )
+        return draw_patches(scenes, self.targets, settings.patches, self.side, self.state.batch, random).to(self.device)
 
     def _step(self) -> Step:
         rate = self._descent.begin(self.state.step, self.done)
