@@ -27,6 +27,7 @@ from holly_triton.tomography.segment.model import read_model
 from holly_triton.tomography.segment.picking import pick
 from holly_triton.tomography.train import carry_out, resume_run, start_run
 from holly_triton.tomography.train import command as train_command
+from holly_triton.tomography.train.radii import Counted, radii_of
 from holly_triton.tomography.train.scenes import Scene
 from holly_triton.tomography.train.simulated import Simulated
 from holly_triton.tomography.train.sources import Fixed, Kinds
@@ -186,6 +187,17 @@ def test_every_network_and_target_trains_from_a_folder(network: str, targets: st
     np.testing.assert_allclose(made.radii, 30.0, rtol=0.05)  # as the label volumes have them
     again = run("tomo", "train", folder, model, "--steps", 3)
     assert again.exit_code == 1 and "--overwrite" in again.output
+
+
+def test_the_radius_of_a_hollow_particle_is_measured_too() -> None:
+    grid = np.stack(np.meshgrid(*(np.arange(40),) * 3, indexing="ij"), axis=-1)
+    labels = np.zeros((40, 40, 40), np.uint8)
+    distance = [np.linalg.norm(grid - place, axis=-1) for place in ((10, 10, 10), (28, 28, 28))]
+    labels[(distance[0] < 6) & (distance[0] > 3)] = 4
+    labels[distance[1] < 5] = 2
+    truth = ParticleList.of(["shell", "ball"], [[100.0, 100.0, 100.0], [280.0, 280.0, 280.0]])
+    radii = radii_of([Counted(truth, labels)], 10.0)
+    assert radii == pytest.approx({"ball": 50, "shell": (6**3 - 3**3) ** (1 / 3) * 10}, rel=0.03)
 
 
 def test_radii_may_be_given(folder: Path, tmp_path: Path) -> None:

@@ -11,6 +11,9 @@ from holly_triton.core.types import Array
 from holly_triton.core.words import counted
 from holly_triton.io.particle_lists.particle_list import ParticleList
 
+HALF_SIDES = (0, 2, 4, 8)
+"""Half sides of cubes about a particle's centre in which its label is sought, voxels."""
+
 
 class Counted(NamedTuple):
     """A tomogram's particles, and the number of a class in each of its voxels."""
@@ -31,15 +34,24 @@ def radii_of(tomograms: Iterable[Counted], voxel: float) -> dict[str, float]:
     counts: dict[str, int] = {}
     for truth, labels in tomograms:
         sizes = np.bincount(labels.astype(np.int64).ravel())
-        places = np.rint(truth.positions[:, ::-1] / voxel).astype(int)
-        at = labels[tuple(np.clip(places, 0, np.array(labels.shape) - 1).T)].astype(int)
+        nearest = np.array([_nearest(labels, place) for place in np.rint(truth.positions[:, ::-1] / voxel).astype(int)])
         for name in truth.classes:
-            own = at[(truth.labels == name) & (at > 0)]
+            own = nearest[(truth.labels == name) & (nearest > 0)]
             if len(own):
-                # Most particles have a voxel of their own class at their centre; a hollow one may have another's.
+                # The label nearest to the centre of a hollow particle may be of its neighbour: the most frequent one counts.
                 voxels[name] = voxels.get(name, 0) + int(sizes[np.bincount(own).argmax()])
                 counts[name] = counts.get(name, 0) + int((truth.labels == name).sum())
     return {name: (3 / (4 * math.pi) * voxels[name] / counts[name]) ** (1 / 3) * voxel for name in sorted(voxels)}
+
+
+def _nearest(labels: Array, place: Array) -> int:
+    """The most frequent label in the smallest of some cubes about a voxel that holds any; 0 where none does."""
+    for reach in HALF_SIDES:
+        cube = labels[tuple(slice(max(0, at - reach), at + reach + 1) for at in place.tolist())]
+        found = cube[cube > 0].astype(np.int64)
+        if len(found):
+            return int(np.bincount(found).argmax())
+    return 0
 
 
 def given_radii(text: str, classes: Sequence[str]) -> dict[str, float]:
