@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from scipy import ndimage
 
 from holly_triton.cli import main
 from holly_triton.core.config import write_config
@@ -257,11 +258,22 @@ def test_mean_shift_is_the_paper_s_way(trained: Path, tmp_path: Path) -> None:
     assert evaluate(found, truth).macro["recall"] > 0.6
 
 
-def test_another_voxel_size_is_refused_and_another_contrast_is_doubted(trained: Path, tmp_path: Path) -> None:
-    values, _ = blobs(7)
+def test_a_voxel_size_nearby_is_resampled_and_another_is_refused(trained: Path, tmp_path: Path) -> None:
+    values, truth = blobs(7)
     write_volume(tmp_path / "large.mrc", values, 2 * VOXEL)
     refused = run("tomo", "pick", tmp_path / "large.mrc", tmp_path / "a.csv", "--model", trained)
     assert refused.exit_code == 1 and "20 Å" in refused.output and "10 Å" in refused.output
+    fine = ndimage.affine_transform(values, np.full(3, 0.8), output_shape=(39, 59, 59))
+    write_volume(tmp_path / "fine.mrc", fine, 0.8 * VOXEL)
+    resampled = run("tomo", "pick", tmp_path / "fine.mrc", tmp_path / "fine.csv", "--model", trained)
+    assert resampled.exit_code == 0 and "resampled" in resampled.output
+    found = read_particles(tmp_path / "fine.csv")
+    score = evaluate(found, dataclasses.replace(truth, tomograms=np.full(len(truth), "fine")))
+    assert score.blind.recall > 0.7 and np.abs(score.offset).max() < 0.25 * VOXEL
+
+
+def test_another_contrast_is_doubted(trained: Path, tmp_path: Path) -> None:
+    values, _ = blobs(7)
     write_volume(tmp_path / "bright.mrc", -values, VOXEL)
     doubted = run("tomo", "pick", tmp_path / "bright.mrc", tmp_path / "b.csv", "--model", trained)
     assert doubted.exit_code == 0 and "--contrast bright" in doubted.output

@@ -34,7 +34,7 @@ def pick(tomogram: Path, out: Path, model_file: Path, **given: Any) -> None:
     \b
     Examples:
       holly-triton tomo pick tomogram.mrc picks.star --model net.pt
-      holly-triton tomo pick tomogram.rec picks.csv --model net.pt --scores scores.mrc --averaged
+      holly-triton tomo pick tomogram.rec picks.csv --model net.pt --scores scores.mrc --not-averaged
     """
     from holly_triton.tomography.segment.command import Options, pick_file
 

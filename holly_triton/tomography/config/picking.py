@@ -8,6 +8,8 @@ Cluster = Literal["peaks", "mean-shift"]
 
 SAME_VOXEL = 0.02
 """Largest relative difference of a tomogram's voxel from the model's."""
+LEAST_FACTOR, MOST_FACTOR = 0.85, 1.8
+"""A tomogram whose voxel the model's is between these times as large as is resampled, and any other is refused."""
 SMOOTHING: dict[Target, float] = {"heat": 0.2, "spheres": 0.5, "shapes": 0.5}
 """Standard deviation, over a radius, of the Gaussian that maps are smoothed with before peaks are sought (the radius of the
 smallest class) and before the classes of a peak are compared (each its own): the map of a sphere is flat inside."""

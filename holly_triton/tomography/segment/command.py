@@ -18,7 +18,7 @@ from holly_triton.io.particle_lists.writing import write_particles
 from holly_triton.io.volumes.reading import read_volume
 from holly_triton.io.volumes.volume import Volume
 from holly_triton.io.volumes.writing import write_volume
-from holly_triton.tomography.config.picking import SAME_VOXEL, Cluster
+from holly_triton.tomography.config.picking import LEAST_FACTOR, MOST_FACTOR, SAME_VOXEL, Cluster
 from holly_triton.tomography.config.training import Contrast
 
 from .clusters import mean_shift
@@ -26,6 +26,7 @@ from .doubts import contrast_doubts
 from .model import Model, model_path, read_model
 from .normalise import Normalisation
 from .picking import Candidates, as_particles, find_candidates, margin_of, without_excluded
+from .resampling import resampled
 from .tiles import Scores, largest_side, tiles
 
 
@@ -60,22 +61,22 @@ def pick_file(path: Path, out: Path, model_file: Path, options: Options) -> int:
     volume = read_volume(path, options.voxel_size)
     for remark in volume.remarks:
         LOG.info("%s: %s", path, remark)
-    _check_voxel(path, volume, model_file, model)
-    normalisation = Normalisation.of(volume.values, options.contrast or model.contrast, str(path))
-    for doubt in contrast_doubts(model, volume.values, normalisation):
+    values = _at_voxel_of(model, volume, path, model_file)
+    normalisation = Normalisation.of(values, options.contrast or model.contrast, str(path))
+    for doubt in contrast_doubts(model, values, normalisation):
         LOG.warning("%s: %s", path, doubt)
     name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
-    maps = _Maps(volume.values.shape, options)
+    maps = _Maps(values.shape, options)
     try:
         with stoppable() as stop:
-            found = _found(model, volume.values, normalisation, options, maps, stop)
+            found = _found(model, values, normalisation, options, maps, stop)
     except _StoppedError:
         print(f"Stopped; {out} was not written")
         return STOPPED
     particles = as_particles(found, model, name)
     write_particles(out, particles, voxel_size=volume.voxel, shape=volume.values.shape)
     if maps.foreground is not None and options.scores is not None:
-        write_volume(options.scores, maps.foreground, volume.voxel)
+        write_volume(options.scores, maps.foreground, model.voxel)
         print(f"{options.scores}: the share of all classes together in each voxel")
     print(f"{out}: {_counts(particles, model)}")
     return DONE
@@ -131,12 +132,22 @@ def _found(
     return clusters.taken(clusters.scores > (options.threshold or 0.0))
 
 
-def _check_voxel(path: Path, volume: Volume, model_file: Path, model: Model) -> None:
-    if abs(volume.voxel / model.voxel - 1) > SAME_VOXEL:
+def _at_voxel_of(model: Model, volume: Volume, path: Path, model_file: Path) -> Array:
+    """The tomogram's values at the voxel size of the model.
+
+    Raises:
+        HollyError: The sizes are too different.
+    """
+    factor = model.voxel / volume.voxel
+    if abs(factor - 1) <= SAME_VOXEL:
+        return volume.values
+    sizes = f"{path}: its voxels are {volume.voxel:g} Å, and {model_file} was trained for {model.voxel:g} Å"
+    if not LEAST_FACTOR <= factor <= MOST_FACTOR:
         raise HollyError(
-            f"{path}: its voxels are {volume.voxel:g} Å, and {model_file} was trained for {model.voxel:g} Å; scale the tomogram to "
-            "that size, train a model for this one, or give the true size with --voxel-size"
+            f"{sizes}; bin the tomogram, train a model for this size, or give the true one with --voxel-size"
         )
+    LOG.warning("%s; the tomogram was resampled to that size, and a model trained for its own may find more", sizes)
+    return resampled(volume.values, factor)
 
 
 def _counts(particles: ParticleList, model: Model) -> str:
