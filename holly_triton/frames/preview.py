@@ -1,5 +1,6 @@
 """A picture of some frames with their localisations drawn over them: the first check of any result."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -7,7 +8,9 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
+from holly_triton.core.stop import DONE, STOPPED
 from holly_triton.core.types import Array
+from holly_triton.core.words import counted
 from holly_triton.io.movies.movie import Movie
 from holly_triton.report.charts import new_figure
 
@@ -75,9 +78,30 @@ class Kept:
         by_frame = {int(rows["frame"][0]): rows for rows in (self._first, self._crowd, *self._spread) if len(rows)}
         return np.concatenate([localisations(0), *(by_frame[frame] for frame in sorted(by_frame))])
 
+    def report(self, out: Path, preview: Path, movie: Movie, pixel_nm: float, said: Sequence[str] = ()) -> int:
+        """Print what was found in a movie, and other sentences, and write the picture; the exit code, by whether it was stopped."""
+        stopped = self.frames < len(movie)
+        within = f"the first {self.frames} of {len(movie)} frames" if stopped else counted(len(movie), "frame")
+        found = f"{counted(self.found, 'localisation')} in {within}"
+        print("\n".join([f"{'Stopped. ' if stopped else ''}{out}: {found}", *said]))
+        write_preview(preview, movie, self.table(), pixel_nm, words=found)
+        print(f"{preview}: some of them drawn over their frames; look at it before using the table")
+        return STOPPED if stopped else DONE
+
+
+def preview_beside(out: Path, overwrite: bool) -> Path:
+    """Name of the picture beside a table; an existing picture is replaced with the table.
+
+    Raises:
+        HollyError: The table exists already, and is not to be replaced.
+    """
+    if out.exists() and not overwrite:
+        raise HollyError(f"{out}: exists already; choose another name, or pass --overwrite")
+    return out.with_name(f"{out.stem}-preview.png")
+
 
 def write_preview(
-    path: Path, movie: Movie, table: Array, pixel_nm: float, *, truth: Array | None = None, counted: str | None = None
+    path: Path, movie: Movie, table: Array, pixel_nm: float, *, truth: Array | None = None, words: str | None = None
 ) -> None:
     """Write a PNG of the most crowded frame, a typical one and the first with any localisation, each bare and with rings.
 
@@ -90,7 +114,7 @@ def write_preview(
         table: Localisations with the fields frame (from 1), x, y, z (nm).
         pixel_nm: Side of a pixel, nm.
         truth: Emitters with the same fields.
-        counted: How many localisations there are, in words, where the table has only some of them.
+        words: How many localisations there are, where the table has only some of them.
 
     Raises:
         HollyError: The name does not end in .png, or the file can't be written.
@@ -125,8 +149,8 @@ def write_preview(
             ScalarMappable(Normalize(*depth), DEPTHS), ax=grid.ravel().tolist(), shrink=0.5, aspect=30
         )
         bar.set_label("z, nm")
-    counted = counted or f"{len(table)} localisations in {len(movie)} frames"
-    figure.suptitle(f"{movie.path.name}: {counted}", fontsize=11, parse_math=False)
+    words = words or f"{counted(len(table), 'localisation')} in {counted(len(movie), 'frame')}"
+    figure.suptitle(f"{movie.path.name}: {words}", fontsize=11, parse_math=False)
     with replacing(path) as partial:
         figure.savefig(partial, format="png", dpi=DPI)
 
@@ -182,7 +206,7 @@ def _cut(frame: Array, part: Part) -> Array:
 
 
 def _counted(rows: Array, word: str, shown: int) -> str:
-    said = f"{len(rows)} {word}{'s' * (len(rows) != 1)}"
+    said = counted(len(rows), word)
     return said if shown == len(rows) else f"{said}, {shown} of them in this part"
 
 

@@ -1,7 +1,10 @@
 """The model that ships: small, good, taken for the movies that it was made for, and refused for others."""
 
+import signal
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,15 +12,19 @@ import torch
 from click.testing import CliRunner
 
 from holly_triton.cli import main
+from holly_triton.core.types import Array
 from holly_triton.frames.camera import camera_preset
 from holly_triton.frames.config import MovieSettings, Scoring
+from holly_triton.frames.config.localisation import STEP_PIXELS
 from holly_triton.frames.localise import localise_frames, read_model
 from holly_triton.frames.localise.shipped import SHIPPED
 from holly_triton.frames.movie import write_movie
 from holly_triton.frames.psf import GaussianPsf, default_psf, write_psf
 from holly_triton.frames.samplers import RandomSampler
+from holly_triton.frames.score import read_localisations
 from holly_triton.frames.score.evaluate import evaluate
 from holly_triton.frames.train.validation import truth_table
+from holly_triton.io.movies.movie import Movie
 
 LARGEST = 1.5e6
 
@@ -61,6 +68,32 @@ def test_it_is_taken_for_a_simulated_movie_of_its_psf(movie: Path, tmp_path: Pat
     assert localise(movie, tmp_path / "a.csv") == (0, "")
     assert localise(movie, tmp_path / "b.csv", "--model", "default") == (0, "")
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
+
+
+def test_a_stop_leaves_the_table_of_the_frames_so_far(
+    movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Movie.blocks
+
+    def stopped(*arguments: Any) -> Iterator[tuple[int, Array]]:
+        for first, block in read(*arguments):
+            if first == 3:
+                signal.raise_signal(signal.SIGINT)
+            yield first, block
+
+    monkeypatch.setitem(STEP_PIXELS, "cpu", 3 * 32 * 32)
+    monkeypatch.setattr(Movie, "blocks", stopped)
+    assert localise(movie, tmp_path / "part.csv")[0] == 3
+    assert read_localisations(tmp_path / "part.csv").table["frame"].max() <= 3
+    assert (tmp_path / "part-preview.png").is_file()
+
+
+def test_where_nothing_is_found_that_is_said(tmp_path: Path) -> None:
+    photons = np.random.default_rng(0).poisson(50, (4, 32, 32)).astype(np.uint16)
+    np.save(tmp_path / "empty.npy", photons)
+    asked = ("--model", "default", "--pixel-size", "100", "--camera", "photons")
+    code, said = localise(tmp_path / "empty.npy", tmp_path / "found.csv", *asked)
+    assert code == 0 and "no emitter was found" in said
 
 
 def test_a_movie_that_states_no_psf_needs_a_model(movie: Path, tmp_path: Path) -> None:

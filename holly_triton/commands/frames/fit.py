@@ -1,5 +1,6 @@
 """``holly-triton frames fit``: localisations in a movie by maximum likelihood."""
 
+import sys
 from pathlib import Path
 
 import click
@@ -35,7 +36,7 @@ def fit(
 
     This is the classical method, for emitters that seldom overlap: each local maximum is fitted with the PSF. In 3D the PSF is
     astigmatic; in 2D a round Gaussian is fitted, of which the table then has the width in the place of z. Standard deviations
-    are those of the Cramér-Rao bound.
+    are those of the Cramér-Rao bound. Ctrl-C saves what was found so far.
 
     \b
     Examples:
@@ -49,5 +50,4 @@ def fit(
     settings = Fitting(
         threshold=threshold, region_px=region, max_misfit=max_misfit, max_sigma_nm=max_sigma, passes=passes
     )
-    for line in fit_movie(movie, out, settings, Options(psf, width, camera, pixel_size, channel, form, overwrite)):
-        click.echo(line)
+    sys.exit(fit_movie(movie, out, settings, Options(psf, width, camera, pixel_size, channel, form, overwrite)))

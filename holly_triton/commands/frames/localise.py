@@ -30,7 +30,7 @@ def localise(
     """Localise the emitters in MOVIE in 3D and write them to OUT (.csv of ThunderSTORM, .hdf5 of Picasso).
 
     MOVIE is a TIFF, an OME-TIFF, a folder of TIFFs, .dax or .raw, of any length. Each localisation has a probability and a
-    standard deviation along x, y and z.
+    standard deviation along x, y and z. Ctrl-C saves what was found so far.
 
     \b
     Examples:

@@ -2,7 +2,7 @@
 
 from .maps import MappedCamera, PixelMaps, read_maps
 from .model import Camera, camera_preset
-from .named import MapFiles, ask_for_camera, read_camera, write_maps
+from .named import MapFiles, ask_for_camera, read_camera, stated_camera, write_maps
 
 __all__ = [
     "Camera",
@@ -13,5 +13,6 @@ __all__ = [
     "camera_preset",
     "read_camera",
     "read_maps",
+    "stated_camera",
     "write_maps",
 ]

@@ -14,6 +14,8 @@ from holly_triton.frames.config import CAMERAS
 from .maps import MappedCamera, read_maps
 from .model import Camera, camera_preset
 
+SETTINGS = "settings.toml"
+"""What ``frames simulate`` writes beside a movie."""
 MAPS = {"offset_map": "offset", "gain_map": "gain", "variance_map": "variance"}
 """Files beside the settings of a camera, by what they hold."""
 
@@ -44,6 +46,12 @@ def read_camera(text: str) -> Camera:
         raise HollyError(f"{where}: does not state the kind of the camera; give kind = photons, scmos or emccd")
     camera = Camera.of(table, where)
     return MappedCamera.of_camera(camera, read_maps(**paths)) if paths else camera
+
+
+def stated_camera(given: str | None, movie: Path) -> str | None:
+    """What a person gave, else the settings that ``frames simulate`` wrote beside a movie; None without either."""
+    beside = movie.parent / SETTINGS
+    return str(beside) if given is None and beside.is_file() else given
 
 
 def ask_for_camera(text: str | None, movie: Path) -> Camera:

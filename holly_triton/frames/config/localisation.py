@@ -8,6 +8,8 @@ MIDDLE = 0.5
 """Threshold where nothing is found at any."""
 PASS_PIXELS: dict[str, int] = {"cpu": 2**16, "cuda": 2**22}
 """Pixels that go through a network at once, by the kind of device."""
+STEP_PIXELS: dict[str, int] = {"cpu": 2**20, "cuda": 2**24}
+"""Pixels of the frames of a block, after which a person sees progress and can stop."""
 CROWD_PX = 17
 """Odd side of the square about a detection whose summed probability is its crowding: the expected number of emitters in it.
 Of 7 to 17 px, the widest left the deviations of lone emitters as they were."""

@@ -10,10 +10,13 @@ import torch
 from holly_triton.core.errors import HollyError
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
+from holly_triton.core.stop import stoppable
 from holly_triton.core.types import Array
-from holly_triton.frames.camera import Camera, ask_for_camera
-from holly_triton.frames.config import CROWDED_SHARE, FIT_PIXELS, SAME_PIXEL, Fitting
+from holly_triton.frames.camera import Camera, ask_for_camera, stated_camera
+from holly_triton.frames.config.fitting import CROWDED_SHARE, FIT_PIXELS, SAME_PIXEL, Fitting
 from holly_triton.frames.likeness import Ranges, compare, look_at, widths_of
+from holly_triton.frames.localisations import KIND
+from holly_triton.frames.preview import Kept, preview_beside
 from holly_triton.frames.psf import GaussianPsf, Psf, read_psf
 from holly_triton.io.movies.movie import Movie
 from holly_triton.io.movies.opening import open_movie
@@ -21,9 +24,6 @@ from holly_triton.io.tables.writing import check_name, localisation_file
 
 from .frames import fit_frames, scale_of
 from .round import RoundPsf
-
-SETTINGS = "settings.toml"
-"""What ``frames simulate`` writes beside a movie."""
 
 
 class Options(NamedTuple):
@@ -41,17 +41,17 @@ class Options(NamedTuple):
 class Summary(NamedTuple):
     """What became of the candidates of a movie."""
 
-    frames: int
-    kept: int
+    kept: Kept
+    """Frames that were fitted and localisations in them, and some of these for a picture."""
     unlike: int
     uncertain: int
     sigma_nm: tuple[float, float]
     """Median lateral and axial standard deviations, nm."""
 
-    def lines(self, out: Path) -> list[str]:
+    def lines(self) -> list[str]:
         """Sentences for the person who asked for the fit."""
         lateral, axial = self.sigma_nm
-        said = [f"{out}: {self.kept} localisations in {self.frames} frames"]
+        said = []
         if math.isfinite(lateral):
             z = f", {axial:.1f} nm in z" if math.isfinite(axial) else ""
             said.append(f"Standard deviations by the Cramér-Rao bound, median: {lateral:.1f} nm along x and y{z}")
@@ -62,16 +62,17 @@ class Summary(NamedTuple):
         return said
 
 
-def fit_movie(path: Path, out: Path, settings: Fitting, options: Options) -> list[str]:
-    """Localise a movie by maximum likelihood; return what was found, in sentences.
+def fit_movie(path: Path, out: Path, settings: Fitting, options: Options) -> int:
+    """Localise a movie by maximum likelihood; return the exit code.
+
+    A stop leaves the table of the frames so far.
 
     Raises:
         HollyError: A file can't be read or written; no camera is known; the PSF is of other pixels than the movie or has no
             astigmatism; or frames are smaller than a region.
     """
     check_name(out, options.form)
-    if out.exists() and not options.overwrite:
-        raise HollyError(f"{out}: exists already; choose another name, or pass --overwrite")
+    preview = preview_beside(out, options.overwrite)
     movie = open_movie(path, options.channel)
     for note in movie.notes:
         LOG.info("%s: %s", path, note)
@@ -86,35 +87,44 @@ def fit_movie(path: Path, out: Path, settings: Fitting, options: Options) -> lis
         )
     _doubt(movie, psf, camera)
     summary = _fit(movie, out, psf, camera, settings, options.form)
-    if summary.unlike > CROWDED_SHARE * (summary.kept + summary.unlike):
+    kept = summary.kept
+    if summary.unlike > CROWDED_SHARE * (kept.found + summary.unlike):
         LOG.warning(
             "%s: one emitter does not explain most of the spots: either emitters overlap, and a fit of single ones is not the "
             "method for this movie (frames train and frames localise are), or the PSF or the camera are of another microscope.",
             path,
         )
-    return summary.lines(out)
+    elif not kept.found:
+        LOG.warning(
+            "%s: no emitter was found: are there spots in the picture? If so, check the camera and the PSF.", path
+        )
+    return kept.report(out, preview, movie, psf.pixel_nm, summary.lines())
 
 
 def _fit(movie: Movie, out: Path, psf: Psf, camera: Camera, settings: Fitting, form: str | None) -> Summary:
     size = max(1, FIT_PIXELS // math.prod(movie.shape[1:]))
-    kept = unlike = uncertain = 0
+    kept, unlike, uncertain = Kept(), 0, 0
     sigmas: list[Array] = []
     flat = isinstance(psf, RoundPsf)
     with (
+        stoppable() as stop,
         localisation_file(out, psf.pixel_nm, movie.shape, form=form, flat=flat) as append,
         in_parts(-(-movie.shape[0] // size)) as begin,
     ):
         for first, adu in movie.blocks(size):
+            if stop.asked:
+                break
             begin(f"frame {first + 1} of {movie.shape[0]}")
             photons = camera.photons(torch.from_numpy(np.asarray(adu, np.float32)))
             found = fit_frames(photons, psf, camera, settings, first=first + 1)
             append(found.table)
-            kept, unlike, uncertain = kept + len(found.table), unlike + found.unlike, uncertain + found.uncertain
+            kept.add(len(adu), found.table[list(KIND.names or ())].astype(KIND))
+            unlike, uncertain = unlike + found.unlike, uncertain + found.uncertain
             if len(found.table):
                 lateral = np.hypot(found.table["sigma_x"], found.table["sigma_y"]) / math.sqrt(2)
                 sigmas.append(np.array([np.median(lateral), np.median(found.table["sigma_z"])]))
     lateral, axial = np.median(sigmas, axis=0).tolist() if sigmas else (math.nan, math.nan)
-    return Summary(movie.shape[0], kept, unlike, uncertain, (lateral, axial))
+    return Summary(kept, unlike, uncertain, (lateral, axial))
 
 
 def _psf(movie: Movie, options: Options) -> Psf:
@@ -146,10 +156,7 @@ def _psf(movie: Movie, options: Options) -> Psf:
 
 def _camera(movie: Movie, given: str | None) -> Camera:
     """As given, or as stated beside a simulated movie."""
-    beside = movie.path.parent / SETTINGS
-    if given is None and beside.is_file():
-        given = str(beside)
-    return ask_for_camera(given, movie.path).seeing(1, movie.shape[1:], torch.Generator())
+    return ask_for_camera(stated_camera(given, movie.path), movie.path).seeing(1, movie.shape[1:], torch.Generator())
 
 
 def _doubt(movie: Movie, psf: Psf, camera: Camera) -> None:

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from holly_triton.core.device import find_device
 from holly_triton.core.errors import HollyError
 from holly_triton.core.log import LOG
-from holly_triton.core.progress import console, watched
-from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
+from holly_triton.core.progress import in_parts
+from holly_triton.core.stop import Stop, stoppable
 from holly_triton.core.types import Array
-from holly_triton.frames.camera import Camera, MappedCamera, ask_for_camera
-from holly_triton.frames.config import SAME_PIXEL
-from holly_triton.frames.preview import Kept, write_preview
+from holly_triton.frames.camera import Camera, MappedCamera, ask_for_camera, stated_camera
+from holly_triton.frames.config.fitting import SAME_PIXEL
+from holly_triton.frames.config.localisation import STEP_PIXELS
+from holly_triton.frames.preview import Kept, preview_beside
 from holly_triton.io.movies.movie import Movie
 from holly_triton.io.movies.opening import open_movie
 from holly_triton.io.tables.writing import Append, localisation_file
@@ -24,9 +24,6 @@ from holly_triton.io.tables.writing import Append, localisation_file
 from . import Model, localise_blocks, read_model
 from .doubts import crowded, doubts_about
 from .shipped import SHIPPED, check_suits, model_path
-
-SETTINGS = "settings.toml"
-"""What ``frames simulate`` writes beside a movie."""
 
 
 class Options(NamedTuple):
@@ -55,10 +52,7 @@ def localise_movie(path: Path, out: Path, given: Path | None, options: Options) 
     Raises:
         HollyError: A file can't be read or written, or the model is of other pixels or another camera than the movie.
     """
-    preview = out.with_name(f"{out.stem}-preview.png")
-    for place in (out, preview):
-        if place.exists() and not options.overwrite:
-            raise HollyError(f"{place}: exists already; choose another name for the table, or pass --overwrite")
+    preview = preview_beside(out, options.overwrite)
     movie = open_movie(path, options.channel)
     file = model_path(given, path)
     model = read_model(file, find_device(options.device))
@@ -74,36 +68,35 @@ def localise_movie(path: Path, out: Path, given: Path | None, options: Options) 
         kept = _localise(model, movie, camera, options, stop, append)
     for sentence in crowded(kept.found, kept.frames, math.prod(movie.shape[1:]) * (pixel_nm / 1000) ** 2):
         LOG.warning("%s: %s", path, sentence)
-    stopped = kept.frames < len(movie)
-    counted = f"{kept.found} localisations in {f'the first {kept.frames} of ' if stopped else ''}{len(movie)} frames"
-    print(f"{'Stopped. ' if stopped else ''}{out}: {counted}")
-    write_preview(preview, movie, kept.table(), pixel_nm, counted=counted)
-    print(f"{preview}: some of them drawn over their frames; look at it before using the table")
-    return STOPPED if stopped else DONE
+    if not kept.found:
+        LOG.warning(
+            "%s: no emitter was found: are there spots in the picture? If so, check the camera and the PSF.", path
+        )
+    return kept.report(out, preview, movie, pixel_nm)
 
 
 def _localise(model: Model, movie: Movie, camera: Camera, options: Options, stop: Stop, append: Append) -> Kept:
-    """Localise block by block under a bar; the numbers of frames and of localisations, and some for a picture."""
-    columns = TextColumn("localising"), BarColumn(), MofNCompleteColumn(), TextColumn("frames"), TimeElapsedColumn()
+    """Localise block by block; the numbers of frames and of localisations, and some for a picture."""
+    device = next(model.localiser.network.parameters()).device.type
+    size = max(1, STEP_PIXELS[device] // math.prod(movie.shape[1:]))
     sizes: list[int] = []
     kept = Kept()
 
     def blocks() -> Iterator[tuple[int, Array]]:
-        for first, adu in movie.blocks():
+        for first, adu in movie.blocks(size):
             if stop.asked:
                 return
+            begin(f"frame {first + 1} of {len(movie)}")
             sizes.append(len(adu))
             yield first, adu
 
-    with Progress(*columns, console=console, disable=not watched()) as bar:
-        task = bar.add_task("localising", total=movie.shape[0])
+    with in_parts(-(-len(movie) // size)) as begin:
         tables = localise_blocks(model, blocks(), camera, lowest=options.threshold, polished=options.polished)
         for index, table in enumerate(tables):
             if options.max_sigma_nm is not None:
                 table = table[np.hypot(table["sigma_x"], table["sigma_y"]) <= math.sqrt(2) * options.max_sigma_nm]
             append(table)
             kept.add(sizes[index], table)
-            bar.update(task, completed=kept.frames)
     return kept
 
 
@@ -121,9 +114,7 @@ def _check_pixel(movie: Movie, model: Model, model_path: Path, given_nm: float |
 
 def _camera(movie: Movie, model: Model, given: str | None) -> Camera:
     """The movie's camera: as given, as stated beside it, or the model's where that is a real one."""
-    beside = movie.path.parent / SETTINGS
-    if given is None and beside.is_file():
-        given = str(beside)
+    given = stated_camera(given, movie.path)
     real = given is None and model.camera.kind != "photons"
     camera = model.camera if real else ask_for_camera(given, movie.path)
     if isinstance(camera, MappedCamera) and camera.maps.shape != movie.shape[1:]:
