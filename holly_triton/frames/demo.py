@@ -61,7 +61,7 @@ def _draw(path: Path, movie: Path, table: Path, truth: Path, z_range_nm: tuple[f
         total += block.sum(axis=0, dtype=np.float64)
     tables: tuple[Array, Array] = read_truth(truth).table, read_localisations(table).table
     head = (
-        f"{len(recorded)} frames, {len(tables[0])} emitters; {score.main['recall']:.0%} of them found, {score.main['precision']:.1%} of the "
+        f"{len(recorded)} frames; {score.main['recall']:.0%} of the emitters found, {score.main['precision']:.1%} of the "
         f"localisations right, error {score.main['rmse_lateral']:.0f} nm lateral, {score.main['rmse_axial']:.0f} nm axial"
     )
     pixel_nm = recorded.pixel_nm or default_psf().pixel_nm
@@ -72,7 +72,7 @@ def _words(score: Score, folder: Path) -> str:
     main, counts = score.main, score.counts
     per_frame = score.emitters / max(1, len(score.per_frame.frame))
     return (
-        f"Of {score.emitters} emitters, {per_frame:.0f} in each frame, {main['recall']:.1%} were found, and {counts['false']} of "
+        f"Of {score.emitters} emitters away from the edges, {per_frame:.0f} in each frame, {main['recall']:.1%} were found, and {counts['false']} of "
         f"{score.localisations} localisations have no emitter within reach. The errors (RMSE) are {main['rmse_lateral']:.0f} nm "
         f"lateral and {main['rmse_axial']:.0f} nm axial; the efficiency in 3D is {main['efficiency_3d']:.2f}, where 1 is perfect.\n"
         f"Look at {folder / PICTURE}: its colour is z. In a single frame the spots overlap, and the mean of all frames is "

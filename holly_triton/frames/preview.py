@@ -89,15 +89,20 @@ class Kept:
         return STOPPED if stopped else DONE
 
 
-def preview_beside(out: Path, overwrite: bool) -> Path:
-    """Name of the picture beside a table; an existing picture is replaced with the table.
+def preview_beside(out: Path) -> Path:
+    """Name of the picture beside a table."""
+    return out.with_name(f"{out.stem}-preview.png")
+
+
+def check_new(*places: Path) -> None:
+    """Refuse to replace a file.
 
     Raises:
-        HollyError: The table exists already, and is not to be replaced.
+        HollyError: One exists already.
     """
-    if out.exists() and not overwrite:
-        raise HollyError(f"{out}: exists already; choose another name, or pass --overwrite")
-    return out.with_name(f"{out.stem}-preview.png")
+    for place in places:
+        if place.exists():
+            raise HollyError(f"{place}: exists already; choose another name for the table, or pass --overwrite")
 
 
 def write_preview(

@@ -249,6 +249,19 @@ def test_tables_of_other_frames_are_named(tmp_path: Path, found: Array, truth_cs
     assert any("one movie" in warning for warning in figures(later, "--truth", truth_csv)["warnings"])
 
 
+def test_a_part_of_a_movie_is_named_and_compared_alone(
+    tmp_path: Path, found: Array, truth: Array, truth_csv: Path
+) -> None:
+    last = int(np.quantile(truth["frame"], 0.3))
+    part = csv(tmp_path / "part.csv", ",".join(NAMES), columns(found[found["frame"] <= last]))
+    whole = figures(part, "--truth", truth_csv)
+    assert any("--frames" in warning for warning in whole["warnings"])
+    alone = figures(part, "--truth", truth_csv, "--frames", 1, last)
+    assert not any("--frames" in warning for warning in alone["warnings"])
+    assert alone["matched"] == whole["matched"] > 0
+    assert alone["matched"] + alone["missed"] == (truth["frame"] <= last).sum() < whole["missed"]
+
+
 def test_rows_that_are_not_finite_are_left_out_and_counted(tmp_path: Path, found: Array, truth_csv: Path) -> None:
     found["x"][:3] = np.nan
     found["z"][5] = np.nan

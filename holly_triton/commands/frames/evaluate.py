@@ -30,12 +30,13 @@ def sides(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
 @click.option("--dim-quantile", type=Number(0, 1, max_open=True), default=DEFAULT.dim_quantile, show_default=True, metavar="Q", help="Set this share of the emitters, the dimmest, aside.")  # fmt: skip
 @click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help=f"Side of a camera pixel. [default: from the files, else {DEFAULT.pixel_nm:g}]")  # fmt: skip
 @click.option("--unit", type=words(Unit), help="Unit of positions in files that state none. [default: nm]")
+@click.option("--frames", type=(int, int), metavar="FIRST LAST", help="Compare these frames only. [default: all]")
 @click.option("--bound", is_flag=True, help="Also compare the errors with the Cramér-Rao bound: for a movie of frames simulate.")  # fmt: skip
 @click.option("--out", type=SOME_PATH, metavar="FOLDER", help="Also write pictures to FOLDER: rendered, errors, bias within a pixel, and figures by z.")  # fmt: skip
 @click.option("--json", is_flag=True, help="Print the figures as JSON.")
 def evaluate(
     localisations: Path, truth: Path, border: float, fov: dict[str, float], dim_quantile: float,
-    pixel_size: float | None, unit: str | None, bound: bool, out: Path | None, json: bool,
+    pixel_size: float | None, unit: str | None, frames: tuple[int, int] | None, bound: bool, out: Path | None, json: bool,
 ) -> None:  # fmt: skip
     """Compare LOCALISATIONS with the true emitters, as the SMLM challenge 2016 does.
 
@@ -54,7 +55,7 @@ def evaluate(
     from holly_triton.frames.score.words import explain
 
     options = {"border_nm": border, "dim_quantile": dim_quantile, **fov}
-    report = compare(localisations, truth, options, pixel_nm=pixel_size, unit=unit, bound=bound, out=out)
+    report = compare(localisations, truth, options, pixel_nm=pixel_size, unit=unit, frames=frames, bound=bound, out=out)
     for note in report.notes:
         click.echo(note, err=True)
     click.echo(as_json(report.figures()) if json else explain(report.score))

@@ -16,7 +16,7 @@ from holly_triton.frames.camera import Camera, ask_for_camera, stated_camera
 from holly_triton.frames.config.fitting import CROWDED_SHARE, FIT_PIXELS, SAME_PIXEL, Fitting
 from holly_triton.frames.likeness import Ranges, compare, look_at, widths_of
 from holly_triton.frames.localisations import KIND
-from holly_triton.frames.preview import Kept, preview_beside
+from holly_triton.frames.preview import Kept, check_new, preview_beside
 from holly_triton.frames.psf import GaussianPsf, Psf, read_psf
 from holly_triton.io.movies.movie import Movie
 from holly_triton.io.movies.opening import open_movie
@@ -72,7 +72,8 @@ def fit_movie(path: Path, out: Path, settings: Fitting, options: Options) -> int
             astigmatism; or frames are smaller than a region.
     """
     check_name(out, options.form)
-    preview = preview_beside(out, options.overwrite)
+    if not options.overwrite:
+        check_new(out)
     movie = open_movie(path, options.channel)
     for note in movie.notes:
         LOG.info("%s: %s", path, note)
@@ -98,7 +99,7 @@ def fit_movie(path: Path, out: Path, settings: Fitting, options: Options) -> int
         LOG.warning(
             "%s: no emitter was found: are there spots in the picture? If so, check the camera and the PSF.", path
         )
-    return kept.report(out, preview, movie, psf.pixel_nm, summary.lines())
+    return kept.report(out, preview_beside(out), movie, psf.pixel_nm, summary.lines())
 
 
 def _fit(movie: Movie, out: Path, psf: Psf, camera: Camera, settings: Fitting, form: str | None) -> Summary:

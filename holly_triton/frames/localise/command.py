@@ -16,7 +16,7 @@ from holly_triton.core.types import Array
 from holly_triton.frames.camera import Camera, MappedCamera, ask_for_camera, stated_camera
 from holly_triton.frames.config.fitting import SAME_PIXEL
 from holly_triton.frames.config.localisation import STEP_PIXELS
-from holly_triton.frames.preview import Kept, preview_beside
+from holly_triton.frames.preview import Kept, check_new, preview_beside
 from holly_triton.io.movies.movie import Movie
 from holly_triton.io.movies.opening import open_movie
 from holly_triton.io.tables.writing import Append, localisation_file
@@ -52,7 +52,9 @@ def localise_movie(path: Path, out: Path, given: Path | None, options: Options) 
     Raises:
         HollyError: A file can't be read or written, or the model is of other pixels or another camera than the movie.
     """
-    preview = preview_beside(out, options.overwrite)
+    preview = preview_beside(out)
+    if not options.overwrite:
+        check_new(out, preview)
     movie = open_movie(path, options.channel)
     file = model_path(given, path)
     model = read_model(file, find_device(options.device))

@@ -23,6 +23,8 @@ POOR = 0.5
 """Exchanged axes and a mirrored z are not looked for where more than this share is matched as it is."""
 GOOD = 0.9
 """Nor are other frames, which with emitters that are on for long match many as well."""
+FEWEST_FRAMES, PART = 20, 0.5
+"""Localisations of fewer frames than this share of at least so many may be of a part of the movie."""
 SMALLEST_OFFSET_NM = 10.0
 OFFSET_ERRORS = 5.0
 """A mean error is an offset if it is at least this large, and this many times its standard error."""
@@ -43,6 +45,8 @@ def doubts(localisations: Array, truth: Array, score: Score) -> list[str]:
     if len(localisations) and len(truth) and not np.isin(localisations["frame"], truth["frame"]).any():
         first, last = (f"{table['frame'].min()} to {table['frame'].max()}" for table in (localisations, truth))
         return [f"No frame has both localisations ({first}) and emitters ({last}): are these tables of one movie?"]
+    if len(localisations) and len(truth) and (part := _part_of(localisations["frame"], truth["frame"])):
+        said.append(part)
     changes: dict[str, Change] = {
         "x and y of the localisations are exchanged": _exchanged,
         "z of the localisations has the opposite sign": _upside_down,
@@ -59,6 +63,17 @@ def doubts(localisations: Array, truth: Array, score: Score) -> list[str]:
     elif score.dimensions == 3 and _opposite(truth["z"][score.pairs.emitter], score.errors[:, 2]):
         said.append("It appears that z of the localisations has the opposite sign. The figures are as the file has it.")
     return said + _offset(score)
+
+
+def _part_of(found: Array, true: Array) -> str:
+    """A sentence where the localisations end long before the emitters do, as those of a part of the movie; else empty."""
+    first, last = int(true.min()), int(true.max())
+    if last - first < FEWEST_FRAMES or np.ptp(found) > PART * (last - first):
+        return ""
+    return (
+        f"The localisations are of frames {found.min()} to {found.max()} and the emitters of {first} to {last}, all of which are "
+        "compared. If a part of the movie was localised, give --frames with its first and last frame."
+    )
 
 
 def _gains(

@@ -91,6 +91,7 @@ def evaluate(
         pairs=Pairs(*place),
         errors=errors,
         per_frame=per_frame,
+        limits=None if deviations is None else deviations[place[1], :3],
     )
 
 

@@ -57,6 +57,7 @@ class Score:
         intervals: 95 % intervals over the frames of the figures in ``main``; empty where they were not asked for.
         pairs: The scored pairs, as rows of the two tables.
         errors: Localisation minus emitter ``[K, 3]``; z is NaN in 2D.
+        limits: The Cramér-Rao bounds of these pairs as standard deviations ``[K, 3]``, nm; None where they are not known.
         per_frame: Counts and sums of each frame, for comparisons of two tables.
     """
 
@@ -80,6 +81,7 @@ class Score:
     pairs: Pairs = field(repr=False)
     errors: Array = field(repr=False)
     per_frame: PerFrame = field(repr=False)
+    limits: Array | None = field(repr=False, default=None)
 
     @property
     def counts(self) -> dict[str, int]:

@@ -44,6 +44,7 @@ def compare(
     *,
     pixel_nm: float | None = None,
     unit: str | None = None,
+    frames: tuple[int, int] | None = None,
     bound: bool = False,
     out: Path | None = None,
 ) -> Report:
@@ -55,6 +56,7 @@ def compare(
         options: Settings of ``Scoring`` that were given, which take precedence.
         pixel_nm: Side of a camera pixel.
         unit: Of positions in files that state none.
+        frames: First and last frame that are compared; None is all.
         bound: Whether errors are compared with the Cramér-Rao bound, for the truth of a simulated movie.
         out: Folder for pictures; None writes none.
 
@@ -74,19 +76,28 @@ def compare(
     shift = shift_of_frames(found.table, true.table, settings)
     table = found.table.copy()
     table["frame"] += shift
-    deviations = None
+    deviations, emitters = None, true.table
     if bound:
         from .limit import deviations_beside  # imports PyTorch, which takes seconds
 
         deviations = deviations_beside(truth, true.table)
-    score = evaluate(table, true.table, settings, deviations=deviations)
+    if frames is not None:
+        kept = _within(true.table, frames)
+        table, emitters = table[_within(table, frames)], true.table[kept]
+        deviations = None if deviations is None else deviations[kept]
+    score = evaluate(table, emitters, settings, deviations=deviations)
     said = [f"{path}: {note}" for path, read in ((truth, true), (localisations, found)) for note in read.notes]
     written = []
     if out is not None:
         from .pictures import draw  # as does this
 
-        written = draw(out, table, true.table, score)
-    return Report(score, shift, said, _warnings(table, true.table, score, shift), written)
+        written = draw(out, table, emitters, score)
+    return Report(score, shift, said, _warnings(table, emitters, score, shift), written)
+
+
+def _within(table: Array, frames: tuple[int, int]) -> Array:
+    within: Array = (table["frame"] >= frames[0]) & (table["frame"] <= frames[1])
+    return within
 
 
 def _warnings(table: Array, truth: Array, score: Score, shift: int) -> list[str]:
