@@ -1,19 +1,22 @@
 """Structures: read, centred, weighed, and drawn exactly where they are."""
 
 import math
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from scipy.spatial import KDTree
 
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import random_rotations
+from holly_triton.geometry.groups import point_group
 from holly_triton.geometry.volumes import splat_centred
 from holly_triton.io.clouds import write_cloud
 from holly_triton.io.volumes.volume import Volume
 from holly_triton.tomography.config.structures import PROTEIN_DA, SIGMA_PER_RESOLUTION
-from holly_triton.tomography.structures import DECOYS, Density, draw_map, draw_spectrum, from_map, read_density
+from holly_triton.tomography.structures import DECOYS, Density, draw_map, draw_spectrum, from_map, read_density, shipped
 from holly_triton.tomography.structures.drawing import fitting
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -149,3 +152,37 @@ def test_no_mass_is_refused() -> None:
         Density.of("nothing", torch.zeros(0, 3))
     with pytest.raises(HollyError, match="NaN or infinite"):
         Density.of("nan", torch.full((4, 3), math.nan))
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_shipped_structures_have_their_symmetry(name: str) -> None:
+    density = read_density(name)
+    assert density.name == name
+    points = density.points.double()
+    tree = KDTree(points)
+    for operator in point_group(density.symmetry).double():
+        distance, _ = tree.query(points @ operator.T)
+        assert distance.max() < 0.01  # beads are copied by the same operators
+    assert torch.allclose((density.weights[:, None] * density.points).sum(0) / density.mass, torch.zeros(3), atol=1e-3)
+    assert 5e4 < density.mass < 3e6 and 5 < density.resolution < 15
+
+
+def test_shipped_structures_are_small() -> None:
+    folder = files("holly_triton.tomography.structures") / "beads"
+    assert len(shipped()) >= 4
+    assert sum(len(item.read_bytes()) for item in folder.iterdir()) < 300_000
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="the models are not here")
+@pytest.mark.parametrize(("name", "model"), [("groel", "1oel.pdb.gz"), ("apoferritin", "4v1w.cif.gz")])
+def test_shipped_structures_agree_with_their_models(name: str, model: str) -> None:
+    """Up to a rotation: radii of gyration, masses, and the powers of their densities over the frequency."""
+    pytest.importorskip("gemmi")
+    coarse, fine = read_density(name), read_density(DATA / "complexes-pdb" / model)
+    assert coarse.mass == pytest.approx(fine.mass, rel=0.02)
+    gyration = [
+        (float((one.weights * one.points.square().sum(1)).sum()) / one.mass + 3 * one.sigma**2) ** 0.5
+        for one in (coarse, fine)
+    ]
+    assert gyration[0] == pytest.approx(gyration[1], rel=0.01)
+    assert coarse.symmetry != "C1" and fine.name == model.partition(".")[0]

@@ -8,6 +8,7 @@ from .info import info
 from .match import match
 from .pick import pick
 from .render import render
+from .simulate import simulate
 from .train import train
 
 
@@ -16,5 +17,5 @@ def tomo() -> None:
     """Locate, classify and average macromolecules in cryo-electron tomograms."""
 
 
-for command in (info, match, train, pick, combine, evaluate, render):
+for command in (info, simulate, match, train, pick, combine, evaluate, render):
     tomo.add_command(command)

@@ -62,7 +62,7 @@ class TomogramSettings(Settings):
     """Gold beads of 100 Å."""
     size_x: Annotated[int, Bounds(8, 8192)] = 200
     size_y: Annotated[int, Bounds(8, 8192)] = 200
-    size_z: Annotated[int, Bounds(8, 4096)] = 100
+    size_z: Annotated[int, Bounds(8, 8192)] = 100
     voxel_size: Annotated[float, Bounds(0.5, 100)] = 13.68
     """Å."""
     resolution: Annotated[float, POSITIVE] | None = None
@@ -89,3 +89,30 @@ class TomogramSettings(Settings):
     def resolution_a(self) -> float:
         """Resolution of the structures, Å."""
         return RESOLUTION_VOXELS * self.voxel_size if self.resolution is None else self.resolution
+
+
+SHIFT_SHARE = 0.1
+"""Largest shift of a structure in its subtomogram along each axis, as a share of the box."""
+BOXES_AT_ONCE = 32
+"""Subtomograms simulated at a time."""
+NULL = "null"
+"""Class of the subtomograms that hold no structure."""
+BYTES_A_VOXEL = 40
+"""About the memory that simulating a tomogram takes."""
+QUICK = {"size_x": 96, "size_y": 96, "size_z": 56, "particles": 5, "membranes": 1, "step": 4.0, "voxel_size": 16.0}
+"""What differs in a quick simulation."""
+
+
+@dataclass(frozen=True)
+class SimulationSettings(Settings):
+    """All that a ``settings.toml`` holds."""
+
+    tomograms: Annotated[int, Bounds(1)] = 1
+    subtomograms: Annotated[int, Bounds(1)] | None = None
+    """Of each class, in place of tomograms."""
+    box: Annotated[int, Bounds(4, 512)] = 40
+    """Side of a subtomogram, voxels."""
+    seed: Annotated[int, Bounds(0)] = 0
+    classes: str = ""
+    """The classes in the order of the numbers in the label volumes, which begin with 1; written, not read."""
+    tomogram: TomogramSettings = field(default_factory=TomogramSettings)

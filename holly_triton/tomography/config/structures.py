@@ -20,3 +20,9 @@ DECOY_SPACING = 0.05
 """Spacing of the points that fill a decoy, as a share of the geometric mean of its diameters."""
 DRAW_BYTES = 2**28
 """Memory that drawing may take beside its result."""
+BEAD_DA, MOST_BEADS = 250.0, 3500
+"""Mean mass of a bead of the shipped structures, and their largest number in an asymmetric unit."""
+FITTED_A, FITTING_STEPS = 15.0, 50
+"""Resolution at which beads are fitted to the atoms, and steps of the fit."""
+SAME_CHAIN_A = 1.5
+"""Chains that a rotation superposes within this root mean square distance are copies of each other."""

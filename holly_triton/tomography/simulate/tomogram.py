@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.progress import following
 from holly_triton.io.particle_lists.particle_list import ParticleList
 from holly_triton.tomography.config.simulation import TomogramSettings
 from holly_triton.tomography.structures import Density, read_density
@@ -120,12 +121,12 @@ def _seen(
     if settings.path == "whole":
         tilt = (-settings.tilt, settings.tilt)
         whole = WholeVolume(shape, voxel, resolution, optics, tilt, generator.device)
-        for group in scene:
+        for group in following(scene):
             whole.add(*group)
         return whole.signal(), lambda before: whole.noise(generator, before=before)
     tilts = Tilts.symmetric(settings.tilt, settings.step, optics.dose, generator.device)
     series = Series(shape[1:], voxel, resolution, optics, tilts)
-    for group in scene:
+    for group in following(scene):
         series.add(*group)
 
     def reconstruct(pictures: Tensor) -> Tensor:

@@ -76,22 +76,31 @@ def simulate_subtomograms(
     boxes = _cut(torch.fft.irfftn(clean * response, s=(large,) * 3, dim=(1, 2, 3)), room)
     if math.isinf(snr):
         return boxes
-    seen = wedge((large,) * 3, tilt, rotation.device)
-    before, after = (_white(boxes, large, generator) for _ in range(2))
-    share = (
-        math.sqrt(1 - noise_after) * response / gain(response, large),
-        math.sqrt(noise_after) * seen / gain(seen, large),
-    )
-    noise = _cut(torch.fft.irfftn(before * share[0] + after * share[1], s=(large,) * 3, dim=(1, 2, 3)), room)
+    noise = noise_boxes(
+        len(boxes), size=size, voxel=voxel, optics=optics, tilt=tilt, noise_after=noise_after, generator=generator,
+        device=rotation.device,
+    )  # fmt: skip
     scale = (boxes.var(dim=(1, 2, 3), keepdim=True) / snr).sqrt()
     return boxes + scale * noise
 
 
-def _white(boxes: Tensor, size: int, generator: torch.Generator | None) -> Tensor:
-    """The transforms of white noise of variance 1, a cube for each box."""
-    noise = torch.randn(len(boxes), size, size, size, generator=generator, device=boxes.device)
-    spectrum: Tensor = torch.fft.rfftn(noise, dim=(1, 2, 3))
-    return spectrum
+def noise_boxes(
+    count: int, *, size: int, voxel: float, optics: Optics | None = None, tilt: tuple[float, float] = TILT_DEG,
+    noise_after: float = 0.0, generator: torch.Generator | None = None, device: torch.device | str = "cpu",
+) -> Tensor:  # fmt: skip
+    """Subtomograms of noise alone, of variance 1 ``[count, n, n, n]``; the arguments are those of ``simulate_subtomograms``."""
+    optics = Optics() if optics is None else optics
+    room = math.ceil(spread(optics, voxel) / voxel)
+    large = size + 2 * room
+    total = torch.zeros(count, large, large, large // 2 + 1, dtype=torch.complex64, device=device)
+    for share, response in (
+        (1 - noise_after, transfer((large,) * 3, voxel, optics, tilt, device=device)),
+        (noise_after, wedge((large,) * 3, tilt, device)),
+    ):
+        if share > 0:
+            white = torch.randn(count, large, large, large, generator=generator, device=device)
+            total += torch.fft.rfftn(white, dim=(1, 2, 3)) * (math.sqrt(share) / gain(response, large) * response)
+    return _cut(torch.fft.irfftn(total, s=(large,) * 3, dim=(1, 2, 3)), room)
 
 
 def gain(response: Tensor, columns: int) -> Tensor:

@@ -4,6 +4,7 @@ from .decoys import DECOYS
 from .density import Density
 from .drawing import blur_left, draw_map, draw_spectrum, fitting, placed
 from .reading import from_map, read_density
+from .shipped import shipped
 
 __all__ = [
     "DECOYS",
@@ -15,4 +16,5 @@ __all__ = [
     "from_map",
     "placed",
     "read_density",
+    "shipped",
 ]

@@ -53,7 +53,7 @@ def draw_spectrum(
     blur = torch.exp(-2 * math.pi**2 * variance * (kx**2 + ky**2 + kz**2)) / voxel**3
     inside = (points.abs() <= size / 2).all(-1)  # [B, N]
     points = points + centre(size)
-    rows = [_sum_of_waves(one, thin.weights * kept, kz, ky, kx) for one, kept in zip(points, inside, strict=True)]
+    rows = [sum_of_waves(one, thin.weights * kept, kz, ky, kx) for one, kept in zip(points, inside, strict=True)]
     return torch.stack(rows) * blur
 
 
@@ -81,7 +81,7 @@ def placed(points: Tensor, rotation: Tensor | None, shift: Tensor | None) -> Ten
     return moved if shift is None else moved + shift.to(points).reshape(-1, 1, 3)
 
 
-def _sum_of_waves(points: Tensor, weights: Tensor, kz: Tensor, ky: Tensor, kx: Tensor) -> Tensor:
+def sum_of_waves(points: Tensor, weights: Tensor, kz: Tensor, ky: Tensor, kx: Tensor) -> Tensor:
     """``sum_n w_n exp(-2 pi i k . p_n)`` ``[Z, Y, X / 2 + 1]`` of points ``[N, 3]`` in voxels."""
     wave = [
         torch.exp(-2j * math.pi * k.reshape(-1, 1) * place)

@@ -1,4 +1,4 @@
-"""Structures by name or from files: maps and clouds."""
+"""Structures by name or from files: maps, atomic models, clouds."""
 
 import difflib
 from pathlib import Path
@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import foreign, missing
-from holly_triton.core.optional import require
+from holly_triton.core.files import missing
 from holly_triton.core.types import Array
+from holly_triton.io.atoms import is_atoms, read_atoms
 from holly_triton.io.clouds import FORMATS, read_cloud
+from holly_triton.io.volumes.reading import format_of, read_volume
 from holly_triton.io.volumes.volume import Volume
 from holly_triton.tomography.config.structures import MAP_THRESHOLD, PLATEAU_PERCENTILE, PLATEAU_VOLUME, PROTEIN_DA
 
 from .decoys import DECOYS
 from .density import Density
+from .shipped import read_shipped, shipped
 
-MAPS = (".mrc", ".map", ".rec")
 ANGSTROM_PER_NM = 10.0
 
 
@@ -24,28 +25,31 @@ def read_density(source: str | Path, *, mass: float | None = None, symmetry: str
     """A structure from its file or, where no such file exists, the decoy or shipped structure of that name.
 
     Args:
-        source: A map (MRC), a cloud (PLY, OBJ, XYZ, CSV; nm unless it
-            states another unit), or a name.
-        mass: Da; without it, an estimate for a map, and for a cloud that of a density of protein in the
+        source: A map (MRC, EM, HDF5), an atomic model (PDB, mmCIF), a cloud (PLY, OBJ, XYZ, CSV; nm unless it states
+            another unit), or a name.
+        mass: Da; without it, that of the atoms, an estimate for a map, and for a cloud that of a density of protein in the
             volume of its points' ellipsoid.
         symmetry: Point group of a file's structure.
 
     Raises:
         HollyError: It is neither a file nor a known name, or the file can't be read as a structure.
     """
-    path, name = Path(source), str(source)
+    path = Path(source)
     if not path.is_file():
-        return _named(name)
-    suffixes = [suffix.lower() for suffix in path.suffixes]
-    suffix = suffixes[-2] if suffixes[-1:] == [".gz"] and len(suffixes) > 1 else "".join(suffixes[-1:])
-    stem = path.name.partition(".")[0]
-    if suffix in MAPS:
-        found = from_map(stem, _read_map(path), symmetry=symmetry)
-    elif suffix in FORMATS:
+        found = _named(str(source))
+    elif format_of(path):
+        found = from_map(_stem(path), read_volume(path), symmetry=symmetry)
+    elif is_atoms(path):
+        atoms = read_atoms(path)
+        found = Density.of(_stem(path), atoms.points, atoms.masses, symmetry=symmetry)
+    elif path.suffix.lower() in FORMATS:
         points = read_cloud(path).points * ANGSTROM_PER_NM
-        found = Density.of(stem, points, _cloud_weights(points), symmetry=symmetry)
+        found = Density.of(_stem(path), points, _cloud_weights(points), symmetry=symmetry)
     else:
-        raise HollyError(f"{path}: is no structure; give a map ({', '.join(MAPS)}) or a cloud ({', '.join(FORMATS)})")
+        raise HollyError(
+            f"{path}: is no structure by its suffix; give a map (.mrc, .em, .h5), a model (.pdb, .cif) or a cloud "
+            f"({', '.join(FORMATS)})"
+        )
     return found if mass is None else found.weighing(mass)
 
 
@@ -66,9 +70,9 @@ def from_map(name: str, volume: Volume, *, symmetry: str = "C1") -> Density:
     return Density.of(name, kept[:, ::-1] * volume.voxel, weights, resolution=2 * volume.voxel, symmetry=symmetry)
 
 
-def _read_map(path: Path) -> Volume:
-    with foreign(path, "MRC"), require("mrcfile", f"{path}: MRC").open(path) as file:
-        return Volume(np.array(file.data), float(file.voxel_size.x))
+def _stem(path: Path) -> str:
+    """The name of a file up to its first dot, so that ``1aon.pdb.gz`` is 1aon."""
+    return path.name.partition(".")[0]
 
 
 def _cloud_weights(points: Array) -> Array:
@@ -81,10 +85,13 @@ def _cloud_weights(points: Array) -> Array:
 def _named(name: str) -> Density:
     if name in DECOYS:
         return DECOYS[name]()
+    if name in shipped():
+        return read_shipped(name)
     if Path(name).suffix:
         raise missing(Path(name), "a structure's file")
-    near = difflib.get_close_matches(name.lower(), DECOYS, 1)
+    known = [*shipped(), *DECOYS]
+    near = difflib.get_close_matches(name.lower(), known, 1)
     hint = f"did you mean {near[0]}? " if near else ""
     raise HollyError(
-        f"{name}: is neither a file nor a known structure; {hint}give a file, or one of {', '.join(DECOYS)}"
+        f"{name}: is neither a file nor a known structure; {hint}give a file, or one of {', '.join(known)}"
     )

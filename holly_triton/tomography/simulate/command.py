@@ -1,0 +1,189 @@
+"""What ``tomo simulate`` writes: tomograms with their truth, or sets of subtomograms."""
+
+import math
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from holly_triton.core.config import write_config
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import replacing
+from holly_triton.core.folder import check_free
+from holly_triton.core.progress import following, in_parts
+from holly_triton.core.types import Array
+from holly_triton.core.words import counted
+from holly_triton.geometry import random_rotations
+from holly_triton.io.particle_lists.particle_list import ParticleList, joined
+from holly_triton.io.particle_lists.writing import write_particles
+from holly_triton.io.volumes.writing import write_volume
+from holly_triton.tomography.config.simulation import (
+    BOXES_AT_ONCE,
+    BYTES_A_VOXEL,
+    NULL,
+    SHIFT_SHARE,
+    SimulationSettings,
+)
+from holly_triton.tomography.structures import Density
+
+from .tomogram import MEMBRANE, Tomogram, read_classes, simulate_tomogram
+from .whole import noise_boxes, simulate_subtomograms
+
+SETTINGS, SUBTOMOGRAMS, TRUTH = "settings.toml", "subtomograms.h5", ("truth.star", "truth.csv")
+WRITTEN = ("tomogram_*.mrc", "labels_*.mrc", *TRUTH, SUBTOMOGRAMS)
+"""All that a simulation leaves in its folder besides its settings."""
+
+
+def simulate(out: Path, settings: SimulationSettings, device: torch.device, *, overwrite: bool = False) -> list[str]:
+    """Simulate what the settings ask for in a folder. On a CPU the same settings give the same bytes.
+
+    Args:
+        out: Folder; it is made.
+        settings: Of the simulation.
+        device: Where to compute.
+        overwrite: Replace a simulation in an existing folder; other files in it stay.
+
+    Returns:
+        Sentences about what was written.
+
+    Raises:
+        HollyError: The folder is in use, a structure can't be read, there is too little memory, or a file can't be written.
+    """
+    classes = read_classes(settings.tomogram)
+    _check_memory(settings)
+    _make_place(out, overwrite)
+    if settings.subtomograms is not None:
+        lines = _write_subtomograms(out, settings, [density for density, _ in classes], device)
+        names = [density.name for density, _ in classes] + [NULL]
+    else:
+        lines = _write_tomograms(out, settings, classes, device)
+        names = [density.name for density, _ in classes] + [MEMBRANE] * (settings.tomogram.membranes > 0)
+    write_config(out / SETTINGS, replace(settings, classes=",".join(names)))
+    return lines
+
+
+def generator_of(seed: int, number: int, device: torch.device) -> torch.Generator:
+    """Random numbers of one tomogram of several, which depend on no other."""
+    state = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)
+    return torch.Generator(device).manual_seed(int(state[0]) >> 1)
+
+
+def _write_tomograms(
+    out: Path, settings: SimulationSettings, classes: list[tuple[Density, int]], device: torch.device
+) -> list[str]:
+    tomogram, voxel = settings.tomogram, settings.tomogram.voxel_size
+    truths: list[ParticleList] = []
+    lines = []
+    with in_parts(settings.tomograms) as begin:
+        for number in range(1, settings.tomograms + 1):
+            name = f"tomogram_{number}"
+            begin(name)
+            generator = generator_of(settings.seed, number, device)
+            made = simulate_tomogram(tomogram, generator, classes=classes, name=name)
+            write_volume(out / f"{name}.mrc", made.volume.cpu().numpy(), voxel)
+            write_volume(out / f"labels_{number}.mrc", made.labels.numpy(), voxel)
+            truths.append(made.truth)
+            for file in TRUTH:
+                write_particles(out / file, joined(truths), voxel_size=voxel, shape=tomogram.shape)
+            lines.append(_in_words(name, made))
+    x, y, z = reversed(tomogram.shape)
+    total = sum(len(truth) for truth in truths)
+    lines.append(
+        f"{out}: {counted(settings.tomograms, 'tomogram')} of {x} x {y} x {z} voxels of {voxel:g} Å with "
+        f"{counted(total, 'particle')} of {counted(len(classes), 'class', 'classes')}."
+    )
+    return lines
+
+
+def _in_words(name: str, made: Tomogram) -> str:
+    filled = float((made.labels > 0).float().mean())
+    noise = f"SNR {made.snr:.3g} in the particles' boxes" if math.isfinite(made.snr) else "no noise"
+    found = f"{name}: {counted(len(made.truth), 'particle')}, {100 * filled:.0f} % of the volume filled, {noise}."
+    if made.left_out:
+        absent = ", ".join(f"{number} of {label}" for label, number in made.left_out.items())
+        found += f" There was no room for {absent}."
+    return found
+
+
+def _write_subtomograms(
+    out: Path, settings: SimulationSettings, classes: list[Density], device: torch.device
+) -> list[str]:
+    """One HDF5 file: ``volumes`` [M, n, n, n], ``labels``, ``rotations`` (reference to box), ``positions`` (Å from the centre)."""
+    import h5py
+
+    each, size, seen = settings.subtomograms or 0, settings.box, settings.tomogram
+    total = each * (len(classes) + 1)
+    generator = generator_of(settings.seed, 0, device)
+    with replacing(out / SUBTOMOGRAMS) as partial, h5py.File(partial, "w") as file, in_parts(len(classes) + 1) as begin:
+        file.attrs.update(voxel_size=seen.voxel_size, tilt=seen.tilt, snr=seen.snr or math.inf)
+        volumes = file.create_dataset("volumes", (total, size, size, size), "f4", chunks=(1, size, size, size))
+        names = [density.name for density in classes] + [NULL]
+        file["labels"] = np.repeat(np.array(names, dtype=h5py.string_dtype()), each)
+        rotations, positions = np.zeros((total, 3, 3), "f4"), np.zeros((total, 3), "f4")
+        row = 0
+        for density in (*classes, None):
+            begin(NULL if density is None else density.name)
+            for boxes, turn, place in _boxes(density, settings, generator):
+                rows = slice(row, row + len(boxes))
+                volumes[rows], rotations[rows], positions[rows] = boxes, turn, place
+                row += len(boxes)
+        file["rotations"], file["positions"] = rotations, positions
+    return [
+        f"{out / SUBTOMOGRAMS}: {counted(total, 'subtomogram')} of {size} x {size} x {size} voxels of {seen.voxel_size:g} Å, "
+        f"{each} of each of {len(classes)} structures and {each} of noise alone."
+    ]
+
+
+def _boxes(
+    density: Density | None, settings: SimulationSettings, generator: torch.Generator
+) -> Iterator[tuple[Array, Array, Array]]:
+    """Volumes, rotations and positions of one class, some at a time; None stands for noise alone."""
+    seen, device = settings.tomogram, generator.device
+    tilt, reach = (-seen.tilt, seen.tilt), SHIFT_SHARE * settings.box * seen.voxel_size
+    for first in following(range(0, settings.subtomograms or 0, BOXES_AT_ONCE)):
+        count = min(BOXES_AT_ONCE, (settings.subtomograms or 0) - first)
+        rotation = random_rotations(count, generator)
+        shift = reach * (2 * torch.rand(count, 3, generator=generator, device=device) - 1)
+        if density is None:
+            rotation, shift = torch.eye(3, device=device).expand(count, 3, 3), torch.zeros_like(shift)
+            boxes = noise_boxes(
+                count, size=settings.box, voxel=seen.voxel_size, optics=seen.optics, tilt=tilt,
+                noise_after=seen.noise_after, generator=generator, device=device,
+            )  # fmt: skip
+        else:
+            boxes = simulate_subtomograms(
+                density, rotation, shift, size=settings.box, voxel=seen.voxel_size, resolution=seen.resolution_a,
+                optics=seen.optics, tilt=tilt, snr=seen.snr or math.inf, noise_after=seen.noise_after, generator=generator,
+            )  # fmt: skip
+            # A box has no unit that anyone relies on: noise of variance 1, as in the boxes of noise alone.
+            boxes = boxes / boxes.flatten(1).std(1).reshape(-1, 1, 1, 1)
+        yield boxes.cpu().numpy(), rotation.cpu().numpy(), shift.cpu().numpy()
+
+
+def _check_memory(settings: SimulationSettings) -> None:
+    wanted = BYTES_A_VOXEL * math.prod(settings.tomogram.shape)
+    present = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if settings.subtomograms is None and wanted > present:
+        x, y, z = reversed(settings.tomogram.shape)
+        raise HollyError(
+            f"--size {x}x{y}x{z}: simulating it takes about {wanted / 2**30:.0f} GiB of memory and this machine has "
+            f"{present / 2**30:.0f}; choose a smaller tomogram or larger voxels"
+        )
+
+
+def _make_place(out: Path, overwrite: bool) -> None:
+    check_free(out, overwrite, "simulation")
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with suppress(FileNotFoundError):
+            (
+                out / SETTINGS
+            ).unlink()  # without it, a simulation that was only half replaced can't be taken for a whole one
+        for old in (path for pattern in WRITTEN for path in out.glob(pattern)):
+            old.unlink()
+    except OSError as error:
+        raise HollyError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error

@@ -1,0 +1,119 @@
+"""What ``tomo simulate`` leaves in its folder."""
+
+import tomllib
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from holly_triton.cli import main
+from holly_triton.io.particle_lists.reading import read_particles
+from holly_triton.io.volumes.reading import read_volume
+
+SMALL = (
+    "--structures", "sphere:3,disc:2", "--size", "48x40x32", "--voxel-size", "16", "--membranes", "1", "--step", "10",
+    "--path", "whole", "--device", "cpu",
+)  # fmt: skip
+
+
+def simulate(out: Path, *options: str) -> Result:
+    return CliRunner().invoke(main, ["tomo", "simulate", str(out), *options])
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("simulated") / "out"
+    result = simulate(out, *SMALL, "--tomograms", "2", "--seed", "7")
+    assert result.exit_code == 0, result.output
+    assert "2 tomograms of 48 x 40 x 32 voxels of 16 Å with 10 particles of 2 classes" in result.output
+    return out
+
+
+def test_tomograms_labels_and_truth(folder: Path) -> None:
+    truth, rounded = read_particles(folder / "truth.csv"), read_particles(folder / "truth.star")
+    assert truth.classes == ["disc", "sphere"] and len(truth) == 10
+    assert np.allclose(truth.positions, rounded.positions, atol=0.01)
+    assert truth.rotations is not None and rounded.rotations is not None
+    assert np.allclose(truth.rotations, rounded.rotations, atol=1e-4)
+    for number in (1, 2):
+        volume, labels = (read_volume(folder / f"{kind}_{number}.mrc") for kind in ("tomogram", "labels"))
+        assert volume.values.shape == labels.values.shape == (32, 40, 48) and volume.voxel == pytest.approx(16)
+        own = truth.take(truth.tomograms == f"tomogram_{number}")
+        x, y, z = np.rint(own.positions / 16).astype(int).T
+        assert [["sphere", "disc"][int(label) - 1] for label in labels.values[z, y, x]] == own.labels.tolist()
+
+
+def test_settings_repeat_the_simulation_byte_by_byte(folder: Path, tmp_path: Path) -> None:
+    settings = tomllib.loads((folder / "settings.toml").read_text())
+    assert settings["seed"] == 7 and settings["classes"] == "sphere,disc,membrane"
+    assert settings["tomogram"]["voxel_size"] == 16 and settings["tomogram"]["optics"]["contrast"] == "dark"
+    result = simulate(tmp_path / "again", "--config", str(folder / "settings.toml"), "--device", "cpu")
+    assert result.exit_code == 0, result.output
+    for file in sorted(folder.iterdir()):
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes(), file.name
+
+
+def test_another_seed_differs_and_the_first_of_several_is_the_only_one(folder: Path, tmp_path: Path) -> None:
+    assert simulate(tmp_path / "one", *SMALL, "--seed", "7").exit_code == 0
+    assert simulate(tmp_path / "other", *SMALL, "--seed", "8").exit_code == 0
+    name = "tomogram_1.mrc"
+    assert (tmp_path / "one" / name).read_bytes() == (folder / name).read_bytes()
+    assert (tmp_path / "other" / name).read_bytes() != (folder / name).read_bytes()
+
+
+def test_a_folder_is_not_replaced_unasked(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    assert simulate(out, *SMALL, "--tomograms", "2").exit_code == 0
+    (out / "notes.txt").write_text("mine")
+    refused = simulate(out, *SMALL)
+    assert refused.exit_code == 1 and (out / "tomogram_2.mrc").exists()
+    assert simulate(out, *SMALL, "--overwrite").exit_code == 0
+    assert not (out / "tomogram_2.mrc").exists() and (out / "notes.txt").read_text() == "mine"
+
+
+def test_subtomograms(tmp_path: Path) -> None:
+    options = (
+        "--structures",
+        "sphere,disc",
+        "--subtomograms",
+        "5",
+        "--size",
+        "20",
+        "--voxel-size",
+        "16",
+        "--device",
+        "cpu",
+    )
+    for name in ("one", "two"):
+        result = simulate(tmp_path / name, *options, "--snr", "0.5")
+        assert result.exit_code == 0, result.output
+    file = tmp_path / "one" / "subtomograms.h5"
+    assert file.read_bytes() == (tmp_path / "two" / "subtomograms.h5").read_bytes()
+    with h5py.File(file) as set_:
+        assert set_["volumes"].shape == (15, 20, 20, 20) and set_.attrs["voxel_size"] == 16
+        assert [label.decode() for label in set_["labels"][::5]] == ["sphere", "disc", "null"]
+        assert np.allclose(set_["volumes"][:].std((1, 2, 3)), 1, atol=0.15)
+        assert np.abs(set_["positions"][:10]).max(0).min() > 4 and np.abs(set_["positions"][:]).max() <= 0.1 * 20 * 16
+        assert np.allclose(np.linalg.det(set_["rotations"][:]), 1, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        (("--structures", "spere"), 1, "did you mean sphere"),
+        (("--size", "12x40"), 2, "neither a side nor"),
+        (("--subtomograms", "2", "--size", "20x20x30"), 2, "cubes"),
+        (("--snr", "0.1", "--no-noise"), 2, "contradict"),
+        (("--size", "8192", "--structures", "sphere"), 1, "GiB of memory"),
+        (("--config", "gone.toml"), 1, "cannot be read"),
+    ],
+)
+def test_bad_requests(
+    tmp_path: Path, options: tuple[str, ...], code: int, words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    result = simulate(tmp_path / "out", *options)
+    assert result.exit_code == code
+    assert words in result.output + caplog.text
+    assert not (tmp_path / "out").exists()
