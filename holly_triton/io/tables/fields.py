@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.ndimage
 from numpy.typing import NDArray
 
 from holly_triton.core.words import counted
@@ -46,6 +45,8 @@ def is_field(xy: Array) -> bool:
     place = ((inner - low) / BIN_NM).astype(int)
     counts = np.zeros(place.max(axis=0) + 1, int)
     np.add.at(counts, tuple(place.T), 1)
+    import scipy.ndimage  # takes a second, which no reader of a movie needs
+
     label, found = scipy.ndimage.label(counts > 0, structure=np.ones((3, 3)))
     held = scipy.ndimage.sum_labels(counts, label, np.arange(1, found + 1))
     return bool(held.max() < counts.sum() / 2)
