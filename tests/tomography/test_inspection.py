@@ -73,6 +73,15 @@ def test_what_has_no_wedge_shows_none(smooth: float) -> None:
             assert check_wedge(Path("a.mrc"), noise) is None
 
 
+@pytest.mark.parametrize("smooth", [(0.7, 0.7, 0), (0.9, 0.9, 0), (1.2, 1.2, 0), (0, 0, 1), (0, 0, 2)])
+def test_a_gradual_fall_of_power_towards_an_axis_is_left_open(tmp_path: Path, smooth: tuple[float, ...]) -> None:
+    noise = gaussian_filter(np.random.default_rng(0).normal(size=SHAPE), smooth)
+    found = find_wedge(noise)
+    assert found is not None and not found.sure
+    write_volume(tmp_path / "a.mrc", noise, VOXEL)
+    assert dict(describe(tmp_path / "a.mrc"))["missing wedge"].startswith(("not sure", "none found"))
+
+
 def test_thin_and_constant_volumes_have_neither_wedge_nor_contrast() -> None:
     for volume in (np.ones((40, 40, 40)), np.random.default_rng(0).normal(size=(3, 90, 90))):
         assert find_wedge(volume) is None and find_contrast(volume) is None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from holly_triton.io.volumes.raw import RawVolume
 from holly_triton.io.volumes.reading import read_raw, sides_in_words, stated_voxel, uneven
-from holly_triton.tomography.config.inspection import LISTED
+from holly_triton.tomography.config.inspection import LISTED, MOST_POWER
 
 from .contrast import find_contrast
 from .values import Values, describe_values
@@ -76,11 +76,13 @@ def _wedge(raw: RawVolume) -> str:
     found = find_wedge(raw.values)
     if found is None:
         return "not determined: the volume is too thin or constant"
-    if not found.sure:
+    if not found.sure and found.power > MOST_POWER:
         return "none found in the power spectrum: a map, a filled or filtered volume, or a tilt axis between the axes"
     said = (
         f"along {found.beam}, tilt axis {found.axis}, tilts of about {found.tilt[0]:.0f} to {found.tilt[1]:.0f} degrees"
     )
+    if not found.sure:
+        return f"not sure: the power spectrum is weaker as by a wedge {said}, and has no sharp edges there"
     if found.usual:
         return said
     return f"{said}; beam z and tilt axis y are needed: rotate the volume (IMOD: trimvol -rx, clip rotz)"
