@@ -156,10 +156,12 @@ def test_nothing_large_is_tracked():
     files = files_of_the_project()
     if not files:
         pytest.skip("git, which knows what is tracked, is not here")
-    weights = ROOT / "holly_triton" / "frames" / "weights"
-    assert all(path.stat().st_size < (1.5e6 if path.parent == weights else 2**20) for path in files if path.is_file())
+    weights = [ROOT / "holly_triton" / family / "weights" for family in ("frames", "tomography")]
+    assert all(path.stat().st_size < (1.5e6 if path.parent in weights else 2**20) for path in files if path.is_file())
 
 
 def test_the_wheel_holds_the_weights_with_their_record(wheel):
     names = zipfile.ZipFile(wheel).namelist()
-    assert {f"holly_triton/frames/weights/default.{kind}" for kind in ("pt", "txt")} <= set(names)
+    families = ("frames", "tomography")
+    wanted = {f"holly_triton/{family}/weights/default.{kind}" for family in families for kind in ("pt", "txt")}
+    assert wanted <= set(names)

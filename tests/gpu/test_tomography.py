@@ -8,7 +8,7 @@ import torch
 
 from holly_triton.core.config import write_config
 from holly_triton.tomography.config.network import Network, Preset
-from holly_triton.tomography.config.simulation import TomogramSettings
+from holly_triton.tomography.config.simulation import SimulationSettings, TomogramSettings
 from holly_triton.tomography.config.training import Patching, Renewal, Training
 from holly_triton.tomography.segment.model import read_model
 from holly_triton.tomography.segment.network import build
@@ -32,7 +32,7 @@ def test_a_gpu_answers_as_a_cpu_does(preset: Preset) -> None:
 
 def test_a_training_on_a_gpu_stops_and_goes_on(tmp_path: Path) -> None:
     simulation = TomogramSettings(structures="sphere:3,disc:3", size_x=48, size_y=48, size_z=32, voxel_size=20.0, membranes=0, path="whole", snr=1.0)  # fmt: skip
-    write_config(tmp_path / "simulation.toml", simulation)
+    write_config(tmp_path / "simulation.toml", SimulationSettings(tomogram=simulation))
     settings = Training(
         data=str(tmp_path / "simulation.toml"), steps=6, batch=4, device="cuda", patches=Patching(side=32),
         renewal=Renewal(first=1, validation=1),

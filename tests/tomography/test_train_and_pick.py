@@ -21,7 +21,7 @@ from holly_triton.io.particle_lists.writing import write_particles
 from holly_triton.io.volumes.reading import read_volume
 from holly_triton.io.volumes.writing import write_volume
 from holly_triton.tomography.config.network import Network
-from holly_triton.tomography.config.simulation import TomogramSettings
+from holly_triton.tomography.config.simulation import SimulationSettings, TomogramSettings
 from holly_triton.tomography.config.training import LabelNoise, Optimiser, Patching, Renewal, Training
 from holly_triton.tomography.score.evaluate import evaluate
 from holly_triton.tomography.segment.model import read_model
@@ -333,7 +333,7 @@ def test_simulated_tomograms_are_renewed_and_repeatable() -> None:
 
 def test_a_training_on_a_simulation_resumes_byte_for_byte(tmp_path: Path) -> None:
     settings = tmp_path / "simulation.toml"
-    write_config(settings, SIMULATION)
+    write_config(settings, SimulationSettings(tomogram=SIMULATION))
     brief = dataclasses.replace(FEW, data=str(settings), steps=4, renewal=Renewal(first=1, steps=2, validation=1))
     losses: list[list[float]] = [[], []]
 

@@ -16,7 +16,7 @@ from ..options import ABOVE_ZERO, SOME_PATH, Number, words
 @click.command()
 @click.argument("tomogram", type=SOME_PATH)
 @click.argument("out", type=SOME_PATH)
-@click.option("--model", "model_file", type=SOME_PATH, required=True, metavar="MODEL|default", help="What tomo train has written; default: the model that ships, for the shipped structures in tomograms that tomo simulate makes by default.")  # fmt: skip
+@click.option("--model", "model_file", type=SOME_PATH, required=True, metavar="MODEL|default", help="What tomo train has written; default: the model that ships, for the structures that tomo simulate draws by default, voxels of 16 Å.")  # fmt: skip
 @click.option("--threshold", type=Number(0.01, 1), metavar="S", help="Least score of a particle of any class. [default: the model's, for each class]")  # fmt: skip
 @click.option("--cluster", type=words(Cluster), default="peaks", show_default=True, help="From score maps to particles: peaks, in seconds, or the clusters of the label volume as DeepFinder finds them.")  # fmt: skip
 @click.option("--scores", type=SOME_PATH, metavar="FILE", help="Also write the share of all classes together in each voxel (.mrc, .em, .h5).")  # fmt: skip

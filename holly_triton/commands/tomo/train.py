@@ -11,14 +11,15 @@ from holly_triton.tomography.config.training import Contrast, Target, Training
 
 from ..options import ABOVE_ZERO, SEED, SOME_PATH, words
 
-MINUTES = 10.0
-"""Budget where neither minutes nor steps are given."""
+MINUTES, QUICK_STEPS = 10.0, 200
+"""Budget where neither minutes nor steps are given; steps of a quick training."""
 
 
 @click.command()
 @click.argument("paths", nargs=-1, type=SOME_PATH, metavar="DATA MODEL")
 @click.option("--minutes", type=ABOVE_ZERO, metavar="M", help=f"Time for the training. [default: {MINUTES:g}, without --steps]")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Number of steps, in place of a time; the same seed then gives the same model.")  # fmt: skip
+@click.option("--quick", is_flag=True, help=f"A short training, {QUICK_STEPS} steps, to try things out.")
 @click.option("--network", "preset", type=words(Preset), help="Our own network, or DeepFinder's. [default: own]")
 @click.option("--width", type=click.IntRange(4, 128), metavar="W", help="Features of the network at its finest level. [default: 16, or 32 for deepfinder]")  # fmt: skip
 @click.option("--targets", type=words(Target), help="What the network answers: heat maps, spheres, or average shapes turned as the particles are. [default: heat]")  # fmt: skip
@@ -32,7 +33,9 @@ MINUTES = 10.0
 @click.option("--config", "config_file", type=SOME_PATH, metavar="FILE", help="Settings from a config.toml; options given here take precedence.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue a training that was stopped, with its own settings; give MODEL alone.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace an existing model and its training.")
-def train(paths: tuple[Path, ...], config_file: Path | None, resume: bool, overwrite: bool, **given: Any) -> None:
+def train(
+    paths: tuple[Path, ...], config_file: Path | None, quick: bool, resume: bool, overwrite: bool, **given: Any
+) -> None:
     """Train a network on the tomograms in the folder DATA, and write it to MODEL.
 
     DATA holds tomograms (.mrc, .rec, .em, .h5) and a list of their particles, truth.csv or truth.star, as tomo simulate writes
@@ -46,6 +49,8 @@ def train(paths: tuple[Path, ...], config_file: Path | None, resume: bool, overw
       holly-triton tomo train --resume net.pt
     """
     options = {name: value for name, value in given.items() if value is not None}
+    if quick and not {"steps", "minutes"} & options.keys():
+        options["steps"] = QUICK_STEPS
     if resume and (options or config_file or overwrite):
         raise click.UsageError("--resume continues with that training's own settings; give it alone")
     if resume and len(paths) not in (1, 2):

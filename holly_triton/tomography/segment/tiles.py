@@ -63,7 +63,10 @@ def _spans(size: int, side: int, stride: int, reach: int, margin: int) -> Iterat
 
 def largest_side(shape: tuple[int, ...], network: AnyNetwork, device: torch.device) -> int:
     """The largest side of tiles of a tomogram that the memory for a tile allows, voxels."""
-    voxels = TILE_FLOATS[device.type] // network.floats
+    floats = TILE_FLOATS[device.type]
+    if device.type == "cuda":  # half of what is free
+        floats = min(floats, torch.cuda.mem_get_info(device)[0] // 8)
+    voxels = floats // network.floats
     side = max(shape)
     while side > network.stride and _volume(shape, side) > voxels:
         side -= network.stride

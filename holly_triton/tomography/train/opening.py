@@ -54,13 +54,13 @@ def open_source(settings: Training) -> Source:
 
 
 def _simulated(path: Path, settings: Training) -> Source:
-    from holly_triton.tomography.config.simulation import TomogramSettings
+    from holly_triton.tomography.config.simulation import SimulationSettings
 
     from .simulated import Simulated
 
     if settings.validation is not None:
         raise HollyError(f"--validation {settings.validation}: {path} is a simulation, which makes tomograms for the validation too; leave it out")  # fmt: skip
-    simulation = read_config(path, TomogramSettings)
+    simulation = read_config(path, SimulationSettings).tomogram
     return Simulated.of(simulation, settings.renewal, settings.noise, settings.contrast, settings.seed)
 
 

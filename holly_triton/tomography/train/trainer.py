@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,8 +22,8 @@ from .patches import Batch, draw_patches
 from .sources import Source
 from .targets import Targets
 
-PATCHES, NOISE = 0, 1
-"""Purposes of random numbers, which are independent of each other."""
+PATCHES = 0
+"""Purpose of the random numbers; those for tomograms are in ``simulated``."""
 
 
 @dataclass
@@ -58,12 +59,20 @@ class Trainer:
         return min(1.0, share)
 
     def run(self) -> Iterator[Step]:
-        """Steps until the end; what is done between two of them counts as time of the training."""
+        """Steps until the end; what is done between two of them counts as time of the training.
+
+        The patches of a step are drawn while the one before it is computed, which a GPU would have to wait for.
+        """
         since = time.monotonic()
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        with (
+            ThreadPoolExecutor(1) as worker,
+            torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True),
+        ):
+            ahead = worker.submit(self.batch, self.state.step)
             while self.done < 1:
+                batch, ahead = ahead.result(), worker.submit(self.batch, self.state.step + 1)
                 self.network.train()
-                step = self._step()
+                step = self._step(batch.to(self.device))
                 now = time.monotonic()
                 self.state.seconds, since = self.state.seconds + now - since, now
                 yield step
@@ -88,14 +97,14 @@ class Trainer:
         return self.state
 
     def batch(self, step: int) -> Batch:
-        """The patches of a step, on the device."""
+        """The patches of a step."""
         random = np.random.default_rng([self.settings.seed, PATCHES, step])
         scenes, settings = self.source.scenes(step), self.settings
         return draw_patches(scenes, self.targets, settings.patches, self.side, self.state.batch, random).to(self.device)
 
-    def _step(self) -> Step:
+    def _step(self, batch: Batch) -> Step:
         rate = self._descent.begin(self.state.step, self.done)
-        inputs, labels, shares = self.batch(self.state.step)
+        inputs, labels, shares = batch
         cuda = self.device.type == "cuda"
         if cuda:
             inputs = inputs.contiguous(memory_format=torch.channels_last_3d)
