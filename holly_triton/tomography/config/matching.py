@@ -7,7 +7,7 @@ from holly_triton.core.config import Bounds, Settings
 
 OVERSAMPLING = 3
 """Samples of a template's map per voxel along each axis before it is turned, since turning interpolates linearly."""
-FILTER_ROOM = 1.3
+FILTER_ROOM = 1.25
 """Side of the box in which a template is filtered, in diameters of its mask."""
 SOFT_VOXELS = 2.0
 """Width of the soft edge of a spherical mask, voxels."""

@@ -13,8 +13,8 @@ from holly_triton.tomography.config.matching import BASIS_SAMPLE, LARGEST_BASIS
 
 from .template import Turning
 
-TOGETHER = 2**24
-"""Voxels of templates that are turned at once."""
+TOGETHER = {"cpu": 2**20, "cuda": 2**25}
+"""Voxels of templates that are turned at once: on a CPU they fit the cache."""
 
 
 class Basis:
@@ -39,7 +39,7 @@ def find_basis(turning: Turning, rotation: Tensor, power: float, generator: torc
     measured. Where there are no more rotations than that part, the part is all of them.
     """
     size = turning.size
-    batch = max(1, TOGETHER // turning.wide**3)
+    batch = max(1, TOGETHER[rotation.device.type] // turning.wide**3)
 
     def templates(some: Tensor) -> Tensor:
         values, masks = turning.normalised(some)

@@ -1,0 +1,1 @@
+"""Template matching of others beside ours, on the same simulated tomograms."""
