@@ -10,6 +10,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m holly_triton.harness.tomography_peers", description=__doc__)
     parser.add_argument("structures", nargs="+", help="names or files of structures")
     parser.add_argument("--angle", type=float, default=ANGLE_DEG)
-    parser.add_argument("--snr", type=float, default=SNR)
+    parser.add_argument("--snr", type=float, nargs="*", default=list(SNR))
     parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1], help="of the tomograms")
     parser.add_argument("--environments", type=Path, help="folder of the environments, kept (default: a temporary one)")
     parser.add_argument("--reports", type=Path, default=REPORTS, help="folder of match_peers.csv and match_peers.md")
@@ -66,39 +67,57 @@ def measure(options: argparse.Namespace, folder: Path) -> tuple[list[Row], list[
     except UnavailableError as error:
         skipped.append(f"pytme was left out: {error}")
         LOG.warning("%s", skipped[0])
-    depth, height, width = SHAPE
-    settings = TomogramSettings(
-        structures=",".join(options.structures), particles=PARTICLES, membranes=0, size_x=width, size_y=height, size_z=depth,
-        voxel_size=VOXEL_A, tilt=TILT_DEG, snr=options.snr, path="whole",
-    )  # fmt: skip
-    classes = read_classes(settings)
-    templates = [from_density(density, VOXEL_A) for density, _ in classes]
     rows = []
-    with in_parts(len(options.seeds) * len(templates) * 2) as begin:
-        for seed in options.seeds:
-            tomogram = simulate_tomogram(settings, torch.Generator().manual_seed(seed), classes=classes)
-            for template in templates:
-                truth = tomogram.truth.take(tomogram.truth.labels == template.name)
-                begin(f"ours, {template.name}, tomogram {seed}")
-                ours = run_ours(tomogram.volume, template, options.angle)
-                rows.append(row_of("holly-triton", holly_triton.__version__, ours, template, truth, seed, options))
-                if peer is not None:
-                    begin(f"pytme, {template.name}, tomogram {seed}")
-                    other = peer.run(tomogram.volume, template, options.angle, folder)
-                    rows.append(row_of("pytme", VERSION.partition("==")[2], other, template, truth, seed, options))
+    tomograms = [(snr, seed) for snr in options.snr for seed in options.seeds]
+    with in_parts(len(tomograms)) as begin:
+        for snr, seed in tomograms:
+            begin(f"SNR {snr:g}, tomogram {seed}")
+            rows += rows_of(options, snr, seed, peer, folder)
     return rows, skipped
 
 
-def row_of(program: str, version: str, found: Found, template: Template, truth: ParticleList, seed: int, options: argparse.Namespace) -> Row:  # fmt: skip
+def rows_of(options: argparse.Namespace, snr: float, seed: int, peer: Pytme | None, folder: Path) -> list[Row]:
+    """All structures in one tomogram."""
+    depth, height, width = SHAPE
+    settings = TomogramSettings(
+        structures=",".join(options.structures), particles=PARTICLES, membranes=0, size_x=width, size_y=height, size_z=depth,
+        voxel_size=VOXEL_A, tilt=TILT_DEG, snr=snr, path="whole",
+    )  # fmt: skip
+    classes = read_classes(settings)
+    tomogram = simulate_tomogram(settings, torch.Generator().manual_seed(seed), classes=classes)
+    rows = []
+    for density, _ in classes:
+        template = from_density(density, VOXEL_A)
+        truth = tomogram.truth.take(tomogram.truth.labels == template.name)
+        about = Condition(template, truth, snr, seed, options.angle)
+        ours = run_ours(tomogram.volume, template, options.angle)
+        rows.append(row_of("holly-triton", holly_triton.__version__, ours, about))
+        if peer is not None:
+            other = peer.run(tomogram.volume, template, options.angle, folder)
+            rows.append(row_of("pytme", VERSION.partition("==")[2], other, about))
+    return rows
+
+
+class Condition(NamedTuple):
+    """One search of either program."""
+
+    template: Template
+    truth: ParticleList
+    snr: float
+    seed: int
+    angle_deg: float
+
+
+def row_of(program: str, version: str, found: Found, about: Condition) -> Row:
     """Figures of one search."""
-    pairs = match(found.picks, truth, TOLERANCE_A)
+    pairs = match(found.picks, about.truth, TOLERANCE_A)
     right = np.zeros(len(found.picks), bool)
     right[pairs.pick] = True
-    _, oracle = best_threshold(torch.from_numpy(found.picks.scores), torch.from_numpy(right), len(truth))
-    own = len(match(found.own, truth, TOLERANCE_A).pick)
+    _, oracle = best_threshold(torch.from_numpy(found.picks.scores), torch.from_numpy(right), len(about.truth))
+    own = len(match(found.own, about.truth, TOLERANCE_A).pick)
     return Row(
-        program=program, version=version, structure=template.name, seed=seed, snr=options.snr, angle_deg=options.angle,
-        rotations=found.rotations, particles=len(truth), f1_oracle=oracle, f1_own=2 * own / max(1, len(found.own) + len(truth)),
+        program=program, version=version, structure=about.template.name, seed=about.seed, snr=about.snr, angle_deg=about.angle_deg,
+        rotations=found.rotations, particles=len(about.truth), f1_oracle=oracle, f1_own=2 * own / max(1, len(found.own) + len(about.truth)),
         picks_own=len(found.own), distance_a=float(np.median(pairs.distance)) if len(pairs.distance) else float("nan"),
         seconds=found.seconds, milliseconds_per_rotation=1e3 * found.seconds / max(1, found.rotations),
         device=f"{platform.machine()}, one thread", commit=_commit(),

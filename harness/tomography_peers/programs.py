@@ -92,7 +92,8 @@ class Pytme:
 
 def star_picks(path: Path, template: Template) -> ParticleList:
     """Positions and scores of a STAR file of pytme: columns of the last table, positions in voxels."""
-    names, rows = [], []
+    names: list[str] = []
+    rows: list[list[str]] = []
     for line in path.read_text(encoding="utf-8").splitlines():
         if line.startswith("loop_"):
             names, rows = [], []

@@ -14,10 +14,10 @@ particles of each structure. Each program got the same tomogram, the same templa
 numbers of rotations that it makes of an angle differ. No template has a CTF. F1 is that of one structure by itself, a pick right
 within {TOLERANCE_A:g} Å: at the threshold that maximises it (oracle), and at the program's own for one expected false positive.
 Times are processor time of one thread in one run, with all steps and without the program's start; ours holds the refinement of
-the peaks too. Means over {{seeds}} tomograms. {{device}}.
+the peaks too. Means over {{seeds}} tomograms of each signal-to-noise ratio. {{device}}.
 
-| structure | program | rotations | F1, oracle | F1, own threshold | picks, own threshold | median distance, Å | seconds | ms a rotation |
-|---|---|---|---|---|---|---|---|---|
+| SNR | structure | program | rotations | F1, oracle | F1, own threshold | picks, own threshold | median distance, Å | seconds | ms a rotation |
+|---|---|---|---|---|---|---|---|---|---|
 """
 
 
@@ -25,11 +25,9 @@ def write_report(rows: Sequence[Row], skipped: Sequence[str]) -> str:
     """All rows, means over the tomograms."""
     seeds = len({row.seed for row in rows})
     lines = [INTRODUCTION.format(seeds=seeds, device=rows[0].device)]
-    for structure in dict.fromkeys(row.structure for row in rows):
-        for program in dict.fromkeys(row.program for row in rows):
-            some = [row for row in rows if (row.structure, row.program) == (structure, program)]
-            if some:
-                lines.append(_line(f"{structure} | {program}", some))
+    for kind in dict.fromkeys((row.snr, row.structure, row.program) for row in rows):
+        some = [row for row in rows if (row.snr, row.structure, row.program) == kind]
+        lines.append(_line(" | ".join(str(word) for word in kind), some))
     lines.append("\n")
     programs = list(dict.fromkeys(row.program for row in rows))
     for program in programs:
