@@ -5,6 +5,7 @@ import pytest
 from click.testing import CliRunner
 
 from holly_triton.cli import main
+from holly_triton.geometry.volumes import wedge
 from holly_triton.io.particle_lists.reading import read_particles
 from holly_triton.io.volumes.reading import read_volume
 from holly_triton.io.volumes.writing import write_volume
@@ -79,6 +80,24 @@ def test_a_stop_writes_nothing(folder, monkeypatch):
     monkeypatch.setattr(command, "match_tomogram", stopping)
     found = run(folder / "tomogram.mrc", folder / "disc.mrc", folder / "out.csv", "--angle", "60")
     assert found.exit_code == 3 and not (folder / "out.csv").exists()
+
+
+def test_voxel_sizes_and_tilts_that_do_not_fit_are_said(folder, caplog):
+    write_volume(folder / "unstated.mrc", read_volume(folder / "disc.mrc").values, 1.0)
+    found = run(folder / "tomogram.mrc", folder / "unstated.mrc", folder / "u.csv")
+    assert found.exit_code == 1 and "--template-voxel-size" in found.output + caplog.text
+    given = run(folder / "tomogram.mrc", folder / "unstated.mrc", folder / "u.csv", "--template-voxel-size", "20", "--angle", "40", "--tilt", "90")  # fmt: skip
+    assert given.exit_code == 0 and "1 particle" in given.output
+    volume = read_volume(folder / "tomogram.mrc").values
+    seen = np.fft.irfftn(
+        np.fft.rfftn(volume) * wedge(volume.shape, (-40.0, 40.0)).numpy(), s=volume.shape, axes=(0, 1, 2)
+    )
+    write_volume(folder / "tilted.mrc", seen.astype(np.float32), 20.0)
+    write_volume(folder / "turned.mrc", seen.transpose(1, 0, 2).astype(np.float32), 20.0)
+    assert run(folder / "tilted.mrc", "disc", folder / "t.csv", "--angle", "60").exit_code == 0
+    assert "--tilt" in caplog.text
+    found = run(folder / "turned.mrc", "disc", folder / "v.csv")
+    assert found.exit_code == 1 and "missing wedge" in found.output + caplog.text
 
 
 def test_other_contrast_is_warned_about(folder, caplog):

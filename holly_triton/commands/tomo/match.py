@@ -24,6 +24,7 @@ DEFAULT, OPTICS = Matching(), Optics()
 @click.option("--tilt", metavar="DEG|LEAST,MOST", default="60", show_default=True, help="Last tilt of a symmetric series about y, or first and last, such as -42,60; 90 is no missing wedge.")  # fmt: skip
 @click.option("--contrast", type=words(Contrast), default=DEFAULT.contrast, show_default=True, help="Of macromolecules in the tomogram; they are positive in a template always.")  # fmt: skip
 @click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of the tomogram's voxels in Å, where the file does not state it.")  # fmt: skip
+@click.option("--template-voxel-size", type=ABOVE_ZERO, metavar="A", help="The same of the templates that are maps.")
 @click.option("--defocus", type=Number(-100, 100), metavar="UM", help="Underfocus in µm; the templates then get the CTF. Leave it out for a tomogram whose CTF was corrected.")  # fmt: skip
 @click.option("--voltage", type=ABOVE_ZERO, default=OPTICS.voltage_kv, show_default=True, metavar="KV")
 @click.option("--cs", type=Number(0), default=OPTICS.cs_mm, show_default=True, metavar="MM", help="Spherical aberration.")  # fmt: skip

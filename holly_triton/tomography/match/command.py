@@ -17,8 +17,9 @@ from holly_triton.io.particle_lists.writing import write_particles
 from holly_triton.io.volumes.masks import as_mask
 from holly_triton.io.volumes.reading import read_volume
 from holly_triton.io.volumes.writing import write_volume
-from holly_triton.tomography.config.matching import SIGN_MARGIN, Matching
+from holly_triton.tomography.config.matching import SIGN_MARGIN, TILT_DOUBT, Matching
 from holly_triton.tomography.config.optics import Optics
+from holly_triton.tomography.inspection.wedge import Wedge, check_wedge
 
 from .match import Match, StoppedError, better_hand, match_tomogram, picked
 from .reading import read_template
@@ -32,6 +33,7 @@ class Options(NamedTuple):
 
     symmetries: tuple[str, ...] = ()
     voxel_size: float | None = None
+    template_voxel_size: float | None = None
     mask: Path | None = None
     template_mask: Path | None = None
     scores: Path | None = None
@@ -52,11 +54,12 @@ def match_file(path: Path, sources: list[str], out: Path, settings: Matching, op
     volume = read_volume(path, options.voxel_size)
     for remark in volume.remarks:
         LOG.info("%s: %s", path, remark)
+    _doubt_tilts(path, check_wedge(path, volume.values), settings)
     symmetries = options.symmetries * len(sources) if len(options.symmetries) == 1 else options.symmetries
     if symmetries and len(symmetries) != len(sources):
         raise HollyError(f"--symmetry: {len(symmetries)} for {counted(len(sources), 'template')}; give one for all of them, or one for each in the same order")  # fmt: skip
     templates = [
-        read_template(source, volume.voxel, symmetry=symmetry, mask=options.template_mask)
+        read_template(source, volume.voxel, options.template_voxel_size, symmetry=symmetry, mask=options.template_mask)
         for source, symmetry in zip(sources, symmetries or [None] * len(sources), strict=True)
     ]
     mask = None
@@ -82,13 +85,24 @@ def match_file(path: Path, sources: list[str], out: Path, settings: Matching, op
     return DONE
 
 
+def _doubt_tilts(path: Path, found: Wedge | None, settings: Matching) -> None:
+    """Warn where the tomogram's missing wedge is another than that of the settings."""
+    given = (settings.tilt_least_deg, settings.tilt_most_deg)
+    if found is not None and max(abs(one - other) for one, other in zip(found.tilt, given, strict=True)) > TILT_DOUBT:
+        LOG.warning(
+            "%s: its spectrum shows tilts of %.0f to %.0f degrees, and the search takes %g to %g; give them with --tilt",
+            path, *found.tilt, *given,
+        )  # fmt: skip
+
+
 def _report(path: Path, out: Path, matches: list[Match], particles: ParticleList) -> None:
     for one in matches:
         hand = ", mirrored" if one.mirrored else ""
         best = ", ".join(f"{score:.1f}" for score in one.picks.scores[:3]) or "none"
         print(
             f"{one.template.name}{hand}: {len(one.accepted)} above {one.threshold:.2f} sigma; highest {best}; "
-            f"{counted(one.rotations, 'rotation')} at {one.angle_deg:.3g} degrees, searched at {one.search_voxel:.3g} Å a voxel"
+            f"{counted(one.rotations, 'rotation')} at {one.angle_deg:.3g} degrees, searched at {one.search_voxel:.3g} Å a voxel with "
+            f"{counted(one.functions, 'function')} that hold {100 * one.held:.0f} % of their power"
         )
         if one.opposite > SIGN_MARGIN:
             LOG.warning(
