@@ -41,6 +41,18 @@ class Renamed(click.Option):
 ABOVE_ZERO = Number(min=0, min_open=True)
 
 
+def tilt_range(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[float, float]:
+    """First and last tilt in degrees, from one angle or two, or a usage error."""
+    try:
+        ends = [float(part) for part in value.split(",")]
+        least, most = (-abs(ends[0]), abs(ends[0])) if len(ends) == 1 else ends
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is neither an angle nor two, such as -42,60.", ctx, parameter) from None
+    if not -90 <= least < most <= 90:
+        raise click.BadParameter(f"{value} is no range within -90 and 90 degrees.", ctx, parameter)
+    return least, most
+
+
 def words(kind: Any) -> click.Choice[str]:
     """The words of a ``Literal`` type as the choices of an option."""
     return click.Choice(get_args(kind))

@@ -40,7 +40,8 @@ def wedge(shape: tuple[int, int, int], tilt: tuple[float, float], device: torch.
 
     The beam is along z, and a tilt by the angle a turns the specimen by Ry(a), so its picture, a sum along the turned z,
     measures the plane of frequencies (u cos a, v, u sin a). A series from ``tilt[0]`` to ``tilt[1]`` degrees thus measures
-    ``kz`` between ``kx tan(tilt[0])`` and ``kx tan(tilt[1])``; where ``kx`` is 0, only ``kz = 0``.
+    ``kz`` between ``kx tan(tilt[0])`` and ``kx tan(tilt[1])``; where ``kx`` is 0, only ``kz = 0``,
+    unless a tilt is 90 degrees.
     """
     kz, _, kx = frequencies(shape, device)
     return _between(kz, kx, tilt).expand(shape[0], shape[1], -1).float()
@@ -56,4 +57,5 @@ def _between(kz: Tensor, kx: Tensor, tilt: tuple[float, float]) -> Tensor:
     """Whether frequencies lie between the planes of two tilts, where kx is at least 0."""
     least, most = (math.tan(math.radians(angle)) for angle in tilt)
     # A small tolerance keeps the planes at the two ends, whatever the rounding.
-    return (kz >= kx * least - 1e-6) & (kz <= kx * most + 1e-6)
+    inside = (kz >= kx * least - 1e-6) & (kz <= kx * most + 1e-6)
+    return inside | (kx <= 1e-6) if max(-tilt[0], tilt[1]) >= 90 else inside

@@ -100,8 +100,12 @@ def test_moved_by_a_fraction_of_a_voxel_and_back() -> None:
 
 def test_random_positions_keep_away_from_picks_and_edges() -> None:
     picks = np.array([[150.0, 150, 80]])
-    places = random_positions((16, 30, 30), 10.0, 60.0, 40, picks, 70.0, seeded())
-    assert places.shape == (40, 3) and np.linalg.norm(places - picks, axis=1).min() >= 70
+    places = random_positions((16, 30, 30), 10.0, 60.0, 40, picks, 30.0, seeded())
+    assert (
+        places.shape == (40, 3)
+        and float(torch.pdist(torch.from_numpy(places)).min()) >= 30
+        and np.linalg.norm(places - picks, axis=1).min() >= 30
+    )
     assert extract(np.zeros((16, 30, 30), np.float32), places, 6, 10.0).kept.all()
     with pytest.raises(HollyError, match="--control"):
         random_positions((16, 30, 30), 10.0, 60.0, 40, picks, 500.0, seeded())
@@ -118,6 +122,7 @@ def test_the_wedge_at_any_frequency_is_that_of_the_grid() -> None:
         assert torch.equal(measured(at, tilt), wedge((12, 12, 12), tilt))
         inner = at[..., :].abs().amax(-1) < 0.5
         assert torch.equal(measured(-at, tilt)[inner], wedge((12, 12, 12), tilt)[inner])
+    assert bool(measured(at, (-90.0, 90.0)).all())
 
 
 def test_interpolated_spectra_are_those_of_the_turned_density() -> None:

@@ -2,6 +2,7 @@
 
 import click
 
+from .average import average
 from .combine import combine
 from .evaluate import evaluate
 from .info import info
@@ -17,5 +18,5 @@ def tomo() -> None:
     """Locate, classify and average macromolecules in cryo-electron tomograms."""
 
 
-for command in (info, simulate, match, train, pick, combine, evaluate, render):
+for command in (info, simulate, match, train, pick, average, combine, evaluate, render):
     tomo.add_command(command)

@@ -82,7 +82,9 @@ def moved(boxes: Tensor, shift: Tensor) -> Tensor:
 def random_positions(
     shape: tuple[int, ...], voxel: float, side: float, count: int, picks: Array, distance: float, generator: torch.Generator
 ) -> Array:  # fmt: skip
-    """Positions ``[count, 3]`` in Å, uniform where boxes of a side lie in the tomogram and away from picks.
+    """Positions ``[count, 3]`` in Å, where boxes of a side lie in the tomogram, at random but away from picks and each other.
+
+    Positions near to each other would share their noise, and the halves of such a control would agree on it.
 
     Args:
         shape: Of the tomogram, Z, Y, X.
@@ -90,7 +92,7 @@ def random_positions(
         side: Of the boxes, Å.
         count: Number of positions.
         picks: ``[N, 3]`` in Å.
-        distance: Least distance from any pick, Å.
+        distance: Least distance from any pick and any other position, Å.
         generator: On a CPU.
 
     Raises:
@@ -103,6 +105,12 @@ def random_positions(
     drawn = side / 2 + room * torch.rand(CONTROL_TRIES * max(1, count), 3, generator=generator)
     away = torch.cdist(drawn.double(), torch.from_numpy(np.asarray(picks, dtype=np.float64).reshape(-1, 3)))
     free = drawn[(away >= distance).all(1)]
-    if len(free) < count:
-        raise HollyError(f"fewer than {count} positions are {distance:.0f} Å from every pick; give a smaller --control")
-    return np.asarray(free[:count].double().numpy())
+    chosen = free[:0]
+    while len(chosen) < count and len(free):
+        chosen = torch.cat([chosen, free[:1]])
+        free = free[(free - free[0]).norm(dim=1) >= distance]
+    if len(chosen) < count:
+        raise HollyError(
+            f"only {len(chosen)} of {count} positions are {distance:.0f} Å from every pick and each other; give a smaller --control"
+        )
+    return np.asarray(chosen.double().numpy())

@@ -37,10 +37,12 @@ LOCAL_ITERATIONS = 3
 """Iterations that search about the rotations so far."""
 PASS_VALUES: dict[str, int] = {"cpu": 2**22, "cuda": 2**27}
 """Numbers of a working array that are held at once, by the kind of device."""
+SAME_VOXEL = 0.01
+"""Largest relative difference between the voxels of the tomograms of an average."""
 FEWEST = 4
 """Particles of an average: two in each half."""
-CONTROL_DISTANCE = 0.6
-"""Least distance of a random position from every pick, as a share of the box."""
+CONTROL_DISTANCE = 0.4
+"""Least distance of a random position from every pick and every other such position, as a share of the box."""
 CONTROL_TRIES = 50
 """Random positions drawn for each that is wanted."""
 
