@@ -20,15 +20,15 @@ NOISE = 1
 """Purpose of the random numbers of label noise; those of patches are for 0."""
 
 
-def open_source(settings: Training) -> Source:
-    """Tomograms with truth for a training.
+def open_source(settings: Training, device: torch.device) -> Source:
+    """Tomograms with truth for a training on a device.
 
     Raises:
         HollyError: The data can't be read or used.
     """
     folder = Path(settings.data)
     if folder.suffix == SETTINGS:
-        return _simulated(folder, settings)
+        return _simulated(folder, settings, device)
     examples = read_folder(folder)
     if settings.validation is not None:
         others = read_folder(Path(settings.validation))
@@ -53,7 +53,7 @@ def open_source(settings: Training) -> Source:
     return Fixed(kinds, noisy, _scenes(others, kinds, settings))
 
 
-def _simulated(path: Path, settings: Training) -> Source:
+def _simulated(path: Path, settings: Training, device: torch.device) -> Source:
     from holly_triton.tomography.config.simulation import SimulationSettings
 
     from .simulated import Simulated
@@ -61,7 +61,7 @@ def _simulated(path: Path, settings: Training) -> Source:
     if settings.validation is not None:
         raise HollyError(f"--validation {settings.validation}: {path} is a simulation, which makes tomograms for the validation too; leave it out")  # fmt: skip
     simulation = read_config(path, SimulationSettings).tomogram
-    return Simulated.of(simulation, settings.renewal, settings.noise, settings.contrast, settings.seed)
+    return Simulated.of(simulation, settings.renewal, settings.noise, settings.contrast, settings.seed, device)
 
 
 def _scenes(examples: Sequence[Example], kinds: Kinds, settings: Training) -> list[Scene]:

@@ -97,7 +97,7 @@ def carry_out(run: Run, callback: Callable[[Step], None], should_stop: Callable[
 
 def _trainer(settings: Training, source: Source | None, state: TrainingState | None) -> Trainer:
     device = find_device(settings.device)
-    source = source or open_source(settings)
+    source = source or open_source(settings, device)
     if state is None:
         state = TrainingState(settings.table(), settings.batch or BATCH[device.type])
     kinds = source.kinds
