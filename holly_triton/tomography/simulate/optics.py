@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from holly_triton.tomography.config.optics import CRITICAL_DOSE, CRITICAL_DOSE_200_KV, Optics
+from holly_triton.tomography.config.optics import CRITICAL_DOSE, CRITICAL_DOSE_200_KV, K2_DECAY, Optics
 
 
 def wavelength(voltage_kv: float) -> float:
@@ -44,6 +44,8 @@ def camera(share: Tensor, optics: Optics) -> Tensor:
         factor = torch.exp(-((share / optics.envelope) ** 2))
     if optics.mtf == "sinc":
         factor = factor * torch.sinc(share / 2)
+    elif optics.mtf == "k2":
+        factor = factor * torch.exp(-K2_DECAY * share**2)
     return factor
 
 
