@@ -3,6 +3,7 @@
 import click
 
 from .average import average
+from .classify import classify
 from .combine import combine
 from .evaluate import evaluate
 from .info import info
@@ -18,5 +19,5 @@ def tomo() -> None:
     """Locate, classify and average macromolecules in cryo-electron tomograms."""
 
 
-for command in (info, simulate, match, train, pick, average, combine, evaluate, render):
+for command in (info, simulate, match, train, pick, average, combine, evaluate, classify, render):
     tomo.add_command(command)

@@ -16,10 +16,9 @@ COLUMNS = 3
 
 
 def draw_confusion(path: Path, matrices: Mapping[str, tuple[Sequence[str], Array]]) -> None:
-    """Write a PNG of one or several matrices.
+    """Write a PNG of the confusion matrices of one or several scores.
 
-    Colours are shares of a row, so that rare classes are seen as well; numbers are counts. The last row holds picks without a
-    particle, the last column particles without a pick.
+    The last row holds picks without a particle, the last column particles without a pick.
 
     Args:
         path: Its name.
@@ -28,15 +27,31 @@ def draw_confusion(path: Path, matrices: Mapping[str, tuple[Sequence[str], Array
     Raises:
         HollyError: The file can't be written.
     """
+    whole = {name: ([*classes, BACKGROUND], counts) for name, (classes, counts) in matrices.items()}
+    draw_matrices(path, whole, "picked as")
+
+
+def draw_matrices(path: Path, matrices: Mapping[str, tuple[Sequence[str], Array]], found: str) -> None:
+    """Write a PNG of one or several matrices.
+
+    Colours are shares of a row, so that rare classes are seen as well; numbers are counts.
+
+    Args:
+        path: Its name.
+        matrices: By name the classes and the counts ``[L, L]``, a row for each true class.
+        found: What a column stands for.
+
+    Raises:
+        HollyError: The file can't be written.
+    """
     columns = min(COLUMNS, len(matrices))
     rows = -(-len(matrices) // columns)
-    side = max(3.6, 0.52 * (1 + max(len(labels) for labels, _ in matrices.values())) + 1.6)
+    side = max(3.6, 0.52 * max(len(labels) for labels, _ in matrices.values()) + 1.6)
     figure = new_figure(side * columns, (side + 0.3) * rows, facecolor="white")
     grid = figure.subplots(rows, columns, squeeze=False).ravel()
     for axes in grid[len(matrices) :]:
         axes.set_axis_off()
-    for axes, (name, (classes, counts)) in zip(grid, matrices.items(), strict=False):
-        labels = [*classes, BACKGROUND]
+    for axes, (name, (labels, counts)) in zip(grid, matrices.items(), strict=False):
         share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
         axes.imshow(share, cmap="cividis", vmin=0, vmax=1)
         for row, column in np.argwhere(counts > 0):
@@ -44,7 +59,7 @@ def draw_confusion(path: Path, matrices: Mapping[str, tuple[Sequence[str], Array
             axes.text(column, row, str(counts[row, column]), ha="center", va="center", fontsize=8, color=ink)
         axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", fontsize=8, parse_math=False)
         axes.set_yticks(range(len(labels)), labels, fontsize=8, parse_math=False)
-        axes.set_xlabel("picked as", fontsize=9)
+        axes.set_xlabel(found, fontsize=9)
         axes.set_ylabel("true class", fontsize=9)
         axes.set_title(name, fontsize=10, parse_math=False)
     with replacing(path) as partial:

@@ -1,0 +1,224 @@
+"""The command ``tomo classify``: a training, a classification, or both, in one folder."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+from holly_triton.core.device import find_device
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import as_json, replacing
+from holly_triton.core.folder import check_free
+from holly_triton.core.lock import alone
+from holly_triton.core.log import LOG
+from holly_triton.core.progress import console, watched
+from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
+from holly_triton.core.training import folder_of
+from holly_triton.core.training_bar import under_bar
+from holly_triton.core.types import Array, Figures
+from holly_triton.tomography.config.classification import Training
+from holly_triton.tomography.pictures.confusion import draw_matrices
+
+from .evaluation import figures_of
+from .model import Model, digest, parameters, read_model
+from .prediction import Features, extend_features, start_features, truth_of, write_classes
+from .run import MODEL, Run, carry_out, resume_run, start_run
+from .sets import SubtomogramSet, open_set, say_unusable
+from .sources import split, trainable
+
+FEATURES, CLASSES, METRICS, CONFUSION, JOB = "features.h5", "classes.csv", "metrics.json", "confusion.png", "job.json"
+WRITTEN = (FEATURES, CLASSES, METRICS, CONFUSION, JOB)
+SCHEMA = 1
+"""Version of metrics.json."""
+THOUSAND = 1000
+
+
+@dataclass(frozen=True)
+class Job:
+    """What is classified, with which model, as job.json holds it."""
+
+    data: str
+    model: str
+    voxel_size: float | None
+    device: str
+
+
+def train_and_classify(out: Path, settings: Training, *, overwrite: bool) -> int:
+    """Train on a set, then classify all of it; return the exit code."""
+    check_free(out, overwrite)
+    with stoppable() as stop:
+        _prepare(out)
+        run = start_run(out / MODEL, settings, overwrite=overwrite)
+        _write_job(out, Job(str(Path(settings.data).resolve()), MODEL, settings.voxel_size, settings.device))
+        if isinstance(run, Run) and _train(run, stop) == STOPPED:
+            return STOPPED
+        return _classify(out, stop, resume=False)
+
+
+def classify(data: Path, out: Path, model: Path, *, voxel_size: float | None, device: str, overwrite: bool) -> int:
+    """Classify a set with a model; return the exit code."""
+    check_free(out, overwrite)
+    read_model(model)  # before the folder: a file that is no model leaves none behind
+    with stoppable() as stop:
+        _prepare(out)
+        _write_job(out, Job(str(data.resolve()), str(model.resolve()), voxel_size, device))
+        return _classify(out, stop, resume=False)
+
+
+def resume(data: Path, out: Path) -> int:
+    """Continue what was stopped; return the exit code."""
+    job = _read_job(out)
+    if Path(job.data) != data.resolve():
+        raise HollyError(f"{out}: is of {job.data}; give that set, or another folder")
+    with stoppable() as stop:
+        if job.model == MODEL and (folder_of(out / MODEL) / "config.toml").is_file():
+            run = resume_run(out / MODEL)
+            if run.trainer.done < 1 or not (out / MODEL).is_file():
+                LOG.info("%s: going on at step %d", out, run.trainer.state.step)
+                if _train(run, stop) == STOPPED:
+                    return STOPPED
+        return _classify(out, stop, resume=True)
+
+
+def _prepare(out: Path) -> None:
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in WRITTEN:
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise HollyError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
+
+
+def _write_job(out: Path, job: Job) -> None:
+    with replacing(out / JOB) as partial:
+        partial.write_text(json.dumps(vars(job), indent=1), encoding="utf-8")
+
+
+def _read_job(out: Path) -> Job:
+    try:
+        return Job(**json.loads((out / JOB).read_text(encoding="utf-8")))
+    except OSError as error:
+        raise HollyError(f"{out}: has nothing to resume (no {out / JOB}); start without --resume") from error
+    except (ValueError, TypeError) as error:
+        raise HollyError(f"{out / JOB}: is damaged; start again with --overwrite") from error
+
+
+def _train(run: Run, stop: Stop) -> int:
+    trainer, path = run.trainer, run.path
+    kinds, settings = trainer.source.kinds, trainer.settings
+    LOG.info(
+        "%s: network %s, %d thousand parameters; %d subtomograms of %d classes, boxes of %d voxels of %g Å; steps of %d on %s",
+        path, settings.network.name, parameters(trainer.network) // THOUSAND, trainer.source.epoch, len(kinds.classes),
+        kinds.size, kinds.voxel, settings.batch, trainer.device.type,
+    )  # fmt: skip
+    folder = folder_of(path)
+    with alone(folder):
+        model = under_bar(
+            trainer.state, _words, lambda callback: carry_out(run, folder, callback, lambda: stop.asked)
+        )  # fmt: skip
+    figures = model.figures
+    print(
+        f"{path}: {figures['steps']} steps in {figures['seconds']:.0f} s; on validation {_words(figures['validation'])}"
+    )
+    if trainer.state.skipped:
+        LOG.warning("%d steps were left out, because their gradients were not finite", trainer.state.skipped)
+    if trainer.done < 1:
+        out = path.parent
+        print(
+            f"Stopped at step {trainer.state.step}. Go on with: holly-triton tomo classify {settings.data} {out} --resume"
+        )
+        return STOPPED
+    return DONE
+
+
+def _words(figures: Figures) -> str:
+    return f"accuracy {figures['accuracy']:.3f}, top-2 {figures['top2']:.3f}"
+
+
+def _classify(out: Path, stop: Stop, *, resume: bool) -> int:
+    job = _read_job(out)
+    path = out / job.model
+    model = read_model(path, find_device(job.device))
+    subtomograms = open_set(Path(job.data), job.voxel_size)
+    model.check_suits(subtomograms, path)
+    features = start_features(out / FEATURES, subtomograms, model, digest(path), resume=resume)
+    features = _extend(features, subtomograms, model, stop)
+    if features.done < features.total:
+        print(
+            f"Stopped after {features.done} of {features.total} subtomograms. Go on with: "
+            f"holly-triton tomo classify {job.data} {out} --resume"
+        )
+        return STOPPED
+    _conclude(out, job, model, subtomograms, features)
+    return DONE
+
+
+def _extend(features: Features, subtomograms: SubtomogramSet, model: Model, stop: Stop) -> Features:
+    columns = (
+        TextColumn("classifying"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("subtomograms"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, disable=not watched()) as bar:
+        task = bar.add_task("classifying", total=features.total, completed=features.done)
+        return extend_features(
+            features, subtomograms, model, lambda done: bar.update(task, completed=done), lambda: stop.asked
+        )
+
+
+def _conclude(out: Path, job: Job, model: Model, subtomograms: SubtomogramSet, features: Features) -> None:
+    """Table, figures and picture of finished activations."""
+    linear = features.read()
+    good = linear.isfinite().all(1).numpy()
+    if sentence := say_unusable(subtomograms.source, subtomograms.names, good):
+        LOG.warning("%s", sentence)
+    trained_on = _trained_on(subtomograms, model) if job.model == MODEL else None
+    write_classes(out / CLASSES, subtomograms, model, linear, trained_on)
+    rows, truth = truth_of(subtomograms, model, linear)
+    if trained_on is not None:
+        judged = ~trained_on[rows]
+        rows, truth = rows[judged], truth[judged]
+    metrics = _metrics(model, features, good, subtomograms)
+    if len(rows):
+        metrics["judged_on"] = "validation" if trained_on is not None else "all with a known class"
+        metrics |= figures_of(linear[rows], truth, model.temperature, model.classes)
+        title = f"{_words(metrics)}, {len(rows)} subtomograms"
+        draw_matrices(out / CONFUSION, {title: (model.classes, np.array(metrics["confusion"]))}, "classified as")
+    with replacing(out / METRICS) as partial:
+        partial.write_text(as_json(metrics), encoding="utf-8")
+    print(f"{out}: {features.total} subtomograms classified; {_summary(metrics, subtomograms)}")
+
+
+def _metrics(model: Model, features: Features, good: Array, subtomograms: SubtomogramSet) -> dict[str, Any]:
+    return {
+        "schema": SCHEMA,
+        "source": str(subtomograms.source),
+        "network": model.training.network.name,
+        "parameters": parameters(model.network),
+        "temperature": model.temperature,
+        "classified": int(good.sum()),
+        "unusable": int((~good).sum()),
+        "per_second": features.made / max(features.seconds, 1e-9) if features.made else None,
+    }
+
+
+def _summary(metrics: dict[str, Any], subtomograms: SubtomogramSet) -> str:
+    if "accuracy" in metrics:
+        return (
+            f"{_words(metrics)} on {metrics['subtomograms']} of {metrics['judged_on']} (chance {metrics['chance']:.3f})"
+        )
+    reason = "no label names a class of the model" if subtomograms.labels is not None else "no class is known"
+    return f"{reason}, so that there is no accuracy"
+
+
+def _trained_on(subtomograms: SubtomogramSet, model: Model) -> Array:
+    """Which subtomograms the model was trained on, not validated."""
+    training, _ = split(subtomograms, trainable(subtomograms), model.training)
+    marks = np.zeros(len(subtomograms), dtype=bool)
+    marks[training] = True
+    return marks

@@ -1,0 +1,140 @@
+"""The subtomograms of Table 2: for each range of tilts signals, for each SNR noise on them; the same for every network."""
+
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from holly_triton.core.files import missing
+from holly_triton.core.types import Array
+from holly_triton.io.atoms import is_atoms, read_atoms
+from holly_triton.tomography.classify.anew import Anew
+from holly_triton.tomography.classify.drawn import Signals, draw_signals, with_noise
+from holly_triton.tomography.classify.set_hdf5 import SetWriter, open_hdf5
+from holly_triton.tomography.classify.sets import standardised
+from holly_triton.tomography.classify.sources import Fixed, Kept, Kinds
+from holly_triton.tomography.config.subtomograms import NULL, SubtomogramSettings
+from holly_triton.tomography.structures import Density, read_density
+
+from .config import SEED, SHIFT, SNRS, TILTS, VALIDATION, Stand, TableScale
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One SNR and one range of tilts, from the negative of ``tilt`` to ``tilt`` degrees."""
+
+    snr: float
+    tilt: float
+
+    @property
+    def name(self) -> str:
+        """Name of its files."""
+        return f"snr-{self.snr:g}-tilt-{self.tilt:g}"
+
+
+def all_cells() -> list[Cell]:
+    """Every cell that is compared."""
+    return [Cell(snr, tilt) for tilt in TILTS for snr in SNRS]
+
+
+@dataclass(frozen=True)
+class Examples:
+    """The subtomograms of a cell.
+
+    Attributes:
+        fixed: to train on, and to validate on.
+        anew: the same signals, with noise that is drawn anew.
+        test: to judge on.
+    """
+
+    fixed: Fixed
+    anew: Anew
+    test: Kept
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What draws the subtomograms.
+
+    Attributes:
+        scale: how many there are.
+        structures: folder of the files that the classes name.
+        folder: where signals are kept, since they take most of the time.
+    """
+
+    scale: TableScale
+    structures: Path
+    folder: Path
+
+    def settings(self, cell: Cell) -> SubtomogramSettings:
+        """Of the simulation of a cell."""
+        scale = self.scale
+        return SubtomogramSettings(
+            structures=",".join(stand.name for stand in scale.classes), per_class=scale.train + scale.test,
+            size=scale.size, voxel_size=scale.voxel, tilt=cell.tilt, shift=SHIFT, snr=cell.snr,
+        )  # fmt: skip
+
+    @cached_property
+    def classes(self) -> tuple[str, ...]:
+        """Names, those of boxes without a particle among them."""
+        return tuple(sorted([*(stand.name for stand in self.scale.classes), NULL]))
+
+    def draw(self, cell: Cell) -> Examples:
+        """The subtomograms of a cell; they follow from its name and the scale alone.
+
+        Raises:
+            HollyError: A structure can't be read, or the signals not be written.
+        """
+        settings, scale = self.settings(cell), self.scale
+        volumes, labels = self._signals(cell)
+        truth = torch.tensor([self.classes.index(str(label)) for label in labels])
+        within = np.arange(len(labels)) % settings.per_class
+        held = round(VALIDATION * scale.train)
+        generator = torch.Generator().manual_seed(zlib.crc32(f"{SEED} {cell.name}".encode()))
+        noisy = torch.cat([standardised(with_noise(part, settings, generator)) for part in torch.split(volumes, 64)])
+        train, valid, test = (
+            torch.from_numpy(chosen)
+            for chosen in (within < scale.train - held, (within >= scale.train - held) & (within < scale.train), within >= scale.train)
+        )  # fmt: skip
+        kinds = Kinds(self.classes, scale.size, scale.voxel)
+        validation = Kept(noisy[valid], truth[valid])
+        fixed = Fixed(kinds, Kept(noisy[train], truth[train]), validation, SEED)
+        return Examples(
+            fixed, Anew(kinds, volumes[train], truth[train], validation, settings, SEED), Kept(noisy[test], truth[test])
+        )
+
+    def _signals(self, cell: Cell) -> tuple[Tensor, Array]:
+        path = self.folder / f"signals-{self.scale.size}-{cell.tilt:g}.h5"
+        if not path.is_file():
+            settings = replace(self.settings(cell), snr=None)
+            generator = torch.Generator().manual_seed(zlib.crc32(f"{SEED} {cell.tilt:g}".encode()))
+            _write(path, draw_signals(self._densities(self.scale.classes), settings, generator), settings)
+        kept = open_hdf5(path, None)
+        assert kept.labels is not None
+        return kept.read(np.arange(len(kept))), kept.labels
+
+    def _densities(self, stands: Sequence[Stand]) -> list[Density]:
+        return [_density(self.structures / stand.file, stand.name) for stand in stands]
+
+
+def _density(path: Path, name: str) -> Density:
+    if not path.is_file():
+        raise missing(path, "the folder of structures with --structures")
+    if is_atoms(path):
+        atoms = read_atoms(path, "deposited")
+        return Density.of(name, atoms.points, atoms.masses)
+    return replace(read_density(path), name=name)
+
+
+def _write(path: Path, signals: Signals, settings: SubtomogramSettings) -> None:
+    partial = path.with_name(path.name + ".partial")
+    with SetWriter(partial, settings.size, settings.voxel_size) as writer:
+        writer.append(
+            signals.volumes.numpy(), labels=signals.labels, rotations=signals.rotations.numpy(), shifts=signals.shifts.numpy()
+        )  # fmt: skip
+    partial.replace(path)

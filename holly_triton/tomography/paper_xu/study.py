@@ -1,0 +1,202 @@
+"""Table 2 from the start to its report: every network in every cell, each trained, then judged on the same subtomograms.
+
+Finished networks are kept and not repeated, and an interrupted training continues, so that the same command goes on or adds
+seeds. The report is written anew after each network.
+"""
+
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from holly_triton.core.config import write_config
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import as_json, replacing
+from holly_triton.core.lock import alone
+from holly_triton.core.log import LOG
+from holly_triton.core.progress import in_parts
+from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
+from holly_triton.core.training import folder_of, make_training_folder, read_training
+from holly_triton.core.training_bar import under_bar
+from holly_triton.core.types import Figures
+from holly_triton.tomography.classify.evaluation import figures_of
+from holly_triton.tomography.classify.model import Model, parameters
+from holly_triton.tomography.classify.run import KIND, Run, carry_out, fit_baseline, trainer_for
+from holly_triton.tomography.classify.sources import Source
+from holly_triton.tomography.config.classification import EPOCHS, Device, Network, Training
+
+from .cells import Bench, Cell, Examples, all_cells
+from .config import ARMS, FIRST, Arm, TableScale
+from .report import Record, write_report
+
+FAILED = 1
+
+
+@dataclass(frozen=True)
+class Table:
+    """What is compared, and where it is kept.
+
+    Attributes:
+        name: of the scale.
+        scale: how large sets and trainings are.
+        structures: folder of the files that the classes name.
+        out: folder of the report.
+        arms: what is compared.
+        seeds: networks of each arm in each cell.
+        device: where networks are trained.
+        cells: SNRs and ranges of tilts.
+    """
+
+    name: str
+    scale: TableScale
+    structures: Path
+    out: Path
+    arms: Sequence[Arm] = tuple(ARMS)
+    seeds: int = 1
+    device: Device = "auto"
+    cells: Sequence[Cell] = tuple(all_cells())
+
+    @property
+    def folder(self) -> Path:
+        """Of networks and signals."""
+        return self.out / "nets" / f"table-2-{self.name}"
+
+    @property
+    def work(self) -> list[tuple[int, Cell, Arm]]:
+        """Every seed, cell and arm, the cell ``FIRST`` first."""
+        cells = sorted(self.cells, key=lambda cell: (cell.snr, cell.tilt) != FIRST)
+        return [(seed, cell, arm) for seed in range(self.seeds) for cell in cells for arm in self.arms]
+
+    def place(self, seed: int, cell: Cell, arm: Arm) -> Path:
+        """File of a network; its record lies beside it."""
+        return self.folder / f"{cell.name}-{arm}-{seed}.pt"
+
+
+def reproduce_table(table: Table) -> int:
+    """Carry out Table 2 from its current state; return the exit code.
+
+    Raises:
+        HollyError: A structure can't be read, or a file can't be written.
+    """
+    _make_folder(table)
+    bench = Bench(table.scale, table.structures, table.folder)
+    code = DONE
+    with stoppable() as stop:
+        for seed, cell, arm in table.work:
+            path = table.place(seed, cell, arm)
+            if path.with_suffix(".json").is_file():
+                continue
+            try:
+                if stop.asked or not _perform(table, bench, seed, cell, arm, path, stop):
+                    code = STOPPED
+                    break
+            except HollyError as error:  # one network that fails must not cost the others
+                LOG.error("%s: %s", path.stem, error)
+                code = FAILED
+            report(table)
+    print(f"wrote {report(table)}")
+    if code == STOPPED:
+        print("Stopped. The same command continues: finished networks are kept.")
+    return code
+
+
+def report(table: Table) -> Path:
+    """Write the report of what is finished."""
+    records = []
+    for seed, cell, arm in table.work:
+        path = table.place(seed, cell, arm).with_suffix(".json")
+        if path.is_file():
+            records.append(Record(seed, cell, arm, json.loads(path.read_text(encoding="utf-8"))))
+    return write_report(table.out, table.name, table.scale, records)
+
+
+def _perform(table: Table, bench: Bench, seed: int, cell: Cell, arm: Arm, path: Path, stop: Stop) -> bool:
+    """Train and judge one network; False if it was stopped before the end."""
+    with in_parts(1) as begin:
+        begin("simulating subtomograms")
+        examples = _examples(bench, cell)
+    source: Source = examples.anew if arm == "own-anew" else examples.fixed
+    model = _trained(_training(table, seed, arm), source, path, stop)
+    if model is None:
+        return False
+    with replacing(path.with_suffix(".json")) as partial:
+        partial.write_text(as_json(_judged(model, examples)), encoding="utf-8")
+    LOG.info("%s: done", path.stem)
+    return True
+
+
+@lru_cache(maxsize=1)
+def _examples(bench: Bench, cell: Cell) -> Examples:
+    return bench.draw(cell)
+
+
+def _training(table: Table, seed: int, arm: Arm) -> Training:
+    network = Network(ARMS[arm][0])
+    epochs = table.scale.epochs if network.name == "own" else EPOCHS[network.name]
+    return Training(data=f"table-2-{table.name}", epochs=epochs, seed=seed, device=table.device, network=network)
+
+
+def _trained(settings: Training, source: Source, path: Path, stop: Stop) -> Model | None:
+    """The finished network of a cell; None if it was stopped before the end."""
+    settings = settings.planned(source.epoch)
+    if settings.network.name == "rif-svm":
+        return fit_baseline(settings, source)
+    folder, state = folder_of(path), None
+    if (folder / "config.toml").is_file():
+        settings, state = read_training(path, KIND, Training)
+    else:
+        write_config(make_training_folder(path) / "config.toml", settings)
+    run = Run(path, trainer_for(settings, source, state))
+    LOG.info("%s: training", path.stem)
+    with alone(folder):
+        model = under_bar(
+            run.trainer.state, _words, lambda callback: carry_out(run, folder, callback, lambda: stop.asked)
+        )
+    return model if run.trainer.done >= 1 else None
+
+
+def _words(figures: Figures) -> str:
+    return f"accuracy {figures['accuracy']:.3f}, top-2 {figures['top2']:.3f}"
+
+
+def _judged(model: Model, examples: Examples) -> dict[str, Any]:
+    """Figures on the test subtomograms, with what they cost."""
+    test = examples.test
+    start = time.monotonic()
+    linear = model.linear(test.volumes)
+    seconds = time.monotonic() - start
+    return {
+        **figures_of(linear, test.classes, model.temperature, model.classes),
+        "parameters": parameters(model.network),
+        "multiply_adds": multiply_adds(model),
+        "per_second": len(test) / seconds,
+        "training": model.figures,
+    }
+
+
+def multiply_adds(model: Model) -> int:
+    """Multiply-adds of a network for one subtomogram; 0 for the baseline, which has none."""
+    if model.training.network.name == "rif-svm":
+        return 0
+    from torch.utils.flop_counter import FlopCounterMode
+
+    with FlopCounterMode(display=False) as counter:
+        model.linear(torch.zeros(1, model.size, model.size, model.size))
+    return int(counter.get_total_flops()) // 2
+
+
+def _make_folder(table: Table) -> None:
+    """The folder of networks and signals, which git ignores."""
+    try:
+        table.folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HollyError(f"{table.out}: cannot be written ({error.strerror}); choose another --out") from error
+    ignored = table.out / "nets" / ".gitignore"
+    if not ignored.is_file():
+        with replacing(ignored) as partial:
+            partial.write_text("*\n", encoding="utf-8")
