@@ -34,14 +34,14 @@ def hdf5(path: Path, volumes: np.ndarray, **columns: object) -> Path:
 
 def test_hdf5_written_in_parts_is_read_whole_and_in_chunks(tmp_path, seed):
     volumes, rotations = boxes(seed), np.tile(np.eye(3), (6, 1, 1))
-    shifts = np.arange(18.0).reshape(6, 3)
+    positions = np.arange(18.0).reshape(6, 3)
     with SetWriter(tmp_path / "set.h5", SIZE, VOXEL) as writer:
         for part in (slice(0, 4), slice(4, 6)):
-            writer.append(volumes[part], labels=["a", "bé", "a", "c"][: len(volumes[part])], rotations=rotations[part], shifts=shifts[part])  # fmt: skip
+            writer.append(volumes[part], labels=["a", "bé", "a", "c"][: len(volumes[part])], rotations=rotations[part], positions=positions[part])  # fmt: skip
     found = open_set(tmp_path / "set.h5")
     assert (found.size, found.voxel, len(found), found.classes) == (SIZE, VOXEL, 6, ["a", "bé", "c"])
     assert found.labels is not None and found.labels.tolist() == ["a", "bé", "a", "c", "a", "bé"]
-    assert np.array_equal(found.shifts, shifts) and np.array_equal(found.rotations, rotations)
+    assert np.array_equal(found.positions, positions) and np.array_equal(found.rotations, rotations)
     chunks = list(found.chunks(1, count=2))
     assert [first for first, _ in chunks] == [1, 3, 5]
     assert np.array_equal(torch.cat([values for _, values in chunks]), volumes[1:])

@@ -26,13 +26,13 @@ class Signals:
         volumes: ``[N, n, n, n]`` float32, behind optics and wedge; 0 where there is no particle.
         labels: class of each ``[N]``.
         rotations: ``[N, 3, 3]``.
-        shifts: Å ``[N, 3]``.
+        positions: Å ``[N, 3]``.
     """
 
     volumes: Tensor
     labels: np.ndarray[tuple[int], np.dtype[np.str_]]
     rotations: Tensor
-    shifts: Tensor
+    positions: Tensor
 
 
 def draw_signals(densities: Sequence[Density], settings: SubtomogramSettings, generator: torch.Generator) -> Signals:
@@ -45,7 +45,7 @@ def draw_signals(densities: Sequence[Density], settings: SubtomogramSettings, ge
     """
     count, size = settings.per_class, settings.size
     kinds: list[Density | None] = [*densities, *([None] if settings.null else [])]
-    volumes, rotations, shifts = [], [], []
+    volumes, rotations, positions = [], [], []
     parts = [(kind, start) for kind in kinds for start in range(0, count, DRAWN_AT_ONCE)]
     for density, start in following(parts):
         many = min(DRAWN_AT_ONCE, count - start)
@@ -61,9 +61,9 @@ def draw_signals(densities: Sequence[Density], settings: SubtomogramSettings, ge
             )
         )  # fmt: skip
         rotations.append(rotation)
-        shifts.append(shift)
+        positions.append(shift)
     labels = np.repeat([NULL if density is None else density.name for density in kinds], count)
-    return Signals(torch.cat(volumes), labels, torch.cat(rotations), torch.cat(shifts))
+    return Signals(torch.cat(volumes), labels, torch.cat(rotations), torch.cat(positions))
 
 
 def with_noise(signals: Tensor, settings: SubtomogramSettings, generator: torch.Generator) -> Tensor:

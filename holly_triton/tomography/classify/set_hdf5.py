@@ -1,8 +1,9 @@
 """Sets of subtomograms in one HDF5 file.
 
-Layout, which ``SetWriter`` writes and ``open_hdf5`` reads: the data set ``volumes`` ``[N, n, n, n]`` float32 with the
-attribute ``voxel_angstrom``; of these are optional ``names`` and ``labels`` ``[N]`` text, ``rotations`` ``[N, 3, 3]``
-(active, from the reference into the box), and ``shifts`` ``[N, 3]`` (of the particle's centre from the box's, Å, x y z).
+Layout, which ``SetWriter`` and ``tomo simulate --subtomograms`` write and ``open_hdf5`` reads: the file has the attribute
+``voxel_size`` (Å) and the data set ``volumes`` ``[N, n, n, n]`` float32; optional are ``names`` and ``labels`` ``[N]`` text,
+``rotations`` ``[N, 3, 3]`` (active, from the reference into the box), and ``positions`` ``[N, 3]`` (of the particle's centre
+from the box's, x y z, Å).
 """
 
 import math
@@ -20,8 +21,8 @@ from holly_triton.core.types import Array
 from .sets import SubtomogramSet
 
 SUFFIXES = (".h5", ".hdf5", ".hdf")
-VOLUMES, VOXEL = "volumes", "voxel_angstrom"
-NAMES, LABELS, ROTATIONS, SHIFTS = "names", "labels", "rotations", "shifts"
+VOLUMES, VOXEL = "volumes", "voxel_size"
+NAMES, LABELS, ROTATIONS, POSITIONS = "names", "labels", "rotations", "positions"
 FORMAT = "holly-triton subtomograms 1"
 CUBIC_AXES = 4
 
@@ -46,21 +47,21 @@ class SetWriter:
         except OSError as error:
             raise HollyError(f"{path}: cannot be written ({error}); choose another place for the set") from error
         self._file.attrs["format"] = FORMAT
-        volumes = self._file.create_dataset(
+        self._file.create_dataset(
             VOLUMES, (0, size, size, size), "f4", maxshape=(None, size, size, size), chunks=(1, size, size, size)
         )
-        volumes.attrs[VOXEL] = voxel
+        self._file.attrs[VOXEL] = voxel
 
     def append(
         self, volumes: Array, *, labels: Sequence[str] | Array | None = None, rotations: Array | None = None,
-        shifts: Array | None = None, names: Sequence[str] | Array | None = None,
+        positions: Array | None = None, names: Sequence[str] | Array | None = None,
     ) -> None:  # fmt: skip
         """Add volumes ``[B, n, n, n]`` with what is known of them; each part has to give the same kinds of data."""
         import h5py
 
         text = h5py.string_dtype()
         _extend(self._file, VOLUMES, np.asarray(volumes), np.float32)
-        for name, values, kind in ((LABELS, labels, text), (NAMES, names, text), (ROTATIONS, rotations, "f4"), (SHIFTS, shifts, "f4")):  # fmt: skip
+        for name, values, kind in ((LABELS, labels, text), (NAMES, names, text), (ROTATIONS, rotations, "f4"), (POSITIONS, positions, "f4")):  # fmt: skip
             if values is not None:
                 _extend(self._file, name, np.asarray(values, dtype=object if kind is text else kind), kind)
         self._file.flush()
@@ -95,10 +96,10 @@ def open_hdf5(path: Path, voxel_size: float | None) -> SubtomogramSet:
         shape = volumes.shape
         if len(shape) != CUBIC_AXES or len({*shape[1:]}) != 1:
             raise HollyError(f"{path}: its volumes are of shape {tuple(shape)}; they must be N cubes, N x n x n x n")
-        voxel = float(volumes.attrs.get(VOXEL, math.nan)) if voxel_size is None else voxel_size
+        voxel = float(file.attrs.get(VOXEL, math.nan)) if voxel_size is None else voxel_size
         if not 0 < voxel < math.inf:
             raise HollyError(f"{path}: states no voxel size; give it with --voxel-size A")
-        kept = {name: _column(path, file, name, shape[0]) for name in (NAMES, LABELS, ROTATIONS, SHIFTS)}
+        kept = {name: _column(path, file, name, shape[0]) for name in (NAMES, LABELS, ROTATIONS, POSITIONS)}
     stated = kept[NAMES]
     names = np.array([f"{row + 1}" for row in range(shape[0])]) if stated is None else stated
 
@@ -110,7 +111,7 @@ def open_hdf5(path: Path, voxel_size: float | None) -> SubtomogramSet:
             read = volumes[first:last] if last - first == len(rows) else volumes[rows]
             return np.asarray(read, dtype=np.float32)
 
-    return SubtomogramSet(path, names, kept[LABELS], int(shape[1]), voxel, load, kept[ROTATIONS], kept[SHIFTS])
+    return SubtomogramSet(path, names, kept[LABELS], int(shape[1]), voxel, load, kept[ROTATIONS], kept[POSITIONS])
 
 
 def _column(path: Path, file: Any, name: str, count: int) -> Array | None:

@@ -30,7 +30,7 @@ class SubtomogramSet:
         voxel: side of a voxel, Å.
         load: values ``[k, n, n, n]`` float32 of rows ``[k]``, which rise.
         rotations: active rotations ``[N, 3, 3]`` from the reference into the box; None where they are not known.
-        shifts: where the particle's centre lies from the box's centre ``[N, 3]``, Å; None where it is not known.
+        positions: where the particle's centre lies from the box's centre ``[N, 3]``, Å; None where it is not known.
     """
 
     source: Path
@@ -40,7 +40,7 @@ class SubtomogramSet:
     voxel: float
     load: Callable[[Array], Array]
     rotations: Array | None = None
-    shifts: Array | None = None
+    positions: Array | None = None
 
     def __post_init__(self) -> None:
         if len(self.names) == 0:

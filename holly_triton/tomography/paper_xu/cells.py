@@ -135,6 +135,6 @@ def _write(path: Path, signals: Signals, settings: SubtomogramSettings) -> None:
     partial = path.with_name(path.name + ".partial")
     with SetWriter(partial, settings.size, settings.voxel_size) as writer:
         writer.append(
-            signals.volumes.numpy(), labels=signals.labels, rotations=signals.rotations.numpy(), shifts=signals.shifts.numpy()
+            signals.volumes.numpy(), labels=signals.labels, rotations=signals.rotations.numpy(), positions=signals.positions.numpy()
         )  # fmt: skip
     partial.replace(path)
