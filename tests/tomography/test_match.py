@@ -223,6 +223,7 @@ def test_what_cannot_be_searched_is_said():
         (lambda: match_tomogram(volume, VOXEL, [wide], settings), "never fits"),
         (lambda: match_tomogram(volume, VOXEL, [template()], settings, mask=torch.zeros(20, 20, 20)), "none of 8000"),
         (lambda: match_tomogram(volume, VOXEL, [template()], settings, mask=torch.ones(20, 20, 19)), "same shape"),
+        (lambda: match_tomogram(volume, VOXEL, [template(), template()], settings), "rename"),
         (lambda: match_tomogram(volume * 0, VOXEL, [template()], settings), "flat"),
         (lambda: match_tomogram(volume, VOXEL, [template(symmetry="K4")], settings), "symmetry"),
         (lambda: Template.of("negative", -torch.rand(8, 8, 8), VOXEL), "positive"),

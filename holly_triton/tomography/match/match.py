@@ -1,6 +1,7 @@
 """Template matching of a tomogram: for each template a coarse search, the refinement of its peaks, and the competition."""
 
 import math
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -98,9 +99,13 @@ def match_tomogram(
         stopped: Whether to stop.
 
     Raises:
-        HollyError: A mask of another shape or without a voxel; a template larger than the tomogram; an unknown symmetry.
+        HollyError: A mask of another shape or without a voxel; a template larger than the tomogram; an unknown symmetry; two
+            templates of one name.
         StoppedError: As ``stopped`` says.
     """
+    twice = [name for name, number in Counter(template.name for template in templates).items() if number > 1]
+    if twice:
+        raise HollyError(f"{twice[0]}: two templates have this name, which becomes the class of their particles; rename one")  # fmt: skip
     for template in templates:
         try:
             point_group(template.symmetry)
