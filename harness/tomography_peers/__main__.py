@@ -8,7 +8,7 @@ import platform
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,9 +49,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     raw = options.reports / "match_peers.csv"
     try:
         with tempfile.TemporaryDirectory() as folder:
-            rows, skipped = measure(options, Path(folder))
-        write_rows(raw, rows)
-        raw.with_suffix(".md").write_text(write_report(read_rows(raw), skipped), encoding="utf-8")
+            for rows, skipped in measure(options, Path(folder)):
+                write_rows(raw, rows)  # after each tomogram, so that an interrupted run keeps what it measured
+                raw.with_suffix(".md").write_text(write_report(read_rows(raw), skipped), encoding="utf-8")
     except HollyError as error:
         print(error, file=sys.stderr)
         return 1
@@ -59,21 +59,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(options: argparse.Namespace, folder: Path) -> tuple[list[Row], list[str]]:
-    """All rows, and a sentence for a program that was left out."""
+def measure(options: argparse.Namespace, folder: Path) -> Iterator[tuple[list[Row], list[str]]]:
+    """After each tomogram all rows so far, and a sentence for a program that was left out."""
     peer, skipped = None, []
     try:
         peer = Pytme(options.environments or folder)
     except UnavailableError as error:
         skipped.append(f"pytme was left out: {error}")
         LOG.warning("%s", skipped[0])
-    rows = []
+    rows: list[Row] = []
     tomograms = [(snr, seed) for snr in options.snr for seed in options.seeds]
     with in_parts(len(tomograms)) as begin:
         for snr, seed in tomograms:
             begin(f"SNR {snr:g}, tomogram {seed}")
             rows += rows_of(options, snr, seed, peer, folder)
-    return rows, skipped
+            yield rows, skipped
 
 
 def rows_of(options: argparse.Namespace, snr: float, seed: int, peer: Pytme | None, folder: Path) -> list[Row]:
