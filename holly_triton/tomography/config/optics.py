@@ -14,7 +14,7 @@ K2_DECAY = 0.68
 """The MTF of a K2 Summit at 300 kV is ``exp(-K2_DECAY w**2)`` at the share w of Nyquist, within 0.02: fitted to 19 points of the
 measured curve that come with PyTom's simulator, over its value at low frequency."""
 CRITICAL_DOSE_200_KV = 0.8
-"""Factor of these doses at 200 kV (same source)."""
+"""Factor of the critical doses at 200 kV (Grant & Grigorieff 2015)."""
 
 
 @dataclass(frozen=True)

@@ -75,7 +75,7 @@ class Series:
             rotation: ``[P, 3, 3]``.
             position: Of the centres of mass from the volume's centre, x, y, z in Å ``[P, 3]``.
         """
-        density = fitting(density.to(self._sum.device), self.resolution)
+        density = fitting(density, self.resolution).to(self._sum.device)
         width = math.sqrt(blur_left(density, self.resolution) + self._excess)
         room = 2 * (density.radius + PATCH_SIGMAS * width + spread(self.optics, self.voxel))
         side = int(next_fast_len(math.ceil(room / self.voxel) + 2, real=True))

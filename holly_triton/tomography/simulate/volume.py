@@ -46,7 +46,7 @@ class WholeVolume:
             rotation: ``[P, 3, 3]``.
             position: Of the centres of mass from the volume's centre, x, y, z in Å ``[P, 3]``.
         """
-        density = fitting(density.to(self._sum.device), self.resolution)
+        density = fitting(density, self.resolution).to(self._sum.device)
         width = math.sqrt(blur_left(density, self.resolution) + self._excess) / self.voxel
         reach = math.ceil(density.radius / self.voxel + PATCH_SIGMAS * width) + 1
         span = torch.arange(-reach, reach + 1, device=self._sum.device)

@@ -72,7 +72,7 @@ def simulate_subtomograms(
     room = math.ceil(spread(optics, voxel) / voxel)
     large = size + 2 * room
     response = transfer((large,) * 3, voxel, optics, tilt, device=rotation.device)
-    clean = draw_spectrum(density.to(rotation.device), large, voxel, resolution, rotation=rotation, shift=shift)
+    clean = draw_spectrum(density, large, voxel, resolution, rotation=rotation, shift=shift)
     boxes = _cut(torch.fft.irfftn(clean * response, s=(large,) * 3, dim=(1, 2, 3)), room)
     if math.isinf(snr):
         return boxes

@@ -24,7 +24,7 @@ def draw_map(
     """A density in a cubic box, as mass per volume; protein is positive.
 
     Args:
-        density: What to draw, on any device.
+        density: What to draw; it is moved to the device of rotation or shift.
         size: Voxels along a side.
         voxel: Å.
         resolution: Å; the points are blurred to the Gaussian that it stands for, less what they blur already.
@@ -46,7 +46,8 @@ def draw_spectrum(
     shift: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """The transform of what ``draw_map`` draws, ``[B, n, n, n // 2 + 1]`` complex64 in the layout of ``rfftn``."""
-    thin = fitting(density, resolution)
+    device = next((one.device for one in (rotation, shift) if one is not None), density.points.device)
+    thin = fitting(density, resolution).to(device)
     points = placed(thin.points, rotation, shift) / voxel  # [B, N, 3]
     variance = blur_left(thin, resolution) / voxel**2
     kz, ky, kx = frequencies((size,) * 3, points.device)
