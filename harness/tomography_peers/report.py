@@ -4,6 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from holly_triton.core.words import counted
+
 from .config import PARTICLES, SHAPE, TILT_DEG, TOLERANCE_A, VOXEL_A
 from .records import Row
 
@@ -14,7 +16,7 @@ particles of each structure. Each program got the same tomogram, the same templa
 numbers of rotations that it makes of an angle differ. No template has a CTF. F1 is that of one structure by itself, a pick right
 within {TOLERANCE_A:g} Å: at the threshold that maximises it (oracle), and at the program's own for one expected false positive.
 Times are processor time of one thread in one run, with all steps and without the program's start; ours holds the refinement of
-the peaks too. Means over {{seeds}} tomograms of each signal-to-noise ratio. {{device}}.
+the peaks too. Means over {{seeds}} of each signal-to-noise ratio. {{device}}.
 
 | SNR | structure | program | rotations | F1, oracle | F1, own threshold | picks, own threshold | median distance, Å | seconds | ms a rotation |
 |---|---|---|---|---|---|---|---|---|---|
@@ -24,7 +26,7 @@ the peaks too. Means over {{seeds}} tomograms of each signal-to-noise ratio. {{d
 def write_report(rows: Sequence[Row], skipped: Sequence[str]) -> str:
     """All rows, means over the tomograms."""
     seeds = len({row.seed for row in rows})
-    lines = [INTRODUCTION.format(seeds=seeds, device=rows[0].device)]
+    lines = [INTRODUCTION.format(seeds=counted(seeds, "tomogram"), device=rows[0].device)]
     for kind in dict.fromkeys((row.snr, row.structure, row.program) for row in rows):
         some = [row for row in rows if (row.snr, row.structure, row.program) == kind]
         lines.append(_line(" | ".join(str(word) for word in kind), some))
