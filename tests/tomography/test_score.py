@@ -108,6 +108,7 @@ def test_the_angle_is_taken_up_to_the_point_group(seed: int) -> None:
     truth = ParticleList.of("a", 300.0 * np.arange(90).reshape(30, 3), rotations=true)
     picks = ParticleList.of("a", truth.positions, rotations=found)
     assert evaluate(picks, truth, groups={"a": fourfold}).figures()["median_angle_deg"] == pytest.approx(3.0)
+    assert np.isnan(angles_between(found, true, np.empty((0, 3, 3)))).all()
     unknown = ParticleList.of("a", truth.positions)
     assert np.isnan(evaluate(unknown, truth).figures()["median_angle_deg"])
 

@@ -5,19 +5,23 @@ import click
 from .average import average
 from .classify import classify
 from .combine import combine
+from .demo import demo
 from .evaluate import evaluate
 from .info import info
 from .match import match
 from .pick import pick
 from .render import render
+from .reproduce import reproduce
 from .simulate import simulate
 from .train import train
 
 
 @click.group()
 def tomo() -> None:
-    """Locate, classify and average macromolecules in cryo-electron tomograms."""
+    """Locate, classify and average macromolecules in cryo-electron tomograms. Start with `holly-triton tomo demo`."""
 
 
-for command in (info, simulate, match, train, pick, average, combine, evaluate, classify, render):
+for command in (
+    demo, info, simulate, match, train, pick, average, combine, evaluate, classify, render, reproduce,
+):  # fmt: skip
     tomo.add_command(command)

@@ -57,11 +57,15 @@ STRUCTURES = (
     Structure("20S", "3j9i.mrc", 7),
     Structure("20S-cap", "6utj.mrc", 7),
     Structure("20S-2caps", "3ipm.mrc", 7),
-    Structure("sphere", "", 1),
-    Structure("disc", "", 1),
+    Structure("sphere", "", 36),
+    Structure("disc", "", 36),
 )
 """The paper names ribosome, FAS, GroEL and proteasome in their states, and spheres, discs and ellipses; which nine classes its
 figure 7 has can't be read."""
+DENSITY_RESOLUTION = 2.0
+"""Of the templates, voxels: that of the simulated densities."""
+PYTME_PEAKS = 300
+"""Peaks of each template that are taken from pytme, the highest."""
 AVERAGED = "70S"
 """The class that is averaged."""
 TOLERANCE = 136.8
@@ -92,6 +96,11 @@ class StudyScale(Settings):
     seeds: Annotated[int, Bounds(1)] = 2
     minutes: Annotated[float, Bounds(0, open_least=True)] = 8.0
     """Of each training."""
+    network_width: Annotated[int, Bounds(4, 128)] = 16
+    deepfinder_width: Annotated[int, Bounds(4, 128)] = 8
+    """Features of DeepFinder's network at its finest level: 32 as published,"""
+    deepfinder_batch: Annotated[int, Bounds(1)] = 4
+    """and patches of a step: 25 in its repository."""
     angle_deg: Annotated[float, Bounds(1, 60)] = 15.0
     """Step of the rotations of template matching."""
     average_particles: Annotated[int, Bounds(2)] = 100
@@ -102,7 +111,7 @@ SCALES: dict[str, StudyScale] = {
     "small": StudyScale(),
     "paper": StudyScale(
         size_x=512, size_y=512, size_z=128, particles=52, step=2.0, training=10, validation=5, test=2, seeds=3, minutes=8.0,
-        angle_deg=7.0, average_particles=1500,
+        network_width=24, deepfinder_width=32, deepfinder_batch=25, angle_deg=7.0, average_particles=1500,
     ),
 }  # fmt: skip
 """``small`` suits two cores, ``paper`` a GPU: 510, 240 and 105 particles of each class for training, validation and test."""

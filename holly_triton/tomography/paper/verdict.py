@@ -61,8 +61,9 @@ def _falls(results: Results) -> Iterator[str]:
 
 
 def _proteasomes(results: Results) -> Iterator[str]:
-    values = {label: middle(results.class_f1(NETWORK, REFERENCE, label)) for label in PROTEASOMES}
-    if results.mean_f1(NETWORK, REFERENCE):
+    found = {label: results.class_f1(NETWORK, REFERENCE, label) for label in PROTEASOMES}
+    if all(found.values()):
+        values = {label: middle(each) for label, each in found.items()}
         listed = ", ".join(f"{label} {value:.3f}" for label, value in values.items())
         yield f"F1 of the proteasomes by our network: {listed} ({_reached(min(values.values()) >= LEAST_PROTEASOME)}: at least {LEAST_PROTEASOME} each)."  # fmt: skip
 

@@ -11,8 +11,11 @@ def angles_between(found: Array, true: Array, group: Array | None = None) -> Arr
     Args:
         found: Active rotations from the reference into the tomogram ``[K, 3, 3]``; rows with NaN give NaN.
         true: Likewise.
-        group: Rotations of the reference's point group ``[G, 3, 3]``: ``true @ g`` is as right as ``true``. None for no symmetry.
+        group: Rotations of the reference's point group ``[G, 3, 3]``: ``true @ g`` is as right as ``true``. None for no symmetry;
+            none at all, G = 0, for a sphere, whose angles are NaN.
     """
+    if group is not None and len(group) == 0:
+        return np.full(len(found), np.nan)
     # |A - B|^2 = 8 sin^2(angle / 2) keeps the digits that the trace loses at small angles.
     nearest = np.full(len(found), np.inf)
     for operation in np.eye(3)[None] if group is None else group:

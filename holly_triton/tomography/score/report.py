@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import numpy as np
+
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.types import Array, Figures
@@ -17,6 +19,10 @@ from .evaluate import Score, evaluate
 from .selection import of_classes, of_same_tomograms
 from .words import explain
 
+UNORIENTED = {name: np.empty((0, 3, 3)) for name in ("sphere", "gold")}
+"""Structures by formula of which no orientation can be right or wrong,"""
+ROUND = {"disc": "D90"}
+"""and those that every turn about an axis leaves as they are, to within 2 degrees."""
 CONFUSION, THRESHOLDS, CURVES = "confusion.png", "thresholds.png", "curves.csv"
 
 
@@ -28,7 +34,8 @@ class Comparison:
         settings: When a pick is right.
         classes: Those that are compared; None for all.
         tomograms: Likewise; None for those that both files have.
-        symmetry: Point groups of classes by name, such as ``{"GroEL": "D7"}``; the others have none.
+        symmetry: Point groups of classes by name, such as ``{"GroEL": "D7"}``; others have that of the structure that ships
+            under their name, or none.
         voxel_size: Å, for files whose positions are in voxels.
     """
 
@@ -113,8 +120,12 @@ def _groups(symmetry: Mapping[str, str], classes: set[str]) -> dict[str, Array]:
         HollyError: An unknown group, or a class that there is not.
     """
     from holly_triton.geometry.groups import point_group
+    from holly_triton.tomography.structures import DECOYS, read_density, shipped
 
-    groups = {}
+    known = {*shipped(), *DECOYS} - UNORIENTED.keys()
+    groups = {name: UNORIENTED[name] for name in UNORIENTED.keys() & classes}
+    for name in known & classes:
+        groups[name] = point_group(ROUND.get(name) or read_density(name).symmetry).double().numpy()
     for name, group in symmetry.items():
         if name not in classes:
             raise HollyError(f"--symmetry: there is no class {name}; there are {', '.join(sorted(classes))}")
