@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holly_triton.tomography.config.subtomograms import SubtomogramSettings
+from holly_triton.tomography.config.simulation import SimulationSettings
 
 from .drawn import with_noise
 from .sets import standardised
@@ -30,7 +30,7 @@ class Anew:
     signals: Tensor
     classes: Tensor
     validation: Examples
-    settings: SubtomogramSettings
+    settings: SimulationSettings
     seed: int
 
     @property

@@ -9,12 +9,10 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.progress import following
+from holly_triton.core.types import Array
 from holly_triton.geometry import random_rotations
-from holly_triton.geometry.volumes import frequencies, wedge
-from holly_triton.tomography.config.optics import Optics
-from holly_triton.tomography.config.subtomograms import DRAWN_AT_ONCE, NULL, SubtomogramSettings
-from holly_triton.tomography.simulate.optics import camera, ctf, spread
-from holly_triton.tomography.simulate.whole import simulate_subtomograms
+from holly_triton.tomography.config.simulation import BOXES_AT_ONCE, NULL, SHIFT_SHARE, SimulationSettings
+from holly_triton.tomography.simulate.whole import noise_boxes, simulate_subtomograms
 from holly_triton.tomography.structures import Density
 
 
@@ -30,75 +28,50 @@ class Signals:
     """
 
     volumes: Tensor
-    labels: np.ndarray[tuple[int], np.dtype[np.str_]]
+    labels: Array
     rotations: Tensor
     positions: Tensor
 
 
-def draw_signals(densities: Sequence[Density], settings: SubtomogramSettings, generator: torch.Generator) -> Signals:
-    """The subtomograms of settings, class after class, each particle turned and shifted at random.
+def draw_signals(densities: Sequence[Density], settings: SimulationSettings, generator: torch.Generator) -> Signals:
+    """Subtomograms as ``tomo simulate --subtomograms`` makes them, class after class, without their noise.
 
     Args:
-        densities: Structures of the classes.
+        densities: Structures of the classes; boxes without a particle follow them.
         settings: All else.
         generator: Of the poses.
     """
-    count, size = settings.per_class, settings.size
-    kinds: list[Density | None] = [*densities, *([None] if settings.null else [])]
+    seen, size, each = settings.tomogram, settings.box, settings.subtomograms or 0
+    reach = SHIFT_SHARE * size * seen.voxel_size
     volumes, rotations, positions = [], [], []
-    parts = [(kind, start) for kind in kinds for start in range(0, count, DRAWN_AT_ONCE)]
+    parts = [(density, start) for density in densities for start in range(0, each, BOXES_AT_ONCE)]
     for density, start in following(parts):
-        many = min(DRAWN_AT_ONCE, count - start)
-        rotation = random_rotations(many, generator)
-        reach = settings.shift * size * settings.voxel_size
-        shift = reach * (2 * torch.rand(many, 3, generator=generator, device=generator.device) - 1)
-        volumes.append(
-            torch.zeros(many, size, size, size, device=generator.device)
-            if density is None
-            else simulate_subtomograms(
-                density, rotation, shift, size=size, voxel=settings.voxel_size, resolution=settings.resolution,
-                optics=settings.optics, tilt=settings.tilts,
-            )
+        count = min(BOXES_AT_ONCE, each - start)
+        rotation = random_rotations(count, generator)
+        shift = reach * (2 * torch.rand(count, 3, generator=generator, device=generator.device) - 1)
+        drawn = simulate_subtomograms(
+            density, rotation, shift, size=size, voxel=seen.voxel_size, resolution=seen.resolution_a, optics=seen.optics,
+            tilt=(-seen.tilt, seen.tilt),
         )  # fmt: skip
+        volumes.append(drawn / drawn.std(dim=(1, 2, 3), keepdim=True))
         rotations.append(rotation)
         positions.append(shift)
-    labels = np.repeat([NULL if density is None else density.name for density in kinds], count)
-    return Signals(torch.cat(volumes), labels, torch.cat(rotations), torch.cat(positions))
+    device = generator.device
+    return Signals(
+        torch.cat([*volumes, torch.zeros(each, size, size, size, device=device)]),
+        np.repeat([*(density.name for density in densities), NULL], each),
+        torch.cat([*rotations, torch.eye(3, device=device).expand(each, 3, 3)]),
+        torch.cat([*positions, torch.zeros(each, 3, device=device)]),
+    )
 
 
-def with_noise(signals: Tensor, settings: SubtomogramSettings, generator: torch.Generator) -> Tensor:
-    """Signals ``[B, n, n, n]`` and noise of the settings' SNR; where there is no signal, noise of variance 1.
-
-    The noise passes through the optics and the wedge, as that of Xu et al. 2017, in a larger box than that of the signal, so
-    that its opposite faces are not alike.
-    """
-    if settings.snr is None:
+def with_noise(signals: Tensor, settings: SimulationSettings, generator: torch.Generator) -> Tensor:
+    """Signals ``[B, n, n, n]`` of variance 1 or 0, and noise of the settings' SNR."""
+    seen = settings.tomogram
+    if seen.snr is None:
         return signals
-    power = signals.var(dim=(1, 2, 3), keepdim=True)
-    deviation = torch.where(power > 0, (power / settings.snr).sqrt(), 1.0)
-    return signals + deviation * _noise(len(signals), settings, generator)
-
-
-def _noise(count: int, settings: SubtomogramSettings, generator: torch.Generator) -> Tensor:
-    """Noise behind optics and wedge ``[B, n, n, n]`` of variance 1."""
-    size = settings.size
-    room = math.ceil(spread(settings.optics, settings.voxel_size) / settings.voxel_size)
-    large = size + 2 * room
-    response = _response(large, settings.voxel_size, settings.optics, settings.tilts, generator.device)
-    white = torch.randn(count, large, large, large, generator=generator, device=generator.device)
-    noise = torch.fft.irfftn(torch.fft.rfftn(white, dim=(1, 2, 3)) * response, s=(large,) * 3, dim=(1, 2, 3))
-    inner = slice(room, room + size)
-    cut: Tensor = noise[:, inner, inner, inner]
-    return cut
-
-
-def _response(size: int, voxel: float, optics: Optics, tilt: tuple[float, float], device: torch.device) -> Tensor:
-    """What optics and wedge leave of a cube's frequencies ``[n, n, n // 2 + 1]``, scaled so that white noise keeps its variance."""
-    kz, ky, kx = frequencies((size,) * 3, device)
-    k = (kx**2 + ky**2 + kz**2).sqrt()
-    response = ctf(k / voxel, optics) * camera(2 * k, optics) * wedge((size,) * 3, tilt, device)
-    twice = torch.full((size // 2 + 1,), 2.0, device=device)  # columns stand for their mirror images too,
-    twice[0] = 1.0
-    if size % 2 == 0:  # but for the first and, where it is Nyquist, the last
-        twice[-1] = 1.0
-    return response * (size**3 / (response.square() * twice).sum()).sqrt()
+    noise = noise_boxes(
+        len(signals), size=settings.box, voxel=seen.voxel_size, optics=seen.optics, tilt=(-seen.tilt, seen.tilt),
+        noise_after=seen.noise_after, generator=generator, device=generator.device,
+    )  # fmt: skip
+    return signals + noise / math.sqrt(seen.snr)

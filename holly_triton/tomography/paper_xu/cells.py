@@ -12,16 +12,15 @@ from torch import Tensor
 
 from holly_triton.core.files import missing
 from holly_triton.core.types import Array
-from holly_triton.io.atoms import is_atoms, read_atoms
 from holly_triton.tomography.classify.anew import Anew
 from holly_triton.tomography.classify.drawn import Signals, draw_signals, with_noise
 from holly_triton.tomography.classify.set_hdf5 import SetWriter, open_hdf5
 from holly_triton.tomography.classify.sets import standardised
 from holly_triton.tomography.classify.sources import Fixed, Kept, Kinds
-from holly_triton.tomography.config.subtomograms import NULL, SubtomogramSettings
+from holly_triton.tomography.config.simulation import NULL, SimulationSettings, TomogramSettings
 from holly_triton.tomography.structures import Density, read_density
 
-from .config import SEED, SHIFT, SNRS, TILTS, VALIDATION, Stand, TableScale
+from .config import OPTICS, SEED, SNRS, TILTS, VALIDATION, Stand, TableScale
 
 
 @dataclass(frozen=True)
@@ -71,13 +70,14 @@ class Bench:
     structures: Path
     folder: Path
 
-    def settings(self, cell: Cell) -> SubtomogramSettings:
+    def settings(self, cell: Cell) -> SimulationSettings:
         """Of the simulation of a cell."""
         scale = self.scale
-        return SubtomogramSettings(
-            structures=",".join(stand.name for stand in scale.classes), per_class=scale.train + scale.test,
-            size=scale.size, voxel_size=scale.voxel, tilt=cell.tilt, shift=SHIFT, snr=cell.snr,
+        seen = TomogramSettings(
+            structures=",".join(stand.name for stand in scale.classes), voxel_size=scale.voxel, tilt=cell.tilt, snr=cell.snr,
+            optics=OPTICS,
         )  # fmt: skip
+        return SimulationSettings(subtomograms=scale.train + scale.test, box=scale.size, tomogram=seen)
 
     @cached_property
     def classes(self) -> tuple[str, ...]:
@@ -93,7 +93,7 @@ class Bench:
         settings, scale = self.settings(cell), self.scale
         volumes, labels = self._signals(cell)
         truth = torch.tensor([self.classes.index(str(label)) for label in labels])
-        within = np.arange(len(labels)) % settings.per_class
+        within = np.arange(len(labels)) % (scale.train + scale.test)
         held = round(VALIDATION * scale.train)
         generator = torch.Generator().manual_seed(zlib.crc32(f"{SEED} {cell.name}".encode()))
         noisy = torch.cat([standardised(with_noise(part, settings, generator)) for part in torch.split(volumes, 64)])
@@ -111,7 +111,7 @@ class Bench:
     def _signals(self, cell: Cell) -> tuple[Tensor, Array]:
         path = self.folder / f"signals-{self.scale.size}-{cell.tilt:g}.h5"
         if not path.is_file():
-            settings = replace(self.settings(cell), snr=None)
+            settings = self.settings(cell)
             generator = torch.Generator().manual_seed(zlib.crc32(f"{SEED} {cell.tilt:g}".encode()))
             _write(path, draw_signals(self._densities(self.scale.classes), settings, generator), settings)
         kept = open_hdf5(path, None)
@@ -125,15 +125,12 @@ class Bench:
 def _density(path: Path, name: str) -> Density:
     if not path.is_file():
         raise missing(path, "the folder of structures with --structures")
-    if is_atoms(path):
-        atoms = read_atoms(path, "deposited")
-        return Density.of(name, atoms.points, atoms.masses)
     return replace(read_density(path), name=name)
 
 
-def _write(path: Path, signals: Signals, settings: SubtomogramSettings) -> None:
+def _write(path: Path, signals: Signals, settings: SimulationSettings) -> None:
     partial = path.with_name(path.name + ".partial")
-    with SetWriter(partial, settings.size, settings.voxel_size) as writer:
+    with SetWriter(partial, settings.box, settings.tomogram.voxel_size) as writer:
         writer.append(
             signals.volumes.numpy(), labels=signals.labels, rotations=signals.rotations.numpy(), positions=signals.positions.numpy()
         )  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, NamedTuple
 
 from holly_triton.core.config import Bounds, Settings
 from holly_triton.tomography.config.classification import NetworkName
+from holly_triton.tomography.config.optics import Optics
 
 Arm = Literal["own", "own-anew", "inception3d", "dsrf3d", "rif-svm"]
 ARMS: dict[Arm, tuple[NetworkName, str]] = {
@@ -72,8 +73,8 @@ PUBLISHED: dict[tuple[float, float], dict[Arm, float]] = {
 """Table 2 of the paper: 23 classes, 500 subtomograms of each to train on and 500 to test on, boxes of 40 voxels of 9.2 Å."""
 BOX_ANGSTROM = 368.0
 """Side of a box, as in the paper; the scales differ in how many voxels it has."""
-SHIFT = 0.1
-"""Largest shift as a share of the box; the paper states none."""
+OPTICS = Optics(cs_mm=2.0, amplitude_contrast=0.0, mtf="sinc")
+"""300 kV, 5 µm and the camera of the paper, which states no amplitude contrast."""
 SEED = 2017
 """Of all subtomograms: the same for every network."""
 

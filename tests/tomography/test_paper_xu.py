@@ -1,0 +1,79 @@
+"""Table 2 of Xu et al. 2017 on toys: the same subtomograms for every network, records that are kept, and the report."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from holly_triton.io.clouds import write_cloud
+from holly_triton.tomography.classify.drawn import with_noise
+from holly_triton.tomography.config.simulation import NULL
+from holly_triton.tomography.paper_xu import cells, study
+from holly_triton.tomography.paper_xu.cells import Bench, Cell
+from holly_triton.tomography.paper_xu.config import LARGE, PUBLISHED, SMALL, SNRS, TILTS, Stand, TableScale
+from holly_triton.tomography.paper_xu.study import Table, reproduce_table
+
+CELL = Cell(0.5, 60.0)
+SCALE = TableScale(size=12, train=10, test=6, epochs=2)
+
+
+@pytest.fixture
+def structures(tmp_path, monkeypatch) -> Path:
+    """A folder with a rod and a plate, nm, in place of the classes."""
+    steps = np.linspace(-8, 8, 40)
+    rod = np.stack([steps, np.sin(steps), np.cos(steps)], axis=1)
+    plate = np.stack([*np.meshgrid(steps[::4], steps[::4]), np.zeros((10, 10))], axis=-1).reshape(-1, 3)
+    for name, points in (("rod", rod), ("plate", plate)):
+        write_cloud(tmp_path / f"{name}.csv", points)
+    stands = tuple(Stand(name, f"{name}.csv", "a toy") for name in ("rod", "plate"))
+    monkeypatch.setattr(TableScale, "classes", property(lambda _: stands))
+    study._examples.cache_clear()
+    return tmp_path
+
+
+def test_every_cell_is_compared_with_the_published_one():
+    assert (
+        {(cell.snr, cell.tilt) for cell in cells.all_cells()} == {*PUBLISHED} == {(a, b) for a in SNRS for b in TILTS}
+    )
+    assert len({stand.name for stand in LARGE}) == 22 and len(SMALL) == 10
+
+
+def test_the_subtomograms_follow_from_the_cell(structures, tmp_path):
+    bench = Bench(SCALE, structures, tmp_path)
+    first, again = bench.draw(CELL), Bench(SCALE, structures, tmp_path).draw(CELL)
+    assert torch.equal(first.test.volumes, again.test.volumes)  # the second from signals in a file
+    assert bench.classes == (NULL, "plate", "rod")
+    assert (len(first.fixed.training), len(first.fixed.validation), len(first.test)) == (27, 3, 18)
+    assert torch.bincount(first.test.classes).tolist() == [6, 6, 6]
+    other = bench.draw(Cell(0.1, 60.0))
+    assert not torch.equal(first.test.volumes, other.test.volumes)
+    fresh = [first.anew.batch(step, 27)[0] for step in (0, 1, 0)]
+    assert torch.equal(fresh[0], fresh[2]) and not torch.equal(fresh[0].sort(0).values, fresh[1].sort(0).values)
+
+
+def test_the_noise_has_the_stated_ratio(structures, tmp_path, seed):
+    bench = Bench(SCALE, structures, tmp_path)
+    settings = bench.settings(CELL)
+    signals = bench.draw(CELL).anew.signals
+    noise = with_noise(signals, settings, torch.Generator().manual_seed(seed)) - signals
+    ratio = signals[signals.var(dim=(1, 2, 3)) > 0].var(dim=(1, 2, 3)).mean() / noise.var(dim=(1, 2, 3)).mean()
+    assert float(ratio) == pytest.approx(0.5, rel=0.05)
+
+
+def test_records_are_kept_and_reported(structures, tmp_path, monkeypatch, capsys):
+    pytest.importorskip("sklearn", reason="the baseline needs scikit-learn")
+    table = Table("toy", SCALE, structures, tmp_path / "out", arms=("own", "own-anew", "rif-svm"), cells=(CELL,))
+    assert reproduce_table(table) == 0
+    report = (tmp_path / "out" / "table-2-toy.md").read_text()
+    row = next(line for line in report.splitlines() if line.startswith("| 0.5 |"))
+    figures = json.loads(table.place(0, CELL, "rif-svm").with_suffix(".json").read_text())
+    assert f"{figures['accuracy']:.3f} (0.929)" in row and figures["subtomograms"] == 18
+    assert json.loads(table.place(0, CELL, "own").with_suffix(".json").read_text())["multiply_adds"] > 0
+
+    def none_again(*_: object) -> bool:
+        raise AssertionError("a finished network was trained again")
+
+    monkeypatch.setattr(study, "_perform", none_again)
+    assert reproduce_table(table) == 0
