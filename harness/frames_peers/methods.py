@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from holly_triton.core.types import Array
-from holly_triton.frames.config import PIXEL_NM, Z_RANGE_NM
+from holly_triton.frames.config.common import PIXEL_NM, Z_RANGE_NM
 
 from .config import BEAD_REACH_NM, BEAD_STEP_NM, PICASSO_BEADS, PICASSO_OPTIONS, SMAPPY_OPTIONS, WARM_UP
 from .conversions import Columns, from_ours, from_picasso, from_smappy

@@ -8,7 +8,8 @@ import torch
 from holly_triton.core.types import Array
 from holly_triton.frames.beads import write_beads
 from holly_triton.frames.camera import camera_preset
-from holly_triton.frames.config import MovieSettings, Scoring
+from holly_triton.frames.config.scoring import Scoring
+from holly_triton.frames.config.simulation import MovieSettings
 from holly_triton.frames.movie import FRAMES, TRUTH, write_movie
 from holly_triton.frames.psf import default_psf
 from holly_triton.frames.score import read_truth

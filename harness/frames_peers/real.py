@@ -8,7 +8,8 @@ import numpy as np
 import tifffile
 
 from holly_triton.core.errors import HollyError
-from holly_triton.frames.config import PIXEL_NM, Scoring
+from holly_triton.frames.config.common import PIXEL_NM
+from holly_triton.frames.config.scoring import Scoring
 from holly_triton.frames.score import read_truth
 
 from .config import Condition

@@ -15,7 +15,8 @@ from holly_triton import __version__
 from holly_triton.core.types import Array
 from holly_triton.frames.calibration.command import calibrate_file
 from holly_triton.frames.camera import Camera, read_camera
-from holly_triton.frames.config import LOWEST_PROBABILITY, Fitting
+from holly_triton.frames.config.fitting import Fitting
+from holly_triton.frames.config.localisation import LOWEST_PROBABILITY
 from holly_triton.frames.fit import fit_frames
 from holly_triton.frames.localise import localise_frames, read_model
 from holly_triton.frames.psf import read_psf

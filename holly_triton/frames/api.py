@@ -15,7 +15,9 @@ from holly_triton.io.movies.opening import open_movie
 
 from . import localise
 from .camera import read_camera
-from .config import PIXEL_NM, MovieSettings, Scoring
+from .config.common import PIXEL_NM
+from .config.scoring import Scoring
+from .config.simulation import MovieSettings
 from .localise import Model
 from .localise.shipped import NAME, SHIPPED
 from .movie import FRAMES, TRUTH, write_movie

@@ -12,7 +12,7 @@ from holly_triton.core.files import replacing
 from holly_triton.core.types import Array
 
 from .camera import Camera
-from .config import BEAD_PHOTONS, BEAD_ROOM_PX, BEAD_SPREAD, MovieSettings
+from .config.simulation import BEAD_PHOTONS, BEAD_ROOM_PX, BEAD_SPREAD, MovieSettings
 from .emitters import Emitters
 from .psf import Psf
 from .simulate import emission

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from .config import LEAD
+from .config.simulation import LEAD
 from .samplers.sampler import poisson, uniform
 
 

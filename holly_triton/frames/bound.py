@@ -15,7 +15,7 @@ from scipy import sparse
 from torch import Tensor
 
 from holly_triton.frames.camera import Camera
-from holly_triton.frames.config import BOUND_RIDGE
+from holly_triton.frames.config.psf import BOUND_RIDGE
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf import Psf
 from holly_triton.frames.psf.model import pixels_of, windows

@@ -13,7 +13,8 @@ from holly_triton.io.movies.opening import open_movie
 
 from .camera import camera_preset
 from .coloured import write_comparison
-from .config import DEMO, MovieSettings
+from .config.shipped import DEMO
+from .config.simulation import MovieSettings
 from .localise.command import Options, localise_movie
 from .movie import FRAMES, TRUTH, write_movie
 from .psf import default_psf

@@ -13,7 +13,7 @@ from torch import Tensor
 from holly_triton.core.types import Array
 from holly_triton.io.movies.movie import Movie
 
-from .config import (
+from .config.likeness import (
     DRAWN_PHOTONS,
     FEWEST_SPOTS,
     LOOKED_FRAMES,

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from holly_triton.kernels import emitter_nll
 
-from .config import Loss
+from .config.training import Loss
 from .emitters import Emitters
 from .network.outputs import BACKGROUND, MEAN, SIGMA, Scales, log_photons
 

@@ -18,7 +18,7 @@ from holly_triton.core.types import Array
 
 from .beads import write_beads
 from .camera import Camera, MapFiles, write_maps
-from .config import BLOCK_PIXELS, MovieSettings
+from .config.simulation import BLOCK_PIXELS, MovieSettings
 from .emitters import Emitters
 from .psf import Psf, write_psf
 from .samplers.density import neighbour_distance, random_number

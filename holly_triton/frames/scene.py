@@ -12,7 +12,8 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
 
 from .blinking import Blinking
-from .config import DIMMEST, LARGEST_POOL, MARGIN_NM, POOL_PER_UM2, SCENE_COPIES, MovieSettings
+from .config.samplers import MARGIN_NM
+from .config.simulation import DIMMEST, LARGEST_POOL, POOL_PER_UM2, SCENE_COPIES, MovieSettings
 from .emitters import Emitters
 from .samplers.named import Sampling, is_truth, make_sampler, truth_points
 from .samplers.random import MixedSampler, RandomSampler

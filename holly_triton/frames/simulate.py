@@ -10,7 +10,7 @@ from holly_triton.core.errors import HollyError
 
 from .blinking import on_frames
 from .camera import Camera
-from .config import DIMMEST, LEAD, NODE_PX, FrameSettings
+from .config.simulation import DIMMEST, LEAD, NODE_PX, FrameSettings
 from .emitters import Emitters
 from .psf import Psf
 from .samplers.sampler import Sampler, log_uniform, normal, uniform

@@ -5,7 +5,7 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 
 from holly_triton.core.types import Array
 
-from .config import SPOT_HALF_PX, SPOT_NEIGHBOUR, SPOT_ROUNDS, SPOT_SIGMA, SPOT_SMOOTHED_PX, WIDEST_SPOT_PX
+from .config.likeness import SPOT_HALF_PX, SPOT_NEIGHBOUR, SPOT_ROUNDS, SPOT_SIGMA, SPOT_SMOOTHED_PX, WIDEST_SPOT_PX
 
 
 def background_of(frames: Array) -> Array:

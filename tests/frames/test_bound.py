@@ -9,7 +9,7 @@ from scipy.integrate import quad
 
 from holly_triton.frames.bound import cramer_rao
 from holly_triton.frames.camera import Camera, camera_preset
-from holly_triton.frames.config import CAMERAS
+from holly_triton.frames.config.camera import CAMERAS
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf import GaussianPsf, HuangCurve, default_psf
 

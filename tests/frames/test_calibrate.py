@@ -16,7 +16,7 @@ from holly_triton.frames.calibration import Calibration, calibrate
 from holly_triton.frames.calibration.beads import BORDER, DISAGREEING, FAINT, NEAR, SATURATED
 from holly_triton.frames.calibration.ellipses import fit_ellipses
 from holly_triton.frames.camera import camera_preset
-from holly_triton.frames.config import Calibrating
+from holly_triton.frames.config.calibration import Calibrating
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf import GaussianPsf, HuangCurve, SplinePsf, read_psf
 

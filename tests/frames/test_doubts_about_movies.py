@@ -8,7 +8,10 @@ import pytest
 import torch
 
 from holly_triton.frames.camera import Camera, camera_preset
-from holly_triton.frames.config import CROWDED_PER_UM2, FrameSettings, Network, Training
+from holly_triton.frames.config.likeness import CROWDED_PER_UM2
+from holly_triton.frames.config.network import Network
+from holly_triton.frames.config.simulation import FrameSettings
+from holly_triton.frames.config.training import Training
 from holly_triton.frames.localise import Model
 from holly_triton.frames.localise.doubts import crowded, doubts_about, ranges_of
 from holly_triton.frames.localise.localiser import Localiser

@@ -9,7 +9,7 @@ import torch
 from holly_triton.core.errors import HollyError
 from holly_triton.frames.camera import camera_preset
 from holly_triton.frames.camera.estimate import compare, mean_variance
-from holly_triton.frames.config import MovieSettings
+from holly_triton.frames.config.simulation import MovieSettings
 from holly_triton.frames.psf import default_psf
 from holly_triton.frames.scene import Scene
 from holly_triton.frames.simulate import vary

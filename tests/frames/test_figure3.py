@@ -12,7 +12,8 @@ import torch
 from click.testing import CliRunner
 
 from holly_triton.cli import main
-from holly_triton.frames.config import Device, Training, Validation
+from holly_triton.frames.config.network import Device
+from holly_triton.frames.config.training import Training, Validation
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.paper import comparison, nets, reproduce
 from holly_triton.frames.paper.ceiling import sums_of as ceiling_sums

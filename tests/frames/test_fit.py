@@ -10,7 +10,7 @@ from torch import Tensor
 from holly_triton.core.types import Array
 from holly_triton.frames.bound import cramer_rao
 from holly_triton.frames.camera import Camera, MappedCamera, PixelMaps, camera_preset
-from holly_triton.frames.config import Fitting
+from holly_triton.frames.config.fitting import Fitting
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.fit import RoundPsf, fit_frames, polish
 from holly_triton.frames.localisations import localisations

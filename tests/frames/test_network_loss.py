@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from holly_triton.frames.config import Loss
+from holly_triton.frames.config.training import Loss
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.localise.peaks import mixture_detections
 from holly_triton.frames.loss import Labels, labels_of, mixture_loss

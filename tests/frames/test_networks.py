@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from holly_triton.core.errors import HollyError
-from holly_triton.frames.config import Network, Preset
+from holly_triton.frames.config.network import Network, Preset
 from holly_triton.frames.localise.tiles import in_tiles
 from holly_triton.frames.network import AnyNetwork, build
 from holly_triton.frames.network.inputs import network_inputs, padded, rough_background

@@ -9,7 +9,7 @@ import torch
 from scipy.spatial import cKDTree
 
 from holly_triton.core.errors import HollyError
-from holly_triton.frames.config import MARGIN_NM, STRAND_RADIUS_NM, WALL_NM
+from holly_triton.frames.config.samplers import MARGIN_NM, STRAND_RADIUS_NM, WALL_NM
 from holly_triton.frames.samplers import (
     EqualCountSampler,
     MicrotubuleSampler,

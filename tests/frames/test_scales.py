@@ -5,7 +5,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from holly_triton.frames.config import THRESHOLDS, Scoring
+from holly_triton.frames.config.localisation import THRESHOLDS
+from holly_triton.frames.config.scoring import Scoring
 from holly_triton.frames.detections import Detections
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.localise.peaks import mixture_detections

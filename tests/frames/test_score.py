@@ -8,7 +8,7 @@ import pytest
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json
 from holly_triton.core.types import Array
-from holly_triton.frames.config import Scoring
+from holly_triton.frames.config.scoring import Scoring
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.score import differences, evaluate, match
 from holly_triton.frames.score.evaluate import is_flat

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from holly_triton.core.types import Array
-from holly_triton.frames.config import Scoring
+from holly_triton.frames.config.scoring import Scoring
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.score import evaluate
 from holly_triton.frames.score.words import explain

@@ -14,8 +14,9 @@ from click.testing import CliRunner
 from holly_triton.cli import main
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import camera_preset
-from holly_triton.frames.config import MovieSettings, Scoring
 from holly_triton.frames.config.localisation import STEP_PIXELS
+from holly_triton.frames.config.scoring import Scoring
+from holly_triton.frames.config.simulation import MovieSettings
 from holly_triton.frames.localise import localise_frames, read_model
 from holly_triton.frames.localise.shipped import SHIPPED
 from holly_triton.frames.movie import write_movie

@@ -15,7 +15,7 @@ from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
 from holly_triton.frames.blinking import Blinking, on_frames
 from holly_triton.frames.camera import Camera, MappedCamera, PixelMaps, ask_for_camera, camera_preset, read_camera
-from holly_triton.frames.config import FrameSettings, MovieSettings
+from holly_triton.frames.config.simulation import FrameSettings, MovieSettings
 from holly_triton.frames.movie import HEADER, write_movie
 from holly_triton.frames.psf import default_psf, read_psf
 from holly_triton.frames.samplers import PoolSampler, RandomSampler

@@ -15,16 +15,9 @@ from holly_triton.core.config import write_config
 from holly_triton.core.errors import HollyError
 from holly_triton.core.training import Step
 from holly_triton.frames.camera import camera_preset
-from holly_triton.frames.config import (
-    LOSSES,
-    OPTIMISERS,
-    FrameSettings,
-    Network,
-    Optimiser,
-    Preset,
-    Training,
-    Validation,
-)
+from holly_triton.frames.config.network import Network, Preset
+from holly_triton.frames.config.simulation import FrameSettings
+from holly_triton.frames.config.training import LOSSES, OPTIMISERS, Optimiser, Training, Validation
 from holly_triton.frames.localise import Model, localise_blocks, localise_frames, read_model, write_model
 from holly_triton.frames.localise.scales import SigmaScales
 from holly_triton.frames.train import Run, carry_out, command, folder_of, recalibrate, resume_run, start_run

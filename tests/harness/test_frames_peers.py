@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from holly_triton.core.errors import HollyError
-from holly_triton.frames.config import Scoring
+from holly_triton.frames.config.scoring import Scoring
 from holly_triton.frames.localisations import KIND, localisations
 from holly_triton.harness.frames_peers import __main__ as command
 from holly_triton.harness.frames_peers import environments, methods

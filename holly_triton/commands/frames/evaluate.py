@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from holly_triton.frames.config import FIELD_NM, Scoring
+from holly_triton.frames.config.scoring import FIELD_NM, Scoring
 from holly_triton.io.tables.reading import Unit
 
 from ..options import ABOVE_ZERO, SOME_PATH, Number, words

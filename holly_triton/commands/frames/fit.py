@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from holly_triton.frames.config import Fitting
+from holly_triton.frames.config.fitting import Fitting
 
 from ..options import ABOVE_ZERO, SOME_PATH
 

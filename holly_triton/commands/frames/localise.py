@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-from holly_triton.frames.config import Device
+from holly_triton.frames.config.network import Device
 
 from ..options import ABOVE_ZERO, SOME_PATH, Number, words
 

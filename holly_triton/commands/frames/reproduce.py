@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import click
 
-from holly_triton.frames.config import Device
+from holly_triton.frames.config.network import Device
 from holly_triton.frames.paper.config import ARMS, SCALES, Arm
 
 from ..options import ABOVE_ZERO, SOME_PATH, words

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from holly_triton.frames.config import CAMERAS, MovieSettings
+from holly_triton.frames.config.camera import CAMERAS
+from holly_triton.frames.config.simulation import MovieSettings
 
 from ..options import ABOVE_ZERO, SEED, SOME_PATH, Number
 

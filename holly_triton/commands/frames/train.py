@@ -6,7 +6,8 @@ from typing import Any, Literal
 
 import click
 
-from holly_triton.frames.config import LOSSES, OPTIMISERS, Device, Preset, Training
+from holly_triton.frames.config.network import Device, Preset
+from holly_triton.frames.config.training import LOSSES, OPTIMISERS, Training
 
 from ..options import ABOVE_ZERO, SEED, SOME_PATH, words
 

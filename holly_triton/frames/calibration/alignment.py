@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.types import Array
-from holly_triton.frames.config import Calibrating
+from holly_triton.frames.config.calibration import Calibrating
 from holly_triton.frames.psf.spline import SplinePsf, basis, spline_of_slices
 
 from .ellipses import fit_ellipses

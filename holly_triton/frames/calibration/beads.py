@@ -7,7 +7,7 @@ from scipy.ndimage import gaussian_filter, maximum_filter
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
-from holly_triton.frames.config import Calibrating
+from holly_triton.frames.config.calibration import Calibrating
 
 BORDER, NEAR, SATURATED, FAINT = "cut off by the border", "too near to another", "saturated", "too faint"
 DISAGREEING, CROWDED_OUT = "unlike the others", "not needed"

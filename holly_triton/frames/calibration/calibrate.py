@@ -10,7 +10,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
 from holly_triton.frames.bound import cramer_rao
 from holly_triton.frames.camera import Camera
-from holly_triton.frames.config import Calibrating
+from holly_triton.frames.config.calibration import Calibrating
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf import GaussianPsf, Psf, SplinePsf
 

@@ -12,7 +12,7 @@ from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import camera_preset, read_camera
-from holly_triton.frames.config import Calibrating
+from holly_triton.frames.config.calibration import Calibrating
 from holly_triton.frames.psf import HuangCurve, write_psf
 from holly_triton.io.images.stacks import check_size
 from holly_triton.io.movies.opening import open_movie

@@ -8,7 +8,7 @@ import torch
 
 from holly_triton.core.files import replacing
 from holly_triton.core.types import Array
-from holly_triton.frames.config import Calibrating
+from holly_triton.frames.config.calibration import Calibrating
 from holly_triton.frames.psf import Psf
 from holly_triton.report.charts import new_figure
 

@@ -8,7 +8,7 @@ import torch
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
-from holly_triton.frames.config import Calibrating
+from holly_triton.frames.config.calibration import Calibrating
 from holly_triton.frames.psf import GaussianPsf, SplinePsf
 from holly_triton.frames.psf.yaml_files import fit_curve
 

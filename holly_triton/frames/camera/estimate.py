@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
-from holly_triton.frames.config import GAIN_BINS, GAIN_OFF, GAIN_RISE, GAIN_SIGMA
+from holly_triton.frames.config.camera import GAIN_BINS, GAIN_OFF, GAIN_RISE, GAIN_SIGMA
 
 from .model import Camera
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from holly_triton.core.config import Bounds, Settings
 from holly_triton.core.errors import HollyError
-from holly_triton.frames.config import CAMERAS, SATURATION_ADU
+from holly_triton.frames.config.camera import CAMERAS, SATURATION_ADU
 
 Kind = Literal["photons", "scmos", "emccd"]
 PerPixel = float | Tensor

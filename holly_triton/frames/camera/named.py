@@ -9,7 +9,7 @@ import numpy as np
 from holly_triton.core.config import kinds
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
-from holly_triton.frames.config import CAMERAS
+from holly_triton.frames.config.camera import CAMERAS
 
 from .maps import MappedCamera, read_maps
 from .model import Camera, camera_preset

@@ -9,7 +9,7 @@ from torch import Tensor
 from holly_triton.core.types import Array
 from holly_triton.frames.bound import Noise
 from holly_triton.frames.camera import Camera
-from holly_triton.frames.config import BAND_NARROW, CORE, ENOUGH_LIGHT, Fitting
+from holly_triton.frames.config.fitting import BAND_NARROW, CORE, ENOUGH_LIGHT, Fitting
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.psf import Psf
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.frames.bound import deviations
-from holly_triton.frames.config import DAMPING, LEAST_EXPECTED, MOST_STEPS, SETTLED
+from holly_triton.frames.config.fitting import DAMPING, LEAST_EXPECTED, MOST_STEPS, SETTLED
 from holly_triton.frames.psf import Psf
 
 from .regions import Regions

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from holly_triton.frames.bound import Noise
-from holly_triton.frames.config import BAND_RATIO
+from holly_triton.frames.config.fitting import BAND_RATIO
 
 REACH = 4.0
 """Standard deviations of a Gaussian at which its kernel ends."""

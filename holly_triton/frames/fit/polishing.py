@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import Camera
-from holly_triton.frames.config import Polishing
+from holly_triton.frames.config.fitting import Polishing
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf import Psf
 

@@ -7,7 +7,7 @@ from typing import Self
 import torch
 from torch import Tensor
 
-from holly_triton.frames.config import ROUND_WIDTHS
+from holly_triton.frames.config.fitting import ROUND_WIDTHS
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf.model import draw_patches
 

@@ -7,7 +7,7 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from holly_triton.frames.config import DEPTHS, FARTHEST_PX, FIT_CHUNK, GROUND_PX, LEAST_EXPECTED, TRIAL_STEPS
+from holly_triton.frames.config.fitting import DEPTHS, FARTHEST_PX, FIT_CHUNK, GROUND_PX, LEAST_EXPECTED, TRIAL_STEPS
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf import Psf
 

@@ -6,7 +6,7 @@ from holly_triton.core.types import Array
 from holly_triton.frames.camera import Camera
 from holly_triton.frames.camera.estimate import FEWEST, SMALLEST_PX, mean_variance
 from holly_triton.frames.camera.estimate import compare as compare_camera
-from holly_triton.frames.config import CROWDED_PER_UM2, GAIN_FRAMES, GAIN_SIDE_PX
+from holly_triton.frames.config.likeness import CROWDED_PER_UM2, GAIN_FRAMES, GAIN_SIDE_PX
 from holly_triton.frames.likeness import Ranges, compare, look_at, widths_of
 from holly_triton.io.movies.movie import Movie
 

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from holly_triton.frames.config import Loss, Network
+from holly_triton.frames.config.network import Network
+from holly_triton.frames.config.training import Loss
 from holly_triton.frames.detections import Detections
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.loss import Parts, labels_of, mixture_loss

@@ -15,7 +15,8 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, replacing
 from holly_triton.core.types import Figures
 from holly_triton.frames.camera import Camera, MappedCamera, PixelMaps
-from holly_triton.frames.config import Network, Training
+from holly_triton.frames.config.network import Network
+from holly_triton.frames.config.training import Training
 from holly_triton.frames.network.outputs import Scales
 from holly_triton.frames.psf import Psf, read_psf, write_psf
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from holly_triton.frames.config import CROWD_PX
+from holly_triton.frames.config.localisation import CROWD_PX
 from holly_triton.frames.detections import Detections
 from holly_triton.frames.network.outputs import BACKGROUND, MEAN, SIGMA, Scales, photons_of
 

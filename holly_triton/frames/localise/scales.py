@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from holly_triton.frames.config import FARTHEST_PULL, FEWEST_IN_BIN, LONE, MOST_BINS, MOST_CROWDS
+from holly_triton.frames.config.localisation import FARTHEST_PULL, FEWEST_IN_BIN, LONE, MOST_BINS, MOST_CROWDS
 from holly_triton.frames.detections import Detections
 
 TYPICAL = 0.6745

@@ -7,7 +7,7 @@ import torch
 
 from holly_triton.core.errors import HollyError
 from holly_triton.frames.camera import Camera
-from holly_triton.frames.config import MOST_NOISE, OTHER_PSF, SHIPPED_DEPTHS
+from holly_triton.frames.config.shipped import MOST_NOISE, OTHER_PSF, SHIPPED_DEPTHS
 from holly_triton.frames.psf import Psf, read_psf
 from holly_triton.io.movies.movie import Movie
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from torch import Tensor
 
-from holly_triton.frames.config import MOST_TILE_PX
+from holly_triton.frames.config.network import MOST_TILE_PX
 from holly_triton.frames.network import AnyNetwork
 from holly_triton.frames.network.inputs import padded
 

@@ -1,6 +1,6 @@
 """The networks: ours, and two like published ones to compare it with."""
 
-from holly_triton.frames.config import Network
+from holly_triton.frames.config.network import Network
 
 from .decode_like import DecodeLike
 from .luenn_like import LuennLike

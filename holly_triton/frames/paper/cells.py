@@ -14,7 +14,8 @@ from torch import Tensor
 
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import camera_preset
-from holly_triton.frames.config import FrameSettings, Scoring
+from holly_triton.frames.config.scoring import Scoring
+from holly_triton.frames.config.simulation import FrameSettings
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf import default_psf
 from holly_triton.frames.samplers import PoolSampler, RandomSampler, Sampler, make_sampler

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, Literal, NamedTuple
 
 from holly_triton.core.config import Bounds, Settings
-from holly_triton.frames.config import POSITIVE
+from holly_triton.frames.config.simulation import POSITIVE
 
 Arm = Literal["equal-count", "random", "structure", "mixed"]
 """On what a network is trained, as words of ``Training.sampling``."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from holly_triton.core.types import Array
-from holly_triton.frames.config import Scoring
+from holly_triton.frames.config.scoring import Scoring
 from holly_triton.frames.score.intervals import interval
 from holly_triton.frames.score.matching import in_field
 

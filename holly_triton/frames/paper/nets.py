@@ -8,7 +8,8 @@ from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
 from holly_triton.core.stop import Stop
 from holly_triton.core.training import Step
-from holly_triton.frames.config import Device, Network, Training
+from holly_triton.frames.config.network import Device, Network
+from holly_triton.frames.config.training import Training
 from holly_triton.frames.localise import Model, read_model
 from holly_triton.frames.train import carry_out, folder_of, resume_run, start_run
 

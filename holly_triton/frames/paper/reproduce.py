@@ -13,7 +13,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import missing, replacing
 from holly_triton.core.log import LOG
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
-from holly_triton.frames.config import Device
+from holly_triton.frames.config.network import Device
 from holly_triton.frames.localise import Model
 
 from .cells import Bench, Cell, all_cells

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from holly_triton.core.config import Bounds, Settings
 from holly_triton.core.errors import HollyError
-from holly_triton.frames.config import HUANG, LARGEST_PATCH, LEAST_WIDTH, PIXEL_NM, REACH, Z_RANGE_NM
+from holly_triton.frames.config.common import PIXEL_NM, Z_RANGE_NM
+from holly_triton.frames.config.psf import HUANG, LARGEST_PATCH, LEAST_WIDTH, REACH
 from holly_triton.frames.emitters import Emitters
 from holly_triton.kernels import splat_emitters
 

@@ -14,7 +14,7 @@ import torch
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
-from holly_triton.frames.config import SMAP_JUMP
+from holly_triton.frames.config.psf import SMAP_JUMP
 from holly_triton.io.tables.matlab_values import variables
 from holly_triton.kernels import psf_table
 

@@ -12,7 +12,8 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.core.log import LOG
 from holly_triton.core.types import Array
-from holly_triton.frames.config import CURVE_STEPS, LARGEST_YAML, WORST_CURVE, Z_RANGE_NM
+from holly_triton.frames.config.common import Z_RANGE_NM
+from holly_triton.frames.config.psf import CURVE_STEPS, LARGEST_YAML, WORST_CURVE
 
 from .gaussian import GaussianPsf, HuangCurve
 

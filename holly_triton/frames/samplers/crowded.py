@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.types import Array
-from holly_triton.frames.config import CALIBRATION_COUNTS, CALIBRATION_FRAMES, CHALLENGE_FIELD_NM
+from holly_triton.frames.config.samplers import CALIBRATION_COUNTS, CALIBRATION_FRAMES, CHALLENGE_FIELD_NM
 from holly_triton.frames.emitters import Emitters
 
 from .density import nominal_density

@@ -15,7 +15,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from holly_triton.core.types import Array
-from holly_triton.frames.config import (
+from holly_triton.frames.config.samplers import (
     BEND_NM,
     BUNDLES,
     CHALLENGE_FIELD_NM,

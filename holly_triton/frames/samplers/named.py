@@ -7,7 +7,7 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
-from holly_triton.frames.config import COPIES
+from holly_triton.frames.config.samplers import COPIES
 from holly_triton.io.text_table import read_columns, read_header
 from holly_triton.structures import STRUCTURES, read_structure
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from holly_triton.frames.config import MARGIN_NM
+from holly_triton.frames.config.samplers import MARGIN_NM
 from holly_triton.frames.emitters import Emitters
 
 from .sampler import Range, Sampler, poisson, widened

@@ -5,7 +5,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from holly_triton.frames.config import MARGIN_NM
+from holly_triton.frames.config.samplers import MARGIN_NM
 from holly_triton.frames.emitters import Emitters
 
 Range = tuple[float, float]

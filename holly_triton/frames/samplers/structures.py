@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.types import Array
-from holly_triton.frames.config import CHALLENGE_FIELD_NM, COPIES, COPY_ROOM_NM, JITTER_NM, MARGIN_NM
+from holly_triton.frames.config.samplers import CHALLENGE_FIELD_NM, COPIES, COPY_ROOM_NM, JITTER_NM, MARGIN_NM
 from holly_triton.frames.emitters import Emitters
 from holly_triton.geometry.rotations import random_rotations, rotation_from_axis_angle
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from holly_triton.core.types import Array, Figures
-from holly_triton.frames.config import Scoring
+from holly_triton.frames.config.scoring import Scoring
 
 from .intervals import intervals_of
 

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from holly_triton.core.types import Array
-from holly_triton.frames.config import Scoring
+from holly_triton.frames.config.scoring import Scoring
 
 from .evaluate import is_flat
 from .figures import Score

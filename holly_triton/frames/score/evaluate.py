@@ -4,7 +4,7 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array, Figures
-from holly_triton.frames.config import Scoring
+from holly_triton.frames.config.scoring import Scoring
 
 from .against_z import against_z
 from .calibration import bound_of, pull_of

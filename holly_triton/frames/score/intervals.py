@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from holly_triton.core.types import Array
-from holly_triton.frames.config import Scoring
+from holly_triton.frames.config.scoring import Scoring
 
 from .figures import PerFrame, Score, main_figures
 

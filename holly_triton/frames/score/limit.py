@@ -11,7 +11,7 @@ from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array
 from holly_triton.frames.bound import cramer_rao
 from holly_triton.frames.camera.named import read_camera
-from holly_triton.frames.config import BOUND_BLOCK
+from holly_triton.frames.config.scoring import BOUND_BLOCK
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf import read_psf
 

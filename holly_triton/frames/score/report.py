@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from holly_triton.core.types import Array, Figures
-from holly_triton.frames.config import PIXEL_NM, Scoring
+from holly_triton.frames.config.common import PIXEL_NM
+from holly_triton.frames.config.scoring import Scoring
 
 from .diagnosis import beyond_field, doubts, shift_of_frames
 from .evaluate import evaluate

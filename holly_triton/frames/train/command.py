@@ -8,7 +8,7 @@ from holly_triton.core.progress import in_parts
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.training_bar import under_bar
 from holly_triton.core.types import Figures
-from holly_triton.frames.config import Training
+from holly_triton.frames.config.training import Training
 from holly_triton.frames.localise import Model
 
 from .run import Run, carry_out, resume_run, start_run

@@ -24,7 +24,8 @@ from holly_triton.core.training import (
     read_training,
 )
 from holly_triton.frames.camera import read_camera
-from holly_triton.frames.config import BATCH, LOWEST_PROBABILITY, Training
+from holly_triton.frames.config.localisation import LOWEST_PROBABILITY
+from holly_triton.frames.config.training import BATCH, Training
 from holly_triton.frames.localise import Model, write_model
 from holly_triton.frames.localise.localiser import Localiser
 from holly_triton.frames.network.outputs import Scales

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 
 from holly_triton.frames.camera import Camera, MappedCamera, PixelMaps
-from holly_triton.frames.config import ON_TIME, FrameSettings, Training
+from holly_triton.frames.config.simulation import FrameSettings
+from holly_triton.frames.config.training import ON_TIME, Training
 from holly_triton.frames.psf import Psf
 from holly_triton.frames.samplers import Sampler, make_sampler
 from holly_triton.frames.simulate import Batch, draw_batch

@@ -10,7 +10,8 @@ import torch
 from holly_triton.core.descent import Descent
 from holly_triton.core.training import Step, TrainingState
 from holly_triton.core.types import Figures
-from holly_triton.frames.config import MIDDLE, Training
+from holly_triton.frames.config.localisation import MIDDLE
+from holly_triton.frames.config.training import Training
 from holly_triton.frames.localise import Model
 from holly_triton.frames.localise.localiser import Localiser
 from holly_triton.frames.localise.scales import SigmaScales

@@ -7,7 +7,9 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.types import Array
-from holly_triton.frames.config import LOWEST_PROBABILITY, MIDDLE, SPARSE_PER_UM2, THRESHOLD_TIE, THRESHOLDS, Scoring
+from holly_triton.frames.config.localisation import LOWEST_PROBABILITY, MIDDLE, THRESHOLD_TIE, THRESHOLDS
+from holly_triton.frames.config.scoring import Scoring
+from holly_triton.frames.config.training import SPARSE_PER_UM2
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.localisations import localisations
 from holly_triton.frames.localise import Model, localise_windows
