@@ -180,7 +180,7 @@ def _both(made: Made) -> str:
     parts = []
     for words, picks in (("both", sets.both), ("the network alone", sets.only_a), ("the templates alone", sets.only_b)):
         right = evaluate(picks, made.network.truth, made.network.score.settings).overall.counts.matched
-        parts.append(f"{len(picks)} picks of {words}, {right} of them right")
+        parts.append(f"{counted(len(picks), 'pick')} of {words}, {right} of them right")
     return f"Combined: {'; '.join(parts)}."
 
 

@@ -10,7 +10,7 @@ from holly_triton.core.files import replacing
 from holly_triton.core.types import Array
 from holly_triton.io.particle_lists.particle_list import ParticleList
 from holly_triton.report.charts import new_figure
-from holly_triton.tomography.config.pictures import BLACKEST, DPI, PANEL_INCHES, SLAB_ANGSTROM
+from holly_triton.tomography.config.pictures import BLACKEST, BLUR_ANGSTROM, DPI, PANEL_INCHES, SLAB_ANGSTROM
 from holly_triton.tomography.config.scoring import Scoring
 from holly_triton.tomography.score.matching import match
 from holly_triton.view.page import round_length
@@ -168,13 +168,16 @@ def _shown(
 
 
 def _show(axes: "Axes", picture: Array, slab: Slab, voxel: float) -> None:
+    from scipy.ndimage import gaussian_filter
+
+    picture = gaussian_filter(picture, BLUR_ANGSTROM / voxel)
     dark, bright = np.quantile(picture, [BLACKEST, 1 - BLACKEST])
     axes.imshow(picture, cmap="gray", vmin=dark, vmax=max(bright, dark + 1e-12), origin="upper")
     axes.set_xticks([])
     axes.set_yticks([])
     down = "y" if slab.axis == 0 else "z"
     middle = (slab.first + slab.last - 1) / 2 * voxel
-    axes.set_title(f"x to the right, {down} down; {AXES[slab.axis]} = {middle:.0f} Å, mean of {(slab.last - slab.first) * voxel:.0f} Å", fontsize=9)  # fmt: skip
+    axes.set_title(f"x to the right, {down} down; {AXES[slab.axis]} = {middle:.0f} Å, mean of {(slab.last - slab.first) * voxel:.0f} Å, smoothed", fontsize=9)  # fmt: skip
     height, width = picture.shape
     bar = round_length(width * voxel / 4)
     y = height - 1 - 0.05 * height
