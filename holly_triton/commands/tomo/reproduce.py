@@ -9,7 +9,7 @@ import click
 from holly_triton.tomography.config.network import Device
 from holly_triton.tomography.paper.config import METHODS, SCALES, Method
 
-from ..options import ABOVE_ZERO, SOME_PATH, words
+from ..options import SOME_PATH, words
 
 
 def methods_of(ctx: click.Context, parameter: click.Parameter, value: str) -> list[Method]:
@@ -27,11 +27,11 @@ def methods_of(ctx: click.Context, parameter: click.Parameter, value: str) -> li
 @click.option("--scale", type=click.Choice(list(SCALES)), default="small", show_default=True, help="paper: tomograms and networks of the paper's size, for a GPU.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Repetitions of everything. [default: 2, or 3 at the scale paper]")  # fmt: skip
 @click.option("--methods", callback=methods_of, metavar="LIST", default=",".join(METHODS), show_default=True, help="What is compared.")  # fmt: skip
-@click.option("--minutes", type=ABOVE_ZERO, metavar="M", help="Time for each training, in place of the scale's.")
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Of each training, in place of the scale's.")
 @click.option("--pytme", type=SOME_PATH, metavar="PROGRAM", help="pytme of an environment of its own. [default: on the search path, or left out with the reason]")  # fmt: skip
 @click.option("--device", type=words(Device), default="auto", show_default=True)
 @click.option("--out", type=SOME_PATH, default=Path("reports/tomography"), show_default=True, metavar="FOLDER")
-def reproduce(scale: str, minutes: float | None, structures: tuple[Path, ...], **given: Any) -> None:
+def reproduce(scale: str, steps: int | None, structures: tuple[Path, ...], **given: Any) -> None:
     """Repeat figures 7, 8 and 11 to 13 of Moebel et al. 2018 (DeepFinder) on simulated tomograms.
 
     Nine classes are picked at three levels of noise and three ranges of tilts by our network, by the paper's recipe, by template
@@ -49,7 +49,7 @@ def reproduce(scale: str, minutes: float | None, structures: tuple[Path, ...], *
     from holly_triton.tomography.paper.reproduce import reproduce as carry_out
 
     settings = SCALES[scale]
-    if minutes is not None:
-        settings = dataclasses.replace(settings, minutes=minutes)
+    if steps is not None:
+        settings = dataclasses.replace(settings, steps=steps)
     seeds = given.pop("seeds") or settings.seeds
     sys.exit(carry_out(Study(name=scale, scale=settings, structures=structures, seeds=seeds, **given)))

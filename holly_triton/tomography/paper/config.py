@@ -94,8 +94,8 @@ class StudyScale(Settings):
     test: Annotated[int, Bounds(1)] = 2
     """and for the test of each condition."""
     seeds: Annotated[int, Bounds(1)] = 2
-    minutes: Annotated[float, Bounds(0, open_least=True)] = 8.0
-    """Of each training."""
+    steps: Annotated[int, Bounds(1)] = 1000
+    """Of each training: not a time, which another load of the machine would fill with other steps."""
     network_width: Annotated[int, Bounds(4, 128)] = 16
     deepfinder_width: Annotated[int, Bounds(4, 128)] = 8
     """Features of DeepFinder's network at its finest level: 32 as published,"""
@@ -110,7 +110,7 @@ class StudyScale(Settings):
 SCALES: dict[str, StudyScale] = {
     "small": StudyScale(),
     "paper": StudyScale(
-        size_x=512, size_y=512, size_z=128, particles=52, step=2.0, training=10, validation=5, test=2, seeds=3, minutes=8.0,
+        size_x=512, size_y=512, size_z=128, particles=52, step=2.0, training=10, validation=5, test=2, seeds=3, steps=6000,
         network_width=24, deepfinder_width=32, deepfinder_batch=25, angle_deg=7.0, average_particles=1500,
     ),
 }  # fmt: skip

@@ -41,13 +41,13 @@ class Net:
         """How it is trained."""
         if self.method == "deepfinder":
             return Training(
-                data="the study", targets="spheres", minutes=scale.minutes, seed=self.seed, device=device,
+                data="the study", targets="spheres", steps=scale.steps, seed=self.seed, device=device,
                 network=Network("deepfinder", scale.deepfinder_width), batch=scale.deepfinder_batch,
                 patches=Patching(side=56), loss=Loss(tversky=0.0, foreground=1.0),
                 optimiser=Optimiser(rate=1e-4, beta2=0.999, decay=0.0, clip=1e6, warm_up_steps=1, last_rate=1e-4, average=0.0),
             )  # fmt: skip
         network = Network("own", scale.network_width)
-        return Training(data="the study", minutes=scale.minutes, seed=self.seed, device=device, network=network)
+        return Training(data="the study", steps=scale.steps, seed=self.seed, device=device, network=network)
 
 
 def trained(net: Net, bench: Bench, device: Device, stop: Stop) -> Model | None:
@@ -82,7 +82,7 @@ def trained(net: Net, bench: Bench, device: Device, stop: Stop) -> Model | None:
 
 def is_finished(model: Model) -> bool:
     """Whether a training came to its end; a file is also written of one that was stopped."""
-    return bool(model.figures["seconds"] >= 60 * (model.training.minutes or 0))
+    return bool(model.figures["steps"] >= (model.training.steps or 0))
 
 
 def _compare(net: Net, found: Training, wanted: Training) -> None:

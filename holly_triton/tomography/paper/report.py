@@ -24,7 +24,7 @@ particles in all conditions.
 
 Our network (width {own}) and the paper's recipe (DeepFinder's network with {deepfinder} features at its finest level, 32 as published;
 labelled spheres, cross-entropy, Adam at 1e-4, patches of 56 voxels, {batch} a step, mean-shift clustering with a least size for each
-class; normalisation and turns of patches by 180° as for our network) are trained for the same time. Template matching takes rotations every {angle:g}° of
+class; normalisation and turns of patches by 180° as for our network) are trained for {steps} steps. Template matching takes rotations every {angle:g}° of
 the very densities of the simulation, as the paper's did; a position goes to the template of the highest score. Its own threshold
 follows from the expected number of false positives, an oracle's from the best F1 of each class, as in the paper.
 
@@ -52,6 +52,7 @@ def write_report(
     pictures = draw_all(out, results)
     how = HOW.format(
         particles=scale.particles, size=f"{scale.size_x} x {scale.size_y} x {scale.size_z}", voxel=scale.voxel_size,
+        steps=scale.steps,
         own=scale.network_width, deepfinder=scale.deepfinder_width, batch=scale.deepfinder_batch, step=scale.step, defocus=DEFOCUS_UM, angle=scale.angle_deg, tolerance=TOLERANCE,
     )  # fmt: skip
     parts = [f"# Figures 7, 8 and 11 to 13 of Moebel et al. 2018: scale {title}\n", "## Verdict\n"]
