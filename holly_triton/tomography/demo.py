@@ -75,7 +75,6 @@ def run_demo(folder: Path, *, quick: bool, overwrite: bool) -> int:
     averaged = max(model.classes, key=lambda name: read_density(name).mass)
     tomogram = _simulate(folder / SIMULATED, model, settings, averaged)
     network, matching = folder / NETWORK, folder / MATCHING
-    network, matching = folder / NETWORK, folder / MATCHING
     LOG.info("Picking by the network that ships, then by template matching.")
     code = pick_file(tomogram, network, SHIPPED, PickOptions(overwrite=True))
     if code == DONE:
