@@ -20,7 +20,7 @@ from holly_triton.tomography.score.evaluate import evaluate
 from holly_triton.tomography.structures import read_density
 
 TINY = StudyScale(
-    size_x=48, size_y=48, size_z=32, voxel_size=20, particles=3, step=10, training=1, validation=1, test=1, steps=2,
+    size_x=48, size_y=48, size_z=32, voxel_size=20, particles=3, step=10, first=1, validation=1, test=1, steps=2,
     network_width=4, deepfinder_width=4, deepfinder_batch=1, angle_deg=60, average_particles=8,
 )  # fmt: skip
 

@@ -37,6 +37,8 @@ REFERENCE = Condition(0.10, 60)
 """That of the paper's figure 7."""
 CONDITIONS = (REFERENCE, Condition(0.15, 60), Condition(0.05, 60), Condition(0.10, 70), Condition(0.10, 50))
 """Those of its figure 8."""
+SNR_TRAINED, TILT_TRAINED = (0.045, 0.17), (48.0, 72.0)
+"""Within which the conditions of the tomograms for training and thresholds are drawn: one network serves them all."""
 
 
 class Structure(NamedTuple):
@@ -79,22 +81,22 @@ SEED = 20180
 class StudyScale(Settings):
     """How large tomograms and trainings are."""
 
-    voxel_size: Annotated[float, Bounds(1, 100)] = 13.68
-    size_x: Annotated[int, Bounds(16, 2048)] = 160
-    size_y: Annotated[int, Bounds(16, 2048)] = 160
-    size_z: Annotated[int, Bounds(16, 1024)] = 80
-    particles: Annotated[int, Bounds(1)] = 8
+    voxel_size: Annotated[float, Bounds(1, 100)] = 20.0
+    size_x: Annotated[int, Bounds(16, 2048)] = 128
+    size_y: Annotated[int, Bounds(16, 2048)] = 128
+    size_z: Annotated[int, Bounds(16, 1024)] = 64
+    particles: Annotated[int, Bounds(1)] = 20
     """Of each class in a tomogram."""
     step: Annotated[float, Bounds(0.1, 30)] = 3.0
     """Between tilts, degrees."""
-    training: Annotated[int, Bounds(1)] = 5
-    """Tomograms for training, over the conditions in turn,"""
-    validation: Annotated[int, Bounds(1)] = 1
-    """for validation, at the reference condition,"""
+    first: Annotated[int, Bounds(1)] = 6
+    """Tomograms that are simulated before a training starts; another one follows every 50 steps."""
+    validation: Annotated[int, Bounds(1)] = 3
+    """Tomograms by which thresholds are chosen,"""
     test: Annotated[int, Bounds(1)] = 2
-    """and for the test of each condition."""
+    """and those of the test of each condition."""
     seeds: Annotated[int, Bounds(1)] = 2
-    steps: Annotated[int, Bounds(1)] = 1000
+    steps: Annotated[int, Bounds(1)] = 2400
     """Of each training: not a time, which another load of the machine would fill with other steps."""
     network_width: Annotated[int, Bounds(4, 128)] = 16
     deepfinder_width: Annotated[int, Bounds(4, 128)] = 8
@@ -110,8 +112,9 @@ class StudyScale(Settings):
 SCALES: dict[str, StudyScale] = {
     "small": StudyScale(),
     "paper": StudyScale(
-        size_x=512, size_y=512, size_z=128, particles=52, step=2.0, training=10, validation=5, test=2, seeds=3, steps=6000,
+        voxel_size=13.68, size_x=512, size_y=512, size_z=128, particles=52, step=2.0, first=10, validation=5, test=2, seeds=3, steps=6000,
         network_width=24, deepfinder_width=32, deepfinder_batch=25, angle_deg=7.0, average_particles=1500,
     ),
 }  # fmt: skip
-"""``small`` suits two cores, ``paper`` a GPU: 510, 240 and 105 particles of each class for training, validation and test."""
+"""``small`` suits two cores, ``paper`` a GPU: about 500, 240 and 105 particles of each class before a training, for validation and
+for the test, as published."""

@@ -1,6 +1,5 @@
 """The networks of the study: ours and the paper's recipe, each trained once for every seed and kept."""
 
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,15 +9,13 @@ from holly_triton.core.log import LOG
 from holly_triton.core.stop import Stop
 from holly_triton.core.training import Step, folder_of
 from holly_triton.tomography.config.network import Device, Network
-from holly_triton.tomography.config.structures import PROTEIN_DA
-from holly_triton.tomography.config.training import Loss, Optimiser, Patching, Training
+from holly_triton.tomography.config.training import LabelNoise, Loss, Optimiser, Patching, Renewal, Training
 from holly_triton.tomography.segment.model import Model, read_model
 from holly_triton.tomography.train import carry_out, resume_run, start_run
-from holly_triton.tomography.train.scenes import Scene
-from holly_triton.tomography.train.sources import Fixed, Kinds
+from holly_triton.tomography.train.simulated import Simulated
 
-from .config import Method, StudyScale
-from .tomograms import Bench, Specimen
+from .config import REFERENCE, SNR_TRAINED, TILT_TRAINED, Method, StudyScale
+from .tomograms import Bench
 
 LINES = 10
 """Lines about the progress of a training."""
@@ -93,18 +90,12 @@ def _compare(net: Net, found: Training, wanted: Training) -> None:
         )
 
 
-def source_of(bench: Bench, seed: int) -> Fixed:
-    """The tomograms of a training in memory.
-
-    The radius of a class is that of a ball of its mass at the density of protein.
-    """
-    radii = {
-        density.name: (3 * density.mass / PROTEIN_DA / (4 * math.pi)) ** (1 / 3)
-        for density in sorted(bench.classes, key=lambda density: density.name)
-    }
-    kinds = Kinds(tuple(radii), tuple(radii.values()), bench.scale.voxel_size)
-
-    def scene(specimen: Specimen) -> Scene:
-        return Scene.of(specimen.name, specimen.values, kinds.voxel, specimen.truth, kinds.classes, "dark")
-
-    return Fixed(kinds, [*map(scene, bench.training(seed))], [*map(scene, bench.validation(seed))])
+def source_of(bench: Bench, seed: int) -> Simulated:
+    """Tomograms that are simulated as the training goes, in all conditions, so that one network serves them all."""
+    counted = [(density, bench.scale.particles) for density in bench.classes]
+    (snr_least, snr_most), (tilt_least, tilt_most) = SNR_TRAINED, TILT_TRAINED
+    renewal = Renewal(
+        first=bench.scale.first, kept=4 * bench.scale.first, validation=bench.scale.validation, snr_least=snr_least,
+        snr_most=snr_most, tilt_least=tilt_least, tilt_most=tilt_most,
+    )  # fmt: skip
+    return Simulated.of(bench.settings(REFERENCE), renewal, LabelNoise(), "dark", seed, bench.device, classes=counted)

@@ -18,9 +18,10 @@ from .verdict import verdict
 TABLE, ROWS = "figures.md", "figures.csv"
 HOW = """\
 Every seed has tomograms of its own for training, validation and test; a class has {particles} particles in each, of {size} voxels of
-{voxel:g} Å, at tilts every {step:g}° and {defocus:g} µm of defocus. Training tomograms have the five conditions in turn, so that one
-network serves all of them (the paper does not say whether it trained one for each). The test tomograms of a seed hold the same
-particles in all conditions.
+{voxel:g} Å, at tilts every {step:g}° and {defocus:g} µm of defocus. Training tomograms are simulated as the training goes, {first} before it
+and one more every 50 steps, at signal-to-noise ratios and tilts drawn from ranges that hold the five conditions, so that one network
+serves all of them (the paper does not say whether it trained one for each, and had 510 particles of each class). The test tomograms
+of a seed hold the same particles in all conditions.
 
 Our network (width {own}) and the paper's recipe (DeepFinder's network with {deepfinder} features at its finest level, 32 as published;
 labelled spheres, cross-entropy, Adam at 1e-4, patches of 56 voxels, {batch} a step, mean-shift clustering with a least size for each
@@ -52,7 +53,7 @@ def write_report(
     pictures = draw_all(out, results)
     how = HOW.format(
         particles=scale.particles, size=f"{scale.size_x} x {scale.size_y} x {scale.size_z}", voxel=scale.voxel_size,
-        steps=scale.steps,
+        steps=scale.steps, first=scale.first,
         own=scale.network_width, deepfinder=scale.deepfinder_width, batch=scale.deepfinder_batch, step=scale.step, defocus=DEFOCUS_UM, angle=scale.angle_deg, tolerance=TOLERANCE,
     )  # fmt: skip
     parts = [f"# Figures 7, 8 and 11 to 13 of Moebel et al. 2018: scale {title}\n", "## Verdict\n"]

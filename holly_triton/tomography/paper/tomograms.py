@@ -18,10 +18,10 @@ from holly_triton.tomography.config.simulation import TomogramSettings
 from holly_triton.tomography.simulate.tomogram import simulate_tomogram
 from holly_triton.tomography.structures import Density
 
-from .config import AVERAGED, CONDITIONS, DEFOCUS_UM, REFERENCE, SEED, Condition, StudyScale
+from .config import AVERAGED, DEFOCUS_UM, REFERENCE, SEED, Condition, StudyScale
 
-Role = Literal["training", "validation", "test", "average"]
-ROLES: tuple[Role, ...] = ("training", "validation", "test", "average")
+Role = Literal["validation", "test", "average"]
+ROLES: tuple[Role, ...] = ("validation", "test", "average")
 
 
 @dataclass(frozen=True)
@@ -50,13 +50,8 @@ class Bench:
     folder: Path
     device: torch.device
 
-    def training(self, seed: int) -> Iterator[Specimen]:
-        """Those that networks are trained on, over the conditions in turn."""
-        for index in range(self.scale.training):
-            yield self._specimen("training", seed, CONDITIONS[index % len(CONDITIONS)], index)
-
     def validation(self, seed: int) -> Iterator[Specimen]:
-        """Those by which thresholds are chosen."""
+        """Those by which the paper's recipe chooses its thresholds."""
         for index in range(self.scale.validation):
             yield self._specimen("validation", seed, REFERENCE, index)
 

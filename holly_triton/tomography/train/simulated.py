@@ -39,14 +39,16 @@ class Simulated:
     @classmethod
     def of(
         cls, settings: TomogramSettings, renewal: Renewal, noise: LabelNoise, contrast: Contrast, seed: int,
-        device: torch.device | str = "cpu",
+        device: torch.device | str = "cpu", classes: list[tuple[Density, int]] | None = None,
     ) -> Self:  # fmt: skip
         """A source of tomograms that are simulated on a device; those for the validation are simulated at once.
+
+        Structures and their numbers in a tomogram are ``classes``, or by default those that the settings name.
 
         Raises:
             HollyError: A structure can't be read, or a class has no room in a tomogram.
         """
-        classes, place = read_classes(settings), torch.device(device)
+        classes, place = read_classes(settings) if classes is None else classes, torch.device(device)
         made = [
             _simulated(settings, classes, renewal, (seed, VALIDATION, number), place)
             for number in range(renewal.validation)
