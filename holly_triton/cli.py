@@ -91,6 +91,9 @@ def main(verbose: bool, quiet: bool, log: Path | None) -> None:
 
     The group `holly-triton frames` goes from camera frames to 3D localisations, which `pick` and `train` read; start
     with `holly-triton frames demo`.
+
+    The group `holly-triton tomo` picks, classifies and averages macromolecules in cryo-electron tomograms; start with
+    `holly-triton tomo demo`.
     """
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet contradict each other; give one of them")

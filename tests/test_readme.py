@@ -48,6 +48,8 @@ BRIEFER = {
     "tomo simulate": ["--quick", "--tomograms", "2"],
     "tomo train": ["--minutes", "0.02", "--width", "4"],
     "tomo match": ["--angle", "90"],
+    "tomo simulate --subtomograms": ["--subtomograms", "6"],
+    "tomo classify": ["--epochs", "2"],
     "tomo average": ["--iterations", "1", "--control", "4", "--box", "250"],
 }
 """Options added so that a test takes seconds."""
@@ -103,6 +105,7 @@ def test_the_commands_work_in_the_order_they_are_told(folder: Path, line: str, m
         )
     words = shlex.split(line)[1:]
     name = " ".join(words[:2]) if words[0] in ("frames", "tomo") else words[0]
+    name += " --subtomograms" if "--subtomograms" in words else ""
     briefer = [] if "--resume" in words else BRIEFER.get(name, [])
     monkeypatch.chdir(folder)
     monkeypatch.setenv("PYVISTA_OFF_SCREEN", "true")
