@@ -18,11 +18,12 @@ from holly_triton.core.log import LOG, configure
 from holly_triton.core.threads import wait_briefly
 
 from .commands import data, experiments, frames, results, tomo, train
+from .commands.options import InOrder
 
 wait_briefly()
 
 
-class _Commands(click.Group):
+class _Commands(InOrder):
     """A group that reports a HollyError in one line with exit code 1, and lists its commands in the order of their use."""
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -34,9 +35,6 @@ class _Commands(click.Group):
         except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
             LOG.error("%s: %s; check the path and its permissions", error.filename, error.strerror)
             ctx.exit(1)
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self.commands)
 
 
 def renamed(command: click.Command, name: str) -> click.Command:

@@ -30,6 +30,14 @@ def test_the_help_of_every_command_has_an_example(words: tuple[str, ...]) -> Non
     assert "Example" in said and f"holly-triton {' '.join(current)}" in " ".join(said.split())
 
 
+@pytest.mark.parametrize("group", ["tomo", "frames"])
+def test_a_group_lists_its_commands_in_the_order_of_their_use(group: str) -> None:
+    said = CliRunner().invoke(main, [group, "--help"]).output
+    listed = [line.split()[0] for line in said.split("Commands:")[1].splitlines() if line.strip()]
+    places = [listed.index(name) for name in ("demo", "simulate", "train", "evaluate", "reproduce")]
+    assert places == sorted(places)
+
+
 def test_the_help_answers_at_once() -> None:
     """In processor time, which other programs do not take part in; the best of three."""
 

@@ -162,6 +162,12 @@ def test_what_does_not_fit_ends_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
+def test_an_empty_list_is_refused(folder: Path, tmp_path: Path) -> None:
+    (folder / "empty.csv").write_text("class,x,y,z\n")
+    done = run(folder, tmp_path / "out", "--box", 240, picks="empty.csv")
+    assert done.exit_code == 1 and "empty.csv: holds no pick" in done.output
+
+
 def test_several_classes_other_tomograms_and_a_wrong_mask_are_refused(folder: Path, tmp_path: Path) -> None:
     lists = read_particles(folder / "picks.csv")
     mixed = ParticleList.of(["a", "b"] * 6, lists.positions, tomogram="tomo")

@@ -71,6 +71,22 @@ def test_what_exists_is_kept(folder):
     assert found.exit_code == 1 and (folder / "out.csv").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    ("out", "scores", "words"),
+    [
+        ("out.txt", "s.mrc", "out.txt: is not a list"),
+        ("nowhere/out.csv", "s.mrc", "no folder nowhere"),
+        ("out.csv", "s.png", "s.png: is not a volume"),
+        ("out.csv", "nowhere/s.mrc", "no folder nowhere"),
+    ],
+)
+def test_a_place_that_cannot_be_written_is_refused_before_the_search(folder, monkeypatch, out, scores, words):
+    monkeypatch.chdir(folder)
+    monkeypatch.setattr(command, "match_tomogram", lambda *given, **more: pytest.fail("the search began"))
+    found = run("tomogram.mrc", "disc.mrc", out, "--scores", scores)
+    assert found.exit_code == 1 and words in found.output and len(found.output.splitlines()) == 1
+
+
 def test_a_stop_writes_nothing(folder, monkeypatch):
     original = command.match_tomogram
 

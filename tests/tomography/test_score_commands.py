@@ -159,7 +159,13 @@ def test_two_lists_are_combined_into_a_list_with_confidences(tmp_path: Path, fil
     assert run("combine", *files, tmp_path / "b.csv", "--how", "only-b").exit_code == 0
     assert figures(tmp_path / "b.csv", "--truth", files[1], "--tomograms", "t0,t1")["matched"] == 6
     assert figures(out, "--truth", files[1])["matched"] == 60
-    assert "only A" in run("combine", *files, out).output
+    assert "only A" in run("combine", *files, out, "--overwrite").output
+
+
+def test_an_existing_list_is_not_replaced_by_a_combination(files: tuple[Path, Path]) -> None:
+    before = files[0].read_bytes()
+    ran = run("combine", *files, files[0])
+    assert ran.exit_code == 1 and "--overwrite" in ran.output and files[0].read_bytes() == before
 
 
 def test_picks_are_drawn_as_a_picture_and_as_a_page(tmp_path: Path, files: tuple[Path, Path], seed: int) -> None:

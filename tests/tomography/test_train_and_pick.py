@@ -247,6 +247,14 @@ def test_pick_writes_positions_and_a_score_map(trained: Path, tmp_path: Path) ->
     assert run("tomo", "pick", tmp_path / "tomogram_7.mrc", out, "--model", trained).exit_code == 1
 
 
+def test_a_place_that_cannot_be_written_is_refused_before_anything_is_read(tmp_path: Path) -> None:
+    for out, scores, words in (
+        ("out.txt", "s.mrc", "out.txt: is not a list"), ("nowhere/out.csv", "s.mrc", "no folder"), ("out.csv", "s.png", "s.png: is not a volume"),
+    ):  # fmt: skip
+        picked = run("tomo", "pick", "absent.mrc", tmp_path / out, "--model", "default", "--scores", tmp_path / scores)
+        assert picked.exit_code == 1 and words in picked.output, picked.output
+
+
 def test_mean_shift_is_the_paper_s_way(trained: Path, tmp_path: Path) -> None:
     pytest.importorskip("sklearn")
     values, truth = blobs(7)
@@ -309,6 +317,8 @@ def test_a_folder_that_lacks_something_says_what(folder: Path, tmp_path: Path) -
             write_particles(place / "truth.csv", truth)
         result = run("tomo", "train", place, model, "--steps", 1)
         assert result.exit_code == 1 and words in result.output, result.output
+    result = run("tomo", "train", folder / "tomogram_0.mrc", model, "--steps", 1)
+    assert result.exit_code == 1 and "tomogram_0.mrc: is a file" in result.output, result.output
     assert not model.exists() and not (tmp_path / "net-training").exists()
 
 

@@ -2,6 +2,7 @@
 
 import click
 
+from ..options import InOrder
 from .calibrate import calibrate
 from .demo import demo
 from .evaluate import evaluate
@@ -12,7 +13,7 @@ from .simulate import simulate
 from .train import train
 
 
-@click.group()
+@click.group(cls=InOrder)
 def frames() -> None:
     """Localise single emitters in 3D in camera frames.
 

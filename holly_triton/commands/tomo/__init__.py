@@ -2,6 +2,7 @@
 
 import click
 
+from ..options import InOrder
 from .average import average
 from .classify import classify
 from .combine import combine
@@ -16,12 +17,12 @@ from .simulate import simulate
 from .train import train
 
 
-@click.group()
+@click.group(cls=InOrder)
 def tomo() -> None:
     """Locate, classify and average macromolecules in cryo-electron tomograms. Start with `holly-triton tomo demo`."""
 
 
 for command in (
-    demo, info, simulate, match, train, pick, average, combine, evaluate, classify, render, reproduce,
+    demo, info, simulate, train, pick, match, evaluate, combine, average, classify, render, reproduce,
 ):  # fmt: skip
     tomo.add_command(command)

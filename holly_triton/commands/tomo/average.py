@@ -22,7 +22,7 @@ Contrast = Literal["dark", "bright"]
 @click.option("--tomogram", "tomograms", type=SOME_PATH, required=True, multiple=True, metavar="FILE", help="A tomogram that PICKS are in; once for each.")  # fmt: skip
 @click.option("--class", "name", metavar="NAME", help="Average the picks of this class. [default: all, where they are of one class]")  # fmt: skip
 @click.option("--box", type=ABOVE_ZERO, metavar="A", help="Side of the boxes in Å. [default: 1.5 times the diameter of the reference]")  # fmt: skip
-@click.option("--binning", type=click.IntRange(1, 16), default=1, show_default=True, help="Voxels along each axis that become one.")  # fmt: skip
+@click.option("--binning", type=click.IntRange(1, 16), default=1, show_default=True, metavar="N", help="Voxels along each axis that become one.")  # fmt: skip
 @click.option("--reference", metavar="NAME|FILE", help="A structure to align to first: a map, a cloud or a name. [default: none; PICKS' own rotations, or random ones]")  # fmt: skip
 @click.option("--start", type=ABOVE_ZERO, metavar="A", help="Finest detail of the first reference in Å. [default: the coarser of 60 Å and 3.2 voxels]")  # fmt: skip
 @click.option("--iterations", type=click.IntRange(1, 100), metavar="N", help="Of alignment and averaging. [default: 4; without a reference and rotations 7, with rotations 3]")  # fmt: skip
@@ -34,7 +34,9 @@ Contrast = Literal["dark", "bright"]
 @click.option("--defocus", type=Number(-100, 100), metavar="UM", help="Underfocus in µm, to restore the sign of the CTF. Leave it out for a tomogram whose CTF was corrected.")  # fmt: skip
 @click.option("--voltage", type=ABOVE_ZERO, default=OPTICS.voltage_kv, show_default=True, metavar="KV")
 @click.option("--cs", type=Number(0), default=OPTICS.cs_mm, show_default=True, metavar="MM", help="Spherical aberration.")  # fmt: skip
-@click.option("--amplitude-contrast", type=Number(0, 1), default=OPTICS.amplitude_contrast, show_default=True)
+@click.option(
+    "--amplitude-contrast", type=Number(0, 1), default=OPTICS.amplitude_contrast, show_default=True, metavar="SHARE"
+)
 @click.option("--phase-shift", type=Number(-360, 360), default=OPTICS.phase_shift_deg, show_default=True, metavar="DEG", help="Of a phase plate.")  # fmt: skip
 @click.option("--tilt", callback=tilt_range, metavar="DEG|LEAST,MOST", default="60", show_default=True, help="Last tilt of a symmetric series about y, or first and last, such as -42,60; 90 is no missing wedge.")  # fmt: skip
 @click.option("--contrast", type=words(Contrast), default="dark", show_default=True, help="Of protein in the tomograms; it is positive in the average.")  # fmt: skip
@@ -42,7 +44,7 @@ Contrast = Literal["dark", "bright"]
 @click.option("--mask", type=SOME_PATH, metavar="FILE", help="For alignment and FSC: a volume of the box's size, 0 outside, 1 inside, with soft edges. [default: a sphere of 0.4 of the box]")  # fmt: skip
 @click.option("--control", type=click.IntRange(4, 100_000), metavar="N", help="Also treat N random positions alike: what they give shows the bias of the reference.")  # fmt: skip
 @click.option("--truth", metavar="NAME|FILE", help="A structure to compare the average with.")
-@click.option("--seed", type=SEED, default=Averaging().seed, show_default=True, help="Of the half sets, random rotations and the control.")  # fmt: skip
+@click.option("--seed", type=SEED, default=Averaging().seed, show_default=True, metavar="I", help="Of the half sets, random rotations and the control.")  # fmt: skip
 @click.option("--device", type=words(Device), default="auto", show_default=True)
 @click.option("--resume", is_flag=True, help="Go on where a stopped average was, with the same options.")
 @click.option("--overwrite", is_flag=True, help="Replace an average in an existing folder OUT.")

@@ -19,7 +19,10 @@ HOWS = ("union", "intersection", "only-a", "only-b")
 @click.option("--how", type=click.Choice(HOWS), default="union", show_default=True, help="Which picks are written.")
 @click.option("--voxel-size", type=ABOVE_ZERO, metavar="ANGSTROM", help="For files whose positions are in voxels.")
 @click.option("--json", is_flag=True, help="Print the counts as JSON.")
-def combine(a: Path, b: Path, out: Path, tolerance: float, how: str, voxel_size: float | None, json: bool) -> None:
+@click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
+def combine(
+    a: Path, b: Path, out: Path, tolerance: float, how: str, voxel_size: float | None, json: bool, overwrite: bool
+) -> None:
     """Combine the picks of two methods, or of an expert and a method: A and B, written to OUT.
 
     What both found is likely right; what one found alone is worth a look, or an average of its own (tomo average). In OUT the
@@ -33,10 +36,13 @@ def combine(a: Path, b: Path, out: Path, tolerance: float, how: str, voxel_size:
       holly-triton tomo combine expert.star network.star suspicious.star --how only-b
     """
     from holly_triton.core.files import as_json
+    from holly_triton.core.words import counted
+    from holly_triton.tomography.places import check_places
     from holly_triton.tomography.score.sets import combine_files, in_words
 
+    check_places(out, None, overwrite=overwrite)
     found, said = combine_files(a, b, out, tolerance, how, voxel_size)  # type: ignore[arg-type]
     for note in said:
         click.echo(note, err=True)
     click.echo(as_json(found.figures()) if json else in_words(found))
-    click.echo(f"wrote {out}: {len(found.chosen(how))} picks", err=json)  # type: ignore[arg-type]
+    click.echo(f"wrote {out}: {counted(len(found.chosen(how)), 'pick')}", err=json)  # type: ignore[arg-type]

@@ -26,7 +26,7 @@ def render(
     \b
     Examples:
       holly-triton tomo render tomogram.mrc picks.star picks.png
-      holly-triton tomo render simulated/tomogram_0.mrc picks.star picks.html --truth simulated/truth.star
+      holly-triton tomo render simulated/tomogram_1.mrc picks.star picks.html --truth simulated/truth.star
     """
     from holly_triton.tomography.pictures.page import render_picks
 

@@ -22,7 +22,7 @@ def methods_of(ctx: click.Context, parameter: click.Parameter, value: str) -> li
     return list(dict.fromkeys(known[name] for name in names))  # type: ignore[index]
 
 
-@click.command()
+@click.command(short_help="Repeat figures of the paper of DeepFinder on simulated tomograms.")
 @click.option("--structures", type=SOME_PATH, multiple=True, required=True, metavar="FOLDER", help="Where the maps and models are: 4v4r.mrc, 2uv8.mrc, 3j9i.mrc, 6utj.mrc, 3ipm.mrc, 1MNF.pdb.gz, 1aon.pdb.gz; may be given several times, and folders in it are searched.")  # fmt: skip
 @click.option("--scale", type=click.Choice(list(SCALES)), default="small", show_default=True, help="paper: tomograms and networks of the paper's size, for a GPU.")  # fmt: skip
 @click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Repetitions of everything. [default: 2, or 3 at the scale paper]")  # fmt: skip

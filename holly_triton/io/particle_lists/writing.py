@@ -19,6 +19,16 @@ STYLES = {".csv": ("holly", "napari"), ".star": ("relion4", "relion5", "warp"), 
 IN_VOXELS = (".xml", ".tbl")
 
 
+def check_list_suffix(path: Path) -> None:
+    """Check that lists of particles are written under this suffix.
+
+    Raises:
+        HollyError: They are not.
+    """
+    if path.suffix.lower() not in STYLES:
+        raise HollyError(f"{path}: is not a list of particles by its suffix; write {', '.join(STYLES)}")
+
+
 def write_particles(
     path: Path,
     particles: ParticleList,
@@ -43,9 +53,8 @@ def write_particles(
     Raises:
         HollyError: The suffix or style is unknown, a size is missing, or the file can't be written.
     """
+    check_list_suffix(path)
     suffix = path.suffix.lower()
-    if suffix not in STYLES:
-        raise HollyError(f"{path}: is not a list of particles by its suffix; write {', '.join(STYLES)}")
     if style is not None and style not in STYLES[suffix]:
         known = f"styles of {suffix} are {', '.join(STYLES[suffix])}" if STYLES[suffix] else f"{suffix} has no styles"
         raise HollyError(f"{path}: there is no style {style!r}; {known}")

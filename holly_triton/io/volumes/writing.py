@@ -17,6 +17,19 @@ NARROW = {"MRC": ("i1", "i2"), "EM": ("i2", "i4"), "HDF5": ("i1", "i2", "i4")}
 """Types in which each format keeps whole numbers, the narrowest first; float32 holds all else."""
 
 
+def check_volume_suffix(path: Path) -> str:
+    """The format that volumes are written in under this suffix.
+
+    Raises:
+        HollyError: There is none.
+    """
+    kind = format_of(path)
+    if kind is None or path.suffix.lower() == ".gz":
+        known = ", ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
+        raise HollyError(f"{path}: is not a volume by its suffix; write {known}")
+    return kind
+
+
 def write_volume(path: Path, values: Any, voxel: float) -> None:
     """Write a volume, by suffix as MRC (``.mrc``, ``.map``, ``.rec``), EM (``.em``) or HDF5 (``.h5``, ``.hdf5``).
 
@@ -31,10 +44,7 @@ def write_volume(path: Path, values: Any, voxel: float) -> None:
     Raises:
         HollyError: The suffix is another, there are not three axes, the voxel is not above 0, or writing fails.
     """
-    kind = format_of(path)
-    if kind is None or path.suffix.lower() == ".gz":
-        known = ", ".join(suffix for suffixes in SUFFIXES.values() for suffix in suffixes)
-        raise HollyError(f"{path}: is not a volume by its suffix; write {known}")
+    kind = check_volume_suffix(path)
     array = np.asarray(values)
     if array.ndim != 3 or array.size == 0:
         raise HollyError(f"{path}: an array of shape {array.shape} is not a volume; it must have three axes")

@@ -133,6 +133,8 @@ def _of_class(picks: ParticleList, source: Source) -> ParticleList:
 
 def _of_tomograms(picks: ParticleList, source: Source, volumes: dict[str, Volume]) -> ParticleList:
     """The picks that are in the given tomograms."""
+    if not len(picks):
+        raise HollyError(f"{source.picks}: holds no pick; give a list with the particles to average")
     stated = {str(name) for name in picks.tomograms}
     if len(volumes) == 1 and len(stated) == 1 and stated != set(volumes):
         (name,) = volumes
@@ -142,7 +144,7 @@ def _of_tomograms(picks: ParticleList, source: Source, volumes: dict[str, Volume
     here = np.isin(picks.tomograms, list(volumes))
     if not here.any():
         raise HollyError(
-            f"{source.picks}: no pick is in {', '.join(volumes)}; its tomograms are {', '.join(sorted(stated)) or 'none'}; "
+            f"{source.picks}: no pick is in {', '.join(volumes)}; its tomograms are {', '.join(sorted(stated))}; "
             "give them with --tomogram"
         )
     if not here.all():

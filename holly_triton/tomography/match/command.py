@@ -20,6 +20,7 @@ from holly_triton.io.volumes.writing import write_volume
 from holly_triton.tomography.config.matching import SIGN_MARGIN, TILT_DOUBT, Matching
 from holly_triton.tomography.config.optics import Optics
 from holly_triton.tomography.inspection.wedge import Wedge, check_wedge
+from holly_triton.tomography.places import check_places
 
 from .match import Match, StoppedError, better_hand, match_tomogram, picked
 from .reading import read_template
@@ -47,9 +48,7 @@ def match_file(path: Path, sources: list[str], out: Path, settings: Matching, op
     Raises:
         HollyError: A file can't be read or written, a template or mask does not fit, or a symmetry is unknown.
     """
-    for place in (out, options.scores):
-        if place is not None and place.exists() and not options.overwrite:
-            raise HollyError(f"{place}: exists already; choose another name, or pass --overwrite")
+    check_places(out, options.scores, overwrite=options.overwrite)
     device = find_device(options.device)
     volume = read_volume(path, options.voxel_size)
     for remark in volume.remarks:

@@ -20,10 +20,11 @@ from holly_triton.io.volumes.volume import Volume
 from holly_triton.io.volumes.writing import write_volume
 from holly_triton.tomography.config.picking import LEAST_FACTOR, MOST_FACTOR, SAME_VOXEL, Cluster
 from holly_triton.tomography.config.training import Contrast
+from holly_triton.tomography.places import check_places
 
 from .clusters import mean_shift
 from .doubts import contrast_doubts
-from .model import Model, model_path, read_model
+from .model import SHIPPED, Model, model_path, read_model
 from .normalise import Normalisation
 from .picking import Candidates, as_particles, find_candidates, margin_of, without_excluded
 from .resampling import resampled
@@ -53,9 +54,7 @@ def pick_file(path: Path, out: Path, model_file: Path, options: Options) -> int:
     Raises:
         HollyError: A file can't be read or written, or the model is of another voxel size.
     """
-    for place in (out, options.scores):
-        if place is not None and place.exists() and not options.overwrite:
-            raise HollyError(f"{place}: exists already; choose another name, or pass --overwrite")
+    check_places(out, options.scores, overwrite=options.overwrite)
     model_file = model_path(model_file)
     model = read_model(model_file, find_device(options.device))
     volume = read_volume(path, options.voxel_size)
@@ -141,7 +140,8 @@ def _at_voxel_of(model: Model, volume: Volume, path: Path, model_file: Path) -> 
     factor = model.voxel / volume.voxel
     if abs(factor - 1) <= SAME_VOXEL:
         return volume.values
-    sizes = f"{path}: its voxels are {volume.voxel:g} Å, and {model_file} was trained for {model.voxel:g} Å"
+    trained = "the model that ships" if model_file == SHIPPED else str(model_file)
+    sizes = f"{path}: its voxels are {volume.voxel:g} Å, and {trained} was trained for {model.voxel:g} Å"
     if not LEAST_FACTOR <= factor <= MOST_FACTOR:
         raise HollyError(
             f"{sizes}; bin the tomogram, train a model for this size, or give the true one with --voxel-size"

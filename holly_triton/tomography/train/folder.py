@@ -51,6 +51,8 @@ def read_folder(folder: Path) -> list[Example]:
     """
     from holly_triton.io.particle_lists.reading import read_particles
 
+    if folder.is_file():
+        raise HollyError(f"{folder}: is a file; give the folder that holds the tomograms and the list of their particles, or settings of a simulation (.toml)")  # fmt: skip
     if not folder.is_dir():
         raise missing(folder, "a folder that tomo simulate has written, or settings of a simulation (.toml)")
     volumes = sorted((path for path in folder.iterdir() if format_of(path)), key=natural_order)
