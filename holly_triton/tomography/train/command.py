@@ -9,6 +9,7 @@ from holly_triton.core.progress import in_parts
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.training_bar import under_bar
 from holly_triton.core.types import Figures
+from holly_triton.core.words import counted
 from holly_triton.tomography.config.training import Training
 from holly_triton.tomography.segment.model import Model
 
@@ -67,9 +68,11 @@ def _words(figures: Figures) -> str:
 def _summarise(run: Run, model: Model) -> None:
     figures, state = model.figures, run.trainer.state
     each = ", ".join(f"{name} {figures.get(f'f1_{name}', math.nan):.2f}" for name in model.classes)
+    error = figures["median_error_voxels"]
+    off = f"median error {error:.2f} voxels" if math.isfinite(error) else "no particle was found"
     print(
-        f"{run.model}: {figures['steps']} steps in {figures['seconds']:.0f} s. On validation tomograms, at thresholds chosen on "
-        f"them: F1 {figures['f1']:.3f} ({each}); median error {figures['median_error_voxels']:.2f} voxels."
+        f"{run.model}: {counted(int(figures['steps']), 'step')} in {figures['seconds']:.0f} s. On validation tomograms, at thresholds chosen on "
+        f"them: F1 {figures['f1']:.3f} ({each}); {off}."
     )
     if state.skipped:
         LOG.warning("%d steps were left out, because their gradients were not finite", state.skipped)
