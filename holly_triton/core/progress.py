@@ -36,10 +36,14 @@ class _Left(ProgressColumn):
     max_refresh = 0.5
 
     def render(self, task: Task) -> Text:
-        if not task.total or not task.completed or task.elapsed is None:
-            return Text("")
-        seconds = task.elapsed * (task.total - task.completed) / task.completed
-        return Text(f"about {timedelta(seconds=round(seconds))} left", style="progress.remaining")
+        return Text(_left(task), style="progress.remaining")
+
+
+def _left(task: Task) -> str:
+    if not task.total or not task.completed or task.elapsed is None:
+        return ""
+    seconds = task.elapsed * (task.total - task.completed) / task.completed
+    return f"about {timedelta(seconds=round(seconds))} left"
 
 
 class _Parts:
@@ -62,7 +66,7 @@ class _Parts:
         self.bar.reset(self.task, total=None, description=part, part=self.part, parts=self.parts)
         if not watched():  # a log holds only what takes long
             self.end()
-            self.timer = _timer(LOG_PATIENCE_S, lambda: LOG.info("%s ...", part))
+            self.timer = _timer(LOG_PATIENCE_S, lambda: LOG.info(f"{part} ... {_left(self.bar.tasks[0])}".rstrip()))
 
     def at(self, done: int, total: int) -> None:
         """How much of the part is done."""

@@ -57,12 +57,17 @@ def test_a_log_has_a_line_about_what_takes_long(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     watched(monkeypatch, terminal=False)
-    monkeypatch.setattr(progress, "LOG_PATIENCE_S", 0.05)
-    with caplog.at_level("INFO", "holly_triton"), progress.in_parts(2) as begin:
+    monkeypatch.setattr(progress, "LOG_PATIENCE_S", 0.15)
+    with caplog.at_level("INFO", "holly_triton"), progress.in_parts(3) as begin:
         begin("reading")
         begin("looking for symmetry")
         time.sleep(0.3)
-    assert [record.getMessage() for record in caplog.records] == ["looking for symmetry ..."]
+        begin("searching")
+        for _ in progress.following(range(4)):
+            time.sleep(0.1)
+    first, second = (record.getMessage() for record in caplog.records)
+    assert first == "looking for symmetry ..."
+    assert re.fullmatch(r"searching \.\.\. about 0:00:0\d left", second)
 
 
 @pytest.mark.parametrize(("terminal", "patience_s"), [(True, 60), (False, 0.01)], ids=["quick", "nobody watches"])

@@ -20,7 +20,7 @@ DEFAULT, OPTICS = Matching(), Optics()
 @click.argument("tomogram", type=SOME_PATH)
 @click.argument("templates", metavar="TEMPLATE...", nargs=-1, required=True)
 @click.argument("out", type=SOME_PATH)
-@click.option("--angle", type=Number(0.5, 90), metavar="DEG", help="Angle between rotations. [default: two voxels of the search over the template's diameter]")  # fmt: skip
+@click.option("--angle", type=Number(0.5, 90), metavar="DEG", help="Angle between rotations. [default: 2.5 voxels of the search over the template's diameter]")  # fmt: skip
 @click.option("--tilt", metavar="DEG|LEAST,MOST", default="60", show_default=True, help="Last tilt of a symmetric series about y, or first and last, such as -42,60; 90 is no missing wedge.")  # fmt: skip
 @click.option("--contrast", type=words(Contrast), default=DEFAULT.contrast, show_default=True, help="Of macromolecules in the tomogram; they are positive in a template always.")  # fmt: skip
 @click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of the tomogram's voxels in Å, where the file does not state it.")  # fmt: skip

@@ -52,6 +52,11 @@ TILT_DOUBT = 6.0
 """Degrees by which the tilts that a tomogram's spectrum shows may differ from those given."""
 SAME_VOXEL = 0.01
 """Relative difference of two voxel sizes up to which a template is not resampled."""
+ROUNDS_SHARE = 0.7
+"""Peaks whose score at full band is above this share of the threshold go through the rounds of refinement, which raised 9 of 10
+peaks of a crowded tomogram by less than 1.31 times; the lower ones keep the rotation of the grid."""
+CROWTHER_VOXELS = 2.5
+"""Voxels of the search by which a template's surface moves from one rotation of the grid to the next, over both of its sides."""
 ANGLES = (3.0, 30.0)
 """Least and largest angle that follow from a template's size."""
 
@@ -62,7 +67,7 @@ class Matching(Settings):
 
     angle_deg: Annotated[float, Bounds(0.5, 90)] | None = None
     """Of ``geometry.sampling.rotation_grid``; None follows from the template's diameter and the resolution of the search
-    (Crowther): two voxels of the search over the diameter."""
+    (Crowther): ``CROWTHER_VOXELS`` voxels of the search over the diameter."""
     tilt_least_deg: Annotated[float, Bounds(-90, 90)] = -60.0
     tilt_most_deg: Annotated[float, Bounds(-90, 90)] = 60.0
     """First and last tilt, about y; -90 and 90 is no missing wedge."""
@@ -74,8 +79,8 @@ class Matching(Settings):
     """Expected number in a tomogram and for each template, by which the threshold is set."""
     mirror: bool = False
     """Whether the mirrored templates are searched for too."""
-    search_power: Annotated[float, Bounds(0, 1, open_least=True)] = 0.95
-    """Share of the power of the filtered template that lies below the resolution of the search,"""
+    search_power: Annotated[float, Bounds(0, 1, open_least=True)] = 0.5
+    """Share of the power of the filtered template that lies below the resolution of the search at least,"""
     basis_power: Annotated[float, Bounds(0, 1, open_least=True)] = 0.95
     """and share of that of the turned templates that their basis holds."""
     rounds: Annotated[int, Bounds(0, MOST_ROUNDS)] = 2

@@ -19,8 +19,10 @@ from holly_triton.tomography.config.matching import (
     ANGLES,
     CANDIDATE_SHARE,
     CROPS,
+    CROWTHER_VOXELS,
     DENSITY_SHARE,
     MOST_CANDIDATES,
+    ROUNDS_SHARE,
     SAME_VOXEL,
     SIGN_PEAKS,
     SMALLEST_RADIUS,
@@ -178,8 +180,8 @@ class _Work:
         self.crop = self._find_crop()
         self.voxel = template.voxel * self.crop[0] / self.crop[1]
         least, most = ANGLES
-        crowther = min(most, max(least, math.degrees(self.voxel / template.radius)))
-        self.angle = settings.angle_deg or crowther
+        crowther = math.degrees(CROWTHER_VOXELS * self.voxel / (2 * template.radius))
+        self.angle = settings.angle_deg or min(most, max(least, crowther))
 
     def done(self, begin: Begin, stopped: Callable[[], bool]) -> Match:
         settings, device = self.settings, self.ready.device
@@ -202,28 +204,28 @@ class _Work:
         radius = exclusion(self.template) / self.voxel
         sigma = max(scores.sigma, torch.finfo(torch.float32).tiny)
         high, low = (peaks(one, radius, 0.0).values[:SIGN_PEAKS] / sigma for one in (scores.highest, scores.lowest))
-        level = CANDIDATE_SHARE * expected_threshold(settings.false_positives, tests) * sigma
+        threshold = expected_threshold(settings.false_positives, tests)
+        level = CANDIDATE_SHARE * threshold * sigma
         candidates = peaks(scores.best, radius, min(level, 0.95 * float(scores.best.max())))
         voxels = candidates.voxels[:MOST_CANDIDATES]
         begin(f"{self.name}: refining {len(voxels)} peaks")
-        picks = self._refined(search, grid, voxels, candidates.positions[:MOST_CANDIDATES], stopped)
-        threshold = expected_threshold(settings.false_positives, tests)
+        picks = self._refined(search, grid, voxels, candidates.positions[:MOST_CANDIDATES], threshold, stopped)
         return Match(
             self.template, self.mirrored, picks, threshold, scores.best / sigma, self.voxel, self.angle, len(grid),
             len(basis), basis.held, float(low.mean() - high.mean()) if len(low) and len(high) else 0.0,
         )  # fmt: skip
 
-    def _refined(self, search: Search, grid: Tensor, voxels: Tensor, places: Tensor, stopped: Callable[[], bool]) -> ParticleList:  # fmt: skip
+    def _refined(self, search: Search, grid: Tensor, voxels: Tensor, places: Tensor, threshold: float, stopped: Callable[[], bool]) -> ParticleList:  # fmt: skip
         """Refined peaks, highest first."""
         settings, size = self.settings, torch.tensor(self.ready.shape, device=self.ready.device)
         refinement = Refinement(filtered(self.ready, settings), self.full, reach_of(self.crop))
         start = (places * (self.voxel / self.template.voxel)).round().long().clamp(min=0).minimum(size - 1)
-        poses = refinement.refined(
-            start, search.rotations_at(voxels, grid, TWINS_APART * self.angle), self.angle, settings.rounds, stopped
-        )
+        sigma = max(refinement.sigma(self.generator, self.mask), torch.finfo(torch.float32).tiny)
+        twins = search.rotations_at(voxels, grid, TWINS_APART * self.angle)
+        level = ROUNDS_SHARE * threshold * sigma
+        poses = refinement.refined(start, twins, self.angle, settings.rounds, level, stopped)
         if poses is None:
             raise StoppedError
-        sigma = max(refinement.sigma(self.generator, self.mask), torch.finfo(torch.float32).tiny)
         order = poses.scores.argsort(descending=True).cpu()
         positions = poses.positions.cpu()[order].flip(1) * self.template.voxel
         picks = ParticleList.of(

@@ -53,18 +53,18 @@ class Refinement:
         deviation = (square - mean.square()).clamp(min=self.floor).sqrt()
         return template @ patches.T / (count * deviation)
 
-    def refined(self, places: Tensor, rotations: Tensor, angle_deg: float, rounds: int, stopped: Callable[[], bool] = lambda: False) -> Poses | None:  # fmt: skip
+    def refined(self, places: Tensor, rotations: Tensor, angle_deg: float, rounds: int, level: float, stopped: Callable[[], bool] = lambda: False) -> Poses | None:  # fmt: skip
         """The best poses about places ``[P, 3]`` and the best of rotations ``[P, L, 3, 3]``; each round halves the angle.
 
-        None where it was stopped.
+        Peaks whose best score is not above a level go through no round. None where it was stopped.
         """
         found = []
         for row in following(range(len(places))):
             if stopped():
                 return None
-            place, rotation, _ = self._best(places[row], rotations[row], self.reach)
+            place, rotation, score = self._best(places[row], rotations[row], self.reach)
             step = angle_deg
-            for _ in range(rounds):
+            for _ in range(rounds if float(score) > level else 0):
                 step /= 2
                 tried = local_rotations(1.5 * step, step).to(rotation) @ rotation
                 place, rotation, _ = self._best(place, tried, 1)
