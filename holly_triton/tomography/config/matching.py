@@ -17,7 +17,7 @@ DENSITY_SHARE = 0.05
 """The radius of a template's map is that of its voxels above this share of the maximum."""
 CROPS = ((3, 1), (5, 2), (2, 1), (5, 3), (3, 2), (4, 3), (1, 1))
 """Factors by which a tomogram may be Fourier-cropped for the search, as fractions, the coarsest first."""
-SMALLEST_RADIUS = 3.0
+SMALLEST_RADIUS = 5.0
 """Radius of a mask after cropping, voxels, at least."""
 BASIS_SAMPLE = 3
 """Turned templates that the basis is found from, per function of the largest basis."""
