@@ -17,8 +17,10 @@ DENSITY_SHARE = 0.05
 """The radius of a template's map is that of its voxels above this share of the maximum."""
 CROPS = ((3, 1), (5, 2), (2, 1), (5, 3), (3, 2), (4, 3), (1, 1))
 """Factors by which a tomogram may be Fourier-cropped for the search, as fractions, the coarsest first."""
-SMALLEST_RADIUS = 5.0
+SMALLEST_RADIUS = 3.0
 """Radius of a mask after cropping, voxels, at least."""
+SEARCH_POWER = {False: 0.95, True: 0.5}
+"""Without and with a CTF, which leaves most of a template's power at high frequencies: there 0.95 would be a search at full size."""
 BASIS_SAMPLE = 3
 """Turned templates that the basis is found from, per function of the largest basis."""
 LARGEST_BASIS = 384
@@ -79,10 +81,11 @@ class Matching(Settings):
     """Expected number in a tomogram and for each template, by which the threshold is set."""
     mirror: bool = False
     """Whether the mirrored templates are searched for too."""
-    search_power: Annotated[float, Bounds(0, 1, open_least=True)] = 0.5
-    """Share of the power of the filtered template that lies below the resolution of the search at least,"""
+    search_power: Annotated[float, Bounds(0, 1, open_least=True)] | None = None
+    """Share of the power of the filtered template that lies below the resolution of the search at least; None is
+    ``SEARCH_POWER``, which depends on the CTF."""
     basis_power: Annotated[float, Bounds(0, 1, open_least=True)] = 0.95
-    """and share of that of the turned templates that their basis holds."""
+    """Share of the power of the turned templates that their basis holds."""
     rounds: Annotated[int, Bounds(0, MOST_ROUNDS)] = 2
     """Rounds of refinement; each halves the angle between rotations."""
     seed: Annotated[int, Bounds(0)] = 0

@@ -24,6 +24,7 @@ from holly_triton.tomography.config.matching import (
     MOST_CANDIDATES,
     ROUNDS_SHARE,
     SAME_VOXEL,
+    SEARCH_POWER,
     SIGN_PEAKS,
     SMALLEST_RADIUS,
     TWINS_APART,
@@ -240,9 +241,10 @@ class _Work:
         values, _ = self.full.normalised(random_rotations(4, self.generator).to(self.ready.device))
         power = torch.fft.fftshift(torch.fft.fftn(values, dim=(1, 2, 3)).abs().square().sum(0))
         frequency = distance(len(power), power.device) / len(power)
+        wanted = self.settings.search_power or SEARCH_POWER[self.settings.ctf]
         for more, less in CROPS[:-1]:
             held = float(power[frequency <= less / more / 2].sum() / power.sum())
-            if held >= self.settings.search_power and self.full.radius * less / more >= SMALLEST_RADIUS:
+            if held >= wanted and self.full.radius * less / more >= SMALLEST_RADIUS:
                 return more, less
         return CROPS[-1]
 
