@@ -77,6 +77,11 @@ def parse_mrc_header(path: Path, head: bytes) -> MrcHeader:
         remarks.append("The header lacks the word MAP; it was read nevertheless.")
     order = _byte_order(fields, remarks)
     fields.dtype = fields.dtype.newbyteorder(order)
+    if remarks and int(fields.mode) not in NAMES:
+        raise HollyError(
+            f"{path}: cannot be read as MRC; is it of that format? (the word MAP or a known machine stamp is missing, "
+            f"and its mode would be {int(fields.mode)})"
+        )
     columns, rows, sections = int(fields.nx), int(fields.ny), int(fields.nz)
     start = HEADER_DTYPE.itemsize + int(fields.nsymbt)
     if min(columns, rows, sections) < 1 or start < HEADER_DTYPE.itemsize:
