@@ -126,7 +126,7 @@ def test_a_stopped_average_goes_on_to_the_same_end(
 
     monkeypatch.setattr(command, "iterate", once)
     stopped = run(folder, parts, *options)
-    assert stopped.exit_code == 3 and "--resume" in stopped.output
+    assert stopped.exit_code == 3 and "--resume (1 iteration done" in stopped.output
     monkeypatch.setattr(command, "iterate", true_iterate)
     refused = run(folder, parts, *options)
     assert refused.exit_code == 1 and "--resume" in refused.output

@@ -16,6 +16,7 @@ from holly_triton.core.folder import check_free
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
+from holly_triton.core.words import counted
 from holly_triton.geometry.groups import point_group
 from holly_triton.io.volumes.reading import read_volume
 from holly_triton.tomography.config.averaging import MASK_RADIUS, SAME_VOXEL, Averaging
@@ -74,10 +75,10 @@ def average_files(out: Path, source: Source, settings: Averaging, options: Optio
             works = _resumed(out, works, key)
         out.mkdir(parents=True, exist_ok=True)
         try:
-            works = _refined(works, out, key, stop)
+            _refine(works, out, key, stop)
         except StoppedError:
             done = sum(work.state.iteration for work in works)
-            again = f"go on with the same command and --resume ({done} iterations are kept)" if _saved(out) else "nothing was kept"  # fmt: skip
+            again = f"go on with the same command and --resume ({counted(done, 'iteration')} done and kept)" if _saved(out) else "nothing was kept"  # fmt: skip
             print(f"Stopped; {again}")
             return STOPPED
     results = [resulting(work.gathered, work.plan, work.state, truth) for work in works]
@@ -161,9 +162,8 @@ def _mask(path: Path | None, size: int, voxel: float) -> Tensor:
     return values
 
 
-def _refined(works: list[Work], out: Path, key: str, stop: Stop) -> list[Work]:
-    """All iterations of all, each saved as it ends."""
-    works = [*works]
+def _refine(works: list[Work], out: Path, key: str, stop: Stop) -> None:
+    """All iterations of all, each saved as it ends; the list has the state that was saved last, also after a stop."""
     parts = sum(work.plan.iterations - work.state.iteration for work in works)
     with in_parts(max(1, parts)) as next_part:
         for number, work in enumerate(works):
@@ -174,7 +174,6 @@ def _refined(works: list[Work], out: Path, key: str, stop: Stop) -> list[Work]:
                 work = works[number] = work._replace(state=state)
                 _save(out, works, key)
                 LOG.info("%s %d of %d: the halves agree to %.1f Å", what.capitalize(), state.iteration, work.plan.iterations, state.history[-1])  # fmt: skip
-    return works
 
 
 def _key(out: Path, source: Source, settings: Averaging, options: Options, works: list[Work]) -> str:
