@@ -1,7 +1,6 @@
 """A trained localiser in one file: network, PSF, camera, threshold, scales, and what it was trained on."""
 
 import tempfile
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.checkpoint import versions
-from holly_triton.core.errors import HollyError
-from holly_triton.core.files import foreign, replacing
+from holly_triton.core.model_file import read_model_file, write_model_file
 from holly_triton.core.types import Figures
 from holly_triton.frames.camera import Camera, MappedCamera, PixelMaps
 from holly_triton.frames.config.network import Network
@@ -67,11 +65,7 @@ def write_model(path: Path, model: Model) -> None:
         "training": model.training.table(),
         "figures": model.figures,
     }  # fmt: skip
-    with replacing(path) as partial:
-        try:
-            torch.save(saved, partial)
-        except RuntimeError as error:  # a full disk, for one
-            raise OSError(str(error)) from error
+    write_model_file(path, saved)
 
 
 def read_model(path: Path, device: torch.device | None = None) -> Model:
@@ -80,16 +74,7 @@ def read_model(path: Path, device: torch.device | None = None) -> Model:
     Raises:
         HollyError: There is no such file, it is no model of this version, or it is damaged.
     """
-    if not path.is_file():
-        raise HollyError(f"{path}: is no file; give a model that frames train has written")
-    with foreign(path, "a model of frames train"):
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:  # PyTorch reads numbers over whose checksum is wrong
-                raise ValueError("a wrong checksum")
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(saved, dict) or saved.get("format") != KIND:
-            raise HollyError(f"{path}: is not a model of this version; train it again with frames train")
-        model = _restored(path, saved)
+    model = read_model_file(path, KIND, "frames train", _restored)
     return model if device is None else model.to(device)
 
 

@@ -1,8 +1,6 @@
 """A trained classifier in one file: network, classes, box and voxel, temperature, and what it was trained on."""
 
 import hashlib
-import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +10,7 @@ from torch import Tensor, nn
 
 from holly_triton.core.checkpoint import versions
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import foreign, missing, replacing
+from holly_triton.core.model_file import read_model_file, write_model_file
 from holly_triton.core.types import Figures
 from holly_triton.tomography.config.classification import BATCH, SAME_VOXEL, Training
 
@@ -101,11 +99,7 @@ def write_model(path: Path, model: Model) -> None:
         "training": model.training.table(),
         "figures": model.figures,
     }  # fmt: skip
-    with replacing(path) as partial:
-        try:
-            torch.save(saved, partial)
-        except RuntimeError as error:  # a full disk, for one
-            raise OSError(str(error)) from error
+    write_model_file(path, saved)
 
 
 def read_model(path: Path, device: torch.device | None = None) -> Model:
@@ -114,17 +108,7 @@ def read_model(path: Path, device: torch.device | None = None) -> Model:
     Raises:
         HollyError: There is no such file, it is no model of this version, or it is damaged.
     """
-    if not path.is_file():
-        raise missing(path, "a model that tomo classify --train has written")
-    with foreign(path, "a model of tomo classify"):
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:  # PyTorch reads numbers over whose checksum is wrong
-                raise ValueError("a wrong checksum")
-        with warnings.catch_warnings(action="ignore"):  # of foreign pickles, which fail below
-            saved = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(saved, dict) or saved.get("format") != KIND:
-            raise HollyError(f"{path}: is no classifier of this version; train one with tomo classify --train")
-        model = _restored(path, saved)
+    model = read_model_file(path, KIND, "tomo classify --train", _restored)
     model.network.to(device or torch.device("cpu"))
     return model
 

@@ -1,7 +1,5 @@
 """A trained network in one file: what it labels, at which voxel and contrast, the thresholds, and what it was trained on."""
 
-import warnings
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,8 +7,7 @@ from typing import Any
 import torch
 
 from holly_triton.core.checkpoint import versions
-from holly_triton.core.errors import HollyError
-from holly_triton.core.files import foreign, missing, replacing
+from holly_triton.core.model_file import read_model_file, write_model_file
 from holly_triton.core.types import Figures
 from holly_triton.tomography.config.network import Network
 from holly_triton.tomography.config.training import Contrast, Target, Training
@@ -73,11 +70,7 @@ def write_model(path: Path, model: Model) -> None:
         "training": model.training.table(),
         "figures": model.figures,
     }  # fmt: skip
-    with replacing(path) as partial:
-        try:
-            torch.save(saved, partial)
-        except RuntimeError as error:  # a full disk, for one
-            raise OSError(str(error)) from error
+    write_model_file(path, saved)
 
 
 def model_path(given: Path) -> Path:
@@ -91,17 +84,7 @@ def read_model(path: Path, device: torch.device | None = None) -> Model:
     Raises:
         HollyError: There is no such file, it is no model of this version, or it is damaged.
     """
-    if not path.is_file():
-        raise missing(path, "a model that tomo train has written")
-    with foreign(path, "a model of tomo train"):
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:  # PyTorch reads numbers over whose checksum is wrong
-                raise ValueError("a wrong checksum")
-        with warnings.catch_warnings(action="ignore"):  # of foreign pickles, which fail below
-            saved = torch.load(path, map_location="cpu", weights_only=True)
-        if not isinstance(saved, dict) or saved.get("format") != KIND:
-            raise HollyError(f"{path}: is not a model of this version; train it with tomo train")
-        model = _restored(path, saved)
+    model = read_model_file(path, KIND, "tomo train", _restored)
     model.network.to(device or torch.device("cpu"))
     return model
 
