@@ -1,11 +1,10 @@
 """Rows of the comparison, in a table of values separated by commas."""
 
-import csv
-import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_type_hints
+
+from holly_triton.harness.rows import read_table, write_table
 
 
 @dataclass(frozen=True)
@@ -42,28 +41,11 @@ class Row:
     commit: str
 
 
-FIELDS = tuple(field.name for field in dataclasses.fields(Row))
-
-
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
     """Write a table, with the rounding that its figures deserve."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(FIELDS)
-        for row in rows:
-            values = dataclasses.astuple(row)
-            writer.writerow([f"{value:.5g}" if isinstance(value, float) else value for value in values])
+    write_table(path, Row, rows, 5)
 
 
 def read_rows(path: Path) -> list[Row]:
     """The rows of such a table."""
-    kinds = get_type_hints(Row)
-    rows = []
-    with path.open(encoding="utf-8", newline="") as file:
-        for texts in csv.DictReader(file):
-            values: dict[str, Any] = {
-                name: text == "True" if kinds[name] is bool else kinds[name](text) for name, text in texts.items()
-            }
-            rows.append(Row(**values))
-    return rows
+    return read_table(path, Row)
