@@ -1,4 +1,4 @@
-"""The operations under autograd: they compute in full precision and are differentiable once."""
+"""The operations in PyTorch's own machinery: in full precision, not traced by ``torch.compile``, differentiable once."""
 
 import functools
 from collections.abc import Callable
@@ -12,24 +12,33 @@ T = TypeVar("T")
 HALF = (torch.float16, torch.bfloat16)
 
 
-def in_full_precision(operation: Callable[P, Tensor]) -> Callable[P, Tensor]:
-    """Run an operation outside ``torch.autocast``, with half-precision tensors cast to float32 where it is enabled.
+def public_operation(operation: Callable[P, Tensor]) -> Callable[P, Tensor]:
+    """Run an operation outside ``torch.autocast`` and outside the graphs of ``torch.compile``.
 
-    Positions in bfloat16 would be wrong by pixels. Without autocast half precision is refused, not cast.
+    Half-precision tensors are cast to float32 where autocast is enabled, since positions in bfloat16 would be wrong by
+    pixels; without autocast half precision is refused, not cast. Dynamo cannot trace the launches of the kernels: it
+    breaks the graph before an operation and begins another one after it.
     """
 
     @functools.wraps(operation)
     def outside(*args: P.args, **kwargs: P.kwargs) -> Tensor:
-        device = next((part.device.type for part in args if isinstance(part, Tensor)), None)
-        device = device or next((part.device.type for part in kwargs.values() if isinstance(part, Tensor)), "cpu")
-        if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
-            return operation(*args, **kwargs)
-        with torch.autocast(device, enabled=False):
-            wide: Any = [_widened(part) for part in args]
-            named: Any = {name: _widened(part) for name, part in kwargs.items()}
-            return operation(*wide, **named)
+        if torch.compiler.is_dynamo_compiling():
+            from .untraced import untraced
+
+            out: Tensor = untraced(in_full_precision, operation, args, kwargs)
+            return out
+        return in_full_precision(operation, args, kwargs)
 
     return outside
+
+
+def in_full_precision(operation: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+    """``operation(*args, **kwargs)`` outside autocast."""
+    device = next((part.device.type for part in (*args, *kwargs.values()) if isinstance(part, Tensor)), "cpu")
+    if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):
+        return operation(*args, **kwargs)
+    with torch.autocast(device, enabled=False):
+        return operation(*map(_widened, args), **{name: _widened(part) for name, part in kwargs.items()})
 
 
 def differentiable_once(backward: Callable[..., T]) -> Callable[..., T]:

@@ -29,7 +29,7 @@ from ..arguments import (
     choose_backend,
     read_offsets,
 )  # fmt: skip
-from ..autograd import in_full_precision
+from ..autograd import public_operation
 from .scatter import add_at, frame_of_emitters
 from .table import PsfTable, check_table, spline_weights
 
@@ -113,7 +113,7 @@ def _spoilt(xyz: Tensor, photons: Tensor, frame: Tensor, frames: int) -> Tensor:
     return torch.bincount(frame, weights=bad, minlength=frames) > 0
 
 
-@in_full_precision
+@public_operation
 def splat_psf(
     xyz: Tensor,
     offsets: Tensor,

@@ -35,7 +35,7 @@ from ..arguments import (
     choose_backend,
     read_offsets,
 )  # fmt: skip
-from ..autograd import differentiable_once, in_full_precision
+from ..autograd import differentiable_once, public_operation
 from .scatter import add_at, frame_of_emitters
 
 TERMS = 4
@@ -136,7 +136,7 @@ class _EmitterNll(torch.autograd.Function):
         return None, None, None, grad_logits, grad_mean, grad_sigma
 
 
-@in_full_precision
+@public_operation
 def emitter_nll(
     logits: Tensor,
     mean: Tensor,

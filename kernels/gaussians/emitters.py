@@ -15,11 +15,11 @@ from ..arguments import (
     choose_backend,
     read_offsets,
 )  # fmt: skip
-from ..autograd import in_full_precision
+from ..autograd import public_operation
 from .separable import CHUNK_BYTES, axis_gaussians, pixel_centres
 
 
-@in_full_precision
+@public_operation
 def splat_emitters(
     xy: Tensor,
     offsets: Tensor,

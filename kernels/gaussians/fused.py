@@ -15,11 +15,11 @@ from ..arguments import (
     check_values,
     choose_backend,
 )  # fmt: skip
-from ..autograd import in_full_precision
+from ..autograd import public_operation
 from .separable import reconstruction_loss_separable
 
 
-@in_full_precision
+@public_operation
 def reconstruction_loss(
     points: Tensor,
     rotation: Tensor,

@@ -13,7 +13,7 @@ from ..arguments import (
     check_values,
     choose_backend,
 )  # fmt: skip
-from ..autograd import differentiable_once, in_full_precision
+from ..autograd import differentiable_once, public_operation
 from .separable import normalised_l1
 
 
@@ -33,7 +33,7 @@ class _NormalisedMaskedL1(torch.autograd.Function):
         return gradient * grad_loss[:, None, None], None, None, None, None
 
 
-@in_full_precision
+@public_operation
 def normalised_masked_l1(
     images: Tensor,
     target: Tensor,

@@ -14,11 +14,11 @@ from ..arguments import (
     check_values,
     choose_backend,
 )  # fmt: skip
-from ..autograd import in_full_precision
+from ..autograd import public_operation
 from .separable import splat_separable
 
 
-@in_full_precision
+@public_operation
 def splat(
     points: Tensor,
     rotation: Tensor,

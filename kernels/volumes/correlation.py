@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from ..arguments import Backend, check_tensor, check_values, choose_backend
-from ..autograd import in_full_precision
+from ..autograd import public_operation
 from .spectrum import FourierReference, check_reference, check_spectrum
 
 CHUNK_BYTES = 32 * 2**20
@@ -100,7 +100,7 @@ def phases(shift: Tensor, frequencies: Tensor) -> Tensor:
     return torch.polar(torch.ones_like(angle), angle)
 
 
-@in_full_precision
+@public_operation
 def fourier_correlation(
     spectra: Tensor,
     reference: FourierReference,
