@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 from .operation import Answer, Case, Inputs
 from .ops import OPERATIONS
+from .ops.gaussians import DRAWING
 
 __all__ = [
     "OPS",
+    "OPS_OF_SIGMA",
     "TIMED_POINTS",
     "TIMED_SIGMAS",
     "Answer",
@@ -18,6 +20,8 @@ __all__ = [
 ]
 
 OPS = tuple(OPERATIONS)
+OPS_OF_SIGMA = DRAWING
+"""Those whose time depends on sigma: the others need not be timed again for another."""
 TIMED_POINTS = {"cpu": (350, 1000, 10_000), "cuda": (350, 1000, 10_000, 100_000, 1_000_000)}
 TIMED_SIGMAS = (1.41, 4.0, 10.0)
 

@@ -17,7 +17,7 @@ from .baselines import BACKENDS, forward, needed_bytes
 from .cases import TIMED_POINTS, Answer, Case, Inputs, make_inputs, timed_cases
 from .compare import Comparison, compare, oracle, validation_inputs
 from .floor import floor_of, unknown
-from .measure import Timing, available_bytes, in_groups, peak_mib, time_call
+from .measure import MIB, Timing, available_bytes, in_groups, peak_mib, time_call, time_on_device
 from .records import Record, make_record, write_json
 from .table import PLOT_FORMATS, plot, terminal, title
 
@@ -27,6 +27,10 @@ LARGE = 2**26
 """Gaussian values in ``FEW`` pictures above which only one picture is validated."""
 DENSE_VALUES = {"cpu": 2**24, "cuda": 2**27}
 """Gaussian values on which the dense backend is timed, at least one picture: half a second on a CPU; enough to fill a GPU."""
+MOST_SEPARABLE = 10_000
+"""Points up to which separable is timed on a GPU among others; a call of it on 1 000 000 takes seven seconds there."""
+LONGEST_CAPTURED_MS = 100.0
+"""Of a call whose work on the device is timed apart; longer ones are not limited by the host."""
 SEED = 0
 
 
@@ -155,12 +159,18 @@ def measure(cases: Sequence[Case], backends: Sequence[str], device: str) -> Iter
                 least, both = (None if ms is None else Timing(ms, ms, ms) for ms in floor)
                 records.append(make_record(case, "floor", device, case.images, forward=least, forward_backward=both))
             faults = []
-            for backend in backends:
+            for backend in worth_timing(case, backends, device):
                 say(f"{name}: {backend}")
                 record, fault = measure_backend(case, backend, device, inputs, answer)
                 records.append(record)
                 faults += [fault] if fault else []
             yield Measured(records, faults)
+
+
+def worth_timing(case: Case, backends: Sequence[str], device: str) -> list[str]:
+    """The backends, without separable where it only stands beside others, on a GPU and on many points."""
+    many = device == "cuda" and case.points > MOST_SEPARABLE and len(backends) > 1
+    return [backend for backend in backends if not (many and backend == "separable")]
 
 
 def measure_backend(
@@ -182,13 +192,15 @@ def measure_backend(
         inputs = make_inputs(case, SEED).pictures(slice(0, images)).to(torch.float32, device)
         forward_ms, both_ms = _time(case, backend, inputs, at_once, device)
         peak = peak_mib(case, backend, images, at_once, device)
+        device_ms = _time_on_device(case, backend, inputs, at_once, device, both_ms or forward_ms, peak)
     except (torch.OutOfMemoryError, MemoryError):
         return make_record(case, backend, device, images, status="oom"), None
     except Exception as error:  # any error of a compiler or a driver: the next case may still be measured
         fault = f"{case}, {backend}: {type(error).__name__}: {' '.join(str(error).split())[:200]}"
         return make_record(case, backend, device, images, status="failed"), fault
     return make_record(
-        case, backend, device, images, forward=forward_ms, forward_backward=both_ms, peak_mib=peak, errors=errors
+        case, backend, device, images, forward=forward_ms, forward_backward=both_ms, device_ms=device_ms,
+        peak_mib=peak, errors=errors,
     ), None  # fmt: skip
 
 
@@ -225,6 +237,15 @@ def _time(case: Case, backend: str, inputs: Inputs, at_once: int, device: str) -
     if not inputs.differentiable:
         return forward_ms, None
     return forward_ms, time_call(lambda: in_groups(case, backend, inputs, at_once), device)
+
+
+def _time_on_device(
+    case: Case, backend: str, inputs: Inputs, at_once: int, device: str, caller: Timing, peak: float | None
+) -> float | None:
+    """Milliseconds of the device's own work; None where it does not matter, does not fit, or cannot be captured."""
+    if caller.median > LONGEST_CAPTURED_MS or 4 * (peak or 0.0) * MIB > available_bytes(device):
+        return None
+    return time_on_device(lambda: in_groups(case, backend, inputs, at_once), device)
 
 
 def _few(case: Case) -> int:

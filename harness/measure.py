@@ -1,7 +1,8 @@
-"""Time of a call, by GPU events or wall-clock time after a warm-up, and its memory."""
+"""Time of a call, by GPU events or wall-clock time after a warm-up, that of its work on a GPU alone, and its memory."""
 
 import ctypes
 import dataclasses
+import functools
 import multiprocessing
 import sys
 import time
@@ -17,12 +18,16 @@ from .baselines import forward_backward
 from .cases import Case, Inputs, make_inputs
 
 MIB = 2**20
-FEWEST, MOST = 3, 50
-"""Repetitions on a CPU."""
+FEWEST = 3
+"""Repetitions of a call, however long it takes."""
+MOST = 50
+"""The same on a CPU, however short it is; on a GPU the double."""
 SECONDS = 0.7
 """Seconds for the repetitions of one call on a CPU, after the least number."""
-GPU_MS = 200
+GPU_SECONDS = 0.05
 """The same on a GPU."""
+CACHE_BYTES = 2**28
+"""More than the second-level cache of a GPU holds: zeros of this size are written before each repetition."""
 
 
 class Timing(NamedTuple):
@@ -35,18 +40,65 @@ class Timing(NamedTuple):
 
 def time_call(call: Callable[[], Any], device: str) -> Timing:
     """Time a call after a warm-up."""
-    if device == "cuda":
-        from triton.testing import do_bench
-
-        return Timing(*do_bench(call, warmup=GPU_MS // 4, rep=GPU_MS, quantiles=[0.5, 0.2, 0.8]))
+    seconds = _by_events if device == "cuda" else _by_clock
     call()
+    times = torch.tensor(seconds(call), dtype=torch.float64)
+    return Timing(*(1e3 * times.quantile(torch.tensor([0.5, 0.2, 0.8]).double())).tolist())
+
+
+def _by_clock(call: Callable[[], Any]) -> list[float]:
     times: list[float] = []
     while len(times) < FEWEST or (len(times) < MOST and sum(times) < SECONDS):
         start = time.perf_counter()
         call()
         times.append(time.perf_counter() - start)
-    quantiles = torch.tensor(times, dtype=torch.float64).quantile(torch.tensor([0.5, 0.2, 0.8]).double())
-    return Timing(*(1e3 * quantiles).tolist())
+    return times
+
+
+def _by_events(call: Callable[[], Any]) -> list[float]:
+    """Seconds between events about a call, in a queue that is never empty: the host waits only after the last."""
+    cache = torch.empty(CACHE_BYTES, dtype=torch.int8, device="cuda")
+    torch.cuda.synchronize()
+    start = time.perf_counter()
+    call()
+    torch.cuda.synchronize()
+    fitting = int(GPU_SECONDS / max(time.perf_counter() - start, 1e-9))
+    new_event: Callable[[], Any] = functools.partial(torch.cuda.Event, enable_timing=True)
+    pairs = [(new_event(), new_event()) for _ in range(min(2 * MOST, max(FEWEST, fitting)))]
+    for begin, end in pairs:
+        cache.zero_()
+        begin.record()
+        call()
+        end.record()
+    torch.cuda.synchronize()
+    return [begin.elapsed_time(end) / 1e3 for begin, end in pairs]
+
+
+def time_on_device(call: Callable[[], Any], device: str) -> float | None:
+    """Milliseconds of the device's own work: median of replays of a CUDA graph of the call, which has no host in it.
+
+    None on a CPU, and where the call waits for the host, so that it cannot be captured.
+    """
+    if device != "cuda":
+        return None
+    stream = torch.cuda.Stream()  # type: ignore[no-untyped-call,unused-ignore]
+    stream.wait_stream(torch.cuda.current_stream())
+    try:
+        with torch.cuda.stream(stream):
+            call()
+            torch.cuda.set_sync_debug_mode("error")  # a wait inside a capture would leave PyTorch's allocator in it
+            call()
+            torch.cuda.set_sync_debug_mode("default")
+        torch.cuda.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            call()
+    except RuntimeError:
+        return None
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+        torch.cuda.synchronize()
+    return 1e3 * float(torch.tensor(_by_events(graph.replay)).median())
 
 
 def in_groups(case: Case, backend: str, inputs: Inputs, at_once: int) -> None:

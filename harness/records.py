@@ -24,7 +24,8 @@ from .measure import Timing
 class Record:
     """One backend on one case. Milliseconds for all ``images`` pictures; null where there is none.
 
-    ``status`` is ok, wrong (differs from the oracle: errors, no times), failed or oom.
+    The times of both passes are a caller's, with what the host does; ``device_ms`` is the device's own work in the
+    forward pass and in the backward pass where there is one. ``status`` is ok, wrong (differs from the oracle: errors, no times), failed or oom.
     """
 
     op: str
@@ -49,6 +50,7 @@ class Record:
     torch: str
     triton: str | None
     commit: str
+    device_ms: float | None
 
     @property
     def shape(self) -> tuple[Any, ...]:
@@ -68,6 +70,7 @@ def make_record(
     status: str = "ok",
     forward: Timing | None = None,
     forward_backward: Timing | None = None,
+    device_ms: float | None = None,
     peak_mib: float | None = None,
     errors: tuple[float | None, float | None] = (None, None),
 ) -> Record:
@@ -77,7 +80,7 @@ def make_record(
     return Record(
         case.op, backend, status, device_name(device), case.points, images, case.height, case.width,
         case.sigma_px, case.precision, forward_ms, forward_p20, forward_p80, both_ms, both_p20, both_p80,
-        peak_mib, *errors, str(torch.__version__), _version("triton"), commit(),
+        peak_mib, *errors, str(torch.__version__), _version("triton"), commit(), device_ms,
     )  # fmt: skip
 
 

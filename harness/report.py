@@ -49,11 +49,11 @@ def append(path: Path, records: Sequence[Record]) -> None:
 
 
 def read(path: Path) -> list[Record]:
-    """The newest record of each measurement, in the order of measurement."""
+    """The newest record of each measurement, in the order of measurement; a column that a table lacks is empty."""
     with path.open(newline="") as file:
         rows = list(csv.DictReader(file))
     kinds = get_type_hints(Record)
-    records = [Record(**{name: PARSERS[kinds[name]](row[name]) for name in FIELDS}) for row in rows]
+    records = [Record(**{name: PARSERS[kinds[name]](row.get(name) or "") for name in FIELDS}) for row in rows]
     newest = {(*record.shape, record.backend): record for record in records}
     return list(newest.values())
 

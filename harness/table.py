@@ -11,14 +11,16 @@ from rich.table import Table
 from .records import Record
 
 HEADER = (
-    "operation", "points", "backend", "pictures", "forward ms", "forward + backward ms", "peak MiB",
+    "operation", "points", "backend", "pictures", "forward ms", "forward + backward ms", "device ms", "peak MiB",
     "error forward", "error gradient", "times dense", "times naive", "share of floor",
 )  # fmt: skip
 
-LEGEND = """Milliseconds are for all pictures of a row: medians, with the quantiles 0.2 and 0.8 in brackets.
+LEGEND = """Milliseconds are for all pictures of a row: medians, with the quantiles 0.2 and 0.8 in brackets. They are what a
+caller waits, with what the host does; device ms is the GPU's own work in the same passes, replayed as a CUDA graph.
 Memory is that of the forward and backward pass above the initial memory, MiB of 2^20 bytes. Errors are relative L2
 against float64, for gradients the largest of all arguments. Times dense and times naive are the speedups per picture,
-with the backward pass where there is one. The floor is the time of the bare matrix products and exponentials.
+with the backward pass where there is one. The floor is the time of the bare matrix products and exponentials; the share
+of it is that of the device's own work where this is known.
 """
 
 UNTIMED = {"oom": "does not fit in memory", "wrong": "wrong, not timed", "failed": "failed"}
@@ -43,18 +45,27 @@ def _row(record: Record, records: Sequence[Record]) -> tuple[str, ...]:
     )
     errors = _number(record.error_forward, ".1e"), _number(record.error_gradient, ".1e")
     if record.status != "ok":
-        return (*start, UNTIMED[record.status], "", "", *errors, *[""] * 3)
-    floor = ratio(records, record, "floor")
+        return (*start, UNTIMED[record.status], "", "", "", *errors, *[""] * 3)
     return (
         *start,
         _spread(record.forward_ms, record.forward_ms_p20, record.forward_ms_p80),
         _spread(record.forward_backward_ms, record.forward_backward_ms_p20, record.forward_backward_ms_p80),
+        _milliseconds(record.device_ms),
         _number(record.peak_mib, ".1f"),
         *errors,
         _number(ratio(records, record, "dense"), ".2f"),
         _number(ratio(records, record, "naive"), ".2f"),
-        _number(floor, ".0%"),
+        _number(share_of_floor(records, record), ".0%"),
     )
+
+
+def share_of_floor(records: Sequence[Record], record: Record) -> float | None:
+    """The floor over the time of the device's own work, or of a call where this is not known."""
+    share = ratio(records, record, "floor")
+    if share is None or record.device_ms is None:
+        return share
+    call = record.forward_ms if record.forward_backward_ms is None else record.forward_backward_ms
+    return None if call is None else share * call / record.device_ms
 
 
 def ratio(records: Sequence[Record], record: Record, backend: str) -> float | None:
@@ -72,32 +83,37 @@ def ratio(records: Sequence[Record], record: Record, backend: str) -> float | No
 
 def terminal(records: Sequence[Record]) -> Iterator[Table]:
     """For the terminal, 80 columns wide: a table for each operation and number of points."""
-    columns = ("backend", "forward ms", "fwd+bwd ms", "peak MiB", "error", "x dense", "x naive", "floor")
+    on_device = any(record.device_ms is not None for record in records)
+    times = ("fwd ms", "fwd+bwd", "gpu ms", "MiB") if on_device else ("forward ms", "fwd+bwd ms", "peak MiB")
+    columns = ("backend", *times, "error", "x dense", "x naive", "floor")
     measured = [record for record in records if record.backend != "floor"]
     for (op, points), some in itertools.groupby(measured, key=lambda record: (record.op, record.points)):
         title = f"{op}, {_thousands(points)} points" if points else op
         table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, pad_edge=False, collapse_padding=True)
         for name in columns:
-            table.add_column(name, justify="left" if name == "backend" else "right", no_wrap=True, min_width=7)
+            table.add_column(name, justify="left" if name == "backend" else "right", no_wrap=True, min_width=6)
         for record in some:
-            table.add_row(*_short_row(record, records))
+            table.add_row(*_short_row(record, records, on_device))
         yield table
 
 
-def _short_row(record: Record, records: Sequence[Record]) -> tuple[str, ...]:
+def _short_row(record: Record, records: Sequence[Record], on_device: bool) -> tuple[str, ...]:
     errors = [error for error in (record.error_forward, record.error_gradient) if error is not None]
+    error = _number(max(errors, default=None), ".0e")
+    device = (_milliseconds(record.device_ms),) if on_device else ()
     if record.status != "ok":
         status = "no memory" if record.status == "oom" else record.status
-        return record.backend, status, "", "", _number(max(errors, default=None), ".0e"), *[""] * 3
+        return record.backend, status, "", *device, "", error, *[""] * 3
     return (
         record.backend,
         _milliseconds(record.forward_ms),
         _milliseconds(record.forward_backward_ms),
-        _number(record.peak_mib, ".1f"),
-        _number(max(errors, default=None), ".0e"),
+        *device,
+        _number(record.peak_mib, ".1f" if (record.peak_mib or 0) < 1000 else ".0f"),
+        error,
         _number(ratio(records, record, "dense"), ".3g"),
         _number(ratio(records, record, "naive"), ".3g"),
-        _number(ratio(records, record, "floor"), ".0%"),
+        _number(share_of_floor(records, record), ".0%"),
     )
 
 

@@ -185,6 +185,9 @@ def _operation(op: str, has_precision: bool, summed: dict[str, str]) -> Operatio
 # Sums over all points can cancel by chance. Their terms are as large as the gradients of the points.
 BY_POINTS = {"shift": "points", "sigma": "points"}
 
+DRAWING = ("splat", "reconstruction_loss", "splat_emitters")
+"""The operations that draw Gaussians, whose culling depends on their sigma."""
+
 OPERATIONS = {
     "splat": _operation("splat", True, BY_POINTS),
     "reconstruction_loss": _operation("reconstruction_loss", True, BY_POINTS),

@@ -12,7 +12,7 @@ import torch
 from holly_triton.core.errors import HollyError
 from holly_triton.harness import command, floor, measure, records, report, table
 from holly_triton.harness.baselines import forward_backward
-from holly_triton.harness.cases import OPS, Case, make_inputs, timed_cases
+from holly_triton.harness.cases import OPS, OPS_OF_SIGMA, Case, make_inputs, timed_cases
 from holly_triton.harness.compare import Difference, compare, oracle, validation_inputs
 from holly_triton.harness.ops import OPERATIONS
 from holly_triton.harness.ops.frames import OPERATIONS as FRAME_OPERATIONS
@@ -319,6 +319,39 @@ def test_raw_records_come_back_newest_first_of_all_and_make_a_report(
     assert "python -m holly_triton.harness.report" in text.splitlines()[0]
     assert "| splat | 20 | separable | 4 | 2.00 (2.00 to 2.00) |" in text and "does not fit in memory" in text
     assert (tmp_path / "kernels_cpu.png").stat().st_size > 1000
+
+
+def test_the_share_of_the_floor_is_that_of_the_devices_own_work_where_it_is_known() -> None:
+    some = some_records()
+    some[0] = dataclasses.replace(some[0], device_ms=1.25)
+    assert table.share_of_floor(some, some[0]) == 0.8 and table.share_of_floor(some, some[1]) == pytest.approx(1 / 6)
+    (drawn,) = table.terminal(some)
+    assert [str(column.header) for column in drawn.columns][3] == "gpu ms"
+    assert "1.25" in table.rows(some)[0]
+    (drawn,) = table.terminal(some_records())
+    assert "gpu ms" not in [column.header for column in drawn.columns]
+
+
+def test_a_raw_table_from_before_a_column_can_be_read(tmp_path: Path) -> None:
+    raw = tmp_path / "cpu.csv"
+    report.append(raw, some_records())
+    raw.write_text("".join(f"{line.rpartition(',')[0]}\n" for line in raw.read_text().splitlines()))
+    assert "device_ms" not in raw.read_text()
+    assert {record.device_ms for record in report.read(raw)} == {None}
+
+
+def test_on_a_gpu_separable_is_not_timed_on_many_points_beside_others() -> None:
+    few, many = (GaussianCase("splat", points) for points in (10_000, 100_000))
+    every = ("triton", "separable", "naive")
+    assert command.worth_timing(few, every, "cuda") == list(every)
+    assert command.worth_timing(many, every, "cuda") == ["triton", "naive"]
+    assert command.worth_timing(many, ("separable",), "cuda") == ["separable"]
+    assert command.worth_timing(many, every, "cpu") == list(every)
+
+
+def test_what_depends_on_sigma_can_be_timed_alone() -> None:
+    cases = timed_cases((20,), 2, 16, 4.0, "ieee", OPS_OF_SIGMA)
+    assert [case.op for case in cases] == ["splat", "reconstruction_loss", "splat_emitters"]
 
 
 def test_raw_records_of_another_form_are_left_alone(tmp_path: Path) -> None:
