@@ -301,6 +301,13 @@ def test_a_mixture_draws_its_parts_by_their_shares(seed):
     assert float((first[lit] > 0).float().mean()) == pytest.approx(0.75, abs=0.09)
 
 
+def test_a_mixture_within_a_mixture_may_have_no_frame():
+    mixture = make_sampler("mixed", Z)  # of random positions and, again a mixture, two readings of microtubules
+    for seed in range(8):
+        drawn = mixture.draw(torch.ones(1), FIELD, torch.Generator().manual_seed(seed))
+        assert drawn.frames == 1
+
+
 @pytest.mark.parametrize("shares", [(), (1.0,), (1.0, 0.0)])
 def test_a_mixture_needs_a_share_for_each_part(shares):
     with pytest.raises(ValueError, match="share"):

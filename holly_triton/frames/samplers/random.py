@@ -87,6 +87,8 @@ class MixedSampler:
         return self.parts[int(self._parts(1, generator))].fluorophores(number, field_nm, generator)
 
     def _parts(self, frames: int, generator: torch.Generator) -> Tensor:
+        if frames == 0:  # a mixture within a mixture may have none, and multinomial refuses that
+            return torch.zeros(0, dtype=torch.int64, device=generator.device)
         shares = torch.tensor(self.shares, dtype=torch.float32, device=generator.device)
         return torch.multinomial(shares, frames, replacement=True, generator=generator)
 
