@@ -11,27 +11,37 @@ import os
 import signal
 import subprocess
 import sys
+import tarfile
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 BUDGET_S = 540.0
 GRACE_S = 5.0
 """Seconds between the request to stop and the forced end; a step with less time than this is not started."""
 REHEARSAL_S = 300.0
-SIGMAS = (4.0, 1.41, 10.0)
+SIGMA, WIDER = 1.41, (4.0, 10.0)
+"""Widths of the Gaussians, pixels: that of all operations, and those of the operations that draw Gaussians."""
 USUAL, LARGEST = (350, 1000, 10_000, 100_000), (1_000_000,)
+TRAIN_S, AFTER_TRAIN_S = 480.0, 75.0
+"""Length of the training of a localiser, and the limit of what follows it."""
+SESSION = "session.json"
+"""How the steps ended."""
+SLOW_ANYWHERE = ("warm-up", "tune")
+"""Steps that are left out of a rehearsal: they compile for minutes, whatever the sizes."""
 STEPS = "holly_triton.harness.gpu_steps"
 
 
 @dataclass(frozen=True)
 class Step:
-    """A process of the session."""
+    """A process of the session; one that takes long is done on request alone."""
 
     name: str
     command: list[str]
     limit_s: float
+    on_request: bool = False
 
 
 @dataclass(frozen=True)
@@ -47,38 +57,39 @@ class Outcome:
     log: str | None
 
 
-def plan(device: str, quick: bool, raw: Path) -> list[Step]:
+def plan(device: str, quick: bool, raw: Path, train_s: float = TRAIN_S) -> list[Step]:
     """The steps, most valuable first, so that a session that is cut short has the most valuable results."""
     python = sys.executable
 
-    def step(name: str, limit_s: float, *words: object) -> Step:
-        return Step(name, [python, "-m", STEPS, "--device", device, "--raw", str(raw), *map(str, words)], limit_s)
+    def step(name: str, limit_s: float, *words: object, on_request: bool = False) -> Step:
+        command = [python, "-m", STEPS, "--device", device, "--raw", str(raw), *map(str, words)]
+        return Step(name, command + ["--quick"] * quick, REHEARSAL_S if quick else limit_s, on_request)
 
-    def bench(points: tuple[int, ...], sigma: float, limit_s: float) -> Step:
-        return step(f"bench-{max(points)}-sigma{sigma:g}", limit_s, "bench", "--sigma", sigma, "--points", *points)
+    def bench(points: tuple[int, ...], sigma: float, limit_s: float, *words: str) -> Step:
+        some = (20,) if quick else points
+        return step(
+            f"bench-{max(points)}-sigma{sigma:g}", limit_s, "bench", "--sigma", sigma, *words, "--points", *some
+        )
 
     # The options of pyproject.toml need plugins, and make errors of warnings from unknown versions.
     plain = ["-o", "addopts=", "-o", "filterwarnings=default", "-p", "no:cacheprovider", "--import-mode=importlib"]
     tests = [python, "-m", "pytest", *plain, "-ra", "--durations=10", f"--junitxml={raw / 'tests.xml'}", "tests/gpu"]
-    brief = ["--quick"] if quick else []
-    if quick:
-        return [
-            step("environment", REHEARSAL_S, "environment"),
-            Step("tests", tests, REHEARSAL_S),
-            step("train-demo", REHEARSAL_S, "train", "demo", *brief),
-            step("bench-20-sigma1.41", REHEARSAL_S, "bench", "--sigma", 1.41, "--points", 20, *brief),
-            step("report", REHEARSAL_S, "report"),
-        ]
-    return [
+    steps = [
         step("environment", 30, "environment"),
         step("warm-up", 60, "warm-up"),
-        Step("tests", tests, 150),
+        Step("tests", tests, REHEARSAL_S if quick else 120),
         step("train-demo", 60, "train", "demo"),
-        *(bench(USUAL, sigma, 75) for sigma in SIGMAS),
+        bench(USUAL, SIGMA, 75),
+        step("frames", 75, "frames"),
+        step("tomography", 90, "tomography"),
         step("train-bunny", 60, "train", "bunny"),
-        *(bench(LARGEST, sigma, 60) for sigma in SIGMAS),
+        *(bench(USUAL, sigma, 45, "--gaussians") for sigma in WIDER),
+        bench(LARGEST, SIGMA, 45),
+        step("tune", 60, "tune"),
+        step("frames-train", train_s + AFTER_TRAIN_S, "frames-train", "--seconds", train_s, on_request=True),
         step("report", 30, "report"),
     ]
+    return [one for one in steps if not (quick and one.name in SLOW_ANYWHERE)]
 
 
 def carry_out(step: Step, left_s: float, logs: Path) -> Outcome:
@@ -113,6 +124,19 @@ def _end_of(process: "subprocess.Popen[bytes]", limit_s: float) -> int | None:
     return None
 
 
+def _earlier(path: Path) -> dict[str, dict[str, Any]]:
+    """How the steps of earlier sessions with these records ended, by name."""
+    return {one["name"]: one for one in json.loads(path.read_text())} if path.is_file() else {}
+
+
+def _pack(raw: Path, archive: Path) -> None:
+    """Everything recorded so far, whole or not at all."""
+    partial = archive.with_name(archive.name + ".partial")
+    with tarfile.open(partial, "w:gz") as file:
+        file.add(raw, arcname=raw.name)
+    partial.replace(archive)
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run the session; 1 where any step failed, was cut short or skipped."""
     parser = argparse.ArgumentParser(prog="python -m holly_triton.harness.gpu_session", description=__doc__)
@@ -121,21 +145,29 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     parser.add_argument("--quick", action="store_true", help="tiny sizes: whether the session itself works")
     parser.add_argument("--only", nargs="+", metavar="STEP", help="some of the steps, by name")
+    parser.add_argument("--train-seconds", type=float, default=TRAIN_S, metavar="S", help=f"of frames-train, which is done only if --only names it (default: {TRAIN_S:g})")  # fmt: skip
+    parser.add_argument(
+        "--archive", type=Path, metavar="FILE", help="a .tar.gz of OUT/raw, written anew after each step"
+    )
     options = parser.parse_args(arguments)
     raw = options.out.resolve() / "raw"
     logs = raw / "logs"
     logs.mkdir(parents=True, exist_ok=True)
-    steps = plan(options.device, options.quick, raw)
+    steps = plan(options.device, options.quick, raw, options.train_seconds)
     if unknown := set(options.only or ()) - {step.name for step in steps}:
         parser.error(f"--only {' '.join(sorted(unknown))}: the steps are {' '.join(step.name for step in steps)}")
     deadline = time.monotonic() + options.budget
     outcomes: list[Outcome] = []
+    before = _earlier(raw / SESSION)
     for step in steps:
-        if options.only and step.name not in options.only:
+        if step.on_request if not options.only else step.name not in options.only:
             continue
-        outcomes.append(carry_out(step, deadline - time.monotonic(), logs))
-        (raw / "session.json").write_text(json.dumps([asdict(outcome) for outcome in outcomes], indent=1) + "\n")
-        last = outcomes[-1]
+        last = carry_out(step, deadline - time.monotonic(), logs)
+        outcomes.append(last)
+        before[step.name] = asdict(last)
+        (raw / SESSION).write_text(json.dumps(list(before.values()), indent=1) + "\n")
+        if options.archive is not None:
+            _pack(raw, options.archive)
         print(f"{last.name}: {last.status}, {last.seconds:.1f} s of {last.limit_s:.0f}", flush=True)
     missed = [f"{outcome.name} ({outcome.status})" for outcome in outcomes if outcome.status != "ok"]
     if missed:

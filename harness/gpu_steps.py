@@ -11,7 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from importlib.metadata import distributions
 from pathlib import Path
@@ -22,8 +22,10 @@ from holly_triton.core.errors import HollyError
 BUNNY = "HOLLY_TRITON_BUNNY"
 """Path of the paper's Stanford bunny, bunny_large.obj, which does not ship."""
 CARRIED = Path("carry") / "bunny_large.obj"
-PROFILED = 5
-"""Steps of each stage under the profiler, after as many steps of warm-up."""
+GAUSSIANS = ("splat", "reconstruction_loss", "splat_emitters")
+"""Operations whose cost depends on the width of the Gaussians."""
+MOST_SEPARABLE = 10_000
+"""Points up to which the separable backend, which is that of a CPU, is timed on a GPU too: 100 000 take it a second a pass."""
 
 
 def environment(options: argparse.Namespace) -> None:
@@ -78,7 +80,7 @@ def bench(options: argparse.Namespace) -> int:
     """Validate and time every case, and add its records, floors too, to the raw table of the device."""
     from rich.console import Console
 
-    from .cases import timed_cases
+    from .cases import OPS, timed_cases
     from .command import complain, measure, resolve_backends, resolve_device
     from .floor import unknown
     from .report import append, raw_name
@@ -87,14 +89,56 @@ def bench(options: argparse.Namespace) -> int:
     device = resolve_device(options.device)
     precision = "tf32x3" if device == "cuda" else "ieee"
     images, size = (2, 16) if options.quick else (32, 128)
-    cases = timed_cases(options.points, images, size, options.sigma, precision)
+    cases = timed_cases(options.points, images, size, options.sigma, precision, GAUSSIANS if options.gaussians else OPS)
     faults, console = [], Console(width=120)
     print(unknown(device) or "")
-    for measured in measure(sorted(cases, key=lambda case: case.points), resolve_backends([], device), device):
-        append(options.raw / f"{raw_name(device)}.csv", measured.records)  # at once: the step may be cut short
-        faults += measured.faults
-        console.print(*terminal(measured.records))
+    for case in sorted(cases, key=lambda case: case.points):
+        slow = "separable" if device == "cuda" and case.points > MOST_SEPARABLE else ""
+        for measured in measure([case], [one for one in resolve_backends([], device) if one != slow], device):
+            append(options.raw / f"{raw_name(device)}.csv", measured.records)  # at once: the step may be cut short
+            faults += measured.faults
+            console.print(*terminal(measured.records))
     return complain(faults)
+
+
+def tune(options: argparse.Namespace) -> None:
+    """Time candidates of block sizes for large pictures in tf32x3; the best row is the last line of the log."""
+    import torch
+
+    from holly_triton.kernels.blocks import ARCHITECTURES
+
+    from .command import resolve_device
+    from .tune import tune_row
+
+    if resolve_device(options.device) != "cuda":
+        raise HollyError("tune: block sizes are those of a GPU, and this is a CPU")
+    major, minor = torch.cuda.get_device_capability()
+    known = [row for row in ARCHITECTURES if row <= 10 * major + minor]
+    tune_row((max(known, default=min(ARCHITECTURES)), "tf32x3", "large"), 32, 128, 1.41, "cuda")
+
+
+def frames(options: argparse.Namespace) -> int:
+    """Rates of training and localisation of camera frames, and what bounds them."""
+    from .command import complain
+    from .gpu_frames import measure
+
+    return complain(measure(options.raw / "frames.json", options.device, options.quick))
+
+
+def frames_train(options: argparse.Namespace) -> int:
+    """Train a localiser for some seconds, and test it at three densities."""
+    from .command import complain
+    from .gpu_frames import train
+
+    return complain(train(options.raw / "frames-train.json", options.device, options.seconds, options.quick))
+
+
+def tomography(options: argparse.Namespace) -> int:
+    """Times of inference, matching, training, peaks and alignment of tomograms."""
+    from .command import complain
+    from .gpu_tomography import measure
+
+    return complain(measure(options.raw / "tomography.json", options.device, options.quick))
 
 
 def train(options: argparse.Namespace) -> None:
@@ -105,6 +149,8 @@ def train(options: argparse.Namespace) -> None:
     from holly_triton.particles.run.run import make_trainer
     from holly_triton.particles.simulate import simulate
     from holly_triton.validation.alignment import align
+
+    from .gpu_timing import BUSY
 
     structure, truth = _structure(options.what)
     images = 20 if options.quick else DEMO.images
@@ -133,25 +179,16 @@ def train(options: argparse.Namespace) -> None:
     print(json.dumps(record, indent=1))
 
 
-BUSY = (
-    "device_busy_share = device_ms / step_ms. device_ms: of a step, the time in which at least one kernel, copy or fill "
-    f"runs on the device, by torch.profiler, mean of {PROFILED} steps. step_ms: wall clock of a step, the median of the "
-    "same stage's steps outside the profiler."
-)
-
-
 def step_times(steps: Iterator[Any], device: str) -> dict[str, Any]:
     """Step through a training: by stage the wall clock of a step, and the share of it that the device is busy."""
+    from .gpu_timing import PROFILED, clock, device_ms
+
     walls: dict[str, list[float]] = {}
     busy: dict[str, float | None] = {}
     first = None
     began = time.perf_counter()
     for progress in steps:
-        if device == "cuda":
-            import torch
-
-            torch.cuda.synchronize()
-        wall = 1e3 * (time.perf_counter() - began)
+        wall = 1e3 * (clock(device) - began)
         first = wall / 1e3 if first is None else first
         times = walls.setdefault(progress.stage, [])
         times.append(wall)
@@ -167,31 +204,6 @@ def step_times(steps: Iterator[Any], device: str) -> dict[str, Any]:
             "device_busy_share": None if own is None else own / median,
         }  # fmt: skip
     return found
-
-
-def device_ms(call: Callable[[], int]) -> float | None:
-    """Milliseconds per step of ``call`` in which the device is busy; None for no step."""
-    import torch
-    from torch.profiler import ProfilerActivity, profile
-
-    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
-        steps = call()
-        torch.cuda.synchronize()
-    spans = [
-        (event.time_range.start, event.time_range.end)
-        for event in profiler.events()
-        if event.device_type.name == "CUDA" and not getattr(event, "is_user_annotation", False)
-    ]
-    return union(spans) / 1e3 / steps if steps else None
-
-
-def union(spans: list[tuple[float, float]]) -> float:
-    """Total length covered by spans, which overlap on different streams."""
-    total, reached = 0.0, float("-inf")
-    for start, end in sorted(spans):
-        total += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return total
 
 
 def _structure(what: str) -> tuple[str, Any]:
@@ -233,13 +245,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--device", choices=["cuda", "cpu"], required=True)
     parser.add_argument("--raw", type=Path, required=True, help="folder of the records")
     steps = parser.add_subparsers(required=True)
-    for step in (environment, warm_up, bench, train, report):
+    for step in (environment, warm_up, bench, tune, train, frames, frames_train, tomography, report):
         one = steps.add_parser(step.__name__.replace("_", "-"), help=step.__doc__)
         one.set_defaults(step=step)
         one.add_argument("--quick", action="store_true")
         if step is bench:
             one.add_argument("--points", type=int, nargs="+", required=True)
             one.add_argument("--sigma", type=float, required=True)
+            one.add_argument("--gaussians", action="store_true", help="only operations that draw Gaussians")
+        if step is frames_train:
+            one.add_argument("--seconds", type=float, required=True, help="of the training")
         if step is train:
             one.add_argument("what", choices=["demo", "bunny"])
     options = parser.parse_args(arguments)

@@ -1,6 +1,7 @@
 """Raw records in ``reports/raw``, and the tables and plots made from them.
 
-``python -m holly_triton.harness.report`` generates ``reports/kernels_*.md`` and ``.png`` from the raw records. With
+``python -m holly_triton.harness.report`` generates ``reports/kernels_*.md`` and ``.png`` from the raw records, and
+``reports/gpu.md`` from those of a session on a GPU. With
 ``--measure`` it first benchmarks this machine and adds the records. Both need a checkout.
 """
 
@@ -18,6 +19,7 @@ from holly_triton.core.errors import HollyError
 
 from .cases import OPS, TIMED_POINTS, timed_cases
 from .command import complain, measure, resolve_backends, resolve_device
+from .gpu_report import write_gpu_report
 from .records import FIELDS, Record, commit, device_name
 from .table import LEGEND, markdown, plot, title
 
@@ -113,6 +115,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise HollyError(f"{raw}: no such folder; it lies in a checkout, or --measure makes it")
         for path in sorted(raw.glob("*.csv")):
             print(write_report(path, options.reports))
+        if (sessions := write_gpu_report(raw, options.reports)) is not None:
+            print(sessions)
     except HollyError as error:
         print(error, file=sys.stderr)
         return 1

@@ -1,4 +1,4 @@
-"""Packages that come with an extra of this one: imported where they are needed, named where they are missing."""
+"""Packages that not every use needs: imported where they are needed, named where they are missing."""
 
 from importlib import import_module
 from typing import Any
@@ -23,7 +23,7 @@ class MissingExtraError(HollyError):
 
 
 def require(module: str, purpose: str) -> Any:
-    """Import a module of one of the packages in ``EXTRAS``.
+    """Import a module of one of the packages in ``EXTRAS``, or of a dependency that an environment may lack all the same.
 
     Args:
         module: Its full name, such as ``astropy.io.fits``.
@@ -39,5 +39,5 @@ def require(module: str, purpose: str) -> Any:
         absent = isinstance(error, ModuleNotFoundError) and error.name == package
         reason = "" if absent else f", which cannot be loaded ({error})"
         name = {"sklearn": "scikit-learn"}.get(package, package.replace("_", "-"))
-        extra = f"pip install 'holly-triton[{EXTRAS[package]}]'"
-        raise MissingExtraError(f"{purpose} needs {name}{reason}: {extra}") from error
+        wanted = f"'holly-triton[{EXTRAS[package]}]'" if package in EXTRAS else name
+        raise MissingExtraError(f"{purpose} needs {name}{reason}: pip install {wanted}") from error

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.optional import require
 
 TYPES = {0: "i1", 1: "i2", 2: "f4", 6: "u2", 12: "f2"}
 """NumPy's name of each mode's values."""
@@ -50,9 +51,7 @@ class MrcHeader:
 
 def header_size() -> int:
     """Bytes of the fixed part of a header."""
-    from mrcfile.dtypes import HEADER_DTYPE
-
-    return int(HEADER_DTYPE.itemsize)
+    return int(require("mrcfile", "reading MRC").dtypes.HEADER_DTYPE.itemsize)
 
 
 def parse_mrc_header(path: Path, head: bytes) -> MrcHeader:
@@ -63,16 +62,15 @@ def parse_mrc_header(path: Path, head: bytes) -> MrcHeader:
     Raises:
         HollyError: There are too few bytes, values are complex or of an unknown mode, or sizes are not possible.
     """
-    from mrcfile.dtypes import HEADER_DTYPE
-
-    if len(head) < HEADER_DTYPE.itemsize:
+    header = require("mrcfile", "reading MRC").dtypes.HEADER_DTYPE
+    if len(head) < header.itemsize:
         raise HollyError(
-            f"{path}: is truncated (an MRC header has {HEADER_DTYPE.itemsize} bytes, the file {len(head)}); "
+            f"{path}: is truncated (an MRC header has {header.itemsize} bytes, the file {len(head)}); "
             "copy or export it again"
         )
-    head = head[: HEADER_DTYPE.itemsize]
+    head = head[: header.itemsize]
     remarks: list[str] = []
-    fields: Any = np.frombuffer(head, HEADER_DTYPE).reshape(()).view(np.recarray)
+    fields: Any = np.frombuffer(head, header).reshape(()).view(np.recarray)
     if bytes(fields.map)[:3] != b"MAP":
         remarks.append("The header lacks the word MAP; it was read nevertheless.")
     order = _byte_order(fields, remarks)
@@ -83,8 +81,8 @@ def parse_mrc_header(path: Path, head: bytes) -> MrcHeader:
             f"and its mode would be {int(fields.mode)})"
         )
     columns, rows, sections = int(fields.nx), int(fields.ny), int(fields.nz)
-    start = HEADER_DTYPE.itemsize + int(fields.nsymbt)
-    if min(columns, rows, sections) < 1 or start < HEADER_DTYPE.itemsize:
+    start = header.itemsize + int(fields.nsymbt)
+    if min(columns, rows, sections) < 1 or start < header.itemsize:
         raise invalid(path, (sections, rows, columns))
     dtype = _type_of(path, int(fields.mode), head, order, remarks)
     return MrcHeader(fields, dtype, (sections, rows, columns), start, remarks)

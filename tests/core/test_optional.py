@@ -10,14 +10,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.jobs import Cluster
 from holly_triton.core.optional import EXTRAS, MissingExtraError, require
 from holly_triton.io.atoms import read_atoms
 from holly_triton.io.movies.opening import open_movie
+from holly_triton.io.volumes.reading import read_volume
+from holly_triton.io.volumes.writing import write_volume
 from holly_triton.particles.data import open_dataset
 from holly_triton.particles.picking.segmentation import find_clusters
+from holly_triton.tomography.config.simulation import SimulationSettings
+from holly_triton.tomography.simulate.command import simulate
 from holly_triton.view import render_cloud, turntable
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -126,3 +131,18 @@ def test_training_evaluation_and_the_report_need_none_of_them(tmp_path: Path) ->
     assert {"config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "metrics.json", "report.html"} <= made
     assert said.count("pip install 'holly-triton[view]'") == 2  # the cloud, and the truth over it
     assert tomllib.loads((tmp_path / "run" / "config.toml").read_text())["points"] == 12
+
+
+def test_a_dependency_that_is_not_installed_is_named_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without("mrcfile", monkeypatch)
+    (tmp_path / "a.mrc").write_bytes(bytes(2048))
+    for use in (
+        lambda: read_volume(tmp_path / "a.mrc"),
+        lambda: write_volume(tmp_path / "b.mrc", np.zeros((2, 2, 2)), 10.0),
+        lambda: simulate(tmp_path / "c", SimulationSettings(), torch.device("cpu")),
+    ):
+        with pytest.raises(MissingExtraError, match="needs mrcfile: pip install mrcfile$"):
+            use()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mrc"]

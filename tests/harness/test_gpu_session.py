@@ -1,18 +1,24 @@
 """The session on a GPU, rehearsed without one: every step works, and none that fails takes another with it."""
 
 import ast
+import dataclasses
 import json
 import os
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from holly_triton.harness import command, gpu_session, gpu_steps, measure, report
-from holly_triton.harness.gpu_session import Step
+from holly_triton.frames.localise import read_model
+from holly_triton.harness import command, floor, gpu_session, gpu_steps, measure, report
+from holly_triton.harness.gpu_session import Outcome, Step
+from holly_triton.harness.gpu_timing import Journal, union
+from holly_triton.harness.gpu_tomography import tiled
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,11 +62,35 @@ def test_what_finds_no_time_left_is_skipped_and_said_to_be(tmp_path: Path, monke
     assert code == 1 and outcomes[0]["status"] == "skipped" and outcomes[0]["log"] is None
 
 
-def test_the_session_fits_its_budget_of_nine_minutes_in_order_of_value() -> None:
-    names = [step.name for step in gpu_session.plan("cuda", False, Path("raw"))]
+def test_the_records_of_several_sessions_and_an_archive_of_all_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = tmp_path / "raw.tar.gz"
+    monkeypatch.setattr(gpu_session, "GRACE_S", 0.5)
+    steps = [python("one", "print('first')"), python("two", "import time; time.sleep(60)", 1.0)]
+    outcomes_of(monkeypatch, tmp_path, steps[:1], "--archive", str(archive))
+    code, outcomes = outcomes_of(monkeypatch, tmp_path, steps[1:], "--archive", str(archive))
+    assert code == 1 and [(one["name"], one["status"]) for one in outcomes] == [("one", "ok"), ("two", "timeout")]
+    with tarfile.open(archive) as packed:
+        assert {"raw/session.json", "raw/logs/one.log", "raw/logs/two.log"} <= set(packed.getnames())
+        assert json.load(packed.extractfile("raw/session.json")) == outcomes  # type: ignore[arg-type]
+
+
+def test_the_session_does_the_most_valuable_first_and_the_longest_on_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = gpu_session.plan("cuda", False, Path("raw"), 120.0)
+    names = [step.name for step in steps]
     assert gpu_session.BUDGET_S <= 540
-    assert names[:4] == ["environment", "warm-up", "tests", "train-demo"] and names[-1] == "report"
-    assert {f"bench-{n}-sigma{s}" for n in (100_000, 1_000_000) for s in ("1.41", "4", "10")} <= set(names)
+    assert names[:7] == [
+        "environment", "warm-up", "tests", "train-demo", "bench-100000-sigma1.41", "frames", "tomography"
+    ]  # fmt: skip
+    assert {"bench-100000-sigma4", "bench-100000-sigma10", "bench-1000000-sigma1.41", "tune"} <= set(names)
+    assert names[-1] == "report"
+    assert [(step.name, step.command[-1]) for step in steps if step.on_request] == [("frames-train", "120.0")]
+    long = dataclasses.replace(python("long", ""), on_request=True)
+    assert [one["name"] for one in outcomes_of(monkeypatch, tmp_path, [python("short", ""), long])[1]] == ["short"]
+    assert outcomes_of(monkeypatch, tmp_path, [long], "--only", "long")[1][-1]["name"] == "long"
 
 
 def test_the_script_starts_the_session_and_the_tests_of_the_gpu_can_be_collected_without_one(tmp_path: Path) -> None:
@@ -92,6 +122,82 @@ def test_the_steps_measure_train_and_report(tmp_path: Path, monkeypatch: pytest.
     assert (tmp_path / "kernels_cpu.md").is_file()
 
 
+def test_the_slow_backend_is_not_timed_on_many_points_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, int, str]] = []
+
+    def measure(cases: Any, backends: Any, device: str) -> Any:
+        asked.extend((case.op, case.points, backend) for case in cases for backend in backends)
+        return []
+
+    monkeypatch.setattr(command, "resolve_device", lambda device: device)
+    monkeypatch.setattr(command, "measure", measure)
+    monkeypatch.setattr(floor, "unknown", lambda device: None)
+    monkeypatch.setattr(report, "raw_name", lambda device: device)
+    words = ["bench", "--sigma", "4", "--points", "350", "100000", "--gaussians"]
+    assert gpu_steps.main(["--device", "cuda", "--raw", str(tmp_path), *words]) == 0
+    assert {op for op, _, _ in asked} == set(gpu_steps.GAUSSIANS)
+    assert {points for _, points, backend in asked if backend == "separable"} == {350}
+    assert {points for _, points, backend in asked if backend == "triton"} == {350, 100_000}
+
+
+def test_tuning_is_refused_without_a_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert gpu_steps.main(["--device", "cpu", "--raw", str(tmp_path), "tune"]) == 1
+    assert capsys.readouterr().err == "tune: block sizes are those of a GPU, and this is a CPU\n"
+
+
+def test_a_part_that_fails_is_recorded_and_the_next_one_is_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fails() -> dict[str, Any]:
+        raise RuntimeError("out of\nsomething")
+
+    journal = Journal(tmp_path / "a.json", "cpu")
+    journal.part("bad", fails)
+    kept = json.loads((tmp_path / "a.json").read_text())
+    assert kept["bad"]["error"] == "RuntimeError: out of something"
+    journal.part("good", lambda: {"rate": 2.0, "undefined": float("nan")})
+    kept = json.loads((tmp_path / "a.json").read_text())
+    assert kept["good"]["rate"] == 2.0 and kept["good"]["undefined"] is None and kept["bad"]
+    assert journal.faults == ["bad: RuntimeError: out of something"]
+
+
+def test_frames_and_tomograms_are_measured_and_what_is_not_is_said(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    common = ["--device", "cpu", "--raw", str(raw)]
+    assert gpu_steps.main([*common, "frames", "--quick"]) == 0
+    assert gpu_steps.main([*common, "frames-train", "--seconds", "0.3", "--quick"]) == 0
+    assert gpu_steps.main([*common, "tomography", "--quick"]) == 0
+    frames, trained, tomography = (
+        json.loads((raw / f"{name}.json").read_text()) for name in ("frames", "frames-train", "tomography")
+    )
+    for width in (48, 24):
+        one = frames[f"train-{width}"]
+        assert one["frames_per_s"] == pytest.approx(one["batch"] * one["steps_per_s"]) and one["width"] == width
+        assert set(one["parts_ms"]) == {"simulate", "network", "loss", "backward", "optimiser"}
+    assert frames["localise-crowded"]["emitters_per_frame"] > 5 * frames["localise-sparse"]["emitters_per_frame"] > 0
+    assert frames["localise-sparse-polished"]["frames_per_s"] > 0
+    assert trained["density-2.22"]["emitters_per_frame"] > 10 and trained["empty"]["frames"] == 75
+    assert read_model(raw / "frames-train.pt").localiser.settings.features == trained["training"]["width"] == 4
+    assert tomography["match"]["rotations"] == 24 and tomography["match"]["parts_s"].keys() == {
+        "turning", "searching", "refining"
+    }  # fmt: skip
+    assert tomography["align"]["median_error_deg"]["refined"] < tomography["align"]["median_error_deg"]["search"] < 60
+    assert tomography["train-deepfinder"]["patches_per_s"] > 0 and tomography["inference"]["scores_averaged_s"] > 0
+    tomography["align"] = {"error": "RuntimeError: no more memory"}
+    (raw / "tomography.json").write_text(json.dumps(tomography))
+    skipped = Outcome("environment", "skipped", None, 0.0, 30.0, [], None)
+    (raw / "session.json").write_text(json.dumps([dataclasses.asdict(skipped)]))
+    assert gpu_steps.main([*common, "report"]) == 0
+    text = (tmp_path / "gpu.md").read_text()
+    missing = text[text.index("## Not measured") :].splitlines()[2:]
+    assert set(filter(None, missing)) == {
+        "- environment: no time was left for it", "- tests: not run", "- train-demo: not run", "- train-bunny: not run",
+        "- tomography, match-large: not reached", "- tomography, align: RuntimeError: no more memory",
+    }  # fmt: skip
+    assert "particles of 24³ voxels" not in text and "at 24 rotations" in text
+
+
 def test_without_the_bunny_a_formula_stands_in_and_the_record_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,8 +210,14 @@ def test_without_the_bunny_a_formula_stands_in_and_the_record_says_so(
 
 
 def test_busy_time_counts_what_overlaps_once() -> None:
-    assert gpu_steps.union([(5.0, 6.0), (0.0, 2.0), (1.0, 3.0), (1.5, 1.6)]) == 4.0
-    assert gpu_steps.union([]) == 0.0
+    assert union([(5.0, 6.0), (0.0, 2.0), (1.0, 3.0), (1.5, 1.6)]) == 4.0
+    assert union([]) == 0.0
+
+
+def test_copies_of_a_volume_fill_a_larger_one() -> None:
+    volume = np.arange(2 * 3 * 4).reshape(2, 3, 4)
+    whole = tiled(volume, (3, 7, 4))
+    assert whole.shape == (3, 7, 4) and (whole[2, 6] == volume[0, 0]).all() and (whole[1, 4] == volume[1, 1]).all()
 
 
 AT_HAND = {
@@ -130,6 +242,7 @@ from holly_triton.harness import gpu_steps
 common = ["--device", "cpu", "--raw", sys.argv[1]]
 assert gpu_steps.main([*common, "environment"]) == 0
 assert gpu_steps.main([*common, "train", "demo", "--quick"]) == 0
+import holly_triton.harness.gpu_frames, holly_triton.harness.gpu_tomography
 import holly_triton.harness.command, holly_triton.harness.report
 """
 

@@ -7,6 +7,7 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
+from holly_triton.core.optional import require
 
 from .em import HEADER, PC, PIXEL, TYPES, UNIT_ANGSTROM
 from .hdf5 import DATASET, VOXEL
@@ -69,8 +70,7 @@ def _type_for(array: Array, narrow: tuple[str, ...]) -> np.dtype[Any]:
 
 
 def _write_mrc(path: Path, array: Array, voxel: float) -> None:
-    import mrcfile
-
+    mrcfile = require("mrcfile", "writing MRC")
     with mrcfile.new(path, overwrite=True) as file:
         file.set_data(array)
         file.set_volume()

@@ -14,6 +14,7 @@ from holly_triton.core.config import write_config
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.folder import check_free
+from holly_triton.core.optional import require
 from holly_triton.core.progress import following, in_parts
 from holly_triton.core.types import Array
 from holly_triton.core.words import counted
@@ -55,6 +56,7 @@ def simulate(out: Path, settings: SimulationSettings, device: torch.device, *, o
     """
     classes = read_classes(settings.tomogram)
     _check_memory(settings)
+    require("mrcfile", "writing MRC")  # known before the work, not after it
     _make_place(out, overwrite)
     if settings.subtomograms is not None:
         lines = _write_subtomograms(out, settings, [density for density, _ in classes], device)
