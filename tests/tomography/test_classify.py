@@ -13,15 +13,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import random_rotations
-from holly_triton.tomography.classify import prediction
+from holly_triton.tomography.classify import features
 from holly_triton.tomography.classify.augmentation import TURNS, augmented, turned
 from holly_triton.tomography.classify.evaluation import best_temperature, calibration_error, figures_of
 from holly_triton.tomography.classify.invariants import invariants
 from holly_triton.tomography.classify.model import read_model
 from holly_triton.tomography.classify.networks import build
+from holly_triton.tomography.classify.opening import open_set
 from holly_triton.tomography.classify.run import resume_run, start_run
 from holly_triton.tomography.classify.set_hdf5 import SetWriter
-from holly_triton.tomography.classify.sets import open_set
 from holly_triton.tomography.classify.sources import Fixed, trainable
 from holly_triton.tomography.config.classification import Augmentation, Network, NetworkName, Training
 from holly_triton.tomography.structures import Density, draw_map
@@ -231,16 +231,16 @@ def test_a_stopped_classification_goes_on_where_it_was(tmp_path, seed, monkeypat
     subtomograms = open_set(train)
     monkeypatch.setattr(type(subtomograms), "chunks", lambda self, start=0: ((row, self.read(np.array([row]))) for row in range(start, 12)))  # fmt: skip
     path, asked = tmp_path / "features.h5", iter([False] * 5 + [True])
-    fresh = prediction.start_features(path, subtomograms, model, digest, resume=False)
-    stopped = prediction.extend_features(fresh, subtomograms, model, lambda _: None, lambda: next(asked))
+    fresh = features.start_features(path, subtomograms, model, digest, resume=False)
+    stopped = features.extend_features(fresh, subtomograms, model, lambda _: None, lambda: next(asked))
     assert stopped.done == 5
-    reread = prediction.start_features(path, subtomograms, model, digest, resume=True)
+    reread = features.start_features(path, subtomograms, model, digest, resume=True)
     assert reread.done == 5
-    finished = prediction.extend_features(reread, subtomograms, model, lambda _: None, lambda: False)
+    finished = features.extend_features(reread, subtomograms, model, lambda _: None, lambda: False)
     assert finished.made == 7
     assert torch.allclose(finished.read(), model.linear(subtomograms.read(np.arange(12))), atol=1e-4)
     with pytest.raises(HollyError, match="another set or model"):
-        prediction.start_features(path, subtomograms, model, "e", resume=True)
+        features.start_features(path, subtomograms, model, "e", resume=True)
 
 
 def test_resume_of_the_command(tmp_path, seed):

@@ -9,8 +9,9 @@ import torch
 from holly_triton.core.errors import HollyError
 from holly_triton.io.particle_lists.star_table import star_text
 from holly_triton.io.volumes import write_volume
+from holly_triton.tomography.classify.opening import open_set
 from holly_triton.tomography.classify.set_hdf5 import SetWriter
-from holly_triton.tomography.classify.sets import open_set, standardised, usable
+from holly_triton.tomography.classify.sets import standardised, usable
 
 SIZE, VOXEL = 10, 13.5
 

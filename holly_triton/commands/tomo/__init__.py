@@ -7,6 +7,7 @@ from .average import average
 from .classify import classify
 from .combine import combine
 from .demo import demo
+from .discover import discover
 from .evaluate import evaluate
 from .info import info
 from .match import match
@@ -23,6 +24,6 @@ def tomo() -> None:
 
 
 for command in (
-    demo, info, simulate, train, pick, match, evaluate, combine, average, classify, render, reproduce,
+    demo, info, simulate, train, pick, match, evaluate, combine, average, classify, discover, render, reproduce,
 ):  # fmt: skip
     tomo.add_command(command)

@@ -2,18 +2,15 @@
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from holly_triton.tomography.config.averaging import Averaging
 from holly_triton.tomography.config.network import Device
-from holly_triton.tomography.config.optics import Optics
 
-from ..options import ABOVE_ZERO, SEED, SOME_PATH, Number, tilt_range, words
-
-OPTICS = Optics()
-Contrast = Literal["dark", "bright"]
+from ..options import ABOVE_ZERO, SEED, SOME_PATH, words
+from .imaging import imaging_options, optics_of
 
 
 @click.command()
@@ -31,15 +28,7 @@ Contrast = Literal["dark", "bright"]
     "--reach", type=ABOVE_ZERO, metavar="A", help="Largest shift from a pick in Å. [default: 0.15 of the box]"
 )
 @click.option("--symmetry", default=Averaging().symmetry, show_default=True, metavar="GROUP", help="Imposed on the average: C2, D7, O, ..., its main axis along z.")  # fmt: skip
-@click.option("--defocus", type=Number(-100, 100), metavar="UM", help="Underfocus in µm, to restore the sign of the CTF. Leave it out for a tomogram whose CTF was corrected.")  # fmt: skip
-@click.option("--voltage", type=ABOVE_ZERO, default=OPTICS.voltage_kv, show_default=True, metavar="KV")
-@click.option("--cs", type=Number(0), default=OPTICS.cs_mm, show_default=True, metavar="MM", help="Spherical aberration.")  # fmt: skip
-@click.option(
-    "--amplitude-contrast", type=Number(0, 1), default=OPTICS.amplitude_contrast, show_default=True, metavar="SHARE"
-)
-@click.option("--phase-shift", type=Number(-360, 360), default=OPTICS.phase_shift_deg, show_default=True, metavar="DEG", help="Of a phase plate.")  # fmt: skip
-@click.option("--tilt", callback=tilt_range, metavar="DEG|LEAST,MOST", default="60", show_default=True, help="Last tilt of a symmetric series about y, or first and last, such as -42,60; 90 is no missing wedge.")  # fmt: skip
-@click.option("--contrast", type=words(Contrast), default="dark", show_default=True, help="Of protein in the tomograms; it is positive in the average.")  # fmt: skip
+@imaging_options
 @click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of the tomograms' voxels in Å, where the files do not state it.")  # fmt: skip
 @click.option("--mask", type=SOME_PATH, metavar="FILE", help="For alignment and FSC: a volume of the box's size, 0 outside, 1 inside, with soft edges. [default: a sphere of 0.4 of the box]")  # fmt: skip
 @click.option("--control", type=click.IntRange(4, 100_000), metavar="N", help="Also treat N random positions alike: what they give shows the bias of the reference.")  # fmt: skip
@@ -50,9 +39,8 @@ Contrast = Literal["dark", "bright"]
 @click.option("--overwrite", is_flag=True, help="Replace an average in an existing folder OUT.")
 def average(
     picks: Path, out: Path, tomograms: tuple[Path, ...], name: str | None, box: float | None, binning: int, start: float | None,
-    iterations: int | None, align: bool, reach: float | None, symmetry: str, defocus: float | None, voltage: float, cs: float,
-    amplitude_contrast: float, phase_shift: float, tilt: tuple[float, float], contrast: Contrast, voxel_size: float | None,
-    control: int | None, seed: int, **given: Any,
+    iterations: int | None, align: bool, reach: float | None, symmetry: str, voxel_size: float | None, control: int | None, seed: int,
+    **given: Any,
 ) -> None:  # fmt: skip
     """Align and average the particles of one class in PICKS, and write the average and its resolution to the folder OUT.
 
@@ -71,10 +59,7 @@ def average(
     from holly_triton.tomography.average.command import Options, average_files
     from holly_triton.tomography.average.gathering import Source
 
-    optics = None if defocus is None else Optics(
-        voltage_kv=voltage, cs_mm=cs, amplitude_contrast=amplitude_contrast, phase_shift_deg=phase_shift, defocus_um=defocus,
-        contrast=contrast,
-    )  # fmt: skip
+    optics, tilt, contrast = optics_of(given), given.pop("tilt"), given.pop("contrast")
     source = Source(picks, tomograms, name, voxel_size, box, binning, tilt, optics, contrast)
     settings = Averaging(
         iterations=iterations, symmetry=symmetry, start_angstrom=start, reach_angstrom=reach, align=align, seed=seed

@@ -144,7 +144,7 @@ def iterate(particles: Particles, plan: Plan, state: State, stopped: Callable[[]
     for half, lot in following(lots):
         if stopped():
             raise StoppedError
-        found = _aligned(particles.take(lot), poses.take(lot), references[half], plan, noise[half], wide)
+        found = aligned(particles.take(lot), poses.take(lot), references[half], plan, noise[half], wide)
         moved.rotation[lot], moved.shift[lot], moved.score[lot] = (
             orthonormalised(found.rotation),
             found.shift,
@@ -193,8 +193,8 @@ def _reference(particles: Particles, poses: Poses, plan: Plan, state: State) -> 
     return as_reference(volume_of(sums, agreement), plan.mask, state.highest)
 
 
-def _aligned(particles: Particles, poses: Poses, reference: Reference, plan: Plan, noise: Tensor, wide: bool) -> Poses:
-    """Particles of one half, aligned to its reference."""
+def aligned(particles: Particles, poses: Poses, reference: Reference, plan: Plan, noise: Tensor, wide: bool) -> Poses:
+    """Particles aligned to a reference: among all rotations where ``wide``, else about those so far."""
     crowther = plan.crowther(reference.highest)
     finest = FINEST_STEP * crowther
     if not wide:

@@ -18,6 +18,7 @@ from holly_triton.tomography.structures import Density, draw_map
 
 from .fsc import Fsc, shell_correlation
 from .gathering import Gathered
+from .particles import Particles
 from .reconstruction import expected_agreement, volume_of
 from .refinement import Plan, State, half_sums, kept_shells, register, turned_volume
 
@@ -27,15 +28,25 @@ WRITTEN = ("*.mrc", "aligned.star", "fsc.csv", "*.png", "summary.json", PROGRESS
 """All that an average leaves in its folder."""
 
 
-class Result(NamedTuple):
+class Average(NamedTuple):
     """An average with its halves, and how fine it is."""
 
     average: Tensor
     """``[n, n, n]``, protein positive, filtered by what its halves agree on."""
     halves: tuple[Tensor, Tensor]
     """Not filtered."""
+    raw: Tensor
+    """The average, not filtered."""
     curve: Fsc
     """Of the halves."""
+
+
+class Result(NamedTuple):
+    """An average of picks, compared with what is known."""
+
+    average: Tensor
+    halves: tuple[Tensor, Tensor]
+    curve: Fsc
     against: Fsc | None
     """Of the unfiltered average and the truth."""
     aligned: ParticleList
@@ -43,8 +54,24 @@ class Result(NamedTuple):
     """For the summary: resolutions in Å, infinite where there is none."""
 
 
+def average_of(particles: Particles, plan: Plan, state: State) -> Average:
+    """The average of particles where the loop stands.
+
+    Args:
+        particles: As in the loop.
+        plan: Likewise.
+        state: After its last iteration.
+    """
+    sums = half_sums(particles, state.poses, plan, state.half)
+    halves = volume_of(sums[0]), volume_of(sums[1])
+    curve = shell_correlation(*halves, plan.voxel, plan.mask)
+    detail, whole = curve.resolution(), sums[0].plus(sums[1])
+    kept = kept_shells(curve.correlation, plan.voxel / detail, particles.size)
+    return Average(volume_of(whole, expected_agreement(kept, halves=2)), halves, volume_of(whole), curve)
+
+
 def resulting(gathered: Gathered, plan: Plan, state: State, truth: Density | None) -> Result:
-    """The average where the loop stands.
+    """The average of picks where the loop stands.
 
     Args:
         gathered: The particles.
@@ -52,18 +79,11 @@ def resulting(gathered: Gathered, plan: Plan, state: State, truth: Density | Non
         state: After its last iteration.
         truth: A structure to compare with, wherever its axes point.
     """
-    particles, size = gathered.particles, gathered.particles.size
-    sums = half_sums(particles, state.poses, plan, state.half)
-    halves = volume_of(sums[0]), volume_of(sums[1])
-    curve = shell_correlation(*halves, plan.voxel, plan.mask)
-    detail, whole = curve.resolution(), sums[0].plus(sums[1])
-    kept = kept_shells(curve.correlation, plan.voxel / detail, size)
-    average = volume_of(whole, expected_agreement(kept, halves=2))
-    raw = volume_of(whole)
-    against = None if truth is None else _against(raw, truth, plan)
+    average, halves, raw, curve = average_of(gathered.particles, plan, state)
+    against = None if truth is None else against_truth(raw, truth, plan)
     biased = None if plan.start is None else shell_correlation(raw, plan.start, plan.voxel, plan.mask)
     figures = {
-        "resolution_angstrom": detail,
+        "resolution_angstrom": curve.resolution(),
         "truth_angstrom": None if against is None else against.resolution(TRUTH_CRITERION),
         "reference_angstrom": None if biased is None else biased.resolution(TRUTH_CRITERION),
         "median_score": float(state.poses.score.median()),
@@ -73,7 +93,7 @@ def resulting(gathered: Gathered, plan: Plan, state: State, truth: Density | Non
     return Result(average, halves, curve, against, aligned, figures)
 
 
-def _against(average: Tensor, truth: Density, plan: Plan) -> Fsc:
+def against_truth(average: Tensor, truth: Density, plan: Plan) -> Fsc:
     """FSC with a structure, on which the average is laid first."""
     size = len(average)
     density = draw_map(truth, size, plan.voxel, 2 * plan.voxel).to(average.device)
@@ -100,7 +120,7 @@ def write_results(out: Path, results: list[Result], plan: Plan, summary: dict[st
         curves["fsc_control"] = control.curve
     if main.against is not None:
         curves["fsc_truth"] = main.against
-    _write_curves(out / "fsc.csv", curves)
+    write_curves(out / "fsc.csv", curves)
     names = {"fsc": "half averages", "fsc_control": "control, half averages", "fsc_truth": "average and truth, 0.5"}
     drawn = {
         names[name]: Shells(
@@ -115,7 +135,7 @@ def write_results(out: Path, results: list[Result], plan: Plan, summary: dict[st
         partial.write_text(as_json(summary) + "\n", encoding="utf-8")
 
 
-def _write_curves(path: Path, curves: dict[str, Fsc]) -> None:
+def write_curves(path: Path, curves: dict[str, Fsc]) -> None:
     """A row a shell: frequency in 1/Å, its inverse in Å, and the correlations."""
     frequency = next(iter(curves.values())).frequency.cpu()
     table = torch.stack([frequency, 1 / frequency, *(curve.correlation.cpu() for curve in curves.values())], 1)

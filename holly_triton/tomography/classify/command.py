@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from holly_triton.core.device import find_device
 from holly_triton.core.errors import HollyError
@@ -14,7 +13,6 @@ from holly_triton.core.files import as_json, replacing
 from holly_triton.core.folder import check_free
 from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
-from holly_triton.core.progress import console, watched
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.training import folder_of
 from holly_triton.core.training_bar import under_bar
@@ -23,10 +21,12 @@ from holly_triton.tomography.config.classification import Training
 from holly_triton.tomography.pictures.confusion import draw_matrices
 
 from .evaluation import figures_of
+from .features import Features, extend_watched, start_features
 from .model import Model, digest, parameters, read_model
-from .prediction import Features, extend_features, start_features, truth_of, write_classes
+from .opening import open_set
+from .prediction import truth_of, write_classes
 from .run import MODEL, Run, carry_out, resume_run, start_run
-from .sets import SubtomogramSet, open_set, say_unusable
+from .sets import SubtomogramSet, say_unusable
 from .sources import split, trainable
 
 FEATURES, CLASSES, METRICS, CONFUSION, JOB = "features.h5", "classes.csv", "metrics.json", "confusion.png", "job.json"
@@ -145,7 +145,7 @@ def _classify(out: Path, stop: Stop, *, resume: bool) -> int:
     subtomograms = open_set(Path(job.data), job.voxel_size)
     model.check_suits(subtomograms, path)
     features = start_features(out / FEATURES, subtomograms, model, digest(path), resume=resume)
-    features = _extend(features, subtomograms, model, stop)
+    features = extend_watched(features, subtomograms, model, stop)
     if features.done < features.total:
         print(
             f"Stopped after {features.done} of {features.total} subtomograms. Go on with: "
@@ -154,21 +154,6 @@ def _classify(out: Path, stop: Stop, *, resume: bool) -> int:
         return STOPPED
     _conclude(out, job, model, subtomograms, features)
     return DONE
-
-
-def _extend(features: Features, subtomograms: SubtomogramSet, model: Model, stop: Stop) -> Features:
-    columns = (
-        TextColumn("classifying"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("subtomograms"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, disable=not watched()) as bar:
-        task = bar.add_task("classifying", total=features.total, completed=features.done)
-        return extend_features(
-            features, subtomograms, model, lambda done: bar.update(task, completed=done), lambda: stop.asked
-        )
 
 
 def _conclude(out: Path, job: Job, model: Model, subtomograms: SubtomogramSet, features: Features) -> None:

@@ -15,6 +15,7 @@ from holly_triton.core.types import Figures
 from holly_triton.tomography.config.classification import BATCH, SAME_VOXEL, Training
 
 from .baseline import RifSvm
+from .gaussians import Gaussians
 from .networks import build
 from .sets import SubtomogramSet, standardised
 
@@ -34,6 +35,7 @@ class Model:
         temperature: what the activations are divided by before the softmax.
         training: settings.
         figures: of the training, and on the subtomograms that it was not trained on.
+        gaussians: where the classes lie among the activations; None where too few subtomograms showed it.
     """
 
     network: nn.Module
@@ -43,6 +45,7 @@ class Model:
     temperature: float
     training: Training
     figures: Figures
+    gaussians: Gaussians | None = None
 
     @property
     def device(self) -> torch.device:
@@ -98,6 +101,7 @@ def write_model(path: Path, model: Model) -> None:
         "temperature": model.temperature,
         "training": model.training.table(),
         "figures": model.figures,
+        "gaussians": None if model.gaussians is None else vars(model.gaussians),
     }  # fmt: skip
     write_model_file(path, saved)
 
@@ -134,4 +138,5 @@ def _restored(path: Path, saved: dict[str, Any]) -> Model:
         network.load_state_dict(weights)
     network.eval()
     voxel, temperature = float(saved["voxel_angstrom"]), float(saved["temperature"])
-    return Model(network, classes, size, voxel, temperature, training, saved["figures"])
+    gaussians = None if saved.get("gaussians") is None else Gaussians(**saved["gaussians"])
+    return Model(network, classes, size, voxel, temperature, training, saved["figures"], gaussians)

@@ -1,108 +1,17 @@
-"""Linear activations of a set, streamed into ``features.h5``, and the table of classes that follows from them.
-
-The file has the data sets ``linear`` ``[N, L]`` float32, NaN for subtomograms that hold nothing, and the attributes
-``classes``, ``model`` (its digest), ``source`` and ``done``, the number of rows that are finished.
-"""
+"""The table of classes that follows from linear activations, and which of them can be judged."""
 
 import csv
-import json
-import math
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from holly_triton.core.errors import HollyError
-from holly_triton.core.files import foreign, replacing
+from holly_triton.core.files import replacing
 from holly_triton.core.types import Array
-from holly_triton.tomography.config.classification import CHUNK
 
 from .model import Model
-from .sets import SubtomogramSet, usable
-
-LINEAR, CLASSES, DIGEST, SOURCE, DONE = "linear", "classes", "model", "source", "done"
-
-
-@dataclass(frozen=True)
-class Features:
-    """The file of activations, finished up to a row.
-
-    Attributes:
-        path: of the file.
-        done: rows that are finished.
-        total: all rows.
-        seconds: what these took now, without those of an earlier run.
-        made: rows that were made now.
-    """
-
-    path: Path
-    done: int
-    total: int
-    seconds: float = 0.0
-    made: int = 0
-
-    def read(self) -> Tensor:
-        """All activations ``[N, L]``."""
-        import h5py
-
-        with foreign(self.path, "a file of features"), h5py.File(self.path) as file:
-            return torch.from_numpy(file[LINEAR][: self.done])
-
-
-def start_features(path: Path, subtomograms: SubtomogramSet, model: Model, digest: str, *, resume: bool) -> Features:
-    """A new file of activations, or with ``resume`` the one that is there, if it is of the same set and model.
-
-    Raises:
-        HollyError: It can't be written, or is of another set or model.
-    """
-    import h5py
-
-    if resume and path.is_file():
-        with foreign(path, "a file of features"), h5py.File(path) as file:
-            here = str(subtomograms.source.resolve()), digest, len(subtomograms)
-            if (file.attrs[SOURCE], file.attrs[DIGEST], len(file[LINEAR])) != here:
-                raise HollyError(f"{path}: is of another set or model; choose another folder, or pass --overwrite")
-            return Features(path, int(file.attrs[DONE]), len(subtomograms))
-    try:
-        with h5py.File(path, "w") as file:
-            shape = len(subtomograms), len(model.classes)
-            file.create_dataset(LINEAR, shape, "f4", fillvalue=math.nan, chunks=(min(shape[0], CHUNK), shape[1]))
-            file.attrs.update({DONE: 0, DIGEST: digest, SOURCE: str(subtomograms.source.resolve())})
-            file.attrs[CLASSES] = json.dumps(model.classes)
-    except OSError as error:
-        raise HollyError(f"{path}: cannot be written ({error}); choose another folder") from error
-    return Features(path, 0, len(subtomograms))
-
-
-def extend_features(
-    features: Features, subtomograms: SubtomogramSet, model: Model, report: Callable[[int], None],
-    should_stop: Callable[[], bool],
-) -> Features:  # fmt: skip
-    """Activations of the rows that are not finished, chunk by chunk, until the end or a stop; memory is that of a chunk.
-
-    Raises:
-        HollyError: A subtomogram can't be read, or the file not be written; what is finished stays.
-    """
-    import h5py
-
-    done, start = features.done, time.monotonic()
-    for first, volumes in subtomograms.chunks(done):
-        if should_stop():
-            break
-        linear = model.linear(volumes)
-        linear[~usable(volumes)] = math.nan
-        try:
-            with h5py.File(features.path, "r+") as file:
-                file[LINEAR][first : first + len(linear)] = linear.numpy()
-                file.attrs[DONE] = done = first + len(linear)
-        except OSError as error:
-            raise HollyError(f"{features.path}: cannot be written ({error}); free some space, then --resume") from error
-        report(done)
-    return Features(features.path, done, features.total, time.monotonic() - start, done - features.done)
+from .sets import SubtomogramSet
 
 
 def write_classes(

@@ -23,7 +23,7 @@ from holly_triton.tomography.config.classification import Training
 from .baseline import RifSvm
 from .model import Model, write_model
 from .networks import build
-from .sets import open_set
+from .opening import open_set
 from .sources import Fixed, Source
 from .trainer import Trainer, calibrated
 

@@ -27,7 +27,7 @@ def open_folder(folder: Path, voxel_size: float | None) -> SubtomogramSet:
     """Every volume of a folder, named as its file; classes from the CSV with the columns ``particle`` and ``label``.
 
     Raises:
-        HollyError: See ``sets.open_set``; or there are two such tables, or one names a particle twice or one that is not there.
+        HollyError: See ``opening.open_set``; or there are two such tables, or one names a particle twice or one that is not there.
     """
     paths = sorted((path for path in folder.iterdir() if path.is_file() and _is_box(path)), key=natural_order)
     if not paths:
@@ -42,7 +42,7 @@ def open_star(path: Path, voxel_size: float | None) -> SubtomogramSet:
     Classes are those of ``hollyClassName``, or else the numbers of ``rlnClassNumber``.
 
     Raises:
-        HollyError: See ``sets.open_set``; or there is no such column, or a file is not there.
+        HollyError: See ``opening.open_set``; or there is no such column, or a file is not there.
     """
     for table in read_star(path).values():
         if IMAGE in table:

@@ -84,7 +84,7 @@ def _extend(file: Any, name: str, values: Array, kind: Any) -> None:
 
 
 def open_hdf5(path: Path, voxel_size: float | None) -> SubtomogramSet:
-    """Open a set; see ``sets.open_set``."""
+    """Open a set; see ``opening.open_set``."""
     import h5py
 
     with foreign(path, "a set of subtomograms in HDF5"), h5py.File(path) as file:

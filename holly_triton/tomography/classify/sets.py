@@ -1,5 +1,6 @@
 """A set of subtomograms: boxes of one size and voxel, read in chunks, with the class of each where it is known."""
 
+import hashlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +10,6 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import missing
 from holly_triton.core.types import Array
 from holly_triton.core.words import counted
 from holly_triton.tomography.config.classification import CHUNK
@@ -73,34 +73,15 @@ class SubtomogramSet:
             yield first, self.read(np.arange(first, min(first + count, len(self))))
 
 
-def open_set(path: Path, voxel_size: float | None = None) -> SubtomogramSet:
-    """Open a set: an HDF5 file as ``SetWriter`` writes it, a folder of volumes, or a STAR that names volumes.
-
-    Args:
-        path: The file or folder.
-        voxel_size: Å; takes precedence over what the files state.
-
-    Raises:
-        HollyError: It is none of these, sizes or voxels differ, boxes are no cubes, or a subtomogram is named twice.
-    """
-    from .set_files import open_folder, open_star
-    from .set_hdf5 import SUFFIXES, open_hdf5
-
-    if path.is_dir():
-        return open_folder(path, voxel_size)
-    if not path.is_file():
-        raise missing(path, "a set of subtomograms")
-    if path.suffix.lower() in SUFFIXES:
-        return open_hdf5(path, voxel_size)
-    if path.suffix.lower() == ".star":
-        return open_star(path, voxel_size)
-    raise HollyError(f"{path}: is no set of subtomograms; give HDF5 (.h5), STAR, or a folder of MRC files")
-
-
 def usable(volumes: Tensor) -> Tensor:
     """Which of the volumes ``[B, n, n, n]`` hold something: every value is finite, and not all are the same; ``[B]``."""
     flat = volumes.flatten(1)
     return flat.isfinite().all(1) & (flat.amax(1) > flat.amin(1))
+
+
+def fingerprint(volume: Tensor) -> bytes:
+    """Sixteen bytes that only copies of a volume share."""
+    return hashlib.blake2b(volume.numpy().tobytes(), digest_size=16).digest()
 
 
 def standardised(volumes: Tensor) -> Tensor:

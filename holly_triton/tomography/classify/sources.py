@@ -1,6 +1,5 @@
 """What a classifier is trained on: a labelled set, split into a part to train on and a part to validate on."""
 
-import hashlib
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,7 +14,7 @@ from holly_triton.core.types import Array
 from holly_triton.core.words import counted
 from holly_triton.tomography.config.classification import FEWEST_OF_A_CLASS, MOST_IN_MEMORY, Training
 
-from .sets import SubtomogramSet, say_unusable, standardised, usable
+from .sets import SubtomogramSet, fingerprint, say_unusable, standardised, usable
 
 SPLIT, ORDER, CHANGES, NOISE = 0, 1, 2, 3
 """Purposes of random numbers, which are independent of each other."""
@@ -171,7 +170,7 @@ def trainable(subtomograms: SubtomogramSet) -> Array:
         for first, volumes in subtomograms.chunks():
             good[first : first + len(volumes)] = usable(volumes).numpy()
             for row in np.flatnonzero(good[first : first + len(volumes)]):
-                content = hashlib.blake2b(volumes[row].numpy().tobytes(), digest_size=16).digest()
+                content = fingerprint(volumes[row])
                 copies += content in seen
                 good[first + row] = content not in seen
                 seen.add(content)

@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from holly_triton.tomography.config.classification import Training
 from .augmentation import augmented
 from .descent import descent_for
 from .evaluation import best_temperature, figures_of
+from .gaussians import Gaussians
 from .model import Model
 from .networks import build
 from .sources import CHANGES, Source
@@ -100,9 +101,9 @@ class Trainer:
 
 
 def calibrated(model: Model, source: Source) -> Model:
-    """A model with the temperature that suits the validation subtomograms, and its figures on them."""
+    """A model with the temperature that suits the validation subtomograms, its figures on them, and where classes lie."""
     volumes, truth = source.validation.read(np.arange(len(source.validation)))
     linear = model.linear(volumes)
     temperature = best_temperature(linear, truth)
     figures: Figures = {**model.figures, "validation": figures_of(linear, truth, temperature, model.classes)}
-    return Model(model.network, model.classes, model.size, model.voxel, temperature, model.training, figures)
+    return replace(model, temperature=temperature, figures=figures, gaussians=Gaussians.fitted(linear, truth))

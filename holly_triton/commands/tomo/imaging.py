@@ -1,0 +1,37 @@
+"""Options of commands that average subtomograms: what the microscope and the tilts did to them."""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import click
+
+from holly_triton.tomography.config.optics import Optics
+
+from ..options import ABOVE_ZERO, Number, tilt_range, words
+
+DEFAULT = Optics()
+Contrast = Literal["dark", "bright"]
+
+OPTIONS = (
+    click.option("--defocus", type=Number(-100, 100), metavar="UM", help="Underfocus in µm, to restore the sign of the CTF. Leave it out for a tomogram whose CTF was corrected."),
+    click.option("--voltage", type=ABOVE_ZERO, default=DEFAULT.voltage_kv, show_default=True, metavar="KV"),
+    click.option("--cs", type=Number(0), default=DEFAULT.cs_mm, show_default=True, metavar="MM", help="Spherical aberration."),
+    click.option("--amplitude-contrast", type=Number(0, 1), default=DEFAULT.amplitude_contrast, show_default=True, metavar="SHARE"),
+    click.option("--phase-shift", type=Number(-360, 360), default=DEFAULT.phase_shift_deg, show_default=True, metavar="DEG", help="Of a phase plate."),
+    click.option("--tilt", callback=tilt_range, metavar="DEG|LEAST,MOST", default="60", show_default=True, help="Last tilt of a symmetric series about y, or first and last, such as -42,60; 90 is no missing wedge."),
+    click.option("--contrast", type=words(Contrast), default="dark", show_default=True, help="Of protein in the tomograms; it is positive in the average."),
+)  # fmt: skip
+
+
+def imaging_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """What ``optics_of`` and the range of tilts need."""
+    for option in reversed(OPTIONS):
+        command = option(command)
+    return command
+
+
+def optics_of(given: dict[str, Any]) -> Optics | None:
+    """The optics of a command's options, which are taken out of ``given``, all but the contrast; None without a defocus."""
+    names = {"defocus": "defocus_um", "voltage": "voltage_kv", "cs": "cs_mm", "amplitude_contrast": "amplitude_contrast", "phase_shift": "phase_shift_deg"}  # fmt: skip
+    values = {renamed: given.pop(name) for name, renamed in names.items()}
+    return None if values["defocus_um"] is None else Optics(**values, contrast=given["contrast"])

@@ -1,0 +1,137 @@
+"""The particles of one cluster: classified without a reference, then averaged class by class in two halves."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from holly_triton.core.log import LOG
+from holly_triton.core.types import Array
+from holly_triton.core.words import counted
+from holly_triton.tomography.average.fsc import soft_sphere
+from holly_triton.tomography.average.imaging import Imaging
+from holly_triton.tomography.average.particles import Particles, Poses, normalised
+from holly_triton.tomography.average.refinement import Plan, StoppedError, begin, iterate
+from holly_triton.tomography.average.results import Average, against_truth, average_of
+from holly_triton.tomography.classify.sets import SubtomogramSet, fingerprint
+from holly_triton.tomography.config.averaging import TRUTH_CRITERION, Averaging
+from holly_triton.tomography.config.discovery import BEYOND_SHELLS, FEWEST, REACH_OF_BOX, Discovery
+from holly_triton.tomography.structures import Density
+
+from .sorting import sort_particles
+
+
+class Averaged(NamedTuple):
+    """A class of a cluster."""
+
+    rows: Array
+    """Its subtomograms ``[M]``, rows of the set."""
+    poses: Poses
+    """Theirs."""
+    average: Average
+    resolution: float
+    """Detail to which the halves agree (FSC 0.143), Å."""
+    consistent: bool
+    """Whether that is finer than what the two halves share: the detail of the classification, and the leak of the mask."""
+    structure: str | None
+    """Name of the given structure that is nearest to the average; None where none was given."""
+    discrepancy: float | None
+    """Detail to which the average agrees with it (FSC 0.5), Å."""
+
+
+class Given(NamedTuple):
+    """What is known of the subtomograms beside their values."""
+
+    subtomograms: SubtomogramSet
+    imaging: Imaging
+    structures: Sequence[Density]
+    device: torch.device
+
+
+def plan_for(given: Given, settings: Discovery) -> Plan:
+    """Of the averages of a set."""
+    size, voxel = given.subtomograms.size, given.subtomograms.voxel
+    reach = REACH_OF_BOX * size * voxel if settings.reach_angstrom is None else settings.reach_angstrom
+    averaging = Averaging(reach_angstrom=reach, seed=settings.seed)
+    return Plan(averaging, soft_sphere(size).to(given.device), None, False, voxel)
+
+
+def chosen_rows(subtomograms: SubtomogramSet, rows: Array, settings: Discovery, number: int) -> Array:
+    """The subtomograms of a cluster that are averaged: of copies the first, and at most ``settings.most``, drawn at random."""
+    drawn = np.random.default_rng([settings.seed, number]).permutation(rows)[: settings.most]
+    some = np.sort(drawn)
+    if len(some) < len(rows):
+        LOG.info("Cluster %d: %d of its %d subtomograms are averaged", number, len(some), len(rows))
+    seen, kept = set[bytes](), []
+    for row, volume in zip(some, subtomograms.read(some), strict=True):
+        content = fingerprint(volume)
+        if content not in seen:
+            kept.append(row)
+        seen.add(content)
+    if copies := len(some) - len(kept):
+        LOG.warning("Cluster %d: %s of another one and left out of its averages", number, counted(copies, "subtomogram is a copy", "subtomograms are copies"))  # fmt: skip
+    return np.array(kept)
+
+
+def average_cluster(
+    given: Given, number: int, rows: Array, settings: Discovery, stopped: Callable[[], bool] = lambda: False
+) -> list[Averaged]:  # fmt: skip
+    """Classify and average the subtomograms of a cluster.
+
+    The halves of a class begin with the rotations of the classification, in which details to ``Plan.first_highest`` took part, and
+    are kept apart from there on. Their agreement counts only beyond that.
+
+    Args:
+        given: The set, and what is known of it.
+        number: Of the cluster: its random numbers are its own.
+        rows: Its subtomograms.
+        settings: How.
+        stopped: Whether to stop.
+
+    Returns:
+        The classes of at least ``FEWEST`` particles, the largest first; none for a smaller cluster.
+
+    Raises:
+        StoppedError: ``stopped`` became true.
+        HollyError: A subtomogram can't be read.
+    """
+    rows = chosen_rows(given.subtomograms, rows, settings, number)
+    if len(rows) < FEWEST:
+        return []
+    particles = Particles(normalised(given.subtomograms.read(rows)).to(given.device), given.imaging)
+    plan = plan_for(given, settings)
+    generator = torch.Generator().manual_seed(int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0]))
+    classes = sort_particles(particles, plan, settings, generator, stopped)
+    found = []
+    for label, size in enumerate(classes.sizes):
+        if size >= FEWEST:
+            some = (classes.members == label).nonzero()[:, 0]
+            found.append(_averaged(given, rows[some.cpu().numpy()], particles.take(some), classes.poses.take(some), plan, generator, stopped))  # fmt: skip
+    return found
+
+
+def _averaged(
+    given: Given, rows: Array, particles: Particles, poses: Poses, plan: Plan, generator: torch.Generator,
+    stopped: Callable[[], bool],
+) -> Averaged:  # fmt: skip
+    plan = plan._replace(known=True)
+    state = begin(particles, plan, poses, poses.shift, generator)
+    while state.iteration < plan.iterations:
+        state = iterate(particles, plan, state, stopped)
+        if stopped():
+            raise StoppedError
+    average = average_of(particles, plan, state)
+    resolution, size = average.curve.resolution(), particles.size
+    beyond = size * plan.voxel / (plan.first_highest * size + BEYOND_SHELLS)
+    nearest = _nearest(average, given.structures, plan)
+    return Averaged(rows, state.poses, average, resolution, resolution < beyond, *nearest)
+
+
+def _nearest(average: Average, structures: Sequence[Density], plan: Plan) -> tuple[str | None, float | None]:
+    """The structure with which an average agrees to the finest detail, and that detail, Å."""
+    if not structures:
+        return None, None
+    details = [against_truth(average.raw, one, plan).resolution(TRUTH_CRITERION) for one in structures]
+    best = int(np.argmin(details))
+    return structures[best].name, details[best]

@@ -1,0 +1,69 @@
+"""The pictures of a discovery: gallery of averages, their curves, and the plane of features."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from holly_triton.core.files import foreign
+from holly_triton.tomography.classify.features import Activations
+from holly_triton.tomography.classify.sets import UNLABELLED, SubtomogramSet
+from holly_triton.tomography.config.discovery import GALLERY, Discovery
+from holly_triton.tomography.pictures.averages import draw_averages
+from holly_triton.tomography.pictures.curves import Shells, draw_fsc
+from holly_triton.tomography.pictures.embedding import draw_embedding
+
+from .clustering import Clusters
+from .embedding import embedded
+from .records import CURVES, folder_of_cluster, read_average
+from .results import Entry
+
+SURVEY, CORRELATIONS, PLANE = "gallery.png", "fsc.png", "embedding.png"
+WRITTEN = (SURVEY, CORRELATIONS, PLANE)
+CURVES_SHOWN = 8
+
+
+def draw_pictures(
+    out: Path, subtomograms: SubtomogramSet, clusters: Clusters, entries: Sequence[Entry], found: Activations, settings: Discovery
+) -> None:  # fmt: skip
+    """Draw all of them; without an average there is no gallery.
+
+    Raises:
+        HollyError: A file can't be read or written.
+    """
+    averaged = [entry for entry in entries if entry.classes][:GALLERY]
+    if averaged:
+        volumes = {_title(entry): read_average(out, entry.number, 1) for entry in averaged}
+        draw_averages(out / SURVEY, volumes, subtomograms.voxel)
+        curves = {f"cluster {entry.number}": _curve(out, entry) for entry in averaged[:CURVES_SHOWN]}
+        draw_fsc(out / CORRELATIONS, curves)
+    rows, places = embedded(found, settings)
+    names = np.array([f"cluster {number}" for number in clusters.of[rows]])
+    panels = {"clusters" if not averaged else "clusters, those averaged in colour": names}
+    if subtomograms.labels is not None:
+        known = subtomograms.labels[rows]
+        panels["labels of the set"] = np.where(known == UNLABELLED, "not known", known)
+    else:
+        panels["nearest class of the training"] = clusters.nearest[rows].astype(str)
+    axis = "t-SNE" if settings.embedding == "tsne" else "principal component"
+    shown = [f"cluster {entry.number}" for entry in averaged]
+    draw_embedding(out / PLANE, places, panels, axis, shown)
+
+
+def _title(entry: Entry) -> str:
+    assert entry.main is not None
+    return f"{entry.number}: {entry.main['particles']} particles"
+
+
+def _curve(out: Path, entry: Entry) -> Shells:
+    """The FSC of the halves of a cluster's largest class, from its file."""
+    path = folder_of_cluster(out, entry.number) / CURVES
+    with foreign(path, "CSV"), path.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+        frequency, correlation = (
+            np.array([float(row[name]) for row in rows]) for name in ("frequency_per_angstrom", "class_1")
+        )
+    assert entry.main is not None
+    resolution = entry.main["resolution_angstrom"]
+    return Shells(frequency, correlation, np.inf if resolution is None else float(resolution))

@@ -1,0 +1,111 @@
+"""What is kept of a cluster that was averaged: maps, halves, curves, poses, and its figures, written last."""
+
+import csv
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.files import as_json, foreign, replacing
+from holly_triton.core.types import Array
+from holly_triton.geometry.euler import quaternion_from_rotation
+from holly_triton.io.volumes.reading import read_volume
+from holly_triton.io.volumes.writing import write_volume
+from holly_triton.tomography.average.results import write_curves
+from holly_triton.tomography.classify.sets import UNLABELLED, SubtomogramSet
+
+from .averaging import Averaged
+
+FOLDER = "clusters"
+RECORD, CURVES, PARTICLES = "cluster.json", "fsc.csv", "particles.csv"
+HEADER = ("particle", "class", "x", "y", "z", "qx", "qy", "qz", "qw", "score")
+
+
+def folder_of_cluster(out: Path, number: int) -> Path:
+    """Where the averages of a cluster lie."""
+    return out / FOLDER / f"{number:03d}"
+
+
+def write_cluster(out: Path, number: int, found: Sequence[Averaged], subtomograms: SubtomogramSet) -> None:
+    """Write all that is kept of a cluster; its figures come last, so that a folder with them is whole.
+
+    Raises:
+        HollyError: A file can't be written.
+    """
+    folder = folder_of_cluster(out, number)
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise HollyError(f"{folder}: cannot be written ({error.strerror}); free some space, then --resume") from error
+    for label, one in enumerate(found, start=1):
+        volumes = {"": one.average.average, "_half1": one.average.halves[0], "_half2": one.average.halves[1]}
+        for suffix, volume in volumes.items():
+            write_volume(folder / f"class_{label}{suffix}.mrc", volume.cpu().numpy(), subtomograms.voxel)
+    if found:
+        write_curves(folder / CURVES, {f"class_{label}": one.average.curve for label, one in enumerate(found, start=1)})
+    _write_particles(folder / PARTICLES, found, subtomograms)
+    figures = [_figures(label, one, subtomograms) for label, one in enumerate(found, start=1)]
+    with replacing(folder / RECORD) as partial:
+        partial.write_text(as_json({"cluster": number, "classes": figures}) + "\n", encoding="utf-8")
+
+
+def read_records(out: Path) -> dict[int, list[dict[str, Any]]]:
+    """The figures of the classes of every cluster that was averaged, by its number.
+
+    Raises:
+        HollyError: A file can't be read.
+    """
+    found = {}
+    for path in sorted((out / FOLDER).glob(f"*/{RECORD}")):
+        with foreign(path, "the figures of a cluster"):
+            record = json.loads(path.read_text(encoding="utf-8"))
+            found[int(record["cluster"])] = list(record["classes"])
+    return found
+
+
+def read_average(out: Path, number: int, label: int) -> Array:
+    """The map of a class ``[n, n, n]``."""
+    return np.asarray(read_volume(folder_of_cluster(out, number) / f"class_{label}.mrc").values)
+
+
+def majority(labels: Array) -> tuple[str, float]:
+    """The commonest of some labels, and its share; empty and 0 where none is known."""
+    known = labels[labels != UNLABELLED]
+    if len(known) == 0:
+        return UNLABELLED, 0.0
+    names, counts = np.unique(known, return_counts=True)
+    return str(names[counts.argmax()]), float(counts.max() / len(labels))
+
+
+def _figures(label: int, one: Averaged, subtomograms: SubtomogramSet) -> dict[str, Any]:
+    figures: dict[str, Any] = {
+        "class": label,
+        "particles": len(one.rows),
+        "resolution_angstrom": one.resolution,
+        "consistent": one.consistent,
+        "median_score": float(one.poses.score.median()),
+        "structure": one.structure,
+        "discrepancy_angstrom": one.discrepancy,
+    }
+    if subtomograms.labels is not None:
+        figures["label"], figures["purity"] = majority(subtomograms.labels[one.rows])
+    return figures
+
+
+def _write_particles(path: Path, found: Sequence[Averaged], subtomograms: SubtomogramSet) -> None:
+    """Poses as ``tomo`` writes them elsewhere: position of the particle's centre from the box's in Å, active rotation."""
+    with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
+        table = csv.writer(file, lineterminator="\n")
+        table.writerow(HEADER)
+        for label, one in enumerate(found, start=1):
+            places = one.poses.shift.cpu().double().numpy() * subtomograms.voxel
+            turns = quaternion_from_rotation(one.poses.rotation.cpu().double().numpy())
+            scores = one.poses.score.cpu().tolist()
+            for row, place, turn, score in zip(one.rows, places, turns, scores, strict=True):
+                numbers = [f"{value:.2f}" for value in place] + [f"{value:.6f}" for value in turn]
+                table.writerow([subtomograms.names[row], label, *numbers, f"{score:.4f}"])
