@@ -1,16 +1,19 @@
 """Table 2 of Xu et al. 2017 on toys: the same subtomograms for every network, records that are kept, and the report."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
+from holly_triton.cli import main
 from holly_triton.io.clouds import write_cloud
 from holly_triton.tomography.classify.drawn import with_noise
 from holly_triton.tomography.config.simulation import NULL
-from holly_triton.tomography.paper_xu import cells, study
+from holly_triton.tomography.paper_xu import cells, config, study
 from holly_triton.tomography.paper_xu.cells import Bench, Cell
 from holly_triton.tomography.paper_xu.config import LARGE, PUBLISHED, SMALL, SNRS, TILTS, Stand, TableScale
 from holly_triton.tomography.paper_xu.study import Table, reproduce_table
@@ -77,3 +80,22 @@ def test_records_are_kept_and_reported(structures, tmp_path, monkeypatch, capsys
 
     monkeypatch.setattr(study, "_perform", none_again)
     assert reproduce_table(table) == 0
+
+
+def test_the_command_repeats_table_2(structures, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn", reason="the baseline needs scikit-learn")
+    monkeypatch.setitem(config.SCALES, "small", SCALE)
+    monkeypatch.setattr(study, "Table", partial(Table, cells=(CELL,)))
+    given = ["tomo", "reproduce", "--table", "2", "--structures", str(structures), "--out", str(tmp_path / "out")]
+    done = CliRunner().invoke(main, [*given, "--methods", "rif-svm", "--seeds", "2"])
+    assert done.exit_code == 0, done.output
+    row = next(
+        line for line in (tmp_path / "out/table-2-small.md").read_text().splitlines() if line.startswith("| 0.5")
+    )
+    assert row.endswith("| 2 |") and "±" in row
+    for wrong in (["--methods", "pytme"], ["--steps", "3"], ["--structures", str(tmp_path)]):
+        assert CliRunner().invoke(main, [*given, *wrong]).exit_code == 2
+    absent = CliRunner().invoke(
+        main, [*given[:4], "--structures", str(tmp_path / "none"), "--out", str(tmp_path / "new")]
+    )
+    assert absent.exit_code == 1 and "not found in" in absent.output and not (tmp_path / "new").exists()

@@ -1,48 +1,51 @@
-"""``holly-triton tomo reproduce``: the figures of Moebel et al. 2018 with our methods, the paper's, and a peer."""
+"""``holly-triton tomo reproduce``: figures of the two papers with our methods, the papers' own, and a peer."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from holly_triton.tomography.config.network import Device
-from holly_triton.tomography.paper.config import METHODS, SCALES, Method
+from holly_triton.tomography.paper.config import METHODS, SCALES
+from holly_triton.tomography.paper_xu.config import ARMS
 
 from ..options import SOME_PATH, words
 
 
-def methods_of(ctx: click.Context, parameter: click.Parameter, value: str) -> list[Method]:
-    """Methods from a list with commas."""
-    known = {method: method for method in METHODS}
-    names = [name.strip() for name in value.split(",") if name.strip()]
-    for name in names or [""]:
-        if name not in known:
-            raise click.BadParameter(f"{name or 'nothing'} is not one of {', '.join(METHODS)}.", ctx, parameter)
-    return list(dict.fromkeys(known[name] for name in names))  # type: ignore[index]
-
-
-@click.command(short_help="Repeat figures of the paper of DeepFinder on simulated tomograms.")
-@click.option("--structures", type=SOME_PATH, multiple=True, required=True, metavar="FOLDER", help="Where the maps and models are: 4v4r.mrc, 2uv8.mrc, 3j9i.mrc, 6utj.mrc, 3ipm.mrc, 1MNF.pdb.gz, 1aon.pdb.gz; may be given several times, and folders in it are searched.")  # fmt: skip
-@click.option("--scale", type=click.Choice(list(SCALES)), default="small", show_default=True, help="paper: tomograms and networks of the paper's size, for a GPU.")  # fmt: skip
-@click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Repetitions of everything. [default: 2, or 3 at the scale paper]")  # fmt: skip
-@click.option("--methods", callback=methods_of, metavar="LIST", default=",".join(METHODS), show_default=True, help="What is compared.")  # fmt: skip
-@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Of each training, in place of the scale's.")
-@click.option("--pytme", type=SOME_PATH, metavar="PROGRAM", help="pytme of an environment of its own. [default: on the search path, or left out with the reason]")  # fmt: skip
+@click.command(short_help="Repeat figures and tables of two papers on simulated data.")
+@click.option("--structures", type=SOME_PATH, multiple=True, required=True, metavar="FOLDER", help="Where the maps and models are; folders in it are searched. For figures several may be given, with 4v4r.mrc, 2uv8.mrc, 3j9i.mrc, 6utj.mrc, 3ipm.mrc, 1MNF.pdb.gz and 1aon.pdb.gz.")  # fmt: skip
+@click.option("--table", type=click.Choice(["2"]), help="A table of Xu et al. 2017, in place of the figures of Moebel et al. 2018.")  # fmt: skip
+@click.option("--scale", type=click.Choice(list(SCALES)), default="small", show_default=True, help="paper: data and networks of the paper's size, for a GPU.")  # fmt: skip
+@click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Repetitions of everything. [default: for figures 2, or 3 at the scale paper; for a table 1]")  # fmt: skip
+@click.option("--methods", "listed", metavar="LIST", help=f"What is compared. For figures {', '.join(METHODS)}; for table 2 {', '.join(ARMS)}. [default: all]")  # fmt: skip
+@click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Of each training of the figures, in place of the scale's.")  # fmt: skip
+@click.option("--pytme", type=SOME_PATH, metavar="PROGRAM", help="pytme of an environment of its own, for the figures. [default: on the search path, or left out with the reason]")  # fmt: skip
 @click.option("--device", type=words(Device), default="auto", show_default=True)
 @click.option("--out", type=SOME_PATH, default=Path("reports/tomography"), show_default=True, metavar="FOLDER")
-def reproduce(scale: str, steps: int | None, structures: tuple[Path, ...], **given: Any) -> None:
-    """Repeat figures 7, 8 and 11 to 13 of Moebel et al. 2018 (DeepFinder) on simulated tomograms.
+def reproduce(table: str | None, listed: str | None, **given: Any) -> None:
+    """Repeat figures 7, 8 and 11 to 13 of Moebel et al. 2018 (DeepFinder), or a table of Xu et al. 2017, on simulated data.
 
-    Nine classes are picked at three levels of noise and three ranges of tilts by our network, by the paper's recipe, by template
-    matching with a threshold of its own and with an oracle's, and by pytme. Tomograms, networks and picks are kept in
-    FOLDER/runs: the same command continues, or adds seeds.
+    Figures: nine classes are picked at three levels of noise and three ranges of tilts by our network, by the paper's recipe, by
+    template matching with a threshold of its own and with an oracle's, and by pytme. Table 2: subtomograms of ten classes (22 at
+    the scale paper) and of noise are classified by our network, by the paper's two, and by its baseline. What is finished is kept
+    in FOLDER/runs or FOLDER/nets: the same command continues, or adds seeds.
 
     \b
     Examples:
       holly-triton tomo reproduce --structures structures/
-      holly-triton tomo reproduce --structures structures/ --scale paper --device cuda
+      holly-triton tomo reproduce --structures structures/ --table 2 --methods own,rif-svm
     """
+    if table is None:
+        sys.exit(_figures(_chosen(listed, METHODS), **given))
+    for name in ("steps", "pytme"):
+        if given.pop(name) is not None:
+            raise click.UsageError(f"--{name} is for the figures of Moebel et al. 2018; leave it out with --table")
+    sys.exit(_table(_chosen(listed, list(ARMS)), **given))
+
+
+def _figures(methods: Sequence[str], scale: str, steps: int | None, structures: tuple[Path, ...], **given: Any) -> int:
     import dataclasses
 
     from holly_triton.tomography.paper.reproduce import Study
@@ -52,4 +55,27 @@ def reproduce(scale: str, steps: int | None, structures: tuple[Path, ...], **giv
     if steps is not None:
         settings = dataclasses.replace(settings, steps=steps)
     seeds = given.pop("seeds") or settings.seeds
-    sys.exit(carry_out(Study(name=scale, scale=settings, structures=structures, seeds=seeds, **given)))
+    return carry_out(
+        Study(name=scale, scale=settings, structures=structures, seeds=seeds, methods=methods, **given)  # type: ignore[arg-type]
+    )
+
+
+def _table(arms: Sequence[str], scale: str, structures: tuple[Path, ...], seeds: int | None, **given: Any) -> int:
+    from holly_triton.tomography.paper_xu.config import SCALES as TABLE_SCALES
+    from holly_triton.tomography.paper_xu.study import Table, reproduce_table
+
+    if len(structures) > 1:
+        raise click.UsageError("give one --structures with --table: the folder that holds the others")
+    settings = TABLE_SCALES[scale]
+    return reproduce_table(
+        Table(scale, settings, structures[0], arms=arms, seeds=seeds or 1, **given)  # type: ignore[arg-type]
+    )
+
+
+def _chosen(listed: str | None, known: Sequence[str]) -> list[str]:
+    """Names from a list with commas, each once; all where none is given."""
+    names = list(known) if listed is None else [name.strip() for name in listed.split(",") if name.strip()]
+    for name in names or [""]:
+        if name not in known:
+            raise click.BadParameter(f"{name or 'nothing'} is not one of {', '.join(known)}.", param_hint="--methods")
+    return list(dict.fromkeys(names))

@@ -1,6 +1,5 @@
 """The nine classes of the study, read from folders of structures."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -8,8 +7,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from holly_triton.core.errors import HollyError
 from holly_triton.tomography.structures import Density, read_density
+from holly_triton.tomography.structures.finding import find_structures
 
 from .config import STRUCTURES, Structure
 
@@ -24,19 +23,8 @@ def nine_classes(folders: tuple[Path, ...]) -> list[Density]:
     Raises:
         HollyError: A file is in none of them, or can't be read.
     """
-    places = {structure.file: _find(structure.file, folders) for structure in STRUCTURES if structure.file}
-    absent = [file for file, path in places.items() if path is None]
-    if absent:
-        where = ", ".join(map(str, folders)) or "no folder, since none was given"
-        raise HollyError(
-            f"--structures: {', '.join(absent)} not found in {where}; give the folders that hold the maps and models of the study"
-        )
+    places = find_structures([structure.file for structure in STRUCTURES if structure.file], folders)
     return [_read(structure, places.get(structure.file)) for structure in STRUCTURES]
-
-
-def _find(file: str, folders: Sequence[Path]) -> Path | None:
-    candidates = (path for folder in folders for path in (folder / file, *sorted(folder.glob(f"*/{file}"))))
-    return next((path for path in candidates if path.is_file()), None)
 
 
 def _read(structure: Structure, path: Path | None) -> Density:

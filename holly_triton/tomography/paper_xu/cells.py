@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from holly_triton.core.files import missing
 from holly_triton.core.types import Array
 from holly_triton.tomography.classify.anew import Anew
 from holly_triton.tomography.classify.drawn import Signals, draw_signals, with_noise
@@ -19,6 +18,7 @@ from holly_triton.tomography.classify.sets import standardised
 from holly_triton.tomography.classify.sources import Fixed, Kept, Kinds
 from holly_triton.tomography.config.simulation import NULL, SimulationSettings, TomogramSettings
 from holly_triton.tomography.structures import Density, read_density
+from holly_triton.tomography.structures.finding import find_structures
 
 from .config import OPTICS, SEED, SNRS, TILTS, VALIDATION, Stand, TableScale
 
@@ -62,7 +62,7 @@ class Bench:
 
     Attributes:
         scale: how many there are.
-        structures: folder of the files that the classes name.
+        structures: folder that holds the files that the classes name, or folders with them.
         folder: where signals are kept, since they take most of the time.
     """
 
@@ -119,13 +119,17 @@ class Bench:
         return kept.read(np.arange(len(kept))), kept.labels
 
     def _densities(self, stands: Sequence[Stand]) -> list[Density]:
-        return [_density(self.structures / stand.file, stand.name) for stand in stands]
+        places = self.places(stands)
+        return [replace(read_density(places[stand.name]), name=stand.name) for stand in stands]
 
+    def places(self, stands: Sequence[Stand]) -> dict[str, Path]:
+        """The file of each structure, by the name of its class.
 
-def _density(path: Path, name: str) -> Density:
-    if not path.is_file():
-        raise missing(path, "the folder of structures with --structures")
-    return replace(read_density(path), name=name)
+        Raises:
+            HollyError: One is not there.
+        """
+        found = find_structures([stand.file for stand in stands], [self.structures])
+        return {stand.name: found[stand.file] for stand in stands}
 
 
 def _write(path: Path, signals: Signals, settings: SimulationSettings) -> None:

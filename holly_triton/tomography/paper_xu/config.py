@@ -23,37 +23,37 @@ class Stand(NamedTuple):
 
     name: str
     file: str
-    """Within the folder of structures."""
+    """Its name, in the folder of structures or one in it."""
     stands_for: str
     """Entry of the paper, or what it is where the paper has none."""
 
 
 SMALL = (
-    Stand("GroEL", "groel-1mnf/1MNF.pdb.gz", "1MNF for 1KP8"),
-    Stand("20S", "complexes-5A/3j9i.mrc", "3J9I for 3DY4"),
-    Stand("20S-two-caps", "complexes-5A/3ipm.mrc", "3IPM for 1FNT"),
-    Stand("70S", "complexes-5A/4v4r.mrc", "4V4R for 4V4Q"),
-    Stand("apoferritin", "complexes-pdb/4v1w.cif.gz", "4V1W for 1LB3"),
-    Stand("PepA", "complexes-pdb/1gyt.pdb.gz", "1GYT, six of its twelve chains"),
-    Stand("AspRS", "complexes-pdb/1eqr.pdb.gz", "1EQR"),
-    Stand("CPS", "complexes-pdb/1bxr_AB.pdb.gz", "1BXR, a quarter of it"),
-    Stand("rubisco", "complexes-5A/1bxn.mrc", "1BXN, not in the paper"),
-    Stand("ClpB", "complexes-5A/1qvr.mrc", "1QVR, not in the paper"),
+    Stand("GroEL", "1MNF.pdb.gz", "1MNF for 1KP8"),
+    Stand("20S", "3j9i.mrc", "3J9I for 3DY4"),
+    Stand("20S-two-caps", "3ipm.mrc", "3IPM for 1FNT"),
+    Stand("70S", "4v4r.mrc", "4V4R for 4V4Q"),
+    Stand("apoferritin", "4v1w.cif.gz", "4V1W for 1LB3"),
+    Stand("PepA", "1gyt.pdb.gz", "1GYT, six of its twelve chains"),
+    Stand("AspRS", "1eqr.pdb.gz", "1EQR"),
+    Stand("CPS", "1bxr_AB.pdb.gz", "1BXR, a quarter of it"),
+    Stand("rubisco", "1bxn.mrc", "1BXN, not in the paper"),
+    Stand("ClpB", "1qvr.mrc", "1QVR, not in the paper"),
 )
 LARGE = (
     *SMALL,
-    Stand("GroEL-GroES", "complexes-pdb/1aon.pdb.gz", "1AON, not in the paper"),
-    Stand("GroEL-ring", "complexes-pdb/1oel.pdb.gz", "1OEL, not in the paper"),
-    Stand("20S-one-cap", "complexes-5A/6utj.mrc", "6UTJ, not in the paper"),
-    Stand("26S", "complexes-5A/4cr2.mrc", "4CR2, not in the paper"),
-    Stand("FAS", "complexes-5A/2uv8.mrc", "2UV8, not in the paper"),
-    Stand("30S", "complexes-5A/4v4r_30S.mrc", "a part of 4V4R, not in the paper"),
-    Stand("50S", "complexes-5A/4v4r_50S.mrc", "a part of 4V4R, not in the paper"),
-    Stand("80S", "complexes-5A/4v7r.mrc", "4V7R, not in the paper"),
-    Stand("p97", "complexes-5A/3cf3.mrc", "3CF3, not in the paper"),
-    Stand("Sse1-Hsp70", "complexes-5A/3d2f.mrc", "3D2F, not in the paper"),
-    Stand("Hsp90", "complexes-5A/2cg9.mrc", "2CG9, not in the paper"),
-    Stand("Cand1", "complexes-5A/1u6g.mrc", "1U6G, not in the paper"),
+    Stand("GroEL-GroES", "1aon.pdb.gz", "1AON, not in the paper"),
+    Stand("GroEL-ring", "1oel.pdb.gz", "1OEL, not in the paper"),
+    Stand("20S-one-cap", "6utj.mrc", "6UTJ, not in the paper"),
+    Stand("26S", "4cr2.mrc", "4CR2, not in the paper"),
+    Stand("FAS", "2uv8.mrc", "2UV8, not in the paper"),
+    Stand("30S", "4v4r_30S.mrc", "a part of 4V4R, not in the paper"),
+    Stand("50S", "4v4r_50S.mrc", "a part of 4V4R, not in the paper"),
+    Stand("80S", "4v7r.mrc", "4V7R, not in the paper"),
+    Stand("p97", "3cf3.mrc", "3CF3, not in the paper"),
+    Stand("Sse1-Hsp70", "3d2f.mrc", "3D2F, not in the paper"),
+    Stand("Hsp90", "2cg9.mrc", "2CG9, not in the paper"),
+    Stand("Cand1", "1u6g.mrc", "1U6G, not in the paper"),
 )
 """Twenty-two, as in the paper; the dossier of the project lists why the others can't be had."""
 

@@ -83,8 +83,9 @@ def reproduce_table(table: Table) -> int:
     Raises:
         HollyError: A structure can't be read, or a file can't be written.
     """
-    _make_folder(table)
     bench = Bench(table.scale, table.structures, table.folder)
+    bench.places(table.scale.classes)  # absent structures are reported before anything is written
+    _make_folder(table)
     code = DONE
     with stoppable() as stop:
         for seed, cell, arm in table.work:
