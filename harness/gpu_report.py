@@ -31,8 +31,8 @@ FRAMES_PARTS = (
     "train-48", "train-24", "localise-sparse", "localise-crowded", "localise-sparse-polished", "localise-crowded-polished",
 )  # fmt: skip
 TOMOGRAPHY_PARTS = (
-    "simulation", "inference", "match", "train-own", "train-deepfinder", "match-large", "label-peaks", "align",
-    "inference-deepfinder",
+    "simulation", "inference", "inference-deepfinder", "match", "match-large", "train-own", "train-deepfinder", "label-peaks",
+    "align",
 )  # fmt: skip
 INFERENCE = "DeepFinder's network, 50 patches of 160³ voxels: 138.9 s on a machine with an A100 (log in the repository paloha/faket)"  # fmt: skip
 MATCHING = (

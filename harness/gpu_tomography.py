@@ -85,11 +85,11 @@ def measure(path: Path, device: Device, quick: bool) -> list[str]:
     journal.part("match", lambda: matching(volume, model.voxel, rotations, device, quick))
     for preset in ("own", "deepfinder"):
         journal.part(f"train-{preset}", lambda preset=preset: training(preset, model, tomogram, device, quick))  # type: ignore[misc]
-    if not quick:  # else the same again
-        journal.part("match-large", lambda: matching(tiled(volume, large), model.voxel, rotations, device, quick))
     journal.part("label-peaks", lambda: label_peaks(model, tomogram, labelled, device))
     journal.part("align", lambda: aligning(model.voxel, device, quick))
     journal.part("inference-deepfinder", lambda: published_inference(model, tiled(volume, large), device))
+    if not quick:  # else the same again
+        journal.part("match-large", lambda: matching(tiled(volume, large), model.voxel, rotations, device, quick))
     return journal.faults
 
 
@@ -143,11 +143,14 @@ def matching(values: Array, voxel: float, rotations: int, device: Device, quick:
         small = volume[:64, :64, :64].contiguous()
         match_tomogram(small, voxel, [template], Matching(angle_deg=60.0, ctf=True, rounds=1), optics=Optics())
     marks: list[tuple[str, float]] = []
+
+    def begin(part: str) -> None:
+        marks.append((part, clock(device)))
+        print(f"{marks[-1][1] - marks[0][1]:.2f} s: {part}", flush=True)  # which the log keeps if the step is cut short
+
     settings = Matching(angle_deg=angle, tilt_least_deg=-TILT, tilt_most_deg=TILT, ctf=True, rounds=0 if quick else 2)
-    found = match_tomogram(
-        volume, voxel, [template], settings, optics=Optics(), begin=lambda part: marks.append((part, clock(device)))
-    )[0]
-    marks.append(("", clock(device)))
+    found = match_tomogram(volume, voxel, [template], settings, optics=Optics(), begin=begin)[0]
+    begin("done")
     parts = {name.partition(": ")[2].split()[0]: after - at for (name, at), (_, after) in zip(marks, marks[1:], strict=False)}  # fmt: skip
     return {
         "shape": values.shape, "template": TEMPLATE, "rotations": found.rotations, "angle_deg": found.angle_deg,
@@ -204,7 +207,7 @@ def aligning(voxel: float, device: Device, quick: bool) -> Figures:
     boxes = simulate_subtomograms(density, truth, size=box, voxel=voxel, snr=SNR, generator=generator)
     particles = Particles(normalised(boxes), Imaging(voxel, optics=Optics()))
     mask = spherical_mask(box, MASK_RADIUS * box, place)
-    drawn = draw_map(density.to(place), box, voxel, RESOLUTION_VOXELS * voxel)
+    drawn = draw_map(density, box, voxel, RESOLUTION_VOXELS * voxel, rotation=torch.eye(3, device=place))
     reference = as_reference(drawn, mask, voxel / START_ANGSTROM)
     noise, reach = noise_power(particles), REACH_OF_BOX * box
     angle = math.degrees((8 * math.pi**2 / many) ** (1 / 3)) + 1e-9

@@ -161,43 +161,6 @@ def test_a_part_that_fails_is_recorded_and_the_next_one_is_measured(
     assert journal.faults == ["bad: RuntimeError: out of something"]
 
 
-def test_frames_and_tomograms_are_measured_and_what_is_not_is_said(tmp_path: Path) -> None:
-    raw = tmp_path / "raw"
-    raw.mkdir()
-    common = ["--device", "cpu", "--raw", str(raw)]
-    assert gpu_steps.main([*common, "frames", "--quick"]) == 0
-    assert gpu_steps.main([*common, "frames-train", "--seconds", "0.3", "--quick"]) == 0
-    assert gpu_steps.main([*common, "tomography", "--quick"]) == 0
-    frames, trained, tomography = (
-        json.loads((raw / f"{name}.json").read_text()) for name in ("frames", "frames-train", "tomography")
-    )
-    for width in (48, 24):
-        one = frames[f"train-{width}"]
-        assert one["frames_per_s"] == pytest.approx(one["batch"] * one["steps_per_s"]) and one["width"] == width
-        assert set(one["parts_ms"]) == {"simulate", "network", "loss", "backward", "optimiser"}
-    assert frames["localise-crowded"]["emitters_per_frame"] > 5 * frames["localise-sparse"]["emitters_per_frame"] > 0
-    assert frames["localise-sparse-polished"]["frames_per_s"] > 0
-    assert trained["density-2.22"]["emitters_per_frame"] > 10 and trained["empty"]["frames"] == 75
-    assert read_model(raw / "frames-train.pt").localiser.settings.features == trained["training"]["width"] == 4
-    assert tomography["match"]["rotations"] == 24 and tomography["match"]["parts_s"].keys() == {
-        "turning", "searching", "refining"
-    }  # fmt: skip
-    assert tomography["align"]["median_error_deg"]["refined"] < tomography["align"]["median_error_deg"]["search"] < 60
-    assert tomography["train-deepfinder"]["patches_per_s"] > 0 and tomography["inference"]["scores_averaged_s"] > 0
-    tomography["align"] = {"error": "RuntimeError: no more memory"}
-    (raw / "tomography.json").write_text(json.dumps(tomography))
-    skipped = Outcome("environment", "skipped", None, 0.0, 30.0, [], None)
-    (raw / "session.json").write_text(json.dumps([dataclasses.asdict(skipped)]))
-    assert gpu_steps.main([*common, "report"]) == 0
-    text = (tmp_path / "gpu.md").read_text()
-    missing = text[text.index("## Not measured") :].splitlines()[2:]
-    assert set(filter(None, missing)) == {
-        "- environment: no time was left for it", "- tests: not run", "- train-demo: not run", "- train-bunny: not run",
-        "- tomography, match-large: not reached", "- tomography, align: RuntimeError: no more memory",
-    }  # fmt: skip
-    assert "particles of 24³ voxels" not in text and "at 24 rotations" in text
-
-
 def test_without_the_bunny_a_formula_stands_in_and_the_record_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,15 +202,14 @@ class Blocker:
 
 sys.meta_path.insert(0, Blocker())
 from holly_triton.harness import gpu_steps
-common = ["--device", "cpu", "--raw", sys.argv[1]]
-assert gpu_steps.main([*common, "environment"]) == 0
-assert gpu_steps.main([*common, "train", "demo", "--quick"]) == 0
-import holly_triton.harness.gpu_frames, holly_triton.harness.gpu_tomography
 import holly_triton.harness.command, holly_triton.harness.report
+for words in {steps!r}:
+    assert gpu_steps.main(["--device", "cpu", "--raw", sys.argv[1], *words]) == 0
 """
 
 
-def test_the_session_needs_no_package_that_a_bare_machine_lacks(tmp_path: Path) -> None:
+def on_a_bare_machine(raw: Path, *steps: list[str]) -> None:
+    """Do some steps where only the packages ``AT_HAND`` can be imported."""
     imported = set()
     for path in (*(ROOT / "holly_triton").rglob("*.py"), *(ROOT / "harness").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
@@ -256,7 +218,41 @@ def test_the_session_needs_no_package_that_a_bare_machine_lacks(tmp_path: Path) 
                 names = [node.module]
             imported |= {name.split(".")[0] for name in names}
     blocked = (imported | LACKING) - set(sys.stdlib_module_names) - AT_HAND - {"holly_triton"}
-    done = subprocess.run(
-        [sys.executable, "-c", PROBE.format(blocked=blocked), str(tmp_path)], cwd=ROOT, capture_output=True, text=True
-    )
+    code = PROBE.format(blocked=blocked, steps=steps)
+    done = subprocess.run([sys.executable, "-c", code, str(raw)], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_bare_machine_measures_frames_and_tomograms_and_what_is_missing_is_said(tmp_path: Path) -> None:
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    steps = [["train", "demo"], ["frames"], ["frames-train", "--seconds", "0.3"], ["tomography"]]
+    on_a_bare_machine(raw, ["environment"], *([*step, "--quick"] for step in steps))
+    frames, trained, tomography = (
+        json.loads((raw / f"{name}.json").read_text()) for name in ("frames", "frames-train", "tomography")
+    )
+    for width in (48, 24):
+        one = frames[f"train-{width}"]
+        assert one["frames_per_s"] == pytest.approx(one["batch"] * one["steps_per_s"]) and one["width"] == width
+        assert set(one["parts_ms"]) == {"simulate", "network", "loss", "backward", "optimiser"}
+    assert frames["localise-crowded"]["emitters_per_frame"] > 5 * frames["localise-sparse"]["emitters_per_frame"] > 0
+    assert frames["localise-sparse-polished"]["frames_per_s"] > 0
+    assert trained["density-2.22"]["emitters_per_frame"] > 10 and trained["empty"]["frames"] == 75
+    assert read_model(raw / "frames-train.pt").localiser.settings.features == trained["training"]["width"] == 4
+    assert tomography["match"]["rotations"] == 24 and tomography["match"]["parts_s"].keys() == {
+        "turning", "searching", "refining"
+    }  # fmt: skip
+    assert tomography["align"]["median_error_deg"]["refined"] < tomography["align"]["median_error_deg"]["search"] < 60
+    assert tomography["train-deepfinder"]["patches_per_s"] > 0 and tomography["inference"]["scores_averaged_s"] > 0
+    tomography["align"] = {"error": "RuntimeError: no more memory"}
+    (raw / "tomography.json").write_text(json.dumps(tomography))
+    skipped = Outcome("train-bunny", "skipped", None, 0.0, 30.0, [], None)
+    (raw / "session.json").write_text(json.dumps([dataclasses.asdict(skipped)]))
+    assert gpu_steps.main(["--device", "cpu", "--raw", str(raw), "report"]) == 0
+    text = (tmp_path / "gpu.md").read_text()
+    missing = text[text.index("## Not measured") :].splitlines()[2:]
+    assert set(filter(None, missing)) == {
+        "- tests: not run", "- train-bunny: no time was left for it",
+        "- tomography, match-large: not reached", "- tomography, align: RuntimeError: no more memory",
+    }  # fmt: skip
+    assert "particles of 24³ voxels" not in text and "at 24 rotations" in text
