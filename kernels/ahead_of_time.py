@@ -30,7 +30,7 @@ FLOAT_POINTERS = frozenset(
     "logits mean emitters totals nll grad_nll grad_logits grad_mean grad_sigma "
     "spectra values coverage phase frequencies weight scores".split()
 )
-INTEGER_POINTERS = frozenset(["offsets", "frame"])
+INTEGER_POINTERS = frozenset(["offsets"])
 FLOATS = frozenset(["scale", "threshold", "z_first", "z_step", "samples"])
 TENSOR_CORES = "HGMMA", "HMMA"
 REGISTERS = 65536

@@ -48,21 +48,24 @@ def check_tensor(name: str, value: object, shape: str, like: Tensor | None = Non
         raise TypeError(f"{name} must be a torch.Tensor [{', '.join(shape.split())}], got {type(value).__name__}")
     if value.dtype not in FLOATS:
         raise TypeError(f"{name} must be float32 or float64, got {value.dtype}")
-    axes = shape.split()
-    expected = [sizes.get(axis, int(axis) if axis.isdigit() else None) for axis in axes]
-    fits = value.ndim == len(axes) and all(
-        size is None or size == given for size, given in zip(expected, value.shape, strict=True)
-    )
-    if not fits:
-        known = ", ".join(f"{axis} = {sizes[axis]}" for axis in axes if axis in sizes)
-        raise ValueError(
-            f"{name} must be [{', '.join(axes)}]{' with ' + known if known else ''}, got {list(value.shape)}"
-        )
+    axes, given = _axes(shape), value.shape
+    if len(given) != len(axes) or any(
+        sizes.get(axis, least) not in (None, size) for (axis, least), size in zip(axes, given, strict=True)
+    ):
+        known = ", ".join(f"{axis} = {sizes[axis]}" for axis, _ in axes if axis in sizes)
+        named = ", ".join(axis for axis, _ in axes)
+        raise ValueError(f"{name} must be [{named}]{' with ' + known if known else ''}, got {list(given)}")
     if like is not None and value.dtype != like.dtype:
         raise TypeError(f"{name} must be {like.dtype} as the other tensors are, got {value.dtype}")
     if like is not None and value.device != like.device:
         raise ValueError(f"{name} must be on {like.device} as the other tensors are, got {value.device}")
     return value
+
+
+@cache
+def _axes(shape: str) -> tuple[tuple[str, int | None], ...]:
+    """The axes of a shape such as ``"N 3"``: their names, and the size of those that are numbers."""
+    return tuple((axis, int(axis) if axis.isdigit() else None) for axis in shape.split())
 
 
 def check_sigma(sigma: object, like: Tensor, images: int) -> Tensor:
@@ -225,11 +228,11 @@ def check_cloud(
 ) -> Cloud:
     """The parts of a cloud, checked against each other; every point's own widths come back as ``[N, 2]``."""
     cloud = check_tensor("points", points, "N 3")
-    count = len(cloud)
+    count = cloud.shape[0]
     if count > MOST:
         raise ValueError(f"points must be at most {MOST}, got {count}")
     turned = check_tensor("rotation", rotation, "B 3 3", cloud)
-    images = len(turned)
+    images = turned.shape[0]
     moved = check_tensor("shift", shift, "B 2", cloud, B=images)
     width = check_sigma(sigma, cloud, images)
     weighted = None if weights is None else check_tensor("weights", weights, "N", cloud, N=count)

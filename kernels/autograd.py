@@ -54,7 +54,10 @@ def differentiable_once(backward: Callable[..., T]) -> Callable[..., T]:
                 "second derivatives (create_graph=True, torch.func) of holly_triton.kernels are not implemented; "
                 "holly_triton.kernels.gaussians.reference has them, densely"
             )
-        with torch.autocast(grads[0].device.type, enabled=False):
+        device = grads[0].device.type
+        if not torch.is_autocast_enabled(device):
+            return backward(ctx, *grads)
+        with torch.autocast(device, enabled=False):
             return backward(ctx, *grads)
 
     return once

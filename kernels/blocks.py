@@ -5,6 +5,7 @@ architectures, are exactly what ``ahead_of_time`` compiles and inspects; devices
 the older architecture.
 """
 
+import functools
 from typing import NamedTuple
 
 
@@ -57,9 +58,14 @@ PROGRAMS = 2048
 
 def blocks_for(architecture: int, precision: str, height: int, width: int) -> Blocks:
     """The row for a device, a precision and a picture."""
-    row = max(known for known in ARCHITECTURES if known <= max(architecture, min(ARCHITECTURES)))
-    size = next(name for name, side in SIZES.items() if max(height, width) <= side)
+    row, size = _row_and_size(architecture, max(height, width))
     return TABLE[row, precision, size]
+
+
+@functools.cache
+def _row_and_size(architecture: int, side: int) -> tuple[int, str]:
+    row = max(known for known in ARCHITECTURES if known <= max(architecture, min(ARCHITECTURES)))
+    return row, next(name for name, longest in SIZES.items() if side <= longest)
 
 
 def split_evenly(items: int, most: int) -> int:

@@ -13,6 +13,7 @@ the projected positions with each point's own width, so it holds for any 3x3 mat
 point with a NaN is unbounded: the point is drawn, so that the NaN is visible in the picture.
 """
 
+import functools
 import math
 from typing import Any
 
@@ -32,11 +33,41 @@ FAR = tl.constexpr(1e18)
 """A finite coordinate in pixels, outside any picture."""
 
 
+MOST_INT32 = 2**31 - 1
+_compiled: dict[tuple[Any, ...], Any] = {}
+
+
 def launch(kernel: Any, programs: int, *arguments: Any, warps: int, **constants: Any) -> None:
     """Run ``programs`` programs of a kernel on the device of its first argument; 0 is allowed."""
-    if programs:
-        with torch.cuda.device_of(arguments[0]):
-            kernel[(programs,)](*arguments, num_warps=warps, num_stages=1, **constants)
+    if not programs:
+        return
+    device = arguments[0].get_device()
+    if INTERPRETED:
+        kernel[(programs,)](*arguments, num_warps=warps, num_stages=1, **constants)
+    elif device == torch.cuda.current_device():
+        run_compiled(device, kernel, programs, arguments, warps, constants)
+    else:
+        with torch.cuda.device(device):
+            run_compiled(device, kernel, programs, arguments, warps, constants)
+
+
+def run_compiled(
+    device: int, kernel: Any, programs: int, arguments: tuple[Any, ...], warps: int, constants: dict[str, Any]
+) -> None:
+    """Run a kernel through Triton the first time, which compiles it, and then its binary directly.
+
+    Triton looks at every argument of every call to find the binary that fits, which takes five times as long as the
+    launch. Here the constants decide alone: sizes have no variants, and all that a kernel is given is aligned. Only a
+    whole number beyond int32 has a binary of its own.
+    """
+    key = (kernel.fn, device, warps, *constants.values())
+    if max((value for value in arguments if value.__class__ is int), default=0) > MOST_INT32:
+        key = (*key, *(value.__class__ is int and value > MOST_INT32 for value in arguments))
+    binary = _compiled.get(key)
+    if binary is None:
+        _compiled[key] = kernel[(programs,)](*arguments, num_warps=warps, num_stages=1, **constants)
+    else:
+        binary[programs, 1, 1](*arguments, *constants.values())
 
 
 def lanes(points: int, warps: int) -> int:
@@ -46,9 +77,12 @@ def lanes(points: int, warps: int) -> int:
 
 def architecture(like: Tensor) -> int:
     """Compute capability of a tensor's device, 90 for 9.0; the interpreter uses Hopper's blocks."""
-    if not like.is_cuda:
-        return 90
-    major, minor = torch.cuda.get_device_capability(like.device)
+    return _architecture(like.get_device()) if like.is_cuda else 90
+
+
+@functools.cache
+def _architecture(device: int) -> int:
+    major, minor = torch.cuda.get_device_capability(device)
     return 10 * major + minor
 
 
@@ -70,7 +104,13 @@ def padded(images: Tensor) -> Tensor:
 
 def add_partial(partial: Tensor) -> Tensor:
     """Sum over the first axis, always in the same order; the shares of one program need no sum."""
-    return partial[0] if len(partial) == 1 else partial.sum(0)
+    return partial[0] if partial.shape[0] == 1 else partial.sum(0)
+
+
+def pictures(partial: Tensor, width: int) -> Tensor:
+    """Pictures [B, H, W] from partial ones [splits, B, H, pitch(W)]."""
+    images = add_partial(partial)
+    return images if images.shape[-1] == width else images[..., :width].contiguous()
 
 
 @triton.jit

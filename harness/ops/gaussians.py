@@ -106,7 +106,7 @@ def _make_inputs(case: GaussianCase, seed: int) -> Inputs:
     spread = torch.tensor([width, height, max(width, height)]) / 6
     arguments = {
         "points": normal(case.points, 3) * spread,
-        "rotation": torch.linalg.qr(normal(images, 3, 3))[0],
+        "rotation": torch.linalg.qr(normal(images, 3, 3))[0].contiguous(),
         "shift": normal(images, 2) + case.shift_px,
         "sigma": case.sigma_px * (0.5 + uniform(images)) if case.sigma_each else torch.tensor(case.sigma_px).double(),
     }

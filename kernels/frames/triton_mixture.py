@@ -21,7 +21,6 @@ from torch import Tensor
 from ..autograd import differentiable_once
 from ..launch import aligned, launch, tile_of_program
 from .mixture import Output
-from .scatter import frame_of_emitters
 
 TOTAL_CONSTANTS: dict[str, Any] = {"PIXELS": 1024, "warps": 4}
 NLL_CONSTANTS: dict[str, Any] = {"EMITTERS": 64, "warps": 2}
@@ -106,13 +105,27 @@ def frame_totals(logits, totals, pixels, PIXELS: tl.constexpr):
     tl.store(totals + b, top + tl.log(tl.sum(sums, 0)))
 
 
+@triton.jit
+def frame_of_emitters(offsets, e, B):
+    """The frame of emitters e by bisection of offsets [B + 1]; within 0 to B - 1 whatever these are."""
+    low = tl.zeros(e.shape, tl.int32)
+    high = tl.zeros(e.shape, tl.int32) + B
+    width = B
+    while width > 1:  # the frame is at least low and below high
+        middle = (low + high) // 2
+        after = tl.load(offsets + middle) <= e
+        low, high = tl.where(after, middle, low), tl.where(after, high, middle)
+        width = (width + 1) // 2
+    return low
+
+
 @triton.jit(do_not_specialize=RUNTIME)
-def mixture_nll(logits, mean, sigma, emitters, frame, totals, nll, E, H, W, window, EMITTERS: tl.constexpr):
+def mixture_nll(logits, mean, sigma, emitters, offsets, totals, nll, E, B, H, W, window, EMITTERS: tl.constexpr):
     """Negative log-likelihood [E]; program t does a block of emitters."""
     e = tl.program_id(0).to(tl.int64) * EMITTERS + tl.arange(0, EMITTERS)
     valid = e < E
     emitter = load_emitters(emitters, e, valid)
-    b = tl.load(frame + e, mask=valid, other=0)
+    b = frame_of_emitters(offsets, e, B).to(tl.int64)
     total = tl.load(totals + b, mask=valid, other=0.0)
     first_i, first_j = first_pixel(emitter[1], H, window), first_pixel(emitter[0], W, window)
     most = tl.full([EMITTERS], -1e38, tl.float32)
@@ -206,11 +219,11 @@ class _EmitterNll(torch.autograd.Function):
     def forward(ctx: Any, emitters: Tensor, offsets: Tensor, window: int, *parts: Tensor) -> Tensor:
         output = _contiguous(Output(*parts))
         emitters, offsets = aligned(emitters.contiguous()), aligned(offsets.contiguous())
-        E, (B, H, W) = len(emitters), output.logits.shape
+        E, (B, H, W) = emitters.shape[0], output.logits.shape
         totals, nll = emitters.new_empty(B), emitters.new_empty(E)
         launch(frame_totals, B, output.logits, totals, H * W, **TOTAL_CONSTANTS)
-        frame, blocks = frame_of_emitters(offsets, E), -(-E // NLL_CONSTANTS["EMITTERS"])
-        launch(mixture_nll, blocks, *output, emitters, frame, totals, nll, E, H, W, window, **NLL_CONSTANTS)
+        blocks = -(-E // NLL_CONSTANTS["EMITTERS"])
+        launch(mixture_nll, blocks, *output, emitters, offsets, totals, nll, E, B, H, W, window, **NLL_CONSTANTS)
         ctx.window = window
         ctx.save_for_backward(*output, emitters, offsets, totals, nll)
         return nll

@@ -21,7 +21,6 @@ from torch import Tensor
 from ..arguments import Shape
 from ..blocks import CULL_GROUP, PROGRAMS, Blocks, blocks_for, split_evenly
 from ..launch import (
-    add_partial,
     add_spots,
     aligned,
     architecture,
@@ -32,6 +31,7 @@ from ..launch import (
     launch,
     load_shared,
     peak,
+    pictures,
     pitch,
     store_boxes,
     store_tile,
@@ -121,7 +121,7 @@ def box_constants(blocks: Blocks) -> dict[str, Any]:
 
 def splat_emitters_triton(xy: Tensor, offsets: Tensor, sigma: Tensor, weights: Tensor | None, shape: Shape) -> Tensor:
     """``splat_emitters`` for checked arguments: sigma [E, 2] or [1, 2], of any strides."""
-    (E, B), (H, W) = (len(xy), len(offsets) - 1), shape
+    E, B, (H, W) = xy.shape[0], offsets.shape[0] - 1, shape
     xy, offsets, sigma = aligned(xy.contiguous()), aligned(offsets.to(xy.device).contiguous()), aligned(sigma)
     blocks = blocks_for(architecture(xy), PRECISION, H, W)
     count = -(-E // blocks.points)
@@ -138,4 +138,4 @@ def splat_emitters_triton(xy: Tensor, offsets: Tensor, sigma: Tensor, weights: T
         draw_emitters, tiles * splits, xy, offsets, sigma, photons, boxes, images,
         E, B, H, W, pitch(W) // 4, splits, *widths, **draw_constants(blocks),
     )  # fmt: skip
-    return add_partial(images)[..., :W].contiguous()
+    return pictures(images, W)

@@ -7,7 +7,7 @@ gradient kernel of ``triton_splat`` on it, which takes g as a factor a picture. 
 forward, three backward.
 """
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -18,22 +18,24 @@ from .triton_loss import compare
 from .triton_splat import contiguous, draw, gradients
 
 
+class _Options(NamedTuple):
+    """What is no tensor of the cloud; autograd unpacks every argument of a function, so they come as one."""
+
+    target: Tensor
+    scale: float
+    threshold: float
+    precision: str
+    grad_enabled: bool
+
+
 class _ReconstructionLoss(torch.autograd.Function):
     @staticmethod
-    def forward(
-        ctx: Any,
-        target: Tensor,
-        scale: float,
-        threshold: float,
-        precision: str,
-        grad_enabled: bool,
-        *parts: Tensor | None,
-    ) -> Tensor:
-        cloud = contiguous(*parts)
-        images = draw(cloud, (target.shape[1], target.shape[2]), precision)
-        differentiate = grad_enabled and any(ctx.needs_input_grad[5:])
-        loss, grad_images = compare(images, target, scale, threshold, differentiate)
-        ctx.precision = precision
+    def forward(ctx: Any, options: _Options, *parts: Tensor | None) -> Tensor:
+        cloud, target = contiguous(*parts), options.target
+        images = draw(cloud, (target.shape[1], target.shape[2]), options.precision)
+        differentiate = options.grad_enabled and any(ctx.needs_input_grad[1:])
+        loss, grad_images = compare(images, target, options.scale, options.threshold, differentiate)
+        ctx.precision = options.precision
         ctx.save_for_backward(grad_images, *cloud)
         return loss
 
@@ -41,12 +43,12 @@ class _ReconstructionLoss(torch.autograd.Function):
     @differentiable_once
     def backward(ctx: Any, grad_loss: Tensor) -> tuple[Tensor | None, ...]:
         grad_images, *parts = ctx.saved_tensors
-        found = gradients(Cloud(*parts), grad_images, grad_loss, ctx.precision, ctx.needs_input_grad[5:])
-        return None, None, None, None, None, *found
+        found = gradients(Cloud(*parts), grad_images, grad_loss, ctx.precision, ctx.needs_input_grad[1:])
+        return None, *found
 
 
 def reconstruction_loss_triton(cloud: Cloud, target: Tensor, scale: float, threshold: float, precision: str) -> Tensor:
     """``reconstruction_loss`` for checked arguments in float32."""
-    options = target, scale, threshold, precision, torch.is_grad_enabled()  # forward can't see the last
-    loss: Tensor = _ReconstructionLoss.apply(*options, *cloud)
+    options = _Options(target, scale, threshold, precision, torch.is_grad_enabled())  # forward can't see the last
+    loss: Tensor = _ReconstructionLoss.apply(options, *cloud)
     return loss

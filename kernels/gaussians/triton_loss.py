@@ -83,10 +83,10 @@ def compare(
 ) -> tuple[Tensor, Tensor | None]:
     """Loss ``[B]`` and its gradient ``[B, H, W]`` with respect to contiguous images, if required."""
     target = aligned(target.contiguous())
-    loss = images.new_empty(len(images))
+    loss = images.new_empty(images.shape[0])
     gradient = torch.empty_like(images) if differentiate else None
     launch(
-        compare_pictures, len(images), images, target, loss, images if gradient is None else gradient,
+        compare_pictures, images.shape[0], images, target, loss, images if gradient is None else gradient,
         images.shape[1] * images.shape[2], scale, threshold, int(differentiate), **CONSTANTS,
     )  # fmt: skip
     return loss, gradient

@@ -60,6 +60,7 @@ from ..launch import (
     load_pose,
     padded,
     peak,
+    pictures,
     pitch,
     pixel_centres,
     project,
@@ -226,7 +227,7 @@ def pointers(cloud: Cloud) -> tuple[Tensor, ...]:
 
 def flags(cloud: Cloud) -> tuple[int, int, int]:
     """The stride of sigma, whether weights and whether own widths are given."""
-    return int(len(cloud.sigma) > 1), int(cloud.weights is not None), int(cloud.point_sigma is not None)
+    return int(cloud.sigma.shape[0] > 1), int(cloud.weights is not None), int(cloud.point_sigma is not None)
 
 
 def draw_constants(blocks: Blocks, cull: bool, precision: str) -> dict[str, Any]:
@@ -253,12 +254,12 @@ def gradient_constants(blocks: Blocks, widths: bool, precision: str) -> dict[str
 
 def draw(cloud: Cloud, shape: Shape, precision: str) -> Tensor:
     """Pictures ``[B, H, W]``."""
-    (N, B), (H, W) = (len(cloud.points), len(cloud.rotation)), shape
+    N, B, (H, W) = cloud.points.shape[0], cloud.rotation.shape[0], shape
     blocks = blocks_for(architecture(cloud.points), precision, H, W)
     tiles = B * -(-H // blocks.tile) * -(-W // blocks.tile)
     count = -(-N // blocks.points)
     cull = N >= CULL_FROM and tiles > B
-    boxes = cloud.points.new_empty((B, 4, count) if cull else 0)
+    boxes = cloud.points.new_empty(B, 4, count) if cull else cloud.points  # not read without culling
     groups = -(-count // CULL_GROUP) if cull else -(-count // 4)
     if cull:
         launch(cloud_boxes, B * groups, *pointers(cloud), boxes, N, B, *flags(cloud), **box_constants(blocks))
@@ -268,14 +269,14 @@ def draw(cloud: Cloud, shape: Shape, precision: str) -> Tensor:
         draw_cloud, tiles * splits, *pointers(cloud), boxes, images, N, B, H, W, pitch(W) // 4, splits,
         *flags(cloud), **draw_constants(blocks, cull, precision),
     )  # fmt: skip
-    return add_partial(images)[..., :W].contiguous()
+    return pictures(images, W)
 
 
 def gradients(
     cloud: Cloud, grad_images: Tensor, grad_scale: Tensor | None, precision: str, needed: tuple[bool, ...]
 ) -> list[Tensor | None]:
     """Gradients of the cloud's parts, in their order, those needed; grad_scale [B] multiplies grad_images."""
-    (N, B), (H, W) = (len(cloud.points), len(cloud.rotation)), grad_images.shape[1:]
+    N, (B, H, W) = cloud.points.shape[0], grad_images.shape
     blocks = blocks_for(architecture(cloud.points), precision, H, W)
     count = -(-N // blocks.back_points)
     splits = split_evenly(B, -(-PROGRAMS // max(1, count)))
@@ -287,10 +288,16 @@ def gradients(
         N, B, H, W, pitch(W) // 4, splits, -(-B // max(1, splits)), *flags(cloud),
         int(grad_scale is not None), **gradient_constants(blocks, needed[3] or needed[5], precision),
     )  # fmt: skip
-    by_point, by_pose = add_partial(grad_points), add_partial(grad_poses)  # [6, N], [B, 4, 4]
-    grad_sigma = by_pose[:, 3, 3] if len(cloud.sigma) == B else by_pose[:, 3, 3].sum(0, keepdim=True)
-    every = by_point[:3].T, by_pose[:, :3, :3], by_pose[:, :2, 3], grad_sigma, by_point[3], by_point[4:].T
-    return [gradient if wanted else None for gradient, wanted in zip(every, needed, strict=True)]
+    found: list[Tensor | None] = [None] * len(cloud)
+    if needed[0] or needed[4] or needed[5]:
+        by_point = add_partial(grad_points)  # [6, N]
+        found[0], found[4], found[5] = by_point[:3].T, by_point[3], by_point[4:].T
+    if needed[1] or needed[2] or needed[3]:
+        by_pose = add_partial(grad_poses)  # [B, 4, 4]
+        found[1], found[2], found[3] = by_pose[:, :3, :3], by_pose[:, :2, 3], by_pose[:, 3, 3]
+    if needed[3] and found[3] is not None and cloud.sigma.shape[0] != B:
+        found[3] = found[3].sum(0, keepdim=True)
+    return [gradient if wanted else None for gradient, wanted in zip(found, needed, strict=True)]
 
 
 class _Splat(torch.autograd.Function):
