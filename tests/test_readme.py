@@ -50,6 +50,7 @@ BRIEFER = {
     "tomo match": ["--angle", "90"],
     "tomo simulate --subtomograms": ["--subtomograms", "6"],
     "tomo classify": ["--epochs", "2"],
+    "tomo discover": ["--quick", "--average", "1", "--classes", "1", "--most", "10"],
     "tomo average": ["--iterations", "1", "--control", "4", "--box", "250"],
 }
 """Options added so that a test takes seconds."""

@@ -12,10 +12,14 @@ from click.testing import CliRunner
 from holly_triton.cli import main
 from holly_triton.io.clouds import write_cloud
 from holly_triton.tomography.classify.drawn import with_noise
+from holly_triton.tomography.config import discovery
 from holly_triton.tomography.config.simulation import NULL
-from holly_triton.tomography.paper_xu import cells, config, study
+from holly_triton.tomography.discover import pictures as discovered
+from holly_triton.tomography.discover import sorting
+from holly_triton.tomography.paper_xu import cells, config, left_out, left_out_report, study
 from holly_triton.tomography.paper_xu.cells import Bench, Cell
 from holly_triton.tomography.paper_xu.config import LARGE, PUBLISHED, SMALL, SNRS, TILTS, Stand, TableScale
+from holly_triton.tomography.paper_xu.left_out import LeaveOneOut, reproduce_left_out
 from holly_triton.tomography.paper_xu.study import Table, reproduce_table
 
 CELL = Cell(0.5, 60.0)
@@ -32,7 +36,7 @@ def structures(tmp_path, monkeypatch) -> Path:
         write_cloud(tmp_path / f"{name}.csv", points)
     stands = tuple(Stand(name, f"{name}.csv", "a toy") for name in ("rod", "plate"))
     monkeypatch.setattr(TableScale, "classes", property(lambda _: stands))
-    study._examples.cache_clear()
+    study.examples_of.cache_clear()
     return tmp_path
 
 
@@ -99,3 +103,49 @@ def test_the_command_repeats_table_2(structures, tmp_path, monkeypatch):
         main, [*given[:4], "--structures", str(tmp_path / "none"), "--out", str(tmp_path / "new")]
     )
     assert absent.exit_code == 1 and "not found in" in absent.output and not (tmp_path / "new").exists()
+
+
+def test_a_class_left_out_of_the_training_stays_in_the_test(structures, tmp_path):
+    whole = Bench(SCALE, structures, tmp_path).draw(CELL)
+    less = whole.without("plate")
+    assert less.fixed.kinds.classes == less.anew.kinds.classes == (NULL, "rod")
+    assert (len(less.fixed.training), len(less.fixed.validation), less.anew.epoch, len(less.test)) == (18, 2, 18, 18)
+    volumes, classes = whole.fixed.training.read(np.arange(27))
+    kept, labels = less.fixed.training.read(np.arange(18))
+    assert torch.equal(kept, volumes[classes != 1]) and sorted(labels.tolist()) == [0] * 9 + [1] * 9
+
+
+def test_table_3_is_carried_out_kept_and_reported(structures, tmp_path, monkeypatch):
+    pytest.importorskip("sklearn", reason="k-means is that of scikit-learn")
+    monkeypatch.setattr(discovery, "CLUSTER_SIZE", 6)
+    monkeypatch.setattr(sorting, "CONSENSUS", 1)
+    monkeypatch.setattr(sorting, "WIDE", 0)
+    monkeypatch.setattr(left_out, "LEFT_OUT", (1.0, 60.0))
+    monkeypatch.setattr(left_out_report, "draw_averages", lambda *_: None)
+    monkeypatch.setattr(discovered, "draw_averages", lambda *_: None)
+    scale = TableScale(size=12, train=30, test=6, epochs=2, averaged=1)
+    table = LeaveOneOut("toy", scale, structures, tmp_path / "out", classes=("plate",))
+    assert reproduce_left_out(table) == 0
+    figures = json.loads(table.place(0, "plate").with_suffix(".json").read_text())
+    assert figures["clusters"] == 3 and sum(figures["sizes"]) == 18 and figures["chosen"]["particles"] > 0
+    report = (tmp_path / "out" / "table-3-toy.md").read_text()
+    row = next(line for line in report.splitlines() if line.startswith("| plate |"))
+    assert len(row.split("|")) == 13 and (tmp_path / "out" / "table-3-toy-sizes.png").is_file()
+
+    def none_again(*_: object) -> bool:
+        raise AssertionError("a finished class was left out again")
+
+    monkeypatch.setattr(left_out, "_perform", none_again)
+    assert reproduce_left_out(table) == 0
+
+
+@pytest.mark.parametrize(
+    "options", [["--leave-out", "GroEL,lid"], ["--methods", "rif-svm"], ["--methods", "own,dsrf3d"]]
+)
+def test_wrong_options_of_table_3(tmp_path, options):
+    given = ["tomo", "reproduce", "--table", "3", "--structures", str(tmp_path), "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(main, [*given, *options]).exit_code == 2
+    assert (
+        CliRunner().invoke(main, ["tomo", "reproduce", "--structures", str(tmp_path), "--leave-out", "GroEL"]).exit_code
+        == 2
+    )

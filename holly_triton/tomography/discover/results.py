@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from holly_triton.core.files import as_json, replacing
+from holly_triton.core.files import as_json, foreign, replacing
 from holly_triton.tomography.classify.sets import SubtomogramSet
 
 from .clustering import NONE, Clusters
@@ -82,6 +82,16 @@ def write_results(out: Path, subtomograms: SubtomogramSet, clusters: Clusters, e
     _write(out / PARTICLES, ["particle", "cluster", "novelty", "nearest_class", *(["label"] if labelled else [])], _particles(subtomograms, clusters))  # fmt: skip
     with replacing(out / METRICS) as partial:
         partial.write_text(as_json(known | metrics_of(subtomograms, clusters, entries)) + "\n", encoding="utf-8")
+
+
+def read_clusters(path: Path) -> list[dict[str, str]]:
+    """The rows of ``clusters.csv``.
+
+    Raises:
+        HollyError: The file can't be read.
+    """
+    with foreign(path, "a table of clusters"), path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def metrics_of(subtomograms: SubtomogramSet, clusters: Clusters, entries: Sequence[Entry]) -> dict[str, Any]:

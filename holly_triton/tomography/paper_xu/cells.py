@@ -15,6 +15,7 @@ from holly_triton.tomography.classify.anew import Anew
 from holly_triton.tomography.classify.drawn import Signals, draw_signals, with_noise
 from holly_triton.tomography.classify.set_hdf5 import SetWriter, open_hdf5
 from holly_triton.tomography.classify.sets import standardised
+from holly_triton.tomography.classify.sources import Examples as AnyExamples
 from holly_triton.tomography.classify.sources import Fixed, Kept, Kinds
 from holly_triton.tomography.config.simulation import NULL, SimulationSettings, TomogramSettings
 from holly_triton.tomography.structures import Density, read_density
@@ -54,6 +55,17 @@ class Examples:
     fixed: Fixed
     anew: Anew
     test: Kept
+
+    def without(self, name: str) -> "Examples":
+        """The same with a class left out of the training; the test has it still, under the number it had."""
+        kinds, seed = self.fixed.kinds, self.fixed.seed
+        gone = kinds.classes.index(name)
+        fewer = replace(kinds, classes=tuple(one for one in kinds.classes if one != name))
+        validation = _dropped(self.fixed.validation, gone)
+        signals = _dropped(Kept(self.anew.signals, self.anew.classes), gone)
+        fixed = Fixed(fewer, _dropped(self.fixed.training, gone), validation, seed)
+        anew = replace(self.anew, kinds=fewer, signals=signals.volumes, classes=signals.classes, validation=validation)
+        return Examples(fixed, anew, self.test)
 
 
 @dataclass(frozen=True)
@@ -130,6 +142,25 @@ class Bench:
         """
         found = find_structures([stand.file for stand in stands], [self.structures])
         return {stand.name: found[stand.file] for stand in stands}
+
+
+def _dropped(examples: AnyExamples, gone: int) -> Kept:
+    """Examples without those of a class, whose number the next one takes over."""
+    volumes, classes = examples.read(np.arange(len(examples)))
+    kept = classes != gone
+    return Kept(volumes[kept], torch.where(classes > gone, classes - 1, classes)[kept])
+
+
+def write_test(path: Path, bench: Bench, examples: Examples) -> None:
+    """Write the test subtomograms as a set, with their classes.
+
+    Raises:
+        HollyError: The file can't be written.
+    """
+    partial = path.with_name(path.name + ".partial")
+    with SetWriter(partial, bench.scale.size, bench.scale.voxel) as writer:
+        writer.append(examples.test.volumes.numpy(), labels=np.array(bench.classes)[examples.test.classes.numpy()])
+    partial.replace(path)
 
 
 def _write(path: Path, signals: Signals, settings: SimulationSettings) -> None:

@@ -55,7 +55,7 @@ def _lines(name: str, scale: TableScale, records: Sequence[Record], picture: Pat
     )
     yield ""
     arms = [arm for arm in ARMS if any(record.arm == arm for record in records)]
-    yield from _table(["SNR", "tilts", *(ARMS[arm][1] for arm in arms), "seeds"], _accuracies(arms, records))
+    yield from lines_of_table(["SNR", "tilts", *(ARMS[arm][1] for arm in arms), "seeds"], _accuracies(arms, records))
     yield ""
     yield "## What the networks cost"
     yield ""
@@ -68,7 +68,7 @@ def _lines(name: str, scale: TableScale, records: Sequence[Record], picture: Pat
         "top-2",
         "calibration error",
     ]
-    yield from _table(head, _costs(arms, records))
+    yield from lines_of_table(head, _costs(arms, records))
     yield ""
     yield "Times are of the machine that did this, which may have been busy; the four last columns are means over all cells."
     if picture is not None:
@@ -83,7 +83,7 @@ def _lines(name: str, scale: TableScale, records: Sequence[Record], picture: Pat
     yield ""
     yield "The entries of the paper are at hand in part only; the others are stand-ins of like size and symmetry."
     yield ""
-    yield from _table(["class", "structure"], ([stand.name, stand.stands_for] for stand in scale.classes))
+    yield from lines_of_table(["class", "structure"], ([stand.name, stand.stands_for] for stand in scale.classes))
 
 
 def _place(cell: Cell) -> tuple[float, float]:
@@ -123,7 +123,8 @@ def _costs(arms: Sequence[Arm], records: Sequence[Record]) -> Iterator[list[str]
         ]  # fmt: skip
 
 
-def _table(head: Sequence[str], rows: Any) -> Iterator[str]:
+def lines_of_table(head: Sequence[str], rows: Any) -> Iterator[str]:
+    """A table in Markdown, line by line."""
     yield "| " + " | ".join(head) + " |"
     yield "|" + " --- |" * len(head)
     for row in rows:

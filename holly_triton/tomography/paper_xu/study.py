@@ -85,7 +85,7 @@ def reproduce_table(table: Table) -> int:
     """
     bench = Bench(table.scale, table.structures, table.folder)
     bench.places(table.scale.classes)  # absent structures are reported before anything is written
-    _make_folder(table)
+    make_folder(table.folder)
     code = DONE
     with stoppable() as stop:
         for seed, cell, arm in table.work:
@@ -120,9 +120,9 @@ def _perform(table: Table, bench: Bench, seed: int, cell: Cell, arm: Arm, path: 
     """Train and judge one network; False if it was stopped before the end."""
     with in_parts(1) as begin:
         begin("simulating subtomograms")
-        examples = _examples(bench, cell)
-    source: Source = examples.anew if arm == "own-anew" else examples.fixed
-    model = _trained(_training(table, seed, arm), source, path, stop)
+        examples = examples_of(bench, cell)
+    settings = training_of(table.scale, arm, f"table-2-{table.name}", seed, table.device)
+    model = trained(settings, source_of(examples, arm), path, stop)
     if model is None:
         return False
     with replacing(path.with_suffix(".json")) as partial:
@@ -131,18 +131,25 @@ def _perform(table: Table, bench: Bench, seed: int, cell: Cell, arm: Arm, path: 
     return True
 
 
+def source_of(examples: Examples, arm: Arm) -> Source:
+    """What a network is trained on."""
+    return examples.anew if arm == "own-anew" else examples.fixed
+
+
 @lru_cache(maxsize=1)
-def _examples(bench: Bench, cell: Cell) -> Examples:
+def examples_of(bench: Bench, cell: Cell) -> Examples:
+    """The subtomograms of a cell; those of the last one are kept in memory."""
     return bench.draw(cell)
 
 
-def _training(table: Table, seed: int, arm: Arm) -> Training:
+def training_of(scale: TableScale, arm: Arm, data: str, seed: int, device: Device) -> Training:
+    """The settings of a training of a scale."""
     network = Network(ARMS[arm][0])
-    epochs = table.scale.epochs if network.name == "own" else EPOCHS[network.name]
-    return Training(data=f"table-2-{table.name}", epochs=epochs, seed=seed, device=table.device, network=network)
+    epochs = scale.epochs if network.name == "own" else EPOCHS[network.name]
+    return Training(data=data, epochs=epochs, seed=seed, device=device, network=network)
 
 
-def _trained(settings: Training, source: Source, path: Path, stop: Stop) -> Model | None:
+def trained(settings: Training, source: Source, path: Path, stop: Stop) -> Model | None:
     """The finished network of a cell; None if it was stopped before the end."""
     settings = settings.planned(source.epoch)
     if settings.network.name == "rif-svm":
@@ -191,13 +198,17 @@ def multiply_adds(model: Model) -> int:
     return int(counter.get_total_flops()) // 2
 
 
-def _make_folder(table: Table) -> None:
-    """The folder of networks and signals, which git ignores."""
+def make_folder(folder: Path) -> None:
+    """A folder of networks and signals, which git ignores.
+
+    Raises:
+        HollyError: It can't be written.
+    """
     try:
-        table.folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise HollyError(f"{table.out}: cannot be written ({error.strerror}); choose another --out") from error
-    ignored = table.out / "nets" / ".gitignore"
+        raise HollyError(f"{folder}: cannot be written ({error.strerror}); choose another --out") from error
+    ignored = folder.parent / ".gitignore"
     if not ignored.is_file():
         with replacing(ignored) as partial:
             partial.write_text("*\n", encoding="utf-8")
