@@ -24,8 +24,6 @@ BUNNY = "HOLLY_TRITON_BUNNY"
 CARRIED = Path("carry") / "bunny_large.obj"
 GAUSSIANS = ("splat", "reconstruction_loss", "splat_emitters")
 """Operations whose cost depends on the width of the Gaussians."""
-MOST_SEPARABLE = 10_000
-"""Points up to which the separable backend, which is that of a CPU, is timed on a GPU too: 100 000 take it a second a pass."""
 
 
 def environment(options: argparse.Namespace) -> None:
@@ -92,12 +90,10 @@ def bench(options: argparse.Namespace) -> int:
     cases = timed_cases(options.points, images, size, options.sigma, precision, GAUSSIANS if options.gaussians else OPS)
     faults, console = [], Console(width=120)
     print(unknown(device) or "")
-    for case in sorted(cases, key=lambda case: case.points):
-        slow = "separable" if device == "cuda" and case.points > MOST_SEPARABLE else ""
-        for measured in measure([case], [one for one in resolve_backends([], device) if one != slow], device):
-            append(options.raw / f"{raw_name(device)}.csv", measured.records)  # at once: the step may be cut short
-            faults += measured.faults
-            console.print(*terminal(measured.records))
+    for measured in measure(sorted(cases, key=lambda case: case.points), resolve_backends([], device), device):
+        append(options.raw / f"{raw_name(device)}.csv", measured.records)  # at once: the step may be cut short
+        faults += measured.faults
+        console.print(*terminal(measured.records))
     return complain(faults)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from holly_triton.frames.localise import read_model
-from holly_triton.harness import command, floor, gpu_session, gpu_steps, measure, report
+from holly_triton.harness import command, gpu_session, gpu_steps, measure, report
 from holly_triton.harness.gpu_session import Outcome, Step
 from holly_triton.harness.gpu_timing import Journal, union
 from holly_triton.harness.gpu_tomography import tiled
@@ -112,32 +112,16 @@ def test_the_steps_measure_train_and_report(tmp_path: Path, monkeypatch: pytest.
     raw.mkdir()
     common = ["--device", "cpu", "--raw", str(raw)]
     assert gpu_steps.main([*common, "bench", "--sigma", "1.41", "--points", "20", "--quick"]) == 0
+    assert gpu_steps.main([*common, "bench", "--sigma", "4", "--gaussians", "--points", "20", "--quick"]) == 0
     assert gpu_steps.main([*common, "train", "demo", "--quick"]) == 0
     assert gpu_steps.main([*common, "report"]) == 0
     records = report.read(raw / "cpu.csv")
     assert {record.backend for record in records} == {"floor", "separable", "naive", "dense"}
+    assert {record.op for record in records if record.sigma_px == 4} == {*gpu_steps.GAUSSIANS}
     trained = json.loads((raw / "train-demo.json").read_text())
     assert trained["rmsd_nm"] > 0 and trained["steps"] == 23 and trained["seconds_first_step"] > 0
     assert trained["stages"]["search"]["step_ms"] > 0 and trained["stages"]["search"]["device_busy_share"] is None
     assert (tmp_path / "kernels_cpu.md").is_file()
-
-
-def test_the_slow_backend_is_not_timed_on_many_points_of_a_gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[str, int, str]] = []
-
-    def measure(cases: Any, backends: Any, device: str) -> Any:
-        asked.extend((case.op, case.points, backend) for case in cases for backend in backends)
-        return []
-
-    monkeypatch.setattr(command, "resolve_device", lambda device: device)
-    monkeypatch.setattr(command, "measure", measure)
-    monkeypatch.setattr(floor, "unknown", lambda device: None)
-    monkeypatch.setattr(report, "raw_name", lambda device: device)
-    words = ["bench", "--sigma", "4", "--points", "350", "100000", "--gaussians"]
-    assert gpu_steps.main(["--device", "cuda", "--raw", str(tmp_path), *words]) == 0
-    assert {op for op, _, _ in asked} == set(gpu_steps.GAUSSIANS)
-    assert {points for _, points, backend in asked if backend == "separable"} == {350}
-    assert {points for _, points, backend in asked if backend == "triton"} == {350, 100_000}
 
 
 def test_tuning_is_refused_without_a_gpu(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
