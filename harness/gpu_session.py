@@ -95,8 +95,10 @@ def plan(device: str, quick: bool, raw: Path, train_s: float = TRAIN_S) -> list[
 def carry_out(step: Step, left_s: float, logs: Path) -> Outcome:
     """Run a step within its limit and the remaining time of the session."""
     limit = min(step.limit_s, left_s)
+    # Records are committed, and paths of a machine mean nothing elsewhere.
+    said = ["python" if word == sys.executable else word.replace(str(logs.parent), "raw") for word in step.command]
     if limit < GRACE_S:
-        return Outcome(step.name, "skipped", None, 0.0, step.limit_s, step.command, None)
+        return Outcome(step.name, "skipped", None, 0.0, step.limit_s, said, None)
     log, began = logs / f"{step.name}.log", time.monotonic()
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "HOLLY_TRITON_GPU": "1", "PYTHONUNBUFFERED": "1"}
     with log.open("wb") as file:
@@ -106,9 +108,7 @@ def carry_out(step: Step, left_s: float, logs: Path) -> Outcome:
         code = _end_of(process, limit)
     seconds = round(time.monotonic() - began, 2)
     status = "timeout" if code is None else "failed" if code else "ok"
-    return Outcome(
-        step.name, status, process.returncode, seconds, limit, step.command, str(log.relative_to(logs.parent))
-    )
+    return Outcome(step.name, status, process.returncode, seconds, limit, said, str(log.relative_to(logs.parent)))
 
 
 def _end_of(process: "subprocess.Popen[bytes]", limit_s: float) -> int | None:

@@ -42,6 +42,7 @@ def test_a_step_that_fails_is_recorded_and_the_next_one_starts(
         ("bad", "failed", 3),
         ("good", "ok", 0),
     ]
+    assert outcomes[1]["command"] == ["python", "-c", "print('done')"]
     assert (tmp_path / "raw" / "logs" / "bad.log").read_text() == "so far\n"
     assert len(capsys.readouterr().err.splitlines()) == 1
     assert outcomes_of(monkeypatch, tmp_path, steps, "--only", "good")[0] == 0
