@@ -16,7 +16,7 @@ from holly_triton.frames.psf import Psf
 from .maxima import local_maxima
 from .regions import Recorded
 from .round import RoundPsf
-from .spots import Scale, Spots, fit_new, joined, refined, single
+from .spots import Scale, Spots, fit_new, ground_of, joined, refined, single, unevenness_of, widening
 
 SAMPLED_DEPTHS = 15
 """Depths at which the width of a PSF is measured."""
@@ -64,7 +64,11 @@ def fit_frames(photons: Tensor, psf: Psf, camera: Camera, settings: Fitting | No
         if later:
             spots = refined(psf, recorded, spots, scale.region_px, settings.sweeps)
         spots = spots.take(single(spots, psf.pixel_nm, settings.nearest_px))
-    return Found(_table_kind(localisations(0)), 0, 0) if spots is None else _kept(spots, psf, recorded, settings, first)
+    return (
+        Found(_table_kind(localisations(0)), 0, 0)
+        if spots is None
+        else _kept(spots, psf, recorded, settings, scale.region_px, first)
+    )
 
 
 def record(photons: Tensor, camera: Camera) -> Recorded:
@@ -97,9 +101,12 @@ def scale_of(psf: Psf, region_px: int | None = None, enough: float = ENOUGH_LIGH
     return Scale(float(sigma.median()), region_px, min(core_px, region_px))
 
 
-def _kept(spots: Spots, psf: Psf, recorded: Recorded, settings: Fitting, first: int) -> Found:
+def _kept(spots: Spots, psf: Psf, recorded: Recorded, settings: Fitting, region_px: int, first: int) -> Found:
     height, width = recorded.shape
-    xyz, sigma = spots.xyz(psf.pixel_nm), spots.fit.deviations()
+    ground = ground_of(recorded, spots.light(psf, len(recorded.photons), recorded.shape))
+    background = spots.fit.unknowns[:, 4]
+    uneven = unevenness_of(ground, spots.frame, spots.corner, background, recorded, region_px)
+    xyz, sigma = spots.xyz(psf.pixel_nm), spots.fit.deviations() * widening(uneven)[:, None]
     x, y, _ = (xyz / psf.pixel_nm).unbind(1)
     inside = (x >= 0) & (x <= width) & (y >= 0) & (y <= height)
     misfit = spots.misfit()

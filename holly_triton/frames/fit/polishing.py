@@ -2,7 +2,8 @@
 
 A network that serves many densities and brightnesses is less precise about isolated emitters than a fit; about crowded ones a
 fit of single emitters is worse. So only detections that are alone in their region are fitted, and a result is taken only
-where one emitter explains all that the region holds.
+where one emitter explains all that the region holds. A background that varies within the width of a spot is another unknown,
+which a network has learnt and a fit has not; there the network's result stays.
 """
 
 import math
@@ -24,7 +25,7 @@ from .frames import record, scale_of
 from .likelihood import UNKNOWNS, Fit, Prior, cost_of, expected, maximise
 from .maxima import smooth
 from .regions import Recorded, Regions, cut, gathered
-from .spots import fit_from_depths, ground_of, limits, parts_of, slope_of
+from .spots import fit_from_depths, ground_of, limits, parts_of, slope_of, unevenness_of, widening
 
 AXES = ("x", "y", "z")
 SIGMAS = ("sigma_x", "sigma_y", "sigma_z", "sigma_photons")
@@ -73,14 +74,17 @@ def polish(
     for part in parts_of(len(rows)):
         alone = chosen.take(part)
         fit, _ = _fit(alone, light, ground, recorded, psf, size, settings)
-        _write(rough, rows[part], alone, fit, psf.pixel_nm, fit.settled)
+        _write(rough, rows[part], alone, fit, psf.pixel_nm, fit.settled, torch.zeros_like(fit.cost))
         own.append(torch.where(fit.settled[:, None], fit.unknowns, alone.start))
     chosen, light = chosen._replace(own=torch.cat(own)), _light(rough, psf, photons, first)
     ground = ground_of(recorded, light)
+    uneven = unevenness_of(ground, chosen.frame, chosen.corner, chosen.start[:, 4], recorded, size)
+    even = uneven <= settings.most_uneven
+    rows, uneven, chosen = rows[even.cpu().numpy()], uneven[even], _Alone(*(values[even] for values in chosen))
     for part in parts_of(len(rows)):
         alone = chosen.take(part)
         fit, accepted = _fit(alone, light, ground, recorded, psf, size, settings)
-        _write(table, rows[part], alone, fit, psf.pixel_nm, accepted)
+        _write(table, rows[part], alone, fit, psf.pixel_nm, accepted, uneven[part])
     return table
 
 
@@ -164,11 +168,13 @@ def _largest_residual(regions: Regions, mean: Tensor, sigma_px: float) -> Tensor
     return smooth(normal, sigma_px, "constant").amax(dim=(1, 2)) / gain
 
 
-def _write(table: Array, rows: Array, alone: _Alone, fit: Fit, pixel_nm: float, accepted: Tensor) -> None:
+def _write(
+    table: Array, rows: Array, alone: _Alone, fit: Fit, pixel_nm: float, accepted: Tensor, uneven: Tensor
+) -> None:
     kept, rows = accepted.nonzero()[:, 0], rows[accepted.cpu().numpy()]
     place = fit.unknowns[kept]
     xyz = place[:, :3] + functional.pad(alone.corner[kept].flip(1) * pixel_nm, (0, 1))
-    sigma = fit.take(kept).deviations()
+    sigma = fit.take(kept).deviations() * widening(uneven[kept])[:, None]
     names = (*AXES, "photons", "background", *SIGMAS)
     for name, values in zip(names, torch.cat([xyz, place[:, 3:], sigma[:, :4]], dim=1).T, strict=True):
         table[name][rows] = values.double().cpu().numpy()

@@ -1,5 +1,6 @@
 """Candidates and their fits: where in z they begin, and which are of one and the same emitter."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -7,7 +8,15 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from holly_triton.frames.config.fitting import DEPTHS, FARTHEST_PX, FIT_CHUNK, GROUND_PX, LEAST_EXPECTED, TRIAL_STEPS
+from holly_triton.frames.config.fitting import (
+    DEPTHS,
+    FARTHEST_PX,
+    FIT_CHUNK,
+    GROUND_PX,
+    LEAST_EXPECTED,
+    TRIAL_STEPS,
+    UNEVEN_DOUBLES,
+)
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf import Psf
 
@@ -132,6 +141,34 @@ def slope_of(ground: Tensor, frame: Tensor, corner: Tensor, size: int) -> Tensor
     """How the background of regions ``[E, S, S]`` differs from that in their middle."""
     around = gathered(ground, frame, corner, size)
     return around - around[:, size // 2, size // 2, None, None]
+
+
+def unevenness_of(
+    ground: Tensor, frame: Tensor, corner: Tensor, background: Tensor, recorded: Recorded, size: int
+) -> Tensor:
+    """Standard deviation of the background in regions ``[E]``, over that which noise alone has under the same smoothing.
+
+    Args:
+        ground: ``[B, H, W]``, as ``ground_of`` gives it.
+        frame: ``[E]``, counted from 0.
+        corner: ``[E, 2]``: row and column of the first pixel of each region.
+        background: ``[E]``: its mean in each, photons a pixel.
+        recorded: The frames.
+        size: Side of the regions, pixels.
+    """
+    parts, inside = [], torch.ones_like(ground)
+    for part in parts_of(len(frame)):
+        around, used = (gathered(values, frame[part], corner[part], size) for values in (ground, inside))
+        pixels = used.sum(dim=(1, 2)).clamp(min=1)
+        apart = (around - (around.sum(dim=(1, 2)) / pixels)[:, None, None]) * used
+        parts.append(apart.square().sum(dim=(1, 2)) / pixels)
+    variance = recorded.noise.dark.mean() + recorded.noise.each.mean() * background.clamp(min=LEAST_EXPECTED)
+    return 2 * math.sqrt(math.pi) * GROUND_PX * (torch.cat([*parts, ground.new_zeros(0)]) / variance).sqrt()
+
+
+def widening(uneven: Tensor) -> Tensor:
+    """Factors ``[E]`` of the deviations of fits in a background of such unevenness."""
+    return (1 + (uneven / UNEVEN_DOUBLES) ** 2).sqrt()
 
 
 def single(spots: Spots, pixel_nm: float, nearest_px: float) -> Tensor:

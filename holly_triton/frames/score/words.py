@@ -145,7 +145,7 @@ def _bound(score: Score) -> str | None:
             parts.append(f"{ratio} for {of['pairs']} {words}")
     beyond = score.bound["unresolvable"]
     rest = f"; {beyond} have a bound above {UNRESOLVABLE_NM:g} nm and are left out" if beyond else ""
-    return f"Limit         errors over the Cramér-Rao bound: {'; '.join(parts) or 'undefined'}{rest} (1 is the limit)"
+    return f"Limit         errors over the Cramér-Rao bound: {'; '.join(parts) or 'undefined'}{rest} (1 is the limit where the background is even)"
 
 
 def _bias(score: Score) -> str | None:
