@@ -5,6 +5,7 @@ import json
 import math
 import os
 import re
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -33,6 +34,26 @@ def missing(path: Path, wanted: str) -> HollyError:
         if near:
             return HollyError(f"{path}: there is no such file or folder; did you mean {' or '.join(near)}?")
     return HollyError(f"{path}: there is no such file or folder; give {wanted}")
+
+
+def check_writable(folder: Path) -> None:
+    """Refuse a folder in which no file can be made, before the work whose result would go there.
+
+    Permissions alone do not show it: a file system may be read-only, or full of what the kernel makes up, such as ``/proc``.
+
+    Args:
+        folder: Of a folder that is absent the nearest one above it is tried, in which it would be made.
+
+    Raises:
+        HollyError: No file can be made.
+    """
+    near = next((each for each in (folder, *folder.absolute().parents) if each.exists()), folder)
+    try:
+        with tempfile.TemporaryFile(dir=near):
+            pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise HollyError(f"{folder}: cannot be written ({reason}); choose a folder with write permission") from error
 
 
 @contextmanager

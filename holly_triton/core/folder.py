@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from .errors import HollyError
+from .files import check_writable
 from .lock import check_idle
 
 
 def check_free(folder: Path, overwrite: bool, holding: str = "run") -> None:
-    """Refuse a folder that exists, before any work is done.
+    """Refuse a folder that exists or that can't be written, before any work is done.
 
     Args:
         folder: The folder.
@@ -17,7 +18,8 @@ def check_free(folder: Path, overwrite: bool, holding: str = "run") -> None:
         holding: What that is, in a word.
 
     Raises:
-        HollyError: It exists and ``overwrite`` is not set, a run in it is being worked on, or it is no folder.
+        HollyError: It exists and ``overwrite`` is not set, a run in it is being worked on, it is no folder, or it can't be
+            written.
     """
     if folder.exists() and not folder.is_dir():
         raise HollyError(f"{folder}: is a file; choose another folder")
@@ -26,6 +28,7 @@ def check_free(folder: Path, overwrite: bool, holding: str = "run") -> None:
             f"{folder}: exists already; choose another folder, or pass --overwrite to replace the {holding} in it"
         )
     check_idle(folder)
+    check_writable(folder)
 
 
 def make_folder(folder: Path, overwrite: bool, written: Iterable[str]) -> None:

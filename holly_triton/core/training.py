@@ -16,7 +16,7 @@ from .board import board
 from .checkpoint import load_checkpoint, save_checkpoint
 from .config import Some, read_config
 from .errors import HollyError
-from .files import as_json, replacing
+from .files import as_json, check_writable, replacing
 from .lock import CHECKPOINTS, check_idle
 
 CHECKPOINT_S = 60.0
@@ -62,16 +62,18 @@ def folder_of(model: Path) -> Path:
 
 
 def check_new(model: Path, overwrite: bool) -> None:
-    """Refuse a model that exists, before any work is done.
+    """Refuse a model that exists or that can't be written, before any work is done.
 
     Raises:
-        HollyError: It exists, or its folder does, and ``overwrite`` is not set; or its training is being worked on.
+        HollyError: It exists, or its folder does, and ``overwrite`` is not set; its training is being worked on; or there is
+            no permission to write it.
     """
     folder = folder_of(model)
     if (model.exists() or folder.exists()) and not overwrite:
         there = model if model.exists() else folder
         raise HollyError(f"{there}: exists already; choose another name, go on with --resume, or pass --overwrite")
     check_idle(folder)
+    check_writable(model.parent)
 
 
 def make_training_folder(model: Path) -> Path:

@@ -10,7 +10,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.core.folder import check_free
 from holly_triton.core.log import LOG
-from holly_triton.core.stop import DONE
+from holly_triton.core.stop import DONE, STOPPED
 from holly_triton.core.types import Figures
 from holly_triton.core.words import counted
 from holly_triton.io.particle_lists.reading import read_particles
@@ -37,6 +37,7 @@ from .segment.command import Options as PickOptions
 from .segment.command import pick_file
 from .segment.model import SHIPPED, Model, read_model
 from .simulate.command import simulate
+from .simulate.progress import StoppedError
 from .structures import read_density
 
 SIMULATED, NETWORK, MATCHING, AVERAGE, PAGE = "simulated", "network.star", "matching.star", "average", "demo.html"
@@ -73,7 +74,11 @@ def run_demo(folder: Path, *, quick: bool, overwrite: bool) -> int:
     check_free(folder, overwrite, "demo")
     model, settings = read_model(SHIPPED), QUICK if quick else DEMO
     averaged = max(model.classes, key=lambda name: read_density(name).mass)
-    tomogram = _simulate(folder / SIMULATED, model, settings, averaged)
+    try:
+        tomogram = _simulate(folder / SIMULATED, model, settings, averaged)
+    except StoppedError:
+        print("Stopped; with --overwrite the demonstration starts anew")
+        return STOPPED
     network, matching = folder / NETWORK, folder / MATCHING
     LOG.info("Picking by the network that ships, then by template matching.")
     code = pick_file(tomogram, network, SHIPPED, PickOptions(overwrite=True))

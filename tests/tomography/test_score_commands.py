@@ -172,12 +172,12 @@ def test_picks_are_drawn_as_a_picture_and_as_a_page(tmp_path: Path, files: tuple
     values = np.random.default_rng(seed).normal(size=(96, 96, 96)).astype(np.float32)
     write_volume(tmp_path / "t0.mrc", values, 20.0)
     assert run("render", tmp_path / "t0.mrc", files[0], tmp_path / "a.png").exit_code == 0
-    ran = run("render", tmp_path / "t0.mrc", files[0], tmp_path / "a.html", "--truth", files[1])
+    ran = run("render", tmp_path / "t0.mrc", files[0], tmp_path / "c.html", "--truth", files[1])
     assert ran.exit_code == 0 and "3 of 30 picks lie outside" in ran.output
-    page = (tmp_path / "a.html").read_text(encoding="utf-8")
+    page = (tmp_path / "c.html").read_text(encoding="utf-8")
     assert "27 of 30 particles" in page and page.count("data:image/png") == 2
     assert run("render", tmp_path / "t0.mrc", files[0], tmp_path / "b.html").exit_code == 0
     assert "30 picks in t0" in (tmp_path / "b.html").read_text(encoding="utf-8")
     (tmp_path / "t0.mrc").rename(tmp_path / "TS_9.mrc")
-    assert "TS_9" in run("render", tmp_path / "TS_9.mrc", files[0], tmp_path / "a.png").output
+    assert "TS_9" in run("render", tmp_path / "TS_9.mrc", files[0], tmp_path / "d.png").output
     assert run("render", tmp_path / "TS_9.mrc", files[0], tmp_path / "a.jpg").exit_code == 1

@@ -1,7 +1,9 @@
 """What ``tomo simulate`` leaves in its folder."""
 
+import signal
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -11,6 +13,7 @@ from click.testing import CliRunner, Result
 from holly_triton.cli import main
 from holly_triton.io.particle_lists.reading import read_particles
 from holly_triton.io.volumes.reading import read_volume
+from holly_triton.tomography.simulate import command
 
 SMALL = (
     "--structures", "sphere:3,disc:2", "--size", "48x40x32", "--voxel-size", "16", "--membranes", "1", "--step", "10",
@@ -71,6 +74,50 @@ def test_a_folder_is_not_replaced_unasked(tmp_path: Path) -> None:
     assert refused.exit_code == 1 and (out / "tomogram_2.mrc").exists()
     assert simulate(out, *SMALL, "--overwrite").exit_code == 0
     assert not (out / "tomogram_2.mrc").exists() and (out / "notes.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("during", ["packing", "writing"])
+def test_a_stopped_simulation_goes_on_to_the_same_bytes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, during: str
+) -> None:
+    """The signal comes while the second tomogram is made, or after the first is written."""
+    whole, make, out = command.simulate_tomogram, ("--tomograms", "2", "--seed", "7"), tmp_path / "out"
+
+    def interrupted(*given: Any, **more: Any) -> Any:
+        if (more["name"] == "tomogram_2") == (during == "packing"):
+            signal.raise_signal(signal.SIGINT)
+            more["stopped"] = more["stopped"] if during == "packing" else lambda: False
+        return whole(*given, **more)
+
+    monkeypatch.setattr(command, "simulate_tomogram", interrupted)
+    stopped = simulate(out, *SMALL, *make)
+    assert stopped.exit_code == 3 and "--resume (1 tomogram of 2 finished" in stopped.output, stopped.output
+    assert (out / "tomogram_1.mrc").exists() and not (out / "tomogram_2.mrc").exists()
+    assert len(read_particles(out / "truth.csv")) == 5 and not (out / "settings.toml").exists()
+    monkeypatch.setattr(command, "simulate_tomogram", whole)
+    for options, words in (((), "--resume"), (("--snr", "0.5", "--resume"), "other options")):
+        refused = simulate(out, *SMALL, *make, *options)
+        assert refused.exit_code == 1 and words in refused.output, refused.output
+    resumed = simulate(out, *SMALL, *make, "--resume")
+    assert resumed.exit_code == 0 and "tomogram_1: 5 particles" in resumed.output, resumed.output
+    assert {path.name for path in out.iterdir()} == {path.name for path in folder.iterdir()}
+    for file in folder.iterdir():
+        assert file.read_bytes() == (out / file.name).read_bytes(), file.name
+    assert simulate(out, *SMALL, *make, "--resume").exit_code == 1
+
+
+def test_stopped_subtomograms_are_said_to_be_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = command.simulate_subtomograms
+
+    def interrupted(*given: Any, **more: Any) -> Any:
+        signal.raise_signal(signal.SIGINT)
+        return whole(*given, **more)
+
+    monkeypatch.setattr(command, "simulate_subtomograms", interrupted)
+    options = ("--structures", "sphere", "--subtomograms", "2", "--size", "16", "--voxel-size", "16", "--device", "cpu")
+    stopped = simulate(tmp_path / "boxes", *options)
+    assert stopped.exit_code == 3 and "nothing was kept" in stopped.output
+    assert not list((tmp_path / "boxes").iterdir())
 
 
 def test_subtomograms(tmp_path: Path) -> None:

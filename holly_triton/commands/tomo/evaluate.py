@@ -54,9 +54,11 @@ def evaluate(
       holly-triton tomo evaluate picks.star --truth simulated/truth.star --out figures
       holly-triton tomo evaluate picks.csv --truth experts.star --classes ribosome --tolerance 100 --json
     """
-    from holly_triton.core.files import as_json
+    from holly_triton.core.files import as_json, check_writable
     from holly_triton.tomography.score.report import Comparison, compare
 
+    if out is not None:
+        check_writable(out)
     report = compare(picks, truth, Comparison(Scoring(tolerance), classes, tomograms, symmetry, voxel_size))
     for note in report.notes:
         click.echo(note, err=True)

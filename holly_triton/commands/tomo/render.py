@@ -16,9 +16,11 @@ from ..options import ABOVE_ZERO, SOME_PATH
 @click.option("--truth", type=SOME_PATH, metavar="TRUTH", help="Also draw the true particles, and compare the picks with them.")  # fmt: skip
 @click.option("--tolerance", type=ABOVE_ZERO, default=Scoring().tolerance_angstrom, show_default=True, metavar="ANGSTROM", help="Largest distance of a pick from its particle.")  # fmt: skip
 @click.option("--voxel-size", type=ABOVE_ZERO, metavar="ANGSTROM", help="For a tomogram that states none, and lists in voxels.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace an existing picture or page.")
 def render(
-    tomogram: Path, picks: Path, out: Path, truth: Path | None, tolerance: float, voxel_size: float | None
-) -> None:
+    tomogram: Path, picks: Path, out: Path, truth: Path | None, tolerance: float, voxel_size: float | None,
+    overwrite: bool,
+) -> None:  # fmt: skip
     """Draw PICKS over slices of TOMOGRAM, in colours and shapes by class: OUT is a picture (.png) or a page (.html).
 
     The page opens offline and has the counts of each class beside the picture, and with --truth the figures of tomo evaluate.
@@ -30,7 +32,9 @@ def render(
     """
     from holly_triton.tomography.pictures.page import render_picks
 
-    drawn = render_picks(tomogram, picks, out, truth=truth, settings=Scoring(tolerance), voxel_size=voxel_size)
+    drawn = render_picks(
+        tomogram, picks, out, truth=truth, settings=Scoring(tolerance), voxel_size=voxel_size, overwrite=overwrite
+    )
     for note in drawn.said:
         click.echo(note, err=True)
     for path in drawn.paths:

@@ -1,5 +1,6 @@
 """``holly-triton tomo simulate``: crowded tomograms with their truth, or subtomograms."""
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -56,12 +57,16 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--quick", is_flag=True, help="A small tomogram, in seconds.")
 @click.option("--seed", type=SEED, metavar="I", help="The same seed gives the same bytes on a CPU. [default: 0]")
 @click.option("--device", type=words(Device), default="auto", show_default=True)
+@click.option("--resume", is_flag=True, help="Go on where a stopped simulation was, with the same options.")
 @click.option("--overwrite", is_flag=True, help="Replace the simulation in an existing folder.")
-def simulate(out: Path, config: Path | None, quick: bool, device: str, overwrite: bool, **given: Any) -> None:
+def simulate(
+    out: Path, config: Path | None, quick: bool, device: str, resume: bool, overwrite: bool, **given: Any
+) -> None:
     """Simulate crowded tomograms with their truth in the folder OUT.
 
     It writes tomogram_1.mrc and so on, their label volumes labels_1.mrc, the particles with classes, positions and rotations
-    in truth.star and truth.csv, and settings.toml. With --subtomograms it writes subtomograms.h5.
+    in truth.star and truth.csv, and settings.toml. With --subtomograms it writes subtomograms.h5. Ctrl-C keeps the tomograms
+    that are finished; the same command with --resume continues.
 
     Structures are names that ship with the package or files: maps (MRC, EM), models (PDB, mmCIF), clouds.
 
@@ -71,17 +76,25 @@ def simulate(out: Path, config: Path | None, quick: bool, device: str, overwrite
       holly-triton tomo simulate crowd --structures ribosome,groel:40,1bxn.pdb --size 256x256x100 --voxel-size 10 --snr 0.05
       holly-triton tomo simulate boxes --subtomograms 500 --voxel-size 9.2 --snr 0.1
     """
+    if resume and overwrite:
+        raise click.UsageError("--resume continues what is there and --overwrite replaces it; give one of them")
     if given["snr"] is not None and given["no_noise"]:
         raise click.UsageError("--snr and --no-noise contradict each other; give one of them")
     from holly_triton.core.config import read_config
     from holly_triton.core.device import find_device
+    from holly_triton.core.stop import STOPPED
     from holly_triton.tomography.simulate.command import simulate as make
+    from holly_triton.tomography.simulate.progress import StoppedError
 
     base = DEFAULT if config is None else read_config(config, SimulationSettings)
     if quick:
         base = replace(base, tomogram=replace(base.tomogram, **dict[str, Any](QUICK)))
-    for line in make(out, changed(base, given), find_device(device), overwrite=overwrite):
-        click.echo(line)
+    try:
+        lines = make(out, changed(base, given), find_device(device), overwrite=overwrite, resume=resume)
+    except StoppedError as stopped:
+        click.echo(stopped)
+        sys.exit(STOPPED)
+    click.echo("\n".join(lines))
 
 
 def changed(base: SimulationSettings, given: dict[str, Any]) -> SimulationSettings:

@@ -13,6 +13,7 @@ from holly_triton.core.files import foreign
 
 Array = NDArray[Any]
 
+MISSING = "<NA>"
 CELL = re.compile(r"'[^']*'|\"[^\"]*\"|\S+")
 
 
@@ -32,13 +33,13 @@ class StarTable:
         return [row[place] for row in self.rows]
 
     def numbers(self, path: Path, name: str) -> Array:
-        """The cells of a column as numbers ``[N]`` float64.
+        """The cells of a column as numbers ``[N]`` float64; ``<NA>``, as the library starfile writes it, is NaN.
 
         Raises:
             HollyError: One of them is none.
         """
         try:
-            return np.array(self.words(name), dtype=np.float64)
+            return np.array([cell.replace(MISSING, "nan") for cell in self.words(name)], dtype=np.float64)
         except ValueError as error:
             raise HollyError(f"{path}: its column {name} holds what is not a number ({str(error)[:100]})") from error
 

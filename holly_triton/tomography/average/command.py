@@ -1,6 +1,7 @@
 """The command ``tomo average``: picks and tomograms to averages, curves, poses and a summary; stoppable and resumable."""
 
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +19,10 @@ from holly_triton.core.progress import in_parts
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.words import counted
 from holly_triton.geometry.groups import point_group
+from holly_triton.io.volumes.masks import as_mask
 from holly_triton.io.volumes.reading import read_volume
 from holly_triton.tomography.config.averaging import MASK_RADIUS, SAME_VOXEL, Averaging
+from holly_triton.tomography.inspection.values import distinct_values
 from holly_triton.tomography.structures import Density, draw_map, read_density
 
 from .fsc import soft_sphere
@@ -73,7 +76,7 @@ def average_files(out: Path, source: Source, settings: Averaging, options: Optio
         key = _key(out, source, settings, options, works)
         if options.resume:
             works = _resumed(out, works, key)
-        out.mkdir(parents=True, exist_ok=True)
+        _make_place(out, options)
         try:
             _refine(works, out, key, stop)
         except StoppedError:
@@ -98,9 +101,16 @@ def _check_folder(out: Path, options: Options) -> None:
     if _saved(out) and not options.overwrite:
         raise HollyError(f"{out}: holds an average that was stopped; go on with --resume, or pass --overwrite")
     check_free(out, options.overwrite, "average")
-    for pattern in WRITTEN if out.is_dir() else ():
-        for old in out.glob(pattern):
-            old.unlink()
+
+
+def _make_place(out: Path, options: Options) -> None:
+    """The folder, without what an earlier average left; only now, when all that was given has turned out to be usable."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name in () if options.resume else WRITTEN:
+            (out / name).unlink(missing_ok=True)
+    except OSError as error:
+        raise HollyError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
 
 
 def _saved(out: Path) -> bool:
@@ -156,6 +166,9 @@ def _mask(path: Path | None, size: int, voxel: float) -> Tensor:
             f"{path}: has {' x '.join(map(str, volume.values.shape))} voxels of {volume.voxel:g} Å; a mask here has {size} x {size} x "
             f"{size} of {voxel:g} Å"
         )
+    few = distinct_values(volume.values)
+    if few is not None and len(few) == 2:  # such as 0 and 1 in IMOD's signed bytes, or 0 and 255
+        return torch.from_numpy(as_mask(path, volume.values)).float()
     values = torch.from_numpy(np.array(volume.values, dtype=np.float32))
     if not (float(values.min()) >= 0 and 0 < float(values.max()) <= 1):
         raise HollyError(f"{path}: has values from {float(values.min()):g} to {float(values.max()):g}; a mask has 0 outside and 1 inside")  # fmt: skip
@@ -173,7 +186,7 @@ def _refine(works: list[Work], out: Path, key: str, stop: Stop) -> None:
                 state = iterate(work.gathered.particles, work.plan, work.state, lambda: stop.asked)
                 work = works[number] = work._replace(state=state)
                 _save(out, works, key)
-                LOG.info("%s %d of %d: the halves agree to %.1f Å", what.capitalize(), state.iteration, work.plan.iterations, state.history[-1])  # fmt: skip
+                LOG.info("%s %d of %d: the halves agree %s", what.capitalize(), state.iteration, work.plan.iterations, _to(state.history[-1]))  # fmt: skip
 
 
 def _key(out: Path, source: Source, settings: Averaging, options: Options, works: list[Work]) -> str:
@@ -240,11 +253,19 @@ def _summary(
 
 def _say(out: Path, results: list[Result]) -> None:
     main = results[0].figures
-    print(f"{out}: the halves agree to {main['resolution_angstrom']:.1f} Å (FSC 0.143)")
-    if main["truth_angstrom"] is not None:
-        print(f"The average agrees with the truth to {main['truth_angstrom']:.1f} Å (FSC 0.5)")
+    print(f"{out}: {_agreement(main)} (FSC 0.143)")
+    truth = main["truth_angstrom"]
+    if truth is not None:
+        print(f"The average agrees with the truth {_to(truth)} (FSC 0.5)")
     if len(results) > 1:
-        control = results[1].figures
-        print(f"Control, random positions treated alike: the halves agree to {control['resolution_angstrom']:.1f} Å")
-        if results[0].figures["reference_angstrom"] is not None:
+        print(f"Control, random positions treated alike: {_agreement(results[1].figures)}")
+        if main["reference_angstrom"] is not None and math.isfinite(results[1].figures["resolution_angstrom"]):
             print("Detail no finer than that may come from the first reference, which both halves share")
+
+
+def _agreement(figures: dict[str, Any]) -> str:
+    return f"the halves agree {_to(figures['resolution_angstrom'])}"
+
+
+def _to(detail: float) -> str:
+    return f"to {detail:.1f} Å" if math.isfinite(detail) else "in no detail"

@@ -19,6 +19,7 @@ from holly_triton.io.volumes.reading import read_volume
 from holly_triton.io.volumes.volume import Volume
 from holly_triton.tomography.config.averaging import CONTROL_DISTANCE, FEWEST, SAME_VOXEL
 from holly_triton.tomography.config.optics import Optics
+from holly_triton.tomography.inspection.checks import check_tomogram
 from holly_triton.tomography.structures import Density
 
 from .extraction import extract, random_positions
@@ -102,6 +103,7 @@ def open_source(source: Source, reference: Density | None) -> Opened:
         volume = read_volume(path, source.voxel_size)
         for remark in volume.remarks:
             LOG.info("%s: %s", path, remark)
+        check_tomogram(path, volume.values, tilt=source.tilt, contrast=source.contrast)
         volumes[stem(path)] = volume
     first, voxel = source.tomograms[0], next(iter(volumes.values())).voxel
     for path, volume in zip(source.tomograms, volumes.values(), strict=True):

@@ -24,7 +24,8 @@ from .refinement import Plan, State, half_sums, kept_shells, register, turned_vo
 
 PROGRESS = "progress.pt"
 """What is kept after each iteration, so that an average can be resumed; gone at the end."""
-WRITTEN = ("*.mrc", "aligned.star", "fsc.csv", "*.png", "summary.json", PROGRESS)
+VOLUMES, PICTURES = ("average", "half1", "half2", "control"), ("fsc.png", "slices.png")
+WRITTEN = (*(f"{name}.mrc" for name in VOLUMES), *PICTURES, "aligned.star", "fsc.csv", "summary.json", PROGRESS)
 """All that an average leaves in its folder."""
 
 
@@ -109,9 +110,9 @@ def write_results(out: Path, results: list[Result], plan: Plan, summary: dict[st
         HollyError: A file can't be written.
     """
     main = results[0]
-    volumes = {"average": main.average, "half1": main.halves[0], "half2": main.halves[1]}
-    for control in results[1:]:
-        volumes["control"] = control.average
+    volumes = dict(
+        zip(VOLUMES, (main.average, *main.halves, *(control.average for control in results[1:])), strict=False)
+    )
     for name, volume in volumes.items():
         write_volume(out / f"{name}.mrc", volume.cpu().numpy(), plan.voxel)
     write_particles(out / "aligned.star", main.aligned)
@@ -129,8 +130,8 @@ def write_results(out: Path, results: list[Result], plan: Plan, summary: dict[st
         )
         for name, curve in curves.items()
     }  # fmt: skip
-    draw_fsc(out / "fsc.png", drawn)
-    draw_averages(out / "slices.png", {name: volume.cpu().numpy() for name, volume in volumes.items()}, plan.voxel)
+    draw_fsc(out / PICTURES[0], drawn)
+    draw_averages(out / PICTURES[1], {name: volume.cpu().numpy() for name, volume in volumes.items()}, plan.voxel)
     with replacing(out / "summary.json") as partial:
         partial.write_text(as_json(summary) + "\n", encoding="utf-8")
 

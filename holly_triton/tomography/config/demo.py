@@ -26,4 +26,4 @@ class Demo:
 
 
 DEMO = Demo()
-QUICK = Demo(side=80, depth=48, particles=2, averaged=6, step=5.0, angle=45.0)
+QUICK = Demo(side=80, depth=48, particles=2, averaged=10, step=5.0, angle=45.0, seed=5)

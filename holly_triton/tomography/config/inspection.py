@@ -38,3 +38,5 @@ MOST_LABELS = 64
 """A volume of at most so many different whole numbers is one of labels."""
 LISTED = 12
 """Classes that are listed one by one."""
+TILT_DOUBT = 6.0
+"""Degrees by which the tilts that a tomogram's spectrum shows may differ from those given."""

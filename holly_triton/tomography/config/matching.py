@@ -50,8 +50,6 @@ MOST_ROUNDS = 4
 """Of refinement."""
 SIGN_PEAKS, SIGN_MARGIN = 10, 0.5
 """The contrast seems inverted if the mean of so many peaks of the negative score is higher, by so many standard deviations."""
-TILT_DOUBT = 6.0
-"""Degrees by which the tilts that a tomogram's spectrum shows may differ from those given."""
 SAME_VOXEL = 0.01
 """Relative difference of two voxel sizes up to which a template is not resampled."""
 ROUNDS_SHARE = 0.7

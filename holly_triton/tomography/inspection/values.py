@@ -48,8 +48,7 @@ def describe_values(values: Array, stored: np.dtype[Any]) -> Values:
             count += part.size
     if not count:
         return Values(np.nan, np.nan, np.nan, np.nan, np.nan, values.size, None, False)
-    sample = values.reshape(-1)[:: max(1, values.size // SAMPLE)]
-    sample = sample[np.isfinite(sample)]
+    sample = _sample(values)
     mean = total / count
     deviation = float(np.sqrt(max(0.0, squares / count - mean**2)))
     median = float(np.median(sample)) if sample.size else mean
@@ -57,6 +56,18 @@ def describe_values(values: Array, stored: np.dtype[Any]) -> Values:
     return Values(
         least, most, mean, deviation, median, values.size - count, counts, stored == np.int8 and _wrapped(sample)
     )
+
+
+def distinct_values(values: Array) -> dict[float, int] | None:
+    """How often each value of a volume occurs, where it is one of at most ``MOST_LABELS`` whole numbers, or of two of any kind."""
+    return _counts(values, _sample(values))
+
+
+def _sample(values: Array) -> Array:
+    """Finite values at regular distances."""
+    sample = values.reshape(-1)[:: max(1, values.size // SAMPLE)]
+    finite: Array = sample[np.isfinite(sample)]
+    return finite
 
 
 def _counts(values: Array, sample: Array) -> dict[float, int] | None:

@@ -17,9 +17,9 @@ from holly_triton.io.particle_lists.writing import write_particles
 from holly_triton.io.volumes.masks import as_mask
 from holly_triton.io.volumes.reading import read_volume
 from holly_triton.io.volumes.writing import write_volume
-from holly_triton.tomography.config.matching import SIGN_MARGIN, TILT_DOUBT, Matching
+from holly_triton.tomography.config.matching import SIGN_MARGIN, Matching
 from holly_triton.tomography.config.optics import Optics
-from holly_triton.tomography.inspection.wedge import Wedge, check_wedge
+from holly_triton.tomography.inspection.checks import check_tomogram
 from holly_triton.tomography.places import check_places
 
 from .match import Match, StoppedError, better_hand, match_tomogram, picked
@@ -53,7 +53,7 @@ def match_file(path: Path, sources: list[str], out: Path, settings: Matching, op
     volume = read_volume(path, options.voxel_size)
     for remark in volume.remarks:
         LOG.info("%s: %s", path, remark)
-    _doubt_tilts(path, check_wedge(path, volume.values), settings)
+    check_tomogram(path, volume.values, tilt=(settings.tilt_least_deg, settings.tilt_most_deg))
     symmetries = options.symmetries * len(sources) if len(options.symmetries) == 1 else options.symmetries
     if symmetries and len(symmetries) != len(sources):
         raise HollyError(f"--symmetry: {len(symmetries)} for {counted(len(sources), 'template')}; give one for all of them, or one for each in the same order")  # fmt: skip
@@ -82,16 +82,6 @@ def match_file(path: Path, sources: list[str], out: Path, settings: Matching, op
         _write_scores(options.scores, matches)
     _report(path, out, matches, particles)
     return DONE
-
-
-def _doubt_tilts(path: Path, found: Wedge | None, settings: Matching) -> None:
-    """Warn where the tomogram's missing wedge is another than that of the settings."""
-    given = (settings.tilt_least_deg, settings.tilt_most_deg)
-    if found is not None and max(abs(one - other) for one, other in zip(found.tilt, given, strict=True)) > TILT_DOUBT:
-        LOG.warning(
-            "%s: its spectrum shows tilts of %.0f to %.0f degrees, and the search takes %g to %g; give them with --tilt",
-            path, *found.tilt, *given,
-        )  # fmt: skip
 
 
 def _report(path: Path, out: Path, matches: list[Match], particles: ParticleList) -> None:

@@ -13,6 +13,7 @@ from holly_triton.io.particle_lists.particle_list import ParticleList
 from holly_triton.io.volumes import Volume, read_volume
 from holly_triton.report.sections import Section, Shown, write_sections
 from holly_triton.tomography.config.scoring import Scoring
+from holly_triton.tomography.places import check_place
 from holly_triton.tomography.score.evaluate import Score, evaluate
 from holly_triton.tomography.score.words import headline, table
 
@@ -36,7 +37,7 @@ class Drawn(NamedTuple):
 
 def render_picks(
     tomogram: Path, picks: Path, out: Path, *, truth: Path | None = None, settings: Scoring | None = None,
-    voxel_size: float | None = None,
+    voxel_size: float | None = None, overwrite: bool = False,
 ) -> Drawn:  # fmt: skip
     """Write the picks over slices of their tomogram: a PNG or, by the suffix of ``out``, a page in HTML with the PNG beside it.
 
@@ -47,36 +48,38 @@ def render_picks(
         truth: A list of the true particles, where they are known.
         settings: When a pick is right; None takes the defaults.
         voxel_size: Å, for a volume that states none, and lists in voxels.
+        overwrite: Replace what there is under the names of the page and its pictures.
 
     Raises:
-        HollyError: A file can't be read or written, or is of other tomograms.
+        HollyError: A file can't be read or written, exists already, or is of other tomograms.
     """
     suffix = out.suffix.lower()
     if suffix not in (PAGE, PICTURE):
         raise HollyError(
             f"{out}: is neither a picture ({PICTURE}) nor a page ({PAGE}); give a name with one of these suffixes"
         )
+    picture, matrix = out.with_suffix(PICTURE), out.with_name(f"{out.stem}_confusion{PICTURE}")
+    paths = [picture] if suffix == PICTURE else [out, picture] if truth is None else [out, picture, matrix]
+    for path in paths:
+        check_place(path, overwrite=overwrite)
     settings = settings or Scoring()
     volume, name = read_volume(tomogram, voxel_size), tomogram.name.partition(".")[0]
     found = _of_tomogram(read_particles(picks, voxel_size=voxel_size), name, picks)
     true = None if truth is None else _of_tomogram(read_particles(truth, voxel_size=voxel_size), name, truth)
     said = [*volume.remarks, *_outside(found, volume)]
-    picture = out.with_suffix(PICTURE)
     draw_slices(
         picture, volume.values, volume.voxel, found, truth=true, tolerance=settings.tolerance_angstrom, title=name
     )
     if suffix == PICTURE:
-        return Drawn([picture], said)
+        return Drawn(paths, said)
     sections = [Section("In the tomogram", pictures=[Shown(picture, SLICES + (DOTS if true is not None else ""))])]
     score = None if true is None else evaluate(found, true, settings)
-    paths = [out, picture]
     if score is None:
         answer = f"{counted(len(found), 'pick')} in {name}"
         sections.append(Section("Classes", table=_counts(found)))
     else:
         answer = headline(score)
-        paths.append(out.with_name(f"{out.stem}_confusion{PICTURE}"))
-        sections.append(_against_truth(score, paths[-1]))
+        sections.append(_against_truth(score, matrix))
     write_sections(out, name, answer, sections, said)
     return Drawn(paths, said)
 

@@ -20,6 +20,7 @@ from holly_triton.io.volumes.volume import Volume
 from holly_triton.io.volumes.writing import write_volume
 from holly_triton.tomography.config.picking import LEAST_FACTOR, MOST_FACTOR, SAME_VOXEL, Cluster
 from holly_triton.tomography.config.training import Contrast
+from holly_triton.tomography.inspection.checks import check_tomogram
 from holly_triton.tomography.places import check_places
 
 from .clusters import mean_shift
@@ -60,6 +61,7 @@ def pick_file(path: Path, out: Path, model_file: Path, options: Options) -> int:
     volume = read_volume(path, options.voxel_size)
     for remark in volume.remarks:
         LOG.info("%s: %s", path, remark)
+    check_tomogram(path, volume.values)
     values = _at_voxel_of(model, volume, path, model_file)
     normalisation = Normalisation.of(values, options.contrast or model.contrast, str(path))
     for doubt in contrast_doubts(model, values, normalisation):

@@ -16,10 +16,11 @@ from holly_triton.core.files import replacing
 from holly_triton.core.folder import check_free
 from holly_triton.core.optional import require
 from holly_triton.core.progress import following, in_parts
+from holly_triton.core.stop import stoppable
 from holly_triton.core.types import Array
 from holly_triton.core.words import counted
 from holly_triton.geometry import random_rotations
-from holly_triton.io.particle_lists.particle_list import ParticleList, joined
+from holly_triton.io.particle_lists.particle_list import joined
 from holly_triton.io.particle_lists.writing import write_particles
 from holly_triton.io.volumes.writing import write_volume
 from holly_triton.tomography.config.simulation import (
@@ -31,40 +32,50 @@ from holly_triton.tomography.config.simulation import (
 )
 from holly_triton.tomography.structures import Density
 
+from .progress import PROGRESS, Finished, StoppedError, is_unfinished, read_progress, save_progress
 from .tomogram import MEMBRANE, Tomogram, read_classes, simulate_tomogram
 from .whole import noise_boxes, simulate_subtomograms
 
 SETTINGS, SUBTOMOGRAMS, TRUTH = "settings.toml", "subtomograms.h5", ("truth.star", "truth.csv")
-WRITTEN = ("tomogram_*.mrc", "labels_*.mrc", *TRUTH, SUBTOMOGRAMS)
+WRITTEN = ("tomogram_*.mrc", "labels_*.mrc", *TRUTH, SUBTOMOGRAMS, PROGRESS)
 """All that a simulation leaves in its folder besides its settings."""
 
 
-def simulate(out: Path, settings: SimulationSettings, device: torch.device, *, overwrite: bool = False) -> list[str]:
-    """Simulate what the settings ask for in a folder. On a CPU the same settings give the same bytes.
+def simulate(
+    out: Path, settings: SimulationSettings, device: torch.device, *, overwrite: bool = False, resume: bool = False
+) -> list[str]:
+    """Simulate what the settings ask for in a folder. On a CPU the same settings give the same bytes, stopped or not.
 
     Args:
         out: Folder; it is made.
         settings: Of the simulation.
         device: Where to compute.
         overwrite: Replace a simulation in an existing folder; other files in it stay.
+        resume: Go on with one that was stopped.
 
     Returns:
         Sentences about what was written.
 
     Raises:
         HollyError: The folder is in use, a structure can't be read, there is too little memory, or a file can't be written.
+        StoppedError: A signal requested a stop; tomograms that were finished are kept.
     """
+    done = read_progress(out, settings) if resume else Finished()
+    if not resume:
+        _check_folder(out, overwrite)
     classes = read_classes(settings.tomogram)
     _check_memory(settings)
     require("mrcfile", "writing MRC")  # known before the work, not after it
-    _make_place(out, overwrite)
+    if not resume:
+        _make_place(out)
     if settings.subtomograms is not None:
         lines = _write_subtomograms(out, settings, [density for density, _ in classes], device)
         names = [density.name for density, _ in classes] + [NULL]
     else:
-        lines = _write_tomograms(out, settings, classes, device)
+        lines = _write_tomograms(out, settings, classes, device, done)
         names = [density.name for density, _ in classes] + [MEMBRANE] * (settings.tomogram.membranes > 0)
     write_config(out / SETTINGS, replace(settings, classes=",".join(names)))
+    (out / PROGRESS).unlink(missing_ok=True)
     return lines
 
 
@@ -75,30 +86,35 @@ def generator_of(seed: int, number: int, device: torch.device) -> torch.Generato
 
 
 def _write_tomograms(
-    out: Path, settings: SimulationSettings, classes: list[tuple[Density, int]], device: torch.device
+    out: Path, settings: SimulationSettings, classes: list[tuple[Density, int]], device: torch.device, done: Finished
 ) -> list[str]:
+    """Write those that are not finished, and keep note of each as it is."""
     tomogram, voxel = settings.tomogram, settings.tomogram.voxel_size
-    truths: list[ParticleList] = []
-    lines = []
-    with in_parts(settings.tomograms) as begin:
-        for number in range(1, settings.tomograms + 1):
+    save_progress(out, settings, done)
+    with stoppable() as stop, in_parts(settings.tomograms - len(done)) as begin:
+        for number in range(len(done) + 1, settings.tomograms + 1):
             name = f"tomogram_{number}"
             begin(name)
             generator = generator_of(settings.seed, number, device)
-            made = simulate_tomogram(tomogram, generator, classes=classes, name=name)
+            try:
+                made = simulate_tomogram(tomogram, generator, classes=classes, name=name, stopped=lambda: stop.asked)
+            except StoppedError:
+                finished = f"{counted(len(done), 'tomogram')} of {settings.tomograms}"
+                raise StoppedError(f"Stopped; go on with the same command and --resume ({finished} finished and kept)") from None  # fmt: skip
             write_volume(out / f"{name}.mrc", made.volume.cpu().numpy(), voxel)
             write_volume(out / f"labels_{number}.mrc", made.labels.numpy(), voxel)
-            truths.append(made.truth)
+            done.truths.append(made.truth)
             for file in TRUTH:
-                write_particles(out / file, joined(truths), voxel_size=voxel, shape=tomogram.shape)
-            lines.append(_in_words(name, made))
+                write_particles(out / file, joined(done.truths), voxel_size=voxel, shape=tomogram.shape)
+            done.lines.append(_in_words(name, made))
+            save_progress(out, settings, done)
     x, y, z = reversed(tomogram.shape)
-    total = sum(len(truth) for truth in truths)
-    lines.append(
+    total = sum(len(truth) for truth in done.truths)
+    whole = (
         f"{out}: {counted(settings.tomograms, 'tomogram')} of {x} x {y} x {z} voxels of {voxel:g} Å with "
         f"{counted(total, 'particle')} of {counted(len(classes), 'class', 'classes')}."
     )
-    return lines
+    return [*done.lines, whole]
 
 
 def _in_words(name: str, made: Tomogram) -> str:
@@ -120,7 +136,10 @@ def _write_subtomograms(
     each, size, seen = settings.subtomograms or 0, settings.box, settings.tomogram
     total = each * (len(classes) + 1)
     generator = generator_of(settings.seed, 0, device)
-    with replacing(out / SUBTOMOGRAMS) as partial, h5py.File(partial, "w") as file, in_parts(len(classes) + 1) as begin:
+    with (
+        stoppable() as stop, replacing(out / SUBTOMOGRAMS) as partial, h5py.File(partial, "w") as file,
+        in_parts(len(classes) + 1) as begin,
+    ):  # fmt: skip
         file.attrs.update(voxel_size=seen.voxel_size, tilt=seen.tilt, snr=seen.snr or math.inf)
         volumes = file.create_dataset("volumes", (total, size, size, size), "f4", chunks=(1, size, size, size))
         names = [density.name for density in classes] + [NULL]
@@ -133,6 +152,8 @@ def _write_subtomograms(
                 rows = slice(row, row + len(boxes))
                 volumes[rows], rotations[rows], positions[rows] = boxes, turn, place
                 row += len(boxes)
+                if stop.asked:
+                    raise StoppedError("Stopped; nothing was kept, and the same command starts anew")
         file["rotations"], file["positions"] = rotations, positions
     return [
         f"{out / SUBTOMOGRAMS}: {counted(total, 'subtomogram')} of {size} x {size} x {size} voxels of {seen.voxel_size:g} Å, "
@@ -177,8 +198,13 @@ def _check_memory(settings: SimulationSettings) -> None:
         )
 
 
-def _make_place(out: Path, overwrite: bool) -> None:
+def _check_folder(out: Path, overwrite: bool) -> None:
+    if is_unfinished(out) and not overwrite:
+        raise HollyError(f"{out}: holds a simulation that was stopped; go on with --resume, or pass --overwrite")
     check_free(out, overwrite, "simulation")
+
+
+def _make_place(out: Path) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
         with suppress(FileNotFoundError):

@@ -1,7 +1,7 @@
 """A crowded tomogram in memory: packed, seen by the microscope, reconstructed, with its truth."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,7 @@ from holly_triton.tomography.structures import Density, read_density
 from holly_triton.tomography.structures.decoys import gold
 
 from .packing import Packed, pack
+from .progress import StoppedError
 from .reconstruction import back_project, fourier_invert
 from .scene import Group, groups
 from .series import Series, Tilts
@@ -77,7 +78,7 @@ def read_classes(settings: TomogramSettings) -> list[tuple[Density, int]]:
 
 def simulate_tomogram(
     settings: TomogramSettings, generator: torch.Generator, *, classes: list[tuple[Density, int]] | None = None,
-    name: str = "",
+    name: str = "", stopped: Callable[[], bool] = lambda: False,
 ) -> Tomogram:  # fmt: skip
     """Simulate a tomogram on the device of a generator. The same settings and seed give the same numbers on a CPU.
 
@@ -86,9 +87,11 @@ def simulate_tomogram(
         generator: Of everything random.
         classes: What ``read_classes`` gives for the settings, which repeated calls need not read again.
         name: Of the tomogram in its truth.
+        stopped: Whether to stop.
 
     Raises:
         HollyError: A structure can't be read.
+        StoppedError: As ``stopped`` says.
     """
     classes = read_classes(settings) if classes is None else classes
     device, shape, voxel = generator.device, settings.shape, settings.voxel_size
@@ -96,7 +99,7 @@ def simulate_tomogram(
     places = torch.Generator().manual_seed(int(torch.randint(2**62, (1,), generator=generator, device=device)))
     packed = pack(classes, shape, voxel, settings.resolution_a, places, membranes=settings.membranes)
     scene = list(groups(packed, [density for density, _ in classes], shape, voxel))
-    clean, noisy = _seen(settings, scene, generator)
+    clean, noisy = _seen(settings, _until(stopped, scene), generator)
     noise = None if settings.snr is None else _mixed(settings.noise_after, noisy)
     boxes = _boxes(packed, classes, shape, voxel)
     volume, snr = clean, math.inf
@@ -113,20 +116,34 @@ def simulate_tomogram(
     )  # fmt: skip
 
 
+def _until(stopped: Callable[[], bool], scene: list[Group]) -> Iterator[Group]:
+    """The groups one after the other, each a share of the progress that is shown.
+
+    Raises:
+        StoppedError: As ``stopped`` says.
+    """
+    for group in following(scene):
+        if stopped():
+            raise StoppedError
+        yield group
+    if stopped():
+        raise StoppedError
+
+
 def _seen(
-    settings: TomogramSettings, scene: list[Group], generator: torch.Generator
+    settings: TomogramSettings, scene: Iterable[Group], generator: torch.Generator
 ) -> tuple[Tensor, Callable[[bool], Tensor]]:
     """What a tomogram shows of a scene, and what makes noise of any variance for it, from before the optics or not."""
     shape, voxel, resolution, optics = settings.shape, settings.voxel_size, settings.resolution_a, settings.optics
     if settings.path == "whole":
         tilt = (-settings.tilt, settings.tilt)
         whole = WholeVolume(shape, voxel, resolution, optics, tilt, generator.device)
-        for group in following(scene):
+        for group in scene:
             whole.add(*group)
         return whole.signal(), lambda before: whole.noise(generator, before=before)
     tilts = Tilts.symmetric(settings.tilt, settings.step, optics.dose, generator.device)
     series = Series(shape[1:], voxel, resolution, optics, tilts)
-    for group in following(scene):
+    for group in scene:
         series.add(*group)
 
     def reconstruct(pictures: Tensor) -> Tensor:

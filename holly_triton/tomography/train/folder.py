@@ -17,6 +17,7 @@ from holly_triton.io.particle_lists.particle_list import ParticleList, joined
 from holly_triton.io.volumes.reading import format_of, read_volume
 from holly_triton.io.volumes.volume import Volume
 from holly_triton.tomography.config.picking import SAME_VOXEL
+from holly_triton.tomography.inspection.checks import check_tomogram
 
 from .radii import Counted, given_radii, radii_of
 
@@ -43,11 +44,16 @@ class Example:
     labels: Path | None
 
 
-def read_folder(folder: Path) -> list[Example]:
+def read_folder(folder: Path, contrast: str | None = None) -> list[Example]:
     """The tomograms of a folder in the order of their numbers, with their particles.
 
+    Args:
+        folder: The folder.
+        contrast: Of protein, as it is taken; the first tomogram is compared with it.
+
     Raises:
-        HollyError: There is no tomogram or no truth, a file can't be read, voxels differ, or a tomogram has no particle.
+        HollyError: There is no tomogram or no truth, a file can't be read, voxels differ, a tomogram has no particle, or
+            ``check_tomogram`` refuses it.
     """
     from holly_triton.io.particle_lists.reading import read_particles
 
@@ -63,9 +69,10 @@ def read_folder(folder: Path) -> list[Example]:
         raise HollyError(f"{folder}: has no {lacking}; give a folder of tomograms with their particles")
     first = read_volume(volumes[0])
     particles = read_particles(truth, voxel_size=first.voxel, shape=first.values.shape)
-    examples = []
+    examples: list[Example] = []
     for path in volumes:
         volume = read_volume(path)
+        check_tomogram(path, volume.values, contrast=None if examples else contrast)
         if abs(volume.voxel / first.voxel - 1) > SAME_VOXEL:
             raise HollyError(
                 f"{path}: its voxels are {volume.voxel:g} Å and those of {volumes[0].name} {first.voxel:g} Å; bin or scale them to one size"

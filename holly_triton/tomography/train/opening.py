@@ -29,7 +29,7 @@ def open_source(settings: Training, device: torch.device) -> Source:
     folder = Path(settings.data)
     if folder.suffix == SETTINGS:
         return _simulated(folder, settings, device)
-    examples = read_folder(folder)
+    examples = read_folder(folder, settings.contrast)
     if settings.validation is not None:
         others = read_folder(Path(settings.validation))
     elif len(examples) > 1:
