@@ -54,7 +54,7 @@ def test_the_class_that_is_averaged_has_room_for_its_boxes(settings: Demo) -> No
     places = torch.Generator().manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
     shape = (settings.depth, settings.side, settings.side)
     packed = pack(classes, shape, model.voxel, 2 * model.voxel, places, membranes=1)
-    own = np.array(packed.position)[np.array(packed.label) == 1 + model.classes.index(averaged)] / model.voxel
-    reach = np.ceil(demo.BOX_DIAMETERS * read_density(averaged).diameter / model.voxel / 2)
+    own = np.rint(np.array(packed.position)[np.array(packed.label) == 1 + model.classes.index(averaged)] / model.voxel)
+    reach = np.rint(demo.BOX_DIAMETERS * read_density(averaged).diameter / model.voxel / 2)
     whole = ((own >= reach) & (own <= np.array(shape[::-1]) - reach)).all(1).sum()
     assert whole >= FEWEST + 2, f"{whole} of {len(own)}"
