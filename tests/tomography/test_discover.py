@@ -161,7 +161,7 @@ def test_gaussians_of_too_few_are_none_and_of_few_have_an_inverse() -> None:
     assert found is not None and bool(found.distances(linear).isfinite().all())
 
 
-def test_clusters_are_numbered_from_the_newest(seed: int) -> None:
+def test_clusters_are_numbered_from_the_most_novel(seed: int) -> None:
     found = Activations(torch.from_numpy(activations(seed)), ("rod", "noise"), GAUSSIANS, Path("s"), "d")
     clusters = find_clusters(Path("s"), found, Discovery(clusters=3, seed=seed))
     assert clusters.of[:EACH].tolist() == [1] * EACH and clusters.of[-2:].tolist() == [NONE, NONE]
@@ -317,6 +317,36 @@ def test_features_of_another_set_are_refused(folder: Path, tmp_path: Path) -> No
     assert said.exit_code == 1 and "cannot be read as a file of features" in said.output
 
 
+def test_from_a_folder_of_files_to_averages(tmp_path: Path, no_surfaces: None) -> None:
+    boxes, labels = torch.cat([simulated(FORK, 8, 21)[0], simulated(ROD, 8, 22)[0]]).numpy(), ["fork"] * 8 + ["rod"] * 8
+    given = tmp_path / "boxes"
+    given.mkdir()
+    for number, box in enumerate(boxes):
+        write_volume(given / f"box_{number}.mrc", box, VOXEL)
+    lines = ["particle,label", *(f"box_{number},{label}" for number, label in enumerate(labels))]
+    (given / "classes.csv").write_text("\n".join(lines))
+    classify = ["tomo", "classify", given, tmp_path / "classes", "--train", "--epochs", 3]
+    assert CliRunner().invoke(main, list(map(str, classify))).exit_code == 0
+    out = tmp_path / "found"
+    done = run(given, out, "--model", tmp_path / "classes/model.pt", "--clusters", 1, "--quick", "--classes", 1, "--defocus", 4)  # fmt: skip
+    assert done.exit_code == 0, done.output
+    (entry,) = json.loads((out / "metrics.json").read_text())["look_first"]
+    assert 2 * VOXEL <= entry["classes"][0]["resolution_angstrom"] < 60
+    curve = np.genfromtxt(out / "clusters/001/fsc.csv", delimiter=",", names=True)
+    assert len(curve) == SIZE // 2 and curve["class_1"].max() <= 1
+
+
+def test_few_outliers_are_averaged_only_where_they_are_named(folder: Path, tmp_path: Path, no_surfaces: None, hasty: None) -> None:  # fmt: skip
+    linear = activations()
+    linear[:5] = 90.0 + np.random.default_rng(0).normal(size=(5, 2))
+    path = features(tmp_path / "features.h5", folder / "set.h5", linear)
+    arguments = (folder / "set.h5", tmp_path / "out", "--features", path, "--clusters", 4)
+    assert run(*arguments, "--average", 1, *FAST, "--classes", 1).exit_code == 0
+    assert [path.name for path in (tmp_path / "out/clusters").iterdir()] == ["002"]
+    assert run(folder / "set.h5", tmp_path / "out", "--resume", "--cluster", 1).exit_code == 0
+    assert (tmp_path / "out/clusters/001/cluster.json").is_file()
+
+
 def test_one_class_of_a_training_and_one_cluster(folder: Path, tmp_path: Path, no_surfaces: None) -> None:
     done = run(
         folder / "set.h5", tmp_path / "out", "--features", folder / "features.h5", "--clusters", 1, "--average", 0
@@ -337,9 +367,9 @@ def test_the_plane_keeps_clusters_apart(kind: str, seed: int) -> None:
     found = Activations(torch.from_numpy(activations(seed)), ("rod", "noise"), GAUSSIANS, Path("s"), "d")
     rows, places = embedded(found, Discovery.quick().changed({"embedding": kind}))
     assert len(rows) == 3 * EACH + 1 and places.shape == (len(rows), 2)
-    centres = [places[np.isin(rows, range(EACH * kind, EACH * (kind + 1)))].mean(0) for kind in range(3)]
-    within = places[rows < EACH].std()
-    assert min(np.linalg.norm(a - b) for a, b in zip(centres, [*centres[1:], centres[0]], strict=True)) > 2 * within
+    apart = np.linalg.norm(places[:, None] - places, axis=2) + np.diag(np.full(len(rows), np.inf))
+    kinds = np.minimum(rows // EACH, 3) % 3  # the copy comes last and is of the first kind
+    assert (kinds[apart.argmin(1)] == kinds).mean() > 0.95
 
 
 def test_the_default_number_of_clusters() -> None:

@@ -21,8 +21,8 @@ DEFAULT = Discovery()
 @click.option("--model", type=SOME_PATH, metavar="FILE", help="Of tomo classify --train: its linear activations are the features.")  # fmt: skip
 @click.option("--features", type=SOME_PATH, metavar="FILE", help="The features.h5 that tomo classify or tomo discover has made of DATA, in place of a model.")  # fmt: skip
 @click.option("--clusters", type=click.IntRange(min=1), metavar="N", help=f"Of k-means. [default: {CLUSTERS}, fewer for a small set]")  # fmt: skip
-@click.option("--average", "averaged", type=click.IntRange(min=0), metavar="N", help=f"How many clusters are classified and averaged, the newest first. [default: {DEFAULT.averaged}, or 3 with --quick]")  # fmt: skip
-@click.option("--cluster", "chosen", type=click.IntRange(min=1), multiple=True, metavar="NUMBER", help="Classify and average this cluster, in place of the newest; may be given several times, also with --resume.")  # fmt: skip
+@click.option("--average", "averaged", type=click.IntRange(min=0), metavar="N", help=f"How many clusters are classified and averaged, the most novel first. [default: {DEFAULT.averaged}, or 3 with --quick]")  # fmt: skip
+@click.option("--cluster", "chosen", type=click.IntRange(min=1), multiple=True, metavar="NUMBER", help="Classify and average this cluster, in place of the most novel ones; may be given several times, also with --resume.")  # fmt: skip
 @click.option("--classes", type=click.IntRange(1, 20), metavar="N", help=f"Into which each cluster is sorted without a reference. [default: {DEFAULT.classes}]")  # fmt: skip
 @click.option("--iterations", type=click.IntRange(1, 100), metavar="N", help=f"Of that classification. [default: {DEFAULT.iterations}]")  # fmt: skip
 @click.option("--most", type=click.IntRange(min=4), metavar="N", help=f"Subtomograms of a cluster that are averaged. [default: {DEFAULT.most}, or 60 with --quick]")  # fmt: skip
@@ -43,10 +43,10 @@ def discover(
 ) -> None:  # fmt: skip
     """Find structures among the subtomograms of DATA, and write clusters and averages to the folder OUT.
 
-    Subtomograms are clustered by the linear activations of a network. Clusters are numbered from the newest: the one whose
-    subtomograms are, on average, furthest from every class that the network was trained on. In the first of them particles are
-    sorted and averaged without a reference, and an average counts as consistent where two halves of its particles agree on
-    details that they do not share from the start. The first rows of clusters.csv are where to look first.
+    Subtomograms are clustered by the linear activations of a network. Clusters are numbered from the most novel: the
+    one whose subtomograms are, on average, furthest from every class that the network was trained on. In the first of them
+    particles are sorted and averaged without a reference, and an average counts as consistent where two halves of its particles
+    agree on details that they do not share from the start. The first rows of clusters.csv are where to look first.
 
     DATA is a set as of tomo classify. OUT gets clusters.csv, particles.csv, metrics.json, gallery.png, fsc.png, embedding.png,
     features.h5, and a folder clusters/NUMBER with maps (MRC), curves and poses of each cluster that was averaged. Ctrl-C keeps

@@ -26,6 +26,8 @@ FEWEST = 4
 BEYOND_SHELLS = 2
 """Shells of frequency, beyond those that took part in the classification, up to which the halves must agree for an average to count
 as consistent: the two share those, and the mask spreads them by about one."""
+LEAST_AVERAGED = 8
+"""Subtomograms of a cluster that is averaged without being named; a few outliers make a cluster that is far from everything."""
 REACH_OF_BOX = 0.2
 """Largest shift of a particle from the centre of its box, as a share of the box."""
 EMBEDDED = 5000
@@ -43,7 +45,7 @@ class Discovery(Settings):
     clusters: Annotated[int, Bounds(1)] | None = None
     """None: ``CLUSTERS``, or fewer for a small set."""
     averaged: Annotated[int, Bounds(0)] = 10
-    """Clusters that are classified and averaged, those first that are furthest from all classes of the training."""
+    """Clusters of at least ``LEAST_AVERAGED`` that are averaged, those first that are furthest from all classes of the training."""
     classes: Annotated[int, Bounds(1, 20)] = 3
     """Of the reference-free classification in each cluster, as published."""
     iterations: Annotated[int, Bounds(1, 100)] = 5

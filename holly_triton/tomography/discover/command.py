@@ -23,7 +23,7 @@ from holly_triton.tomography.classify.features import Activations, extend_watche
 from holly_triton.tomography.classify.model import Model, digest, read_model
 from holly_triton.tomography.classify.opening import open_set
 from holly_triton.tomography.classify.sets import SubtomogramSet, say_unusable
-from holly_triton.tomography.config.discovery import Discovery
+from holly_triton.tomography.config.discovery import LEAST_AVERAGED, Discovery
 from holly_triton.tomography.config.optics import Optics
 from holly_triton.tomography.structures import read_density
 
@@ -225,7 +225,8 @@ def _wanted(clusters: Clusters, chosen: Sequence[int], settings: Discovery) -> l
             raise HollyError(
                 f"--cluster {number}: there are clusters 1 to {len(clusters.numbers)}; choose one of these"
             )
-    return list(dict.fromkeys(chosen)) or list(clusters.numbers)[: settings.averaged]
+    large = [number for number in clusters.numbers if len(clusters.rows(number)) >= LEAST_AVERAGED]
+    return list(dict.fromkeys(chosen)) or large[: settings.averaged]
 
 
 def _say(out: Path, clusters: Clusters, entries: Sequence[Entry]) -> None:

@@ -40,14 +40,15 @@ def draw_pictures(
         draw_fsc(out / CORRELATIONS, curves)
     rows, places = embedded(found, settings)
     names = np.array([f"cluster {number}" for number in clusters.of[rows]])
-    panels = {"clusters" if not averaged else "clusters, those averaged in colour": names}
+    coloured = averaged or entries[:GALLERY]
+    panels = {f"clusters, {'those averaged' if averaged else 'the first'} in colour": names}
     if subtomograms.labels is not None:
         known = subtomograms.labels[rows]
         panels["labels of the set"] = np.where(known == UNLABELLED, "not known", known)
     else:
         panels["nearest class of the training"] = clusters.nearest[rows].astype(str)
     axis = "t-SNE" if settings.embedding == "tsne" else "principal component"
-    shown = [f"cluster {entry.number}" for entry in averaged]
+    shown = [f"cluster {entry.number}" for entry in coloured]
     draw_embedding(out / PLANE, places, panels, axis, shown)
 
 

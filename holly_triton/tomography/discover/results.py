@@ -48,7 +48,7 @@ class Entry(NamedTuple):
 
 
 def entries_of(out: Path, subtomograms: SubtomogramSet, clusters: Clusters) -> list[Entry]:
-    """Every cluster: those first whose average is consistent, then those without average, then the others; each from the newest.
+    """Every cluster: those first whose average is consistent, then those without average, then the others; each from the most novel.
 
     Raises:
         HollyError: The figures of a cluster can't be read.

@@ -105,7 +105,7 @@ class TableScale(Settings):
     epochs: Annotated[int, Bounds(1)] = 40
     """Of our own network; published ones have 20."""
     averaged: Annotated[int, Bounds(1)] = 5
-    """Clusters of Table 3 that are averaged, the newest first."""
+    """Clusters of Table 3 that are averaged, the most novel first."""
     all_classes: bool = False
     """Whether there are twenty-two classes and not ten, beside boxes without a particle."""
 
