@@ -156,7 +156,8 @@ def _of_background(look: Look, ranges: Ranges) -> list[str]:
         side = "below" if look.background < low else "above"
         return [
             f"The background is {look.background:.3g} photons a pixel, {side} the range of {low:.3g} to {high:.3g} that the "
-            "training covers: check offset and gain of the camera, or train with this background."
+            "training covers: check offset and gain of the camera, whether there are so many emitters that no background is left "
+            "between them, or train with this background."
         ]
     if least < 0.5 * low or most > 1.5 * high:
         return [

@@ -11,7 +11,7 @@ from holly_triton.frames.camera import Camera, camera_preset
 from holly_triton.frames.config.likeness import CROWDED_PER_UM2
 from holly_triton.frames.config.network import Network
 from holly_triton.frames.config.simulation import FrameSettings
-from holly_triton.frames.config.training import Training
+from holly_triton.frames.config.training import CROP_PX, Training
 from holly_triton.frames.localise import Model
 from holly_triton.frames.localise.doubts import crowded, doubts_about, ranges_of
 from holly_triton.frames.localise.localiser import Localiser
@@ -97,6 +97,13 @@ def test_ranges_follow_from_what_was_simulated() -> None:
 def test_short_and_small_movies_are_looked_at_as_far_as_they_go(shape: tuple[int, int, int], tmp_path: Path) -> None:
     np.save(tmp_path / "movie.npy", np.random.default_rng(0).poisson(60, shape).astype(np.uint16) + 100)
     doubts_about(open_movie(tmp_path / "movie.npy"), SCMOS, model_of(FrameSettings()))
+
+
+@pytest.mark.parametrize(("side", "said"), [(16, 1), (CROP_PX, 0)])
+def test_frames_smaller_than_those_of_the_training_are_said(side: int, said: int, tmp_path: Path) -> None:
+    np.save(tmp_path / "movie.npy", np.random.default_rng(0).poisson(60, (3, 64, side)).astype(np.uint16) + 100)
+    doubts = doubts_about(open_movie(tmp_path / "movie.npy"), SCMOS, model_of(FrameSettings()))
+    assert sum("smaller" in sentence for sentence in doubts) == said
 
 
 def test_crowding_is_said_by_density() -> None:

@@ -315,8 +315,10 @@ def test_missing_files_and_wrong_options(tmp_path: Path, found_csv: Path, truth_
 
 def test_the_field_is_that_of_the_simulation(found_csv: Path, truth_csv: Path) -> None:
     assert figures(found_csv, "--truth", truth_csv)["settings"]["width_nm"] == 6400
+    assert "challenge" in run(found_csv, "--truth", truth_csv).stderr
     beside = truth_csv.with_name("settings.toml")
     beside.write_text("field_nm = [5120.0, 10240.0]\npixel_nm = 160.0\n[movie]\nframes = 40\n")
+    assert "challenge" not in run(found_csv, "--truth", truth_csv).stderr
     result = figures(found_csv, "--truth", truth_csv)
     assert [result["settings"][name] for name in ("width_nm", "height_nm", "pixel_nm")] == [5120, 10240, 160]
     assert result["emitters_at_border"] > 0

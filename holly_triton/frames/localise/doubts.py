@@ -23,12 +23,13 @@ def ranges_of(model: Model) -> Ranges:
 
 
 def doubts_about(movie: Movie, camera: Camera, model: Model) -> list[str]:
-    """Sentences on the camera that was entered and its noise, background, width of spots, pixels and saturation.
+    """Sentences on the camera that was entered and its noise, background, width of spots, pixels, saturation and size.
 
     Some frames of the movie are read; none of the sentences is there where all is as in the training.
     """
     contradictions = _of_camera(movie, camera)
-    return [*contradictions, *compare(look_at(movie, camera), ranges_of(model), wrong_camera=bool(contradictions))]
+    unlike = compare(look_at(movie, camera), ranges_of(model), wrong_camera=bool(contradictions))
+    return [*contradictions, *unlike, *_of_size(movie, model.training.crop_px)]
 
 
 def crowded(found: int, frames: int, field_um2: float) -> list[str]:
@@ -39,6 +40,16 @@ def crowded(found: int, frames: int, field_um2: float) -> list[str]:
     return [
         f"There are {density:.1f} localisations per square micrometre and frame; at more than {CROWDED_PER_UM2:g} most emitters "
         "can't be resolved from their neighbours. Record fewer emitters at once."
+    ]
+
+
+def _of_size(movie: Movie, trained_px: int) -> list[str]:
+    height, width = movie.shape[1:]
+    if min(height, width) >= trained_px:
+        return []
+    return [
+        f"Its frames are {width} x {height} px, smaller than the {trained_px} x {trained_px} px of the training: the network sees "
+        "edges on all sides, so that results are less certain. Record a larger field."
     ]
 
 

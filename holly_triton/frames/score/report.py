@@ -68,7 +68,8 @@ def compare(
     found = read_localisations(localisations, unit=unit, pixel_nm=pixel_nm)
     pixel = {"pixel_nm": true.pixel_nm or found.pixel_nm or PIXEL_NM}
     given = {**options} if pixel_nm is None else {**options, "pixel_nm": pixel_nm}
-    settings = Scoring.of({**pixel, **settings_beside(truth), **given}, "the options")
+    stated = {**settings_beside(truth), **given}
+    settings = Scoring.of({**pixel, **stated}, "the options")
     for path, table in ((truth, true.table), (localisations, found.table)):
         check_units(
             path, table, width_nm=settings.width_nm, height_nm=settings.height_nm, pixel_nm=settings.pixel_nm,
@@ -88,6 +89,11 @@ def compare(
         deviations = None if deviations is None else deviations[kept]
     score = evaluate(table, emitters, settings, deviations=deviations)
     said = [f"{path}: {note}" for path, read in ((truth, true), (localisations, found)) for note in read.notes]
+    if "width_nm" not in stated:
+        said.append(
+            f"The field of view is taken as {settings.width_nm:g} x {settings.height_nm:g} nm, that of the SMLM challenge, since no "
+            "settings.toml states it; give another with --fov."
+        )
     written = []
     if out is not None:
         from .pictures import draw  # as does this
