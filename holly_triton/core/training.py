@@ -111,7 +111,9 @@ def read_training(model: Path, kind: str, settings_kind: type[Some]) -> tuple[So
         raise HollyError(f"{model}: has no training to resume (no {config}); start one without --resume")
     settings = read_config(config, settings_kind)
     state = load_checkpoint(folder / CHECKPOINTS, kind, TrainingState.from_payload)
-    if state is not None and (changed := list(settings_kind.of(state.settings, str(folder)).differing(settings))):
+    before = settings if state is None else settings_kind.of(state.settings, str(folder))
+    # The device may be another one: a training goes on where its folder was copied to.
+    if changed := [name for name in before.differing(settings) if name != "device"]:
         raise HollyError(
             f"{config}: changed since the checkpoint: {', '.join(changed)}; set them back, or start another training"
         )

@@ -224,6 +224,9 @@ def test_a_training_whose_settings_were_changed_is_not_resumed(tmp_path: Path) -
         resume_run(tmp_path / "net.pt")
     with pytest.raises(HollyError, match="no training"):
         resume_run(tmp_path / "other.pt")
+    other = "cpu" if BRIEF.device == "auto" else "auto"  # a training may go on elsewhere
+    write_config(folder_of(tmp_path / "net.pt") / "config.toml", dataclasses.replace(BRIEF, steps=2, device=other))
+    assert resume_run(tmp_path / "net.pt").trainer.settings.device == other
 
 
 def test_a_training_has_one_length() -> None:
