@@ -60,7 +60,7 @@ def bench(
         images: Pictures in a batch.
         size: Side of the pictures, pixels.
         sigma_px: Width of the Gaussians, pixels.
-        precision: tf32, tf32x3 or ieee; a CPU always computes in ieee.
+        precision: tf32, tf32x3, bf16x3 or ieee; a CPU always computes in ieee.
         backends: Some of triton, separable, naive, dense; none for all that the device has.
         device: auto, cpu or cuda.
         json_path: Where to write the records, or None.

@@ -26,6 +26,8 @@ TOLERANCES: dict[str, tuple[Tolerance, Tolerance | None]] = {
     "ieee": (Tolerance(3e-5, 3e-5, 1e-9), Tolerance(1e-4, 3e-5, 1e-9)),
     # Three products of 11-bit halves drop that of the low halves, 2^-22: as good as float32 here.
     "tf32x3": (Tolerance(3e-5, 3e-5, 1e-9), Tolerance(1e-4, 3e-5, 1e-9)),
+    # The same of 8-bit halves drop 2^-16 or less: 5e-6 on average.
+    "bf16x3": (Tolerance(3e-5, 3e-5, 1e-9), Tolerance(1e-4, 3e-5, 1e-9)),
     # Operands of 11 bits: 5e-4 each, averaged over a sum. Signs of the loss flip within that, so
     # gradients are reported and not bounded.
     "tf32": (Tolerance(1e-2, 2e-3, 1e-5), None),

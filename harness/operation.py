@@ -25,7 +25,7 @@ class Case:
         height: Height of a picture, pixels.
         width: Width of a picture, pixels.
         sigma_px: Sigma of the Gaussians, pixels.
-        precision: Precision of the products: tf32, tf32x3 or ieee.
+        precision: Precision of the products: tf32, tf32x3, bf16x3 or ieee.
         label: The special property of the case; empty for a timed case.
     """
 

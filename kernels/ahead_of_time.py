@@ -68,7 +68,7 @@ class Inspection(NamedTuple):
         """The reason why it must not ship, or None."""
         if self.stack:
             return f"{variant.name} spills: {self.stack} bytes of stack"
-        if variant.precision in ("tf32", "tf32x3") and not sum(self.products.values()):
+        if variant.precision not in ("ieee", "any") and not sum(self.products.values()):
             return f"{variant.name} has no tensor-core instruction"
         # With fewer than two programs per multiprocessor, the latency of the exponentials is not hidden.
         if 2 * self.registers * 32 * variant.constants["warps"] > REGISTERS:

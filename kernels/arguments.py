@@ -14,12 +14,12 @@ import torch
 from torch import Tensor
 
 Backend = Literal["triton", "separable"]
-Precision = Literal["tf32", "tf32x3", "ieee"]
+Precision = Literal["tf32", "tf32x3", "bf16x3", "ieee"]
 Sigma = float | Tensor
 Shape = tuple[int, int]
 
 BACKENDS: tuple[str, ...] = ("triton", "separable")
-PRECISIONS: tuple[str, ...] = ("tf32", "tf32x3", "ieee")
+PRECISIONS: tuple[str, ...] = ("tf32", "tf32x3", "bf16x3", "ieee")
 FLOATS = (torch.float32, torch.float64)
 MOST = 2**30
 """Largest number of points of a cloud, and of pixels of a picture whose rows are padded to multiples of 4: within

@@ -29,6 +29,8 @@ INTERPRETED: bool = triton.knobs.runtime.interpret
 K = tl.constexpr(math.sqrt(math.log2(math.e) / 2))
 CUT = tl.constexpr(math.sqrt(2 * math.log(1e7)))
 INVERSE_TAU = tl.constexpr(1 / (2 * math.pi))
+WIDENED = tl.constexpr(INTERPRETED)
+"""The interpreter multiplies bfloat16 as if its bits were a whole number, so that it is given float32 of the same value."""
 FAR = tl.constexpr(1e18)
 """A finite coordinate in pixels, outside any picture."""
 
@@ -198,13 +200,48 @@ def peak(weight, sigma_x, sigma_y):
 
 
 @triton.jit
+def halves(part, PRECISION: tl.constexpr):
+    """A factor of a product as the tensor cores take it: itself, or for a product in three its upper and its lower bits."""
+    if PRECISION == "bf16x3":
+        # Rounded by whole numbers: conversions share their slow unit with the exponentials. A NaN shows in the lower half.
+        bits = part.to(tl.int32, bitcast=True) + 0x8000
+        lower = (part - (bits & -0x10000).to(tl.float32, bitcast=True)).to(tl.bfloat16)
+        upper = (bits >> 16).to(tl.int16).to(tl.bfloat16, bitcast=True)
+        if WIDENED:
+            upper, lower = upper.to(tl.float32), lower.to(tl.float32)
+        found = (upper, lower)
+    elif PRECISION == "tf32x3":
+        upper = (part.to(tl.int32, bitcast=True) & -0x2000).to(tl.float32, bitcast=True)
+        found = (upper, part - upper)
+    else:
+        found = (part, part)
+    return found
+
+
+@triton.jit
+def transposed(factor):
+    """The halves of the transpose."""
+    return tl.trans(factor[0]), tl.trans(factor[1])
+
+
+@triton.jit
+def product(a, b, total, PRECISION: tl.constexpr):
+    """The total plus the product of two factors from ``halves``, in three of them without that of the lower bits."""
+    SINGLE: tl.constexpr = "ieee" if PRECISION == "ieee" else "tf32"
+    if PRECISION == "bf16x3" or PRECISION == "tf32x3":
+        total = tl.dot(a[1], b[0], total, input_precision=SINGLE)
+        total = tl.dot(a[0], b[1], total, input_precision=SINGLE)
+    return tl.dot(a[0], b[0], total, input_precision=SINGLE)
+
+
+@triton.jit
 def add_spots(image, x, y, sigma_x, sigma_y, amplitude, columns, rows, PRECISION: tl.constexpr):
     """The image [TH, TW] plus gy^T diag(a) gx of a block of spots [K]."""
     ux = axis_offsets(columns[None, :], x[:, None], sigma_x[:, None])  # [K, TW]
     uy = axis_offsets(rows[:, None], y[None, :], sigma_y[None, :])  # [TH, K]
     gx = tl.exp2(-ux * ux)
     gy = tl.exp2(-uy * uy) * amplitude[None, :]
-    return tl.dot(gy, gx, image, input_precision=PRECISION)
+    return product(halves(gy, PRECISION), halves(gx, PRECISION), image, PRECISION)
 
 
 @triton.jit

@@ -61,7 +61,9 @@ def reproduce(
 @click.option("--images", type=click.IntRange(min=1), default=32, show_default=True, metavar="B", help="Pictures.")
 @click.option("--size", type=click.IntRange(min=1), default=128, show_default=True, metavar="S", help="Pixels a side.")
 @click.option("--sigma", type=ABOVE_ZERO, default=4.0, show_default=True, metavar="PX")
-@click.option("--precision", type=click.Choice(["tf32", "tf32x3", "ieee"]), default="tf32x3", show_default=True)
+@click.option(
+    "--precision", type=click.Choice(["tf32", "tf32x3", "bf16x3", "ieee"]), default="tf32x3", show_default=True
+)
 @click.option("--backend", multiple=True, type=click.Choice(["triton", "separable", "naive", "dense"]))
 @click.option("--device", type=words(Device), default="auto", show_default=True)
 @click.option("--json", "json_path", type=SOME_PATH, metavar="FILE", help="Write the records as JSON.")

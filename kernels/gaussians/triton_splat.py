@@ -53,6 +53,7 @@ from ..launch import (
     axis_offsets,
     blocks_at_tile,
     box_edges,
+    halves,
     is_nonfinite,
     lanes,
     launch,
@@ -63,11 +64,13 @@ from ..launch import (
     pictures,
     pitch,
     pixel_centres,
+    product,
     project,
     store_boxes,
     store_tile,
     tile_of_program,
     tile_range,
+    transposed,
 )  # fmt: skip
 
 RUNTIME = ["N", "B", "H", "W", "quads", "splits", "share", "sigma_stride", "weighted", "own", "scaled"]
@@ -182,14 +185,15 @@ def cloud_gradients(
             u = axis_offsets(columns[None, :], x[:, None], sigma_x[:, None])  # [POINTS, TILE]
             v = axis_offsets(rows[None, :], y[:, None], sigma_y[:, None])
             gx, gy = tl.exp2(-u * u), tl.exp2(-v * v)
-            D = tl.trans(D)
-            Q = gy * tl.dot(gx, D, input_precision=PRECISION)
+            factor = transposed(halves(D, PRECISION))
+            zero = tl.zeros([POINTS, TILE], tl.float32)
+            Q = gy * product(halves(gx, PRECISION), factor, zero, PRECISION)
             m0 += tl.sum(Q, 1)
             my1 += tl.sum(Q * v, 1)
+            mx1 += tl.sum(gy * product(halves(gx * u, PRECISION), factor, zero, PRECISION), 1)
             if WIDTHS:
                 my2 += tl.sum(Q * v * v, 1)
-                mx2 += tl.sum(gy * tl.dot(gx * u * u, D, input_precision=PRECISION), 1)
-            mx1 += tl.sum(gy * tl.dot(gx * u, D, input_precision=PRECISION), 1)
+                mx2 += tl.sum(gy * product(halves(gx * u * u, PRECISION), factor, zero, PRECISION), 1)
         scale = tl.load(grad_scale + b, mask=scaled != 0, other=1.0)
         a = peak(weight, sigma_x, sigma_y) * scale
         dx, dy = a * mx1 / (K * sigma_x), a * my1 / (K * sigma_y)

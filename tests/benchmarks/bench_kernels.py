@@ -16,7 +16,7 @@ from holly_triton.harness.ops.gaussians import GaussianCase
 
 DEVICE = resolve_device("auto")
 POINTS = (350, 1000) if DEVICE == "cpu" else (350, 1000, 10_000, 100_000)
-PRECISIONS = ("ieee",) if DEVICE == "cpu" else ("tf32", "tf32x3", "ieee")
+PRECISIONS = ("ieee",) if DEVICE == "cpu" else ("tf32", "tf32x3", "bf16x3", "ieee")
 CASES = [case for precision in PRECISIONS for case in timed_cases(POINTS, 32, 128, 1.41, precision, OPS)]
 # What a training step on small pictures draws, and what a pose search draws.
 CASES += [

@@ -379,7 +379,8 @@ def test_tuning_times_no_candidate_that_spills_or_does_not_compile(monkeypatch: 
     from holly_triton.kernels import ahead_of_time
     from holly_triton.kernels.blocks import Blocks
 
-    good, spills, breaks = (Blocks(16, 32, warps, 16, 32, 1) for warps in (1, 2, 4))
+    before = Blocks(16, 32, 1, 16, 32, 1)
+    monkeypatch.setitem(tune.CANDIDATES, "small", ((16, 32, 2), (16, 32, 4), (16, 64, 1)))
 
     def inspect(variant: ahead_of_time.Variant) -> ahead_of_time.Inspection:
         if variant.constants["warps"] == 4:
@@ -388,5 +389,35 @@ def test_tuning_times_no_candidate_that_spills_or_does_not_compile(monkeypatch: 
 
     monkeypatch.setattr(ahead_of_time, "inspect_variant", inspect)
     monkeypatch.setattr(tune, "ProcessPoolExecutor", lambda *_, **__: ThreadPoolExecutor(1))
-    kept = tune.shippable((90, "tf32x3", "small"), [good, spills, breaks], ahead_of_time.drawing_variants)
-    assert kept == [good]
+    drawing, gradients = tune.shippable((90, "tf32x3", "small"), before)
+    assert drawing == [before, Blocks(16, 64, 1, 16, 32, 1)] and [row[3:] for row in gradients] == [
+        (16, 32, 1),
+        (16, 64, 1),
+    ]
+
+
+def test_the_fastest_candidate_is_printed_as_a_row_of_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("triton")
+    from holly_triton.harness import tune
+    from holly_triton.kernels import blocks
+
+    key, slow, fast = (90, "tf32x3", "large"), blocks.Blocks(32, 32, 4, 32, 64, 4), blocks.Blocks(64, 64, 4, 64, 64, 8)
+    before = blocks.TABLE[key]
+    monkeypatch.setattr(tune, "shippable", lambda *_: ([slow, fast], [slow, fast]))
+
+    class Measured:
+        def __init__(self, *_: Any) -> None:
+            pass
+
+        def score(self, backward: bool) -> list[float]:
+            row = blocks.TABLE[key]
+            if backward:
+                return [row.back_tile / 64, 1.0]
+            return [1.0, 64 / row.tile]
+
+    monkeypatch.setattr(tune, "Measured", Measured)
+    tune.tune_row(key, 2, 64, 1.41, "cuda")
+    assert capsys.readouterr().out.splitlines()[-1] == '    (90, "tf32x3", "large"): Blocks(64, 64, 4, 32, 64, 4),'
+    assert blocks.TABLE[key] == before

@@ -52,7 +52,7 @@ def test_what_leaves_one_program_a_multiprocessor_must_not_ship() -> None:
 def test_every_row_of_the_table_is_inspected() -> None:
     seen = {(v.architecture, v.precision, v.size) for v in VARIANTS}
     assert set(TABLE) <= seen and set(TABLE) == {
-        (a, p, s) for a in ARCHITECTURES for p in ("tf32", "tf32x3", "ieee") for s in SIZES
+        (a, p, s) for a in ARCHITECTURES for p in ("tf32", "tf32x3", "bf16x3", "ieee") for s in SIZES
     }
 
 

@@ -105,7 +105,7 @@ WRONG = [
     (splat, "weights", torch.ones(N + 1), ValueError, "weights must be [N] with N = 5, got [6]"),
     (splat, "point_sigma", torch.ones(N, 3), ValueError, "point_sigma must be [N, 2] with N = 5, got [5, 3]"),
     (splat, "backend", "cuda", ValueError, "backend must be one of triton, separable, got 'cuda'"),
-    (splat, "precision", "half", ValueError, "precision must be one of tf32, tf32x3, ieee, got 'half'"),
+    (splat, "precision", "half", ValueError, "precision must be one of tf32, tf32x3, bf16x3, ieee, got 'half'"),
     (
         reconstruction_loss,
         "target",
