@@ -187,13 +187,15 @@ def cloud_gradients(
             gx, gy = tl.exp2(-u * u), tl.exp2(-v * v)
             factor = transposed(halves(D, PRECISION))
             zero = tl.zeros([POINTS, TILE], tl.float32)
+            # The highest power of u first: each product after it keeps less in registers.
+            if WIDTHS:
+                mx2 += tl.sum(gy * product(halves(gx * u * u, PRECISION), factor, zero, PRECISION), 1)
+            mx1 += tl.sum(gy * product(halves(gx * u, PRECISION), factor, zero, PRECISION), 1)
             Q = gy * product(halves(gx, PRECISION), factor, zero, PRECISION)
             m0 += tl.sum(Q, 1)
             my1 += tl.sum(Q * v, 1)
-            mx1 += tl.sum(gy * product(halves(gx * u, PRECISION), factor, zero, PRECISION), 1)
             if WIDTHS:
                 my2 += tl.sum(Q * v * v, 1)
-                mx2 += tl.sum(gy * product(halves(gx * u * u, PRECISION), factor, zero, PRECISION), 1)
         scale = tl.load(grad_scale + b, mask=scaled != 0, other=1.0)
         a = peak(weight, sigma_x, sigma_y) * scale
         dx, dy = a * mx1 / (K * sigma_x), a * my1 / (K * sigma_y)
