@@ -131,6 +131,7 @@ def test_table_3_is_carried_out_kept_and_reported(structures, tmp_path, monkeypa
     report = (tmp_path / "out" / "table-3-toy.md").read_text()
     row = next(line for line in report.splitlines() if line.startswith("| plate |"))
     assert len(row.split("|")) == 13 and (tmp_path / "out" / "table-3-toy-sizes.png").is_file()
+    assert (tmp_path / "out" / "table-3-toy-features.png").is_file()
 
     def none_again(*_: object) -> bool:
         raise AssertionError("a finished class was left out again")

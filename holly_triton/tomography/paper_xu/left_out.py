@@ -147,7 +147,7 @@ def _job(table: LeaveOneOut, bench: Bench, test: Path, model: Path, name: str, s
     return command.Job(
         data=str(test.resolve()), model=str(model.resolve()), features=None, voxel_size=None, device=table.device,
         tilt=(-table.cell.tilt, table.cell.tilt), contrast="dark", optics=OPTICS.table(), truths=[str(truth.resolve())],
-        settings=Discovery(averaged=table.scale.averaged, seed=seed).table(),
+        settings=Discovery(averaged=table.scale.averaged, embedding="tsne", seed=seed).table(),
     )  # fmt: skip
 
 

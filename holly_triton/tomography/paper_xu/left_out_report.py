@@ -1,5 +1,6 @@
 """The report of Table 3: discrepancies beside the published ones, where the right cluster ranked, and pictures."""
 
+import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,12 +15,13 @@ from holly_triton.tomography.average.fsc import soft_sphere
 from holly_triton.tomography.average.refinement import Plan, register, turned_volume
 from holly_triton.tomography.config.averaging import ANGLE_PER_DETAIL, COARSEST_ANGLE_DEG, Averaging
 from holly_triton.tomography.config.pictures import DPI
+from holly_triton.tomography.discover.pictures import PLANE
 from holly_triton.tomography.discover.records import read_average
 from holly_triton.tomography.pictures.averages import draw_averages
 from holly_triton.tomography.structures import draw_map, read_density
 from holly_triton.view.colours import CATEGORIES
 
-from .config import ARMS, DISCREPANCIES, LARGE, LEFT_OUT, RECOVERED_NM, Arm, TableScale
+from .config import ARMS, DISCREPANCIES, LARGE, LEFT_OUT, RECOVERED_NM, SHOWN, Arm, TableScale
 from .report import lines_of_table
 
 BLUE = CATEGORIES[6]
@@ -55,20 +57,24 @@ def write_left_out(out: Path, name: str, scale: TableScale, arm: Arm, found: Seq
         HollyError: A file can't be read or written.
     """
     path = out / f"table-3-{name}.md"
-    surfaces, sizes = (out / f"table-3-{name}-{kind}.png" for kind in ("structures", "sizes"))
+    surfaces, plane, sizes = (out / f"table-3-{name}-{kind}.png" for kind in ("structures", "features", "sizes"))
     first = [one for one in found if one.seed == 0]
     if first:
         draw_averages(surfaces, _pairs(first, scale), scale.voxel)
         _draw_sizes(sizes, first)
+        shown = next((one for one in first if one.name == SHOWN), first[0])
+        with replacing(plane) as partial:
+            shutil.copyfile(shown.found / PLANE, partial)
     with replacing(path) as partial:
         partial.write_text(
-            "\n".join(_lines(name, scale, arm, found, (surfaces, sizes) if first else None)) + "\n", encoding="utf-8"
+            "\n".join(_lines(name, scale, arm, found, (surfaces, plane, sizes) if first else None)) + "\n",
+            encoding="utf-8",
         )
     return path
 
 
 def _lines(
-    name: str, scale: TableScale, arm: Arm, found: Sequence[Left], pictures: tuple[Path, Path] | None
+    name: str, scale: TableScale, arm: Arm, found: Sequence[Left], pictures: tuple[Path, Path, Path] | None
 ) -> Iterator[str]:
     kinds = len(scale.classes)
     yield from (f"# Table 3 of Xu et al. 2017, scale {name}", "")
@@ -94,7 +100,15 @@ def _lines(
     if pictures is not None:
         yield from ("", "## Structures", "", f"![True and found structures]({pictures[0].name})", "")
         yield "Seed 0; slices and surfaces of each structure, and of the average that was chosen without it, laid on it."
-        yield from ("", "## Sizes of clusters (figure 5)", "", f"![Sizes of clusters]({pictures[1].name})")
+        yield from (
+            "",
+            "## Features (figure 3)",
+            "",
+            f"![Subtomograms in the plane of their features]({pictures[1].name})",
+            "",
+        )
+        yield f"Test subtomograms of the search for {SHOWN} where that was left out, else of the first."
+        yield from ("", "## Sizes of clusters (figure 5)", "", f"![Sizes of clusters]({pictures[2].name})")
 
 
 def _row(one: Left) -> list[str]:
