@@ -267,6 +267,10 @@ def test_what_was_found_before_a_stop_is_kept(folder: Path, tmp_path: Path, no_s
     assert asked[-1] == 3 and json.loads((out / "metrics.json").read_text())["averaged"] == 3
     assert run(folder / "set.h5", out, "--resume", "--cluster", 4).exit_code == 1
     assert run(*arguments).exit_code == 1  # exists already
+    table = (out / "particles.csv").read_text()
+    (out / "particles.csv").write_text(table.replace("1,1,", "1,2,", 1))
+    said = run(folder / "set.h5", out, "--resume")
+    assert said.exit_code == 1 and "other clusters" in said.output
     again = tmp_path / "again"
     assert run(folder / "set.h5", again, *arguments[2:-6], "--average", 1, *FAST, "--classes", 1).exit_code == 0
     assert (again / "clusters/001/class_1.mrc").read_bytes() == before  # the same input, the same bits

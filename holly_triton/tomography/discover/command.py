@@ -32,7 +32,7 @@ from .clustering import NONE, Clusters, find_clusters
 from .pictures import WRITTEN as PICTURES
 from .pictures import draw_pictures
 from .records import FOLDER, read_records, write_cluster
-from .results import CLUSTERS, METRICS, PARTICLES, Entry, entries_of, write_results
+from .results import CLUSTERS, METRICS, PARTICLES, Entry, check_same, entries_of, write_results
 
 FEATURES, JOB = "features.h5", "job.json"
 WRITTEN = (FEATURES, JOB, CLUSTERS, PARTICLES, METRICS, *PICTURES)
@@ -159,6 +159,8 @@ def _carry_out(
         print(f"Stopped; the features that are finished are kept. {again}")
         return STOPPED
     clusters = find_clusters(given.subtomograms.source, found, job.discovery)
+    if resume:
+        check_same(out, clusters)
     known = {"features_of": found.digest, "settings": job.settings, "classes_of_the_training": list(found.classes)}
     wanted = [number for number in _wanted(clusters, chosen, job.discovery) if number not in read_records(out)]
     entries = _written(out, given.subtomograms, clusters, known)

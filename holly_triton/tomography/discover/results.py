@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json, foreign, replacing
 from holly_triton.tomography.classify.sets import SubtomogramSet
 
@@ -82,6 +83,24 @@ def write_results(out: Path, subtomograms: SubtomogramSet, clusters: Clusters, e
     _write(out / PARTICLES, ["particle", "cluster", "novelty", "nearest_class", *(["label"] if labelled else [])], _particles(subtomograms, clusters))  # fmt: skip
     with replacing(out / METRICS) as partial:
         partial.write_text(as_json(known | metrics_of(subtomograms, clusters, entries)) + "\n", encoding="utf-8")
+
+
+def check_same(out: Path, clusters: Clusters) -> None:
+    """Refuse to go on where the clusters are others than those that were written, and so those of the averages.
+
+    Raises:
+        HollyError: They are, or the table can't be read.
+    """
+    path = out / PARTICLES
+    if not path.is_file():
+        return
+    with foreign(path, "a table of subtomograms"), path.open(newline="", encoding="utf-8") as file:
+        written = [int(row["cluster"] or NONE) for row in csv.DictReader(file)]
+    if written != clusters.of.tolist():
+        raise HollyError(
+            f"{path}: has other clusters than k-means finds now, which another version of scikit-learn may be the reason of; "
+            "begin anew with --overwrite"
+        )
 
 
 def read_clusters(path: Path) -> list[dict[str, str]]:
