@@ -15,7 +15,8 @@ from holly_triton.core.errors import HollyError
 from holly_triton.geometry import random_rotations
 from holly_triton.io.volumes import read_volume, write_volume
 from holly_triton.tomography.average.particles import Particles, Poses, normalised
-from holly_triton.tomography.average.refinement import StoppedError
+from holly_triton.tomography.average.refinement import StoppedError, begin
+from holly_triton.tomography.average.results import average_of
 from holly_triton.tomography.classify.features import Activations, read_features, start_features
 from holly_triton.tomography.classify.gaussians import Gaussians
 from holly_triton.tomography.classify.model import Model, write_model
@@ -29,6 +30,7 @@ from holly_triton.tomography.discover import command, pictures, sorting
 from holly_triton.tomography.discover.averaging import Given, plan_for
 from holly_triton.tomography.discover.clustering import NONE, find_clusters
 from holly_triton.tomography.discover.embedding import embedded
+from holly_triton.tomography.discover.merging import grouped, laid
 from holly_triton.tomography.discover.sorting import divided, sort_particles
 from holly_triton.tomography.simulate.whole import noise_boxes, simulate_subtomograms
 from holly_triton.tomography.structures import Density, draw_map
@@ -198,6 +200,27 @@ def test_a_mixture_is_sorted_without_a_reference(seed: int) -> None:
     classes = sort_particles(Particles(boxes, imaging()), plan_for(given, settings), settings, torch.Generator().manual_seed(0))  # fmt: skip
     right = (classes.members == torch.tensor([0] * 14 + [1] * 8)).sum()
     assert int(right) >= 19 and classes.sizes == sorted(classes.sizes, reverse=True)
+
+
+def test_classes_of_one_structure_are_joined_and_those_of_two_are_not(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    frame = random_rotations(1, generator)[0]  # the second class of forks has another frame than the first
+    plan = plan_for(
+        Given(open_set_of(torch.zeros(1, SIZE, SIZE, SIZE)), imaging(), [], torch.device("cpu")), Discovery()
+    )
+    averages, poses, true = [], [], torch.empty(0)
+    for number, (density, turn) in enumerate(((FORK, torch.eye(3)), (FORK, frame), (ROD, torch.eye(3)))):
+        boxes, rotation, shift = simulated(density, 12, 40 + number + 10 * seed)
+        poses.append(Poses(rotation @ turn.T, shift, torch.zeros(12)))
+        particles, known = Particles(boxes, imaging()), plan._replace(known=True)
+        averages.append(average_of(particles, known, begin(particles, known, poses[-1], shift, generator)))
+        true = rotation if number == 1 else true
+    groups = grouped(averages, plan)
+    assert [[one.number for one in group] for group in groups] == [[0, 1], [2]]
+    same = laid(poses[1], groups[0][1].lies)
+    cosine = ((same.rotation.transpose(1, 2) @ true).diagonal(dim1=1, dim2=2).sum(1) - 1) / 2
+    assert float(torch.rad2deg(cosine.clamp(-1, 1).acos()).max()) < 10
+    assert float((same.shift - poses[1].shift).norm(dim=1).max()) < 0.7
 
 
 def open_set_of(boxes: torch.Tensor) -> Any:

@@ -23,7 +23,7 @@ DEFAULT = Discovery()
 @click.option("--clusters", type=click.IntRange(min=1), metavar="N", help=f"Of k-means. [default: {CLUSTERS}, fewer for a small set]")  # fmt: skip
 @click.option("--average", "averaged", type=click.IntRange(min=0), metavar="N", help=f"How many clusters are classified and averaged, the most novel first. [default: {DEFAULT.averaged}, or 3 with --quick]")  # fmt: skip
 @click.option("--cluster", "chosen", type=click.IntRange(min=1), multiple=True, metavar="NUMBER", help="Classify and average this cluster, in place of the most novel ones; may be given several times, also with --resume.")  # fmt: skip
-@click.option("--classes", type=click.IntRange(1, 20), metavar="N", help=f"Into which each cluster is sorted without a reference. [default: {DEFAULT.classes}]")  # fmt: skip
+@click.option("--classes", type=click.IntRange(1, 20), metavar="N", help=f"Into which each cluster is sorted without a reference; those that turn out to be one structure are joined. [default: {DEFAULT.classes}]")  # fmt: skip
 @click.option("--iterations", type=click.IntRange(1, 100), metavar="N", help=f"Of that classification. [default: {DEFAULT.iterations}]")  # fmt: skip
 @click.option("--most", type=click.IntRange(min=4), metavar="N", help=f"Subtomograms of a cluster that are averaged. [default: {DEFAULT.most}, or 60 with --quick]")  # fmt: skip
 @click.option("--reach", "reach_angstrom", type=ABOVE_ZERO, metavar="A", help="Largest shift of a particle from the centre of its box in Å. [default: 0.2 of the box]")  # fmt: skip

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from holly_triton.core.log import LOG
 from holly_triton.core.types import Array
@@ -12,14 +13,15 @@ from holly_triton.core.words import counted
 from holly_triton.tomography.average.fsc import soft_sphere
 from holly_triton.tomography.average.imaging import Imaging
 from holly_triton.tomography.average.particles import Particles, Poses, normalised
-from holly_triton.tomography.average.refinement import Plan, StoppedError, begin, iterate
+from holly_triton.tomography.average.refinement import Plan, begin, iterate
 from holly_triton.tomography.average.results import Average, against_truth, average_of
 from holly_triton.tomography.classify.sets import SubtomogramSet, fingerprint
 from holly_triton.tomography.config.averaging import TRUTH_CRITERION, Averaging
 from holly_triton.tomography.config.discovery import BEYOND_SHELLS, FEWEST, REACH_OF_BOX, Discovery
 from holly_triton.tomography.structures import Density
 
-from .sorting import sort_particles
+from .merging import grouped, joined_poses, laid
+from .sorting import Classes, sort_particles
 
 
 class Averaged(NamedTuple):
@@ -34,6 +36,8 @@ class Averaged(NamedTuple):
     """Detail to which the halves agree (FSC 0.143), Å."""
     consistent: bool
     """Whether that is finer than what the two halves share: the detail of the classification, and the leak of the mask."""
+    joined: int
+    """Classes of the sorting that turned out to be one structure, and are one here."""
     structure: str | None
     """Name of the given structure that is nearest to the average; None where none was given."""
     discrepancy: float | None
@@ -90,7 +94,7 @@ def average_cluster(
         stopped: Whether to stop.
 
     Returns:
-        The classes of at least ``FEWEST`` particles, the largest first; none for a smaller cluster.
+        The classes of at least ``FEWEST`` particles, those of one structure joined, the largest first; none for a smaller cluster.
 
     Raises:
         StoppedError: ``stopped`` became true.
@@ -103,29 +107,59 @@ def average_cluster(
     plan = plan_for(given, settings)
     generator = torch.Generator().manual_seed(int(np.random.SeedSequence([settings.seed, number]).generate_state(1)[0]))
     classes = sort_particles(particles, plan, settings, generator, stopped)
+    plan, parts = plan._replace(known=True), _parts(classes)
+    refined = [_refined(particles, part, plan, generator, stopped) for part in parts]
     found = []
-    for label, size in enumerate(classes.sizes):
-        if size >= FEWEST:
-            some = (classes.members == label).nonzero()[:, 0]
-            found.append(_averaged(given, rows[some.cpu().numpy()], particles.take(some), classes.poses.take(some), plan, generator, stopped))  # fmt: skip
-    return found
+    for group in grouped([average for _, average in refined], plan):
+        part, result = parts[group[0].number], refined[group[0].number]
+        if len(group) > 1:
+            part = _whole([parts[one.number] for one in group], [one.lies for one in group])
+            result = _refined(particles, part, plan, generator, stopped)
+        found.append(_averaged(given, rows, part, *result, plan))
+    return sorted(found, key=lambda one: -len(one.rows))
 
 
-def _averaged(
-    given: Given, rows: Array, particles: Particles, poses: Poses, plan: Plan, generator: torch.Generator,
-    stopped: Callable[[], bool],
-) -> Averaged:  # fmt: skip
-    plan = plan._replace(known=True)
-    state = begin(particles, plan, poses, poses.shift, generator)
+class _Part(NamedTuple):
+    """Some particles of a cluster."""
+
+    some: Tensor
+    """Their numbers ``[M]`` in the cluster."""
+    poses: Poses
+    """Theirs, in the same order."""
+    classes: int
+    """Classes of the sorting that they come from."""
+
+
+def _parts(classes: Classes) -> list[_Part]:
+    """The classes with enough particles."""
+    some = [(classes.members == label).nonzero()[:, 0] for label, size in enumerate(classes.sizes) if size >= FEWEST]
+    return [_Part(rows, classes.poses.take(rows), 1) for rows in some]
+
+
+def _whole(parts: Sequence[_Part], lies: Sequence[Poses | None]) -> _Part:
+    """Classes of one structure as one, with the poses of the sorting: those that were refined have fine detail in common."""
+    poses = [laid(part.poses, one) for part, one in zip(parts, lies, strict=True)]
+    return _Part(torch.cat([part.some for part in parts]), joined_poses(poses), len(parts))
+
+
+def _refined(
+    particles: Particles, part: _Part, plan: Plan, generator: torch.Generator, stopped: Callable[[], bool]
+) -> tuple[Poses, Average]:
+    """The particles of a part, refined in two halves that are kept apart, and their average."""
+    some = particles.take(part.some)
+    state = begin(some, plan, part.poses, part.poses.shift, generator)
     while state.iteration < plan.iterations:
-        state = iterate(particles, plan, state, stopped)
-        if stopped():
-            raise StoppedError
-    average = average_of(particles, plan, state)
-    resolution, size = average.curve.resolution(), particles.size
+        state = iterate(some, plan, state, stopped)
+    return state.poses, average_of(some, plan, state)
+
+
+def _averaged(given: Given, rows: Array, part: _Part, poses: Poses, average: Average, plan: Plan) -> Averaged:
+    resolution, size = average.curve.resolution(), given.subtomograms.size
     beyond = size * plan.voxel / (plan.first_highest * size + BEYOND_SHELLS)
     nearest = _nearest(average, given.structures, plan)
-    return Averaged(rows, state.poses, average, resolution, resolution < beyond, *nearest)
+    return Averaged(
+        rows[part.some.cpu().numpy()], poses, average, resolution, resolution < beyond, part.classes, *nearest
+    )
 
 
 def _nearest(average: Average, structures: Sequence[Density], plan: Plan) -> tuple[str | None, float | None]:

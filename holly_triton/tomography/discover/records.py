@@ -88,6 +88,7 @@ def _figures(label: int, one: Averaged, subtomograms: SubtomogramSet) -> dict[st
         "particles": len(one.rows),
         "resolution_angstrom": one.resolution,
         "consistent": one.consistent,
+        "classes_joined": one.joined,
         "median_score": float(one.poses.score.median()),
         "structure": one.structure,
         "discrepancy_angstrom": one.discrepancy,
