@@ -19,7 +19,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..launch import aligned, launch
+from ..launch import aligned, halves, launch, product
 from .correlation import phases
 from .spectrum import FourierReference
 
@@ -57,6 +57,12 @@ def sample_reference(values, coverage, covered, x, y, z, side):
         imaginary += weight * tl.load(values + 2 * entry + 1, mask=inside, other=0.0)
         known += weight * tl.load(coverage + entry, mask=inside & (covered != 0), other=0.0)
     return real, imaginary, tl.where(covered != 0, known, 1.0)
+
+
+@triton.jit
+def add_product(total, a, b, PRECISION: tl.constexpr):
+    """The total plus a b."""
+    return product(halves(a, PRECISION), halves(b, PRECISION), total, PRECISION)
 
 
 @triton.jit(do_not_specialize=RUNTIME)
@@ -98,10 +104,10 @@ def correlate(
         )
         cosine, sine = tl.load(phase + 2 * f[None, :], there, 0.0), tl.load(phase + 2 * f[None, :] + 1, there, 0.0)
         a_real, a_imaginary = w * (f_real * cosine - f_imaginary * sine), w * (f_real * sine + f_imaginary * cosine)
-        agreement = tl.dot(a_real, known * real, agreement, input_precision=PRECISION)
-        agreement = tl.dot(a_imaginary, known * imaginary, agreement, input_precision=PRECISION)
-        energy = tl.dot(w, known * (real * real + imaginary * imaginary), energy, input_precision=PRECISION)
-        power = tl.dot(w * (f_real * f_real + f_imaginary * f_imaginary), known, power, input_precision=PRECISION)
+        agreement = add_product(agreement, a_real, known * real, PRECISION)
+        agreement = add_product(agreement, a_imaginary, known * imaginary, PRECISION)
+        energy = add_product(energy, w, known * (real * real + imaginary * imaginary), PRECISION)
+        power = add_product(power, w * (f_real * f_real + f_imaginary * f_imaginary), known, PRECISION)
     both = energy * power
     score = tl.where(both == 0, 0.0, agreement / tl.sqrt(tl.where(both == 0, 1.0, both)))
     into = scores + (p * R * S + s)[:, None] + (r * S.to(tl.int64))[None, :]
