@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal, Self
 
 from holly_triton.core.config import Bounds, Settings
 
+from .averaging import FEWEST
+
 POSITIVE = Bounds(0, open_least=True)
 Embedding = Literal["pca", "tsne"]
 
@@ -21,8 +23,6 @@ WIDE = 1
 """Iterations of the classification that search all rotations, before those that search about the rotations so far."""
 COMPONENTS = 8
 """Principal components of the aligned particles on which they are first divided into classes."""
-FEWEST = 4
-"""Particles of a class that is averaged: two in each half."""
 BEYOND_SHELLS = 2
 """Shells of frequency, beyond those that took part in the classification, up to which the halves must agree for an average to count
 as consistent: the two share those, and the mask spreads them by about one."""

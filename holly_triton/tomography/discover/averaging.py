@@ -16,8 +16,8 @@ from holly_triton.tomography.average.particles import Particles, Poses, normalis
 from holly_triton.tomography.average.refinement import Plan, begin, iterate
 from holly_triton.tomography.average.results import Average, against_truth, average_of
 from holly_triton.tomography.classify.sets import SubtomogramSet, fingerprint
-from holly_triton.tomography.config.averaging import TRUTH_CRITERION, Averaging
-from holly_triton.tomography.config.discovery import BEYOND_SHELLS, FEWEST, REACH_OF_BOX, Discovery
+from holly_triton.tomography.config.averaging import FEWEST, TRUTH_CRITERION, Averaging
+from holly_triton.tomography.config.discovery import BEYOND_SHELLS, REACH_OF_BOX, Discovery
 from holly_triton.tomography.structures import Density
 
 from .merging import grouped, joined_poses, laid

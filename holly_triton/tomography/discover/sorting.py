@@ -19,7 +19,8 @@ from holly_triton.tomography.average.particles import Particles, Poses
 from holly_triton.tomography.average.reconstruction import add_up, volume_of
 from holly_triton.tomography.average.refinement import TOGETHER, Plan, StoppedError, aligned
 from holly_triton.tomography.average.spectra import half_sphere, padded_spectra, sampled, shift_phase
-from holly_triton.tomography.config.discovery import COMPONENTS, CONSENSUS, FEWEST, STARTS, WIDE, Discovery
+from holly_triton.tomography.config.averaging import FEWEST
+from holly_triton.tomography.config.discovery import COMPONENTS, CONSENSUS, STARTS, WIDE, Discovery
 
 
 class Classes(NamedTuple):
