@@ -22,6 +22,7 @@ from .rotations import (
     project,
     random_rotations,
     rotation_from_axis_angle,
+    turned,
 )
 
 __all__ = [
@@ -35,4 +36,5 @@ __all__ = [
     "project",
     "random_rotations",
     "rotation_from_axis_angle",
+    "turned",
 ]

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 from torch import Tensor
 
-Lengths = TypeVar("Lengths", float, Tensor)
+Lengths = TypeVar("Lengths", float, Tensor, float | Tensor)
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,8 @@ def random_rotations(count: int, generator: torch.Generator, largest_tilt: float
     A quaternion with normal components is uniform on the 3-sphere, which covers SO(3) evenly (Shoemake 1992).
     """
     quaternion = torch.randn(count, 4, generator=generator, device=generator.device)
-    w, x, y, z = torch.nn.functional.normalize(quaternion, dim=1).unbind(1)
-    rows = [
-        1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y),
-        2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x),
-        2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y),
-    ]  # fmt: skip
-    rotation = torch.stack(rows, dim=1).view(count, 3, 3)
+    quaternion = torch.nn.functional.normalize(quaternion, dim=1)[..., None]
+    rotation = _turned(torch.eye(3, device=generator.device)[None], quaternion[:, :1], 2 * quaternion[:, 1:])
     if largest_tilt >= math.pi:
         return rotation
     # On a sphere, area is proportional to the range of the cosine, so that range is scaled linearly to that of the cap.
@@ -45,7 +40,7 @@ def _with_tilt(rotation: Tensor, tilt: Tensor) -> Tensor:
     """Rotations ``[..., 3, 3]`` changed by the smallest rotation so that z is ``tilt`` ``[...]``, radians, off the line of sight."""
     x, y, z = rotation[..., 2].unbind(-1)
     axis = torch.nn.functional.normalize(torch.stack([y, -x, torch.zeros_like(x)], dim=-1), dim=-1)
-    return compose(rotation_from_axis_angle((z.clamp(-1, 1).acos() - tilt)[..., None] * axis), rotation)
+    return turned(rotation, (z.clamp(-1, 1).acos() - tilt)[..., None] * axis)
 
 
 def compose(second: Tensor, first: Tensor) -> Tensor:
@@ -74,18 +69,27 @@ def orthonormality_error(rotation: Tensor) -> float:
 
 
 def rotation_from_axis_angle(axis_angle: Tensor) -> Tensor:
-    """Axis-angle vectors ``[..., 3]`` in radians to matrices ``[..., 3, 3]`` (Rodrigues), differentiable at zero."""
-    x, y, z = axis_angle.unbind(-1)
-    zero = torch.zeros_like(x)
-    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], dim=-1).reshape(*x.shape, 3, 3)
-    squared = (axis_angle * axis_angle).sum(-1)[..., None, None]
-    # Below 1e-4 rad the series is exact in float32, and sqrt would have an infinite slope at zero.
-    small = squared < 1e-8
-    angle = torch.where(small, torch.ones_like(squared), squared).sqrt()
-    sine = torch.where(small, 1 - squared / 6, angle.sin() / angle)
-    versine = torch.where(small, 0.5 - squared / 24, (1 - angle.cos()) / angle**2)
-    rotation: Tensor = torch.eye(3, dtype=x.dtype, device=x.device) + sine * cross + versine * compose(cross, cross)
-    return rotation
+    """Axis-angle vectors ``[..., 3]`` in radians to matrices ``[..., 3, 3]``, differentiable at zero."""
+    identity = torch.eye(3, dtype=axis_angle.dtype, device=axis_angle.device)
+    return turned(identity.expand(*axis_angle.shape[:-1], 3, 3), axis_angle)
+
+
+def turned(rotation: Tensor, axis_angle: Tensor) -> Tensor:
+    """Rotations ``[..., 3, 3]`` followed by those of axis-angle vectors ``[..., 3]``, radians; differentiable at zero.
+
+    Leading axes, of which both have the same number, broadcast.
+    """
+    angle = torch.linalg.vector_norm(axis_angle, dim=-1)[..., None, None]
+    return _turned(rotation, (angle / 2).cos(), axis_angle[..., None] * torch.sinc(angle / (2 * math.pi)))
+
+
+def _turned(rotation: Tensor, real: Tensor, twice: Tensor) -> Tensor:
+    """Rotations followed by those of unit quaternions: real part ``[..., 1, 1]``, twice the vector part ``[..., 3, 1]``.
+
+    A column c becomes ``c + 2 w (v x c) + 2 v x (v x c)``. Few operations matter here: on a GPU each of them is a launch.
+    """
+    once = torch.linalg.cross(twice, rotation, dim=-2)
+    return torch.add(torch.addcmul(rotation, real, once), torch.linalg.cross(twice, once, dim=-2), alpha=0.5)
 
 
 def axis_angle_from_rotation(rotation: Array) -> Array:

@@ -229,7 +229,7 @@ def _turned(simulation: Simulation, times: int) -> Simulation:
     turn = rotation_from_axis_angle(torch.nn.functional.pad(angle[:, None], (2, 0)))
     index = torch.arange(len(simulation.rotation)).repeat_interleave(times)
     turn = turn.repeat(len(simulation.rotation), 1, 1)
-    emitters, offsets = runs(simulation.offsets[index], simulation.offsets.diff()[index])
+    emitters, offsets, _ = runs(simulation.offsets[index], simulation.offsets.diff()[index])
     each = turn[:, :2, :2].repeat_interleave(offsets.diff(), dim=0)
     return replace(
         simulation,
@@ -271,7 +271,7 @@ def _draw(simulation: Simulation, grid: Grid) -> Iterator[Array]:
     """The pictures one by one, drawn a chunk at a time. Every emitter has integral 1, since photons are not simulated."""
     for start in range(0, len(simulation.rotation), CHUNK_PICTURES):
         index = torch.arange(start, min(start + CHUNK_PICTURES, len(simulation.rotation)))
-        emitters, offsets = runs(simulation.offsets[index], simulation.offsets.diff()[index])
+        emitters, offsets, _ = runs(simulation.offsets[index], simulation.offsets.diff()[index])
         xy = grid.to_pixels(simulation.xy[emitters])
         yield from splat_emitters(xy, offsets, PICTURE_SIGMA_PX, grid.shape).numpy()
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from holly_triton.core import captured
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import Config
 from holly_triton.particles.run.run import make_trainer
@@ -46,6 +47,23 @@ def test_a_quick_training_explains_the_pictures_better_than_points_at_random() -
 def test_where_products_run_in_tf32_rotations_stay_orthonormal(products_in_tf32: None) -> None:
     singular = torch.linalg.svdvals(trained().state.rotation.detach().cpu().double())
     assert float((singular - 1).abs().max()) < 1e-4
+
+
+def test_steps_from_a_graph_give_the_same_bits(monkeypatch: pytest.MonkeyPatch) -> None:
+    replayed = trained()
+    monkeypatch.setattr(captured, "ENABLED", False)
+    launched = trained()
+    for name in ("points", "log_blur", "background", "rotation", "shift", "loss", "generator"):
+        assert torch.equal(getattr(replayed.state, name), getattr(launched.state, name)), name
+
+
+def test_all_but_the_first_steps_of_a_kind_come_from_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    replays = []
+    replay = torch.cuda.CUDAGraph.replay
+    monkeypatch.setattr(torch.cuda.CUDAGraph, "replay", lambda graph: replays.append(graph) or replay(graph))
+    trainer = trained()
+    # Quick runs have no rescue; each grid, and each end of an epoch, has a graph of its own.
+    assert len(replays) > 0.6 * trainer.plan.total_steps
 
 
 @pytest.mark.parametrize("pose", ["amortised", "direct"])

@@ -72,7 +72,7 @@ class Descent:
             self.optimiser.load_state_dict(state.optimiser)
             model.load_state_dict(state.pose_model)
 
-    def step(self, index: Tensor, stage: Stage) -> None:
+    def step(self, index: Tensor, stage: Stage[float]) -> None:
         """One batch: one gradient step on everything."""
         # Batch norm has no statistics for a picture that is alone in its batch, only those of earlier batches.
         self.model.train(len(index) // size() > 1)
@@ -92,7 +92,7 @@ class Descent:
             relocate_points(self.state, self.optimiser, index, target, stage, outliers, self.generator)
 
     @torch.no_grad()
-    def finish(self, stage: Stage) -> None:
+    def finish(self, stage: Stage[float]) -> None:
         """The pose of every picture from the final model."""
         self.model.eval()
         widths = []
@@ -105,7 +105,7 @@ class Descent:
         """Leave optimiser and model in the state."""
         self.state.optimiser, self.state.pose_model = self.optimiser.state_dict(), self.model.state_dict()
 
-    def _look(self, index: Tensor, target: Tensor, stage: Stage) -> tuple[Tensor, Tensor]:
+    def _look(self, index: Tensor, target: Tensor, stage: Stage[float]) -> tuple[Tensor, Tensor]:
         """Put poses and losses of some pictures ``[B]`` into the state; ``target`` holds those of this rank.
 
         Returns:
@@ -127,14 +127,14 @@ class Descent:
         state.rotation[index], state.shift[index], state.loss[index], width = found
         return width, objective[best]
 
-    def _width(self, output: Tensor, stage: Stage) -> Tensor:
+    def _width(self, output: Tensor, stage: Stage[float]) -> Tensor:
         if self.settings.output_sigma == "tied":
             return self.state.width(stage.sigma_nm).expand_as(output)
         sigma = nn.functional.softplus(output).clamp(LEAST_SIGMA, self.settings.sigma_limit)
         return sigma * self.plan.pixel_nm
 
     @torch.no_grad()
-    def _tell_blur(self, width: Tensor, stage: Stage) -> None:
+    def _tell_blur(self, width: Tensor, stage: Stage[float]) -> None:
         """Where sigma is predicted, the blur is the median excess of the predicted width over the pictures' sigma."""
         if self.settings.output_sigma == "predicted":
             excess = width.median() ** 2 - stage.sigma_nm**2

@@ -7,12 +7,14 @@ The optimum of HOLLy's masked L1, which is still reported, is the *median*. A pi
 bright spots; the median of such pictures is darker than their mean wherever labels are rare, and flattens a structure.
 """
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from holly_triton.kernels import normalised_masked_l1, reconstruction_loss, splat
 
-from .schedule import Stage
+from .schedule import AnyStage
 
 SCALE = 100.0
 """Intensity of every normalised picture in the masked L1."""
@@ -29,7 +31,7 @@ def divergence(
     width: Tensor,
     background: Tensor,
     target: Tensor,
-    stage: Stage,
+    stage: AnyStage,
 ) -> tuple[Tensor, Tensor]:
     """The cross-entropy less that of a perfect fit ``[B]``, and the masked L1 ``[B]``, of a cloud under B poses.
 
@@ -47,23 +49,52 @@ def divergence(
     px = stage.grid.to_pixels
     images = splat(px(points), rotation, px(shift), px(width), stage.grid.shape)
     loss = normalised_masked_l1(images.detach(), target, scale=SCALE, mask_threshold=stage.mask_threshold)
-    logarithm = log_density(images, background)
-    return torch.nn.functional.kl_div(logarithm, normalised(target), reduction="none").sum((1, 2)), loss
+    found: Tensor = _Divergence.apply(images, background, normalised(target))  # type: ignore[no-untyped-call,unused-ignore]
+    return found, loss
+
+
+class _Divergence(torch.autograd.Function):
+    """The divergence ``[B]`` of pictures q of sum 1 from the density ``p = (1 - b) I / s + b / P`` of drawings I of sum s.
+
+    With ``a = sum(q / p * I / s)`` the gradients are ``dD/dI = (1 - b) / s (a - q / p)`` and, with respect to the logit of
+    b, ``(1 - b) (a - sum q)``. In closed form they take a third of the operations, each a launch on a GPU, of automatic ones.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, images: Tensor, background: Tensor, wanted: Tensor) -> Tensor:
+        total = images.sum((1, 2), keepdim=True).clamp_min(SMALLEST)
+        drawn = images / total
+        density, structure = _mixed(drawn, background)
+        ctx.save_for_backward(total, drawn, density, structure, wanted)
+        return torch.nn.functional.kl_div(density.log(), wanted, reduction="none").sum((1, 2))
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
+        total, drawn, density, structure, wanted = ctx.saved_tensors
+        ratio = wanted / density
+        fitted = (ratio * drawn).sum((1, 2))
+        grad_images = (fitted[:, None, None] - ratio) * (structure * grad[:, None, None] / total)
+        return grad_images, structure * ((fitted - wanted.sum((1, 2))) * grad).sum(), None
 
 
 def log_density(images: Tensor, background: Tensor) -> Tensor:
     """Logarithm of drawn pictures ``[B, S, S]`` that are normalised and mixed with a uniform background.
 
-    With the drawing ``I`` of sum ``s``, the background's share ``b`` and the number of pixels ``P`` the density is
-    ``(1 - b) I / s + b / P = (1 - b) / s (I + c)`` with ``c = s b / (1 - b) / P``. Where nothing is drawn it is uniform.
+    Where nothing is drawn it is the same everywhere.
     """
-    logit = background.clamp_min(LEAST_BACKGROUND)
     total = images.sum((1, 2), keepdim=True).clamp_min(SMALLEST)
-    uniform = total * logit.exp() / (images.shape[1] * images.shape[2])  # exp(logit) = b / (1 - b)
-    return (images + uniform).log() - (total.log() + torch.nn.functional.softplus(logit))
+    return _mixed(images / total, background)[0].log()
 
 
-def masked_l1(points: Tensor, rotation: Tensor, shift: Tensor, width: Tensor, target: Tensor, stage: Stage) -> Tensor:
+def _mixed(drawn: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
+    """Pictures of sum 1 mixed with a uniform background of a share of this logit, and the share that is left to them."""
+    share = background.clamp_min(LEAST_BACKGROUND).sigmoid()
+    return torch.lerp(drawn, drawn.new_full((), 1 / drawn.shape[1:].numel()), share), 1 - share
+
+
+def masked_l1(
+    points: Tensor, rotation: Tensor, shift: Tensor, width: Tensor, target: Tensor, stage: AnyStage
+) -> Tensor:
     """HOLLy's loss ``[B]``, of arguments as ``divergence`` takes them."""
     px = stage.grid.to_pixels
     pose = px(points), rotation, px(shift), px(width)
@@ -81,5 +112,4 @@ def unexplained(images: Tensor, target: Tensor) -> Tensor:
 
 def normalised(images: Tensor) -> Tensor:
     """Pictures of sum 1; an empty one stays empty."""
-    total = images.sum((1, 2), keepdim=True)
-    return images / torch.where(total == 0, torch.ones_like(total), total)
+    return images / images.sum((1, 2), keepdim=True).clamp_min(SMALLEST)

@@ -36,7 +36,7 @@ def relocate_points(
     optimiser: torch.optim.Optimizer,
     index: Tensor,
     target: Tensor,
-    stage: Stage,
+    stage: Stage[float],
     settings: Relocation,
     generator: torch.Generator,
 ) -> None:

@@ -2,26 +2,36 @@
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+import torch
+from torch import Tensor
 
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import Grid
 from holly_triton.particles.config import MASK_THRESHOLD_128, Amortised, Config, Direct
 from holly_triton.particles.data import Dataset, Pictures
 
+Length = TypeVar("Length", float, Tensor)
+"""A number, or a tensor ``[]`` on the device, where the operations of one step serve for the next."""
+LENGTHS = ("sigma_nm", "search_sigma_nm", "turn", "shift_nm", "rate")
+"""What changes from step to step; the rest changes a few times in a run."""
+
 
 @dataclass(frozen=True)
-class Stage:
+class Stage(Generic[Length]):
     """Grid and sigma of one step, and the lengths of its moves."""
 
     name: str  # "search", "rescue", "polish" or "refine"; "train" where poses are not searched
-    sigma_nm: float
+    sigma_nm: Length
     grid: Grid
-    search_sigma_nm: float
+    search_sigma_nm: Length
     search_grid: Grid
+    searched_as_fitted: bool  # whether the search's grid and sigma are these
     global_search: bool
-    turn: float  # largest perturbation of a rotation, radians
-    shift_nm: float  # largest perturbation of a shift
-    rate: float  # factor on every step length, 1 falling to 0
+    turn: Length  # largest perturbation of a rotation, radians
+    shift_nm: Length  # largest perturbation of a shift
+    rate: Length  # factor on every step length, 1 falling to 0
     gyration_nm: float  # radius of gyration of the structure, 3D
     largest_tilt: float  # largest angle between the structure's z and the line of sight, radians
 
@@ -29,6 +39,25 @@ class Stage:
     def mask_threshold(self) -> float:
         """The mask's threshold, which decreases with the number of pixels as normalised intensity does."""
         return MASK_THRESHOLD_128 * 128**2 / self.grid.size**2
+
+    @property
+    def kind(self) -> "Stage[float]":
+        """The stage without its lengths: steps that share it differ by numbers alone."""
+        none: Any = dict.fromkeys(LENGTHS, 0.0)
+        return replace(self, **none)  # type: ignore[return-value]
+
+    def lengths(self, device: torch.device) -> Tensor:
+        """``LENGTHS`` as a tensor on a device, which is not waited for."""
+        numbers = torch.tensor([float(getattr(self, name)) for name in LENGTHS], pin_memory=device.type == "cuda")
+        return numbers.to(device, non_blocking=True)
+
+    def with_lengths(self, lengths: Tensor) -> "Stage[Tensor]":
+        """The stage with these in place of its own."""
+        own: Any = dict(zip(LENGTHS, lengths.unbind(), strict=True))
+        return replace(self, **own)  # type: ignore[return-value]
+
+
+AnyStage = Stage[float] | Stage[Tensor]
 
 
 @dataclass(frozen=True)
@@ -100,7 +129,7 @@ class Plan:
         """First sigma, nm."""
         return max(self.config.schedule.sigma_start * self.gyration_nm, self.sigma_end_nm)
 
-    def at(self, step: int, blur_nm: float) -> Stage:
+    def at(self, step: int, blur_nm: float) -> Stage[float]:
         """The stage of one step, given the fitted label scatter."""
         schedule = self.config.schedule
         rescued = schedule.search_steps + self.rescue_steps
@@ -116,21 +145,23 @@ class Plan:
 
     def searching(
         self, done: float, blur_nm: float, name: str = "search", rate: float = 1.0, sharpened: float = 1.0
-    ) -> Stage:
+    ) -> Stage[float]:
         """The stage after a share ``done`` of the search; with all of it done, that of the steps after it."""
         schedule, search = self.config.schedule, self.config.search
         # Sigma reaches its last value before the search ends, so that the last poses are searched at it.
         sigma = self.sigma_start_nm * (self.sigma_end_nm / self.sigma_start_nm) ** min(1.0, done / 0.9)
         sigma = max(sigma * sharpened, schedule.sigma_per_blur * blur_nm, self.finest_nm)
         search_grid = self.grid_for(sigma, search.size)
+        # Where the picture is too small for this sigma, poses are compared at the smallest sigma that it can represent.
+        search_sigma = max(sigma, search_grid.pixel_nm / schedule.pixel_per_sigma)
         turn = search.turn * max(search.least_turn, sigma / self.sigma_start_nm)
         return Stage(
             name=name,
             sigma_nm=sigma,
             grid=self.grid_for(sigma),
-            # Where the picture is too small for this sigma, poses are compared at the smallest sigma that it can represent.
-            search_sigma_nm=max(sigma, search_grid.pixel_nm / schedule.pixel_per_sigma),
+            search_sigma_nm=search_sigma,
             search_grid=search_grid,
+            searched_as_fitted=(search_grid, search_sigma) == (self.grid_for(sigma), sigma),
             global_search=done < schedule.global_search,
             turn=turn,
             shift_nm=search.shift * turn * self.gyration_nm,
@@ -196,7 +227,7 @@ class AnnealedPlan(Plan):
         """The paper's unit, nm: the field of view is 4 units wide."""
         return self.field_nm / 4
 
-    def at(self, step: int, blur_nm: float) -> Stage:
+    def at(self, step: int, blur_nm: float) -> Stage[float]:
         """The stage of one step; sigma decreases by the same factor every step or, with ``stepped``, every epoch.
 
         The sigma file of the paper's bunny decreases in this way: by a tenth every second epoch, interpolated geometrically.

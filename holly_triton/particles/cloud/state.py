@@ -8,7 +8,7 @@ from typing import Any, get_origin, get_type_hints
 import torch
 from torch import Tensor
 
-from holly_triton.geometry import orthonormalised, orthonormality_error, project, random_rotations
+from holly_triton.geometry import orthonormalised, orthonormality_error, random_rotations
 
 from .schedule import Plan
 
@@ -71,7 +71,7 @@ class TrainingState:
         """Indices of the next pictures; every picture occurs once an epoch, in a new order each time."""
         pictures = len(self.order)
         if self.cursor >= pictures:
-            self.rotation = orthonormalised(self.rotation)
+            self.rotation.copy_(orthonormalised(self.rotation))  # in place, as everything that a CUDA graph refers to
             self.order = torch.randperm(pictures, generator=generator, device=self.order.device)
             self.cursor = 0
         batch = self.order[self.cursor : self.cursor + size]
@@ -83,7 +83,7 @@ class TrainingState:
         half = self.loss.argsort(descending=True)[: math.ceil(len(self.loss) / 2)]
         return half[torch.randperm(len(half), generator=generator, device=half.device)[:size]]
 
-    def width(self, sigma_nm: float) -> Tensor:
+    def width(self, sigma_nm: float | Tensor) -> Tensor:
         """Sigma of the drawn points, nm: the pictures' sigma widened by the label scatter."""
         return (sigma_nm**2 + (2 * self.log_blur).exp()).sqrt()
 
@@ -101,11 +101,11 @@ class TrainingState:
         centroid = self.points.mean(0)
         self.points -= centroid
         if keep_pictures:
-            self.shift += project(centroid[None], self.rotation)[:, 0]
+            self.shift += (self.rotation[:, :2] * centroid).sum(2)
 
     def blur_nm(self) -> float:
         """Label scatter (standard deviation about a point), nm."""
-        return float(self.log_blur.detach().exp())
+        return math.exp(float(self.log_blur.detach()))
 
     def payload(self) -> dict[str, Any]:
         """The state as plain containers and tensors, which can be read back without executing code."""

@@ -1,6 +1,7 @@
 """The reconstruction itself: one loop for all pose methods, and the refinement that ends it."""
 
 import dataclasses
+import math
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -8,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from holly_triton.core.captured import Captured
 from holly_triton.core.distributed import gather, share
 from holly_triton.core.errors import HollyError
 from holly_triton.kernels import splat
@@ -49,13 +51,16 @@ class Trainer:
         self.generator = torch.Generator(device)
         self.generator.set_state(state.generator)
         self.method = choose_method(plan, dataset, state, self.generator)
+        self._blur_nm = state.blur_nm()
+        self._refined: Captured[Stage[float]] = Captured(self._refine_batch, self.generator)
 
     def run(self) -> Iterator[Progress]:
         """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
         while self.state.step < self.plan.total_steps:
             began = time.perf_counter()
-            stage = self.plan.at(self.state.step, self.state.blur_nm())
-            loss = self._refine(stage) if stage.name == "refine" else self._step(stage)
+            stage = self.plan.at(self.state.step, self._blur_nm)
+            index = self._refine(stage) if stage.name == "refine" else self._step(stage)
+            loss = self._read(index)
             self.state.step += 1
             self.state.seconds += time.perf_counter() - began
             self.method.save()
@@ -65,7 +70,7 @@ class Trainer:
             yield Progress(stage.name, self.state.step, self.plan.total_steps, stage.sigma_nm, loss)
 
     @property
-    def final_stage(self) -> Stage:
+    def final_stage(self) -> Stage[float]:
         """Grid and sigma at the end of the run."""
         return self.plan.at(self.plan.total_steps, self.state.blur_nm())
 
@@ -86,8 +91,8 @@ class Trainer:
         objective, loss = objective_of(state, state.rotation[index], state.shift[index], target, stage)
         return float(objective.mean()), float(loss.mean())
 
-    def _step(self, stage: Stage) -> float:
-        """One batch, for the cloud and its poses; after the last one, the method's final pose of every picture."""
+    def _step(self, stage: Stage[float]) -> Tensor:
+        """One batch ``[B]``, for the cloud and its poses; after the last one, the method's final pose of every picture."""
         state = self.state
         if stage.name == "rescue":
             index = state.worst_fitted(self.plan.config.search.dense_batch, self.generator)
@@ -95,37 +100,40 @@ class Trainer:
             index = state.next_batch(self.plan.batch, self.generator)
         state.seen += len(index)
         self.method.step(index, stage)
-        self._check(index)
-        loss = float(state.loss[index].mean())
         if state.step == self.plan.steps - 1:
             self.method.finish(stage)
             if self.plan.config.prune:
                 state.points = merge_points(state.points.detach(), stage.sigma_nm)
-        return loss
+        return index
 
-    def _refine(self, stage: Stage) -> float:
-        """One gradient step on the pose of every picture with the cloud fixed, undone where it does not reduce the objective."""
+    def _refine(self, stage: Stage[float]) -> Tensor:
+        """One gradient step on the pose of every picture ``[P]`` with the cloud fixed, undone where the objective grows."""
+        for index in self.state.batches(self.plan.config.schedule.batch):
+            self.state.seen += len(index)
+            target = self.dataset.draw(share(index), stage.grid, stage.sigma_nm)
+            self._refined(stage.kind, index, stage.lengths(index.device), target)
+        return self.state.order
+
+    def _refine_batch(self, kind: Stage[float], index: Tensor, lengths: Tensor, target: Tensor) -> None:
+        state, mine = self.state, share(index)
+        poses = refine_poses(state, target, state.rotation[mine], state.shift[mine], kind.with_lengths(lengths))
+        whole = (gather(rows, len(index)) for rows in poses)
+        state.rotation[index], state.shift[index], state.loss[index] = whole
+
+    def _read(self, index: Tensor) -> float:
+        """The mean loss of the pictures ``[B]``, and the blur for the next step: the only wait for the device in a step."""
         state = self.state
-        for index in state.batches(self.plan.config.schedule.batch):
-            state.seen += len(index)
-            mine = share(index)
-            target = self.dataset.draw(mine, stage.grid, stage.sigma_nm)
-            poses = refine_poses(state, target, state.rotation[mine], state.shift[mine], stage)
-            whole = (gather(rows, len(index)) for rows in poses)
-            state.rotation[index], state.shift[index], state.loss[index] = whole
-            self._check(index)
-        return float(state.loss.mean())
-
-    def _check(self, index: Tensor) -> None:
-        loss = self.state.loss[index]
-        if not bool(torch.isfinite(loss).all()):
-            name = self.dataset.names[int(index[~torch.isfinite(loss)][0])]
+        loss, log_blur = torch.stack([state.loss[index].mean(), state.log_blur.detach()]).tolist()
+        self._blur_nm = math.exp(log_blur)
+        if not math.isfinite(loss):
+            name = self.dataset.names[int(index[~torch.isfinite(state.loss[index])][0])]
             raise HollyError(
-                f"{self.dataset.source}: the loss of picture {name} is not finite at step {self.state.step}; "
+                f"{self.dataset.source}: the loss of picture {name} is not finite at step {state.step}; "
                 "check the values of that picture, or leave it out"
             )
+        return float(loss)
 
-    def _record_growth(self, stage: Stage) -> None:
+    def _record_growth(self, stage: Stage[float]) -> None:
         state, total = self.state, self.plan.total_steps
         if state.step % max(1, total // FRAMES) != 0 and state.step < total:
             return
@@ -135,11 +143,11 @@ class Trainer:
             some = points[:: -(-len(points) // FRAME_POINTS)].cpu().clone()
             state.growth.append({"step": state.step, "sigma_nm": stage.sigma_nm, "points": some})
 
-    def _record(self, stage: Stage, loss: float) -> None:
+    def _record(self, stage: Stage[float], loss: float) -> None:
         state, total = self.state, self.plan.total_steps
         if state.step % max(1, total // RECORDS) != 0 and state.step < total:
             return
         state.history.append(
             {"step": state.step, "seconds": state.seconds, "sigma_nm": stage.sigma_nm, "size": stage.grid.size,
-             "loss": loss, "blur_nm": state.blur_nm()}
+             "loss": loss, "blur_nm": self._blur_nm}
         )  # fmt: skip

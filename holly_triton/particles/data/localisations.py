@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -22,8 +22,37 @@ HELD = 0.995
 """Share of the intensity inside ``radius_nm``, so that outliers do not widen the field of view."""
 SAMPLED = 2**22
 """Approximate number of emitters from which statistics are computed: with more, those of every k-th particle are used."""
+MOST_UNCOUNTED = 2**24
+"""Rows up to which those of a batch are not counted before they are drawn on a GPU: of that many, positions take 128 MiB."""
 AXES = {"x": "yzx", "y": "zxy", "z": "xyz"}
 """Axes of a picture and, last, the viewing axis: in cyclic order, so that handedness is kept."""
+
+
+def offsets_from_counts(counts: Tensor) -> Tensor:
+    """First row of each particle ``[P + 1]`` int64, from the number of emitters of each ``[P]``."""
+    return torch.nn.functional.pad(counts.cumsum(0), (1, 0))
+
+
+class Runs(NamedTuple):
+    """The rows of several runs, one after the other."""
+
+    rows: Tensor  # [E']
+    offsets: Tensor  # [B + 1]: the first of each run among these
+    owner: Tensor  # [E']: the run of each
+
+
+def runs(starts: Tensor, counts: Tensor, total: int | None = None) -> Runs:
+    """All rows of runs, given their starts ``[B]`` and lengths ``[B]``.
+
+    With a ``total``, at least the sum of the lengths, there are so many rows, the last one repeatedly; without it the rows
+    are counted, for which this waits for the device.
+    """
+    offsets = offsets_from_counts(counts)
+    place = torch.arange(int(offsets[-1]) if total is None else total, device=counts.device)
+    if total is not None:
+        place = torch.minimum(place, offsets[-1] - 1)
+    owner = torch.searchsorted(offsets[1:], place, right=True)
+    return Runs((starts - offsets[:-1])[owner] + place, offsets, owner)
 
 
 @dataclass(frozen=True)
@@ -79,18 +108,23 @@ class Localisations:
         Returns:
             ``[E', 2]`` or ``[E', 3]``, nm, particle by particle, and where each begins ``[B + 1]``.
         """
-        rows, offsets = runs(self.starts[index], self.counts[index])
-        return self._positions(rows, index), offsets
+        found = runs(self.starts[index], self.counts[index])
+        return self._positions(found, index), found.offsets
 
-    def _positions(self, rows: Tensor, index: Tensor) -> Tensor:
-        xyz = self.xyz[rows]
+    def _positions(self, found: Runs, index: Tensor) -> Tensor:
+        xyz = self.xyz[found.rows]
         if self.axes != AXES["z"]:
             xyz = xyz[:, ["xyz".index(axis) for axis in self.axes]]
         if self.view_rotation is None:
             return xyz
         # One row of the matrix at a time: [E, 3, 3] would be the largest tensor of the program.
-        turns = (self.view_rotation[index, axis].repeat_interleave(self.counts[index], dim=0) for axis in (0, 1))
+        turns = (self.view_rotation[index, axis][found.owner] for axis in (0, 1))
         return torch.stack([(turn * xyz).sum(dim=1) for turn in turns], dim=1)
+
+    @cached_property
+    def _longest(self) -> int:
+        """Emitters of the largest particle."""
+        return int(self.counts.max())
 
     @cached_property
     def _sample(self) -> Tensor:
@@ -136,7 +170,7 @@ class Localisations:
         """Median of the finite values above 0: programs write 0 or NaN where a fit failed."""
         if column is None:
             return None
-        values = column[runs(self.starts[self._sample], self.counts[self._sample])[0]]
+        values = column[runs(self.starts[self._sample], self.counts[self._sample]).rows]
         usable = values[(values > 0) & (values < LARGEST)]
         return float(usable.median()) if len(usable) else None
 
@@ -198,8 +232,11 @@ class Localisations:
             ``[B, S, S]`` float32, not normalised, on the device of the index.
         """
         device, index = index.device, index.to(self.starts.device)
-        rows, offsets = runs(self.starts[index], self.counts[index])
-        xy = grid.to_pixels(self._positions(rows, index)[:, :2].to(device))
+        # On a GPU a count of the rows would be waited for, so there are as many as there can be; the last belong to no picture.
+        most = len(index) * self._longest
+        found = runs(self.starts[index], self.counts[index], most if index.is_cuda and most <= MOST_UNCOUNTED else None)
+        rows = found.rows
+        xy = grid.to_pixels(self._positions(found, index)[:, :2].to(device))
         width: float | Tensor = sigma_nm / grid.pixel_nm
         if self.precision is not None:
             # Programs write NaN or 0 where a fit failed: such an emitter is drawn with sigma_nm.
@@ -207,7 +244,7 @@ class Localisations:
         weights = None
         if self.by_photons and self.photons is not None:
             weights = self.photons[rows].to(device).nan_to_num(0, 0, 0).clamp(min=0)
-        return splat_emitters(xy, offsets, width, grid.shape, weights=weights)
+        return splat_emitters(xy, found.offsets.to(device), width, grid.shape, weights=weights)
 
     def views(self, per_particle: int, generator: torch.Generator) -> "Localisations":
         """2D projections of each 3D particle along uniformly random directions.
@@ -275,18 +312,6 @@ class Localisations:
             "third dimension": "yes (--views random uses it)" if self.has_z else "no",
             "notes": " ".join(self.notes) or "nothing was skipped",
         }
-
-
-def offsets_from_counts(counts: Tensor) -> Tensor:
-    """First row of each particle ``[P + 1]`` int64, from the number of emitters of each ``[P]``."""
-    return torch.nn.functional.pad(counts.cumsum(0), (1, 0))
-
-
-def runs(starts: Tensor, counts: Tensor) -> tuple[Tensor, Tensor]:
-    """All rows ``[E']`` of runs, given their starts ``[B]`` and lengths ``[B]``; and the first of each among these ``[B + 1]``."""
-    offsets = offsets_from_counts(counts)
-    shift = (starts - offsets[:-1]).repeat_interleave(counts)
-    return shift + torch.arange(len(shift), device=shift.device), offsets
 
 
 def _or_unstated(value: float | None, unit: str) -> str:

@@ -307,6 +307,6 @@ def _centroids(images: Tensor) -> Tensor:
 def _gaussians(positions_nm: Tensor, grid: Grid, sigma_nm: float) -> Tensor:
     """Gaussians of integral 1 about positions ``[B, n]`` along one axis of the grid: ``[B, n, S]``."""
     positions = grid.to_pixels(positions_nm)
-    sigma = positions.new_tensor(grid.to_pixels(sigma_nm))
+    sigma = positions.new_full((), grid.to_pixels(sigma_nm))
     peak = 1 / (sigma * (2 * torch.pi) ** 0.5)
     return axis_gaussians(positions, sigma, pixel_centres(grid.size, positions)).mul_(peak)

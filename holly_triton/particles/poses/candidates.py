@@ -19,16 +19,17 @@ import torch
 from torch import Tensor
 
 from holly_triton.core.distributed import gather, share
-from holly_triton.geometry import compose, limit_tilt, random_rotations, rotation_from_axis_angle
+from holly_triton.geometry import limit_tilt, random_rotations, turned
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.objective import log_density, normalised
-from holly_triton.particles.cloud.schedule import Stage
+from holly_triton.particles.cloud.schedule import AnyStage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Search
 
 from .twins import near_symmetries, twin_poses
 
 
+@torch.no_grad()
 def search_poses(
     state: TrainingState,
     target: Tensor,
@@ -36,7 +37,7 @@ def search_poses(
     shift: Tensor,
     localisations: Tensor | None,
     pictures: int,
-    stage: Stage,
+    stage: AnyStage,
     settings: Search,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
@@ -62,28 +63,24 @@ def search_poses(
 
 
 def _best_poses(
-    compared: "_Comparison", state: TrainingState, rotation: Tensor, shift: Tensor, stage: Stage, settings: Search
+    compared: "_Comparison", state: TrainingState, rotation: Tensor, shift: Tensor, stage: AnyStage, settings: Search
 ) -> tuple[Tensor, Tensor]:
     """The best among the known poses, their twins, the best candidates, and perturbations of all but the twins."""
-    centres = [(rotation, shift)]
+    centres, by = rotation[:, None], shift[:, None]
     if stage.global_search:
         candidates = random_rotations(settings.candidates, compared.generator, stage.largest_tilt)
-        shifts = shift.new_zeros(len(candidates), 2)
-        best = compared.choose(compared.shared_scores(candidates, shifts))
+        best = compared.choose(compared.shared_scores(candidates, shift.new_zeros(len(candidates), 2)))
         # A candidate some degrees off a better pose looks worse than a refined mistake, until it is refined too.
-        centres.append((candidates[best], shifts[best]))
+        centres = torch.cat([centres, candidates[best][:, None]], dim=1)
+        by = torch.cat([by, torch.zeros_like(by)], dim=1)
     twins = twin_poses(rotation, near_symmetries(compared.points, compared.sigma, compared.generator))
     twins = limit_tilt(twins, stage.largest_tilt)
-    tried = [
-        *((centre[:, None], by[:, None]) for centre, by in centres),
-        (twins, shift[:, None].expand(-1, twins.shape[1], -1)),
-        *(compared.perturbed(*centre, settings.neighbours, stage) for centre in centres),
-    ]
-    return compared.chosen(tried)
+    around = compared.perturbed(centres, by, settings.neighbours, stage)
+    return compared.chosen([(centres, by), (twins, shift[:, None].expand(-1, twins.shape[1], -1)), around])
 
 
 def _drawn_poses(
-    compared: "_Comparison", state: TrainingState, rotation: Tensor, shift: Tensor, stage: Stage, settings: Search
+    compared: "_Comparison", state: TrainingState, rotation: Tensor, shift: Tensor, stage: AnyStage, settings: Search
 ) -> tuple[Tensor, Tensor]:
     """Poses that are drawn among the known one and random candidates, then among perturbations."""
     if stage.global_search:
@@ -98,24 +95,24 @@ def _drawn_poses(
         kept = best < 0
         rotation = torch.where(kept[:, None, None], rotation, candidates[best])
         shift = torch.where(kept[:, None], shift, shifts[best])
-    moved, by = compared.perturbed(rotation, shift, 1, stage)
-    around = compared.perturbed(moved[:, 0], by[:, 0], settings.neighbours, stage)
-    return compared.chosen([(rotation[:, None], shift[:, None]), around])
+    known_pose = rotation[:, None], shift[:, None]
+    moved, by = compared.perturbed(*known_pose, 1, stage)
+    return compared.chosen([known_pose, compared.perturbed(moved, by, settings.neighbours, stage)])
 
 
 class _Comparison:
     """Log-likelihoods of pictures under poses, and the choice by them."""
 
     def __init__(
-        self, state: TrainingState, target: Tensor, localisations: Tensor | None, pictures: int, stage: Stage,
+        self, state: TrainingState, target: Tensor, localisations: Tensor | None, pictures: int, stage: AnyStage,
         settings: Search, generator: torch.Generator,
     ) -> None:  # fmt: skip
         points = state.points.detach()
         if len(points) > settings.most_points:
-            some = torch.randperm(len(points), generator=generator, device=points.device)[: settings.most_points]
-            points = points[some]
+            order = torch.rand(len(points), generator=generator, device=points.device)
+            points = points[order.topk(settings.most_points).indices]
         self.points, self.background, self.grid = points, state.background, stage.search_grid
-        self.sigma = (stage.search_sigma_nm**2 + state.blur_nm() ** 2) ** 0.5
+        self.sigma = state.width(stage.search_sigma_nm).detach()
         self.wanted = normalised(target).flatten(1)  # [B, S*S]
         # A grid too coarse for the stage's sigma takes from the likelihood as the square of the width that it draws with.
         coarse = (self.sigma / state.width(stage.sigma_nm).detach()) ** 2
@@ -148,17 +145,19 @@ class _Comparison:
         rows = torch.arange(len(rotation), device=rotation.device)
         return rotation[rows, best], shift[rows, best]
 
-    def perturbed(self, rotation: Tensor, shift: Tensor, many: int, stage: Stage) -> tuple[Tensor, Tensor]:
-        """Poses near and far about others of this rank's pictures: ``[B, many, 3, 3]``, ``[B, many, 2]``."""
-        turned = compose(rotation_from_axis_angle(self._steps(many, 3, stage.turn)), rotation[:, None])
-        return limit_tilt(turned, stage.largest_tilt), shift[:, None] + self._steps(many, 2, stage.shift_nm)
+    def perturbed(self, rotation: Tensor, shift: Tensor, many: int, stage: AnyStage) -> tuple[Tensor, Tensor]:
+        """Poses near and far about each of ``[B, C, 3, 3]``, ``[B, C, 2]``: ``[B, C * many, 3, 3]``, ``[B, C * many, 2]``."""
+        lots = rotation.shape[1], many
+        by_turn, by = self._steps(lots, 3, stage.turn), self._steps(lots, 2, stage.shift_nm)
+        moved = limit_tilt(turned(rotation[:, :, None], by_turn), stage.largest_tilt)
+        return moved.flatten(1, 2), (shift[:, :, None] + by).flatten(1, 2)
 
-    def _steps(self, many: int, axes: int, longest: float) -> Tensor:
-        """Vectors of random directions and lengths ``[B, many, axes]``."""
+    def _steps(self, lots: tuple[int, int], axes: int, longest: float | Tensor) -> Tensor:
+        """Vectors of random directions and lengths for this rank's pictures ``[B, *lots, axes]``."""
         device = self.generator.device
-        direction = torch.randn(self.pictures, many, axes, generator=self.generator, device=device)
-        length = longest * torch.rand(self.pictures, many, 1, generator=self.generator, device=device)
-        return share(length * torch.nn.functional.normalize(direction, dim=2))
+        direction = torch.randn(self.pictures, *lots, axes, generator=self.generator, device=device)
+        length = longest * torch.rand(self.pictures, *lots, 1, generator=self.generator, device=device)
+        return share(length * torch.nn.functional.normalize(direction, dim=3))
 
     def _draw(self, rotation: Tensor, shift: Tensor) -> Tensor:
         px = self.grid.to_pixels

@@ -19,11 +19,11 @@ from .search import SearchedPoses
 class PoseMethod(Protocol):
     """Estimates poses while the cloud moves; the refinement afterwards is the same for all methods."""
 
-    def step(self, index: Tensor, stage: Stage) -> None:
+    def step(self, index: Tensor, stage: Stage[float]) -> None:
         """Improve the cloud, and the poses of the pictures ``[B]`` of one batch, in the state."""
         ...
 
-    def finish(self, stage: Stage) -> None:
+    def finish(self, stage: Stage[float]) -> None:
         """After the last step, put every picture's final pose into the state."""
         ...
 

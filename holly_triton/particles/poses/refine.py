@@ -6,9 +6,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from holly_triton.geometry import compose, limit_tilt, rotation_from_axis_angle
+from holly_triton.geometry import limit_tilt, turned
 from holly_triton.particles.cloud.objective import divergence
-from holly_triton.particles.cloud.schedule import Stage
+from holly_triton.particles.cloud.schedule import AnyStage
 from holly_triton.particles.cloud.state import TrainingState
 
 LEVER = (2 / 3) ** 0.5
@@ -24,7 +24,7 @@ class Poses(NamedTuple):
 
 
 def step_poses(
-    state: TrainingState, target: Tensor, rotation: Tensor, shift: Tensor, stage: Stage, noise: Tensor | None = None
+    state: TrainingState, target: Tensor, rotation: Tensor, shift: Tensor, stage: AnyStage, noise: Tensor | None = None
 ) -> tuple[Poses, Tensor]:
     """One step of poses down the gradient; the cloud, its blur and the background get their gradients too, where required.
 
@@ -43,24 +43,26 @@ def step_poses(
     Returns:
         The new poses with the loss of those before, and what was descended ``[B]``, before too.
     """
-    turn = torch.zeros(len(target), 3, device=target.device, requires_grad=True)
-    shift = shift.clone().requires_grad_()
-    turned = compose(rotation_from_axis_angle(turn), rotation)
-    objective, loss = objective_of(state, turned, shift, target, stage)
-    torch.autograd.backward(objective.sum())
-    assert turn.grad is not None and shift.grad is not None
+    rotation, shift = (rows.detach().requires_grad_() for rows in (rotation, shift))
+    cloud = [part for part in (state.points, state.log_blur, state.background) if part.requires_grad]
+    width = state.width(stage.sigma_nm)
+    objective, loss = divergence(state.points, rotation, shift, width, state.background, target, stage)
+    by_rotation, by_shift, *by_cloud = torch.autograd.grad(objective.sum(), [rotation, shift, *cloud])
     with torch.no_grad():
-        width = state.width(stage.sigma_nm)
+        for part, gradient in zip(cloud, by_cloud, strict=True):
+            part.grad = gradient
         lever = LEVER * stage.gyration_nm
-        by_angle = -0.5 * (width / lever) ** 2 * turn.grad
-        by = -0.5 * width**2 * shift.grad
+        half = -0.5 * width**2
+        # Turning by a small v adds v x c to each column c of the rotation.
+        turn = half / lever**2 * torch.linalg.cross(rotation, by_rotation, dim=1).sum(2)
+        by = half * by_shift
         if noise is not None:
-            by_angle, by = by_angle + width / lever * noise[:, :3], by + width * noise[:, 3:]
-        moved = limit_tilt(compose(rotation_from_axis_angle(by_angle), rotation), stage.largest_tilt)
+            turn, by = turn + width / lever * noise[:, :3], by + width * noise[:, 3:]
+        moved = limit_tilt(turned(rotation, turn), stage.largest_tilt)
         return Poses(moved, shift + by, loss), objective.detach()
 
 
-def refine_poses(state: TrainingState, target: Tensor, rotation: Tensor, shift: Tensor, stage: Stage) -> Poses:
+def refine_poses(state: TrainingState, target: Tensor, rotation: Tensor, shift: Tensor, stage: AnyStage) -> Poses:
     """``step_poses`` with the cloud fixed; a step is undone where it does not reduce the objective."""
     fitted = {name: getattr(state, name).detach() for name in ("points", "log_blur", "background")}
     held = dataclasses.replace(state, **fitted)
@@ -76,7 +78,7 @@ def refine_poses(state: TrainingState, target: Tensor, rotation: Tensor, shift: 
 
 
 def objective_of(
-    state: TrainingState, rotation: Tensor, shift: Tensor, target: Tensor, stage: Stage
+    state: TrainingState, rotation: Tensor, shift: Tensor, target: Tensor, stage: AnyStage
 ) -> tuple[Tensor, Tensor]:
     """The objective ``[B]`` and the masked L1 ``[B]`` of pictures under some poses, with the arguments of ``step_poses``."""
     width = state.width(stage.sigma_nm)

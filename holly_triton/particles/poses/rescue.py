@@ -26,7 +26,7 @@ from .refine import Poses, objective_of, refine_poses
 
 
 def rescue_poses(
-    plan: Plan, state: TrainingState, dataset: Drawable, index: Tensor, stage: Stage, generator: torch.Generator
+    plan: Plan, state: TrainingState, dataset: Drawable, index: Tensor, stage: Stage[float], generator: torch.Generator
 ) -> None:
     """Search the poses of some pictures ``[B]`` again, and keep those that fit their picture better."""
     known = Poses(state.rotation[index], state.shift[index], state.loss[index])
@@ -79,7 +79,7 @@ def unexplained_of(plan: Plan, state: TrainingState, dataset: Drawable, index: T
 
 
 def better_poses(
-    plan: Plan, state: TrainingState, dataset: Drawable, index: Tensor, known: Poses, stage: Stage,
+    plan: Plan, state: TrainingState, dataset: Drawable, index: Tensor, known: Poses, stage: Stage[float],
     generator: torch.Generator,
 ) -> Poses:  # fmt: skip
     """The better-fitting of the known poses ``[B]`` and those of a new search."""
@@ -109,8 +109,7 @@ def seek_poses(
     for done in torch.linspace(search.dense_from, 1, search.dense_rounds + 1)[:-1].tolist():
         stage = dataclasses.replace(plan.searching(done, blur), global_search=True)
         target = dataset.draw(mine, stage.search_grid, stage.search_sigma_nm)
-        with torch.no_grad():
-            rotation, shift = search_poses(state, target, rotation, shift, None, len(index), stage, dense, generator)
+        rotation, shift = search_poses(state, target, rotation, shift, None, len(index), stage, dense, generator)
         target = dataset.draw(mine, stage.grid, stage.sigma_nm)
         rotation, shift, loss = refine_poses(state, target, rotation, shift, stage)
     return Poses(*(gather(rows, len(index)) for rows in (rotation, shift, loss)))

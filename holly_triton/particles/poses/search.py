@@ -5,14 +5,16 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from holly_triton.core.captured import Captured
 from holly_triton.core.distributed import gather, share, sum_gradients
+from holly_triton.particles.cloud.objective import LEAST_BACKGROUND
 from holly_triton.particles.cloud.relocation import relocate_points
 from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Dataset
 
 from .candidates import search_poses
-from .refine import step_poses
+from .refine import Poses, step_poses
 from .rescue import rescue_poses
 
 
@@ -29,36 +31,55 @@ class SearchedPoses:
             {"params": [state.points.requires_grad_()]},
             {"params": [state.log_blur.requires_grad_(), state.background.requires_grad_()], "lr": settings.blur_rate},
         ]
-        self.optimiser = torch.optim.Adam(groups, betas=(settings.momentum, settings.second_moment))
+        self.optimiser = torch.optim.Adam(groups, betas=(settings.momentum, settings.second_moment), fused=True)
         if state.optimiser:
             self.optimiser.load_state_dict(state.optimiser)
+        self._improve: Captured[Stage[float]] = Captured(self._improved, generator)
 
-    def step(self, index: Tensor, stage: Stage) -> None:
+    def step(self, index: Tensor, stage: Stage[float]) -> None:
         """One batch: search its poses, then improve them and the cloud together; or search the worst-fitted poses again."""
         state, config = self.state, self.config
         if stage.name == "rescue":
             rescue_poses(self.plan, state, self.dataset, index, stage, self.generator)
             return
         mine = share(index)
-        if stage.name == "search":
-            target = self.dataset.draw(mine, stage.search_grid, stage.search_sigma_nm)
-            counts = None if self.counts is None else self.counts[mine]
-            with torch.no_grad():
-                state.rotation[mine], state.shift[mine] = search_poses(
-                    state, target, state.rotation[mine], state.shift[mine], counts, len(index), stage, config.search,
-                    self.generator,
-                )  # fmt: skip
-        target = self.dataset.draw(mine, stage.grid, stage.sigma_nm)
-        for _ in range(config.optimiser.gradient_steps):
-            self._descend(index, target, stage)
+        drawn = [self.dataset.draw(mine, stage.grid, stage.sigma_nm)]
+        if stage.name == "search" and not stage.searched_as_fitted:
+            drawn.append(self.dataset.draw(mine, stage.search_grid, stage.search_sigma_nm))
+        self._improve(stage.kind, index, stage.lengths(index.device), *drawn)
         if self.plan.relocates(state.step):
             # Every rank computes this, so that all of them reach the same result.
-            target = gather(target, len(index))
+            target = gather(drawn[0], len(index))
             relocate_points(state, self.optimiser, index, target, stage, config.relocation, self.generator)
-        if config.tilt == 0:
-            state.points.data[:, 2] = 0  # depth is undetermined from one viewing direction
+            self._flatten()
 
-    def _noise(self, index: Tensor, stage: Stage) -> Tensor | None:
+    def _improved(self, kind: Stage[float], index: Tensor, lengths: Tensor, *drawn: Tensor) -> None:
+        """Search the poses of the pictures ``[B]``, then take gradient steps on them and the cloud, in the state.
+
+        ``drawn`` holds this rank's pictures, at the search's grid and sigma too where those are others.
+        """
+        state, stage, mine = self.state, kind.with_lengths(lengths), share(index)
+        rotation, shift = state.rotation[mine], state.shift[mine]
+        if stage.name == "search":
+            counts = None if self.counts is None else self.counts[mine]
+            rotation, shift = search_poses(
+                state, drawn[-1], rotation, shift, counts, len(index), stage, self.config.search, self.generator
+            )
+        for _ in range(self.config.optimiser.gradient_steps):
+            rotation, shift, loss = self._descended(index, drawn[0], rotation, shift, stage)
+        state.rotation[index], state.shift[index], state.loss[index] = (
+            gather(rows, len(index)) for rows in (rotation, shift, loss)
+        )
+        state.centre(keep_pictures=True)
+        state.background.data.clamp_(min=LEAST_BACKGROUND)
+        self._flatten()
+
+    @torch.no_grad()
+    def _flatten(self) -> None:
+        if self.config.tilt == 0:
+            self.state.points[:, 2] = 0  # depth is undetermined from one viewing direction
+
+    def _noise(self, index: Tensor, stage: Stage[Tensor]) -> Tensor | None:
         """Noise that keeps this rank's poses of the pictures ``[B]`` distributed by their likelihood during the search.
 
         None in the polish, where each pose becomes the likeliest, and where poses are not drawn at all.
@@ -68,24 +89,24 @@ class SearchedPoses:
         normal = torch.randn(len(index), 5, generator=self.generator, device=index.device)
         return share(normal / (self.config.search.sharpness * self.counts[index, None]).sqrt())
 
-    def finish(self, stage: Stage) -> None:
+    def finish(self, stage: Stage[float]) -> None:
         """Every picture's pose is in the state already."""
 
     def save(self) -> None:
         """Leave the optimiser in the state."""
         self.state.optimiser = self.optimiser.state_dict()
 
-    def _descend(self, index: Tensor, target: Tensor, stage: Stage) -> None:
-        """One gradient step on the poses of the pictures ``[B]``, of which ``target`` holds this rank's, and the cloud."""
-        state, rates, mine = self.state, self.config.optimiser, share(index)
-        self.optimiser.zero_grad()
-        poses, _ = step_poses(state, target, state.rotation[mine], state.shift[mine], stage, self._noise(index, stage))
-        state.rotation[index], state.shift[index], loss = (gather(rows, len(index)) for rows in poses)
-        state.loss[index] = loss
+    def _descended(self, index: Tensor, target: Tensor, rotation: Tensor, shift: Tensor, stage: Stage[Tensor]) -> Poses:
+        """This rank's poses of the pictures ``[B]``, and the cloud in the state, after a gradient step on both."""
+        poses, _ = step_poses(self.state, target, rotation, shift, stage, self._noise(index, stage))
         sum_gradients(self.optimiser)
-        self.optimiser.param_groups[0]["lr"] = stage.rate * rates.point_rate * stage.sigma_nm
+        points, _ = self.optimiser.param_groups
+        points["lr"] = stage.rate * self.config.optimiser.point_rate * stage.sigma_nm
+        for group in self.optimiser.param_groups:
+            group["capturable"] = index.is_cuda and torch.cuda.is_current_stream_capturing()
         self.optimiser.step()
-        state.centre(keep_pictures=True)
+        self.optimiser.zero_grad()
+        return poses
 
 
 def noisy_counts(counts: Tensor | None, least: float) -> Tensor | None:

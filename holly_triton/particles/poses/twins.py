@@ -10,7 +10,7 @@ import math
 
 import torch
 from torch import Tensor
-from torch.nn.functional import grid_sample, normalize
+from torch.nn.functional import grid_sample
 
 from holly_triton.geometry import compose, random_rotations, rotation_from_axis_angle
 
@@ -20,40 +20,51 @@ CANDIDATES = 1000
 """Random rotations of either handedness; the nearest to any rotation is about 19 degrees away."""
 COARSER = 4
 """Width of the Gaussian by which candidates are compared, in cells."""
+PEAKS = 512
+"""Best candidates among which those are sought that no near one surpasses."""
 STARTS = 16
 """Candidates that are refined."""
 TWINS = 4
-"""Largest number of near-symmetries that are returned."""
+"""Number of near-symmetries that are returned; the identity fills up."""
 APART = 0.7
 """Least angle between two of them, and between a rotation among them and the identity: 40 degrees, in radians."""
-ROUNDS, TRIED = 4, 16
-"""Rounds that refine each, and perturbations tried in one, whose largest angle is halved from round to round."""
+ROUNDS, TRIED = 4, 32
+"""Rounds that refine each, and maps compared in one: the best so far, and perturbations of it by up to an angle that is
+halved from round to round."""
 
 
-def near_symmetries(points: Tensor, sigma: float, generator: torch.Generator) -> Tensor:
-    """Rotations and reflections ``[K, 3, 3]`` that map a centred cloud most nearly onto itself; K is at most ``TWINS``.
+def near_symmetries(points: Tensor, sigma: float | Tensor, generator: torch.Generator) -> Tensor:
+    """Rotations and reflections ``[TWINS, 3, 3]`` that map a centred cloud most nearly onto itself.
+
+    They are far from each other and from the identity, which takes the place of those that are missing.
 
     Args:
         points: ``[N, 3]``, any unit.
         sigma: Of the Gaussian about each point, same unit.
         generator: Source of the candidates, on the points' device.
     """
-    side = float(2 * points.norm(dim=1).max() + 4 * sigma)
+    device = points.device
+    side = 2 * torch.linalg.vector_norm(points, dim=1).max() + 4 * sigma
     # Cells can't hold a narrower Gaussian, and at this angle from a symmetry a candidate shows it only in a wider one.
-    fine, coarse = (_Overlap(points, max(sigma, side / cells), side) for cells in (CELLS, CELLS / COARSER))
-    rotations = random_rotations(2 * CANDIDATES, generator)
-    flip = torch.tensor([1.0, 1.0, -1.0], device=points.device)
-    maps = torch.cat([rotations[:CANDIDATES], rotations[CANDIDATES:] * flip])
+    fine, coarse = (_Overlap(points, (side / cells).clamp(min=sigma), side) for cells in (CELLS, CELLS / COARSER))
+    maps = random_rotations(2 * CANDIDATES, generator)
+    maps[CANDIDATES:, :, 2] *= -1
     # Beside the identity the overlap is large too, so a candidate counts by what it becomes when it is refined.
-    chosen = _distinct(maps, coarse(maps), STARTS)
-    for halved in range(1, ROUNDS + 1):
-        angles = APART / 2**halved * torch.rand(len(chosen), TRIED, 1, generator=generator, device=points.device)
-        axes = torch.randn(len(chosen), TRIED, 3, generator=generator, device=points.device)
-        turned = compose(rotation_from_axis_angle(angles * normalize(axes, dim=2)), chosen[:, None])
-        tried = torch.cat([chosen[:, None], turned], dim=1)
-        best = fine(tried.flatten(0, 1)).view(tried.shape[:2]).argmax(1)
-        chosen = tried[torch.arange(len(chosen), device=points.device), best]
-    return _distinct(chosen, fine(chosen), TWINS)
+    maps, overlap = _best(maps, coarse(maps), PEAKS)
+    chosen, _ = _best(maps, _of_peaks(maps, overlap), STARTS)
+    axes = torch.nn.functional.normalize(
+        torch.randn(ROUNDS, STARTS, TRIED, 3, generator=generator, device=device), dim=3
+    )
+    angles = torch.rand(ROUNDS, STARTS, TRIED, 1, generator=generator, device=device)
+    angles[:, :, 0] = 0
+    largest = APART * 0.5 ** torch.arange(1, ROUNDS + 1, device=device)
+    rows = torch.arange(STARTS, device=device)
+    for turn in rotation_from_axis_angle(largest[:, None, None, None] * angles * axes):
+        # The search takes products in full precision; in TF32 this one would not stay orthogonal.
+        tried = turn @ chosen[:, None]
+        chosen = tried[rows, fine(tried.flatten(0, 1)).view(STARTS, TRIED).argmax(1)]
+    chosen, overlap = _best(chosen, _of_peaks(chosen, fine(chosen)), TWINS)
+    return torch.where(overlap[:, None, None] > -torch.inf, chosen, torch.eye(3, device=device))
 
 
 def twin_poses(rotation: Tensor, symmetries: Tensor) -> Tensor:
@@ -61,40 +72,37 @@ def twin_poses(rotation: Tensor, symmetries: Tensor) -> Tensor:
 
     A reflection among these makes the structure that is seen from behind, which has the same picture: z is reversed too.
     """
-    turned = compose(rotation[:, None], symmetries[None])
-    behind = torch.linalg.det(symmetries) < 0
-    turned[:, behind, 2] *= -1
-    return turned
+    twins = compose(rotation[:, None], symmetries)
+    # The third row of a rotation is the cross product of the others.
+    return torch.cat([twins[..., :2, :], torch.linalg.cross(twins[..., :1, :], twins[..., 1:2, :])], dim=-2)
 
 
 class _Overlap:
     """The overlap of a cloud with its copies under maps ``[K, 3, 3]``: ``[K]``."""
 
-    def __init__(self, points: Tensor, sigma: float, side: float) -> None:
+    def __init__(self, points: Tensor, sigma: Tensor, side: Tensor) -> None:
         """Draw the cloud into a cube of this side."""
-        ticks = (torch.arange(CELLS, device=points.device) + 0.5) * (side / CELLS) - side / 2
-        x, y, z = torch.exp(-0.5 * ((points.T[:, :, None] - ticks) / sigma) ** 2)  # each [N, CELLS]
+        ticks = (torch.arange(CELLS, device=points.device) + 0.5) / CELLS - 0.5
+        x, y, z = torch.exp(-0.5 * ((points.T[:, :, None] - side * ticks) / sigma) ** 2)  # each [N, CELLS]
         self.volume = torch.einsum("nk,nj,ni->kji", z, y, x)[None, None]
         self.points = points / (side / 2)
 
     def __call__(self, maps: Tensor) -> Tensor:
         """The mean of the cloud's density at the points of each copy."""
-        copies = (self.points @ maps.transpose(1, 2))[None, None]  # [1, 1, K, N, 3]
+        copies = (maps.flatten(0, 1) @ self.points.T).view(1, 1, len(maps), 3, -1).mT  # [1, 1, K, N, 3]
         return grid_sample(self.volume, copies, align_corners=False)[0, 0, 0].mean(1)
 
 
-def _distinct(maps: Tensor, scores: Tensor, most: int) -> Tensor:
-    """At most this number of maps ``[K, 3, 3]``, the best, that are far from each other and from the identity."""
-    free = ~_close(maps, torch.eye(3, device=maps.device))
-    chosen: list[Tensor] = []
-    while len(chosen) < most and bool(free.any()):
-        chosen.append(maps[torch.where(free, scores, -torch.inf).argmax()])
-        free &= ~_close(maps, chosen[-1])
-    return torch.stack(chosen) if chosen else maps[:0]
+def _best(maps: Tensor, scores: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """The maps ``[most, 3, 3]`` of the highest scores, and these."""
+    best = scores.topk(most)
+    return maps[best.indices], best.values
 
 
-def _close(maps: Tensor, one: Tensor) -> Tensor:
-    """Which of ``[K, 3, 3]`` are within ``APART`` of another of the same handedness."""
-    cosine = ((maps * one).sum((1, 2)) - 1) / 2
-    alike: Tensor = torch.linalg.det(maps) * torch.linalg.det(one) > 0
-    return alike & (cosine > math.cos(APART))
+def _of_peaks(maps: Tensor, scores: Tensor) -> Tensor:
+    """The scores ``[K]`` of maps, but minus infinity for those near the identity or a better map."""
+    # The cosine of the angle between two of them is at most 0 if one is a rotation and the other a reflection.
+    every = torch.cat([torch.eye(3, device=maps.device)[None], maps]).flatten(1)
+    near = maps.flatten(1) @ every.T > 1 + 2 * math.cos(APART)
+    better = torch.cat([scores.new_full((1,), torch.inf), scores]) > scores[:, None]
+    return torch.where((near & better).any(1), -torch.inf, scores)
