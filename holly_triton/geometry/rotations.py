@@ -11,6 +11,9 @@ from torch import Tensor
 
 Array = NDArray[Any]
 
+SMALLEST = 1e-30
+"""An angle in place of 0: its sine over itself is 1."""
+
 
 def random_rotations(count: int, generator: torch.Generator, largest_tilt: float = math.pi) -> Tensor:
     """Rotations drawn uniformly from SO(3), ``[count, 3, 3]`` float32, on the generator's device.
@@ -79,8 +82,8 @@ def turned(rotation: Tensor, axis_angle: Tensor) -> Tensor:
 
     Leading axes, of which both have the same number, broadcast.
     """
-    angle = torch.linalg.vector_norm(axis_angle, dim=-1)[..., None, None]
-    return _turned(rotation, (angle / 2).cos(), axis_angle[..., None] * torch.sinc(angle / (2 * math.pi)))
+    half = (0.5 * torch.linalg.vector_norm(axis_angle, dim=-1))[..., None, None].clamp_min(SMALLEST)
+    return _turned(rotation, half.cos(), axis_angle[..., None] * (half.sin() / half))
 
 
 def _turned(rotation: Tensor, real: Tensor, twice: Tensor) -> Tensor:

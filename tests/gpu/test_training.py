@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from holly_triton.core import captured
+from holly_triton.geometry import Grid
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import Config
 from holly_triton.particles.run.run import make_trainer
@@ -64,6 +65,14 @@ def test_all_but_the_first_steps_of_a_kind_come_from_a_graph(monkeypatch: pytest
     trainer = trained()
     # Quick runs have no rescue; each grid, and each end of an epoch, has a graph of its own.
     assert len(replays) > 0.6 * trainer.plan.total_steps
+
+
+def test_particles_of_unequal_size_are_drawn_as_on_a_cpu() -> None:
+    """On a GPU the rows of a batch are not counted: there are as many as if every particle were the largest."""
+    data = simulate(SITES, 20, missing=0.7, generator=torch.Generator().manual_seed(2)).localisations
+    index, grid = torch.tensor([3, 0, 19, 3, 7]), Grid(48, 600.0)
+    drawn = data.to("cuda").draw(index.cuda(), grid, 20.0).cpu()
+    torch.testing.assert_close(drawn, data.draw(index, grid, 20.0), rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("pose", ["amortised", "direct"])
