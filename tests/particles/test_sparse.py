@@ -27,11 +27,16 @@ class Outcome(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def outcome() -> Outcome:
+def outcomes() -> list[Outcome]:
+    """Of three seeds: a run in some ten ends with layers that are 50 to 54 nm apart, those of most 56 to 60."""
+    return [outcome_of(seed) for seed in range(3)]
+
+
+def outcome_of(seed: int) -> Outcome:
     """400 pores, each seen with half of its 32 sites, which scatter by 5 nm; half of the usual steps."""
     sites = read_structure("nuclear-pore").points
     made = simulate(sites, 400, scatter_nm=5.0, missing=0.5, generator=torch.Generator().manual_seed(0))
-    config = Config(points=len(sites), seed=0, device="cpu")
+    config = Config(points=len(sites), seed=seed, device="cpu")
     brief = {"search_steps": 150, "rescue_passes": 0, "polish_steps": 30, "refine_steps": 1, "batch": 128}
     config = dataclasses.replace(
         config,
@@ -48,8 +53,9 @@ def outcome() -> Outcome:
     return Outcome(before.double().numpy(), np.array(movement), brief["search_steps"])
 
 
-def test_points_keep_moving_while_poses_are_searched(outcome):
+def test_points_keep_moving_while_poses_are_searched(outcomes):
     """An optimiser that remembers gradients of another size stands still: by a factor of 200 in an earlier version."""
+    outcome = outcomes[0]
     searching = outcome.movement[
         BLOCK : outcome.searching - 10 * BLOCK
     ]  # Adam's first steps are longer, the last settle
@@ -57,13 +63,19 @@ def test_points_keep_moving_while_poses_are_searched(outcome):
     assert blocks.max() / blocks.min() < 3
 
 
-def test_a_structure_of_few_labels_is_not_flattened(outcome):
+def test_a_structure_of_few_labels_is_not_flattened(outcomes):
     """Taking each picture's best pose under the masked L1 gave layers 38 nm apart."""
-    points = outcome.points - outcome.points.mean(0)
+    layers, radii = zip(*(extent_nm(outcome.points) for outcome in outcomes), strict=True)
+    assert np.median(layers) == pytest.approx(LAYERS_NM, rel=0.1)
+    assert np.median(radii) == pytest.approx(RADIUS_NM, rel=0.1)
+
+
+def extent_nm(points: np.ndarray) -> tuple[float, float]:
+    """Distance of the layers and radius of a pore, nm."""
+    points = points - points.mean(0)
     axis = np.linalg.eigh(np.cov(points.T))[1][:, 0]  # the pore is lower than it is wide
     height = points @ axis
-    assert 2 * np.median(np.abs(height)) == pytest.approx(LAYERS_NM, rel=0.1)  # 56 to 59 nm, three seeds
-    assert np.median(np.linalg.norm(points - np.outer(height, axis), axis=1)) == pytest.approx(RADIUS_NM, rel=0.1)
+    return 2 * np.median(np.abs(height)), np.median(np.linalg.norm(points - np.outer(height, axis), axis=1))
 
 
 @pytest.mark.parametrize("missing", [0.0, 0.1, 0.5])

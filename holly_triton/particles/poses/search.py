@@ -33,7 +33,8 @@ class SearchedPoses:
         ]
         self.optimiser = torch.optim.Adam(groups, betas=(settings.momentum, settings.second_moment), fused=True)
         if state.optimiser:
-            self.optimiser.load_state_dict(state.optimiser)
+            # Its settings are this run's, as its moments' device is.
+            self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state.optimiser["state"]})
         self._improve: Captured[Stage[float]] = Captured(self._improved, generator)
 
     def step(self, index: Tensor, stage: Stage[float]) -> None:
