@@ -365,13 +365,15 @@ def test_from_a_folder_of_files_to_averages(tmp_path: Path, no_surfaces: None) -
 
 def test_few_outliers_are_averaged_only_where_they_are_named(folder: Path, tmp_path: Path, no_surfaces: None, hasty: None) -> None:  # fmt: skip
     linear = activations()
-    linear[:5] = 90.0 + np.random.default_rng(0).normal(size=(5, 2))
+    linear[:3] = 90.0 + np.random.default_rng(0).normal(size=(3, 2))
     path = features(tmp_path / "features.h5", folder / "set.h5", linear)
     arguments = (folder / "set.h5", tmp_path / "out", "--features", path, "--clusters", 4)
     assert run(*arguments, "--average", 1, *FAST, "--classes", 1).exit_code == 0
     assert [path.name for path in (tmp_path / "out/clusters").iterdir()] == ["002"]
-    assert run(folder / "set.h5", tmp_path / "out", "--resume", "--cluster", 1).exit_code == 0
-    assert (tmp_path / "out/clusters/001/cluster.json").is_file()
+    named = run(folder / "set.h5", tmp_path / "out", "--resume", "--cluster", 1)
+    assert named.exit_code == 0 and "Cluster 1" in named.output and "too few" in named.output
+    assert json.loads((tmp_path / "out/clusters/001/cluster.json").read_text())["classes"] == []
+    assert rows_of(tmp_path / "out/clusters.csv")[-1]["cluster"] == "1"
 
 
 def test_one_class_of_a_training_and_one_cluster(folder: Path, tmp_path: Path, no_surfaces: None) -> None:
