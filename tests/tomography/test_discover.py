@@ -267,6 +267,20 @@ def test_an_average_of_noise_is_not_consistent(folder: Path, tmp_path: Path, no_
     rows = rows_of(out / "clusters.csv")
     assert [row["label"] for row in rows if row["consistent"] == "0"] == ["noise"]
     assert rows[-1]["label"] == "noise" and rows[0]["label"] == "fork"
+    assert [row["same_as"] for row in rows] == ["", "", ""]
+
+
+def test_two_clusters_of_one_structure_are_said_to_be_so(tmp_path: Path, no_surfaces: None, seed: int) -> None:
+    boxes = torch.cat([simulated(FORK, 28, 71)[0], simulated(ROD, 14, 72)[0]]).numpy()
+    with SetWriter(tmp_path / "set.h5", SIZE, VOXEL) as writer:
+        writer.append(boxes)
+    linear = np.array([[60.0, 60], [50, 0], [20, 0]])[[0] * 14 + [1] * 14 + [2] * 14]
+    linear = (linear + np.random.default_rng(seed).normal(size=linear.shape)).astype(np.float32)
+    path = features(tmp_path / "features.h5", tmp_path / "set.h5", linear)
+    done = run(tmp_path / "set.h5", tmp_path / "out", "--features", path, "--clusters", 3, *FAST, "--classes", 1)
+    assert done.exit_code == 0 and "the same structure as cluster 1" in done.output, done.output
+    same = {row["cluster"]: row["same_as"] for row in rows_of(tmp_path / "out/clusters.csv")}
+    assert same == {"1": "", "2": "1", "3": ""}
 
 
 def test_what_was_found_before_a_stop_is_kept(folder: Path, tmp_path: Path, no_surfaces: None, hasty: None, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip

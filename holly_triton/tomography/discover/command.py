@@ -27,11 +27,12 @@ from holly_triton.tomography.config.discovery import LEAST_AVERAGED, Discovery
 from holly_triton.tomography.config.optics import Optics
 from holly_triton.tomography.structures import read_density
 
-from .averaging import Given, average_cluster
+from .averaging import Averaged, Given, average_cluster, plan_for
 from .clustering import NONE, Clusters, find_clusters
+from .merging import same_structure
 from .pictures import WRITTEN as PICTURES
 from .pictures import draw_pictures
-from .records import FOLDER, read_records, write_cluster
+from .records import FOLDER, read_average, read_records, write_cluster
 from .results import CLUSTERS, METRICS, PARTICLES, Entry, check_same, entries_of, write_results
 
 FEATURES, JOB = "features.h5", "job.json"
@@ -173,7 +174,7 @@ def _carry_out(
             except StoppedError:
                 stopped = True
                 break
-            write_cluster(out, number, averages, given.subtomograms)
+            write_cluster(out, number, averages, given.subtomograms, _same_as(out, averages, given, job.discovery))
             entries = _written(out, given.subtomograms, clusters, known)
             LOG.info("%s", _words(next(entry for entry in entries if entry.number == number)))
     draw_pictures(out, given.subtomograms, clusters, entries, found, job.discovery)
@@ -181,6 +182,15 @@ def _carry_out(
     if stopped:
         print(f"Stopped; clusters that are finished are kept. {again}")
     return STOPPED if stopped else DONE
+
+
+def _same_as(out: Path, averages: Sequence[Averaged], given: Given, settings: Discovery) -> int | None:
+    """The cluster, of those averaged before, whose largest class is of the same structure as the largest of these."""
+    if not averages or not averages[0].consistent:
+        return None
+    firsts = [number for number, record in read_records(out).items() if record.consistent and record.same_as is None]
+    others = {number: read_average(out, number, given.device) for number in firsts}
+    return same_structure(averages[0].average, others, plan_for(given, settings))
 
 
 def _written(out: Path, subtomograms: SubtomogramSet, clusters: Clusters, known: dict[str, Any]) -> list[Entry]:
@@ -237,25 +247,19 @@ def _say(out: Path, clusters: Clusters, entries: Sequence[Entry]) -> None:
         f"{out}: {int(np.sum(clusters.of != NONE))} subtomograms in {counted(len(entries), 'cluster')} of {min(sizes)} to {max(sizes)}"
     )
     for entry in entries:
-        if entry.classes is not None:
+        if entry.record is not None:
             print(_words(entry))
 
 
 def _words(entry: Entry) -> str:
     """A cluster that was averaged, in a sentence."""
     novelty = f"novelty {entry.novelty:.1f}, nearest to {entry.nearest}" if np.isfinite(entry.novelty) else f"most like {entry.nearest}"  # fmt: skip
-    if entry.main is None:
+    if entry.record is None or entry.main is None:
         return f"Cluster {entry.number}: {novelty}; too few subtomograms to average"
     resolution = entry.main["resolution_angstrom"]
     agreement = "the halves do not agree" if resolution is None else f"the halves agree to {resolution:.1f} Å"
     doubt = "" if entry.consistent else ", which is no evidence of a structure"
-    truth = (
-        ""
-        if entry.main["structure"] is None
-        else f"; {entry.main['structure']} {_detail(entry.main['discrepancy_angstrom'])}"
-    )
-    return f"Cluster {entry.number}: {novelty}; {entry.main['particles']} of {entry.subtomograms} averaged, {agreement}{doubt}{truth}"
-
-
-def _detail(angstrom: float | None) -> str:
-    return "does not agree" if angstrom is None else f"agrees to {angstrom:.1f} Å"
+    same = "" if entry.record.same_as is None else f"; the same structure as cluster {entry.record.same_as}"
+    name, detail = entry.main["structure"], entry.main["discrepancy_angstrom"]
+    truth = "" if name is None else f"; {name} {'does not agree' if detail is None else f'agrees to {detail:.1f} Å'}"
+    return f"Cluster {entry.number}: {novelty}; {entry.main['particles']} of {entry.subtomograms} averaged, {agreement}{doubt}{same}{truth}"

@@ -5,7 +5,7 @@ of one structure with each other as the product of these (Rosenthal & Henderson 
 as well as that are one.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -47,6 +47,11 @@ def grouped(averages: Sequence[Average], plan: Plan) -> list[list[Member]]:
         else:
             groups.append([Member(number, None)])
     return groups
+
+
+def same_structure(average: Average, others: Mapping[int, Average], plan: Plan) -> int | None:
+    """The number of the first other average that is of the same structure; None where none is."""
+    return next((number for number, other in others.items() if _same(other, average, plan) is not None), None)
 
 
 def laid(poses: Poses, lies: Poses | None) -> Poses:

@@ -1,12 +1,10 @@
 """The pictures of a discovery: gallery of averages, their curves, and the plane of features."""
 
-import csv
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from holly_triton.core.files import foreign
 from holly_triton.tomography.classify.features import Activations
 from holly_triton.tomography.classify.sets import UNLABELLED, SubtomogramSet
 from holly_triton.tomography.config.discovery import GALLERY, Discovery
@@ -16,7 +14,7 @@ from holly_triton.tomography.pictures.embedding import draw_embedding
 
 from .clustering import Clusters
 from .embedding import embedded
-from .records import CURVES, folder_of_cluster, read_average
+from .records import read_curve, read_map
 from .results import Entry
 
 SURVEY, CORRELATIONS, PLANE = "gallery.png", "fsc.png", "embedding.png"
@@ -32,9 +30,9 @@ def draw_pictures(
     Raises:
         HollyError: A file can't be read or written.
     """
-    averaged = [entry for entry in entries if entry.classes][:GALLERY]
+    averaged = [entry for entry in entries if entry.main is not None][:GALLERY]
     if averaged:
-        volumes = {_title(entry): read_average(out, entry.number, 1) for entry in averaged}
+        volumes = {_title(entry): read_map(out, entry.number) for entry in averaged}
         draw_averages(out / SURVEY, volumes, subtomograms.voxel)
         curves = {f"cluster {entry.number}": _curve(out, entry) for entry in averaged[:CURVES_SHOWN]}
         draw_fsc(out / CORRELATIONS, curves)
@@ -58,13 +56,10 @@ def _title(entry: Entry) -> str:
 
 
 def _curve(out: Path, entry: Entry) -> Shells:
-    """The FSC of the halves of a cluster's largest class, from its file."""
-    path = folder_of_cluster(out, entry.number) / CURVES
-    with foreign(path, "CSV"), path.open(encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-        frequency, correlation = (
-            np.array([float(row[name]) for row in rows]) for name in ("frequency_per_angstrom", "class_1")
-        )
+    """The FSC of the halves of a cluster's largest class."""
+    curve = read_curve(out, entry.number)
     assert entry.main is not None
     resolution = entry.main["resolution_angstrom"]
-    return Shells(frequency, correlation, np.inf if resolution is None else float(resolution))
+    return Shells(
+        curve.frequency.numpy(), curve.correlation.numpy(), np.inf if resolution is None else float(resolution)
+    )

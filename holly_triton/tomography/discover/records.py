@@ -5,9 +5,10 @@ import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json, foreign, replacing
@@ -15,7 +16,8 @@ from holly_triton.core.types import Array
 from holly_triton.geometry.euler import quaternion_from_rotation
 from holly_triton.io.volumes.reading import read_volume
 from holly_triton.io.volumes.writing import write_volume
-from holly_triton.tomography.average.results import write_curves
+from holly_triton.tomography.average.fsc import Fsc
+from holly_triton.tomography.average.results import Average, write_curves
 from holly_triton.tomography.classify.sets import UNLABELLED, SubtomogramSet
 
 from .averaging import Averaged
@@ -30,7 +32,23 @@ def folder_of_cluster(out: Path, number: int) -> Path:
     return out / FOLDER / f"{number:03d}"
 
 
-def write_cluster(out: Path, number: int, found: Sequence[Averaged], subtomograms: SubtomogramSet) -> None:
+class Record(NamedTuple):
+    """The figures of a cluster that was averaged."""
+
+    classes: list[dict[str, Any]]
+    """Of each class, the largest first; none where there were too few particles."""
+    same_as: int | None
+    """Number of a cluster that was averaged before, whose largest class is of the same structure."""
+
+    @property
+    def consistent(self) -> bool:
+        """Whether the halves of the largest class agree further than they would without a structure."""
+        return bool(self.classes) and bool(self.classes[0]["consistent"])
+
+
+def write_cluster(
+    out: Path, number: int, found: Sequence[Averaged], subtomograms: SubtomogramSet, same_as: int | None
+) -> None:
     """Write all that is kept of a cluster; its figures come last, so that a folder with them is whole.
 
     Raises:
@@ -51,11 +69,13 @@ def write_cluster(out: Path, number: int, found: Sequence[Averaged], subtomogram
     _write_particles(folder / PARTICLES, found, subtomograms)
     figures = [_figures(label, one, subtomograms) for label, one in enumerate(found, start=1)]
     with replacing(folder / RECORD) as partial:
-        partial.write_text(as_json({"cluster": number, "classes": figures}) + "\n", encoding="utf-8")
+        partial.write_text(
+            as_json({"cluster": number, "same_as": same_as, "classes": figures}) + "\n", encoding="utf-8"
+        )
 
 
-def read_records(out: Path) -> dict[int, list[dict[str, Any]]]:
-    """The figures of the classes of every cluster that was averaged, by its number.
+def read_records(out: Path) -> dict[int, Record]:
+    """The figures of every cluster that was averaged, by its number.
 
     Raises:
         HollyError: A file can't be read.
@@ -64,13 +84,31 @@ def read_records(out: Path) -> dict[int, list[dict[str, Any]]]:
     for path in sorted((out / FOLDER).glob(f"*/{RECORD}")):
         with foreign(path, "the figures of a cluster"):
             record = json.loads(path.read_text(encoding="utf-8"))
-            found[int(record["cluster"])] = list(record["classes"])
+            found[int(record["cluster"])] = Record(list(record["classes"]), record["same_as"])
     return found
 
 
-def read_average(out: Path, number: int, label: int) -> Array:
-    """The map of a class ``[n, n, n]``."""
-    return np.asarray(read_volume(folder_of_cluster(out, number) / f"class_{label}.mrc").values)
+def read_map(out: Path, number: int, suffix: str = "") -> Array:
+    """The map of a cluster's largest class ``[n, n, n]``, or with ``_half1`` or ``_half2`` of a half of it."""
+    return np.asarray(read_volume(folder_of_cluster(out, number) / f"class_1{suffix}.mrc").values, dtype=np.float32)
+
+
+def read_curve(out: Path, number: int) -> Fsc:
+    """The FSC of the halves of a cluster's largest class."""
+    path = folder_of_cluster(out, number) / CURVES
+    with foreign(path, "CSV"), path.open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+        columns = ([float(row[name]) for row in rows] for name in ("frequency_per_angstrom", "class_1"))
+        return Fsc(*(torch.tensor(column, dtype=torch.float64) for column in columns))
+
+
+def read_average(out: Path, number: int, device: torch.device) -> Average:
+    """The average of a cluster's largest class; unfiltered it is the mean of its halves."""
+    volume, first, second = (
+        torch.from_numpy(read_map(out, number, suffix)).to(device) for suffix in ("", "_half1", "_half2")
+    )
+    curve = Fsc(*(part.to(device) for part in read_curve(out, number)))
+    return Average(volume, (first, second), (first + second) / 2, curve)
 
 
 def majority(labels: Array) -> tuple[str, float]:

@@ -12,14 +12,14 @@ from holly_triton.core.files import as_json, foreign, replacing
 from holly_triton.tomography.classify.sets import SubtomogramSet
 
 from .clustering import NONE, Clusters
-from .records import majority, read_records
+from .records import Record, majority, read_records
 
 CLUSTERS, PARTICLES, METRICS = "clusters.csv", "particles.csv", "metrics.json"
 SCHEMA = 1
 """Version of metrics.json."""
 HEADER = (
-    "look", "cluster", "subtomograms", "novelty", "nearest_class", "class", "particles", "resolution_angstrom", "consistent",
-    "structure", "discrepancy_angstrom",
+    "look", "cluster", "subtomograms", "novelty", "nearest_class", "same_as", "class", "particles", "resolution_angstrom",
+    "consistent", "structure", "discrepancy_angstrom",
 )  # fmt: skip
 LABELS = ("label", "purity")
 
@@ -31,8 +31,8 @@ class Entry(NamedTuple):
     subtomograms: int
     novelty: float
     nearest: str
-    classes: list[dict[str, Any]] | None
-    """Figures of its classes; None where it was not averaged."""
+    record: Record | None
+    """Figures of its averages; None where it was not averaged."""
     label: str
     """The commonest known class of its subtomograms, where they have labels."""
     purity: float
@@ -40,12 +40,12 @@ class Entry(NamedTuple):
     @property
     def main(self) -> dict[str, Any] | None:
         """The largest class."""
-        return self.classes[0] if self.classes else None
+        return self.record.classes[0] if self.record is not None and self.record.classes else None
 
     @property
     def consistent(self) -> bool:
-        """Whether the halves of its largest class agree further than they would without a structure."""
-        return self.main is not None and bool(self.main["consistent"])
+        """Whether it has an average that counts."""
+        return self.record is not None and self.record.consistent
 
 
 def entries_of(out: Path, subtomograms: SubtomogramSet, clusters: Clusters) -> list[Entry]:
@@ -62,7 +62,7 @@ def entries_of(out: Path, subtomograms: SubtomogramSet, clusters: Clusters) -> l
         found.append(
             Entry(number, len(rows), clusters.novelty_of(number), clusters.nearest_of(number), records.get(number), label, purity)
         )  # fmt: skip
-    return sorted(found, key=lambda entry: 0 if entry.consistent else 2 if entry.classes is not None else 1)
+    return sorted(found, key=lambda entry: 0 if entry.consistent else 2 if entry.record is not None else 1)
 
 
 def write_results(out: Path, subtomograms: SubtomogramSet, clusters: Clusters, entries: Sequence[Entry], known: dict[str, Any]) -> None:  # fmt: skip
@@ -121,7 +121,7 @@ def metrics_of(subtomograms: SubtomogramSet, clusters: Clusters, entries: Sequen
         "schema": SCHEMA, "source": str(subtomograms.source), "subtomograms": len(subtomograms), "unusable": len(subtomograms) - used,
         "clusters": len(entries), "smallest": int(sizes.min()), "median_size": float(np.median(sizes)), "largest": int(sizes.max()),
         "largest_share": float(sizes.max() / used), "novelty_known": bool(np.isfinite(clusters.novelty[clusters.of != NONE]).all()),
-        "averaged": sum(entry.classes is not None for entry in entries),
+        "averaged": sum(entry.record is not None for entry in entries),
         "consistent": sum(entry.consistent for entry in entries),
     }  # fmt: skip
     if subtomograms.labels is not None:
@@ -129,9 +129,9 @@ def metrics_of(subtomograms: SubtomogramSet, clusters: Clusters, entries: Sequen
     figures["look_first"] = [
         {
             "cluster": entry.number, "subtomograms": entry.subtomograms, "novelty": entry.novelty, "nearest_class": entry.nearest,
-            **({"label": entry.label, "purity": entry.purity} if subtomograms.labels is not None else {}), "classes": entry.classes,
+            **({"label": entry.label, "purity": entry.purity} if subtomograms.labels is not None else {}), **entry.record._asdict(),
         }
-        for entry in entries if entry.classes is not None
+        for entry in entries if entry.record is not None
     ]  # fmt: skip
     return figures
 
@@ -139,7 +139,8 @@ def metrics_of(subtomograms: SubtomogramSet, clusters: Clusters, entries: Sequen
 def _row(look: int, entry: Entry, labelled: bool) -> list[str]:
     novelty = f"{entry.novelty:.3f}" if np.isfinite(entry.novelty) else ""
     row = [str(look), str(entry.number), str(entry.subtomograms), novelty, entry.nearest]
-    row += [_word(None if entry.main is None else entry.main[name]) for name in HEADER[5:]]
+    row.append(_word(None if entry.record is None else entry.record.same_as))
+    row += [_word(None if entry.main is None else entry.main[name]) for name in HEADER[6:]]
     return row + ([entry.label, f"{entry.purity:.3f}"] if labelled else [])
 
 

@@ -16,7 +16,7 @@ from holly_triton.tomography.average.refinement import Plan, register, turned_vo
 from holly_triton.tomography.config.averaging import ANGLE_PER_DETAIL, COARSEST_ANGLE_DEG, Averaging
 from holly_triton.tomography.config.pictures import DPI
 from holly_triton.tomography.discover.pictures import PLANE
-from holly_triton.tomography.discover.records import read_average
+from holly_triton.tomography.discover.records import read_map
 from holly_triton.tomography.pictures.averages import draw_averages
 from holly_triton.tomography.structures import draw_map, read_density
 from holly_triton.view.colours import CATEGORIES
@@ -135,9 +135,7 @@ def _pairs(found: Sequence[Left], scale: TableScale) -> dict[str, Array]:
     plan = Plan(Averaging(), mask, None, False, scale.voxel)
     for one in found:
         true = draw_map(read_density(one.truth), scale.size, scale.voxel, 2 * scale.voxel)
-        average = torch.from_numpy(
-            np.array(read_average(one.found, one.figures["chosen"]["cluster"], 1), dtype=np.float32)
-        )
+        average = torch.from_numpy(read_map(one.found, one.figures["chosen"]["cluster"]))
         lies = register(
             average,
             true,
