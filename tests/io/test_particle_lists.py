@@ -10,6 +10,8 @@ from holly_triton.core.errors import HollyError
 from holly_triton.geometry.euler import euler_from_rotation, rotation_from_euler
 from holly_triton.io.particle_lists import ParticleList, joined, read_particles, write_particles
 from holly_triton.io.particle_lists.reading import read_raw_list
+from holly_triton.io.volumes import write_volume
+from holly_triton.tomography.inspection.command import describe
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data" / "deepfinder"
 VOXEL, SHAPE = 13.68, (61, 200, 300)
@@ -175,6 +177,26 @@ def test_files_of_warp_are_read_in_pixels_and_in_fractions(tmp_path: Path) -> No
     fractions = table(tmp_path / "b.star", head + rows)
     read = read_particles(fractions, voxel_size=10.0, shape=(40, 80, 100))
     np.testing.assert_allclose(read.positions[1], [500, 200, 200])
+
+
+def test_a_motive_list_is_read(tmp_path: Path) -> None:
+    """Rows of MATLAB's numbers 1 to 20, with the shift of numbers 11 to 13; of the worked example of ``geometry.euler``."""
+    rows = np.zeros((2, 20))
+    rows[0, [0, 4, 7, 8, 9, 10, 16, 17, 18, 19]] = [0.4, 3, 11, 21, 31, 0.5, 30, 40, 50, 2]
+    rows[1, [7, 8, 9, 19]] = [1, 1, 1, 1]
+    write_volume(tmp_path / "motl.em", rows[None], 1.0)
+    read = read_particles(tmp_path / "motl.em", voxel_size=10.0, class_names={2: "70S"})
+    np.testing.assert_allclose(read.positions, [[105, 200, 300], [0, 0, 0]], atol=1e-5)
+    assert read.labels.tolist() == ["70S", "1"] and read.tomograms.tolist() == ["3", "0"]
+    assert read.scores[0] == pytest.approx(0.4)
+    np.testing.assert_allclose(read.rotations[0] @ [7, 3, -4], [-0.99, 8.28, 2.10], atol=0.01)
+    shown = dict(describe(tmp_path / "motl.em", voxel_size=10.0))
+    assert shown["rows"].startswith("2 read, 2 used"), shown
+    with pytest.raises(HollyError, match="--voxel-size"):
+        read_particles(tmp_path / "motl.em")
+    write_volume(tmp_path / "map.em", np.zeros((4, 5, 6)), 10.0)
+    with pytest.raises(HollyError, match="is it a volume"):
+        read_particles(tmp_path / "map.em", voxel_size=10.0)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from holly_triton.core.files import missing
 from .copick import read_json
 from .deepfinder import read_xml
 from .dynamo import read_tbl
+from .motl import read_motl
 from .particle_list import ParticleList
 from .raw import ClassNames, RawList, placed
 from .star import read_star_list
@@ -21,6 +22,7 @@ READERS: dict[str, Callable[[Path], RawList]] = {
     ".tbl": read_tbl,
     ".json": read_json,
     ".txt": read_text,
+    ".em": read_motl,
 }
 """What reads each suffix, lower case."""
 
@@ -52,8 +54,8 @@ def read_particles(
 ) -> ParticleList:
     """Read a list of particles, in Å from the centre of voxel 0, whatever the unit of the file.
 
-    Formats: CSV (ours, napari's points), STAR (RELION 4 and 5, Warp), DeepFinder's XML and text, Dynamo's tables, copick's
-    JSON. The list's ``remarks`` say how many rows were read and used, and the unit and origin of the file's positions.
+    Formats: CSV (ours, napari's points), STAR (RELION 4 and 5, Warp), DeepFinder's XML and text, Dynamo's tables, motive
+    lists (EM), copick's JSON. The list's ``remarks`` say how many rows were read and used, and the unit and origin of the file's positions.
 
     Args:
         path: The file.

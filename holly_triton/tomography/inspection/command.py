@@ -27,6 +27,10 @@ def describe(path: Path, *, voxel_size: float | None = None, picks: Path | None 
     if not path.is_file():
         raise missing(path, "a volume, a list of particles or an atomic model")
     first: Rows = [("file", str(path))]
+    if format_of(path) == "EM" and _is_motl(path):
+        from .lists import describe_list
+
+        return first + describe_list(path, voxel_size)
     if format_of(path) is not None:
         rows, raw, voxel = describe_volume(path, voxel_size)
         if picks is None:
@@ -50,6 +54,12 @@ def describe(path: Path, *, voxel_size: float | None = None, picks: Path | None 
         f"{path}: is of no known kind by its suffix; give a volume (.mrc, .em, .h5), a list ({', '.join(READERS)}) or an "
         "atomic model (.pdb, .cif)"
     )
+
+
+def _is_motl(path: Path) -> bool:
+    from holly_triton.io.particle_lists.motl import is_motl
+
+    return is_motl(path)
 
 
 def _atoms(path: Path) -> Rows:
