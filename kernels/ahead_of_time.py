@@ -28,7 +28,7 @@ FLOAT_POINTERS = frozenset(
     "points rotation shift sigma weights point_sigma boxes images grad_images grad_scale grad_points "
     "grad_poses xy target loss gradient xyz psf frames "
     "logits mean emitters totals nll grad_nll grad_logits grad_mean grad_sigma "
-    "spectra values coverage phase frequencies weight scores".split()
+    "spectra values phase frequencies weight scores".split()
 )
 INTEGER_POINTERS = frozenset(["offsets"])
 FLOATS = frozenset(["scale", "threshold", "z_first", "z_step", "samples"])

@@ -29,7 +29,6 @@ class VolumeCase(Case):
         highest: Longest frequency, cycles per voxel; 0 for none at all.
         known: Longest frequency that the reference holds.
         weight: Weights of the particles: own, shared or zero.
-        covered: Whether the reference comes with a coverage.
         shift_px: Length of the shifts, voxels.
     """
 
@@ -37,7 +36,6 @@ class VolumeCase(Case):
     highest: float = 0.25
     known: float = 0.25
     weight: str = "own"
-    covered: bool = True
     shift_px: float = 2.0
 
     @property
@@ -71,8 +69,6 @@ def _edges(precision: str) -> list[Case]:
         "no frequencies": {"highest": 0.0},
         "frequencies beyond the reference": {"known": 0.1},
         "shared weight": {"weight": "shared"},
-        "shared weight of a reference known everywhere": {"weight": "shared", "covered": False},
-        "known everywhere": {"covered": False},
         "nothing measured": {"weight": "zero"},
         "odd box": {"height": 11, "width": 11},
     }
@@ -104,7 +100,6 @@ def _make_inputs(case: VolumeCase, seed: int) -> Inputs:
         "spectra": normal(P, K, 2),
         "values": torch.view_as_real(reference.values),
         "step": reference.step,
-        "coverage": normal(*reference.values.shape).abs() if case.covered else None,
         "rotation": random_rotations(R, generator).double(),
         "shift": case.shift_px * _directions(S, generator),
         "frequencies": case.highest * length * _directions(K, generator),

@@ -1,7 +1,6 @@
 """Baselines of the operations on volumes: the naive version, the exact answer, the least work.
 
-Complex numbers come as pairs, and a reference as its samples, its step and its coverage, which can be moved and cut as all
-arguments.
+Complex numbers come as pairs, and a reference as its samples and its step, which can be moved and cut as all arguments.
 """
 
 from collections.abc import Callable
@@ -27,8 +26,8 @@ DENSE_TENSORS = 8
 def with_reference(correlate: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """A correlation that takes the parts of the reference, and pairs in place of complex numbers."""
 
-    def correlated(*, spectra: Tensor, values: Tensor, step: float, coverage: Tensor | None, **rest: Any) -> Tensor:
-        reference = FourierReference(torch.view_as_complex(values), step, coverage)
+    def correlated(*, spectra: Tensor, values: Tensor, step: float, **rest: Any) -> Tensor:
+        reference = FourierReference(torch.view_as_complex(values), step)
         return correlate(spectra=torch.view_as_complex(spectra), reference=reference, **rest)
 
     return correlated
@@ -38,19 +37,16 @@ def naive_correlation(
     spectra: Tensor, reference: FourierReference, rotation: Tensor, shift: Tensor, frequencies: Tensor, weight: Tensor
 ) -> Tensor:
     """One rotation after the other: PyTorch's ``grid_sample``, then a product for every shift."""
-    parts = [reference.values.real, reference.values.imag]
-    parts += [torch.ones_like(parts[0]) if reference.coverage is None else reference.coverage]
-    volume = torch.stack(parts)[None]
+    volume = torch.stack([reference.values.real, reference.values.imag])[None]
     scale = 2 / ((reference.side - 1) * reference.step)
-    power, phase = weight * spectra.abs() ** 2, phases(shift, frequencies)
+    power, phase = (weight * spectra.abs() ** 2).sum(1, keepdim=True), phases(shift, frequencies)
     scores = power.new_empty(len(spectra), len(rotation), len(shift))
     for r, turn in enumerate(rotation):
         at = (frequencies @ turn * scale)[None, None, None]
-        sampled = grid_sample(volume, at, align_corners=True)[0, :, 0, 0]  # [3, K]
-        expected, known = torch.complex(sampled[0], sampled[1]), sampled[2]
-        known = torch.ones_like(known) if reference.coverage is None else known
-        both = (weight @ (known * expected.abs() ** 2)) * (power @ known)
-        weighted = weight * spectra * (known * expected.conj())
+        sampled = grid_sample(volume, at, align_corners=True)[0, :, 0, 0]  # [2, K]
+        expected = torch.complex(sampled[0], sampled[1])
+        both = power[:, 0] * (weight @ expected.abs() ** 2)
+        weighted = weight * spectra * expected.conj()
         agreement = (weighted @ phase.T).real
         scores[:, r] = torch.where(both == 0, 0, agreement.T / both.sqrt()).T
     return scores
@@ -77,11 +73,11 @@ def needed_values(case: Any, images: int) -> dict[str, int]:
 
 
 def work(case: Any) -> tuple[Work, Work | None] | None:
-    """The three sums over frequencies as matrix products; the samples come from the caches."""
+    """The two sums over frequencies that depend on the rotation, as matrix products; the samples come from the caches."""
     P, R, S, K = case.images, case.points, case.shifts, case.frequencies
     if not P * R * S * K:
         return None
-    return Work(4 * P * R * K * (S + 1), 0, 4 * (P * R * S + 4 * P * K)), None
+    return Work(2 * P * R * K * (2 * S + 1), 0, 4 * (P * R * S + 4 * P * K)), None
 
 
 def bare(case: Any) -> Bare | None:
@@ -91,11 +87,11 @@ def bare(case: Any) -> Bare | None:
         return None
     sample = min(SAMPLE, R)
     rows, turned = torch.rand(P * S, 2 * K), torch.rand(2 * K, sample)
-    energies, known = torch.rand(2 * P, K), torch.rand(K, sample)
-    agreement, power = torch.empty(P * S, sample), torch.empty(2 * P, sample)
+    weight, energies = torch.rand(P, K), torch.rand(K, sample)
+    agreement, power = torch.empty(P * S, sample), torch.empty(P, sample)
 
     def products() -> None:
         torch.mm(rows, turned, out=agreement)
-        torch.mm(energies, known, out=power)
+        torch.mm(weight, energies, out=power)
 
     return Bare((products,), (), R / sample)

@@ -5,17 +5,16 @@ A particle that is the reference v turned by R and moved by t, ``f(x) = v(R^T (x
     F(k) = V(R^T k) exp(-2 pi i k . t)
 
 A tomogram knows it at some frequencies only. With the particle's weight w(k), which is 0 where nothing was measured (the
-missing wedge), and the reference's own coverage m, the overlap of particle p and rotation r is ``o(k) = w_p(k)
-m(R_r^T k)``, and the score is the correlation inside it, from -1 to 1::
+missing wedge), the score is the correlation inside it, from -1 to 1::
 
-    score[p, r, s] = sum_k o Re[ F_p(k) conj V(R_r^T k) exp(2 pi i k . t_s) ]
-                     / sqrt( sum_k o |F_p(k)|^2  sum_k o |V(R_r^T k)|^2 )
+    score[p, r, s] = sum_k w_p Re[ F_p(k) conj V(R_r^T k) exp(2 pi i k . t_s) ]
+                     / sqrt( sum_k w_p |F_p(k)|^2  sum_k w_p |V(R_r^T k)|^2 )
 
-the constrained correlation of Förster et al. 2005 and Xu et al. 2012. Both sums below the root depend on the rotation,
-so a rotation gains nothing by turning the reference's gaps onto the particle's. Where an overlap is empty the score is 0.
+the constrained correlation of Förster et al. 2005. The reference's power below the root depends on the rotation, so a rotation
+does not gain by turning strong frequencies of the reference out of the wedge. Where nothing was measured the score is 0.
 
-The frequencies need only be half of space, as those of real volumes come in conjugate pairs. The three sums over k are
-matrix products over all pairs (p, r), so the reference is sampled once per rotation, not once per pair.
+The frequencies need only be half of space, as those of real volumes come in conjugate pairs. The two sums that depend on the
+rotation are matrix products over all pairs (p, r), so the reference is sampled once per rotation, not once per pair.
 """
 
 import math
@@ -29,19 +28,17 @@ from .spectrum import FourierReference, check_reference, check_spectrum
 
 CHUNK_BYTES = 32 * 2**20
 """Bytes of the samples of the reference, and of the shifted spectra, held at a time."""
-SAMPLE_VALUES = 40
-"""Numbers held for each sample: eight corners of three values, half of them again while they are interpolated."""
+SAMPLE_VALUES = 28
+"""Numbers held for each sample: eight corners of two values, and three quarters of them again while they are interpolated."""
 
 
 def corner_table(reference: FourierReference) -> Tensor:
-    """The samples at the eight corners of each cell ``[(M + 1)^3, 8 C]``, C = 2 or 3: real, imaginary, coverage.
+    """The samples at the eight corners of each cell ``[(M + 1)^3, 16]``: real and imaginary part of each.
 
     A row is read at once, about five times as fast on a CPU as eight values from eight places. The cells overlap the
     outside by one, where samples are 0.
     """
-    parts = [reference.values.real, reference.values.imag]
-    parts += [] if reference.coverage is None else [reference.coverage]
-    padded = torch.nn.functional.pad(torch.stack(parts, -1), (0, 0, *(1, 1) * 3))
+    padded = torch.nn.functional.pad(torch.view_as_real(reference.values.resolve_conj()), (0, 0, *(1, 1) * 3))
     cells = reference.side + 1
     corners = [
         padded[z : z + cells, y : y + cells, x : x + cells] for z in range(2) for y in range(2) for x in range(2)
@@ -50,12 +47,12 @@ def corner_table(reference: FourierReference) -> Tensor:
 
 
 def sample_reference(table: Tensor, side: int, position: Tensor) -> Tensor:
-    """Values and coverage ``[n, C]`` at positions ``[n, 3]``, x y z in samples, by linear interpolation."""
+    """Real and imaginary part ``[n, 2]`` at positions ``[n, 3]``, x y z in samples, by linear interpolation."""
     inside = (position + 1).clamp(0, side + 1)  # beyond, the samples are 0
     first = inside.nan_to_num().floor().clamp(max=side).long()
     fraction = inside - first
     cell = (first[:, 2] * (side + 1) + first[:, 1]) * (side + 1) + first[:, 0]
-    corners = table.index_select(0, cell).view(len(position), 2, 2, 2, table.shape[1] // 8)
+    corners = table.index_select(0, cell).view(len(position), 2, 2, 2, 2)
     x, y, z = fraction.unbind(1)
     plane = torch.lerp(corners[:, 0], corners[:, 1], z[:, None, None, None])
     line = torch.lerp(plane[:, 0], plane[:, 1], y[:, None, None])
@@ -68,21 +65,16 @@ def _correlation_torch(
     (P, K), R, S = spectra.shape, len(rotation), len(shift)
     phase = phases(shift, frequencies)
     table = corner_table(reference)
-    power = weight * (spectra.real.square() + spectra.imag.square())  # [P, K]
+    power = (weight * (spectra.real.square() + spectra.imag.square())).sum(1, keepdim=True)  # [P, 1]
     scores = power.new_empty(P, R, S)
     width = power.element_size() * max(1, K)
     turns, rows = max(1, CHUNK_BYTES // (SAMPLE_VALUES * width)), max(1, CHUNK_BYTES // (4 * width * max(1, S)))
     for start in range(0, R, turns):
         some = slice(start, start + turns)
         position = (frequencies @ rotation[some]) / reference.step + reference.side // 2  # [r, K, 3]
-        sampled = sample_reference(table, reference.side, position.view(-1, 3)).view(
-            len(position), K, table.shape[1] // 8
-        )
-        expected = sampled[..., :2]
-        known = sampled[..., 2] if sampled.shape[-1] == 3 else sampled.new_ones(1, K)
-        energy = (known * expected.square().sum(-1)).T  # [K, r]
-        both = (known[..., None] * expected).flatten(1).T  # [2 K, r]: real and imaginary parts in turn
-        scale = ((weight @ energy) * (power @ known.T)).sqrt()  # [P, r]
+        expected = sample_reference(table, reference.side, position.view(-1, 3)).view(len(position), K, 2)
+        both = expected.flatten(1).T  # [2 K, r]: real and imaginary parts in turn
+        scale = (power * (weight @ expected.square().sum(-1).T)).sqrt()  # [P, r]
         scale = torch.where(scale == 0, torch.inf, scale)
         for first in range(0, P, rows):
             few = slice(first, first + rows)
@@ -112,13 +104,12 @@ def fourier_correlation(
     backend: Backend | None = None,
     check: bool = False,
 ) -> Tensor:
-    """Correlation of particles with a turned and shifted reference, in Fourier space, inside what both of them know.
+    """Correlation of particles with a turned and shifted reference, in Fourier space, inside what the particles know.
 
-    The score of particle p, rotation r and shift s is the real part of ``sum_k o F_p(k) conj V(R_r^T k) exp(2 pi i k . t_s)``
-    divided by the root of ``sum_k o |F_p|^2 sum_k o |V|^2``, with the overlap ``o = weight_p(k) coverage(R_r^T k)``: from -1
-    to 1, and 1 where the particle is the reference turned by R_r (active, reference to particle) and then moved by t_s. Where the
-    overlap is empty it is 0 (Förster et al. 2005; Xu et al. 2012). V is interpolated linearly; it is 0 outside its
-    samples, and the coverage too where one is given. Nothing of size P x R x K is held. There is no gradient. The same
+    The score of particle p, rotation r and shift s is the real part of ``sum_k w F_p(k) conj V(R_r^T k) exp(2 pi i k . t_s)``
+    divided by the root of ``sum_k w |F_p|^2 sum_k w |V|^2``, with the particle's weight w: from -1 to 1, and 1 where the particle
+    is the reference turned by R_r (active, reference to particle) and then moved by t_s. Where nothing was measured it is 0
+    (Förster et al. 2005). V is interpolated linearly; it is 0 outside its samples. Nothing of size P x R x K is held. There is no gradient. The same
     input gives the same bits. A NaN in a particle, a rotation or a shift makes NaN of its own scores alone.
 
     Args:
@@ -165,10 +156,9 @@ def fourier_correlation(
         raise ValueError(f"weight must be [1, K] or [P, K] with P = {P}, got {list(weight.shape)}")
     chosen = choose_backend(backend, real)
     if check:
-        values, coverage = torch.view_as_real(reference.values), reference.coverage
         check_values(
             spectra=torch.view_as_real(spectra), rotation=rotation, shift=shift, frequencies=frequencies, weight=weight,
-            **{"reference.values": values, "reference.coverage": coverage},
+            **{"reference.values": torch.view_as_real(reference.values)},
         )  # fmt: skip
     if chosen == "triton":
         from .triton_correlation import fourier_correlation_triton

@@ -36,9 +36,9 @@ def fourier_correlation(
     turned = torch.einsum("rij,ki->rkj", rotation, frequencies)  # [R, K, 3]: the transposed rotation times k
     position = turned / reference.step + reference.side // 2
     expected = sample(reference.values, position)  # [R, K]
-    known = torch.ones_like(position[..., 0]) if reference.coverage is None else sample(reference.coverage, position)
-    overlap = weight[:, None] * known  # [P, R, K]
     phase = torch.exp(2j * math.pi * (shift @ frequencies.T))  # [S, K]
-    agreement = torch.einsum("prk,pk,rk,sk->prs", overlap.to(spectra), spectra, expected.conj(), phase).real
-    power = (overlap * spectra.abs()[:, None] ** 2).sum(2) * (overlap * expected.abs() ** 2).sum(2)  # [P, R]
+    weighted = weight * spectra  # [P, K]
+    agreement = torch.einsum("pk,rk,sk->prs", weighted, expected.conj(), phase).real
+    known = torch.einsum("pk,rk->pr", weight.expand(len(spectra), -1), expected.abs() ** 2)
+    power = (weight * spectra.abs() ** 2).sum(1)[:, None] * known  # [P, R]
     return torch.where(power[:, :, None] == 0, 0, agreement / power.sqrt()[:, :, None])

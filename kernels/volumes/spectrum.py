@@ -38,8 +38,6 @@ class FourierReference(NamedTuple):
     """``[M, M, M]`` complex, axes z, y, x: sample ``[k, j, i]`` is at the frequency ``step (i, j, k) - step (M // 2)``."""
     step: float
     """Distance between samples, cycles per voxel, above 0."""
-    coverage: Tensor | None = None
-    """``[M, M, M]``, real, at least 0: how well the reference is known at each sample; None for equally well everywhere."""
 
     @property
     def side(self) -> int:
@@ -47,16 +45,13 @@ class FourierReference(NamedTuple):
         return len(self.values)
 
 
-def fourier_reference(
-    volume: Tensor, *, padding: int = 2, highest: float = 0.5, coverage: Tensor | None = None
-) -> FourierReference:
+def fourier_reference(volume: Tensor, *, padding: int = 2, highest: float = 0.5) -> FourierReference:
     """The spectrum of a volume up to a frequency, ready to be interpolated.
 
     Args:
         volume: ``[n, n, n]``, float32 or float64, axes z, y, x; its origin is index ``n // 2``.
         padding: The volume is padded to this many times its size.
         highest: Length of the longest frequency that will be asked for, cycles per voxel, at most 0.5.
-        coverage: As ``FourierReference.coverage``, on the samples of the result.
 
     Raises:
         TypeError: An argument of another type or dtype.
@@ -87,7 +82,7 @@ def fourier_reference(
     reach = math.ceil(highest * length - 1e-9) + 1
     index = torch.arange(-reach, reach + 1, device=volume.device) % length
     values = spectrum[index[:, None, None], index[:, None], index].contiguous()
-    return check_reference(FourierReference(values, 1 / length, coverage), volume)
+    return check_reference(FourierReference(values, 1 / length), volume)
 
 
 def check_reference(reference: object, like: Tensor) -> FourierReference:
@@ -100,12 +95,7 @@ def check_reference(reference: object, like: Tensor) -> FourierReference:
         raise ValueError(
             f"reference.values must be a cube of 1 to {MOST_SAMPLES} samples a side, got {list(values.shape)}"
         )
-    coverage = reference.coverage
-    if coverage is not None:
-        coverage = check_tensor("reference.coverage", coverage, "M M M", like).detach()
-        if coverage.shape != values.shape:
-            raise ValueError(f"reference.coverage must be {list(values.shape)}, got {list(coverage.shape)}")
-    return FourierReference(values, check_positive("reference.step", reference.step), coverage)
+    return FourierReference(values, check_positive("reference.step", reference.step))
 
 
 def check_spectrum(name: str, value: object, shape: str, like: Tensor | None = None, **sizes: int) -> Tensor:

@@ -2,12 +2,13 @@
 r"""The Triton backend of ``fourier_correlation``: one kernel.
 
 A row is a pair of a particle p and a shift s. A program owns a block of rows and a block of rotations, and walks over the
-frequencies. For a block of them it samples the turned reference once, for all its rows, and adds to three tables of rows by
-rotations, each a matrix product on tensor cores, with ``a = w F exp(2 pi i k . t)`` and the notation of ``correlation``::
+frequencies. For a block of them it samples the turned reference once, for all its rows, and adds to two tables of rows by
+rotations, each a matrix product on tensor cores, and to one number a row, with ``a = w F exp(2 pi i k . t)`` and the notation
+of ``correlation``::
 
-    agreement += Re a  (m Re V)^T + Im a  (m Im V)^T
-    energy    += w  (m |V|^2)^T
-    power     += (w |F|^2)  m^T
+    agreement += Re a  (Re V)^T + Im a  (Im V)^T
+    energy    += w  (|V|^2)^T
+    power     += sum_k w |F|^2
 
 Every sum runs over k in the same order, in float32, and nothing is added to memory.
 """
@@ -26,7 +27,7 @@ from .spectrum import FourierReference
 PRECISION = "tf32x3"
 CONSTANTS: dict[str, Any] = {"ROWS": 64, "ROTATIONS": 32, "FREQUENCIES": 16, "PRECISION": PRECISION, "warps": 4}
 
-RUNTIME = ["P", "R", "S", "K", "side", "shared", "covered"]
+RUNTIME = ["P", "R", "S", "K", "side", "shared"]
 
 
 @triton.jit
@@ -39,13 +40,13 @@ def axis_place(position, side):
 
 
 @triton.jit
-def sample_reference(values, coverage, covered, x, y, z, side):
-    """Real and imaginary part and coverage at positions x, y, z, in samples, by linear interpolation."""
+def sample_reference(values, x, y, z, side):
+    """Real and imaginary part at positions x, y, z, in samples, by linear interpolation."""
     i, along_x = axis_place(x, side)
     j, along_y = axis_place(y, side)
     k, along_z = axis_place(z, side)
-    real, imaginary, known = 0.0 * along_x, 0.0 * along_x, 0.0 * along_x
-    for corner in range(8):  # not unrolled: 24 loads at once would take more registers than there are
+    real, imaginary = 0.0 * along_x, 0.0 * along_x
+    for corner in range(8):  # not unrolled: 16 loads at once would take more registers than there are
         dx, dy, dz = corner % 2, corner // 2 % 2, corner // 4
         weight_x = tl.where(dx == 1, along_x, 1 - along_x)
         weight_y = tl.where(dy == 1, along_y, 1 - along_y)
@@ -55,8 +56,7 @@ def sample_reference(values, coverage, covered, x, y, z, side):
         entry = ((k + dz) * side + (j + dy)) * side + (i + dx)
         real += weight * tl.load(values + 2 * entry, mask=inside, other=0.0)
         imaginary += weight * tl.load(values + 2 * entry + 1, mask=inside, other=0.0)
-        known += weight * tl.load(coverage + entry, mask=inside & (covered != 0), other=0.0)
-    return real, imaginary, tl.where(covered != 0, known, 1.0)
+    return real, imaginary
 
 
 @triton.jit
@@ -67,7 +67,7 @@ def add_product(total, a, b, PRECISION: tl.constexpr):
 
 @triton.jit(do_not_specialize=RUNTIME)
 def correlate(
-    spectra, values, coverage, rotation, phase, frequencies, weight, scores, samples, P, R, S, K, side, shared, covered,
+    spectra, values, rotation, phase, frequencies, weight, scores, samples, P, R, S, K, side, shared,
     ROWS: tl.constexpr, ROTATIONS: tl.constexpr, FREQUENCIES: tl.constexpr, PRECISION: tl.constexpr,
 ):  # fmt: skip
     """Scores [P, R, S]; program (block of rows, block of rotations)."""
@@ -84,7 +84,7 @@ def correlate(
     zx, zy, zz = tl.load(matrix + 6, turned), tl.load(matrix + 7, turned), tl.load(matrix + 8, turned)
     agreement = tl.zeros([ROWS, ROTATIONS], tl.float32)
     energy = tl.zeros([ROWS, ROTATIONS], tl.float32)
-    power = tl.zeros([ROWS, ROTATIONS], tl.float32)
+    power = tl.zeros([ROWS], tl.float32)
     for start in range(0, K, FREQUENCIES):
         f = start + tl.arange(0, FREQUENCIES)
         given = f < K
@@ -95,7 +95,7 @@ def correlate(
         x = kx * xx[None, :] + ky * yx[None, :] + kz * zx[None, :] + side // 2
         y = kx * xy[None, :] + ky * yy[None, :] + kz * zy[None, :] + side // 2
         z = kx * xz[None, :] + ky * yz[None, :] + kz * zz[None, :] + side // 2
-        real, imaginary, known = sample_reference(values, coverage, covered, x, y, z, side)  # [FREQUENCIES, ROTATIONS]
+        real, imaginary = sample_reference(values, x, y, z, side)  # [FREQUENCIES, ROTATIONS]
         there = valid[:, None] & given[None, :]
         w = tl.load(weight + f[None, :], there, 0.0)  # [ROWS, FREQUENCIES]
         f_real, f_imaginary = (
@@ -104,11 +104,11 @@ def correlate(
         )
         cosine, sine = tl.load(phase + 2 * f[None, :], there, 0.0), tl.load(phase + 2 * f[None, :] + 1, there, 0.0)
         a_real, a_imaginary = w * (f_real * cosine - f_imaginary * sine), w * (f_real * sine + f_imaginary * cosine)
-        agreement = add_product(agreement, a_real, known * real, PRECISION)
-        agreement = add_product(agreement, a_imaginary, known * imaginary, PRECISION)
-        energy = add_product(energy, w, known * (real * real + imaginary * imaginary), PRECISION)
-        power = add_product(power, w * (f_real * f_real + f_imaginary * f_imaginary), known, PRECISION)
-    both = energy * power
+        agreement = add_product(agreement, a_real, real, PRECISION)
+        agreement = add_product(agreement, a_imaginary, imaginary, PRECISION)
+        energy = add_product(energy, w, real * real + imaginary * imaginary, PRECISION)
+        power += tl.sum(w * (f_real * f_real + f_imaginary * f_imaginary), 1)
+    both = energy * power[:, None]
     score = tl.where(both == 0, 0.0, agreement / tl.sqrt(tl.where(both == 0, 1.0, both)))
     into = scores + (p * R * S + s)[:, None] + (r * S.to(tl.int64))[None, :]
     tl.store(into, score, mask=valid[:, None] & turned[None, :])
@@ -121,13 +121,12 @@ def fourier_correlation_triton(
     (P, K), R, S = spectra.shape, len(rotation), len(shift)
     scores = weight.new_empty(P, R, S)
     values = torch.view_as_real(reference.values.resolve_conj().contiguous())
-    coverage = weight if reference.coverage is None else reference.coverage
     phase = torch.view_as_real(phases(shift, frequencies))
     spectrum = torch.view_as_real(spectra.resolve_conj().contiguous())
-    inputs = (spectrum, values, coverage, rotation, phase, frequencies, weight)
+    inputs = (spectrum, values, rotation, phase, frequencies, weight)
     launch(
         correlate, -(-P * S // CONSTANTS["ROWS"]) * -(-R // CONSTANTS["ROTATIONS"]),
         *(aligned(part.contiguous()) for part in inputs), scores, 1 / reference.step, P, R, S, K, reference.side,
-        int(len(weight) == 1), int(reference.coverage is not None), **CONSTANTS,
+        int(len(weight) == 1), **CONSTANTS,
     )  # fmt: skip
     return scores

@@ -26,9 +26,9 @@ CASES = [case for case in OPERATIONS["fourier_correlation"].edges("ieee") if cas
 def given(case: VolumeCase) -> dict[str, Any]:
     """Arguments of ``fourier_correlation`` in single precision."""
     parts = make_inputs(case, 1).to(torch.float32).arguments
-    values, step, coverage = (parts.pop(name) for name in ("values", "step", "coverage"))
+    values, step = (parts.pop(name) for name in ("values", "step"))
     parts["spectra"] = torch.view_as_complex(parts["spectra"])
-    return {**parts, "reference": FourierReference(torch.view_as_complex(values), step, coverage)}
+    return {**parts, "reference": FourierReference(torch.view_as_complex(values), step)}
 
 
 @pytest.mark.parametrize("case", CASES, ids=str)

@@ -209,13 +209,6 @@ WRONG = [
     (
         fourier_correlation,
         "reference",
-        FourierReference(torch.ones(3, 3, 3, dtype=SINGLE), 0.25, torch.ones(2, 2, 2)),
-        ValueError,
-        "reference.coverage must be [3, 3, 3], got [2, 2, 2]",
-    ),
-    (
-        fourier_correlation,
-        "reference",
         FourierReference(torch.ones(3, 3, 3, dtype=SINGLE), 0.0),
         ValueError,
         "reference.step must be above 0",

@@ -91,19 +91,6 @@ def test_what_was_not_measured_does_not_count() -> None:
     assert bool((wanted.flatten(1).amax(1) > 0.999).all())
 
 
-def test_a_reference_with_a_gap_gains_nothing_by_turning_it_onto_the_particles() -> None:
-    """The spectrum of noise, known behind a wedge, scores itself 1 at every rotation about which both know enough."""
-    given = scene()
-    reference = given["reference"]
-    at = torch.arange(reference.side).double() - reference.side // 2
-    covered = (at[:, None, None].abs() <= 1.7 * at.abs()).expand(3 * (reference.side,)).double()
-    gap = reference._replace(values=reference.values * covered, coverage=covered)
-    weight = torch.ones(1, len(given["frequencies"])).double()
-    constrained = fourier_correlation(**{**given, "reference": gap}, weight=weight).amax((1, 2))
-    plain = fourier_correlation(**{**given, "reference": gap._replace(coverage=None)}, weight=weight).amax((1, 2))
-    assert bool((constrained > 0.97).all()) and bool((plain < 0.95).all())
-
-
 def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
     given = {**scene(), "weight": torch.rand(3, len(half_sphere(SIZE, 0.35)), generator=seeded()).double()}
     whole = fourier_correlation(**given)
@@ -114,11 +101,11 @@ def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("name", ["spectra", "rotation", "shift"])
 def test_a_nan_is_seen_in_its_own_scores_alone(name: str) -> None:
     parts = make_inputs(VolumeCase("fourier_correlation", 5, 4, 6, 6, shifts=3), SEED).to(torch.float32).arguments
-    values, step, coverage = (parts.pop(part) for part in ("values", "step", "coverage"))
+    values, step = (parts.pop(part) for part in ("values", "step"))
     parts["spectra"] = torch.view_as_complex(parts["spectra"])
     parts[name] = parts[name].clone()
     parts[name][1].view(-1)[0] = torch.nan
-    scores = fourier_correlation(reference=FourierReference(torch.view_as_complex(values), step, coverage), **parts)
+    scores = fourier_correlation(reference=FourierReference(torch.view_as_complex(values), step), **parts)
     bad = torch.zeros_like(scores, dtype=torch.bool)
     bad.select({"spectra": 0, "rotation": 1, "shift": 2}[name], 1)[:] = True
     assert torch.equal(scores.isnan(), bad)

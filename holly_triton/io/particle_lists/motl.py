@@ -23,7 +23,7 @@ def is_motl(path: Path) -> bool:
         HollyError: It is damaged.
     """
     shape = read_em(Source(path)).values.shape
-    return shape[0] == 1 and shape[2] == NUMBERS
+    return bool(shape[0] == 1 and shape[2] == NUMBERS)
 
 
 def read_motl(path: Path) -> RawList:
