@@ -2,22 +2,35 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry.rotations import random_rotations
 from holly_triton.geometry.sampling import rotation_grid
+from holly_triton.io.particle_lists import ParticleList
 from holly_triton.tomography.config.matching import SIGN_MARGIN, Matching
 from holly_triton.tomography.config.optics import Optics
+from holly_triton.tomography.config.simulation import TomogramSettings
 from holly_triton.tomography.match import search as search_module
 from holly_triton.tomography.match.basis import Basis, find_basis
-from holly_triton.tomography.match.match import match_tomogram, picked
+from holly_triton.tomography.match.match import match_tomogram, picked, unexplained
+from holly_triton.tomography.match.reading import read_template
 from holly_triton.tomography.match.search import Search, plan_blocks
-from holly_triton.tomography.match.template import Template, Turning, measured, resampled, spherical_mask, turned
-from holly_triton.tomography.match.threshold import best_threshold, expected_threshold
+from holly_triton.tomography.match.template import (
+    Template,
+    Turning,
+    distance,
+    measured,
+    resampled,
+    spherical_mask,
+    turned,
+)
+from holly_triton.tomography.match.threshold import best_threshold, expected_threshold, tail_threshold
 from holly_triton.tomography.match.volume import centred, filtered
 from holly_triton.tomography.simulate.optics import ctf
+from holly_triton.tomography.simulate.tomogram import simulate_tomogram
 
 VOXEL = 10.0
 OPEN = {"tilt_least_deg": -90.0, "tilt_most_deg": 90.0, "contrast": "bright"}
@@ -139,6 +152,35 @@ def test_noise_gives_about_as_many_false_positives_as_expected():
     assert 2 <= len(found.accepted) <= 25
 
 
+def test_membranes_raise_the_threshold():
+    settings = TomogramSettings(
+        structures="proteasome:3", membranes=2, size_x=64, size_y=64, size_z=40, voxel_size=16.0, path="whole", snr=0.2
+    )
+    made = simulate_tomogram(settings, torch.Generator().manual_seed(2))
+    search = Matching(angle_deg=45, rounds=1, ctf=True)
+    (found,) = match_tomogram(made.volume, 16.0, [read_template("proteasome", 16.0)], search, optics=Optics())
+    apart = np.linalg.norm(found.picks.positions[:, None] - made.truth.positions, axis=2).min(1)
+    false = found.picks.scores[apart > 80]
+    assert found.picks.scores[apart < 80].min() > found.threshold > found.noise_threshold
+    assert (false > found.noise_threshold).sum() >= 8 and (false > found.threshold).sum() <= 4
+
+
+def test_a_decoy_has_the_extent_and_the_detail_of_its_template():
+    given = template(33)
+    decoy = given.decoy(torch.Generator().manual_seed(1))
+    noise = torch.fft.fftn(torch.randn(given.values.shape, generator=torch.Generator().manual_seed(1)))
+    phases = torch.fft.ifftn(torch.fft.fftn(given.values).abs() * noise / noise.abs()).real
+    assert abs(float((decoy.values * given.values).sum() / given.values.square().sum())) < 0.5
+
+    def moments(values):
+        """Root mean square distance from the centre, and frequency, both weighted by power."""
+        away, power = distance(33), torch.fft.fftshift(torch.fft.fftn(values).abs().square())
+        return [float((away.square() * part).sum() / part.sum()) ** 0.5 for part in (values.square(), power)]
+
+    wide, fine = zip(*(moments(one) for one in (given.values, decoy.values, phases)), strict=True)
+    assert wide[1] < 2 * wide[0] < wide[2] and fine[1] == pytest.approx(fine[0], rel=0.05)
+
+
 def test_blocks_change_nothing(monkeypatch):
     volume = noisy(body((30, 36, 41), (22, 17, 14)), 3.0)
     turning = Turning(template(), VOXEL, Matching(**OPEN), Optics())
@@ -238,6 +280,14 @@ def test_what_cannot_be_searched_is_said():
 def test_thresholds():
     assert expected_threshold(1, 2e6 * 1e4) == pytest.approx(6.467, abs=0.001)
     assert expected_threshold(0.5, 1.0) == 0
+    tail = 3 + 0.4 * np.random.default_rng(0).exponential(size=1000)
+    assert tail_threshold(tail, 10) == pytest.approx(3 + 0.4 * math.log(100), abs=0.15)
+    assert tail_threshold(tail, 0.1) == pytest.approx(3 + 0.4 * math.log(1e4), abs=1.0)
+    assert tail_threshold(tail[:3], 1) == -math.inf
+    decoys = ParticleList.of("a", [[0, 0, 9], [50, 0, 0], [90, 0, 0]], scores=[5, 4, 5])
+    picks = ParticleList.of("a", [[0, 0, 0], [52, 0, 0]], scores=[8, 5])
+    assert unexplained(decoys, picks, 20.0).tolist() == [False, True, True]
+    assert unexplained(decoys, picks, 5.0).all() and unexplained(decoys, picks.take([]), 20.0).all()
     scores, right = torch.tensor([5.0, 1.0, 4.0, 3.0]), torch.tensor([True, False, True, False])
     threshold, f1 = best_threshold(scores, right, 2)
     assert (threshold, f1) == (4.0, 1.0)

@@ -45,7 +45,8 @@ def match(
 
     A TEMPLATE is a map of any voxel size (.mrc, .em, .h5), a structure's file, or the name of a structure that ships. Each
     particle has a position in Å, a rotation and a score in standard deviations of the background; several templates compete
-    for a place by this score. The threshold follows from the expected number of false positives.
+    for a place by this score. The threshold follows from the expected number of false positives, in noise and as the
+    peaks of a decoy show, which is as wide and as fine as the template and of no structure.
 
     \b
     Examples:

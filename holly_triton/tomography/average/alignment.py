@@ -41,10 +41,11 @@ def as_reference(volume: Tensor, mask: Tensor, highest: float) -> Reference:
     """A volume ``[n, n, n]``, protein positive, masked, up to a frequency.
 
     What an average lacks, behind wedges that its particles share, is 0 in it and adds nothing to the numerator of a score. To
-    leave these frequencies out of the particle's power as well (Xu et al. 2012) was measured on simulated ribosomes, 14 Å a voxel,
-    four seeds each, as the median error of rotation: 16 from all sides at SNR 0.1 have 1.2 degrees either way; 40 within about 8
-    degrees of one axis at SNR 0.05 have 1.1 without it and 0.9 with it; 40 within 3 degrees behind tilts of 45 degrees have 1.9
-    and 2.5, since fewer frequencies then decide. Resolutions against the truth differ by less than 0.3 Å in the median.
+    leave these frequencies out of the particle's power as well (Xu et al. 2012) was measured on simulated ribosomes at 14 Å a
+    voxel, as the median error of rotation of four seeds: 16 from all sides at SNR 0.1 have 1.2 degrees either way; 40 within about
+    8 degrees of one axis at SNR 0.05 have 1.1 without it and 0.9 with it; behind tilts of 45 degrees, where much is missing, 40
+    within 3 degrees at SNR 0.05 have 1.9 and 2.5, and 60 within 20 degrees at SNR 0.03 have 3.3 and 4.0, at 36.5 and 37.7 Å of
+    resolution against the truth: the fewer frequencies overlap, the more their noise decides.
     """
     centred = volume - (volume * mask).sum() / mask.sum()
     highest = min(highest, 0.5)

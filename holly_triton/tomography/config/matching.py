@@ -40,6 +40,12 @@ CANDIDATE_SHARE = 0.8
 """Peaks of the search above this share of its threshold are refined."""
 MOST_CANDIDATES = 2000
 """Peaks of a template that are refined at most, the highest ones."""
+DECOY_CANDIDATES = 40
+"""Peaks of a decoy that are refined, the highest ones,"""
+TAIL_PEAKS, FEWEST_PEAKS = 16, 3
+"""and how many of them, at most and at least, give the tail of their scores."""
+EXPLAINING = 1.5
+"""A peak of a decoy is that of a particle if the template scores so many times as much there."""
 NULL_PLACES, NULL_ROTATIONS = 200, 16
 """Random places and rotations from which the standard deviation of the score at full band is estimated."""
 FEW_ROTATIONS = 64

@@ -22,11 +22,8 @@ from holly_triton.tomography.config.optics import Optics
 from holly_triton.tomography.inspection.checks import check_tomogram
 from holly_triton.tomography.places import check_places
 
-from .match import Match, StoppedError, better_hand, match_tomogram, picked
+from .match import PARTS, Match, StoppedError, better_hand, match_tomogram, picked
 from .reading import read_template
-
-PARTS = 3
-"""Of the work for each template and hand."""
 
 
 class Options(NamedTuple):
@@ -89,7 +86,7 @@ def _report(path: Path, out: Path, matches: list[Match], particles: ParticleList
         hand = ", mirrored" if one.mirrored else ""
         best = ", ".join(f"{score:.1f}" for score in one.picks.scores[:3]) or "none"
         print(
-            f"{one.template.name}{hand}: {len(one.accepted)} above {one.threshold:.2f} sigma; highest {best}; "
+            f"{one.template.name}{hand}: {len(one.accepted)} above {one.threshold:.2f} sigma ({one.noise_threshold:.2f} in noise alone); highest {best}; "
             f"{counted(one.rotations, 'rotation')} at {one.angle_deg:.3g} degrees, searched at {one.search_voxel:.3g} Å a voxel with "
             f"{counted(one.functions, 'function')} that hold {100 * one.held:.0f} % of their power"
         )

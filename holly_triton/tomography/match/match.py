@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -20,7 +21,9 @@ from holly_triton.tomography.config.matching import (
     CANDIDATE_SHARE,
     CROPS,
     CROWTHER_VOXELS,
+    DECOY_CANDIDATES,
     DENSITY_SHARE,
+    EXPLAINING,
     MOST_CANDIDATES,
     ROUNDS_SHARE,
     SAME_VOXEL,
@@ -33,14 +36,16 @@ from holly_triton.tomography.config.matching import (
 from holly_triton.tomography.config.optics import Optics
 from holly_triton.tomography.peaks import peaks
 
-from .basis import find_basis
+from .basis import Basis, find_basis
 from .refine import Refinement, reach_of
-from .search import Search
+from .search import Scores, Search
 from .template import Template, Turning, distance, resampled, spherical_mask
-from .threshold import expected_threshold
+from .threshold import expected_threshold, tail_threshold
 from .volume import centred, filtered
 
 Begin = Callable[[str], None]
+PARTS = 6
+"""Of the work for each template and hand, half of them for its decoy."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +56,9 @@ class Match:
         template: At the tomogram's voxel size.
         mirrored: Whether it is the mirror image.
         picks: Refined peaks, the best first; scores are S / sigma at full band.
-        threshold: Of these scores, by the expected number of false positives.
+        threshold: Of these scores, by the expected number of false positives: the larger of what noise exceeds so many times, and
+            what the template's decoy does.
+        noise_threshold: The former.
         search_scores: Largest S / sigma of the search per voxel ``[Z, Y, X]``, at voxels of ``search_voxel`` Å.
         search_voxel: Å.
         angle_deg: Of the grid.
@@ -65,6 +72,7 @@ class Match:
     mirrored: bool
     picks: ParticleList
     threshold: float
+    noise_threshold: float
     search_scores: Tensor
     search_voxel: float
     angle_deg: float
@@ -98,7 +106,7 @@ def match_tomogram(
         optics: Of the CTF, if the settings ask for it.
         mask: ``[Z, Y, X]``, where particles are sought: larger than 0.
         tomogram: Its name in the particle list.
-        begin: Called with the name of each part of the work: three for each template and hand.
+        begin: Called with the name of each part of the work: ``PARTS`` for each template and hand.
         stopped: Whether to stop.
 
     Raises:
@@ -152,6 +160,17 @@ def compete(positions: Array, scores: Array, reach: Array) -> Array:
     return np.array(kept, dtype=np.int64)
 
 
+def unexplained(decoys: ParticleList, picks: ParticleList, reach: float) -> Array:
+    """Which peaks of a decoy ``[D]`` have no pick of the template within a reach, Å, that is ``EXPLAINING`` times as high.
+
+    Where the template is, its decoy has peaks too, which say nothing of where it is not.
+    """
+    apart = np.linalg.norm(decoys.positions[:, None] - picks.positions, axis=2)
+    higher = (apart < reach) & (picks.scores > EXPLAINING * decoys.scores[:, None])
+    free: Array = ~higher.any(axis=1)
+    return free
+
+
 def exclusion(template: Template) -> float:
     """Least distance of two picks, Å: the radius of a ball of the density's volume."""
     held = template.values > DENSITY_SHARE * template.values.max()
@@ -166,6 +185,17 @@ def at_voxel(template: Template, voxel: float) -> Template:
     size = math.ceil(len(template.values) / ratio)
     mask = None if template.mask is None else resampled(template.mask, ratio, size).clamp(0, 1)
     return replace(template, values=resampled(template.values, ratio, size), voxel=voxel, mask=mask)
+
+
+class _Pass(NamedTuple):
+    """What the search for a template, or for its decoy, found."""
+
+    basis: Basis
+    scores: Scores
+    sigma: float
+    threshold: float
+    """That noise exceeds the expected number of times."""
+    picks: ParticleList
 
 
 class _Work:
@@ -185,41 +215,57 @@ class _Work:
         self.angle = settings.angle_deg or min(most, max(least, crowther))
 
     def done(self, begin: Begin, stopped: Callable[[], bool]) -> Match:
+        grid = rotation_grid(self.angle, self.template.symmetry).to(self.ready.device)
+        found = self._passed(self.full, grid, (MOST_CANDIDATES, CANDIDATE_SHARE), self.name, begin, stopped)
+        decoy = Turning(self.template.decoy(self.generator), self.template.voxel, self.settings, self.optics)
+        null = self._passed(decoy, grid, (DECOY_CANDIDATES, 0.0), f"decoy of {self.name}", begin, stopped)
+        outside = null.picks.scores[unexplained(null.picks, found.picks, 2 * exclusion(self.template))]
+        threshold = max(found.threshold, tail_threshold(outside, self.settings.false_positives))
+        high, low = (
+            peaks(one, exclusion(self.template) / self.voxel, 0.0).values[:SIGN_PEAKS] / found.sigma
+            for one in (found.scores.highest, found.scores.lowest)
+        )
+        return Match(
+            self.template, self.mirrored, found.picks, threshold, found.threshold, found.scores.best / found.sigma,
+            self.voxel, self.angle, len(grid), len(found.basis), found.basis.held,
+            float(low.mean() - high.mean()) if len(low) and len(high) else 0.0,
+        )  # fmt: skip
+
+    def _passed(self, full: Turning, grid: Tensor, candidates: tuple[int, float], name: str, begin: Begin, stopped: Callable[[], bool]) -> _Pass:  # fmt: skip
+        """A template searched at all rotations of a grid, and its highest peaks refined: so many, above a share of the threshold."""
         settings, device = self.settings, self.ready.device
-        grid = rotation_grid(self.angle, self.template.symmetry).to(device)
-        begin(f"{self.name}: turning it to {len(grid)} rotations")
-        coarse = self.full if self.crop == (1, 1) else Turning(self.template, self.voxel, settings, self.optics)
+        begin(f"{name}: turning it to {len(grid)} rotations")
+        coarse = full if self.crop == (1, 1) else Turning(full.template, self.voxel, settings, self.optics)
         basis = find_basis(coarse, grid, settings.basis_power, self.generator)
         masks, sphere = None, coarse.sphere
-        if self.template.mask is not None:
+        if full.template.mask is not None:
             masks = find_basis(coarse, grid, 1 - (1 - settings.basis_power) / 10, self.generator, of_masks=True)
             sphere = spherical_mask(coarse.size, coarse.radius, device)
-        begin(f"{self.name}: searching")
+        begin(f"{name}: searching")
         search = Search(filtered(self.ready, settings, self.crop), basis, sphere, masks)
         scores = search.run(self._coarse_mask(search.shape), stopped)
         if scores is None:
             raise StoppedError
         if scores.voxels == 0:
-            raise HollyError(f"{self.name}: no voxel has a score: the tomogram is flat, or where it is not, the mask is 0; give another mask or tomogram")  # fmt: skip
-        tests = scores.voxels * float(len(grid))
-        radius = exclusion(self.template) / self.voxel
+            raise HollyError(f"{name}: no voxel has a score: the tomogram is flat, or where it is not, the mask is 0; give another mask or tomogram")  # fmt: skip
         sigma = max(scores.sigma, torch.finfo(torch.float32).tiny)
-        high, low = (peaks(one, radius, 0.0).values[:SIGN_PEAKS] / sigma for one in (scores.highest, scores.lowest))
-        threshold = expected_threshold(settings.false_positives, tests)
-        level = CANDIDATE_SHARE * threshold * sigma
-        candidates = peaks(scores.best, radius, min(level, 0.95 * float(scores.best.max())))
-        voxels = candidates.voxels[:MOST_CANDIDATES]
-        begin(f"{self.name}: refining {len(voxels)} peaks")
-        picks = self._refined(search, grid, voxels, candidates.positions[:MOST_CANDIDATES], threshold, stopped)
-        return Match(
-            self.template, self.mirrored, picks, threshold, scores.best / sigma, self.voxel, self.angle, len(grid),
-            len(basis), basis.held, float(low.mean() - high.mean()) if len(low) and len(high) else 0.0,
-        )  # fmt: skip
+        threshold = expected_threshold(settings.false_positives, scores.voxels * float(len(grid)))
+        most, share = candidates
+        level = share * threshold * sigma
+        radius = exclusion(self.template) / self.voxel
+        found = peaks(scores.best, radius, min(level, 0.95 * float(scores.best.max())))
+        voxels, places = found.voxels[:most], found.positions[:most]
+        begin(f"{name}: refining {len(voxels)} peaks")
+        picks = self._refined(search, full, grid, voxels, places, threshold, stopped)
+        return _Pass(basis, scores, sigma, threshold, picks)
 
-    def _refined(self, search: Search, grid: Tensor, voxels: Tensor, places: Tensor, threshold: float, stopped: Callable[[], bool]) -> ParticleList:  # fmt: skip
+    def _refined(
+        self, search: Search, full: Turning, grid: Tensor, voxels: Tensor, places: Tensor, threshold: float,
+        stopped: Callable[[], bool],
+    ) -> ParticleList:  # fmt: skip
         """Refined peaks, highest first."""
         settings, size = self.settings, torch.tensor(self.ready.shape, device=self.ready.device)
-        refinement = Refinement(filtered(self.ready, settings), self.full, reach_of(self.crop))
+        refinement = Refinement(filtered(self.ready, settings), full, reach_of(self.crop))
         start = (places * (self.voxel / self.template.voxel)).round().long().clamp(min=0).minimum(size - 1)
         sigma = max(refinement.sigma(self.generator, self.mask), torch.finfo(torch.float32).tiny)
         twins = search.rotations_at(voxels, grid, TWINS_APART * self.angle)

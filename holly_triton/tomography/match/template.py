@@ -69,6 +69,18 @@ class Template:
         other = None if self.mask is None else _flipped(self.mask)
         return replace(self, values=_flipped(self.values), mask=other)
 
+    def decoy(self, generator: torch.Generator) -> Self:
+        """A density of no structure that is as wide and as fine.
+
+        It is noise with the template's root mean square at every radius, and then its mean power at every frequency. With the
+        template's amplitudes at random phases it would fill the box, and change faster than the template as it turns.
+        """
+        values = self.values
+        noise = torch.randn(values.shape, generator=generator).to(values.device)
+        spectrum, wanted = (torch.fft.fftshift(torch.fft.fftn(one)) for one in (noise * _over_shells(values), values))
+        spectrum = spectrum * (_over_shells(wanted) / _over_shells(spectrum).clamp(min=torch.finfo(torch.float32).tiny))
+        return replace(self, values=torch.fft.ifftn(torch.fft.ifftshift(spectrum)).real.contiguous())
+
     def to(self, device: torch.device) -> Self:
         """The template on a device."""
         return replace(self, values=self.values.to(device), mask=None if self.mask is None else self.mask.to(device))
@@ -170,6 +182,17 @@ def distance(size: int, device: torch.device | str = "cpu") -> Tensor:
     """Distance of each voxel from the centre ``[n, n, n]``, voxels."""
     axis = torch.arange(size, device=device, dtype=torch.float32) - centre(size)
     return (axis[:, None, None].square() + axis[:, None].square() + axis.square()).sqrt()
+
+
+def _over_shells(values: Tensor) -> Tensor:
+    """The root mean square over each shell about the centre of a cube, of a voxel's width, at all of its voxels ``[n, n, n]``."""
+    shell = distance(len(values), values.device).round().long()
+    total, count = (
+        torch.zeros(int(shell.max()) + 1, device=values.device).index_add_(0, shell.flatten(), one.flatten())
+        for one in (values.abs().square(), torch.ones_like(values.real))
+    )
+    mean: Tensor = (total / count.clamp(min=1)).sqrt()[shell]
+    return mean
 
 
 def cut(values: Tensor, size: int) -> Tensor:
