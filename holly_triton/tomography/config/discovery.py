@@ -28,8 +28,8 @@ BEYOND_SHELLS = 2
 as consistent: the two share those, and the mask spreads them by about one."""
 SAME_STRUCTURE = 0.8
 """Correlation of two averages, as a share of what is expected of averages of one structure, from which on they are of one. In
-boxes of 28 voxels of 13.1 Å, at SNR 0.1 and 0.05, it was 0.86 to 1.02 for 13 pairs of one structure, and at most 0.71, that of GroEL
-and 20S, for 48 pairs of two."""
+boxes of 28 voxels of 13.1 Å, at SNR 0.1 and 0.05, it was 0.86 to 1.02 for 14 pairs of one structure, and at most 0.71, that of GroEL
+and 20S, for 50 pairs of two."""
 LEAST_AVERAGED = 8
 """Subtomograms of a cluster that is averaged without being named; a few outliers make a cluster that is far from everything."""
 REACH_OF_BOX = 0.2
