@@ -211,7 +211,8 @@ def halves(part, PRECISION: tl.constexpr):
             upper, lower = upper.to(tl.float32), lower.to(tl.float32)
         found = (upper, lower)
     elif PRECISION == "tf32x3":
-        upper = (part.to(tl.int32, bitcast=True) & -0x2000).to(tl.float32, bitcast=True)
+        # Rounded, so that the lower half has either sign: the tensor cores cut its last bits, always towards zero.
+        upper = (part.to(tl.int32, bitcast=True) + 0x1000 & -0x2000).to(tl.float32, bitcast=True)
         found = (upper, part - upper)
     else:
         found = (part, part)

@@ -104,9 +104,11 @@ def correlate(
         )
         cosine, sine = tl.load(phase + 2 * f[None, :], there, 0.0), tl.load(phase + 2 * f[None, :] + 1, there, 0.0)
         a_real, a_imaginary = w * (f_real * cosine - f_imaginary * sine), w * (f_real * sine + f_imaginary * cosine)
-        agreement = add_product(agreement, a_real, real, PRECISION)
-        agreement = add_product(agreement, a_imaginary, imaginary, PRECISION)
-        energy = add_product(energy, w, real * real + imaginary * imaginary, PRECISION)
+        # A block's own sums begin at 0: tensor cores cut the last bits of what they add to, in each of thousands of blocks.
+        nothing = tl.zeros([ROWS, ROTATIONS], tl.float32)
+        agreed = add_product(nothing, a_real, real, PRECISION)
+        agreement += add_product(agreed, a_imaginary, imaginary, PRECISION)
+        energy += add_product(nothing, w, real * real + imaginary * imaginary, PRECISION)
         power += tl.sum(w * (f_real * f_real + f_imaginary * f_imaginary), 1)
     both = energy * power[:, None]
     score = tl.where(both == 0, 0.0, agreement / tl.sqrt(tl.where(both == 0, 1.0, both)))

@@ -13,7 +13,11 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from triton._C.libtriton import ir
+from triton.runtime.interpreter import InterpreterBuilder, TensorHandle
 
+from holly_triton.harness.cases import edge_cases
+from holly_triton.harness.compare import compare, validation_inputs
 from holly_triton.kernels import morton_order, normalised_masked_l1, reconstruction_loss, splat, splat_emitters
 from holly_triton.kernels.arguments import Cloud
 from holly_triton.kernels.gaussians import reference, triton_emitters, triton_fused, triton_loss, triton_splat
@@ -469,3 +473,30 @@ def test_float64_is_refused() -> None:
     cloud = {name: part.double() for name, part in make_cloud(3, 1).items()}
     with pytest.raises(TypeError, match="triton.*float32"):
         splat(**cloud, shape=(8, 8), backend="triton")
+
+
+@pytest.fixture
+def tensor_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products in tf32 as a GPU makes them: of each factor it takes the first 19 bits, and cuts the others."""
+    multiplied = InterpreterBuilder.create_dot
+
+    def cut(factor: TensorHandle) -> TensorHandle:
+        bits = np.ascontiguousarray(factor.data, np.float32).view(np.int32) & np.int32(-0x2000)
+        return TensorHandle(bits.view(np.float32), factor.dtype)
+
+    def create_dot(builder: Any, a: Any, b: Any, total: Any, precision: Any, *others: Any) -> Any:
+        if precision == ir.INPUT_PRECISION.TF32:
+            a, b = cut(a), cut(b)
+        return multiplied(builder, a, b, total, precision, *others)
+
+    monkeypatch.setattr(InterpreterBuilder, "create_dot", create_dot)
+
+
+@pytest.mark.parametrize(("precision", "wrong"), [("tf32x3", False), ("tf32", True)])
+def test_gradients_that_cancel_survive_the_bits_that_tensor_cores_cut(
+    precision: str, wrong: bool, tensor_cores: None
+) -> None:
+    """The gradient of a wide sigma is a small difference of large sums: upper halves that are cut, not rounded, give 4e-5."""
+    (case,) = (case for case in edge_cases(precision) if (case.op, case.label) == ("reconstruction_loss", "broad"))
+    compared = compare(case, "triton", validation_inputs(case, 0, device="cpu"), "cpu")
+    assert (compared.error_gradient > 3e-5) is wrong

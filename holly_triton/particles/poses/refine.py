@@ -50,7 +50,9 @@ def step_poses(
     by_rotation, by_shift, *by_cloud = torch.autograd.grad(objective.sum(), [rotation, shift, *cloud])
     with torch.no_grad():
         for part, gradient in zip(cloud, by_cloud, strict=True):
-            part.grad = gradient
+            part.grad = (
+                gradient.contiguous()
+            )  # as the fused optimiser takes it; those of the kernels are transposed views
         lever = LEVER * stage.gyration_nm
         half = -0.5 * width**2
         # Turning by a small v adds v x c to each column c of the rotation.

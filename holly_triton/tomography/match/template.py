@@ -157,7 +157,8 @@ def turned(source: Tensor, rotation: Tensor, size: int, radius: float) -> Tensor
     unit = (2 * (OVERSAMPLING * place + centre(samples)) + 1) / samples - 1
     values = functional.grid_sample(source[None, None], unit.view(1, -1, 1, 1, 3), align_corners=False)
     volume = source.new_zeros(len(rotation), size**3)
-    volume[:, (held + centre(size)) @ torch.tensor([size**2, size, 1], device=source.device)] = values.view(len(rotation), -1)  # fmt: skip
+    plane, row, column = (held + centre(size)).unbind(1)  # a GPU has no product of whole numbers
+    volume[:, (plane * size + row) * size + column] = values.view(len(rotation), -1)
     return volume.view(-1, size, size, size)
 
 
