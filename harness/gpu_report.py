@@ -21,6 +21,8 @@ STEPS = {
     "tomography": "tomography.json",
 }
 """The records that a report is made of, by step."""
+NOTES = "gpu_notes.md"
+"""What a person adds about the sessions."""
 UNDONE = {
     "failed": "ended with a failure",
     "timeout": "stopped at its limit of time",
@@ -76,6 +78,8 @@ def write_gpu_report(raw: Path, folder: Path) -> Path | None:
         *([f"- {line}" for line in missing] or ["Nothing is missing."]),
         "",
     ]
+    if (raw / NOTES).is_file():
+        parts += ["## Notes", "", (raw / NOTES).read_text(encoding="utf-8")]
     path = folder / "gpu.md"
     path.write_text("\n".join(parts), encoding="utf-8")
     return path
