@@ -70,7 +70,11 @@ def _lines(name: str, scale: TableScale, records: Sequence[Record], picture: Pat
     ]
     yield from lines_of_table(head, _costs(arms, records))
     yield ""
-    yield "Times are of the machine that did this, which may have been busy; the four last columns are means over all cells."
+    devices = sorted({record.figures.get("device", "a machine that was not recorded") for record in records})
+    yield (
+        f"Times are of {' and '.join(devices)}, which may have been busy with other work; the four last columns are means over all "
+        "cells."
+    )
     if picture is not None:
         yield from (
             "",

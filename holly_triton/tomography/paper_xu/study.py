@@ -183,8 +183,15 @@ def _judged(model: Model, examples: Examples) -> dict[str, Any]:
         "parameters": parameters(model.network),
         "multiply_adds": multiply_adds(model),
         "per_second": len(test) / seconds,
+        "device": _device_of(model),
         "training": model.figures,
     }
+
+
+def _device_of(model: Model) -> str:
+    """Where a network is, in words."""
+    device = next(iter([*model.network.parameters(), *model.network.buffers()])).device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else "CPU"
 
 
 def multiply_adds(model: Model) -> int:
