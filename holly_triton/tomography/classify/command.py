@@ -1,6 +1,5 @@
 """The command ``tomo classify``: a training, a classification, or both, in one folder."""
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from holly_triton.core.files import as_json, replacing
 from holly_triton.core.folder import check_free
 from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
+from holly_triton.core.resumption import JOB, read_job, write_job
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.training import folder_of
 from holly_triton.core.training_bar import under_bar
@@ -29,7 +29,7 @@ from .run import MODEL, Run, carry_out, resume_run, start_run
 from .sets import SubtomogramSet, say_unusable
 from .sources import split, trainable
 
-FEATURES, CLASSES, METRICS, CONFUSION, JOB = "features.h5", "classes.csv", "metrics.json", "confusion.png", "job.json"
+FEATURES, CLASSES, METRICS, CONFUSION = "features.h5", "classes.csv", "metrics.json", "confusion.png"
 WRITTEN = (FEATURES, CLASSES, METRICS, CONFUSION, JOB)
 SCHEMA = 1
 """Version of metrics.json."""
@@ -52,7 +52,7 @@ def train_and_classify(out: Path, settings: Training, *, overwrite: bool) -> int
     with stoppable() as stop:
         _prepare(out)
         run = start_run(out / MODEL, settings, overwrite=overwrite)
-        _write_job(out, Job(str(Path(settings.data).resolve()), MODEL, settings.voxel_size, settings.device))
+        write_job(out, Job(str(Path(settings.data).resolve()), MODEL, settings.voxel_size, settings.device))
         if isinstance(run, Run) and _train(run, stop) == STOPPED:
             return STOPPED
         return _classify(out, stop, resume=False)
@@ -64,13 +64,13 @@ def classify(data: Path, out: Path, model: Path, *, voxel_size: float | None, de
     read_model(model)  # before the folder: a file that is no model leaves none behind
     with stoppable() as stop:
         _prepare(out)
-        _write_job(out, Job(str(data.resolve()), str(model.resolve()), voxel_size, device))
+        write_job(out, Job(str(data.resolve()), str(model.resolve()), voxel_size, device))
         return _classify(out, stop, resume=False)
 
 
 def resume(data: Path, out: Path) -> int:
     """Continue what was stopped; return the exit code."""
-    job = _read_job(out)
+    job = read_job(out, Job)
     if Path(job.data) != data.resolve():
         raise HollyError(f"{out}: is of {job.data}; give that set, or another folder")
     with stoppable() as stop:
@@ -90,20 +90,6 @@ def _prepare(out: Path) -> None:
             (out / name).unlink(missing_ok=True)
     except OSError as error:
         raise HollyError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
-
-
-def _write_job(out: Path, job: Job) -> None:
-    with replacing(out / JOB) as partial:
-        partial.write_text(json.dumps(vars(job), indent=1), encoding="utf-8")
-
-
-def _read_job(out: Path) -> Job:
-    try:
-        return Job(**json.loads((out / JOB).read_text(encoding="utf-8")))
-    except OSError as error:
-        raise HollyError(f"{out}: has nothing to resume (no {out / JOB}); start without --resume") from error
-    except (ValueError, TypeError) as error:
-        raise HollyError(f"{out / JOB}: is damaged; start again with --overwrite") from error
 
 
 def _train(run: Run, stop: Stop) -> int:
@@ -139,7 +125,7 @@ def _words(figures: Figures) -> str:
 
 
 def _classify(out: Path, stop: Stop, *, resume: bool) -> int:
-    job = _read_job(out)
+    job = read_job(out, Job)
     path = out / job.model
     model = read_model(path, find_device(job.device))
     subtomograms = open_set(Path(job.data), job.voxel_size)

@@ -1,9 +1,8 @@
 """The command ``tomo discover``: activations, clusters, averages and pictures in one folder; stoppable and resumable."""
 
-import json
 import shutil
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,10 +10,10 @@ import numpy as np
 
 from holly_triton.core.device import find_device
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import as_json, replacing
 from holly_triton.core.folder import check_free
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
+from holly_triton.core.resumption import JOB, read_job, write_job
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.words import counted
 from holly_triton.tomography.average.imaging import Imaging
@@ -35,7 +34,7 @@ from .pictures import draw_pictures
 from .records import FOLDER, read_average, read_records, write_cluster
 from .results import CLUSTERS, METRICS, PARTICLES, Entry, check_same, entries_of, write_results
 
-FEATURES, JOB = "features.h5", "job.json"
+FEATURES = "features.h5"
 WRITTEN = (FEATURES, JOB, CLUSTERS, PARTICLES, METRICS, *PICTURES)
 
 
@@ -111,7 +110,7 @@ def resume(data: Path, out: Path, chosen: Sequence[int]) -> int:
     Raises:
         HollyError: There is nothing to resume, or as ``discover``.
     """
-    job = _read_job(out)
+    job = read_job(out, Job)
     if Path(job.data) != data.resolve():
         raise HollyError(f"{out}: is of {job.data}; give that set, or another folder")
     subtomograms, model = _opened(job)
@@ -138,17 +137,7 @@ def _prepare(out: Path, job: Job) -> None:
             shutil.rmtree(out / FOLDER)
     except OSError as error:
         raise HollyError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error
-    with replacing(out / JOB) as partial:
-        partial.write_text(as_json(asdict(job)), encoding="utf-8")
-
-
-def _read_job(out: Path) -> Job:
-    try:
-        return Job(**json.loads((out / JOB).read_text(encoding="utf-8")))
-    except OSError as error:
-        raise HollyError(f"{out}: has nothing to resume (no {out / JOB}); start without --resume") from error
-    except (ValueError, TypeError) as error:
-        raise HollyError(f"{out / JOB}: is damaged; start again with --overwrite") from error
+    write_job(out, job)
 
 
 def _carry_out(

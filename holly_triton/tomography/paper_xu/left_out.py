@@ -4,17 +4,18 @@ The cluster is chosen as a person would who does not know the classes: the first
 have chosen is reported beside it.
 """
 
+import functools
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json, foreign, replacing
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
-from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
+from holly_triton.core.resumption import JOB
+from holly_triton.core.stop import STOPPED, Stop
 from holly_triton.tomography.config.classification import Device
 from holly_triton.tomography.config.discovery import Discovery
 from holly_triton.tomography.discover import command
@@ -23,7 +24,7 @@ from holly_triton.tomography.discover.results import CLUSTERS, METRICS, read_clu
 from .cells import Bench, Cell, write_test
 from .config import LEFT_OUT, OPTICS, Arm, TableScale
 from .left_out_report import Left, write_left_out
-from .study import FAILED, examples_of, make_folder, source_of, trained, training_of
+from .study import examples_of, in_turn, make_folder, source_of, trained, training_of
 
 TENTH_OF_NM = 10.0
 """Å of a nm."""
@@ -82,24 +83,8 @@ def reproduce_left_out(table: LeaveOneOut) -> int:
     bench = Bench(table.scale, table.structures, table.folder)
     bench.places(table.scale.classes)  # absent structures are reported before anything is written
     make_folder(table.folder)
-    code = DONE
-    with stoppable() as stop:
-        for seed, name in table.work:
-            path = table.place(seed, name)
-            if path.with_suffix(".json").is_file():
-                continue
-            try:
-                if stop.asked or not _perform(table, bench, seed, name, path, stop):
-                    code = STOPPED
-                    break
-            except HollyError as error:  # one class that fails must not cost the others
-                LOG.error("%s: %s", path.stem, error)
-                code = FAILED
-            report(table, bench)
-    print(f"wrote {report(table, bench)}")
-    if code == STOPPED:
-        print("Stopped. The same command continues: what is finished is kept.")
-    return code
+    perform = functools.partial(_perform, table, bench)
+    return in_turn(table.work, table.place, perform, lambda: report(table, bench))
 
 
 def report(table: LeaveOneOut, bench: Bench) -> Path:
@@ -114,8 +99,9 @@ def report(table: LeaveOneOut, bench: Bench) -> Path:
     return write_left_out(table.out, table.name, table.scale, table.arm, found)
 
 
-def _perform(table: LeaveOneOut, bench: Bench, seed: int, name: str, path: Path, stop: Stop) -> bool:
+def _perform(table: LeaveOneOut, bench: Bench, task: tuple[int, str], path: Path, stop: Stop) -> bool:
     """Train without a class, and search for it; False if it was stopped before the end."""
+    seed, name = task
     with in_parts(1) as begin:
         begin("simulating subtomograms")
         examples = examples_of(bench, table.cell)
@@ -153,7 +139,7 @@ def _job(table: LeaveOneOut, bench: Bench, test: Path, model: Path, name: str, s
 
 def _discovered(out: Path, job: command.Job, chosen: Sequence[int]) -> int:
     """The search in a folder, begun or continued."""
-    if (out / command.JOB).is_file():
+    if (out / JOB).is_file():
         return command.resume(Path(job.data), out, chosen)
     return command.discover(out, job, chosen, overwrite=True)
 

@@ -4,13 +4,13 @@ Finished networks are kept and not repeated, and an interrupted training continu
 seeds. The report is written anew after each network.
 """
 
+import functools
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -35,6 +35,7 @@ from .config import ARMS, FIRST, Arm, TableScale
 from .report import Record, write_report
 
 FAILED = 1
+Task = TypeVar("Task", bound=tuple[Any, ...])
 
 
 @dataclass(frozen=True)
@@ -86,23 +87,41 @@ def reproduce_table(table: Table) -> int:
     bench = Bench(table.scale, table.structures, table.folder)
     bench.places(table.scale.classes)  # absent structures are reported before anything is written
     make_folder(table.folder)
+    perform = functools.partial(_perform, table, bench)
+    return in_turn(table.work, table.place, perform, lambda: report(table))
+
+
+def in_turn(
+    work: Sequence[Task],
+    place: Callable[..., Path],
+    perform: Callable[[Task, Path, Stop], bool],
+    report: Callable[[], Path],
+) -> int:
+    """Do what has no record yet, one after the other; return the exit code.
+
+    Args:
+        work: What there is to do.
+        place: File of its network, beside which its record lies.
+        perform: Does one and writes its record; False if it was stopped before the end.
+        report: Writes the report of what is finished; called after each.
+    """
     code = DONE
     with stoppable() as stop:
-        for seed, cell, arm in table.work:
-            path = table.place(seed, cell, arm)
+        for task in work:
+            path = place(*task)
             if path.with_suffix(".json").is_file():
                 continue
             try:
-                if stop.asked or not _perform(table, bench, seed, cell, arm, path, stop):
+                if stop.asked or not perform(task, path, stop):
                     code = STOPPED
                     break
-            except HollyError as error:  # one network that fails must not cost the others
+            except HollyError as error:  # one that fails must not cost the others
                 LOG.error("%s: %s", path.stem, error)
                 code = FAILED
-            report(table)
-    print(f"wrote {report(table)}")
+            report()
+    print(f"wrote {report()}")
     if code == STOPPED:
-        print("Stopped. The same command continues: finished networks are kept.")
+        print("Stopped. The same command continues: what is finished is kept.")
     return code
 
 
@@ -116,8 +135,9 @@ def report(table: Table) -> Path:
     return write_report(table.out, table.name, table.scale, records)
 
 
-def _perform(table: Table, bench: Bench, seed: int, cell: Cell, arm: Arm, path: Path, stop: Stop) -> bool:
+def _perform(table: Table, bench: Bench, task: tuple[int, Cell, Arm], path: Path, stop: Stop) -> bool:
     """Train and judge one network; False if it was stopped before the end."""
+    seed, cell, arm = task
     with in_parts(1) as begin:
         begin("simulating subtomograms")
         examples = examples_of(bench, cell)
@@ -136,7 +156,7 @@ def source_of(examples: Examples, arm: Arm) -> Source:
     return examples.anew if arm == "own-anew" else examples.fixed
 
 
-@lru_cache(maxsize=1)
+@functools.lru_cache(maxsize=1)
 def examples_of(bench: Bench, cell: Cell) -> Examples:
     """The subtomograms of a cell; those of the last one are kept in memory."""
     return bench.draw(cell)
