@@ -13,7 +13,7 @@ from torch.nn.functional import grid_sample
 from holly_triton import kernels
 from holly_triton.kernels import FourierReference
 from holly_triton.kernels.volumes import reference as dense
-from holly_triton.kernels.volumes.correlation import phases
+from holly_triton.kernels.volumes.spectrum import phases
 
 from ..operation import Answer, Bare, Inputs, Work
 

@@ -36,6 +36,7 @@ from ..arguments import (
     read_offsets,
 )  # fmt: skip
 from ..autograd import differentiable_once, public_operation
+from .output import Output
 from .scatter import add_at, frame_of_emitters
 
 TERMS = 4
@@ -43,14 +44,6 @@ TERMS = 4
 HALF_LOG_TAU = math.log(2 * math.pi) / 2
 FAR = 2.0**29
 """A coordinate in pixels outside any frame, which a whole number of 32 bits holds."""
-
-
-class Output(NamedTuple):
-    """The parts of a network's output, checked against each other."""
-
-    logits: Tensor  # [B, H, W]
-    mean: Tensor  # [B, 4, H, W]
-    sigma: Tensor  # [B, 4, H, W]
 
 
 class _Windows(NamedTuple):

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..autograd import differentiable_once
 from ..launch import aligned, launch, tile_of_program
-from .mixture import Output
+from .output import Output
 
 TOTAL_CONSTANTS: dict[str, Any] = {"PIXELS": 1024, "warps": 4}
 NLL_CONSTANTS: dict[str, Any] = {"EMITTERS": 64, "warps": 2}

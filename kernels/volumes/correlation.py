@@ -17,14 +17,12 @@ The frequencies need only be half of space, as those of real volumes come in con
 rotation are matrix products over all pairs (p, r), so the reference is sampled once per rotation, not once per pair.
 """
 
-import math
-
 import torch
 from torch import Tensor
 
 from ..arguments import Backend, check_tensor, check_values, choose_backend
 from ..autograd import public_operation
-from .spectrum import FourierReference, check_reference, check_spectrum
+from .spectrum import FourierReference, check_reference, check_spectrum, phases
 
 CHUNK_BYTES = 32 * 2**20
 """Bytes of the samples of the reference, and of the shifted spectra, held at a time."""
@@ -83,13 +81,6 @@ def _correlation_torch(
             agreement = (shifted @ both).view(len(weighted), S, both.shape[1])
             scores[few, some] = (agreement / scale[few, None]).transpose(1, 2)
     return scores
-
-
-def phases(shift: Tensor, frequencies: Tensor) -> Tensor:
-    """``exp(2 pi i k . t)`` ``[S, K]``; whole turns are removed first, as they cost precision."""
-    turns = shift @ frequencies.T
-    angle = 2 * math.pi * (turns - turns.round())
-    return torch.polar(torch.ones_like(angle), angle)
 
 
 @public_operation

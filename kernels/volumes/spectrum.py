@@ -105,3 +105,10 @@ def check_spectrum(name: str, value: object, shape: str, like: Tensor | None = N
     check_tensor(name, value.real if isinstance(value, Tensor) else value, shape, like, **sizes)
     assert isinstance(value, Tensor)
     return value.detach()
+
+
+def phases(shift: Tensor, frequencies: Tensor) -> Tensor:
+    """``exp(2 pi i k . t)`` ``[S, K]``; whole turns are removed first, as they cost precision."""
+    turns = shift @ frequencies.T
+    angle = 2 * math.pi * (turns - turns.round())
+    return torch.polar(torch.ones_like(angle), angle)

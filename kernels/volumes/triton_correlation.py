@@ -21,8 +21,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..launch import aligned, halves, launch, product
-from .correlation import phases
-from .spectrum import FourierReference
+from .spectrum import FourierReference, phases
 
 PRECISION = "tf32x3"
 CONSTANTS: dict[str, Any] = {"ROWS": 64, "ROTATIONS": 32, "FREQUENCIES": 16, "PRECISION": PRECISION, "warps": 4}
