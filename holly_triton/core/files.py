@@ -20,13 +20,15 @@ def natural_order(path: Path) -> list[tuple[int, str]]:
 
 
 def missing(path: Path, wanted: str) -> HollyError:
-    """The error for a file or folder that is not there, with names in its folder that are nearly its own.
+    """The error for a file or folder that is not there, with names in its folder that are nearly its own, or for a folder in place of a file.
 
     Args:
         path: What is missing.
         wanted: What to give, such as ``a data set``.
     """
     folder = path.parent
+    if path.is_dir():
+        return HollyError(f"{path}: is a folder; give {wanted}")
     if not folder.is_dir():
         return HollyError(f"{path}: there is no folder {folder}; give {wanted}")
     with suppress(OSError):

@@ -225,6 +225,20 @@ def test_picks_outside_are_counted(folder: Path, caplog: pytest.LogCaptureFixtur
     refused(run(folder, "average", "--overwrite"), "0 picks of 9", "tomo info")
 
 
+def test_picks_of_another_tomogram_are_drawn_with_a_note(folder: Path) -> None:
+    assert "tomogram_2" not in run(folder, "render").output
+    picks = read_particles(folder / "picks.csv")
+    write_particles(folder / "picks.csv", ParticleList.of("ball", picks.positions, tomogram="tomogram_2"))
+    done = run(folder, "render", "--overwrite")
+    assert done.exit_code == 0 and "is of the tomogram tomogram_2" in done.output
+
+
+def test_a_folder_is_no_volume(folder: Path) -> None:
+    (folder / "tomogram_1.mrc").unlink()
+    (folder / "tomogram_1.mrc").mkdir()
+    refused(run(folder, "match"), "tomogram_1.mrc: is a folder; give a volume")
+
+
 def test_rows_of_a_star_are_counted_in_and_out(folder: Path) -> None:
     head = "data_\nloop_\n_rlnCoordinateX #1\n_rlnCoordinateY #2\n_rlnCoordinateZ #3\n"
     rows = "".join(f"{x} {y} {z}\n" for x, y, z in PLACES)

@@ -66,7 +66,7 @@ def render_picks(
     volume, name = read_volume(tomogram, voxel_size), tomogram.name.partition(".")[0]
     found = _of_tomogram(read_particles(picks, voxel_size=voxel_size), name, picks)
     true = None if truth is None else _of_tomogram(read_particles(truth, voxel_size=voxel_size), name, truth)
-    said = [*volume.remarks, *_outside(found, volume)]
+    said = [*volume.remarks, *_other_name(found, name, picks), *_outside(found, volume)]
     draw_slices(
         picture, volume.values, volume.voxel, found, truth=true, tolerance=settings.tolerance_angstrom, title=name
     )
@@ -111,6 +111,12 @@ def _of_tomogram(particles: ParticleList, name: str, path: Path) -> ParticleList
             f"{path}: has {len(names)} tomograms, {min(names)} for one, and none is called {name} as the file is"
         )
     return particles.take(particles.tomograms == name)
+
+
+def _other_name(picks: ParticleList, name: str, path: Path) -> Iterator[str]:
+    names = {str(each) for each in picks.tomograms} - {"", name}
+    if names:
+        yield f"{path}: is of the tomogram {min(names)}; its picks are drawn in {name}, as if they were of it."
 
 
 def _outside(picks: ParticleList, volume: Volume) -> Iterator[str]:
