@@ -282,6 +282,7 @@ def test_a_model_refuses_other_voxels_and_other_boxes(tmp_path, seed):
         model.check_suits(open_set(written(tmp_path / "small.h5", volumes[:, 1:-1, 1:-1, 1:-1], None)), Path("m"))
     (tmp_path / "text.pt").write_text("no model")
     assert run(tmp_path / "train.h5", tmp_path / "other", "--model", tmp_path / "text.pt")[0] == 1
+    assert run(tmp_path / "small.h5", tmp_path / "other", "--model", tmp_path / "out/model.pt")[0] == 1
     assert not (tmp_path / "other").exists()
 
 

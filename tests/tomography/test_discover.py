@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -284,7 +285,7 @@ def test_two_clusters_of_one_structure_are_said_to_be_so(tmp_path: Path, no_surf
 
 
 def test_what_was_found_before_a_stop_is_kept(folder: Path, tmp_path: Path, no_surfaces: None, hasty: None, monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
-    out, average, asked = tmp_path / "out", command.average_cluster, []
+    out, average, asked = tmp_path / "a name with spaces", command.average_cluster, []
 
     def stops_at_the_second(given: Any, number: int, *rest: Any) -> Any:
         asked.append(number)
@@ -295,7 +296,13 @@ def test_what_was_found_before_a_stop_is_kept(folder: Path, tmp_path: Path, no_s
     monkeypatch.setattr(command, "average_cluster", stops_at_the_second)
     arguments = (folder / "set.h5", out, "--features", folder / "features.h5", "--clusters", 3, "--average", 2, *FAST, "--classes", 1)  # fmt: skip
     stopped = run(*arguments)
-    assert stopped.exit_code == 3 and "--resume" in stopped.output
+    assert stopped.exit_code == 3
+    assert shlex.split(stopped.output.split("Go on with: ")[1])[2:] == [
+        "discover",
+        str(folder / "set.h5"),
+        str(out),
+        "--resume",
+    ]
     assert (out / "clusters/001/cluster.json").is_file() and (out / "embedding.png").is_file()
     before = (out / "clusters/001/class_1.mrc").read_bytes()
     assert run(folder / "set.h5", out, "--resume").exit_code == 0
@@ -347,15 +354,19 @@ def test_sets_that_do_not_suit_leave_no_folder(folder: Path, tmp_path: Path) -> 
     said = run(folder / "set.h5", out, "--features", folder / "features.h5", "--truth", "no-such-structure")
     assert said.exit_code == 1 and not out.exists()
     assert run(folder / "none.h5", out, "--features", folder / "features.h5").exit_code == 1
+    for options in (("--clusters", 10_000), ("--cluster", 10_000)):
+        said = run(folder / "set.h5", out, "--features", folder / "features.h5", *options)
+        assert said.exit_code == 1 and "10000" in said.output and not out.exists()
 
 
 def test_features_of_another_set_are_refused(folder: Path, tmp_path: Path) -> None:
     with SetWriter(tmp_path / "other.h5", SIZE, VOXEL) as writer:
         writer.append(np.random.default_rng(0).normal(size=(4, SIZE, SIZE, SIZE)))
     said = run(tmp_path / "other.h5", tmp_path / "out", "--features", folder / "features.h5")
-    assert said.exit_code == 1 and "other.h5" in said.output
+    assert said.exit_code == 1 and "other.h5" in said.output and not (tmp_path / "out").exists()
     said = run(folder / "set.h5", tmp_path / "new", "--features", tmp_path / "other.h5")
     assert said.exit_code == 1 and "cannot be read as a file of features" in said.output
+    assert not (tmp_path / "new").exists()
 
 
 def test_from_a_folder_of_files_to_averages(tmp_path: Path, no_surfaces: None) -> None:

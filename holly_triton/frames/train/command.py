@@ -1,6 +1,7 @@
 """The command ``frames train``: progress while it runs, a clean stop at a signal, and a summary at the end."""
 
 from pathlib import Path
+from shlex import quote
 
 from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
@@ -52,7 +53,7 @@ def _follow(run: Run, stop: Stop) -> int:
     _summarise(run, model)
     if run.trainer.done < 1:
         print(
-            f"Stopped at step {state.step}; {run.model} is of the training so far. Go on with: holly-triton frames train {run.model} --resume"
+            f"Stopped at step {state.step}; {run.model} is of the training so far. Go on with: holly-triton frames train {quote(str(run.model))} --resume"
         )
         return STOPPED
     return DONE

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from shlex import quote
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -86,7 +87,7 @@ def _is_study(config: Config, cluster: Cluster | None) -> bool:
 def _follow_study(config: Config, folder: Path, stop: Stop, cluster: Cluster | None) -> int:
     """Carry out the unfinished runs of a study, then compare all of them."""
     left = [member for member in members(config, folder) if not member.finished]
-    again = f"Go on with: holly-triton train --resume {folder}" + (f" {cluster}" if cluster else "")
+    again = f"Go on with: holly-triton train --resume {quote(str(folder))}" + (f" {cluster}" if cluster else "")
     if not _follow_members(left, stop, cluster):
         print(f"Stopped. {again}")
         return STOPPED
@@ -186,7 +187,7 @@ def _conclude(run: Run, finished: bool) -> int:
     if not finished:
         print(
             f"Stopped at step {state.step} of {run.trainer.plan.total_steps}; the structure so far is in "
-            f"{folder / 'cloud.ply'}, see {folder / 'report.html'}. Go on with: holly-triton train --resume {folder}"
+            f"{folder / 'cloud.ply'}, see {folder / 'report.html'}. Go on with: holly-triton train --resume {quote(str(folder))}"
         )
         return STOPPED
     metrics = read_metrics(folder)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -61,7 +62,8 @@ def train_and_classify(out: Path, settings: Training, *, overwrite: bool) -> int
 def classify(data: Path, out: Path, model: Path, *, voxel_size: float | None, device: str, overwrite: bool) -> int:
     """Classify a set with a model; return the exit code."""
     check_free(out, overwrite)
-    read_model(model)  # before the folder: a file that is no model leaves none behind
+    suited = read_model(model)  # before the folder: what can't be used leaves none behind
+    suited.check_suits(open_set(data, voxel_size), model)
     with stoppable() as stop:
         _prepare(out)
         write_job(out, Job(str(data.resolve()), str(model.resolve()), voxel_size, device))
@@ -114,7 +116,7 @@ def _train(run: Run, stop: Stop) -> int:
     if trainer.done < 1:
         out = path.parent
         print(
-            f"Stopped at step {trainer.state.step}. Go on with: holly-triton tomo classify {settings.data} {out} --resume"
+            f"Stopped at step {trainer.state.step}. Go on with: holly-triton tomo classify {quote(settings.data)} {quote(str(out))} --resume"
         )
         return STOPPED
     return DONE
@@ -135,7 +137,7 @@ def _classify(out: Path, stop: Stop, *, resume: bool) -> int:
     if features.done < features.total:
         print(
             f"Stopped after {features.done} of {features.total} subtomograms. Go on with: "
-            f"holly-triton tomo classify {job.data} {out} --resume"
+            f"holly-triton tomo classify {quote(job.data)} {quote(str(out))} --resume"
         )
         return STOPPED
     _conclude(out, job, model, subtomograms, features)

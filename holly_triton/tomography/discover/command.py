@@ -4,6 +4,7 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Literal
 
 import numpy as np
@@ -99,6 +100,9 @@ def discover(out: Path, job: Job, chosen: Sequence[int], *, overwrite: bool) -> 
         raise HollyError(f"{out}: holds the features that are to be used; choose another folder")
     subtomograms, model = _opened(job)  # before the folder: what can't be used leaves none behind
     given = job.given(subtomograms)
+    if model is None:
+        _features_of(job, subtomograms)
+    _check_numbers(subtomograms, job.discovery, chosen)
     with stoppable() as stop:
         _prepare(out, job)
         return _carry_out(out, job, given, model, chosen, stop, resume=False)
@@ -128,6 +132,17 @@ def _opened(job: Job) -> tuple[SubtomogramSet, Model | None]:
     return subtomograms, model
 
 
+def _check_numbers(subtomograms: SubtomogramSet, settings: Discovery, chosen: Sequence[int]) -> None:
+    """Refuse more clusters than subtomograms, and numbers above that of the last cluster there can be."""
+    count, most = len(subtomograms), settings.clusters_of(len(subtomograms))
+    if most > count:
+        raise HollyError(
+            f"--clusters {most}: {subtomograms.source} has {counted(count, 'subtomogram')}; give fewer clusters"
+        )
+    if above := [number for number in chosen if number > most]:
+        raise HollyError(f"--cluster {above[0]}: there are at most {counted(most, 'cluster')}; choose one of these")
+
+
 def _prepare(out: Path, job: Job) -> None:
     try:
         out.mkdir(parents=True, exist_ok=True)
@@ -144,7 +159,7 @@ def _carry_out(
     out: Path, job: Job, given: Given, model: Model | None, chosen: Sequence[int], stop: Stop, *, resume: bool
 ) -> int:
     found = _activations(out, job, given.subtomograms, model, stop, resume=resume)
-    again = f"Go on with: holly-triton tomo discover {job.data} {out} --resume"
+    again = f"Go on with: holly-triton tomo discover {quote(job.data)} {quote(str(out))} --resume"
     if found is None:
         print(f"Stopped; the features that are finished are kept. {again}")
         return STOPPED
@@ -189,18 +204,24 @@ def _written(out: Path, subtomograms: SubtomogramSet, clusters: Clusters, known:
     return entries
 
 
+def _features_of(job: Job, subtomograms: SubtomogramSet) -> Activations:
+    """The features that were given, which must be of this set."""
+    assert job.features is not None
+    found = read_features(Path(job.features))
+    if found.source != subtomograms.source.resolve() or len(found.linear) != len(subtomograms):
+        raise HollyError(
+            f"{job.features}: has {len(found.linear)} subtomograms of {found.source}, and {subtomograms.source} has "
+            f"{len(subtomograms)}; give the finished features of this set, or --model"
+        )
+    return found
+
+
 def _activations(
     out: Path, job: Job, subtomograms: SubtomogramSet, model: Model | None, stop: Stop, *, resume: bool
 ) -> Activations | None:
     """The features of the set; None where making them was stopped."""
     if model is None:
-        assert job.features is not None
-        found = read_features(Path(job.features))
-        if found.source != subtomograms.source.resolve() or len(found.linear) != len(subtomograms):
-            raise HollyError(
-                f"{job.features}: has {len(found.linear)} subtomograms of {found.source}, and {subtomograms.source} has "
-                f"{len(subtomograms)}; give the finished features of this set, or --model"
-            )
+        found = _features_of(job, subtomograms)
     else:
         assert job.model is not None
         features = start_features(out / FEATURES, subtomograms, model, digest(Path(job.model)), resume=resume)

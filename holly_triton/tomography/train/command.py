@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from shlex import quote
 
 from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
@@ -55,7 +56,7 @@ def _follow(run: Run, stop: Stop) -> int:
     _summarise(run, model)
     if trainer.done < 1:
         print(
-            f"Stopped at step {state.step}; {run.model} is of the training so far. Go on with: holly-triton tomo train --resume {run.model}"
+            f"Stopped at step {state.step}; {run.model} is of the training so far. Go on with: holly-triton tomo train --resume {quote(str(run.model))}"
         )
         return STOPPED
     return DONE
