@@ -160,7 +160,7 @@ def plot(records: Sequence[Record], path: Path) -> None:
     for column, op in enumerate(ops):
         for backend, colour in COLOURS.items():
             some = sorted((r for r in records if r.op == op and r.backend == backend), key=lambda r: r.points)
-            line, marker = ("--", "") if backend == "floor" else ("-", "o")
+            line, marker = ("--", "_") if backend == "floor" else ("-", "o")
             style: dict[str, Any] = {"color": colour, "label": backend, "linestyle": line, "marker": marker}
             timed = [(r.points, r.forward_backward_ms / r.images) for r in some if r.forward_backward_ms]
             weighed = [(r.points, r.peak_mib) for r in some if r.peak_mib]

@@ -157,7 +157,7 @@ def _write_subtomograms(
         file["rotations"], file["positions"] = rotations, positions
     return [
         f"{out / SUBTOMOGRAMS}: {counted(total, 'subtomogram')} of {size} x {size} x {size} voxels of {seen.voxel_size:g} Å, "
-        f"{each} of each of {len(classes)} structures and {each} of noise alone."
+        f"{each} of each of {counted(len(classes), 'structure')} and {each} of noise alone."
     ]
 
 
