@@ -260,6 +260,8 @@ def test_a_part_of_a_movie_is_named_and_compared_alone(
     assert not any("--frames" in warning for warning in alone["warnings"])
     assert alone["matched"] == whole["matched"] > 0
     assert alone["matched"] + alone["missed"] == (truth["frame"] <= last).sum() < whole["missed"]
+    beyond = run(part, "--truth", truth_csv, "--frames", 9000, 9001)
+    assert beyond.exit_code == 1 and "9000" in beyond.stderr
 
 
 def test_rows_that_are_not_finite_are_left_out_and_counted(tmp_path: Path, found: Array, truth_csv: Path) -> None:

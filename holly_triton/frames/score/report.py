@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array, Figures
 from holly_triton.frames.config.common import PIXEL_NM
 from holly_triton.frames.config.scoring import Scoring
@@ -85,6 +86,11 @@ def compare(
         deviations = deviations_beside(truth, true.table)
     if frames is not None:
         kept = _within(true.table, frames)
+        if len(kept) and not kept.any():
+            least, most = (int(edge) for edge in (true.table["frame"].min(), true.table["frame"].max()))
+            raise HollyError(
+                f"--frames {frames[0]} {frames[1]}: {truth} has emitters in the frames {least} to {most} only"
+            )
         table, emitters = table[_within(table, frames)], true.table[kept]
         deviations = None if deviations is None else deviations[kept]
     score = evaluate(table, emitters, settings, deviations=deviations)

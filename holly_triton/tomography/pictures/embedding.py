@@ -36,9 +36,14 @@ def draw_embedding(
     """
     figure = new_figure(5.4 * len(panels), 5.6, facecolor="white")
     grid = figure.subplots(1, len(panels), squeeze=False)[0]
-    for axes, (title, names) in zip(grid, panels.items(), strict=True):
-        kinds = sorted(set(names.tolist())) if shown is None or axes is not grid[0] else list(shown)
-        _panel(axes, places, names, marks_of(kinds), kinds)
+    kinds = [sorted(set(names.tolist())) for names in panels.values()]
+    if shown is not None:
+        kinds[0] = list(shown)
+    marks = marks_of(
+        list(dict.fromkeys(name for some in kinds for name in some))
+    )  # one mark has one meaning in all panels
+    for axes, (title, names), some in zip(grid, panels.items(), kinds, strict=True):
+        _panel(axes, places, names, marks, some)
         axes.set_title(title, fontsize=10, parse_math=False)
         axes.set_xlabel(f"{axes_name} 1", fontsize=9)
         axes.set_ylabel(f"{axes_name} 2", fontsize=9)
