@@ -98,13 +98,18 @@ def versions() -> dict[str, str]:
     }
 
 
+def read_saved(path: Path) -> Any:
+    """What ``torch.save`` wrote to a file, on the CPU; raises various errors where it is damaged or of another format."""
+    with zipfile.ZipFile(path) as archive:
+        if archive.testzip() is not None:  # PyTorch reads numbers over whose checksum is wrong
+            raise ValueError("a wrong checksum")
+    with warnings.catch_warnings(action="ignore"):  # of foreign pickles, which fail below
+        return torch.load(path, map_location="cpu", weights_only=True)
+
+
 def _read(path: Path, kind: str, restore: Callable[[dict[str, Any]], State]) -> State:
     try:
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:  # PyTorch reads numbers over whose checksum is wrong
-                raise ValueError("a wrong checksum")
-        with warnings.catch_warnings(action="ignore"):  # of foreign pickles, which fail below
-            saved = torch.load(path, map_location="cpu", weights_only=True)
+        saved = read_saved(path)
         if not isinstance(saved, dict) or saved.get("format") != kind:
             raise HollyError("is no checkpoint of this version")
         return restore(saved["state"])

@@ -1,13 +1,12 @@
 """The files of trained models: written whole or not at all, read without executing anything in them."""
 
-import warnings
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
 
+from .checkpoint import read_saved
 from .errors import HollyError
 from .files import foreign, missing, replacing
 
@@ -36,11 +35,7 @@ def read_model_file(path: Path, kind: str, command: str, restored: Callable[[Pat
     if not path.is_file():
         raise missing(path, f"a model that {command} has written")
     with foreign(path, f"a model of {command}"):
-        with zipfile.ZipFile(path) as archive:
-            if archive.testzip() is not None:  # PyTorch reads numbers over whose checksum is wrong
-                raise ValueError("a wrong checksum")
-        with warnings.catch_warnings(action="ignore"):  # of foreign pickles, which fail below
-            saved = torch.load(path, map_location="cpu", weights_only=True)
+        saved = read_saved(path)
         if not isinstance(saved, dict) or saved.get("format") != kind:
             raise HollyError(f"{path}: is not a model of this version; train it with {command}")
         return restored(path, saved)
