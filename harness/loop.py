@@ -65,15 +65,14 @@ def _carry_out(arm: Arm, folder: Path, field: Path, steps: int, seed: str) -> di
     figures: dict[str, Any] = {}
     if arm.training:
         net, found, reading = place / "net.pt", place / "found.csv", []
-        training = (*arm.training, "--psf", field / "psf.h5", "--width", 16, "--steps", steps, "--seed", seed)
-        _once(net, "frames", "train", net, *training, *(("--resume",) if (place / "net-training").exists() else ()))
+        fresh = (*arm.training, "--psf", field / "psf.h5", "--width", 16, "--steps", steps, "--seed", seed)
+        _once(net, "frames", "train", net, *(("--resume",) if (place / "net-training").exists() else fresh))
         _once(found, "frames", "localise", field / "frames.tif", found, "--model", net, "--no-polish")
         figures = json.loads(_run("frames", "evaluate", found, "--truth", field / "truth.csv", "--json"))
     copies, run = place / "copies.hdf5", place / "structure"
     _once(copies, "pick", found, copies, *reading)
-    resumed = ("train", "--resume", run)
-    fresh = ("train", copies, "--views", "random", "--out", run, "--seed", seed)
-    _once(run / "cloud.ply", *(resumed if run.exists() else fresh))
+    views = (copies, "--views", "random", "--out", run, "--seed", seed)
+    _once(run / "cloud.ply", "train", *(("--resume", run) if run.exists() else views))
     cloud = json.loads(_run("evaluate", run, "--truth", STRUCTURE, "--json"))
     shape = json.loads(_run("measure", run, "--json"))
     pictures = json.loads((run / "metrics.json").read_text(encoding="utf-8"))["pictures"]
