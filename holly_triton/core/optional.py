@@ -16,6 +16,17 @@ EXTRAS = {
     "tensorboardX": "board",
 }
 """The extra of ``pyproject.toml`` that brings each package."""
+PURPOSES = {
+    "view": "pictures of clouds in 3D, GIFs, render --interactive",
+    "movie": "movies as MP4",
+    "formats": "FITS pictures",
+    "nikon": "movies of Nikon, .nd2",
+    "pick": "pick, which finds particles in a field",
+    "structures": "atomic models, PDB and mmCIF",
+    "cluster": "--cluster, jobs of Slurm",
+    "board": "curves for TensorBoard",
+}
+"""What each extra is for."""
 
 
 class MissingExtraError(HollyError):
