@@ -17,7 +17,7 @@ from holly_triton.geometry.sampling import rotation_grid
 from holly_triton.geometry.volumes import measured, wedge
 from holly_triton.tomography.average import alignment, refinement
 from holly_triton.tomography.average.extraction import extract, moved, random_positions
-from holly_triton.tomography.average.fsc import shell_correlation, soft_sphere
+from holly_triton.tomography.average.fsc import Fsc, next_to_zeros, shell_correlation, soft_sphere
 from holly_triton.tomography.average.imaging import Imaging
 from holly_triton.tomography.average.particles import Particles, Poses, normalised
 from holly_triton.tomography.average.reconstruction import add_up, expected_agreement, volume_of
@@ -59,7 +59,7 @@ def particles(count: int, snr: float = 0.3, optics: Optics | None = OPTICS, seed
 
 
 def plan(start: Tensor | None, known: bool = False, **settings: Any) -> refinement.Plan:
-    return refinement.Plan(Averaging(**settings), soft_sphere(SIZE), start, known, VOXEL)
+    return refinement.Plan(Averaging(**settings), soft_sphere(SIZE), start, known, Imaging(VOXEL))
 
 
 def angles(found: Poses, true: Poses) -> Tensor:
@@ -140,20 +140,47 @@ def test_interpolated_spectra_are_those_of_the_turned_density() -> None:
 
 def test_identical_volumes_correlate_with_1_and_noise_with_about_0() -> None:
     first, second = torch.randn(2, 24, 24, 24, generator=seeded())
-    same = shell_correlation(first, first, 10.0)
+    same = shell_correlation(first, first, Imaging(10.0))
     assert torch.allclose(same.correlation, torch.ones(12).double()) and same.resolution() == 20
-    apart = shell_correlation(first, second, 10.0)
+    apart = shell_correlation(first, second, Imaging(10.0))
     assert float(apart.correlation[3:].abs().mean()) < 0.05
     assert apart.resolution() > 50 or apart.resolution() == math.inf
     assert same.frequency.tolist() == pytest.approx([shell / 240 for shell in range(1, 13)])
 
 
-def test_the_crossing_is_interpolated_and_a_short_dip_is_not_one() -> None:
-    curve = shell_correlation(torch.ones(16, 16, 16), torch.ones(16, 16, 16), 5.0)
-    fallen = curve._replace(correlation=torch.tensor([1, 0.9, 0.1, 0.6, 0.243, 0.043, 0, 0]).double())
-    assert fallen.resolution() == pytest.approx(80 / 5.5)
-    assert fallen.resolution(0.5) == pytest.approx(1 / (4 + 0.1 / 0.357) * 80)
-    assert fallen._replace(correlation=torch.zeros(8).double()).resolution() == math.inf
+DIPPED = torch.tensor([1, 0.943, 0.043, 0.6, 0.243, 0.043, 0, 0.3]).double()
+
+
+def curve_of(*at_zero: int) -> Fsc:
+    """``DIPPED`` in shells of 1/80 per Å, some of them, by their numbers from 1, next to zeros of the CTF."""
+    shells = torch.arange(1, 9)
+    return Fsc(shells / 80, DIPPED, torch.isin(shells, torch.tensor(at_zero)))
+
+
+@pytest.mark.parametrize(
+    ("at_zero", "place"),
+    [((), 2 + 8 / 9), ((2, 3), 5.5), ((2, 3, 6), 5.5), ((3, 6, 7), 8), ((4,), 2 + 8 / 9)],
+    ids=["first crossing", "dip at a zero", "fall that begins at a zero", "dips at two zeros", "zero beside a fall"],
+)
+def test_the_resolution_is_the_first_crossing_but_for_dips_at_zeros(at_zero: tuple[int, ...], place: float) -> None:
+    assert curve_of(*at_zero).resolution() == pytest.approx(80 / place)
+
+
+def test_a_fall_at_the_end_counts_and_one_from_the_start_is_of_no_resolution() -> None:
+    last = curve_of(3, 6, 7, 8)._replace(correlation=torch.where(torch.arange(8) > 4, 0, DIPPED))
+    assert last.resolution() == pytest.approx(80 / (5 + 0.1 / 0.243))
+    assert last._replace(correlation=torch.zeros(8)).resolution() == math.inf
+
+
+def test_shells_beside_zeros_of_the_ctf_are_known() -> None:
+    """At 5 µm zeros are at 31.4, 22.2 and 18.1 Å: shells 11.7, 16.6 and 20.3 of boxes of 368 Å."""
+    frequency = torch.arange(1, 21).double() / 368
+    optics = Optics(defocus_um=5.0, cs_mm=2.7, amplitude_contrast=0.0)
+    found = next_to_zeros(frequency, Imaging(9.2, optics=optics))
+    assert (found.nonzero()[:, 0] + 1).tolist() == [11, 12, 16, 17, 20]
+    assert not next_to_zeros(frequency, Imaging(9.2)).any()
+    # In a box half as large zeros are 2.5 shells apart, so that no shell is without signal.
+    assert not next_to_zeros(torch.arange(1, 11).double() / 184, Imaging(9.2, optics=optics)).any()
 
 
 def test_the_mask_is_soft_and_of_its_radius() -> None:
@@ -168,10 +195,10 @@ def test_the_mask_is_soft_and_of_its_radius() -> None:
 def test_wedges_of_many_orientations_average_to_the_truth() -> None:
     clean, true = particles(60, snr=math.inf, optics=Optics(defocus_um=0.0, phase_shift_deg=90.0))
     average = volume_of(add_up(clean, true))
-    curve = shell_correlation(average, truth(), VOXEL, soft_sphere(SIZE))
+    curve = shell_correlation(average, truth(), Imaging(VOXEL), soft_sphere(SIZE))
     assert float(curve.correlation[:-1].min()) > 0.97
     alone = volume_of(add_up(clean.take(torch.tensor([0])), true.take(torch.tensor([0]))))
-    assert float(shell_correlation(alone, truth(), VOXEL, soft_sphere(SIZE)).correlation[:6].mean()) < 0.95
+    assert float(shell_correlation(alone, truth(), Imaging(VOXEL), soft_sphere(SIZE)).correlation[:6].mean()) < 0.95
 
 
 def test_the_sign_of_the_ctf_is_restored_beyond_its_first_zero() -> None:
@@ -179,9 +206,9 @@ def test_the_sign_of_the_ctf_is_restored_beyond_its_first_zero() -> None:
     optics = Optics(defocus_um=6.0)
     noisy, true = particles(60, snr=0.5, optics=optics)
     mask = soft_sphere(SIZE)
-    corrected = shell_correlation(volume_of(add_up(noisy, true)), truth(), VOXEL, mask)
+    corrected = shell_correlation(volume_of(add_up(noisy, true)), truth(), noisy.imaging, mask)
     plain = dataclasses.replace(noisy, imaging=Imaging(VOXEL))
-    reversed_ = shell_correlation(volume_of(add_up(plain, true)), truth(), VOXEL, mask)
+    reversed_ = shell_correlation(volume_of(add_up(plain, true)), truth(), Imaging(VOXEL), mask)
     beyond = (corrected.frequency > 1 / 31) & (corrected.frequency < 1 / 26)
     assert float(corrected.correlation[beyond].min()) > 0.8 and corrected.resolution(0.5) < 27
     assert float(reversed_.correlation[beyond].max()) < 0 and reversed_.resolution(0.5) > 34
@@ -257,7 +284,7 @@ def test_without_a_reference_the_structure_appears_and_both_halves_lie_alike() -
     average = volume_of(sums[0].plus(sums[1]))
     lies = refinement.register(average, truth(), free.mask, VOXEL / 40, 30.0)
     aligned = refinement.turned_volume(average, lies)
-    assert shell_correlation(aligned, truth(), VOXEL, free.mask).resolution(0.5) < 40
+    assert shell_correlation(aligned, truth(), Imaging(VOXEL), free.mask).resolution(0.5) < 40
     assert state.history[-1] < 40
 
 

@@ -45,8 +45,8 @@ def average(
     """Align and average the particles of one class in PICKS, and write the average and its resolution to the folder OUT.
 
     Two halves of the particles are kept apart from the start; each is aligned to its own average, at ever finer detail, and the
-    resolution is where their Fourier shell correlation falls below 0.143 for three shells or more, since it dips at the zeros of
-    a CTF. The missing wedge is weighed, and the CTF's sign restored with --defocus. Without a reference the structure arises
+    resolution is where their Fourier shell correlation first falls below 0.143; with --defocus, a dip confined to the shells next
+    to a zero of the CTF, where there is no signal, does not count. The missing wedge is weighed, and the CTF's sign restored with --defocus. Without a reference the structure arises
     from random rotations.
 
     OUT then holds average.mrc, half1.mrc, half2.mrc, fsc.csv, fsc.png, slices.png, aligned.star (refined positions and

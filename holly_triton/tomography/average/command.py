@@ -141,7 +141,7 @@ def _works(
         if not settings.align and rotation is None and not works:
             raise HollyError(f"{source.picks}: holds no rotations to average at; leave out --no-align")
         poses = None if rotation is None else Poses.of(rotation, some.remainder)
-        plan = Plan(settings, mask, start, rotation is not None, voxel)
+        plan = Plan(settings, mask, start, rotation is not None, some.particles.imaging)
         if works:  # a control has no rotations of its own, and goes through as many iterations
             plan = plan._replace(settings=_as_many(settings, works[0].plan))
         works.append(Work(some, plan, begin(some.particles, plan, poses, some.remainder, generator)))

@@ -5,9 +5,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from holly_triton.tomography.config.averaging import CRITERION, MASK_EDGE, MASK_RADIUS, STAYS_BELOW
+from holly_triton.tomography.config.averaging import CRITERION, MASK_EDGE, MASK_RADIUS, ZEROS_APART
+from holly_triton.tomography.simulate.optics import ctf
 
+from .imaging import Imaging
 from .spectra import grid, shell_of, transformed
+
+PLACES = 64
+"""In a shell, at which the sign of the CTF is looked at."""
 
 
 class Fsc(NamedTuple):
@@ -17,32 +22,64 @@ class Fsc(NamedTuple):
     """1/Å ``[S]``."""
     correlation: Tensor
     """``[S]``, float64."""
+    at_zero: Tensor
+    """Which shells are next to a zero of the CTF ``[S]``, bool."""
 
     def resolution(self, criterion: float = CRITERION) -> float:
-        """Å at which the curve falls below a criterion, interpolated linearly; the last shell's where it never does.
+        """Å at which the curve first falls below a criterion, interpolated linearly; the last shell's where it never does.
 
-        The fall counts where the curve then stays below for ``STAYS_BELOW`` shells or to its end, since at a zero of the
-        CTF it dips. Infinite where the first shell is below already.
+        One deviation from the usual first crossing: a fall that only reaches shells next to a zero of a known CTF, and ends
+        there, does not count, since without signal the curve must dip. Infinite where the first shell is below already.
         """
         below = (self.correlation < criterion).tolist()
-        for shell in range(len(below)):
-            if all(below[shell : shell + STAYS_BELOW]):
-                if shell == 0:
-                    return float("inf")
-                before, after = float(self.correlation[shell - 1]), float(self.correlation[shell])
-                part = (before - criterion) / (before - after)
-                low, high = float(self.frequency[shell - 1]), float(self.frequency[shell])
-                return 1 / (low + part * (high - low))
-        return 1 / float(self.frequency[-1])
+        counts = [low and not zero for low, zero in zip(below, self.at_zero.tolist(), strict=True)]
+        counts[-1] = below[-1]
+        if not any(counts):
+            return 1 / float(self.frequency[-1])
+        shell = counts.index(True)
+        while shell > 0 and below[shell - 1]:
+            shell -= 1
+        if shell == 0:
+            return float("inf")
+        before, after = float(self.correlation[shell - 1]), float(self.correlation[shell])
+        part = (before - criterion) / (before - after)
+        low, high = float(self.frequency[shell - 1]), float(self.frequency[shell])
+        return 1 / (low + part * (high - low))
 
 
-def shell_correlation(first: Tensor, second: Tensor, voxel: float, mask: Tensor | None = None) -> Fsc:
+def next_to_zeros(frequency: Tensor, imaging: Imaging) -> Tensor:
+    """Which shells are next to a zero of the CTF, one on either side.
+
+    Zeros less than ``ZEROS_APART`` shells from the one before or after, and all beyond, exempt nothing.
+
+    Args:
+        frequency: Of the shells, 1/Å ``[S]``, multiples of the first.
+        imaging: With the optics; where it has none, no shell is.
+
+    Returns:
+        ``[S]`` bool.
+    """
+    nowhere = torch.zeros_like(frequency, dtype=torch.bool)
+    if imaging.optics is None:
+        return nowhere
+    # To beyond the last shell, so that the zero after the last one of them is found.
+    places = torch.arange(1, (len(frequency) + ZEROS_APART + 1) * PLACES, device=frequency.device)
+    shells = places.double() / PLACES
+    positive = ctf(shells * frequency[0], imaging.optics) > 0
+    zeros = shells[1:][positive[1:] != positive[:-1]]
+    close = (zeros.diff() < ZEROS_APART).nonzero()
+    alone = zeros if not len(close) else zeros[: int(close[0])]
+    number = torch.arange(1, len(frequency) + 1, device=frequency.device)
+    return (number[:, None] - alone).abs().lt(1).any(1) if len(alone) else nowhere
+
+
+def shell_correlation(first: Tensor, second: Tensor, imaging: Imaging, mask: Tensor | None = None) -> Fsc:
     """``sum A conj B / sqrt(sum |A|^2 sum |B|^2)`` over the shells of two cubes' spectra (Harauz & van Heel 1986).
 
     Args:
         first: ``[n, n, n]``.
         second: Of the same size.
-        voxel: Å.
+        imaging: Of the data; it has the voxel, and the optics whose zeros count for nothing.
         mask: What both are multiplied with, such as ``soft_sphere``. It should be soft: the transform of a sharp edge
             is the same in both, and agrees.
 
@@ -63,8 +100,8 @@ def shell_correlation(first: Tensor, second: Tensor, voxel: float, mask: Tensor 
     sums.index_add_(1, shell[kept], terms[:, kept])
     scale = (sums[1] * sums[2]).sqrt()
     correlation = torch.where(scale > 0, sums[0] / scale.clamp(min=1e-300), 0)
-    frequency = torch.arange(many, device=first.device, dtype=torch.float64) / (size * voxel)
-    return Fsc(frequency[1:], correlation[1:])
+    frequency = torch.arange(many, device=first.device, dtype=torch.float64) / (size * imaging.voxel)
+    return Fsc(frequency[1:], correlation[1:], next_to_zeros(frequency[1:], imaging))
 
 
 def soft_sphere(

@@ -76,7 +76,13 @@ class Plan(NamedTuple):
     """The given reference ``[n, n, n]``, protein positive."""
     known: bool
     """Whether the particles came with rotations."""
-    voxel: float
+    imaging: Imaging
+    """Of the particles."""
+
+    @property
+    def voxel(self) -> float:
+        """Å."""
+        return self.imaging.voxel
 
     @property
     def global_iterations(self) -> int:
@@ -173,7 +179,7 @@ def half_sums(particles: Particles, poses: Poses, plan: Plan, half: Tensor) -> l
 def half_correlation(sums: list[Sums], plan: Plan) -> Fsc:
     """FSC of the averages of two halves, behind the mask."""
     first, second = (volume_of(one) for one in sums)
-    return shell_correlation(first, second, plan.voxel, plan.mask)
+    return shell_correlation(first, second, plan.imaging, plan.mask)
 
 
 def kept_shells(correlation: Tensor, highest: float, size: int) -> Tensor:

@@ -65,7 +65,7 @@ def average_of(particles: Particles, plan: Plan, state: State) -> Average:
     """
     sums = half_sums(particles, state.poses, plan, state.half)
     halves = volume_of(sums[0]), volume_of(sums[1])
-    curve = shell_correlation(*halves, plan.voxel, plan.mask)
+    curve = shell_correlation(*halves, plan.imaging, plan.mask)
     detail, whole = curve.resolution(), sums[0].plus(sums[1])
     kept = kept_shells(curve.correlation, plan.voxel / detail, particles.size)
     return Average(volume_of(whole, expected_agreement(kept, halves=2)), halves, volume_of(whole), curve)
@@ -82,7 +82,7 @@ def resulting(gathered: Gathered, plan: Plan, state: State, truth: Density | Non
     """
     average, halves, raw, curve = average_of(gathered.particles, plan, state)
     against = None if truth is None else against_truth(raw, truth, plan)
-    biased = None if plan.start is None else shell_correlation(raw, plan.start, plan.voxel, plan.mask)
+    biased = None if plan.start is None else shell_correlation(raw, plan.start, plan.imaging, plan.mask)
     figures = {
         "resolution_angstrom": curve.resolution(),
         "truth_angstrom": None if against is None else against.resolution(TRUTH_CRITERION),
@@ -100,7 +100,7 @@ def against_truth(average: Tensor, truth: Density, plan: Plan) -> Fsc:
     density = draw_map(truth, size, plan.voxel, 2 * plan.voxel).to(average.device)
     angle = min(COARSEST_ANGLE_DEG, ANGLE_PER_DETAIL * plan.crowther(plan.first_highest))
     lies = register(average, density, plan.mask, plan.first_highest, angle)
-    return shell_correlation(turned_volume(average, lies), density, plan.voxel, plan.mask)
+    return shell_correlation(turned_volume(average, lies), density, plan.imaging, plan.mask)
 
 
 def write_results(out: Path, results: list[Result], plan: Plan, summary: dict[str, Any]) -> None:

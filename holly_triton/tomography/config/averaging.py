@@ -17,8 +17,8 @@ LEAST_GAIN = 0.05
 """CTF below which, in alignment, data are not divided by it further."""
 CRITERION, TRUTH_CRITERION = 0.143, 0.5
 """FSC at which two half averages, and an average and the truth, stop to agree (Rosenthal & Henderson 2003; Harauz & van Heel 1986)."""
-STAYS_BELOW = 3
-"""Shells in a row below the criterion that end the agreement: at a zero of the CTF a curve may dip for one or two."""
+ZEROS_APART = 3
+"""Shells between zeros of the CTF, at least, for those next to them to be exempt: where zeros are denser, each shell holds signal."""
 START_ANGSTROM, START_VOXELS = 60.0, 3.2
 """Finest detail of the first reference: the coarser of the two."""
 COARSEST_ANGLE_DEG = 30.0

@@ -55,10 +55,10 @@ class Given(NamedTuple):
 
 def plan_for(given: Given, settings: Discovery) -> Plan:
     """Of the averages of a set."""
-    size, voxel = given.subtomograms.size, given.subtomograms.voxel
-    reach = REACH_OF_BOX * size * voxel if settings.reach_angstrom is None else settings.reach_angstrom
+    size = given.subtomograms.size
+    reach = REACH_OF_BOX * size * given.imaging.voxel if settings.reach_angstrom is None else settings.reach_angstrom
     averaging = Averaging(reach_angstrom=reach, seed=settings.seed)
-    return Plan(averaging, soft_sphere(size).to(given.device), None, False, voxel)
+    return Plan(averaging, soft_sphere(size).to(given.device), None, False, given.imaging)
 
 
 def chosen_rows(subtomograms: SubtomogramSet, rows: Array, settings: Discovery, number: int) -> Array:

@@ -193,7 +193,7 @@ def _same_as(out: Path, averages: Sequence[Averaged], given: Given, settings: Di
     if not averages or not averages[0].consistent:
         return None
     firsts = [number for number, record in read_records(out).items() if record.consistent and record.same_as is None]
-    others = {number: read_average(out, number, given.device) for number in firsts}
+    others = {number: read_average(out, number, given.imaging, given.device) for number in firsts}
     return same_structure(averages[0].average, others, plan_for(given, settings))
 
 

@@ -66,7 +66,7 @@ def _same(first: Average, second: Average, plan: Plan) -> Poses | None:
     """How the second average lies relative to the first, if the two are of one structure."""
     angle = min(COARSEST_ANGLE_DEG, ANGLE_PER_DETAIL * plan.crowther(plan.first_highest))
     lies = register(second.raw, first.raw, plan.mask, plan.first_highest, angle)
-    found = shell_correlation(first.raw, turned_volume(second.raw, lies), plan.voxel, plan.mask)
+    found = shell_correlation(first.raw, turned_volume(second.raw, lies), plan.imaging, plan.mask)
     return lies if _share(found, first.curve, second.curve) >= SAME_STRUCTURE else None
 
 

@@ -57,9 +57,7 @@ def _title(entry: Entry) -> str:
 
 def _curve(out: Path, entry: Entry) -> Shells:
     """The FSC of the halves of a cluster's largest class."""
-    curve = read_curve(out, entry.number)
+    frequency, correlation = read_curve(out, entry.number)
     assert entry.main is not None
     resolution = entry.main["resolution_angstrom"]
-    return Shells(
-        curve.frequency.numpy(), curve.correlation.numpy(), np.inf if resolution is None else float(resolution)
-    )
+    return Shells(frequency.numpy(), correlation.numpy(), np.inf if resolution is None else float(resolution))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json, foreign, replacing
@@ -16,7 +17,8 @@ from holly_triton.core.types import Array
 from holly_triton.geometry.euler import quaternion_from_rotation
 from holly_triton.io.volumes.reading import read_volume
 from holly_triton.io.volumes.writing import write_volume
-from holly_triton.tomography.average.fsc import Fsc
+from holly_triton.tomography.average.fsc import Fsc, next_to_zeros
+from holly_triton.tomography.average.imaging import Imaging
 from holly_triton.tomography.average.results import Average, write_curves
 from holly_triton.tomography.classify.sets import UNLABELLED, SubtomogramSet
 
@@ -93,21 +95,25 @@ def read_map(out: Path, number: int, suffix: str = "") -> Array:
     return np.asarray(read_volume(folder_of_cluster(out, number) / f"class_1{suffix}.mrc").values, dtype=np.float32)
 
 
-def read_curve(out: Path, number: int) -> Fsc:
-    """The FSC of the halves of a cluster's largest class."""
+def read_curve(out: Path, number: int) -> tuple[Tensor, Tensor]:
+    """The FSC of the halves of a cluster's largest class: frequency in 1/Å and correlation, both ``[S]``."""
     path = folder_of_cluster(out, number) / CURVES
     with foreign(path, "CSV"), path.open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-        columns = ([float(row[name]) for row in rows] for name in ("frequency_per_angstrom", "class_1"))
-        return Fsc(*(torch.tensor(column, dtype=torch.float64) for column in columns))
+        frequency, correlation = (
+            torch.tensor([float(row[name]) for row in rows], dtype=torch.float64)
+            for name in ("frequency_per_angstrom", "class_1")
+        )
+        return frequency, correlation
 
 
-def read_average(out: Path, number: int, device: torch.device) -> Average:
+def read_average(out: Path, number: int, imaging: Imaging, device: torch.device) -> Average:
     """The average of a cluster's largest class; unfiltered it is the mean of its halves."""
     volume, first, second = (
         torch.from_numpy(read_map(out, number, suffix)).to(device) for suffix in ("", "_half1", "_half2")
     )
-    curve = Fsc(*(part.to(device) for part in read_curve(out, number)))
+    frequency, correlation = (part.to(device) for part in read_curve(out, number))
+    curve = Fsc(frequency, correlation, next_to_zeros(frequency, imaging))
     return Average(volume, (first, second), (first + second) / 2, curve)
 
 

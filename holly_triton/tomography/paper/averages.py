@@ -155,7 +155,9 @@ def _averaged(bench: Bench, gathered: Gathered, density: Density, size: int, *, 
     voxel, device = bench.scale.voxel_size, bench.device
     start = draw_map(density, size, voxel, DENSITY_RESOLUTION * voxel).to(device) if aligned else None
     rotation = None if aligned else gathered.rotation
-    plan = Plan(Averaging(align=aligned), soft_sphere(size).to(device), start, rotation is not None, voxel)
+    plan = Plan(
+        Averaging(align=aligned), soft_sphere(size).to(device), start, rotation is not None, gathered.particles.imaging
+    )
     poses = None if rotation is None else Poses.of(rotation, gathered.remainder)
     state = begin(gathered.particles, plan, poses, gathered.remainder, torch.Generator().manual_seed(0))
     while state.iteration < plan.iterations:

@@ -12,6 +12,7 @@ from holly_triton.core.files import replacing
 from holly_triton.core.types import Array
 from holly_triton.report.charts import new_figure
 from holly_triton.tomography.average.fsc import soft_sphere
+from holly_triton.tomography.average.imaging import Imaging
 from holly_triton.tomography.average.refinement import Plan, register, turned_volume
 from holly_triton.tomography.config.averaging import ANGLE_PER_DETAIL, COARSEST_ANGLE_DEG, Averaging
 from holly_triton.tomography.config.pictures import DPI
@@ -132,7 +133,7 @@ def _pairs(found: Sequence[Left], scale: TableScale) -> dict[str, Array]:
     """For each class the true density and, laid on it, the average that was chosen."""
     volumes: dict[str, Array] = {}
     mask = soft_sphere(scale.size)
-    plan = Plan(Averaging(), mask, None, False, scale.voxel)
+    plan = Plan(Averaging(), mask, None, False, Imaging(scale.voxel))
     for one in found:
         true = draw_map(read_density(one.truth), scale.size, scale.voxel, 2 * scale.voxel)
         average = torch.from_numpy(read_map(one.found, one.figures["chosen"]["cluster"]))
