@@ -9,10 +9,12 @@ from scipy.spatial.transform import Rotation
 
 from holly_triton.core.errors import HollyError
 from holly_triton.io.particle_lists.particle_list import ParticleList
+from holly_triton.tomography.paper.averages import PICKS, TRUTH, Averaged
 from holly_triton.tomography.paper.classes import along_axis, nine_classes
-from holly_triton.tomography.paper.config import REFERENCE, Condition
+from holly_triton.tomography.paper.config import REFERENCE, SCALES, Condition
 from holly_triton.tomography.paper.results import Results
 from holly_triton.tomography.paper.store import Cell, Found, read_found, write_found
+from holly_triton.tomography.paper.verdict import verdict
 
 
 def test_the_axis_of_rotation_is_turned_to_z_without_a_mirror(seed: int) -> None:
@@ -69,3 +71,15 @@ def test_the_oracle_takes_the_best_threshold_of_each_class() -> None:
     assert results.score("network", 0, REFERENCE) is None
     assert results.mean_f1("matching", Condition(0.05, 60)) == []
     assert results.arms == ["matching", "matching-oracle"] and results.conditions == [REFERENCE]
+
+
+@pytest.mark.parametrize(
+    ("picks", "count", "reached"),
+    [(43.9, 100, True), (44.1, 100, False), (43.9, 99, False)],
+    ids=["fine", "coarse", "few"],
+)
+def test_averages_of_enough_picks_are_compared_with_those_of_the_truth(picks: float, count: int, reached: bool) -> None:
+    empty = np.empty(0)
+    made = Averaged(0, [PICKS, TRUTH], [count, 100], [picks, 40.0], empty, empty, empty)
+    (sentence,) = verdict(Results({}), SCALES["small"], [made])
+    assert ("(reached" in sentence) == reached

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from holly_triton.cli import main
 from holly_triton.core.stop import Stop
+from holly_triton.tomography.paper import averages, tomograms
 from holly_triton.tomography.paper import reproduce as reproducing
 from holly_triton.tomography.paper.config import CONDITIONS, REFERENCE, Condition, StudyScale
 from holly_triton.tomography.paper.methods import Method, Picked, matching_method
@@ -80,6 +81,17 @@ def test_conditions_differ_in_noise_and_wedge_and_not_in_particles(tmp_path: Pat
     again = next(bench.test(0, CONDITIONS[0]))
     np.testing.assert_array_equal(first.values, again.values)
     assert next(bench.test(1, CONDITIONS[0])).truth.positions[0, 0] != first.truth.positions[0, 0]
+
+
+def test_so_many_tomograms_are_averaged_that_the_boxes_lie_in_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (averages, tomograms):
+        monkeypatch.setattr(module, "AVERAGED", "sphere")
+    bench, size = study(tmp_path).bench, 14
+    found = averages._specimens(bench, 0, size)
+    held = [averages._inside(bench, specimen, specimen.truth, size) for specimen in found]
+    assert sum(held[:-1]) < TINY.average_particles <= sum(held) and len(found) > 2
 
 
 def test_matching_finds_the_decoys_that_were_simulated(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ from .config import AVERAGED, DENSITY_RESOLUTION, REFERENCE
 from .methods import network_method
 from .tomograms import Bench, Specimen, optics
 
+VERSION = 2
+"""Of the way in which averages are made and judged: those of another one are made anew."""
 BOX_DIAMETERS = 1.5
 """Side of the boxes, diameters of the class."""
 PICKS, TRUTH, RANDOM = "picks", "truth", "random"
@@ -72,8 +74,8 @@ def average_all(bench: Bench, seed: int, model: Model, folder: Path) -> None:
     if read_averaged(bench, seed, folder) is not None:
         return
     density = next(each for each in bench.classes if each.name == AVERAGED)
-    specimens = [*bench.averaged(seed)]
     size = 2 * round(BOX_DIAMETERS * density.diameter / bench.scale.voxel_size / 2)
+    specimens = _specimens(bench, seed, size)
     made: dict[str, tuple[int, Result]] = {}
     for name, particles in _lists(bench, specimens, model, size, seed).items():
         gathered = _gathered(bench, specimens, particles, size)
@@ -113,8 +115,25 @@ def read_averaged(bench: Bench, seed: int, folder: Path) -> Averaged | None:
         )  # fmt: skip
 
 
+def _specimens(bench: Bench, seed: int, size: int) -> list[Specimen]:
+    """Tomograms until the boxes of ``average_particles`` particles lie in them, or all there are."""
+    found, held = [], 0
+    for specimen in bench.averaged(seed):
+        found.append(specimen)
+        held += _inside(bench, specimen, specimen.truth, size)
+        if held >= bench.scale.average_particles:
+            break
+    return found
+
+
+def _inside(bench: Bench, specimen: Specimen, particles: ParticleList, size: int) -> int:
+    """How many of the particles that are averaged have their box in a tomogram."""
+    here = particles.take((particles.tomograms == specimen.name) & (particles.labels == AVERAGED))
+    return int(extract(specimen.values, here.positions, size, bench.scale.voxel_size).kept.sum())
+
+
 def _lists(bench: Bench, specimens: Sequence[Specimen], model: Model, size: int, seed: int) -> dict[str, ParticleList]:
-    """Positions of each average; of as many random ones as picks."""
+    """Positions of each average; of as many random ones as there are picks whose box lies in the tomogram."""
     picker = network_method(model)
     found = [picker(specimen, REFERENCE) for specimen in specimens]
     picks = joined([each.picks.take(each.picks.scores >= each.thresholds[AVERAGED]) for each in found])
@@ -126,7 +145,7 @@ def _lists(bench: Bench, specimens: Sequence[Specimen], model: Model, size: int,
     places = []
     for specimen in specimens:
         here = truth.positions[truth.tomograms == specimen.name]
-        count = int((picks.tomograms == specimen.name).sum())
+        count = _inside(bench, specimen, picks, size)
         away = random_positions(
             specimen.values.shape, bench.scale.voxel_size, side, count, here, CONTROL_DISTANCE * side, generator
         )
@@ -166,7 +185,7 @@ def _averaged(bench: Bench, gathered: Gathered, density: Density, size: int, *, 
 
 
 def _key(bench: Bench) -> str:
-    return json.dumps([bench.scale.table(), [density.name for density in bench.classes]])
+    return json.dumps([VERSION, bench.scale.table(), [density.name for density in bench.classes]])
 
 
 def _path(folder: Path, seed: int) -> Path:

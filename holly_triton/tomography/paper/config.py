@@ -72,6 +72,8 @@ AVERAGED = "70S"
 """The class that is averaged."""
 TOLERANCE = 136.8
 """Å, as in the paper."""
+AVERAGED_TOMOGRAMS = 8
+"""Tomograms with many particles of that class, at most: so many are averaged that the boxes of ``average_particles`` lie in them."""
 DEFOCUS_UM = 6.0
 """As in the paper."""
 SEED = 20180
@@ -106,7 +108,7 @@ class StudyScale(Settings):
     angle_deg: Annotated[float, Bounds(1, 60)] = 15.0
     """Step of the rotations of template matching."""
     average_particles: Annotated[int, Bounds(2)] = 100
-    """Ribosomes of the tomograms that are averaged."""
+    """Ribosomes whose boxes lie in the tomograms that are averaged, at least; each tomogram holds half as many, if there is room."""
 
 
 SCALES: dict[str, StudyScale] = {

@@ -57,7 +57,7 @@ def write_report(
         own=scale.network_width, deepfinder=scale.deepfinder_width, batch=scale.deepfinder_batch, step=scale.step, defocus=DEFOCUS_UM, angle=scale.angle_deg, tolerance=TOLERANCE,
     )  # fmt: skip
     parts = [f"# Figures 7, 8 and 11 to 13 of Moebel et al. 2018: scale {title}\n", "## Verdict\n"]
-    parts += [f"- {line}" for line in (*verdict(results, scale), *notes)]
+    parts += [f"- {line}" for line in (*verdict(results, scale, averaged), *notes)]
     parts += ["", "## How it was measured\n", how]
     parts += [f"![{Path(name).stem}]({name})\n" for name in pictures]
     parts += ["## Figure 7: classes, at SNR 0.10 and ±60°\n", *_classes(results)]
@@ -106,8 +106,9 @@ def _averages(out: Path, scale: StudyScale, averaged: Sequence[Averaged]) -> Ite
         yield "Not yet.\n"
         return
     yield (
-        "Resolution: Fourier shell correlation 0.143 of half averages that never saw each other's particles, behind a soft sphere "
-        "of 0.4 of the box; the halves share the first reference, up to 60 Å.\n"
+        "Particles whose box leaves the tomogram are left out. Resolution: where the Fourier shell correlation of half averages that "
+        "never saw each other's particles first falls below 0.143, behind a soft sphere of 0.4 of the box; the halves share the first "
+        "reference, up to 60 Å.\n"
     )
     rows = [[WORDS[name], _of_all(averaged, name, "counts", 0), _of_all(averaged, name, "resolution", 1)] for name in names]  # fmt: skip
     yield _table(["average of", "particles", "resolution, Å"], rows)

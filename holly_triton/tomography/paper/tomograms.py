@@ -18,7 +18,7 @@ from holly_triton.tomography.config.simulation import TomogramSettings
 from holly_triton.tomography.simulate.tomogram import simulate_tomogram
 from holly_triton.tomography.structures import Density
 
-from .config import AVERAGED, DEFOCUS_UM, REFERENCE, SEED, Condition, StudyScale
+from .config import AVERAGED, AVERAGED_TOMOGRAMS, DEFOCUS_UM, REFERENCE, SEED, Condition, StudyScale
 
 Role = Literal["validation", "test", "average"]
 ROLES: tuple[Role, ...] = ("validation", "test", "average")
@@ -61,8 +61,8 @@ class Bench:
             yield self._specimen("test", seed, condition, index)
 
     def averaged(self, seed: int) -> Iterator[Specimen]:
-        """Two with many ribosomes."""
-        for index in range(2):
+        """Those with many ribosomes."""
+        for index in range(AVERAGED_TOMOGRAMS):
             yield self._specimen("average", seed, REFERENCE, index)
 
     def settings(self, condition: Condition) -> TomogramSettings:

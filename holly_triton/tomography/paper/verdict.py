@@ -1,7 +1,8 @@
 """What the study shows, in sentences: each aim with the figure that was measured."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+from .averages import PICKS, TRUTH, Averaged
 from .config import ARMS, REFERENCE, Condition, StudyScale
 from .results import Results, middle
 
@@ -13,6 +14,10 @@ PROTEASOMES, LEAST_PROTEASOME = ("20S", "20S-cap", "20S-2caps"), 0.8
 """Classes that differ by their caps, and the F1 wanted of each."""
 LARGEST_ERROR = 0.5
 """Wanted bound of the median error of the network's positions, voxels."""
+LARGEST_LOSS = 0.10
+"""Wanted bound of the loss of resolution from true positions and rotations to picks that were aligned, relative,"""
+FEWEST_AVERAGED = 100
+"""in averages of at least so many particles."""
 FALLS = (
     (Condition(0.15, 60), Condition(0.05, 60), "from SNR 0.15 to 0.05"),
     (Condition(0.10, 70), Condition(0.10, 50), "from ±70° to ±50°"),
@@ -20,9 +25,12 @@ FALLS = (
 NETWORK, MATCHING = "network", "matching-oracle"
 
 
-def verdict(results: Results, scale: StudyScale) -> list[str]:
+def verdict(results: Results, scale: StudyScale, averaged: Sequence[Averaged]) -> list[str]:
     """A sentence for each aim of which the figures are there."""
-    return [*_mean(results), *_classes(results), *_falls(results), *_proteasomes(results), *_errors(results, scale), *_peer(results)]  # fmt: skip
+    return [
+        *_mean(results), *_classes(results), *_falls(results), *_proteasomes(results), *_errors(results, scale), *_averages(averaged),
+        *_peer(results),
+    ]  # fmt: skip
 
 
 def _mean(results: Results) -> Iterator[str]:
@@ -73,6 +81,18 @@ def _errors(results: Results, scale: StudyScale) -> Iterator[str]:
     if errors:
         voxels = middle(errors) / scale.voxel_size
         yield f"Median error of our network's positions: {voxels:.2f} voxels ({_reached(voxels <= LARGEST_ERROR)}: at most {LARGEST_ERROR})."  # fmt: skip
+
+
+def _averages(averaged: Sequence[Averaged]) -> Iterator[str]:
+    whole = [each for each in averaged if PICKS in each.names and TRUTH in each.names]
+    if whole:
+        picks, truth = (middle([each.resolution[each.names.index(name)] for each in whole]) for name in (PICKS, TRUTH))
+        fewest = min(each.counts[each.names.index(PICKS)] for each in whole)
+        reached = picks <= (1 + LARGEST_LOSS) * truth and fewest >= FEWEST_AVERAGED
+        yield (
+            f"Averages of at least {fewest} picks of 70S: FSC 0.143 at {picks:.1f} Å, from true positions and rotations at {truth:.1f} Å "
+            f"({_reached(reached)}: within {100 * LARGEST_LOSS:.0f} %, of at least {FEWEST_AVERAGED} picks)."
+        )
 
 
 def _peer(results: Results) -> Iterator[str]:
