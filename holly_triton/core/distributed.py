@@ -20,6 +20,11 @@ PATIENCE = timedelta(minutes=10)
 """Seconds to wait for a process that does not respond. Processes wait while one writes a report, for a minute or two."""
 
 
+def launched() -> bool:
+    """Whether torchrun started this process."""
+    return dist.is_available() and dist.is_torchelastic_launched()
+
+
 @contextmanager
 def joined() -> Iterator[None]:
     """Join the processes that torchrun started, if it did; all but the first then report only their errors.
@@ -27,7 +32,7 @@ def joined() -> Iterator[None]:
     Raises:
         HollyError: Inside, where another process ends or doesn't answer.
     """
-    if not (dist.is_available() and dist.is_torchelastic_launched()):
+    if not launched():
         yield
         return
     # Torch's optimisers import this, and if it finds a process group then, it keeps it for good: its threads would outlive
@@ -56,12 +61,17 @@ def size() -> int:
 
 def leads() -> bool:
     """Whether this is the one that writes files."""
-    return size() == 1 or dist.get_rank() == 0
+    return rank() == 0
+
+
+def rank() -> int:
+    """Which of these processes this is, from 0."""
+    return dist.get_rank() if size() > 1 else 0
 
 
 def share(rows: Tensor) -> Tensor:
     """This rank's rows ``[b, ...]``, every K-th of a whole batch's ``[B, ...]`` for K ranks; none where ranks outnumber rows."""
-    return rows if size() == 1 else rows[dist.get_rank() :: size()].contiguous()
+    return rows if size() == 1 else rows[rank() :: size()].contiguous()
 
 
 def gather(part: Tensor, count: int) -> Tensor:
@@ -71,6 +81,16 @@ def gather(part: Tensor, count: int) -> Tensor:
     padded = part.new_zeros(-(-count // size()), *part.shape[1:])
     padded[: len(part)] = part
     return _from_all(padded).transpose(0, 1).flatten(0, 1)[:count]
+
+
+def joined_rows(part: Tensor) -> Tensor:
+    """The rows ``[b, ...]`` of all ranks, in the order of the ranks; each may have another number of them."""
+    if size() == 1:
+        return part
+    counts = _from_all(torch.tensor([len(part)])).flatten().tolist()
+    padded = part.new_zeros(max(counts), *part.shape[1:])
+    padded[: len(part)] = part
+    return torch.cat([rows[:count] for rows, count in zip(_from_all(padded), counts, strict=True)])
 
 
 @torch.no_grad()
@@ -128,6 +148,6 @@ def _from_all(tensor: Tensor) -> Tensor:
     except RuntimeError as error:
         raise HollyError(
             "torchrun: another process of this run ended, or does not respond; correct the error that it reported, then continue "
-            "with: torchrun ... train --resume RUN"
+            "with torchrun and --resume"
         ) from error
     return every

@@ -44,7 +44,8 @@ def classify(
 
     DATA is an HDF5 file, a folder of MRC files, or a STAR that names them; classes to train on are in the HDF5 file, in a
     CSV with the columns particle and label in the folder, or in the STAR. OUT gets classes.csv, metrics.json, confusion.png where classes are known, features.h5
-    (linear activations, one row a subtomogram), and after --train model.pt. Ctrl-C saves and stops; --resume continues.
+    (linear activations, one row a subtomogram), and after --train model.pt. Ctrl-C saves and stops; --resume continues. With
+    --model several processes share the work: torchrun --nproc-per-node 4 -m holly_triton tomo classify ...
 
     \b
     Examples:
@@ -56,17 +57,22 @@ def classify(
         raise click.UsageError("give one of --train, --model FILE and --resume")
     if resume and (options or overwrite):
         raise click.UsageError("--resume continues with the settings of what was stopped; give it alone")
-    from holly_triton.tomography.classify import command
-
-    if resume:
-        sys.exit(command.resume(data, out))
     if model is not None:
         wrong = sorted(options.keys() - {"voxel_size", "device"})
         if wrong:
             raise click.UsageError(f"--{wrong[0].replace('_', '-')} is for a training, with --train")
-        places = {"voxel_size": options.get("voxel_size"), "device": options.get("device", "auto")}
-        sys.exit(command.classify(data, out, model, overwrite=overwrite, **places))
-    sys.exit(command.train_and_classify(out, _settings(data, options), overwrite=overwrite))
+    from holly_triton.core.distributed import joined
+    from holly_triton.tomography.classify import command
+
+    with joined():
+        if resume:
+            code = command.resume(data, out)
+        elif model is not None:
+            places = {"voxel_size": options.get("voxel_size"), "device": options.get("device", "auto")}
+            code = command.classify(data, out, model, overwrite=overwrite, **places)
+        else:
+            code = command.train_and_classify(out, _settings(data, options), overwrite=overwrite)
+    sys.exit(code)
 
 
 def _settings(data: Path, options: dict[str, Any]) -> Training:

@@ -50,7 +50,7 @@ def discover(
 
     DATA is a set as of tomo classify. OUT gets clusters.csv, particles.csv, metrics.json, gallery.png, fsc.png, embedding.png,
     features.h5, and a folder clusters/NUMBER with maps (MRC), curves and poses of each cluster that was averaged. Ctrl-C keeps
-    what was found; --resume continues.
+    what was found; --resume continues. Of very many subtomograms, tomo classify makes the features with several processes.
 
     \b
     Examples:
@@ -66,8 +66,11 @@ def discover(
         raise click.UsageError("give one of --model FILE and --features FILE")
     if chosen and given["averaged"] is not None:
         raise click.UsageError("--average counts clusters and --cluster names them; give one of the two")
+    from holly_triton.core.distributed import launched
     from holly_triton.tomography.discover import command
 
+    if launched():
+        raise click.UsageError("is done by one process; make the features of DATA with torchrun and tomo classify --model, then give --features")  # fmt: skip
     if resume:
         sys.exit(command.resume(data, out, list(chosen)))
     optics, tilt, contrast = optics_of(given), given.pop("tilt"), given.pop("contrast")

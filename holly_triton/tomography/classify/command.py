@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from holly_triton.core.device import find_device
+from holly_triton.core.distributed import leads, size, wait
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json, replacing
 from holly_triton.core.folder import check_free
@@ -48,7 +49,13 @@ class Job:
 
 
 def train_and_classify(out: Path, settings: Training, *, overwrite: bool) -> int:
-    """Train on a set, then classify all of it; return the exit code."""
+    """Train on a set, then classify all of it; return the exit code.
+
+    Raises:
+        HollyError: There are several processes, the folder is in use, or the set can't be trained on.
+    """
+    if size() > 1:
+        raise HollyError("--train: is done by one process; train without torchrun, then classify with it and --model")
     check_free(out, overwrite)
     with stoppable() as stop:
         _prepare(out)
@@ -64,9 +71,12 @@ def classify(data: Path, out: Path, model: Path, *, voxel_size: float | None, de
     check_free(out, overwrite)
     suited = read_model(model)  # before the folder: what can't be used leaves none behind
     suited.check_suits(open_set(data, voxel_size), model)
+    wait()  # until all have found the folder free
     with stoppable() as stop:
-        _prepare(out)
-        write_job(out, Job(str(data.resolve()), str(model.resolve()), voxel_size, device))
+        if leads():
+            _prepare(out)
+            write_job(out, Job(str(data.resolve()), str(model.resolve()), voxel_size, device))
+        wait()
         return _classify(out, stop, resume=False)
 
 
@@ -79,6 +89,10 @@ def resume(data: Path, out: Path) -> int:
         if job.model == MODEL and (folder_of(out / MODEL) / "config.toml").is_file():
             run = resume_run(out / MODEL)
             if run.trainer.done < 1 or not (out / MODEL).is_file():
+                if size() > 1:
+                    raise HollyError(
+                        f"{out}: its training is not finished, and is done by one process; go on without torchrun"
+                    )
                 LOG.info("%s: going on at step %d", out, run.trainer.state.step)
                 if _train(run, stop) == STOPPED:
                     return STOPPED
@@ -140,7 +154,8 @@ def _classify(out: Path, stop: Stop, *, resume: bool) -> int:
             f"holly-triton tomo classify {quote(job.data)} {quote(str(out))} --resume"
         )
         return STOPPED
-    _conclude(out, job, model, subtomograms, features)
+    if leads():
+        _conclude(out, job, model, subtomograms, features)
     return DONE
 
 

@@ -12,14 +12,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
+from holly_triton.core.distributed import joined_rows, leads, rank, summed, wait
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, missing
 from holly_triton.core.progress import console, watched
 from holly_triton.core.stop import Stop
+from holly_triton.core.types import Array
 from holly_triton.tomography.config.classification import CHUNK
 
 from .gaussians import Gaussians
@@ -93,9 +96,17 @@ def read_features(path: Path) -> Activations:
 def start_features(path: Path, subtomograms: SubtomogramSet, model: Model, digest: str, *, resume: bool) -> Features:
     """A new file of activations, or with ``resume`` the one that is there, if it is of the same set and model.
 
+    Of several processes the first makes it and the others wait for it.
+
     Raises:
         HollyError: It can't be written, or is of another set or model.
     """
+    made = _started(path, subtomograms, model, digest, resume=resume) if leads() else None
+    wait()
+    return made or _started(path, subtomograms, model, digest, resume=True)
+
+
+def _started(path: Path, subtomograms: SubtomogramSet, model: Model, digest: str, *, resume: bool) -> Features:
     import h5py
 
     if resume and path.is_file():
@@ -123,25 +134,41 @@ def extend_features(
 ) -> Features:  # fmt: skip
     """Activations of the rows that are not finished, chunk by chunk, until the end or a stop; memory is that of a chunk.
 
+    Of several processes each reads and classifies a chunk of its own, and the first writes those of all.
+
     Raises:
         HollyError: A subtomogram can't be read, or the file not be written; what is finished stays.
     """
-    import h5py
-
     done, start = features.done, time.monotonic()
-    for first, volumes in subtomograms.chunks(done):
-        if should_stop():
-            break
-        linear = model.linear(volumes)
-        linear[~usable(volumes)] = math.nan
-        try:
-            with h5py.File(features.path, "r+") as file:
-                file[LINEAR][first : first + len(linear)] = linear.numpy()
-                file.attrs[DONE] = done = first + len(linear)
-        except OSError as error:
-            raise HollyError(f"{features.path}: cannot be written ({error}); free some space, then --resume") from error
+    while done < features.total and not summed(should_stop()):
+        first = done + rank() * CHUNK
+        linear = joined_rows(_linear(subtomograms, model, np.arange(first, min(first + CHUNK, features.total))))
+        if leads():
+            _write(features.path, done, linear)
+        done += len(linear)
         report(done)
     return Features(features.path, done, features.total, time.monotonic() - start, done - features.done)
+
+
+def _linear(subtomograms: SubtomogramSet, model: Model, rows: Array) -> Tensor:
+    """Activations ``[k, L]`` of rows ``[k]``, of which there may be none."""
+    if not len(rows):
+        return torch.empty(0, len(model.classes))
+    volumes = subtomograms.read(rows)
+    linear = model.linear(volumes)
+    linear[~usable(volumes)] = math.nan
+    return linear
+
+
+def _write(path: Path, first: int, linear: Tensor) -> None:
+    import h5py
+
+    try:
+        with h5py.File(path, "r+") as file:
+            file[LINEAR][first : first + len(linear)] = linear.numpy()
+            file.attrs[DONE] = first + len(linear)
+    except OSError as error:
+        raise HollyError(f"{path}: cannot be written ({error}); free some space, then --resume") from error
 
 
 def extend_watched(features: Features, subtomograms: SubtomogramSet, model: Model, stop: Stop) -> Features:
