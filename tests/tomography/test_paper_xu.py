@@ -1,6 +1,7 @@
 """Table 2 of Xu et al. 2017 on toys: the same subtomograms for every network, records that are kept, and the report."""
 
 import json
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -10,6 +11,10 @@ import torch
 from click.testing import CliRunner
 
 from holly_triton.cli import main
+from holly_triton.core import jobs as core_jobs
+from holly_triton.core.errors import HollyError
+from holly_triton.core.jobs import Cluster
+from holly_triton.core.stop import Stop
 from holly_triton.io.clouds import write_cloud
 from holly_triton.tomography.classify.drawn import with_noise
 from holly_triton.tomography.config import discovery
@@ -20,9 +25,10 @@ from holly_triton.tomography.paper_xu import cells, config, left_out, left_out_r
 from holly_triton.tomography.paper_xu.cells import Bench, Cell
 from holly_triton.tomography.paper_xu.config import LARGE, PUBLISHED, SMALL, SNRS, TILTS, Stand, TableScale
 from holly_triton.tomography.paper_xu.left_out import LeaveOneOut, reproduce_left_out
-from holly_triton.tomography.paper_xu.study import Table, reproduce_table
+from holly_triton.tomography.paper_xu.study import Table, Work, carry_out_all, reproduce_table
 
 CELL = Cell(0.5, 60.0)
+LOCAL = Cluster("local")
 SCALE = TableScale(size=12, train=10, test=6, epochs=2)
 
 
@@ -86,6 +92,46 @@ def test_records_are_kept_and_reported(structures, tmp_path, monkeypatch, capsys
     assert reproduce_table(table) == 0
 
 
+def test_each_network_can_be_a_job(structures, tmp_path, monkeypatch):
+    """Jobs that are done here: what they are handed, and what they write."""
+    pytest.importorskip("sklearn", reason="the baseline needs scikit-learn")
+    pytest.importorskip("submitit", reason="jobs are those of submitit")
+    table = Table("toy", SCALE, structures, tmp_path / "out", arms=("own", "rif-svm"), cells=(CELL,), cluster=LOCAL)
+
+    def here(work, cluster, *, finished, say, should_stop):
+        assert cluster is LOCAL and (table.folder / "signals-12-60.h5").is_file() and len(work) == 2
+        for folder, call in work.items():
+            assert not finished(folder) and call() and finished(folder)
+        return True
+
+    monkeypatch.setattr(study, "run_all", here)
+    assert reproduce_table(table) == 0
+    assert "| 0.5 |" in (tmp_path / "out" / "table-2-toy.md").read_text()
+    monkeypatch.setattr(study, "run_all", lambda work, *_, **__: not work)
+    assert reproduce_table(table) == 0
+
+
+def note(task: tuple[int], path: Path, stop: Stop) -> bool:
+    """What a job does in the next test: number 1 fails."""
+    if task == (1,):
+        raise HollyError("no luck")
+    path.with_suffix(".json").write_text("{}")
+    return True
+
+
+def test_a_job_that_fails_costs_no_other(tmp_path, monkeypatch):
+    cloudpickle = pytest.importorskip("cloudpickle", reason="jobs are those of submitit")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).resolve().parents[2]))
+    monkeypatch.setattr(core_jobs, "POLL_S", 0.1)
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])  # no module that a job can import
+    happened = []
+    work = Work([(0,), (1,)], lambda number: tmp_path / f"net-{number}.pt", note, lambda: happened.append("report"))
+    assert carry_out_all(work, LOCAL, lambda: happened.append("shared")) == 1
+    assert happened == ["shared", "report"] and [task for task, _ in work.left] == [(1,)]
+    (log,) = (tmp_path / "net-1-training" / "jobs").glob("*.err")
+    assert "no luck" in log.read_text()
+
+
 def test_the_command_repeats_table_2(structures, tmp_path, monkeypatch):
     pytest.importorskip("sklearn", reason="the baseline needs scikit-learn")
     monkeypatch.setitem(config.SCALES, "small", SCALE)
@@ -97,7 +143,12 @@ def test_the_command_repeats_table_2(structures, tmp_path, monkeypatch):
         line for line in (tmp_path / "out/table-2-small.md").read_text().splitlines() if line.startswith("| 0.5")
     )
     assert row.endswith("| 2 |") and "±" in row
-    for wrong in (["--methods", "pytme"], ["--steps", "3"], ["--structures", str(tmp_path)]):
+    for wrong in (
+        ["--methods", "pytme"],
+        ["--steps", "3"],
+        ["--structures", str(tmp_path)],
+        ["--cluster-options", "time=6"],
+    ):
         assert CliRunner().invoke(main, [*given, *wrong]).exit_code == 2
     absent = CliRunner().invoke(
         main, [*given[:4], "--structures", str(tmp_path / "none"), "--out", str(tmp_path / "new")]

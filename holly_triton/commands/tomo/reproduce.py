@@ -7,11 +7,12 @@ from typing import Any
 
 import click
 
+from holly_triton.core.jobs import Where
 from holly_triton.tomography.config.network import Device
 from holly_triton.tomography.paper.config import METHODS, SCALES
 from holly_triton.tomography.paper_xu.config import ARMS, LEFT_OUT_CLASSES
 
-from ..options import SOME_PATH, words
+from ..options import SOME_PATH, cluster_options, find_cluster, words
 
 
 @click.command(short_help="Repeat figures and tables of two papers on simulated data.")
@@ -25,14 +26,17 @@ from ..options import SOME_PATH, words
 @click.option("--pytme", type=SOME_PATH, metavar="PROGRAM", help="pytme of an environment of its own, for the figures. [default: on the search path, or left out with the reason]")  # fmt: skip
 @click.option("--device", type=words(Device), default="auto", show_default=True)
 @click.option("--out", type=SOME_PATH, default=Path("reports/tomography"), show_default=True, metavar="FOLDER")
-def reproduce(table: str | None, listed: str | None, leave_out: str | None, **given: Any) -> None:
+@cluster_options
+def reproduce(
+    table: str | None, listed: str | None, leave_out: str | None, cluster: Where | None, cluster_options: str | None, **given: Any
+) -> None:  # fmt: skip
     """Repeat figures 7, 8 and 11 to 13 of Moebel et al. 2018 (DeepFinder), or a table of Xu et al. 2017, on simulated data.
 
     Figures: nine classes are picked at three levels of noise and three ranges of tilts by our network, by the paper's recipe, by
     template matching with a threshold of its own and with an oracle's, and by pytme. Table 2: subtomograms of ten classes (22 at
     the scale paper) and of noise are classified by our network, by the paper's two, and by its baseline. Table 3: each of several
     classes is left out of a training, then searched for by tomo discover. What is finished is kept in FOLDER/runs or FOLDER/nets:
-    the same command continues, or adds seeds.
+    the same command continues, or adds seeds. With --cluster each network of a table is a job.
 
     \b
     Examples:
@@ -41,17 +45,20 @@ def reproduce(table: str | None, listed: str | None, leave_out: str | None, **gi
     """
     if leave_out is not None and table != "3":
         raise click.UsageError("--leave-out is for --table 3")
+    if table is None and cluster is not None:
+        raise click.UsageError("--cluster is for --table")
+    jobs = find_cluster(cluster, cluster_options)
     if table is None:
         sys.exit(_figures(_chosen(listed, METHODS), **given))
     for name in ("steps", "pytme"):
         if given.pop(name) is not None:
             raise click.UsageError(f"--{name} is for the figures of Moebel et al. 2018; leave it out with --table")
     if table == "2":
-        sys.exit(_table(_chosen(listed, list(ARMS)), **given))
+        sys.exit(_table(_chosen(listed, list(ARMS)), cluster=jobs, **given))
     arms = _chosen(listed or "own-anew", [arm for arm in ARMS if arm != "rif-svm"])
     if len(arms) > 1:
         raise click.UsageError("table 3 is of one network; give one of --methods")
-    sys.exit(_left_out(arms[0], leave_out, **given))
+    sys.exit(_left_out(arms[0], leave_out, cluster=jobs, **given))
 
 
 def _figures(methods: Sequence[str], scale: str, steps: int | None, structures: tuple[Path, ...], **given: Any) -> int:

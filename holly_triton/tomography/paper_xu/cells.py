@@ -120,13 +120,21 @@ class Bench:
             fixed, Anew(kinds, volumes[train], truth[train], validation, settings, SEED), Kept(noisy[test], truth[test])
         )
 
-    def _signals(self, cell: Cell) -> tuple[Tensor, Array]:
+    def simulate(self, cell: Cell) -> Path:
+        """The file of the signals of a cell, which is written where it is not there.
+
+        Raises:
+            HollyError: A structure can't be read, or the file not be written.
+        """
         path = self.folder / f"signals-{self.scale.size}-{cell.tilt:g}.h5"
         if not path.is_file():
             settings = self.settings(cell)
             generator = torch.Generator().manual_seed(zlib.crc32(f"{SEED} {cell.tilt:g}".encode()))
             _write(path, draw_signals(self._densities(self.scale.classes), settings, generator), settings)
-        kept = open_hdf5(path, None)
+        return path
+
+    def _signals(self, cell: Cell) -> tuple[Tensor, Array]:
+        kept = open_hdf5(self.simulate(cell), None)
         assert kept.labels is not None
         return kept.read(np.arange(len(kept))), kept.labels
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from holly_triton.core.files import as_json, foreign, replacing
+from holly_triton.core.jobs import Cluster
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
 from holly_triton.core.resumption import JOB
@@ -24,7 +25,7 @@ from holly_triton.tomography.discover.results import CLUSTERS, METRICS, read_clu
 from .cells import Bench, Cell, write_test
 from .config import LEFT_OUT, OPTICS, Arm, TableScale
 from .left_out_report import Left, write_left_out
-from .study import examples_of, in_turn, make_folder, source_of, trained, training_of
+from .study import Work, carry_out_all, examples_of, make_folder, source_of, trained, training_of
 
 TENTH_OF_NM = 10.0
 """Å of a nm."""
@@ -43,6 +44,7 @@ class LeaveOneOut:
         arm: the network.
         seeds: repetitions.
         device: where it is done.
+        cluster: where each class is a job; None does one after the other here.
     """
 
     name: str
@@ -53,6 +55,7 @@ class LeaveOneOut:
     arm: Arm = "own-anew"
     seeds: int = 1
     device: Device = "auto"
+    cluster: Cluster | None = None
 
     @property
     def folder(self) -> Path:
@@ -82,9 +85,11 @@ def reproduce_left_out(table: LeaveOneOut) -> int:
     """
     bench = Bench(table.scale, table.structures, table.folder)
     bench.places(table.scale.classes)  # absent structures are reported before anything is written
+    if table.cluster is not None:
+        table.cluster.check()
     make_folder(table.folder)
-    perform = functools.partial(_perform, table, bench)
-    return in_turn(table.work, table.place, perform, lambda: report(table, bench))
+    work = Work(table.work, table.place, functools.partial(_perform, table, bench), lambda: report(table, bench))
+    return carry_out_all(work, table.cluster, lambda: _test_set(table, bench))
 
 
 def report(table: LeaveOneOut, bench: Bench) -> Path:
@@ -104,10 +109,8 @@ def _perform(table: LeaveOneOut, bench: Bench, task: tuple[int, str], path: Path
     seed, name = task
     with in_parts(1) as begin:
         begin("simulating subtomograms")
+        test = _test_set(table, bench)
         examples = examples_of(bench, table.cell)
-        test = table.folder / f"test-{table.cell.name}.h5"
-        if not test.is_file():
-            write_test(test, bench, examples)
     settings = training_of(table.scale, table.arm, f"table-3-{table.name}", seed, table.device)
     model = trained(settings, source_of(examples.without(name), table.arm), path, stop)
     if model is None:
@@ -126,6 +129,14 @@ def _perform(table: LeaveOneOut, bench: Bench, task: tuple[int, str], path: Path
         partial.write_text(as_json(figures), encoding="utf-8")
     LOG.info("%s: done", path.stem)
     return True
+
+
+def _test_set(table: LeaveOneOut, bench: Bench) -> Path:
+    """The subtomograms that are searched, which are written where they are not there."""
+    test = table.folder / f"test-{table.cell.name}.h5"
+    if not test.is_file():
+        write_test(test, bench, examples_of(bench, table.cell))
+    return test
 
 
 def _job(table: LeaveOneOut, bench: Bench, test: Path, model: Path, name: str, seed: int) -> command.Job:

@@ -10,13 +10,14 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import torch
 
 from holly_triton.core.config import write_config
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json, replacing
+from holly_triton.core.jobs import Cluster, run_all
 from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
@@ -51,6 +52,7 @@ class Table:
         seeds: networks of each arm in each cell.
         device: where networks are trained.
         cells: SNRs and ranges of tilts.
+        cluster: where each network is a job; None trains them here, one after the other.
     """
 
     name: str
@@ -61,6 +63,7 @@ class Table:
     seeds: int = 1
     device: Device = "auto"
     cells: Sequence[Cell] = tuple(all_cells())
+    cluster: Cluster | None = None
 
     @property
     def folder(self) -> Path:
@@ -86,43 +89,78 @@ def reproduce_table(table: Table) -> int:
     """
     bench = Bench(table.scale, table.structures, table.folder)
     bench.places(table.scale.classes)  # absent structures are reported before anything is written
+    if table.cluster is not None:
+        table.cluster.check()
     make_folder(table.folder)
-    perform = functools.partial(_perform, table, bench)
-    return in_turn(table.work, table.place, perform, lambda: report(table))
+    work = Work(table.work, table.place, functools.partial(_perform, table, bench), lambda: report(table))
+    return carry_out_all(work, table.cluster, lambda: [bench.simulate(cell) for cell in table.cells])
 
 
-def in_turn(
-    work: Sequence[Task],
-    place: Callable[..., Path],
-    perform: Callable[[Task, Path, Stop], bool],
-    report: Callable[[], Path],
-) -> int:
-    """Do what has no record yet, one after the other; return the exit code.
+class Work(NamedTuple, Generic[Task]):
+    """What there is to do for a table."""
+
+    tasks: Sequence[Task]
+    place: Callable[..., Path]
+    """File of a task's network, beside which its record lies."""
+    perform: Callable[[Task, Path, Stop], bool]
+    """Does one and writes its record; False if it was stopped before the end."""
+    report: Callable[[], Path]
+    """Writes the report of what is finished."""
+
+    @property
+    def left(self) -> list[tuple[Task, Path]]:
+        """The tasks without a record, each with its file."""
+        places = [(task, self.place(*task)) for task in self.tasks]
+        return [(task, path) for task, path in places if not path.with_suffix(".json").is_file()]
+
+
+def carry_out_all(work: Work[Task], cluster: Cluster | None, share: Callable[[], object]) -> int:
+    """Do what has no record yet, here or as jobs, and write the report; return the exit code.
 
     Args:
         work: What there is to do.
-        place: File of its network, beside which its record lies.
-        perform: Does one and writes its record; False if it was stopped before the end.
-        report: Writes the report of what is finished; called after each.
+        cluster: Where each task is a job; None does one after the other here.
+        share: Writes the files that several tasks read, before there are jobs, which would write them at the same time.
     """
-    code = DONE
     with stoppable() as stop:
-        for task in work:
-            path = place(*task)
-            if path.with_suffix(".json").is_file():
-                continue
-            try:
-                if stop.asked or not perform(task, path, stop):
-                    code = STOPPED
-                    break
-            except HollyError as error:  # one that fails must not cost the others
-                LOG.error("%s: %s", path.stem, error)
-                code = FAILED
-            report()
-    print(f"wrote {report()}")
+        if cluster is None:
+            code = _in_turn(work, stop)
+        else:
+            with in_parts(1) as begin:
+                begin("simulating subtomograms")
+                share()
+            code = _as_jobs(work, cluster, stop)
+    print(f"wrote {work.report()}")
     if code == STOPPED:
         print("Stopped. The same command continues: what is finished is kept.")
     return code
+
+
+def _in_turn(work: Work[Task], stop: Stop) -> int:
+    """One after the other, with a report after each."""
+    code = DONE
+    for task, path in work.left:
+        try:
+            if stop.asked or not work.perform(task, path, stop):
+                return STOPPED
+        except HollyError as error:  # one that fails must not cost the others
+            LOG.error("%s: %s", path.stem, error)
+            code = FAILED
+        work.report()
+    return code
+
+
+def _as_jobs(work: Work[Task], cluster: Cluster, stop: Stop) -> int:
+    """Each as a job, whose log lies in the folder of its training."""
+    records = {folder_of(path): path.with_suffix(".json") for _, path in work.left}
+    calls = {folder_of(path): functools.partial(work.perform, task, path, Stop()) for task, path in work.left}
+
+    def finished(folder: Path) -> bool:
+        return records[folder].is_file()
+
+    if not run_all(calls, cluster, finished=finished, say=LOG.info, should_stop=lambda: stop.asked):
+        return STOPPED
+    return DONE if all(map(finished, records)) else FAILED
 
 
 def report(table: Table) -> Path:
