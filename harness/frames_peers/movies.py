@@ -27,8 +27,10 @@ class Clip:
     scoring: Scoring
 
 
-def simulated(folder: Path, condition: Condition, emitters: int, positions: Path | None, seed: int) -> Clip:
-    """Frames of independent emitters on a structure, with the default PSF, an even background, and Poisson noise.
+def simulated(
+    folder: Path, condition: Condition, emitters: int, positions: Path | None, seed: int, on_time: float | None = None
+) -> Clip:
+    """Frames of emitters on a structure, with the default PSF, an even background, and Poisson noise.
 
     Args:
         folder: Where to write.
@@ -36,11 +38,12 @@ def simulated(folder: Path, condition: Condition, emitters: int, positions: Path
         emitters: Of all frames together, on average.
         positions: A truth whose distinct positions are the structure; None is microtubules of our own sampler.
         seed: Of all random numbers.
+        on_time: Mean on-time of emitters, frames; None for frames that are independent of each other.
     """
     settings = MovieSettings(
         frames=max(1, round(emitters / condition.emitters)), width_px=SIDE_PX, height_px=SIDE_PX, sampling="structure",
         structure=None if positions is None else str(positions), density=None, emitters=condition.emitters,
-        photons=condition.photons, spread=SPREAD, background=condition.background, background_variation=0.0, seed=seed,
+        photons=condition.photons, spread=SPREAD, background=condition.background, background_variation=0.0, seed=seed, on_time=on_time,
     )  # fmt: skip
     psf = default_psf()
     write_movie(folder, settings, psf, camera_preset("photons"), overwrite=True)
