@@ -177,7 +177,8 @@ def train(options: argparse.Namespace) -> None:
 
 def step_times(steps: Iterator[Any], device: str) -> dict[str, Any]:
     """Step through a training: by stage the wall clock of a step, and the share of it that the device is busy."""
-    from .gpu_timing import PROFILED, clock, device_ms
+    from .gpu_timing import clock, device_ms
+    from .step_worker import PROFILED
 
     walls: dict[str, list[float]] = {}
     busy: dict[str, float | None] = {}

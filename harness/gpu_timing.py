@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from holly_triton.core.files import as_json
 
+from .step_worker import PROFILED, profiled
+
 MIB = 2**20
-PROFILED = 5
-"""Steps of a training under the profiler."""
 BUSY = (
     "device_busy_share = device_ms / step_ms. device_ms: of a step, the time in which at least one kernel, copy or fill "
     f"runs on the device, by torch.profiler, mean of {PROFILED} steps. step_ms: wall clock of a step, the median of the "
@@ -85,21 +84,4 @@ def paced(steps: Iterator[Any], seconds: float, warm_up: int, device: str) -> Fi
 
 def device_ms(call: Callable[[], int]) -> float | None:
     """Milliseconds per step of ``call`` in which the device is busy; None for no step."""
-    with profile(activities=[ProfilerActivity.CUDA]) as profiler:
-        steps = call()
-        torch.cuda.synchronize()
-    spans = [
-        (event.time_range.start, event.time_range.end)
-        for event in profiler.events()
-        if event.device_type.name == "CUDA" and not getattr(event, "is_user_annotation", False)
-    ]
-    return union(spans) / 1e3 / steps if steps else None
-
-
-def union(spans: list[tuple[float, float]]) -> float:
-    """Total length covered by spans, which overlap on different streams."""
-    total, reached = 0.0, float("-inf")
-    for start, end in sorted(spans):
-        total += max(0.0, end - max(start, reached))
-        reached = max(reached, end)
-    return total
+    return profiled(call)["device_ms"]

@@ -80,7 +80,7 @@ def make_record(
     return Record(
         case.op, backend, status, device_name(device), case.points, images, case.height, case.width,
         case.sigma_px, case.precision, forward_ms, forward_p20, forward_p80, both_ms, both_p20, both_p80,
-        peak_mib, *errors, str(torch.__version__), _version("triton"), commit(), device_ms,
+        peak_mib, *errors, str(torch.__version__), installed("triton"), commit(), device_ms,
     )  # fmt: skip
 
 
@@ -133,7 +133,8 @@ def commit() -> str:
     return (git("rev-parse", "HEAD") or f"release {__version__}") + ("+changes" if changed else "")
 
 
-def _version(package: str) -> str | None:
+def installed(package: str) -> str | None:
+    """Version of a package, or None."""
     try:
         return version(package)
     except PackageNotFoundError:

@@ -71,6 +71,17 @@ def reproduce(
 @click.option(
     "--tune", is_flag=True, help="Measure block sizes on this GPU for --precision, and print the rows of the table."
 )
+@click.option("--step", is_flag=True, help="Instead, time the steps of trainings, and count their launches.")
+@click.option(
+    "--case",
+    "cases",
+    multiple=True,
+    type=click.Choice(["demo", "bunny", "million"]),
+    help="Trainings of --step. [default: all]",
+)
+@click.option(
+    "--against", metavar="COMMIT", help="With --step: another commit of this checkout, in turns with this one."
+)
 def bench(
     points: tuple[int, ...],
     images: int,
@@ -82,13 +93,25 @@ def bench(
     json_path: Path | None,
     plot_path: Path | None,
     tune: bool,
+    step: bool,
+    cases: tuple[str, ...],
+    against: str | None,
 ) -> None:
     """Validate the kernels against the dense reference, then time them and their memory.
 
     A backend that gives a wrong result is recorded as wrong and not timed; the others are measured, and the exit code is 1.
 
-    Example: holly-triton bench --points 1000
+    \b
+    Examples:
+      holly-triton bench --points 1000
+      holly-triton bench --step --case demo --against HEAD~1
     """
+    if step:
+        from holly_triton.harness.steps import bench_steps
+
+        sys.exit(bench_steps(cases, device, against, json_path))
+    if cases or against:
+        raise click.UsageError("--case and --against belong to --step")
     from holly_triton.harness.command import bench as measure
 
     sys.exit(measure(points, images, size, sigma, precision, backend, device, json_path, plot_path, tune))

@@ -17,8 +17,9 @@ import pytest
 from holly_triton.frames.localise import read_model
 from holly_triton.harness import command, gpu_session, gpu_steps, measure, report
 from holly_triton.harness.gpu_session import Outcome, Step
-from holly_triton.harness.gpu_timing import Journal, union
+from holly_triton.harness.gpu_timing import Journal
 from holly_triton.harness.gpu_tomography import tiled
+from holly_triton.harness.step_worker import union
 
 ROOT = Path(__file__).resolve().parents[2]
 
