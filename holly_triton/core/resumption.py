@@ -1,9 +1,10 @@
 """What a command was asked to do, kept beside its results, so that ``--resume`` needs no options."""
 
 import json
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import HollyError
 from .files import as_json, replacing
@@ -38,3 +39,39 @@ def read_job(folder: Path, kind: type[Job]) -> Job:
         raise HollyError(f"{folder}: has nothing to resume (no {path}); start without --resume") from error
     except (ValueError, TypeError) as error:
         raise HollyError(f"{path}: is damaged; start again with --overwrite") from error
+
+
+def check_options(place: Path, begun: Mapping[str, Any], given: Mapping[str, Any], but: Collection[str] = ()) -> None:
+    """Refuse to go on with other options than those with which something was begun.
+
+    Args:
+        place: Where that is.
+        begun: Options and their values, also in tables within.
+        given: Those of now.
+        but: Names of options that may differ.
+
+    Raises:
+        HollyError: Some differ; it names these.
+    """
+    before, now = dict(_flat(begun)), dict(_flat(given))
+    differ = [
+        f"{name} {_word(before.get(name))}, not {_word(now.get(name))}"
+        for name in dict.fromkeys((*before, *now))
+        if before.get(name) != now.get(name) and name not in but
+    ]
+    if differ:
+        raise HollyError(
+            f"{place}: was begun with {'; '.join(differ)}; repeat those options, or begin anew with --overwrite"
+        )
+
+
+def _flat(table: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value)
+        else:
+            yield name, list(value) if isinstance(value, tuple) else value
+
+
+def _word(value: Any) -> str:
+    return "none" if value is None else ", ".join(map(str, value)) if isinstance(value, list) else str(value)

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from holly_triton.cli import main
 from holly_triton.io.particle_lists.reading import read_particles
 from holly_triton.io.volumes.reading import read_volume
-from holly_triton.tomography.simulate import command
+from holly_triton.tomography.simulate import boxes, command
 
 SMALL = (
     "--structures", "sphere:3,disc:2", "--size", "48x40x32", "--voxel-size", "16", "--membranes", "1", "--step", "10",
@@ -95,7 +95,7 @@ def test_a_stopped_simulation_goes_on_to_the_same_bytes(
     assert (out / "tomogram_1.mrc").exists() and not (out / "tomogram_2.mrc").exists()
     assert len(read_particles(out / "truth.csv")) == 5 and not (out / "settings.toml").exists()
     monkeypatch.setattr(command, "simulate_tomogram", whole)
-    for options, words in (((), "--resume"), (("--snr", "0.5", "--resume"), "other options")):
+    for options, words in (((), "--resume"), (("--snr", "0.5", "--resume"), "snr 0.1, not 0.5;")):
         refused = simulate(out, *SMALL, *make, *options)
         assert refused.exit_code == 1 and words in refused.output, refused.output
     resumed = simulate(out, *SMALL, *make, "--resume")
@@ -103,21 +103,40 @@ def test_a_stopped_simulation_goes_on_to_the_same_bytes(
     assert {path.name for path in out.iterdir()} == {path.name for path in folder.iterdir()}
     for file in folder.iterdir():
         assert file.read_bytes() == (out / file.name).read_bytes(), file.name
-    assert simulate(out, *SMALL, *make, "--resume").exit_code == 1
+    again = simulate(out, *SMALL, *make, "--resume")
+    assert again.exit_code == 0 and "finished already" in again.output
+    other = simulate(out, *SMALL, *make, "--tilt", "50", "--resume")
+    assert other.exit_code == 1 and "tilt 60.0, not 50.0" in other.output and (out / "tomogram_2.mrc").exists()
 
 
-def test_stopped_subtomograms_are_said_to_be_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = command.simulate_subtomograms
+@pytest.mark.parametrize("batch", [1, 2, 3], ids=["within a class", "at its end", "within the noise"])
+def test_stopped_subtomograms_go_on_to_the_same_bytes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    """Five boxes of a sphere and five of noise, in batches of three."""
+    monkeypatch.setattr(boxes, "BOXES_AT_ONCE", 3)
+    options = ("--structures", "sphere", "--subtomograms", "5", "--size", "16", "--voxel-size", "16", "--device", "cpu")
+    assert simulate(tmp_path / "whole", *options).exit_code == 0
+    save, written = boxes.save_progress, []
 
-    def interrupted(*given: Any, **more: Any) -> Any:
-        signal.raise_signal(signal.SIGINT)
-        return whole(*given, **more)
+    def interrupted(*given: Any) -> None:
+        save(*given)
+        written.append(given)
+        if len(written) == batch:
+            signal.raise_signal(signal.SIGINT)
 
-    monkeypatch.setattr(command, "simulate_subtomograms", interrupted)
-    options = ("--structures", "sphere", "--subtomograms", "2", "--size", "16", "--voxel-size", "16", "--device", "cpu")
-    stopped = simulate(tmp_path / "boxes", *options)
-    assert stopped.exit_code == 3 and "nothing was kept" in stopped.output
-    assert not list((tmp_path / "boxes").iterdir())
+    monkeypatch.setattr(boxes, "save_progress", interrupted)
+    out = tmp_path / "out"
+    stopped = simulate(out, *options)
+    finished = (3, 5, 8)[batch - 1]
+    assert stopped.exit_code == 3 and f"{finished} subtomograms of 10 finished and kept" in stopped.output
+    assert not (out / "subtomograms.h5").exists()
+    refused = simulate(out, *options, "--resume", "--seed", "3")
+    assert refused.exit_code == 1 and "seed 0, not 3" in refused.output
+    resumed = simulate(out, *options, "--resume")
+    assert resumed.exit_code == 0 and len(written) == 4, resumed.output
+    assert {path.name for path in out.iterdir()} == {"subtomograms.h5", "settings.toml"}
+    assert (out / "subtomograms.h5").read_bytes() == (tmp_path / "whole" / "subtomograms.h5").read_bytes()
 
 
 def test_subtomograms(tmp_path: Path) -> None:

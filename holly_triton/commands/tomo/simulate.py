@@ -65,8 +65,8 @@ def simulate(
     """Simulate crowded tomograms with their truth in the folder OUT.
 
     It writes tomogram_1.mrc and so on, their label volumes labels_1.mrc, the particles with classes, positions and rotations
-    in truth.star and truth.csv, and settings.toml. With --subtomograms it writes subtomograms.h5. Ctrl-C keeps the tomograms
-    that are finished; the same command with --resume continues.
+    in truth.star and truth.csv, and settings.toml. With --subtomograms it writes subtomograms.h5. Ctrl-C keeps what is
+    finished; the same command with --resume continues.
 
     Structures are names that ship with the package or files: maps (MRC, EM), models (PDB, mmCIF), clouds.
 

@@ -16,6 +16,7 @@ from holly_triton.core.files import foreign, replacing
 from holly_triton.core.folder import check_free
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
+from holly_triton.core.resumption import check_options
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.words import counted
 from holly_triton.geometry.groups import point_group
@@ -73,7 +74,7 @@ def average_files(out: Path, source: Source, settings: Averaging, options: Optio
             start("cutting out")
             works = _works(source, opened, settings, options, reference, device)
         print(f"{len(works[0].gathered.picks)} particles, boxes of {opened.size} voxels of {works[0].plan.voxel:g} Å")
-        key = _key(out, source, settings, options, works)
+        key = _key(source, settings, options, works)
         if options.resume:
             works = _resumed(out, works, key)
         _make_place(out, options)
@@ -175,7 +176,7 @@ def _mask(path: Path | None, size: int, voxel: float) -> Tensor:
     return values
 
 
-def _refine(works: list[Work], out: Path, key: str, stop: Stop) -> None:
+def _refine(works: list[Work], out: Path, key: dict[str, Any], stop: Stop) -> None:
     """All iterations of all, each saved as it ends; the list has the state that was saved last, also after a stop."""
     parts = sum(work.plan.iterations - work.state.iteration for work in works)
     with in_parts(max(1, parts)) as next_part:
@@ -189,17 +190,18 @@ def _refine(works: list[Work], out: Path, key: str, stop: Stop) -> None:
                 LOG.info("%s %d of %d: the halves agree %s", what.capitalize(), state.iteration, work.plan.iterations, _to(state.history[-1]))  # fmt: skip
 
 
-def _key(out: Path, source: Source, settings: Averaging, options: Options, works: list[Work]) -> str:
+def _key(source: Source, settings: Averaging, options: Options, works: list[Work]) -> dict[str, Any]:
     """What has to be the same for an average to be resumed."""
     given = {
-        "picks": str(source.picks), "tomograms": [str(path) for path in source.tomograms], "source": repr(source[2:]),
-        "settings": settings.table(), "reference": options.reference, "control": options.control,
-        "particles": [len(work.gathered.picks) for work in works],
+        **source._asdict(), "picks": str(source.picks), "tomograms": [str(path) for path in source.tomograms],
+        "optics": None if source.optics is None else source.optics.table(), "settings": settings.table(),
+        "reference": options.reference, "control": options.control, "particles": [len(work.gathered.picks) for work in works],
     }  # fmt: skip
-    return json.dumps(given, sort_keys=True)
+    kept: dict[str, Any] = json.loads(json.dumps(given))  # as it is read again
+    return kept
 
 
-def _save(out: Path, works: list[Work], key: str) -> None:
+def _save(out: Path, works: list[Work], key: dict[str, Any]) -> None:
     states = [
         {
             "half": work.state.half.cpu(), "rotation": work.state.poses.rotation.cpu(), "shift": work.state.poses.shift.cpu(),
@@ -212,14 +214,12 @@ def _save(out: Path, works: list[Work], key: str) -> None:
         torch.save({"key": key, "states": states}, partial)
 
 
-def _resumed(out: Path, works: list[Work], key: str) -> list[Work]:
+def _resumed(out: Path, works: list[Work], key: dict[str, Any]) -> list[Work]:
     path = out / PROGRESS
     with foreign(path, "an average that was stopped"):
         saved: dict[str, Any] = torch.load(path, weights_only=True)
         states = [_state(one, work.state.half.device) for one, work in zip(saved["states"], works, strict=False)]
-        same = saved["key"] == key and len(states) == len(works)
-    if not same:
-        raise HollyError(f"{out}: was begun with other options or files; repeat those, or begin anew with --overwrite")
+    check_options(out, saved["key"], key)
     return [work._replace(state=state) for work, state in zip(works, states, strict=True)]
 
 

@@ -2,7 +2,6 @@
 
 import math
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -10,34 +9,30 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from holly_triton.core.config import write_config
+from holly_triton.core.config import read_config, write_config
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import replacing
 from holly_triton.core.folder import check_free
 from holly_triton.core.optional import require
-from holly_triton.core.progress import following, in_parts
+from holly_triton.core.progress import in_parts
+from holly_triton.core.resumption import check_options
 from holly_triton.core.stop import stoppable
-from holly_triton.core.types import Array
 from holly_triton.core.words import counted
-from holly_triton.geometry import random_rotations
 from holly_triton.io.particle_lists.particle_list import joined
 from holly_triton.io.particle_lists.writing import write_particles
 from holly_triton.io.volumes.writing import write_volume
 from holly_triton.tomography.config.simulation import (
-    BOXES_AT_ONCE,
     BYTES_A_VOXEL,
     NULL,
-    SHIFT_SHARE,
     SimulationSettings,
 )
 from holly_triton.tomography.structures import Density
 
+from .boxes import SUBTOMOGRAMS, UNFINISHED, write_subtomograms
 from .progress import PROGRESS, Finished, StoppedError, is_unfinished, read_progress, save_progress
 from .tomogram import MEMBRANE, Tomogram, read_classes, simulate_tomogram
-from .whole import noise_boxes, simulate_subtomograms
 
-SETTINGS, SUBTOMOGRAMS, TRUTH = "settings.toml", "subtomograms.h5", ("truth.star", "truth.csv")
-WRITTEN = ("tomogram_*.mrc", "labels_*.mrc", *TRUTH, SUBTOMOGRAMS, PROGRESS)
+SETTINGS, TRUTH = "settings.toml", ("truth.star", "truth.csv")
+WRITTEN = ("tomogram_*.mrc", "labels_*.mrc", *TRUTH, SUBTOMOGRAMS, UNFINISHED, PROGRESS)
 """All that a simulation leaves in its folder besides its settings."""
 
 
@@ -58,8 +53,11 @@ def simulate(
 
     Raises:
         HollyError: The folder is in use, a structure can't be read, there is too little memory, or a file can't be written.
-        StoppedError: A signal requested a stop; tomograms that were finished are kept.
+        StoppedError: A signal requested a stop; what was finished is kept.
     """
+    if resume and not is_unfinished(out) and (out / SETTINGS).is_file():
+        check_options(out, read_config(out / SETTINGS, SimulationSettings).table(), settings.table(), {"classes"})
+        return [f"{out}: is finished already"]
     done = read_progress(out, settings) if resume else Finished()
     if not resume:
         _check_folder(out, overwrite)
@@ -69,7 +67,8 @@ def simulate(
     if not resume:
         _make_place(out)
     if settings.subtomograms is not None:
-        lines = _write_subtomograms(out, settings, [density for density, _ in classes], device)
+        generator = generator_of(settings.seed, 0, device)
+        lines = write_subtomograms(out, settings, [density for density, _ in classes], generator, done)
         names = [density.name for density, _ in classes] + [NULL]
     else:
         lines = _write_tomograms(out, settings, classes, device, done)
@@ -125,66 +124,6 @@ def _in_words(name: str, made: Tomogram) -> str:
         absent = ", ".join(f"{number} of {label}" for label, number in made.left_out.items())
         found += f" There was no room for {absent}."
     return found
-
-
-def _write_subtomograms(
-    out: Path, settings: SimulationSettings, classes: list[Density], device: torch.device
-) -> list[str]:
-    """One HDF5 file: ``volumes`` [M, n, n, n], ``labels``, ``rotations`` (reference to box), ``positions`` (Å from the centre)."""
-    import h5py
-
-    each, size, seen = settings.subtomograms or 0, settings.box, settings.tomogram
-    total = each * (len(classes) + 1)
-    generator = generator_of(settings.seed, 0, device)
-    with (
-        stoppable() as stop, replacing(out / SUBTOMOGRAMS) as partial, h5py.File(partial, "w") as file,
-        in_parts(len(classes) + 1) as begin,
-    ):  # fmt: skip
-        file.attrs.update(voxel_size=seen.voxel_size, tilt=seen.tilt, snr=seen.snr or math.inf)
-        volumes = file.create_dataset("volumes", (total, size, size, size), "f4", chunks=(1, size, size, size))
-        names = [density.name for density in classes] + [NULL]
-        file["labels"] = np.repeat(np.array(names, dtype=h5py.string_dtype()), each)
-        rotations, positions = np.zeros((total, 3, 3), "f4"), np.zeros((total, 3), "f4")
-        row = 0
-        for density in (*classes, None):
-            begin(NULL if density is None else density.name)
-            for boxes, turn, place in _boxes(density, settings, generator):
-                rows = slice(row, row + len(boxes))
-                volumes[rows], rotations[rows], positions[rows] = boxes, turn, place
-                row += len(boxes)
-                if stop.asked:
-                    raise StoppedError("Stopped; nothing was kept, and the same command starts anew")
-        file["rotations"], file["positions"] = rotations, positions
-    return [
-        f"{out / SUBTOMOGRAMS}: {counted(total, 'subtomogram')} of {size} x {size} x {size} voxels of {seen.voxel_size:g} Å, "
-        f"{each} of each of {counted(len(classes), 'structure')} and {each} of noise alone."
-    ]
-
-
-def _boxes(
-    density: Density | None, settings: SimulationSettings, generator: torch.Generator
-) -> Iterator[tuple[Array, Array, Array]]:
-    """Volumes, rotations and positions of one class, some at a time; None stands for noise alone."""
-    seen, device = settings.tomogram, generator.device
-    tilt, reach = (-seen.tilt, seen.tilt), SHIFT_SHARE * settings.box * seen.voxel_size
-    for first in following(range(0, settings.subtomograms or 0, BOXES_AT_ONCE)):
-        count = min(BOXES_AT_ONCE, (settings.subtomograms or 0) - first)
-        rotation = random_rotations(count, generator)
-        shift = reach * (2 * torch.rand(count, 3, generator=generator, device=device) - 1)
-        if density is None:
-            rotation, shift = torch.eye(3, device=device).expand(count, 3, 3), torch.zeros_like(shift)
-            boxes = noise_boxes(
-                count, size=settings.box, voxel=seen.voxel_size, optics=seen.optics, tilt=tilt,
-                noise_after=seen.noise_after, generator=generator, device=device,
-            )  # fmt: skip
-        else:
-            boxes = simulate_subtomograms(
-                density, rotation, shift, size=settings.box, voxel=seen.voxel_size, resolution=seen.resolution_a,
-                optics=seen.optics, tilt=tilt, snr=seen.snr or math.inf, noise_after=seen.noise_after, generator=generator,
-            )  # fmt: skip
-            # A box has no unit that anyone relies on: noise of variance 1, as in the boxes of noise alone.
-            boxes = boxes / boxes.flatten(1).std(1).reshape(-1, 1, 1, 1)
-        yield boxes.cpu().numpy(), rotation.cpu().numpy(), shift.cpu().numpy()
 
 
 def _check_memory(settings: SimulationSettings) -> None:

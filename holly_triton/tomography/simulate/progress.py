@@ -5,14 +5,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, replacing
+from holly_triton.core.resumption import check_options
 from holly_triton.io.particle_lists.particle_list import ParticleList
 from holly_triton.tomography.config.simulation import SimulationSettings
 
 PROGRESS = "progress.pt"
-"""What is kept after each tomogram; gone at the end."""
+"""What is kept after each tomogram or batch of boxes; gone at the end."""
 
 
 class StoppedError(Exception):
@@ -21,15 +23,19 @@ class StoppedError(Exception):
 
 @dataclass
 class Finished:
-    """The tomograms that are finished.
+    """What is finished.
 
     Attributes:
-        truths: The particles of each.
+        truths: The particles of each tomogram.
         lines: A sentence on each.
+        boxes: Subtomograms.
+        generator: State of the random numbers after these; None before the first.
     """
 
     truths: list[ParticleList] = field(default_factory=list)
     lines: list[str] = field(default_factory=list)
+    boxes: int = 0
+    generator: Tensor | None = None
 
     def __len__(self) -> int:
         return len(self.truths)
@@ -55,7 +61,12 @@ def save_progress(out: Path, settings: SimulationSettings, done: Finished) -> No
         for one in done.truths
     ]  # fmt: skip
     with replacing(out / PROGRESS) as partial:
-        torch.save({"settings": settings.table(), "truths": truths, "lines": done.lines}, partial)
+        torch.save(
+            {
+                "settings": settings.table(), "truths": truths, "lines": done.lines, "boxes": done.boxes, "generator": done.generator,
+            },
+            partial,
+        )  # fmt: skip
 
 
 def read_progress(out: Path, settings: SimulationSettings) -> Finished:
@@ -69,10 +80,9 @@ def read_progress(out: Path, settings: SimulationSettings) -> Finished:
     with foreign(out / PROGRESS, "a simulation that was stopped"):
         saved: dict[str, Any] = torch.load(out / PROGRESS, weights_only=True)
         truths = [_list(one) for one in saved["truths"]]
-        same, lines = saved["settings"] == settings.table(), list(saved["lines"])
-    if not same:
-        raise HollyError(f"{out}: was begun with other options; repeat those, or begin anew with --overwrite")
-    return Finished(truths, lines)
+        done = Finished(truths, list(saved["lines"]), int(saved["boxes"]), saved["generator"])
+    check_options(out, saved["settings"], settings.table())
+    return done
 
 
 def _list(saved: dict[str, Any]) -> ParticleList:
