@@ -15,6 +15,7 @@ from typing import Any
 import torch
 
 from holly_triton import __version__
+from holly_triton.core.words import counted
 
 from .cases import Case
 from .measure import Timing
@@ -96,7 +97,7 @@ def device_name(device: str) -> str:
     """Name of the device; for a CPU with the number of threads, on which every figure depends."""
     if device == "cuda":
         return torch.cuda.get_device_name()
-    return f"{_processor()}, {torch.get_num_threads()} threads"
+    return f"{_processor()}, {counted(torch.get_num_threads(), 'thread')}"
 
 
 @functools.cache

@@ -101,6 +101,10 @@ def bench(
 
     A backend that gives a wrong result is recorded as wrong and not timed; the others are measured, and the exit code is 1.
 
+    A row has the time of the forward pass and of forward and backward (medians, ms; with a GPU also that of its own work), the
+    growth of memory (MiB), the largest relative error against the reference, how many times as fast as the dense reference and
+    as the naive product it is for each picture, and which share of its time the least possible one (floor) is.
+
     \b
     Examples:
       holly-triton bench --points 1000

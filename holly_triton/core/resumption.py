@@ -1,6 +1,7 @@
 """What a command was asked to do, kept beside its results, so that ``--resume`` needs no options."""
 
 import json
+import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -14,27 +15,37 @@ if TYPE_CHECKING:
 
 Job = TypeVar("Job", bound="DataclassInstance")
 JOB = "job.json"
+PATHS = ("data", "model", "features")
+"""Fields of a job that are paths: in the file relative to its folder, so that a tree of folders can be moved."""
 
 
 def write_job(folder: Path, job: "DataclassInstance") -> None:
     """Keep what was asked for in the folder of the results.
 
+    Args:
+        folder: That folder.
+        job: With absolute paths in the fields ``PATHS`` that it has, or None.
+
     Raises:
         HollyError: The file can't be written.
     """
+    table, here = asdict(job), folder.resolve()
+    table |= {name: os.path.relpath(table[name], here) for name in PATHS if table.get(name) is not None}
     with replacing(folder / JOB) as partial:
-        partial.write_text(as_json(asdict(job)), encoding="utf-8")
+        partial.write_text(as_json(table), encoding="utf-8")
 
 
 def read_job(folder: Path, kind: type[Job]) -> Job:
-    """What was asked for when the results in a folder were begun.
+    """What was asked for when the results in a folder were begun, with absolute paths.
 
     Raises:
         HollyError: There is nothing to resume, or the file is damaged.
     """
     path = folder / JOB
     try:
-        return kind(**json.loads(path.read_text(encoding="utf-8")))
+        table = json.loads(path.read_text(encoding="utf-8"))
+        table |= {name: str((folder / table[name]).resolve()) for name in PATHS if table.get(name) is not None}
+        return kind(**table)
     except OSError as error:
         raise HollyError(f"{folder}: has nothing to resume (no {path}); start without --resume") from error
     except (ValueError, TypeError) as error:

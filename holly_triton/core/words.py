@@ -24,6 +24,11 @@ def part_of(part: int, whole: int, one: str, rest: str) -> str:
     return f"{part} of {counted(whole, one)} {rest.format_map(_Single() if part == 1 else _Several())}"
 
 
+def rounded(value: float) -> str:
+    """A figure to three digits, and large ones to the unit: ``0.0512``, ``13.1``, ``1024``."""
+    return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
 class _Several(dict[str, str]):
     """Verbs in the plural."""
 

@@ -1,6 +1,6 @@
 import pytest
 
-from holly_triton.core.words import counted, part_of
+from holly_triton.core.words import counted, part_of, rounded
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 pictures"), (1, "1 picture"), (2, "2 pictures")])
@@ -22,3 +22,10 @@ def test_a_plural_that_is_irregular_is_given() -> None:
 )
 def test_verbs_follow_the_part(part: int, whole: int, said: str) -> None:
     assert part_of(part, whole, "row", "{hold} no number, {are} left out and {were} counted") == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"), [(0.05123, "0.0512"), (13.14, "13.1"), (1000, "1000"), (123456.7, "123457")]
+)
+def test_large_figures_have_no_exponent(value: float, said: str) -> None:
+    assert rounded(value) == said

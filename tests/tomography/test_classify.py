@@ -229,7 +229,7 @@ def test_a_stopped_classification_goes_on_where_it_was(tmp_path, seed, monkeypat
     assert run(train, tmp_path / "out", "--train", "--epochs", 2)[0] == 0
     model, digest = read_model(tmp_path / "out/model.pt"), "d"
     subtomograms = open_set(train)
-    monkeypatch.setattr(type(subtomograms), "chunks", lambda self, start=0: ((row, self.read(np.array([row]))) for row in range(start, 12)))  # fmt: skip
+    monkeypatch.setattr(features, "CHUNK", 1)
     path, asked = tmp_path / "features.h5", iter([False] * 5 + [True])
     fresh = features.start_features(path, subtomograms, model, digest, resume=False)
     stopped = features.extend_features(fresh, subtomograms, model, lambda _: None, lambda: next(asked))
@@ -252,6 +252,19 @@ def test_resume_of_the_command(tmp_path, seed):
     assert run(tmp_path / "none.h5", tmp_path / "out", "--resume")[0] == 1
     assert run(train, tmp_path / "new", "--resume")[0] == 1
     assert run(train, tmp_path / "out", "--train", "--epochs", 2)[0] == 1  # exists already
+
+
+def test_set_model_and_results_can_be_moved_together(tmp_path, seed):
+    (tmp_path / "here").mkdir()
+    train, model = written(tmp_path / "here/train.h5", *blobs(seed, 4)), tmp_path / "here/out/model.pt"
+    assert run(train, model.parent, "--train", "--epochs", 1)[0] == 0
+    assert run(train, tmp_path / "here/found", "--model", model)[0] == 0
+    there = (tmp_path / "here").rename(tmp_path / "there")
+    for name in ("job.json", "metrics.json"):
+        assert str(tmp_path) not in (there / "found" / name).read_text()
+    (there / "found/classes.csv").unlink()
+    code, said = run(there / "train.h5", there / "found", "--resume")
+    assert code == 0 and (there / "found/classes.csv").is_file(), said
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import shlex
 from pathlib import Path
 from typing import Any
@@ -249,6 +250,8 @@ def test_a_new_structure_is_found_and_averaged(folder: Path, tmp_path: Path) -> 
     assert float(first["purity"]) == 1.0 and float(first["novelty"]) > 20 and first["structure"] == "fork"
     assert float(first["discrepancy_angstrom"]) < 45
     metrics = json.loads((out / "metrics.json").read_text())
+    job = json.loads((out / "job.json").read_text())
+    assert (metrics["source"], job["data"]) == ("set.h5", os.path.relpath(folder / "set.h5", out))
     assert (metrics["unusable"], metrics["clusters"], metrics["averaged"]) == (2, 3, 1)
     classes = metrics["look_first"][0]["classes"]
     assert sum(one["particles"] for one in classes) <= EACH  # without the copy

@@ -171,6 +171,9 @@ def test_values_that_are_not_finite_are_counted(tmp_path: Path) -> None:
     with pytest.warns(RuntimeWarning):
         write_volume(tmp_path / "a.mrc", volume, VOXEL)
     assert "5 values are not finite" in info(tmp_path / "a.mrc")
+    with pytest.warns(RuntimeWarning):
+        write_volume(tmp_path / "b.mrc", np.full(SHAPE, np.nan, np.float32), VOXEL)
+    assert "none is a finite number" in info(tmp_path / "b.mrc")
 
 
 def test_picks_outside_of_the_volume_are_counted(tmp_path: Path) -> None:

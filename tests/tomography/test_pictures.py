@@ -9,11 +9,14 @@ from scipy.ndimage import gaussian_filter
 
 from holly_triton.core.types import Array
 from holly_triton.io.particle_lists.particle_list import ParticleList
+from holly_triton.io.particle_lists.writing import write_particles
+from holly_triton.io.volumes.writing import write_volume
 from holly_triton.report.sections import Section, Shown, write_sections
 from holly_triton.tomography.pictures.averages import draw_averages
 from holly_triton.tomography.pictures.confusion import draw_confusion
 from holly_triton.tomography.pictures.curves import Shells, draw_fsc, draw_thresholds
 from holly_triton.tomography.pictures.marks import marks_of
+from holly_triton.tomography.pictures.page import render_picks
 from holly_triton.tomography.pictures.slices import crowded_slab, draw_scores, draw_slices
 from holly_triton.tomography.score.evaluate import evaluate
 from holly_triton.view.scene import VIEWS
@@ -116,6 +119,18 @@ def test_figures_and_the_page_are_drawn_without_pyvista(seed: int, tmp_path: Pat
         and "&lt;b&gt;" in text
         and "http" not in text.replace("http-equiv", "")
     )
+
+
+def test_picks_over_a_mask_are_drawn_with_a_word(seed: int, tmp_path: Path) -> None:
+    values, truth, picks = scene(seed)
+    write_particles(tmp_path / "picks.csv", picks)
+    said = {}
+    for name, volume in (("tomogram", values), ("mask", (values > 0).astype(np.float32))):
+        write_volume(tmp_path / f"{name}.mrc", volume.astype(np.float32), VOXEL)
+        drawn = render_picks(tmp_path / f"{name}.mrc", tmp_path / "picks.csv", tmp_path / f"{name}.png")
+        assert pixels(tmp_path / f"{name}.png").std() > 10
+        said[name] = [one for one in drawn.said if "mask" in one and "2 different values" in one]
+    assert not said["tomogram"] and len(said["mask"]) == 1
 
 
 def test_no_curves_and_no_classes_pass(tmp_path: Path) -> None:

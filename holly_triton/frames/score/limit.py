@@ -7,6 +7,7 @@ import numpy as np
 import torch
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.files import foreign
 from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array
 from holly_triton.frames.bound import cramer_rao
@@ -32,14 +33,14 @@ def deviations_beside(truth: Path, table: Array) -> Array:
         HollyError: A file is missing or damaged.
     """
     settings = Path(truth).with_name("settings.toml")
-    try:
+    if not settings.is_file():
+        raise HollyError(
+            f"{settings}: is not there, and --bound needs it and psf.h5 beside the truth; give the truth.csv that frames simulate "
+            "wrote, in its folder, or leave --bound out"
+        )
+    with foreign(settings, "the settings of a simulated movie"):
         movie = tomllib.loads(settings.read_text(encoding="utf-8"))["movie"]
         shape, background = (int(movie["height_px"]), int(movie["width_px"])), float(movie["background"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise HollyError(
-            f"{settings}: the bound needs the settings and the psf.h5 of a simulated movie beside its truth "
-            f"({type(error).__name__}: {error}); give the truth that frames simulate wrote, or leave --bound out"
-        ) from error
     psf, camera = read_psf(settings.with_name("psf.h5")), read_camera(str(settings))
     known = np.flatnonzero(np.all([np.isfinite(table[name]) for name in ("x", "y", "z", "photons")], axis=0))
     order = known[np.argsort(table["frame"][known], kind="stable")]

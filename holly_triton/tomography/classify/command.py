@@ -47,6 +47,10 @@ class Job:
     voxel_size: float | None
     device: str
 
+    def trained_in(self, out: Path) -> bool:
+        """Whether the model is that of a training in the folder."""
+        return Path(self.model) == (out / MODEL).resolve()
+
 
 def train_and_classify(out: Path, settings: Training, *, overwrite: bool) -> int:
     """Train on a set, then classify all of it; return the exit code.
@@ -60,7 +64,10 @@ def train_and_classify(out: Path, settings: Training, *, overwrite: bool) -> int
     with stoppable() as stop:
         _prepare(out)
         run = start_run(out / MODEL, settings, overwrite=overwrite)
-        write_job(out, Job(str(Path(settings.data).resolve()), MODEL, settings.voxel_size, settings.device))
+        write_job(
+            out,
+            Job(str(Path(settings.data).resolve()), str((out / MODEL).resolve()), settings.voxel_size, settings.device),
+        )
         if isinstance(run, Run) and _train(run, stop) == STOPPED:
             return STOPPED
         return _classify(out, stop, resume=False)
@@ -86,7 +93,7 @@ def resume(data: Path, out: Path) -> int:
     if Path(job.data) != data.resolve():
         raise HollyError(f"{out}: is of {job.data}; give that set, or another folder")
     with stoppable() as stop:
-        if job.model == MODEL and (folder_of(out / MODEL) / "config.toml").is_file():
+        if job.trained_in(out) and (folder_of(out / MODEL) / "config.toml").is_file():
             run = resume_run(out / MODEL)
             if run.trainer.done < 1 or not (out / MODEL).is_file():
                 if size() > 1:
@@ -142,7 +149,7 @@ def _words(figures: Figures) -> str:
 
 def _classify(out: Path, stop: Stop, *, resume: bool) -> int:
     job = read_job(out, Job)
-    path = out / job.model
+    path = Path(job.model)
     model = read_model(path, find_device(job.device))
     subtomograms = open_set(Path(job.data), job.voxel_size)
     model.check_suits(subtomograms, path)
@@ -165,7 +172,7 @@ def _conclude(out: Path, job: Job, model: Model, subtomograms: SubtomogramSet, f
     good = linear.isfinite().all(1).numpy()
     if sentence := say_unusable(subtomograms.source, subtomograms.names, good):
         LOG.warning("%s", sentence)
-    trained_on = _trained_on(subtomograms, model) if job.model == MODEL else None
+    trained_on = _trained_on(subtomograms, model) if job.trained_in(out) else None
     write_classes(out / CLASSES, subtomograms, model, linear, trained_on)
     rows, truth = truth_of(subtomograms, model, linear)
     if trained_on is not None:
@@ -185,7 +192,7 @@ def _conclude(out: Path, job: Job, model: Model, subtomograms: SubtomogramSet, f
 def _metrics(model: Model, features: Features, good: Array, subtomograms: SubtomogramSet) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
-        "source": str(subtomograms.source),
+        "source": subtomograms.source.name,
         "network": model.training.network.name,
         "parameters": parameters(model.network),
         "temperature": model.temperature,

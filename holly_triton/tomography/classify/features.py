@@ -7,10 +7,12 @@ number of rows that are finished.
 
 import json
 import math
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,7 +92,7 @@ def read_features(path: Path) -> Activations:
         known = [torch.from_numpy(file[name][:]) for name in (MEANS, COVARIANCE) if name in file]
         gaussians = Gaussians(*known) if known else None
         classes = tuple(map(str, json.loads(file.attrs[CLASSES])))
-        return Activations(linear, classes, gaussians, Path(file.attrs[SOURCE]), str(file.attrs[DIGEST]))
+        return Activations(linear, classes, gaussians, _source(path, file), str(file.attrs[DIGEST]))
 
 
 def start_features(path: Path, subtomograms: SubtomogramSet, model: Model, digest: str, *, resume: bool) -> Features:
@@ -106,20 +108,27 @@ def start_features(path: Path, subtomograms: SubtomogramSet, model: Model, diges
     return made or _started(path, subtomograms, model, digest, resume=True)
 
 
+def _source(path: Path, file: Any) -> Path:
+    """The set, whose place is kept relative to that of the features, so that both can be moved."""
+    return (path.parent / str(file.attrs[SOURCE])).resolve()
+
+
 def _started(path: Path, subtomograms: SubtomogramSet, model: Model, digest: str, *, resume: bool) -> Features:
     import h5py
 
     if resume and path.is_file():
         with foreign(path, "a file of features"), h5py.File(path) as file:
-            here = str(subtomograms.source.resolve()), digest, len(subtomograms)
-            if (file.attrs[SOURCE], file.attrs[DIGEST], len(file[LINEAR])) != here:
+            here = subtomograms.source.resolve(), digest, len(subtomograms)
+            if (_source(path, file), file.attrs[DIGEST], len(file[LINEAR])) != here:
                 raise HollyError(f"{path}: is of another set or model; choose another folder, or pass --overwrite")
             return Features(path, int(file.attrs[DONE]), len(subtomograms))
     try:
         with h5py.File(path, "w") as file:
             shape = len(subtomograms), len(model.classes)
             file.create_dataset(LINEAR, shape, "f4", fillvalue=math.nan, chunks=(min(shape[0], CHUNK), shape[1]))
-            file.attrs.update({DONE: 0, DIGEST: digest, SOURCE: str(subtomograms.source.resolve())})
+            file.attrs.update(
+                {DONE: 0, DIGEST: digest, SOURCE: os.path.relpath(subtomograms.source.resolve(), path.parent.resolve())}
+            )
             file.attrs[CLASSES] = json.dumps(model.classes)
             if model.gaussians is not None:
                 file[MEANS], file[COVARIANCE] = model.gaussians.means.numpy(), model.gaussians.covariance.numpy()

@@ -118,7 +118,7 @@ def metrics_of(subtomograms: SubtomogramSet, clusters: Clusters, entries: Sequen
     sizes = np.array([entry.subtomograms for entry in entries])
     used = int(sizes.sum())
     figures: dict[str, Any] = {
-        "schema": SCHEMA, "source": str(subtomograms.source), "subtomograms": len(subtomograms), "unusable": len(subtomograms) - used,
+        "schema": SCHEMA, "source": subtomograms.source.name, "subtomograms": len(subtomograms), "unusable": len(subtomograms) - used,
         "clusters": len(entries), "smallest": int(sizes.min()), "median_size": float(np.median(sizes)), "largest": int(sizes.max()),
         "largest_share": float(sizes.max() / used), "novelty_known": bool(np.isfinite(clusters.novelty[clusters.of != NONE]).all()),
         "averaged": sum(entry.record is not None for entry in entries),

@@ -2,6 +2,9 @@
 
 from pathlib import Path
 
+import numpy as np
+
+from holly_triton.core.words import rounded
 from holly_triton.io.volumes.raw import RawVolume
 from holly_triton.io.volumes.reading import read_raw, sides_in_words, stated_voxel, uneven
 from holly_triton.tomography.config.inspection import LISTED, MOST_POWER
@@ -29,7 +32,7 @@ def describe_volume(path: Path, voxel_size: float | None) -> tuple[Rows, RawVolu
         ("format", raw.kind),
         ("size", f"{columns} x {rows} x {depth} voxels along x, y, z{extent}"),
         ("voxel size", _voxel(raw, voxel_size)),
-        ("values", f"{figures.least:.6g} to {figures.most:.6g}, mean {figures.mean:.6g}, median {figures.median:.6g}, standard deviation {figures.deviation:.6g}"),
+        ("values", _values(figures)),
         ("content", _content(figures)),
     ]  # fmt: skip
     if figures.not_finite:
@@ -39,6 +42,15 @@ def describe_volume(path: Path, voxel_size: float | None) -> tuple[Rows, RawVolu
     if figures.counts is None and not figures.not_finite:
         found += [("missing wedge", _wedge(raw)), ("contrast", _contrast(raw, voxel))]
     return found + [("header", remark) for remark in raw.remarks], raw, voxel
+
+
+def _values(figures: Values) -> str:
+    if not np.isfinite(figures.mean):
+        return "none is a finite number"
+    return (
+        f"{figures.least:.6g} to {figures.most:.6g}, mean {figures.mean:.6g}, median {figures.median:.6g}, "
+        f"standard deviation {figures.deviation:.6g}"
+    )
 
 
 def _voxel(raw: RawVolume, given: float | None) -> str:
@@ -92,7 +104,7 @@ def _contrast(raw: RawVolume, voxel: float | None) -> str:
     found = find_contrast(raw.values)
     if found is None:
         return "not determined: the volume is too thin or constant"
-    size = f"blobs of {2 * found.scale * voxel:.3g} Å" if voxel else f"blobs of {2 * found.scale:g} voxels"
+    size = f"blobs of {rounded(2 * found.scale * voxel)} Å" if voxel else f"blobs of {2 * found.scale:g} voxels"
     measured = f"skewness {found.skewness:+.2f} at {size}, {abs(found.errors):.0f} standard errors of noise"
     if found.sign is None:
         return f"not sure ({measured}); look at the volume, and state it with --contrast"

@@ -11,7 +11,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
 from holly_triton.core.stop import DONE, STOPPED, stoppable
-from holly_triton.core.words import counted
+from holly_triton.core.words import counted, rounded
 from holly_triton.io.particle_lists.particle_list import ParticleList
 from holly_triton.io.particle_lists.writing import write_particles
 from holly_triton.io.volumes.masks import as_mask
@@ -87,7 +87,7 @@ def _report(path: Path, out: Path, matches: list[Match], particles: ParticleList
         best = ", ".join(f"{score:.1f}" for score in one.picks.scores[:3]) or "none"
         print(
             f"{one.template.name}{hand}: {len(one.accepted)} above {one.threshold:.2f} sigma ({one.noise_threshold:.2f} in noise alone); highest {best}; "
-            f"{counted(one.rotations, 'rotation')} at {one.angle_deg:.3g} degrees, searched at {one.search_voxel:.3g} Å a voxel with "
+            f"{counted(one.rotations, 'rotation')} at {rounded(one.angle_deg)} degrees, searched at {rounded(one.search_voxel)} Å a voxel with "
             f"{counted(one.functions, 'function')} that hold {100 * one.held:.0f} % of their power"
         )
         if one.opposite > SIGN_MARGIN:

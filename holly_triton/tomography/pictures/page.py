@@ -7,12 +7,14 @@ from typing import NamedTuple
 import numpy as np
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.words import counted, part_of
+from holly_triton.core.types import Array
+from holly_triton.core.words import counted, part_of, rounded
 from holly_triton.io.particle_lists import read_particles
 from holly_triton.io.particle_lists.particle_list import ParticleList
 from holly_triton.io.volumes import Volume, read_volume
 from holly_triton.report.sections import Section, Shown, write_sections
 from holly_triton.tomography.config.scoring import Scoring
+from holly_triton.tomography.inspection.values import distinct_values
 from holly_triton.tomography.places import check_place
 from holly_triton.tomography.score.evaluate import Score, evaluate
 from holly_triton.tomography.score.words import headline, table
@@ -66,7 +68,12 @@ def render_picks(
     volume, name = read_volume(tomogram, voxel_size), tomogram.name.partition(".")[0]
     found = _of_tomogram(read_particles(picks, voxel_size=voxel_size), name, picks)
     true = None if truth is None else _of_tomogram(read_particles(truth, voxel_size=voxel_size), name, truth)
-    said = [*volume.remarks, *_other_name(found, name, picks), *_outside(found, volume)]
+    said = [
+        *volume.remarks,
+        *_no_tomogram(volume.values, tomogram),
+        *_other_name(found, name, picks),
+        *_outside(found, volume),
+    ]
     draw_slices(
         picture, volume.values, volume.voxel, found, truth=true, tolerance=settings.tolerance_angstrom, title=name
     )
@@ -96,7 +103,7 @@ def _counts(picks: ParticleList) -> list[tuple[str, ...]]:
     for label in picks.classes:
         scores = picks.scores[picks.labels == label]
         known = scores[np.isfinite(scores)]
-        extent = f"{known.min():.3g} to {known.max():.3g}" if len(known) else "none"
+        extent = f"{rounded(known.min())} to {rounded(known.max())}" if len(known) else "none"
         rows.append((label, str(len(scores)), extent))
     return rows
 
@@ -111,6 +118,17 @@ def _of_tomogram(particles: ParticleList, name: str, path: Path) -> ParticleList
             f"{path}: has {len(names)} tomograms, {min(names)} for one, and none is called {name} as the file is"
         )
     return particles.take(particles.tomograms == name)
+
+
+def _no_tomogram(values: Array, path: Path) -> Iterator[str]:
+    few = distinct_values(values)
+    if few is not None:
+        what = (
+            "one value everywhere"
+            if len(few) == 1
+            else f"{len(few)} different values, as a mask or a volume of labels does"
+        )
+        yield f"{path}: holds {what}; is it the tomogram?"
 
 
 def _other_name(picks: ParticleList, name: str, path: Path) -> Iterator[str]:

@@ -16,7 +16,7 @@ from holly_triton.core.optional import require
 from holly_triton.core.progress import in_parts
 from holly_triton.core.resumption import check_options
 from holly_triton.core.stop import stoppable
-from holly_triton.core.words import counted
+from holly_triton.core.words import counted, rounded
 from holly_triton.io.particle_lists.particle_list import joined
 from holly_triton.io.particle_lists.writing import write_particles
 from holly_triton.io.volumes.writing import write_volume
@@ -118,7 +118,7 @@ def _write_tomograms(
 
 def _in_words(name: str, made: Tomogram) -> str:
     filled = float((made.labels > 0).float().mean())
-    noise = f"SNR {made.snr:.3g} in the particles' boxes" if math.isfinite(made.snr) else "no noise"
+    noise = f"SNR {rounded(made.snr)} in the particles' boxes" if math.isfinite(made.snr) else "no noise"
     found = f"{name}: {counted(len(made.truth), 'particle')}, {100 * filled:.0f} % of the volume filled, {noise}."
     if made.left_out:
         absent = ", ".join(f"{number} of {label}" for label, number in made.left_out.items())
