@@ -19,6 +19,7 @@ from holly_triton.core.types import Array
 from .beads import write_beads
 from .camera import Camera, MapFiles, write_maps
 from .config.simulation import BLOCK_PIXELS, MovieSettings
+from .drift.walk import drift_walk, write_drift
 from .emitters import Emitters
 from .psf import Psf, write_psf
 from .samplers.density import neighbour_distance, random_number
@@ -27,6 +28,7 @@ from .simulate import vary
 from .tiff_writer import LARGEST_ADU, write_tiff
 
 FRAMES, TRUTH, PSF, SETTINGS, BEADS = "frames.tif", "truth.csv", "psf.h5", "settings.toml", "beads.tif"
+DRIFT = "drift.csv"
 HEADER = "Ground-truth,frame,xnano,ynano,znano,intensity"
 
 
@@ -120,8 +122,11 @@ def write_movie(
         table.open("w", encoding="ascii", newline="\n") as file,
     ):
         file.write(HEADER + "\n")
-        movie = _Movie(scene, psf, seeing, shape, file)
+        walk = drift_walk(settings.frames, settings.drift, settings.seed)
+        movie = _Movie(scene, psf, seeing, shape, file, torch.as_tensor(walk, dtype=torch.float32))
         write_tiff(tif, movie.frames(), (settings.frames, *shape), psf.pixel_nm)
+    if settings.drift:
+        write_drift(out / DRIFT, walk)
     write_config(out / SETTINGS, Written(psf.pixel_nm, settings, camera, write_maps(out, seeing)))
     return movie.summary
 
@@ -129,8 +134,10 @@ def write_movie(
 class _Movie:
     """Frames, drawn block by block; the truth is written on the way."""
 
-    def __init__(self, scene: Scene, psf: Psf, camera: Camera, shape: tuple[int, int], truth: TextIO) -> None:
-        self.scene, self.psf, self.camera, self.shape, self.truth = scene, psf, camera, shape, truth
+    def __init__(
+        self, scene: Scene, psf: Psf, camera: Camera, shape: tuple[int, int], truth: TextIO, walk: torch.Tensor
+    ) -> None:
+        self.scene, self.psf, self.camera, self.shape, self.truth, self.walk = scene, psf, camera, shape, truth, walk
         self.summary = Summary(math.prod(scene.field_nm) / 1e6, notes=scene.notes)
 
     def frames(self) -> Iterator[Array]:
@@ -140,6 +147,7 @@ class _Movie:
         with in_parts(math.ceil(settings.frames / block)) as begin:
             for emitters in self.scene.blocks(block):
                 begin(f"frames {self.summary.frames + 1} to {self.summary.frames + emitters.frames}")
+                emitters = emitters._replace(xyz=emitters.xyz + self.walk[self.summary.frames + emitters.frame()])
                 adu = self.camera.record(self.psf.draw(emitters, self.shape) + background, generator)
                 self.summary.saturated += int(self.camera.saturated(adu).sum())
                 self._write_truth(emitters)

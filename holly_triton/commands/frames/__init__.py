@@ -11,6 +11,7 @@ from .localise import localise
 from .reproduce import reproduce
 from .simulate import simulate
 from .train import train
+from .undrift import undrift
 
 
 @click.group(cls=InOrder)
@@ -23,5 +24,5 @@ def frames() -> None:
     """
 
 
-for command in (demo, calibrate, simulate, train, localise, fit, evaluate, reproduce):
+for command in (demo, calibrate, simulate, train, localise, fit, undrift, evaluate, reproduce):
     frames.add_command(command)

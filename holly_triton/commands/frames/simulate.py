@@ -42,6 +42,7 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--background", type=Number(min=0), default=DEFAULT.background, show_default=True, metavar="N", help="Mean photons a pixel.")  # fmt: skip
 @click.option("--background-variation", type=Number(min=0), default=DEFAULT.background_variation, show_default=True, metavar="S", help="Relative standard deviation of its smooth variation.")  # fmt: skip
 @click.option("--on-time", type=ABOVE_ZERO, metavar="FRAMES", help="Let emitters blink, with this mean on-time. [default: frames are independent, emitters on for the whole of theirs]")  # fmt: skip
+@click.option("--drift", type=Number(min=0), default=DEFAULT.drift, show_default=True, metavar="NM", help="Let the sample drift, to this largest lateral distance from its place in the first frame, and half of it in z; written to drift.csv.")  # fmt: skip
 @click.option("--psf", type=SOME_PATH, metavar="FILE", help="PSF, from frames calibrate. [default: an astigmatic Gaussian]")  # fmt: skip
 @click.option("--camera", default="photons", show_default=True, metavar="CAMERA", help=f"{', '.join(CAMERAS)}, with changes such as scmos,offset_adu=98, or a file of its settings (TOML).")  # fmt: skip
 @click.option("--beads", type=click.IntRange(min=1, max=10000), metavar="N", help="Also write a stack of N beads through focus, beads.tif.")  # fmt: skip
@@ -53,7 +54,7 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 def simulate(
     out: Path, sampling: str, structure: str | None, orientation: str | None, unit_nm: float | None, frames: int,
     size: tuple[int, int], density: float | None, emitters: float | None, photons: float, spread: float,
-    background: float, background_variation: float, on_time: float | None, psf: Path | None, camera: str,
+    background: float, background_variation: float, on_time: float | None, drift: float, psf: Path | None, camera: str,
     beads: int | None, step: float | None, seed: int, overwrite: bool,
 ) -> None:  # fmt: skip
     """Simulate camera frames of emitters in the folder OUT: frames.tif, truth.csv, psf.h5 and settings.toml.
@@ -79,7 +80,7 @@ def simulate(
         frames=frames, width_px=size[0], height_px=size[1], sampling=sampling, structure=structure,  # type: ignore[arg-type]
         orientation=orientation, unit_nm=unit_nm,  # type: ignore[arg-type]
         density=None if emitters is not None else density or DEFAULT.density, emitters=emitters, photons=photons,
-        spread=spread, background=background, background_variation=background_variation, on_time=on_time, seed=seed,
+        spread=spread, background=background, background_variation=background_variation, on_time=on_time, drift=drift, seed=seed,
     )  # fmt: skip
     model = default_psf() if psf is None else read_psf(psf)
     stack = None if beads is None or step is None else (beads, step)

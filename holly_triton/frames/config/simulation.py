@@ -69,4 +69,6 @@ class MovieSettings(Settings):
     background: Annotated[float, Bounds(0)] = 50.0
     background_variation: Annotated[float, Bounds(0)] = 0.2
     on_time: Annotated[float, POSITIVE] | None = None
+    drift: Annotated[float, Bounds(0)] = 0.0
+    """Largest lateral distance of the sample from its place in the first frame, nm."""
     seed: Annotated[int, Bounds(0)] = 0
