@@ -21,14 +21,14 @@ from triton.compiler import ASTSource
 from .blocks import ARCHITECTURES, TABLE, Blocks
 from .frames import triton_emitters as triton_psf
 from .frames import triton_mixture
-from .gaussians import triton_emitters, triton_loss, triton_splat
+from .gaussians import triton_emitters, triton_loss, triton_poses, triton_splat
 from .volumes import triton_correlation
 
 FLOAT_POINTERS = frozenset(
     "points rotation shift sigma weights point_sigma boxes images grad_images grad_scale grad_points "
     "grad_poses xy target loss gradient xyz psf frames "
     "logits mean emitters totals nll grad_nll grad_logits grad_mean grad_sigma "
-    "spectra values phase frequencies weight scores".split()
+    "spectra values phase frequencies weight scores density".split()
 )
 INTEGER_POINTERS = frozenset(["offsets"])
 FLOATS = frozenset(["scale", "threshold", "z_first", "z_step", "samples"])
@@ -92,6 +92,7 @@ def variants(architecture: int) -> list[Variant]:
         found.update({variant.name: variant for variant in passes + bounding})
     alone = [
         (triton_loss.compare_pictures, triton_loss.CONSTANTS),
+        (triton_poses.score_poses, triton_poses.CONSTANTS),
         (triton_psf.draw_psf, triton_psf.CONSTANTS),
         (triton_mixture.frame_totals, triton_mixture.TOTAL_CONSTANTS),
         (triton_mixture.mixture_nll, triton_mixture.NLL_CONSTANTS),

@@ -204,6 +204,15 @@ def check_values(**tensors: Tensor | None) -> None:
             raise ValueError(f"point_sigma must not be below 0, got {float(value.min())}")
 
 
+def refuse_gradients(operation: str, **tensors: Tensor | None) -> None:
+    """Refuse arguments that require a gradient, which would silently not reach them."""
+    if not torch.is_grad_enabled():
+        return
+    for name, value in tensors.items():
+        if value is not None and value.requires_grad:
+            raise ValueError(f"{name} requires a gradient, but {operation} has none: give {name}.detach()")
+
+
 def check_offsets(offsets: object) -> Tensor:
     """Where the emitters of each picture begin and end: ``[B + 1]`` int64; their values are not read."""
     if not isinstance(offsets, Tensor) or offsets.dtype != torch.int64:

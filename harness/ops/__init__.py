@@ -4,6 +4,11 @@ A new family adds a module with ``OPERATIONS`` of its own and one line here.
 """
 
 from ..operation import Operation
-from . import frames, gaussians, volumes
+from . import frames, gaussians, poses, volumes
 
-OPERATIONS: dict[str, Operation] = {**gaussians.OPERATIONS, **frames.OPERATIONS, **volumes.OPERATIONS}
+OPERATIONS: dict[str, Operation] = {
+    **gaussians.OPERATIONS,
+    **poses.OPERATIONS,
+    **frames.OPERATIONS,
+    **volumes.OPERATIONS,
+}

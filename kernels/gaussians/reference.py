@@ -4,6 +4,8 @@ It draws every Gaussian over every pixel, as HOLLy does, so it needs B x N x H x
 Arguments are those of the public functions, unchecked.
 """
 
+import itertools
+
 import torch
 from torch import Tensor
 
@@ -67,6 +69,40 @@ def reconstruction_loss(
     shape = (target.shape[1], target.shape[2])
     images = splat(points, rotation, shift, sigma, shape, weights=weights, point_sigma=point_sigma)
     return normalised_masked_l1(images, target, scale=scale, mask_threshold=mask_threshold)
+
+
+def pose_scores(
+    xyz: Tensor,
+    offsets: Tensor,
+    rotation: Tensor,
+    shift: Tensor | None,
+    log_density: Tensor,
+    voxel: float,
+    *,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """Scores ``[P, R]`` of particles of ragged localisations ``[E, 3]`` under poses."""
+    particle = torch.repeat_interleave(offsets.diff()).to(xyz.device)  # [E], to which particle each belongs
+    turn = rotation[particle] if rotation.ndim == 4 else rotation.expand(len(xyz), -1, -1, -1)  # [E, R, 3, 3]
+    relative = xyz[:, None].expand(turn.shape[:-1]) if shift is None else xyz[:, None] - shift[particle]  # [E, R, 3]
+    place = torch.einsum("erij,eri->erj", turn, relative) / voxel  # the transposed rotation; voxels from the centre
+    each = interpolated(log_density, place)  # [E, R]
+    each = each if weights is None else each * weights[:, None]
+    return xyz.new_zeros(len(offsets) - 1, turn.shape[1]).index_add(0, particle, each)
+
+
+def interpolated(volume: Tensor, place: Tensor) -> Tensor:
+    """Linear interpolation of ``[D, H, W]`` at places ``[..., 3]``, x y z in voxels from the centre; the border's outside."""
+    last = place.new_tensor([size - 1 for size in reversed(volume.shape)])  # x, y, z
+    inside = torch.minimum((place + last / 2).clamp(min=0), last)
+    first = inside.floor()
+    out = place.new_zeros(place.shape[:-1])
+    for corner in itertools.product((0, 1), repeat=3):
+        offset = place.new_tensor(corner)
+        weight = torch.where(offset == 1, inside - first, 1 - inside + first).prod(-1)
+        i, j, k = torch.minimum((first + offset).nan_to_num(), last).long().unbind(-1)
+        out = out + weight * volume[k, j, i]
+    return out
 
 
 def gaussians(xy: Tensor, sigma: Tensor, shape: Shape) -> Tensor:

@@ -36,7 +36,12 @@ CASES += [
 @pytest.mark.parametrize("direction", ["forward", "forward_backward"])
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_speed(benchmark: BenchmarkFixture, case: Case, direction: str, backend: str) -> None:
-    if direction == "forward_backward" and case.op in ("splat_emitters", "splat_psf", "fourier_correlation"):
+    if direction == "forward_backward" and case.op in (
+        "splat_emitters",
+        "pose_scores",
+        "splat_psf",
+        "fourier_correlation",
+    ):
         pytest.skip("it has no gradient")
     images = dense_pictures(case, DEVICE) if backend == "dense" else case.images
     if pictures_at_once(case, backend, images, DEVICE) < images:

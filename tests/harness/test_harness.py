@@ -21,10 +21,12 @@ from holly_triton.harness.ops.frames_baselines import ORACLE_VALUES
 from holly_triton.harness.ops.gaussians import OPERATIONS as GAUSSIAN_OPERATIONS
 from holly_triton.harness.ops.gaussians import GaussianCase
 from holly_triton.harness.ops.gaussians_baselines import away_from_ties
+from holly_triton.harness.ops.poses import PoseCase
+from holly_triton.harness.ops.poses_baselines import ORACLE_VALUES as POSES_VALUES
 from holly_triton.harness.ops.volumes import VolumeCase
 from holly_triton.kernels.gaussians import reference
 
-FORWARD_ONLY = ("splat_emitters", "splat_psf", "fourier_correlation")
+FORWARD_ONLY = ("splat_emitters", "pose_scores", "splat_psf", "fourier_correlation")
 SMALL: dict[str, Any] = {"images": 3, "size": 16, "sigma_px": 1.4, "precision": "tf32x3"}
 
 
@@ -233,6 +235,8 @@ def test_the_oracle_in_chunks_is_the_dense_reference(monkeypatch: pytest.MonkeyP
         GaussianCase(op, 37, 3, 24, 17, 1.7, weights="signed", point_sigma=2) for op in GAUSSIAN_OPERATIONS
     ]
     cases += [FrameCase(op, 37, 3, 24, 17, 1.7, weights="signed") for op in FRAME_OPERATIONS]
+    monkeypatch.setitem(POSES_VALUES, "cpu", 50)
+    cases.append(PoseCase("pose_scores", 37, 3, 12, 12, rotations="own", shift="small", weights="signed"))
     cases.append(VolumeCase("fourier_correlation", 37, 3, 12, 12))
     for case in cases:
         inputs = make_inputs(case).to(torch.float64)

@@ -1,4 +1,4 @@
-"""Starts ``interpreter_tier.py``, ``interpreter_frames.py`` and ``interpreter_volumes.py`` in processes where Triton interprets kernels."""
+"""Starts ``interpreter_tier.py`` and the files of the other families beside it in processes where Triton interprets kernels."""
 
 import os
 import subprocess
@@ -11,7 +11,7 @@ import torch
 from holly_triton.kernels import arguments, splat
 
 TIER = Path(__file__).with_name("interpreter_tier.py")
-TIERS = [TIER, *(Path(__file__).with_name(f"interpreter_{family}.py") for family in ("frames", "volumes"))]
+TIERS = [TIER, *(Path(__file__).with_name(f"interpreter_{family}.py") for family in ("frames", "poses", "volumes"))]
 
 
 @pytest.mark.parametrize("tier", TIERS, ids=lambda tier: tier.stem)
