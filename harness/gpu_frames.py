@@ -18,7 +18,7 @@ from holly_triton.frames.camera import camera_preset
 from holly_triton.frames.config.network import Device, Network
 from holly_triton.frames.config.simulation import FrameSettings
 from holly_triton.frames.config.training import BATCH, Training, Validation
-from holly_triton.frames.localise import Model, localise_blocks, localise_frames, read_model, write_model
+from holly_triton.frames.localise import Model, localise_block, localise_frames, read_model, write_model
 from holly_triton.frames.localise.localiser import Localiser
 from holly_triton.frames.localise.shipped import SHIPPED
 from holly_triton.frames.network.inputs import network_inputs, rough_background
@@ -132,7 +132,7 @@ def localising(model: Model, density: float, count: int, polished: bool, device:
     adu, emitters = _movie(model, density, count, device)
 
     def run(frames: Array) -> int:
-        return sum(len(table) for table in localise_blocks(model, [(0, frames)], polished=polished))
+        return len(localise_block(model, 0, frames, polished=polished))
 
     few = adu[:BUSY_FRAMES]
     found = run(few)  # compiles

@@ -140,3 +140,15 @@ def reading(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The reading options that were given, as ``open_dataset`` takes them."""
     renamed = {"pixel_size": "pixel_size_nm"}
     return {renamed.get(name, name): value for name, value in settings.items() if value is not None}
+
+
+def given_options(ctx: click.Context) -> list[str]:
+    """Names of the options that were given, --resume left out, in contrast to those that have their default."""
+    default = click.core.ParameterSource.DEFAULT
+    return [
+        param.name or ""
+        for param in ctx.command.params
+        if isinstance(param, click.Option)
+        and param.name != "resume"
+        and ctx.get_parameter_source(param.name or "") is not default
+    ]

@@ -1,6 +1,7 @@
 """Reading and writing files, with every failure reported in one plain line."""
 
 import difflib
+import hashlib
 import json
 import math
 import os
@@ -12,6 +13,24 @@ from pathlib import Path
 from typing import Any
 
 from .errors import HollyError
+
+
+def absolute(words: str | None) -> str | None:
+    """Words of which the part before a comma may be a file, with its absolute path if it is, so that they hold in any folder."""
+    first, *rest = (words or "").split(",")
+    return ",".join([str(Path(first).resolve()), *rest]) if first and Path(first).exists() else words
+
+
+def digest(path: Path) -> str:
+    """What differs between two files of different content.
+
+    Raises:
+        HollyError: The file can't be read.
+    """
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+    except OSError as error:
+        raise HollyError(f"{path}: cannot be read ({error.strerror})") from error
 
 
 def natural_order(path: Path) -> list[tuple[int, str]]:

@@ -116,8 +116,9 @@ def localise_frames(model: Model, frames: Array, *, camera: str | None = None, t
         True
     """
     chosen = None if camera is None else read_camera(camera)
-    tables = localise.localise_blocks(model, [(0, np.asarray(frames))], chosen, lowest=threshold)
-    return np.concatenate(list(tables))
+    around = model.localiser.settings.frames_at_once // 2
+    padded = np.pad(np.asarray(frames), ((around, around), (0, 0), (0, 0)), mode="edge")
+    return localise.localise_block(model, 0, padded, chosen, lowest=threshold)
 
 
 def evaluate_localisations(

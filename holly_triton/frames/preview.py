@@ -78,14 +78,24 @@ class Kept:
         by_frame = {int(rows["frame"][0]): rows for rows in (self._first, self._crowd, *self._spread) if len(rows)}
         return np.concatenate([localisations(0), *(by_frame[frame] for frame in sorted(by_frame))])
 
-    def report(self, out: Path, preview: Path, movie: Movie, pixel_nm: float, said: Sequence[str] = ()) -> int:
-        """Print what was found in a movie, and other sentences, and write the picture; the exit code, by whether it was stopped."""
-        stopped = self.frames < len(movie)
+    def report(self, out: Path, movie: Movie, pixel_nm: float, resume: str, said: Sequence[str] = ()) -> int:
+        """Print what was found in a movie, and write the picture; the exit code, by whether it was stopped.
+
+        Args:
+            out: The table.
+            movie: The movie.
+            pixel_nm: Side of a pixel, nm.
+            resume: The command that continues what was stopped.
+            said: Other sentences.
+        """
+        stopped, preview = self.frames < len(movie), preview_beside(out)
         within = f"the first {self.frames} of {len(movie)} frames" if stopped else counted(len(movie), "frame")
         found = f"{counted(self.found, 'localisation')} in {within}"
         print("\n".join([f"{'Stopped. ' if stopped else ''}{out}: {found}", *said]))
         write_preview(preview, movie, self.table(), pixel_nm, words=found)
         print(f"{preview}: some of them drawn over their frames; look at it before using the table")
+        if stopped:
+            print(f"Go on with: {resume}")
         return STOPPED if stopped else DONE
 
 

@@ -1,7 +1,6 @@
 """``holly-triton frames fit``: movies in files, and what it refuses."""
 
 import json
-import signal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ import tifffile
 from click.testing import CliRunner, Result
 
 from holly_triton.cli import main
-from holly_triton.frames.fit import Found, fit_frames
 from holly_triton.frames.psf import GaussianPsf, HuangCurve, default_psf, write_psf
 from holly_triton.frames.score import read_localisations
 
@@ -56,26 +54,6 @@ def test_blocks_do_not_change_the_result(movie: Path, tmp_path: Path, monkeypatc
     whole, parts = (read_localisations(tmp_path / name).table for name in ("whole.csv", "parts.csv"))
     assert (whole["frame"] == parts["frame"]).all()
     assert np.abs(whole["x"] - parts["x"]).max() < 0.5
-
-
-def test_a_stop_leaves_the_table_of_the_frames_so_far(
-    movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fitted: list[int] = []
-
-    def stopped(*arguments: Any, **others: Any) -> Found:
-        fitted.append(others["first"])
-        if len(fitted) == 2:
-            signal.raise_signal(signal.SIGINT)
-        return fit_frames(*arguments, **others)
-
-    monkeypatch.setattr("holly_triton.frames.fit.command.FIT_PIXELS", 7 * 64 * 48)
-    monkeypatch.setattr("holly_triton.frames.fit.command.fit_frames", stopped)
-    done = run("fit", movie / "frames.tif", tmp_path / "part.csv", "--psf", movie / "psf.h5")
-    assert done.exit_code == 3 and "the first 14 of 120 frames" in done.stdout
-    assert fitted == [1, 8]
-    assert read_localisations(tmp_path / "part.csv").table["frame"].max() in range(8, 15)
-    assert (tmp_path / "part-preview.png").read_bytes()[:4] == b"\x89PNG"
 
 
 def test_in_2d_tables_have_a_width_in_the_place_of_z(movie: Path, tmp_path: Path) -> None:

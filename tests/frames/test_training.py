@@ -18,9 +18,10 @@ from holly_triton.frames.camera import camera_preset
 from holly_triton.frames.config.network import Network, Preset
 from holly_triton.frames.config.simulation import FrameSettings
 from holly_triton.frames.config.training import LOSSES, OPTIMISERS, Optimiser, Training, Validation
-from holly_triton.frames.localise import Model, localise_blocks, localise_frames, read_model, write_model
+from holly_triton.frames.localise import Model, localise_block, localise_frames, read_model, write_model
 from holly_triton.frames.localise.scales import SigmaScales
 from holly_triton.frames.train import Run, carry_out, command, folder_of, recalibrate, resume_run, start_run
+from holly_triton.io.movies.movie import Movie
 
 BRIEF = Training(
     sampling="random",
@@ -102,9 +103,11 @@ def test_a_movie_in_blocks_is_localised_as_a_whole(frames_at_once: int, tmp_path
     model = read_model(tmp_path / "net.pt")
     adu = torch.poisson(torch.full((7, 30, 22), 30.0), generator=torch.Generator().manual_seed(seed)).numpy()
     together = localise_frames(model, torch.from_numpy(adu), lowest=0.0)
-    parts = [(first, adu[first : first + 3].astype(np.uint16)) for first in range(0, 7, 3)]
+    movie = Movie(tmp_path, "test", adu.shape, np.dtype(np.float32), lambda first, stop: adu[first:stop])
+    apart = [
+        localise_block(model, first, part, lowest=0.0) for first, part in movie.blocks(3, around=frames_at_once // 2)
+    ]
     assert len(together) == 0 or together["frame"].min() >= 1
-    apart = list(localise_blocks(model, parts, lowest=0.0))
     assert len(apart) == 3
     joined = np.concatenate(apart)
     np.testing.assert_array_equal(joined["frame"], together["frame"])

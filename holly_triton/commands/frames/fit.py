@@ -7,7 +7,7 @@ import click
 
 from holly_triton.frames.config.fitting import Fitting
 
-from ..options import ABOVE_ZERO, SOME_PATH
+from ..options import ABOVE_ZERO, SOME_PATH, given_options
 
 DEFAULT = Fitting()
 
@@ -26,27 +26,34 @@ DEFAULT = Fitting()
 @click.option("--passes", type=click.IntRange(1, 9), default=DEFAULT.passes, show_default=True, metavar="N", help="Times that spots are sought; after the first, in what is left over. 1 is faster.")  # fmt: skip
 @click.option("--channel", type=click.IntRange(min=1), metavar="N", help="Channel to read, where there are several.")
 @click.option("--form", metavar="NAME", help="Format, where the suffix of OUT stands for several.")
+@click.option("--resume", is_flag=True, help="Continue what was stopped, with its own options.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
+@click.pass_context
 def fit(
-    movie: Path, out: Path, psf: Path | None, width: float | None, camera: str | None, pixel_size: float | None,
+    ctx: click.Context, /, movie: Path, out: Path, psf: Path | None, width: float | None, camera: str | None, pixel_size: float | None,
     threshold: float, max_misfit: float, max_sigma: float, region: int | None, passes: int, channel: int | None,
-    form: str | None, overwrite: bool,
+    form: str | None, resume: bool, overwrite: bool,
 ) -> None:  # fmt: skip
     """Localise the emitters in MOVIE by maximum likelihood and write them to OUT (.csv of ThunderSTORM, .hdf5 of Picasso).
 
     This is the classical method, for emitters that seldom overlap: each local maximum is fitted with the PSF. In 3D the PSF is
     astigmatic; in 2D a round Gaussian is fitted, of which the table then has the width in the place of z. Standard deviations
-    are those of the Cramér-Rao bound. Ctrl-C saves what was found so far.
+    are those of the Cramér-Rao bound. Ctrl-C saves what was found so far; --resume continues.
 
     \b
     Examples:
       holly-triton frames fit movie.tif localisations.csv --psf psf.h5 --camera scmos,offset_adu=100
       holly-triton frames fit movie.tif localisations.hdf5 --width 130 --pixel-size 100 --camera challenge
+      holly-triton frames fit movie.tif localisations.hdf5 --resume
     """
+    if resume and given_options(ctx):
+        raise click.UsageError("--resume continues with the options of what was stopped; give it alone")
     if region is not None and region % 2 == 0:
         raise click.BadParameter(f"{region} is even; a region has a pixel in its middle.", param_hint="--region")
-    from holly_triton.frames.fit.command import Options, fit_movie
+    from holly_triton.frames.fit.command import Options, fit_movie, resume_fitting
 
+    if resume:
+        sys.exit(resume_fitting(movie, out))
     settings = Fitting(
         threshold=threshold, region_px=region, max_misfit=max_misfit, max_sigma_nm=max_sigma, passes=passes
     )

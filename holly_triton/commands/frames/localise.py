@@ -7,7 +7,7 @@ import click
 
 from holly_triton.frames.config.network import Device
 
-from ..options import ABOVE_ZERO, SOME_PATH, Number, words
+from ..options import ABOVE_ZERO, SOME_PATH, Number, given_options, words
 
 
 @click.command()
@@ -22,22 +22,30 @@ from ..options import ABOVE_ZERO, SOME_PATH, Number, words
 @click.option("--form", metavar="NAME", help="Format, where the suffix of OUT stands for several.")
 @click.option("--device", type=words(Device), default="auto", show_default=True)
 @click.option("--polish/--no-polish", "polished", default=True, show_default=True, help="Fit isolated emitters, by maximum likelihood.")  # fmt: skip
+@click.option("--resume", is_flag=True, help="Continue what was stopped, with its own options.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
+@click.pass_context
 def localise(
-    movie: Path, out: Path, model: Path | None, camera: str | None, pixel_size: float | None, threshold: float | None,
-    max_sigma: float | None, channel: int | None, form: str | None, device: str, polished: bool, overwrite: bool,
+    ctx: click.Context, /, movie: Path, out: Path, model: Path | None, camera: str | None, pixel_size: float | None, threshold: float | None,
+    max_sigma: float | None, channel: int | None, form: str | None, device: str, polished: bool, resume: bool,
+    overwrite: bool,
 ) -> None:  # fmt: skip
     """Localise the emitters in MOVIE in 3D and write them to OUT (.csv of ThunderSTORM, .hdf5 of Picasso).
 
     MOVIE is a TIFF, an OME-TIFF, a folder of TIFFs, .dax or .raw, of any length. Each localisation has a probability and a
-    standard deviation along x, y and z. Ctrl-C saves what was found so far.
+    standard deviation along x, y and z. Ctrl-C saves what was found so far; --resume continues.
 
     \b
     Examples:
       holly-triton frames localise movie.tif localisations.csv --model net.pt
       holly-triton frames localise movie.tif localisations.hdf5 --model net.pt --camera scmos,offset_adu=100
+      holly-triton frames localise movie.tif localisations.csv --resume
     """
-    from holly_triton.frames.localise.command import Options, localise_movie
+    if resume and given_options(ctx):
+        raise click.UsageError("--resume continues with the options of what was stopped; give it alone")
+    from holly_triton.frames.localise.command import Options, localise_movie, resume_localising
 
+    if resume:
+        sys.exit(resume_localising(movie, out))
     options = Options(camera, pixel_size, threshold, max_sigma, channel, form, device, polished, overwrite)
     sys.exit(localise_movie(movie, out, model, options))

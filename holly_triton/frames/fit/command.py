@@ -8,16 +8,16 @@ import numpy as np
 import torch
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.files import absolute
 from holly_triton.core.log import LOG
-from holly_triton.core.progress import in_parts
-from holly_triton.core.stop import stoppable
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import Camera, ask_for_camera, stated_camera
 from holly_triton.frames.config.fitting import CROWDED_SHARE, FIT_PIXELS, SAME_PIXEL, Fitting
 from holly_triton.frames.likeness import Ranges, compare, look_at, widths_of
 from holly_triton.frames.localisations import KIND
-from holly_triton.frames.preview import Kept, check_new, preview_beside
+from holly_triton.frames.preview import Kept, check_new
 from holly_triton.frames.psf import GaussianPsf, Psf, read_psf
+from holly_triton.frames.unfinished import Block, Job, check_none, finish, go_on, job_of, localised
 from holly_triton.io.movies.movie import Movie
 from holly_triton.io.movies.opening import open_movie
 from holly_triton.io.tables.writing import check_name, localisation_file
@@ -65,15 +65,31 @@ class Summary(NamedTuple):
 def fit_movie(path: Path, out: Path, settings: Fitting, options: Options) -> int:
     """Localise a movie by maximum likelihood; return the exit code.
 
-    A stop leaves the table of the frames so far.
-
     Raises:
         HollyError: A file can't be read or written; no camera is known; the PSF is of other pixels than the movie or has no
             astigmatism; or frames are smaller than a region.
     """
     check_name(out, options.form)
     if not options.overwrite:
+        check_none(out)
         check_new(out)
+    return _carry_out(path, out, settings, options, None)
+
+
+def resume_fitting(path: Path, out: Path) -> int:
+    """Continue what was stopped, with its own options; return the exit code.
+
+    Raises:
+        HollyError: There is nothing to resume, or as ``fit_movie``.
+    """
+    job = job_of("fit", path, out)
+    given = dict(job.options)
+    settings = Fitting.of(given.pop("settings"), str(path))
+    psf = None if job.made_by is None else Path(job.made_by)
+    return _carry_out(path, out, settings, Options(psf=psf, **given), job)
+
+
+def _carry_out(path: Path, out: Path, settings: Fitting, options: Options, begun: Job | None) -> int:
     movie = open_movie(path, options.channel)
     for note in movie.notes:
         LOG.info("%s: %s", path, note)
@@ -87,7 +103,10 @@ def fit_movie(path: Path, out: Path, settings: Fitting, options: Options) -> int
             "that are not cropped so far, or a smaller --region"
         )
     _doubt(movie, psf, camera)
-    summary = _fit(movie, out, psf, camera, settings, options.form)
+    given = options._replace(camera=absolute(options.camera))._asdict() | {"settings": settings.table()}
+    job = Job.of("fit", movie, max(1, FIT_PIXELS // math.prod(movie.shape[1:])), given.pop("psf"), given)
+    job = job if begun is None else begun.continued(path, job)
+    summary = _fit(movie, out, psf, camera, settings, options.form, job, resumed=begun is not None)
     kept = summary.kept
     if summary.unlike > CROWDED_SHARE * (kept.found + summary.unlike):
         LOG.warning(
@@ -99,31 +118,29 @@ def fit_movie(path: Path, out: Path, settings: Fitting, options: Options) -> int
         LOG.warning(
             "%s: no emitter was found: are there spots in the picture? If so, check the camera and the PSF.", path
         )
-    return kept.report(out, preview_beside(out), movie, psf.pixel_nm, summary.lines())
+    if kept.frames == len(movie):
+        finish(out)
+    return kept.report(out, movie, psf.pixel_nm, go_on("fit", path, out), summary.lines())
 
 
-def _fit(movie: Movie, out: Path, psf: Psf, camera: Camera, settings: Fitting, form: str | None) -> Summary:
-    size = max(1, FIT_PIXELS // math.prod(movie.shape[1:]))
+def _fit(
+    movie: Movie, out: Path, psf: Psf, camera: Camera, settings: Fitting, form: str | None, job: Job, *, resumed: bool
+) -> Summary:  # fmt: skip
     kept, unlike, uncertain = Kept(), 0, 0
     sigmas: list[Array] = []
-    flat = isinstance(psf, RoundPsf)
-    with (
-        stoppable() as stop,
-        localisation_file(out, psf.pixel_nm, movie.shape, form=form, flat=flat) as append,
-        in_parts(-(-movie.shape[0] // size)) as begin,
-    ):
-        for first, adu in movie.blocks(size):
-            if stop.asked:
-                break
-            begin(f"frame {first + 1} of {movie.shape[0]}")
-            photons = camera.photons(torch.from_numpy(np.asarray(adu, np.float32)))
-            found = fit_frames(photons, psf, camera, settings, first=first + 1)
-            append(found.table)
-            kept.add(len(adu), found.table[list(KIND.names or ())].astype(KIND))
-            unlike, uncertain = unlike + found.unlike, uncertain + found.uncertain
-            if len(found.table):
-                lateral = np.hypot(found.table["sigma_x"], found.table["sigma_y"]) / math.sqrt(2)
-                sigmas.append(np.array([np.median(lateral), np.median(found.table["sigma_z"])]))
+
+    def work(first: int, adu: Array) -> Block:
+        photons = camera.photons(torch.from_numpy(np.asarray(adu, np.float32)))
+        found = fit_frames(photons, psf, camera, settings, first=first + 1)
+        return Block(found.table, (found.unlike, found.uncertain))
+
+    with localisation_file(out, psf.pixel_nm, movie.shape, form=form, flat=isinstance(psf, RoundPsf)) as append:
+        for frames, (table, left_out) in localised(movie, out, job, work, append, resumed=resumed):
+            kept.add(frames, table[list(KIND.names or ())].astype(KIND))
+            unlike, uncertain = unlike + left_out[0], uncertain + left_out[1]
+            if len(table):
+                lateral = np.hypot(table["sigma_x"], table["sigma_y"]) / math.sqrt(2)
+                sigmas.append(np.array([np.median(lateral), np.median(table["sigma_z"])]))
     lateral, axial = np.median(sigmas, axis=0).tolist() if sigmas else (math.nan, math.nan)
     return Summary(kept, unlike, uncertain, (lateral, axial))
 

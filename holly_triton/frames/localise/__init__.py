@@ -1,6 +1,6 @@
-"""Localisations in camera frames by a trained model: whole movies in blocks, with constant memory."""
+"""Localisations in camera frames by a trained model."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from holly_triton.frames.localisations import localisations
 
 from .model import Model, read_model, write_model
 
-__all__ = ["Model", "localise_blocks", "localise_frames", "localise_windows", "read_model", "write_model"]
+__all__ = ["Model", "localise_block", "localise_frames", "localise_windows", "read_model", "write_model"]
 
 
 def localise_frames(model: Model, photons: Tensor, *, first: int = 1, lowest: float | None = None) -> Array:
@@ -40,37 +40,36 @@ def localise_frames(model: Model, photons: Tensor, *, first: int = 1, lowest: fl
     return localise_windows(model, _windows(_continued(photons, count // 2), count), first, lowest)
 
 
-def localise_blocks(
+def localise_block(
     model: Model,
-    blocks: Iterable[tuple[int, Array]],
+    first: int,
+    adu: Array,
     camera: Camera | None = None,
     *,
     lowest: float | None = None,
     polished: bool = False,
-) -> Iterator[Array]:
-    """Localise the emitters of a movie, block by block.
+) -> Array:
+    """Localise the emitters of some frames of a movie.
 
     Args:
         model: On the device that is to do the work.
-        blocks: Index of the first frame of each, counted from 0, and what the camera stored ``[b, H, W]``.
+        first: Index of the first of them, counted from 0.
+        adu: What the camera stored ``[b, H, W]``; where a network sees three frames, also the frame before and the one after.
         camera: That of the movie; the model's if not given.
         lowest: As ``localise_frames`` takes it.
         polished: Whether isolated emitters are fitted too (``frames.fit.polish``).
 
-    Yields:
-        For each block the table of its localisations; frames are counted from 1.
+    Returns:
+        The table of their localisations; frames are counted from 1.
     """
     camera = camera or model.camera
     device = next(model.localiser.network.parameters()).device
-    converted = (
-        (first, camera.photons(torch.from_numpy(np.asarray(adu, np.float32))).to(device)) for first, adu in blocks
-    )
+    photons = camera.photons(torch.from_numpy(np.asarray(adu, np.float32))).to(device)
     count = model.localiser.settings.frames_at_once
     around = count // 2
-    for first, photons in _with_neighbours(converted, around):
-        table = localise_windows(model, _windows(photons, count), first + 1, lowest)
-        middle = photons[around : len(photons) - around]
-        yield polish(middle, table, model.psf, camera, first=first + 1) if polished else table
+    table = localise_windows(model, _windows(photons, count), first + 1, lowest)
+    middle = photons[around : len(photons) - around]
+    return polish(middle, table, model.psf, camera, first=first + 1) if polished else table
 
 
 def localise_windows(model: Model, windows: Tensor, first: int, lowest: float | None = None) -> Array:
@@ -96,27 +95,6 @@ def _possible(found: Detections, model: Model, shape: Sequence[int]) -> Tensor:
     most = found.xyz.new_tensor([shape[1] * pixel_nm, shape[0] * pixel_nm, high]) + beyond
     outside = ((found.xyz < least) | (found.xyz > most)).any(dim=1)
     return ~outside & ~(found.photons > BEYOND_PHOTONS * model.training.frames.photons_most)
-
-
-def _with_neighbours(blocks: Iterable[tuple[int, Tensor]], around: int) -> Iterator[tuple[int, Tensor]]:
-    """Blocks with the frame before and the frame after, where a network sees those; the ends of the movie are repeated."""
-    if not around:
-        yield from blocks
-        return
-    before: Tensor | None = None
-    pending: tuple[int, Tensor] | None = None
-    for block in blocks:
-        if pending is not None:
-            yield _joined(before, pending, block[1][:1])
-            before = pending[1][-1:]
-        pending = block
-    if pending is not None:
-        yield _joined(before, pending, pending[1][-1:])
-
-
-def _joined(before: Tensor | None, block: tuple[int, Tensor], after: Tensor) -> tuple[int, Tensor]:
-    first, photons = block
-    return first, torch.cat([photons[:1] if before is None else before, photons, after])
 
 
 def _windows(photons: Tensor, count: int) -> Tensor:

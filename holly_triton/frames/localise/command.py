@@ -1,7 +1,7 @@
 """The command ``frames localise``: a movie's file to a table's and a picture, with doubts about the movie in words."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,21 +9,21 @@ import numpy as np
 
 from holly_triton.core.device import find_device
 from holly_triton.core.errors import HollyError
+from holly_triton.core.files import absolute
 from holly_triton.core.log import LOG
-from holly_triton.core.progress import in_parts
-from holly_triton.core.stop import Stop, stoppable
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import Camera, MappedCamera, ask_for_camera, stated_camera
 from holly_triton.frames.config.fitting import SAME_PIXEL
 from holly_triton.frames.config.localisation import STEP_PIXELS
 from holly_triton.frames.preview import Kept, check_new, preview_beside
+from holly_triton.frames.unfinished import Block, Job, check_none, finish, go_on, job_of, localised
 from holly_triton.io.movies.movie import Movie
 from holly_triton.io.movies.opening import open_movie
-from holly_triton.io.tables.writing import Append, localisation_file
+from holly_triton.io.tables.writing import check_name, localisation_file
 
-from . import Model, localise_blocks, read_model
+from . import Model, localise_block, read_model
 from .doubts import crowded, doubts_about
-from .shipped import SHIPPED, check_suits, model_path
+from .shipped import NAME, SHIPPED, check_suits, model_path
 
 
 class Options(NamedTuple):
@@ -52,11 +52,25 @@ def localise_movie(path: Path, out: Path, given: Path | None, options: Options) 
     Raises:
         HollyError: A file can't be read or written, or the model is of other pixels or another camera than the movie.
     """
-    preview = preview_beside(out)
+    check_name(out, options.form)
     if not options.overwrite:
-        check_new(out, preview)
+        check_none(out)
+        check_new(out, preview_beside(out))
+    return _carry_out(path, out, model_path(given, path), options, None)
+
+
+def resume_localising(path: Path, out: Path) -> int:
+    """Continue what was stopped, with its own options; return the exit code.
+
+    Raises:
+        HollyError: There is nothing to resume, or as ``localise_movie``.
+    """
+    job = job_of("localise", path, out)
+    return _carry_out(path, out, Path(job.made_by or NAME), Options(**job.options), job)
+
+
+def _carry_out(path: Path, out: Path, file: Path, options: Options, begun: Job | None) -> int:
     movie = open_movie(path, options.channel)
-    file = model_path(given, path)
     model = read_model(file, find_device(options.device))
     for note in movie.notes:
         LOG.info("%s: %s", path, note)
@@ -66,40 +80,41 @@ def localise_movie(path: Path, out: Path, given: Path | None, options: Options) 
         check_suits(model, movie, options.pixel_nm, camera)
     for sentence in doubts_about(movie, camera, model):
         LOG.warning("%s: %s", path, sentence)
-    with stoppable() as stop, localisation_file(out, pixel_nm, movie.shape, form=options.form) as append:
-        kept = _localise(model, movie, camera, options, stop, append)
+    device = next(model.localiser.network.parameters()).device.type
+    job = Job.of(
+        "localise",
+        movie,
+        max(1, STEP_PIXELS[device] // math.prod(movie.shape[1:])),
+        file,
+        options._replace(camera=absolute(options.camera))._asdict(),
+    )
+    job = job if begun is None else begun.continued(path, job)
+    kept = Kept()
+    with localisation_file(out, pixel_nm, movie.shape, form=options.form) as append:
+        around = model.localiser.settings.frames_at_once // 2
+        for frames, block in localised(
+            movie, out, job, _work(model, camera, options), append, resumed=begun is not None, around=around
+        ):
+            kept.add(frames, block.table)
     for sentence in crowded(kept.found, kept.frames, math.prod(movie.shape[1:]) * (pixel_nm / 1000) ** 2):
         LOG.warning("%s: %s", path, sentence)
     if not kept.found:
         LOG.warning(
             "%s: no emitter was found: are there spots in the picture? If so, check the camera and the PSF.", path
         )
-    return kept.report(out, preview, movie, pixel_nm)
+    if kept.frames == len(movie):
+        finish(out)
+    return kept.report(out, movie, pixel_nm, go_on("localise", path, out))
 
 
-def _localise(model: Model, movie: Movie, camera: Camera, options: Options, stop: Stop, append: Append) -> Kept:
-    """Localise block by block; the numbers of frames and of localisations, and some for a picture."""
-    device = next(model.localiser.network.parameters()).device.type
-    size = max(1, STEP_PIXELS[device] // math.prod(movie.shape[1:]))
-    sizes: list[int] = []
-    kept = Kept()
+def _work(model: Model, camera: Camera, options: Options) -> Callable[[int, Array], Block]:
+    def work(first: int, adu: Array) -> Block:
+        table = localise_block(model, first, adu, camera, lowest=options.threshold, polished=options.polished)
+        if options.max_sigma_nm is not None:
+            table = table[np.hypot(table["sigma_x"], table["sigma_y"]) <= math.sqrt(2) * options.max_sigma_nm]
+        return Block(table)
 
-    def blocks() -> Iterator[tuple[int, Array]]:
-        for first, adu in movie.blocks(size):
-            if stop.asked:
-                return
-            begin(f"frame {first + 1} of {len(movie)}")
-            sizes.append(len(adu))
-            yield first, adu
-
-    with in_parts(-(-len(movie) // size)) as begin:
-        tables = localise_blocks(model, blocks(), camera, lowest=options.threshold, polished=options.polished)
-        for index, table in enumerate(tables):
-            if options.max_sigma_nm is not None:
-                table = table[np.hypot(table["sigma_x"], table["sigma_y"]) <= math.sqrt(2) * options.max_sigma_nm]
-            append(table)
-            kept.add(sizes[index], table)
-    return kept
+    return work
 
 
 def _check_pixel(movie: Movie, model: Model, model_path: Path, given_nm: float | None) -> float:

@@ -1,6 +1,5 @@
 """The test frames of the study: kinds of positions, densities and levels of noise, the same frames for every network."""
 
-import hashlib
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from holly_triton.core.files import digest
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import camera_preset
 from holly_triton.frames.config.scoring import Scoring
@@ -194,9 +194,7 @@ def _joined(parts: list[tuple[Tensor, Emitters]]) -> CellFrames:
     return CellFrames(photons, emitters, truth_table(emitters, 1))
 
 
-@cache
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
+_digest = cache(digest)
 
 
 def by_snr(cells: list[Cell], kind: str) -> Iterator[tuple[Snr, list[Cell]]]:

@@ -7,12 +7,12 @@ tensorboardX is installed, TensorBoard events.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from holly_triton.core.config import write_config
 from holly_triton.core.device import find_device
+from holly_triton.core.files import absolute
 from holly_triton.core.training import (
     Step,
     TrainingState,
@@ -60,7 +60,9 @@ def start_run(model: Path, settings: Training, *, overwrite: bool = False) -> Ru
         HollyError: The model or its folder exists (and ``overwrite`` is not set), or a setting can't be used.
     """
     check_new(model, overwrite)
-    settings = replace(settings, camera=_absolute(settings.camera), structure=_absolute(settings.structure))
+    settings = replace(
+        settings, camera=absolute(settings.camera) or settings.camera, structure=absolute(settings.structure)
+    )
     psf = default_psf() if settings.psf is None else read_psf(Path(settings.psf))
     run = Run(
         model, *_trainer(settings, psf, None)
@@ -112,9 +114,3 @@ def _trainer(settings: Training, psf: Psf, state: TrainingState | None) -> tuple
     validation = settings.validation
     examples = Examples.of(stream, VALIDATION, validation.frames, validation.side_px)
     return Trainer(settings, localiser, stream, state), examples
-
-
-def _absolute(name: str | None) -> Any:
-    """A file's absolute path, so that the training can be resumed from any folder; other words as they are."""
-    first, *rest = (name or "").split(",")
-    return ",".join([str(Path(first).resolve()), *rest]) if first and Path(first).exists() else name

@@ -68,7 +68,9 @@ class Movie:
         frame: Array = self._block(index, index + 1)[0]
         return frame
 
-    def blocks(self, size: int | None = None, first: int = 0, stop: int | None = None) -> Iterator[tuple[int, Array]]:
+    def blocks(
+        self, size: int | None = None, first: int = 0, stop: int | None = None, around: int = 0
+    ) -> Iterator[tuple[int, Array]]:
         """The frames in order, in blocks: the index of the first frame of each, and the block ``[b, H, W]``.
 
         One block is in memory at a time, as long as the caller keeps none.
@@ -77,6 +79,8 @@ class Movie:
             size: Frames of a block; as many as fit ``BLOCK_BYTES`` if not given. The last one may have fewer.
             first: Where to begin.
             stop: Where to end; the end of the movie if not given.
+            around: So many frames before each block and after it are in it as well; beyond the ends of the movie the first
+                and the last frame are repeated.
 
         Raises:
             HollyError: The file can't be read, or a frame holds NaN or infinity.
@@ -87,7 +91,10 @@ class Movie:
             raise ValueError(f"blocks need at least 1 frame, got {size}")
         stop = len(self) if stop is None else min(stop, len(self))
         for start in range(first, stop, size):
-            yield start, self._block(start, min(start + size, stop))
+            begin, end = start - around, min(start + size, stop) + around
+            block = self._block(max(0, begin), min(end, len(self)))
+            repeated = (max(0, -begin), max(0, end - len(self)))
+            yield start, np.pad(block, (repeated, (0, 0), (0, 0)), mode="edge") if any(repeated) else block
 
     def _block(self, first: int, stop: int) -> Array:
         with np.errstate(over="ignore"):
