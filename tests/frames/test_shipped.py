@@ -1,10 +1,7 @@
 """The model that ships: small, good, taken for the movies that it was made for, and refused for others."""
 
-import signal
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -12,9 +9,7 @@ import torch
 from click.testing import CliRunner
 
 from holly_triton.cli import main
-from holly_triton.core.types import Array
 from holly_triton.frames.camera import camera_preset
-from holly_triton.frames.config.localisation import STEP_PIXELS
 from holly_triton.frames.config.scoring import Scoring
 from holly_triton.frames.config.simulation import MovieSettings
 from holly_triton.frames.localise import localise_frames, read_model
@@ -22,10 +17,8 @@ from holly_triton.frames.localise.shipped import SHIPPED
 from holly_triton.frames.movie import write_movie
 from holly_triton.frames.psf import GaussianPsf, default_psf, write_psf
 from holly_triton.frames.samplers import RandomSampler
-from holly_triton.frames.score import read_localisations
 from holly_triton.frames.score.evaluate import evaluate
 from holly_triton.frames.train.validation import truth_table
-from holly_triton.io.movies.movie import Movie
 
 LARGEST = 1.5e6
 
@@ -69,24 +62,6 @@ def test_it_is_taken_for_a_simulated_movie_of_its_psf(movie: Path, tmp_path: Pat
     assert localise(movie, tmp_path / "a.csv") == (0, "")
     assert localise(movie, tmp_path / "b.csv", "--model", "default") == (0, "")
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
-
-
-def test_a_stop_leaves_the_table_of_the_frames_so_far(
-    movie: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    read = Movie.blocks
-
-    def stopped(*arguments: Any) -> Iterator[tuple[int, Array]]:
-        for first, block in read(*arguments):
-            if first == 3:
-                signal.raise_signal(signal.SIGINT)
-            yield first, block
-
-    monkeypatch.setitem(STEP_PIXELS, "cpu", 3 * 32 * 32)
-    monkeypatch.setattr(Movie, "blocks", stopped)
-    assert localise(movie, tmp_path / "part.csv")[0] == 3
-    assert read_localisations(tmp_path / "part.csv").table["frame"].max() <= 3
-    assert (tmp_path / "part-preview.png").is_file()
 
 
 def test_where_nothing_is_found_that_is_said(tmp_path: Path) -> None:
