@@ -189,6 +189,25 @@ def test_the_mask_is_soft_and_of_its_radius() -> None:
     assert float(mask.sum()) == pytest.approx(4 / 3 * math.pi * 10**3, rel=0.05)
 
 
+@pytest.mark.parametrize("reach", [0.0, 3.0, 9.0], ids=["no shift", "some shifts", "all shifts"])
+def test_the_best_shift_is_that_of_the_whole_map_by_fft(reach: float) -> None:
+    """Boxes of 16 voxels on a grid of 8 steps, without the frequencies at its edge."""
+    first, second = torch.randn(2, 3, 8, 8, 8, generator=seeded())
+    spectra, expected = torch.fft.rfftn(torch.stack([first, second]), dim=(2, 3, 4))
+    for axis in (1, 2, 3):
+        spectra, expected = (part.index_fill(axis, torch.tensor([4]), 0) for part in (spectra, expected))
+    maps = 8**3 * torch.fft.irfftn(spectra[:, None] * expected.conj(), s=(8, 8, 8), dim=(2, 3, 4))
+    step = torch.fft.fftfreq(8, 1 / 8) * 2
+    near = step[:, None, None] ** 2 + step[:, None] ** 2 + step**2 <= max(reach, 1e-6) ** 2
+    shifts = alignment._Shifts.of(16, 8, reach, torch.device("cpu"))
+    twice = torch.where(torch.arange(5) > 0, 2.0, 1.0)
+    score, place = alignment._best_shifts(spectra * twice, expected.permute(1, 2, 3, 0).conj().resolve_conj(), shifts)
+    assert torch.allclose(score, maps.masked_fill(~near, -1e9).flatten(2).amax(2), rtol=1e-4)
+    x, y, z = (shifts.voxels[place] / 2).long().remainder(8).unbind(2)
+    p, r = torch.meshgrid(torch.arange(3), torch.arange(3), indexing="ij")
+    assert torch.allclose(maps[p, r, z, y, x], score, rtol=1e-4)
+
+
 # Averages
 
 

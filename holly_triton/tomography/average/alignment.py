@@ -72,7 +72,7 @@ def weighed(particles: Particles, at: Tensor, noise: Tensor) -> tuple[Tensor, Te
 
 
 def search(particles: Particles, reference: Reference, rotations: Tensor, reach: float, noise: Tensor) -> list[Poses]:
-    """The best of all rotations, with the best shift of each by FFT.
+    """The best of all rotations, with the best shift of each on a coarse grid.
 
     Args:
         particles: N of them.
@@ -94,39 +94,80 @@ def search(particles: Particles, reference: Reference, rotations: Tensor, reach:
     twice = torch.where(at[..., 0] > 0, 2.0, 1.0)
     spectra = transformed(particles.boxes)[:, index][:, :, index][..., : coarse // 2 + 1] * over
     own = (twice * weight * spectra.abs().square()).sum((1, 2, 3)).sqrt()
-    spectra = spectra * weight
-    axis = torch.fft.fftfreq(coarse, 1 / coarse, device=device) * (size / coarse)  # shifts of the coarse grid, voxels
-    near = (axis[:, None, None] ** 2 + axis[:, None] ** 2 + axis**2 <= max(reach, 1e-6) ** 2).flatten().nonzero()[:, 0]
+    spectra = spectra * (twice * weight)
+    shifts = _Shifts.of(size, coarse, reach, device)
     many = min(CANDIDATES, len(rotations))
     best = torch.full((len(particles), 0), 0.0, device=device)
     which = place = torch.zeros(len(particles), 0, dtype=torch.long, device=device)
     table, used = corner_table(reference.spectrum), inside.flatten().nonzero()[:, 0]
-    few = max(1, PASS_VALUES[device.type] // (2 * coarse**3))
+    few = max(1, PASS_VALUES[device.type] // (2 * len(shifts.along) * at[..., 0].numel()))
     turns = max(1, min(64, few))
     for start in range(0, len(rotations), turns):
         some = rotations[start : start + turns]
         turned = at.reshape(-1, 3)[used] @ some / reference.spectrum.step + reference.spectrum.side // 2
         values = sample_reference(table, reference.spectrum.side, turned.view(-1, 3)).view(len(some), -1, 2)
-        expected = torch.zeros(len(some), at[..., 0].numel(), dtype=torch.complex64, device=device)
-        expected[:, used] = torch.view_as_complex(values.contiguous())
-        norm = ((twice * weight).flatten()[used] * expected[:, used].abs().square()).sum(1).sqrt()
-        expected = expected.view(-1, *at.shape[:-1]).conj()
-        scores, places = [], []
-        for part in torch.split(spectra, max(1, few // len(some))):
-            maps = torch.fft.irfftn(part[:, None] * expected, s=(coarse,) * 3, dim=(2, 3, 4)).flatten(2)
-            top = maps[:, :, near].max(2)
-            scores.append(top.values * coarse**3)
-            places.append(near[top.indices])
-        found = torch.cat(scores) / (own[:, None] * norm).clamp(min=1e-30)
+        expected = torch.zeros(at[..., 0].numel(), len(some), dtype=torch.complex64, device=device)
+        expected[used] = torch.view_as_complex(values.contiguous()).T.conj()
+        norm = ((twice * weight).flatten()[used, None] * expected[used].abs().square()).sum(0).sqrt()
+        expected = expected.view(*at.shape[:-1], len(some))
+        tops = [_best_shifts(part, expected, shifts) for part in torch.split(spectra, max(1, few // len(some)))]
+        scores, places = (torch.cat(parts) for parts in zip(*tops, strict=True))
+        found = scores / (own[:, None] * norm).clamp(min=1e-30)
         numbers = torch.arange(start, start + len(some), device=device).expand_as(found)
-        best, which, place = (
-            torch.cat(pair, 1) for pair in ((best, found), (which, numbers), (place, torch.cat(places)))
-        )
+        best, which, place = (torch.cat(pair, 1) for pair in ((best, found), (which, numbers), (place, places)))
         order = best.topk(min(many, best.shape[1]), 1)
         best, which, place = order.values, which.gather(1, order.indices), place.gather(1, order.indices)
-    z, y, x = place // coarse**2, place // coarse % coarse, place % coarse
-    shift = torch.stack([axis[x], axis[y], axis[z]], -1)
-    return [Poses(rotations[which[:, c]], shift[:, c], best[:, c]) for c in range(best.shape[1])]
+    return [Poses(rotations[which[:, c]], shifts.voxels[place[:, c]], best[:, c]) for c in range(best.shape[1])]
+
+
+class _Shifts(NamedTuple):
+    """The shifts of the coarse grid within reach: few of all, so that sums over frequencies cost less than an FFT does."""
+
+    along: Tensor
+    """``exp(2 pi i k s)`` of the T steps s along an axis and the frequencies k of the grid ``[T, c]``."""
+    along_x: Tensor
+    """Of those of x, which are not negative ``[T, c // 2 + 1]``."""
+    near: Tensor
+    """Numbers of the S shifts within reach among all ``T^3``, z first ``[S]``."""
+    voxels: Tensor
+    """These, x y z ``[S, 3]``."""
+
+    @classmethod
+    def of(cls, size: int, coarse: int, reach: float, device: torch.device) -> "_Shifts":
+        """Within ``reach`` voxels, on a grid of ``coarse`` steps over ``size`` voxels."""
+        step = size / coarse
+        most = min(int(reach / step + 1e-6), coarse // 2)
+        ticks = torch.arange(-most, most + 1, device=device)
+        k = torch.fft.fftfreq(coarse, 1 / coarse, device=device)
+        angle = 2 * torch.pi / coarse * ticks[:, None] * k
+        along = torch.polar(torch.ones_like(angle), angle)
+        voxels = torch.cartesian_prod(ticks, ticks, ticks).flip(1) * step
+        near = (voxels.norm(dim=1) <= max(reach, 1e-6) + 1e-6).nonzero()[:, 0]
+        # Of an even grid the last frequency of x has the other sign, and takes no part.
+        return cls(along, along[:, : coarse // 2 + 1].contiguous(), near, voxels[near])
+
+
+def _best_shifts(spectra: Tensor, expected: Tensor, shifts: _Shifts) -> tuple[Tensor, Tensor]:
+    """The highest of the correlations at all shifts, and the number of its shift, for each pair of particle and rotation.
+
+    Sums over kz, ky and kx follow each other as matrix products, ``sum_k F(k) conj E(k) exp(2 pi i k . s)``.
+
+    Args:
+        spectra: Weighted, those that stand for two counted twice ``[P, c, c, c // 2 + 1]``.
+        expected: Conjugates of the turned reference's ``[c, c, c // 2 + 1, R]``.
+        shifts: T steps along each axis, S within reach.
+
+    Returns:
+        ``[P, R]``, and the same int64.
+    """
+    count, coarse, _, half = spectra.shape
+    steps, many = len(shifts.along), expected.shape[-1]
+    moved = torch.einsum("pzyx,tz->yxptz", spectra, shifts.along).reshape(coarse * half, count * steps, coarse)
+    sums = moved @ expected.view(coarse, coarse * half, many).transpose(0, 1)  # [c * h, P * T, R]
+    sums = (shifts.along @ sums.view(coarse, -1)).view(steps, half, -1)
+    maps = (shifts.along_x @ sums).real.view(steps, steps, count, steps, many)  # y, x, P, z, R
+    top = maps.permute(2, 4, 3, 0, 1).flatten(2)[:, :, shifts.near].max(2)
+    return top.values, top.indices
 
 
 def refined(
