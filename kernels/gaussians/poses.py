@@ -17,6 +17,7 @@ Particles with similar numbers of localisations are scored together, so that man
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -34,32 +35,33 @@ from ..arguments import (
     refuse_gradients,
 )  # fmt: skip
 from ..autograd import public_operation
+from ..workers import share_out
 
-CHUNK_BYTES = 4 * 2**20
-"""Bytes of the numbers below that are held at a time."""
+Chunk = tuple[list[int], slice]
+"""Particles, and the range of poses in which they are scored at a time."""
+CHUNK_BYTES = 8 * 2**20
+"""Bytes of the numbers below that a thread holds at a time."""
 LOOK_UP_VALUES = 13
 """Numbers held for a look-up: three coordinates, twice their whole parts, and up to four values."""
 
 
-class _Grid:
-    """A log-density ``[D, H, W]``, ready to be looked up, and the memory for ``held`` look-ups.
+class _LookUps:
+    """A log-density, and the memory for ``held`` look-ups, used again by every call: new memory would cost as much as they do.
 
-    The memory is used again for every chunk: on a CPU, new memory costs as much as the look-ups.
+    The log-density has one more voxel behind the last along each axis, so that every position has eight voxels about it.
     """
 
-    def __init__(self, log_density: Tensor, held: int) -> None:
-        # One more voxel behind the last along each axis, so that every position has eight voxels about it.
-        padded = pad(log_density[None, None], (0, 1) * 3, mode="replicate")[0, 0].contiguous()
-        self.last = [float(size - 1) for size in reversed(log_density.shape)]  # x, y, z
+    def __init__(self, padded: Tensor, held: int) -> None:
+        self.last = [float(size - 2) for size in reversed(padded.shape)]  # x, y, z
         self.row, self.plane = padded.stride(1), padded.stride(0)
         corners = itertools.product((0, self.plane), (0, self.row), (0, 1))
         self.from_corner = [padded.view(-1)[sum(steps) :] for steps in corners]
-        self.position, self.whole = (log_density.new_empty(3 * held) for _ in range(2))
-        self.voxel = log_density.new_empty(3 * held, dtype=torch.int32)
-        self.values = log_density.new_empty(4, held)
+        self.position, self.whole = (padded.new_empty(3 * held) for _ in range(2))
+        self.voxel = padded.new_empty(3 * held, dtype=torch.int32)
+        self.values = padded.new_empty(4, held)
 
-    def look_up(self, rows: Tensor, given: Tensor) -> Tensor:
-        """Log-density ``[b, r, m]`` at the positions in voxels, ``[3 b, r, 4]`` times ``[3 b, 4, m]``, x y z; until the next call."""
+    def __call__(self, rows: Tensor, given: Tensor) -> Tensor:
+        """Log-density ``[b, r, m]`` at the positions in voxels, ``[3 b, r, 4]`` times ``[3 b, 4, m]``, x y z; kept until the next call."""
         shape = 3, len(given) // 3, rows.shape[1], given.shape[2]
         total = math.prod(shape)
         position, whole, voxel = (part[:total].view(shape) for part in (self.position, self.whole, self.voxel))
@@ -92,32 +94,42 @@ def _pose_scores_torch(
 ) -> Tensor:
     counts, R = [last - first for first, last in itertools.pairwise(bounds)], rotation.shape[-3]
     held = max(1, CHUNK_BYTES // (LOOK_UP_VALUES * xyz.element_size()))
-    grid = _Grid(log_density, max([held, *counts]))
-    centre = xyz.new_tensor(grid.last) / 2
+    padded = pad(log_density[None, None], (0, 1) * 3, mode="replicate")[0, 0].contiguous()
+    centre = (xyz.new_tensor(log_density.shape).flip(0) - 1) / 2
     scores = xyz.new_empty(len(counts), R)
-    for few in _groups(counts, R, held):
-        particles = torch.tensor(few, device=xyz.device)
-        given, weight = _side_by_side(xyz, bounds, weights, few)  # [b, 4, m], [b, m]
-        thrice = given.repeat(3, 1, 1)
-        turns = max(1, held // max(len(few), weight.numel()))
-        for start in range(0, R, turns):
-            some = slice(start, start + turns)
+
+    def score(chunks: Sequence[Chunk]) -> None:
+        look_up = _LookUps(padded, max([held, *counts]))
+        for few, some in chunks:
+            particles = torch.tensor(few, device=xyz.device)
+            given, weight = _side_by_side(xyz, bounds, weights, few)  # [b, 4, m], [b, m]
             turned = rotation[particles, some] if rotation.ndim == 4 else rotation[None, some]
             moved = None if shift is None else shift[particles, some]
             rows = _rows(turned, moved, voxel, centre).expand(3, len(few), -1, -1)
-            values = grid.look_up(rows.flatten(0, 1), thrice)
+            values = look_up(rows.flatten(0, 1), given.repeat(3, 1, 1))  # [b, r, m]
             scores[particles, some] = torch.bmm(values, weight[..., None])[..., 0]
+
+    share_out(score, _chunks(counts, R, held), torch.get_num_threads() if xyz.device.type == "cpu" else 1)
     return scores
 
 
-def _groups(counts: list[int], poses: int, held: int) -> list[list[int]]:
-    """Particles of similar numbers of localisations, as many as together have ``held`` look-ups in all poses, at least one."""
+def _chunks(counts: list[int], poses: int, held: int) -> list[Chunk]:
+    """All particles in all poses, at most ``held`` look-ups at a time, or one particle in one pose.
+
+    Particles of similar numbers of localisations are taken together.
+    """
     groups: list[list[int]] = []
     for particle in sorted(range(len(counts)), key=counts.__getitem__):
         if not groups or (len(groups[-1]) + 1) * poses * max(1, counts[particle]) > held:
             groups.append([])
         groups[-1].append(particle)
-    return groups
+    chunks = []
+    for few in groups:
+        fitting = max(1, held // (len(few) * max(1, counts[few[-1]])))
+        parts = max(1, -(-poses // fitting))
+        turns = max(1, -(-poses // parts))  # in each part about as many
+        chunks += [(few, slice(start, start + turns)) for start in range(0, poses, turns)]
+    return chunks
 
 
 def _side_by_side(xyz: Tensor, bounds: list[int], weights: Tensor | None, few: list[int]) -> tuple[Tensor, Tensor]:
@@ -204,6 +216,8 @@ def pose_scores(
     weights = None if weights is None else check_tensor("weights", weights, "E", xyz, E=len(xyz))
     chosen = choose_backend(backend, xyz)
     refuse_gradients("pose_scores", xyz=xyz, rotation=rotation, shift=shift, log_density=log_density, weights=weights)
+    xyz, rotation, log_density = xyz.detach(), rotation.detach(), log_density.detach()
+    shift, weights = (None if part is None else part.detach() for part in (shift, weights))
     if check:
         check_values(xyz=xyz, rotation=rotation, shift=shift, log_density=log_density, weights=weights)
     if chosen == "separable":

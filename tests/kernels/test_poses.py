@@ -102,9 +102,27 @@ def test_chunks_make_no_difference(monkeypatch: pytest.MonkeyPatch, held: int) -
     torch.testing.assert_close(pose_scores(**given), whole, rtol=1e-12, atol=1e-12)
 
 
-def test_small_particles_share_a_chunk_and_large_ones_are_alone() -> None:
-    counts = [5, 900, 5, 0, 6, 300]
-    assert poses._groups(counts, 10, 500) == [[3, 0, 2, 4], [5], [1]]
+def test_small_particles_share_a_chunk_and_a_large_one_is_split() -> None:
+    chunks = poses._chunks([5, 120, 5, 0, 6, 30], 10, 500)
+    whole = slice(0, 10)
+    assert chunks == [([3, 0, 2, 4], whole), ([5], whole), *(([1], slice(k, k + 4)) for k in (0, 4, 8))]
+    assert poses._chunks([4, 3], 0, 500) == [] and poses._chunks([], 10, 500) == []
+
+
+@pytest.mark.parametrize("inference", [False, True])
+def test_threads_make_no_difference_and_are_given_back(monkeypatch: pytest.MonkeyPatch, inference: bool) -> None:
+    given = make_inputs(FULL, SEED).arguments
+    monkeypatch.setattr(poses, "CHUNK_BYTES", 40 * poses.LOOK_UP_VALUES * 8)
+    before, found = torch.get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            with torch.inference_mode(inference):
+                found.append(pose_scores(**given))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert torch.equal(*found)
 
 
 @pytest.mark.parametrize("name", ["xyz", "rotation", "shift"])
