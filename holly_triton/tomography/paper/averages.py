@@ -16,7 +16,7 @@ from holly_triton.core.log import LOG
 from holly_triton.core.types import Array
 from holly_triton.io.particle_lists.particle_list import ParticleList, joined
 from holly_triton.tomography.average.extraction import extract, random_positions
-from holly_triton.tomography.average.fsc import soft_sphere
+from holly_triton.tomography.average.fsc import Fsc, soft_sphere
 from holly_triton.tomography.average.gathering import Gathered
 from holly_triton.tomography.average.imaging import Imaging
 from holly_triton.tomography.average.particles import Particles, Poses, normalised
@@ -34,6 +34,8 @@ VERSION = 2
 """Of the way in which averages are made and judged: those of another one are made anew."""
 BOX_DIAMETERS = 1.5
 """Side of the boxes, diameters of the class."""
+HALF = 0.5
+"""FSC that is reported beside 0.143."""
 PICKS, TRUTH, RANDOM = "picks", "truth", "random"
 WORDS = {
     PICKS: "picks of our network, aligned to the structure at 60 Å",
@@ -63,6 +65,13 @@ class Averaged:
     frequency: Array
     correlation: Array
     volumes: Array
+
+    def coarser(self, name: str) -> float:
+        """Å at which the half averages first correlate less than ``HALF``: where 0.143 is at the edge of what voxels hold."""
+        frequency, correlation = (
+            torch.from_numpy(part) for part in (self.frequency, self.correlation[self.names.index(name)])
+        )
+        return Fsc(frequency, correlation, torch.zeros_like(frequency, dtype=torch.bool)).resolution(HALF)
 
 
 def average_all(bench: Bench, seed: int, model: Model, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
 from pathlib import Path
 
 from holly_triton.core.files import replacing
@@ -9,7 +10,7 @@ from holly_triton.tomography.pictures.averages import draw_averages
 from holly_triton.tomography.pictures.curves import Shells, draw_fsc
 from holly_triton.tomography.score.evaluate import Score
 
-from .averages import WORDS, Averaged
+from .averages import HALF, WORDS, Averaged
 from .config import ARMS, DEFOCUS_UM, METHODS, NETWORKS, REFERENCE, TOLERANCE, Condition, StudyScale
 from .pictures import draw_all
 from .results import Results, middle
@@ -108,10 +109,16 @@ def _averages(out: Path, scale: StudyScale, averaged: Sequence[Averaged]) -> Ite
     yield (
         "Particles whose box leaves the tomogram are left out. Resolution: where the Fourier shell correlation of half averages that "
         "never saw each other's particles first falls below 0.143, behind a soft sphere of 0.4 of the box; the halves share the first "
-        "reference, up to 60 Å.\n"
+        f"reference, up to 60 Å. The finest detail that these voxels hold is {2 * scale.voxel_size:g} Å.\n"
     )
-    rows = [[WORDS[name], _of_all(averaged, name, "counts", 0), _of_all(averaged, name, "resolution", 1)] for name in names]  # fmt: skip
-    yield _table(["average of", "particles", "resolution, Å"], rows)
+    rows = [
+        [
+            WORDS[name], _of_all(averaged, name, "counts", 0), _of_all(averaged, name, "resolution", 1),
+            _seeds([each.coarser(name) for each in averaged if name in each.names], 1),
+        ]
+        for name in names
+    ]  # fmt: skip
+    yield _table(["average of", "particles", "resolution, Å", f"below {HALF:g}, Å"], rows)
     first = averaged[0]
     curves = {
         name: Shells(first.frequency, correlation, resolution)
@@ -144,8 +151,8 @@ def _times(results: Results) -> str:
 def _seeds(values: list[float], digits: int = 3) -> str:
     if not values:
         return ""
-    each = f" {{{', '.join(f'{value:.{digits}f}' for value in values)}}}" if len(values) > 1 else ""
-    return f"{middle(values):.{digits}f}{each}"
+    mean, *each = (f"{value:.{digits}f}" if isfinite(value) else "none" for value in (middle(values), *values))
+    return f"{mean} {{{', '.join(each)}}}" if len(each) > 1 else mean
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
