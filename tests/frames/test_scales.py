@@ -30,7 +30,10 @@ def drawn(seed: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     photons = torch.exp(torch.rand(COUNT, generator=random) * 3.5 + 6.5)
     crowding = torch.exp(2 * (torch.rand(COUNT, generator=random) - 0.5).clamp(min=0) * 2)
     off = 0.6 + 0.3 * (photons.log() - 6.5)[:, None] * torch.tensor([1.0, 0.5, 0.2, 0.8])
-    off = off * (1 + crowding.log()[:, None] * torch.tensor([0.5, 0.4, 0.1, 0.0]))
+    brighter = (photons.log() - 6.5)[
+        :, None
+    ] / 3.5  # in crowds, the errors of bright emitters exceed their deviations more
+    off = off * (1 + brighter * crowding.log()[:, None] * torch.tensor([1.0, 0.8, 0.2, 0.0]))
     return photons, crowding, off, off * torch.randn(COUNT, 4, generator=random)
 
 
@@ -39,11 +42,14 @@ def test_scales_make_the_pull_1_at_every_number_of_photons_and_in_every_crowd(se
     alone = crowding == 1
     isolated = SigmaScales.fitted(photons[alone], errors[alone])
     first = isolated.applied(found_of(photons, crowding)).sigma
-    scales = isolated.fitted_in_crowds(crowding, errors / first)
+    scales = isolated.fitted_in_crowds(photons, crowding, errors / first)
     pull = errors / scales.applied(found_of(photons, crowding)).sigma
     for values in (photons, crowding + photons / 1e9):
         for part in values.argsort().tensor_split(5):
             assert (pull[part].std(dim=0) - 1).abs().max() < 0.1
+    crowd, bright = crowding > 2, photons.log() > 8.25
+    for part in (crowd & bright, crowd & ~bright):
+        assert (pull[part].std(dim=0) - 1).abs().max() < 0.1
     before = (errors / first)[crowding > 4].std(dim=0)
     assert before[0] > 1.5
     assert before[3] < 1.1
@@ -53,7 +59,7 @@ def test_scales_make_the_pull_1_at_every_number_of_photons_and_in_every_crowd(se
 
 def test_few_pairs_leave_the_deviations_alone() -> None:
     few, pull = torch.full((20,), 900.0), torch.ones(20, 4)
-    scales = SigmaScales.fitted(few, 5 * pull).fitted_in_crowds(few, 5 * pull)
+    scales = SigmaScales.fitted(few, 5 * pull).fitted_in_crowds(few, few, 5 * pull)
     assert torch.equal(scales.applied(found_of(few, few)).sigma, pull)
 
 

@@ -18,6 +18,7 @@ from holly_triton.frames.camera import camera_preset
 from holly_triton.frames.config.network import Network, Preset
 from holly_triton.frames.config.simulation import FrameSettings
 from holly_triton.frames.config.training import LOSSES, OPTIMISERS, Optimiser, Training, Validation
+from holly_triton.frames.detections import Detections
 from holly_triton.frames.localise import Model, localise_block, localise_frames, read_model, write_model
 from holly_triton.frames.localise.scales import SigmaScales
 from holly_triton.frames.train import Run, carry_out, command, folder_of, recalibrate, resume_run, start_run
@@ -119,7 +120,9 @@ def test_models_come_back_as_they_were(whole: tuple[Path, list[float]], tmp_path
     model = read_model(whole[0])
     camera = camera_preset("challenge")
     numbers = torch.arange(20.0)
-    scales = SigmaScales(numbers[:3], numbers[:12].view(3, 4), numbers[:2], numbers[:8].view(2, 4))
+    scales = SigmaScales(
+        numbers[:3], numbers[:12].view(3, 4), numbers[:2], numbers[:4].view(2, 2), numbers[:16].view(2, 2, 4)
+    )
     write_model(tmp_path / "again.pt", dataclasses.replace(model, camera=camera, scales=scales))
     again = read_model(tmp_path / "again.pt")
     assert (again.psf, again.camera, again.threshold, again.training) == (
@@ -146,12 +149,23 @@ def test_a_damaged_model_is_named_in_one_line(harm: str, whole: tuple[Path, list
         read_model(path)
 
 
+def test_factors_of_an_older_file_hold_for_any_photons(whole: tuple[Path, list[float]], tmp_path: Path) -> None:
+    saved = torch.load(whole[0], weights_only=True)
+    photons = {"log_photons": torch.zeros(1), "factors": torch.full((1, 4), 3.0)}
+    crowds = {"log_crowding": torch.tensor([0.0, 1.0]), "crowd_factors": torch.tensor([[1.0], [2.0]]).expand(2, 4)}
+    torch.save({**saved, "scales": {**photons, **crowds}}, tmp_path / "old.pt")
+    one, crowding = torch.ones(3), torch.tensor([0.0, 0.5, 1.0]).exp()
+    found = Detections(one.long(), torch.zeros(3, 3), 900 * one, one, one, torch.ones(3, 4), crowding)
+    sigma = read_model(tmp_path / "old.pt").scales.applied(found).sigma[:, 0]
+    torch.testing.assert_close(sigma, torch.tensor([3.0, 4.5, 6.0]))
+
+
 def test_a_model_is_recalibrated_without_training(whole: tuple[Path, list[float]], tmp_path: Path) -> None:
     """Also one of an older version, whose scales know no crowds; the result is what the training's end chose."""
     saved = torch.load(whole[0], weights_only=True)
     saved["scales"] = {"log_photons": torch.zeros(1), "factors": torch.full((1, 4), 3.0)}
     torch.save({**saved, "threshold": 0.85, "seen": {"noise": [0.9, 1.1]}}, tmp_path / "old.pt")
-    assert read_model(tmp_path / "old.pt").scales.crowd_factors.tolist() == [[1.0] * 4]
+    assert read_model(tmp_path / "old.pt").scales.crowd_factors.tolist() == [[[1.0] * 4]]
     again, trained = recalibrate(tmp_path / "old.pt", tmp_path / "new.pt", "cpu"), read_model(whole[0])
     assert again.threshold == trained.threshold
     np.testing.assert_equal(again.figures, trained.figures)

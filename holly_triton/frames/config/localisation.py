@@ -25,7 +25,9 @@ FEWEST_IN_BIN = 60
 MOST_BINS = 12
 """Most numbers of photons,"""
 MOST_CROWDS = 8
-"""and most crowdings at which factors are estimated."""
+"""most crowdings,"""
+CROWD_BINS = 4
+"""and most numbers of photons in each crowding at which factors are estimated."""
 LONE = 1.2
 """Largest crowding of a lone emitter: noise adds to its probability of 1."""
 FARTHEST_PULL = 5.0

@@ -87,7 +87,7 @@ def _restored(path: Path, saved: dict[str, Any]) -> Model:
     if saved["maps"]:
         camera = MappedCamera.of_camera(camera, PixelMaps(**saved["maps"]))
     training = Training.of(saved["training"], str(path))
-    scales = SigmaScales(**saved["scales"])
+    scales = SigmaScales.of(saved["scales"])
     return Model(localiser, psf, camera, float(saved["threshold"]), scales, training, saved["figures"])
 
 

@@ -129,8 +129,8 @@ def fitted_scales(model: Model, sparse: Examples, crowded: Examples) -> SigmaSca
     if not bool(pull.isfinite().all()) or not len(pull):
         return SigmaScales.none()
     scales = SigmaScales.fitted(photons[alone], pull[alone])
-    _, crowding, pull, _ = _pulls(replace(model, scales=scales), crowded)
-    return scales.fitted_in_crowds(crowding, pull)
+    photons, crowding, pull, _ = _pulls(replace(model, scales=scales), crowded)
+    return scales.fitted_in_crowds(photons, crowding, pull)
 
 
 def _pulls(model: Model, examples: Examples) -> tuple[Tensor, Tensor, Tensor, Tensor]:
