@@ -7,7 +7,7 @@ import torch
 from holly_triton.core.types import Array
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.fit import polish
-from holly_triton.frames.localise import Model, localise_blocks, localise_frames, read_model
+from holly_triton.frames.localise import Model, localise_block, localise_frames, read_model
 from holly_triton.frames.localise.shipped import SHIPPED
 
 FRAMES, SIDE, PHOTONS, BACKGROUND = 200, 32, 5000.0, 50.0
@@ -32,8 +32,8 @@ def errors(model: Model, places: torch.Tensor, *, polished: bool) -> Array:
     emitters = Emitters.of(places, torch.full((FRAMES,), PHOTONS), torch.ones(FRAMES, dtype=torch.long))
     expected = model.psf.draw(emitters, (SIDE, SIDE)) + BACKGROUND
     movie = torch.poisson(expected, generator=torch.Generator().manual_seed(1)).numpy()
-    blocks = [(first, movie[first : first + 50]) for first in range(0, FRAMES, 50)]
-    table = np.concatenate(list(localise_blocks(model, blocks, polished=polished)))
+    blocks = ((first, movie[first : first + 50]) for first in range(0, FRAMES, 50))
+    table = np.concatenate([localise_block(model, first, adu, polished=polished) for first, adu in blocks])
     single = table[np.isin(table["frame"], np.flatnonzero(np.bincount(table["frame"]) == 1))]
     assert len(single) > 0.95 * FRAMES
     found = np.stack([single[axis] for axis in "xyz"], axis=1)
