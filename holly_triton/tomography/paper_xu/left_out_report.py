@@ -85,8 +85,8 @@ def _lines(
         f"voxels of {scale.voxel:.2f} Å. Among {scale.test} subtomograms of each of all {kinds} structures and of noise, "
         f"`tomo discover` then averaged the {scale.averaged} most novel clusters. Its first row is the choice without the truth; the "
         "paper chose the cluster, and the class in it, by the truth. The discrepancy is where the FSC of the average and the "
-        f"structure first falls below 0.5, but for dips in the shells next to a zero of the CTF; up to {RECOVERED_NM:g} nm a structure counts as recovered, as in the paper. The figures of the "
-        "paper are of 23 classes, 500 subtomograms of each, and boxes of 40 voxels of 9.2 Å, and of the entries that our classes "
+        f"structure first falls below 0.5, but for dips in the shells next to a zero of the CTF; up to {RECOVERED_NM:g} nm a structure "
+        "counts as recovered, as in the paper. The figures of the paper are of 23 classes, 500 subtomograms of each, and boxes of 40 voxels of 9.2 Å, and of the entries that our classes "
         "stand for."
     )
     yield ""
