@@ -52,7 +52,7 @@ TUNED_FOR = {
     "smappy": "the side of the region (of 9 to 15 pixels, by E3D on the frames for tuning), else default settings; limits of logl_rel and xy_err_nm",
     "picassosr": "the method (gaussmle or spline-mle) and the least net gradient, in the same way; limits of lpz, and of lpx with lpy",
     "frames fit": "nothing, default settings; limits of --max-misfit and --max-sigma",
-    "frames localise": "nothing, the threshold that its training chose; limits of --threshold and --max-sigma",
+    "frames localise": "nothing, the threshold that its training chose, with the polish; limits of --threshold, above that, and of --max-sigma",
 }
 """As it comes, and for the right group of figures."""
 MACHINE = """

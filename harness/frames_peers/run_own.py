@@ -16,9 +16,8 @@ from holly_triton.core.types import Array
 from holly_triton.frames.calibration.command import calibrate_file
 from holly_triton.frames.camera import Camera, read_camera
 from holly_triton.frames.config.fitting import Fitting
-from holly_triton.frames.config.localisation import LOWEST_PROBABILITY
 from holly_triton.frames.fit import fit_frames
-from holly_triton.frames.localise import localise_frames, read_model
+from holly_triton.frames.localise import localise_block, read_model
 from holly_triton.frames.psf import read_psf
 
 Localise = Callable[[Array], Array]
@@ -42,11 +41,11 @@ def by_fit(job: dict[str, Any], folder: Path, camera: Camera) -> tuple[Localise,
 
 
 def by_network(job: dict[str, Any], camera: Camera) -> tuple[Localise, Limits]:
-    """What ``frames localise`` does with a model, and its threshold."""
+    """What ``frames localise`` does with a model, the polish included, and its threshold."""
     model = read_model(Path(job["model"]), torch.device("cpu"))
 
     def localise(adu: Array) -> Array:
-        return localise_frames(model, camera.photons(torch.from_numpy(adu)), lowest=LOWEST_PROBABILITY)
+        return localise_block(model, 0, adu, camera, polished=True)
 
     return localise, {"probability": model.threshold}
 

@@ -5,6 +5,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -86,15 +87,27 @@ def test_another_seed_is_another_training(whole: tuple[Path, list[float]], tmp_p
 @pytest.mark.parametrize(
     ("preset", "frames"), [("own", 3), ("decode-like", 3), ("luenn-like", 1)], ids=lambda value: str(value)
 )
-def test_every_preset_trains_and_localises(preset: Preset, frames: int, tmp_path: Path) -> None:
+def test_every_preset_trains_resumes_and_localises(preset: Preset, frames: int, tmp_path: Path) -> None:
     network = Network(preset=preset, width=2 if preset == "luenn-like" else 4, frames_at_once=frames, cells=2)
     optimiser = dataclasses.replace(OPTIMISERS[preset], warm_up_steps=2, rate=5e-3)
-    settings = dataclasses.replace(BRIEF, network=network, loss=LOSSES[preset], optimiser=optimiser, steps=12)
-    losses = losses_of(tmp_path / "net.pt", settings)
+    small = Validation(times=1, frames=8, side_px=16, final_frames=8, sparse_frames=8)
+    training = dataclasses.replace(BRIEF, network=network, loss=LOSSES[preset], optimiser=optimiser)
+    settings = dataclasses.replace(training, steps=12, validation=small)
+    model, again, movie, out = (tmp_path / name for name in ("net.pt", "again.pt", "movie.npy", "found.hdf5"))
+    losses = losses_of(model, settings)
     assert np.isfinite(losses).all() and np.mean(losses[-4:]) < np.mean(losses[:4])
-    model = read_model(tmp_path / "net.pt")
-    photons = torch.poisson(torch.full((3, 21, 26), 30.0), generator=torch.Generator().manual_seed(0))
-    assert set(localise_frames(model, photons, lowest=0.1)["frame"]) <= {1, 2, 3}
+    first = losses_of(again, settings, stop_after=5)
+    carry_out(resume_run(again), lambda step: first.append(float(step.figures["loss"])), never)
+    assert first == losses
+    assert all(torch.equal(value, weights(again)[name]) for name, value in weights(model).items())
+    photons = torch.poisson(torch.full((5, 21, 26), 30.0), generator=torch.Generator().manual_seed(0))
+    np.save(movie, photons.numpy().astype(np.uint16))
+    given = ("--model", model, "--camera", "photons", "--threshold", 0.1)
+    assert invoke("localise", movie, out, *given)[0] == 0
+    table = localise_frames(read_model(model), photons, lowest=0.1)
+    assert set(table["frame"]) <= {*range(1, 6)}
+    with h5py.File(out) as file:
+        assert len(file["locs"]) == len(table)
 
 
 @pytest.mark.parametrize("frames_at_once", [1, 3])
