@@ -17,7 +17,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.log import LOG, configure
 from holly_triton.core.threads import wait_briefly
 
-from .commands import data, doctor, experiments, frames, results, tomo, train
+from .commands import data, doctor, experiments, frames, process, results, tomo, train
 from .commands.options import InOrder
 
 wait_briefly()
@@ -102,7 +102,7 @@ def main(verbose: bool, quiet: bool, log: Path | None) -> None:
 
 for command in (
     train.demo, data.info, data.pick, train.train, results.measure, results.rank, results.evaluate, results.render, results.export,
-    data.simulate, frames.frames, tomo.tomo, experiments.reproduce, experiments.bench,
+    process.process, data.simulate, frames.frames, tomo.tomo, experiments.reproduce, experiments.bench,
     doctor.doctor,
 ):  # fmt: skip
     main.add_command(command)

@@ -20,6 +20,8 @@ class Shown:
 
     path: Path
     caption: str
+    alt: str = ""
+    """What a reader who does not see it is told; the caption if not given."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Section:
         table: Rows of cells, the first one the head; empty for none.
         pictures: Embedded, in this order.
         commands: Lines to type.
+        links: Words, and the file that they lead to, relative to the page.
+        printed: Lines of a program, which are shown on request.
     """
 
     heading: str
@@ -39,6 +43,8 @@ class Section:
     table: Sequence[Sequence[str]] = ()
     pictures: Sequence[Shown] = ()
     commands: Sequence[str] = ()
+    links: Sequence[tuple[str, str]] = ()
+    printed: Sequence[str] = ()
 
 
 def write_sections(

@@ -61,7 +61,7 @@ def check_suits(model: Model, movie: Movie, pixel_nm: float | None, camera: Came
             "give --pixel-size NM"
         )
     beside = movie.path.parent / PSF_FILE
-    if beside.is_file() and (reason := _other_psf(model.psf, read_psf(beside))):
+    if beside.is_file() and (reason := other_psf(model.psf, read_psf(beside))):
         raise HollyError(f"{movie.path}: {beside} {reason}, and the model that ships is for {FOR_WHAT}; {TRAIN}")
     factor = _noise(model, camera)
     if factor > MOST_NOISE:
@@ -71,7 +71,7 @@ def check_suits(model: Model, movie: Movie, pixel_nm: float | None, camera: Came
         )
 
 
-def _other_psf(own: Psf, other: Psf) -> str | None:
+def other_psf(own: Psf, other: Psf) -> str | None:
     """How a PSF differs from a model's, in words; None if it does not."""
     least, most = other.z_range_nm
     shift = (own.z_range_nm[0] - least, most - own.z_range_nm[1])
