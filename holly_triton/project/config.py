@@ -81,12 +81,16 @@ class Demo:
     width_px: int = 192
     height_px: int = 128
     frames: int = 1500
-    quick_frames: int = 300
+    quick_frames: int = 250
+    quick_side_px: int = 112
+    """Of both sides, with fewer copies."""
     density: float = 0.1
     """Nominal emitters per square micrometre."""
     drift_nm: float = 80.0
     beads: int = 9
     step_nm: float = 50.0
+    points: int = 112
+    """As many as the structure has sites."""
     seed: int = 0
 
 

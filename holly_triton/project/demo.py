@@ -35,8 +35,9 @@ def run_demo(folder: Path, *, quick: bool, minutes: float | None, overwrite: boo
     check_free(folder, overwrite, "project")
     place = folder / SIMULATED
     frames = DEMO.quick_frames if quick else DEMO.frames
+    width, height = 2 * (DEMO.quick_side_px,) if quick else (DEMO.width_px, DEMO.height_px)
     settings = dataclasses.replace(
-        MovieSettings(), frames=frames, width_px=DEMO.width_px, height_px=DEMO.height_px, sampling="structure",
+        MovieSettings(), frames=frames, width_px=width, height_px=height, sampling="structure",
         structure=DEMO.structure, density=DEMO.density, drift=DEMO.drift_nm, seed=DEMO.seed,
     )  # fmt: skip
     LOG.info(
@@ -48,7 +49,7 @@ def run_demo(folder: Path, *, quick: bool, minutes: float | None, overwrite: boo
     )
     asked = Asked(
         data=str((place / FRAMES).resolve()), beads=str((place / BEADS).resolve()), step=DEMO.step_nm,
-        model=SHIPPED if minutes is None else None, minutes=minutes or Asked.minutes, quick=quick, seed=DEMO.seed,
+        model=SHIPPED if minutes is None else None, minutes=minutes or Asked.minutes, quick=quick, points=DEMO.points, seed=DEMO.seed,
     )  # fmt: skip
     code = start_project(folder, asked, overwrite=True)
     if code != DONE:
