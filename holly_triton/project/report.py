@@ -1,5 +1,6 @@
 """The page of a project: a section for each step, with its pictures and links to its files, in one file."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,11 @@ LINKS: dict[str, tuple[tuple[str, str], ...]] = {
     ),
 }  # fmt: skip
 """Files of each step that exist are linked: words, and the file in its folder."""
+RESULTS = {
+    "calibrate": "Beads:", "model": "Jaccard", "localise": "localisation", "drift": "Drift", "pick": "picked",
+    "reconstruct": "point",
+}  # fmt: skip
+"""A word of the line that has the result of each step."""
 DETAILS = "all files of this step"
 
 
@@ -90,7 +96,7 @@ def _summary(steps: list[Step], ledger: Ledger) -> Section:
     for step in steps:
         record = ledger.records.get(step.name)
         seconds = f"{record.seconds:.0f} s" if record is not None and record.seconds else ""
-        rows.append((step.title, _state(record), seconds, _first(record)))
+        rows.append((step.title, _state(record), seconds, _result_of(step, record)))
     return Section("Steps", table=rows)
 
 
@@ -98,10 +104,11 @@ def _state(record: Record | None) -> str:
     return "not begun" if record is None else "done" if record.done else "begun"
 
 
-def _first(record: Record | None) -> str:
-    """The line of what a step printed that has its result: the first with a figure."""
+def _result_of(step: Step, record: Record | None) -> str:
+    """The line of what a step printed that has its result, without the path with which it may begin."""
     lines = [] if record is None else record.said
-    return next((line for line in lines if any(letter.isdigit() for letter in line)), "")
+    line = next((line for line in lines if RESULTS.get(step.name, "") in line), "")
+    return re.sub(r"^[^ ]*[/\\][^ ]*: ", "", line)
 
 
 def _sections(folder: Path, steps: list[Step], ledger: Ledger) -> Iterator[Section]:
