@@ -17,6 +17,7 @@ from holly_triton.cli import main
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WHOLE = os.environ.get("HOLLY_TRITON_TUTORIALS") == "whole"
 BRIEF = """
+points = 24
 checkpoint_every = 5
 [schedule]
 search_steps = 20
@@ -38,8 +39,8 @@ sparse_frames = 20
 BRIEFER = {
     "train": ["--config", "brief.toml"],
     "simulate": ["--images", "40"],
-    "process": ["--quick"],
-    "frames simulate": ["--frames", "120"],
+    "process": ["--quick", "--points", "24"],
+    "frames simulate": ["--frames", "80"],
     "frames train": ["--config", "network.toml", "--minutes", "0.02", "--width", "4"],
     "frames undrift": ["--segment", "100"],
     "tomo simulate": ["--quick", "--tomograms", "2"],

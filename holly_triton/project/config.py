@@ -1,7 +1,6 @@
 """What a project is asked to do, and what its demonstration simulates."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Annotated, Literal
 
 from holly_triton.core.config import LARGEST, Bounds, Settings
@@ -95,11 +94,3 @@ class Demo:
 
 
 DEMO = Demo()
-
-
-def absolute(text: str | None) -> str | None:
-    """The absolute path of a file that exists, before the first comma; other words as they are."""
-    if text is None:
-        return None
-    first, *rest = text.split(",")
-    return ",".join([str(Path(first).resolve()), *rest]) if Path(first).exists() else text
