@@ -58,8 +58,8 @@ def process(
     options = {name: value for name, value in given.items() if value is not None}
     if demo:
         sys.exit(_demo(out or Path("process-demo"), data, resume, options, overwrite))
+    from holly_triton.core.files import absolute
     from holly_triton.project.chain import resume_project, start_project
-    from holly_triton.project.config import absolute
 
     options |= {name: absolute(str(options[name])) for name in ("beads", "psf", "camera", "model") if name in options}
     if resume is not None:

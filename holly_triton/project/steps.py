@@ -99,10 +99,13 @@ def _train_localiser(asked: Asked, files: Files, folder: Path, continued: bool) 
 
 
 def _localise(asked: Asked, files: Files, folder: Path, continued: bool) -> Outcome:
-    from holly_triton.frames.localise.command import Options, localise_movie
+    from holly_triton.frames.localise.command import Options, localise_movie, resume_localising
+    from holly_triton.frames.unfinished import folder_of
 
-    _check_psf(files)
     out = folder / "localisations.hdf5"
+    if continued and folder_of(out).exists():
+        return Outcome(resume_localising(files["data"], out), {"localisations": out})
+    _check_psf(files)
     options = Options(camera=asked.camera, pixel_nm=asked.pixel_size, device=asked.device, overwrite=True)
     return Outcome(localise_movie(files["data"], out, files["model"], options), {"localisations": out})
 
