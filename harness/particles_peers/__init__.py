@@ -1,0 +1,1 @@
+"""Reconstruction of particles beside other programs: Picasso's averages, and RELION on noisy pictures."""
