@@ -18,6 +18,7 @@ from holly_triton.core.log import LOG, configure
 from holly_triton.core.threads import wait_briefly
 
 from .commands import data, doctor, experiments, frames, process, results, tomo, train
+from .commands.following import add_following
 from .commands.options import InOrder
 
 wait_briefly()
@@ -107,3 +108,4 @@ for command in (
 ):  # fmt: skip
     main.add_command(command)
 main.add_command(renamed(results.rank, "sort"))
+add_following(main)

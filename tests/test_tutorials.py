@@ -1,4 +1,4 @@
-"""The tutorials' commands, word for word and in their order; the long ones made brief by options that they have for it.
+"""The commands of the tutorials and of some how-to pages, word for word and in their order; the long ones made brief.
 
 With HOLLY_TRITON_TUTORIALS=whole, as at night, nothing is made brief.
 """
@@ -7,12 +7,18 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
+from scipy.spatial.transform import Rotation
 
 from holly_triton.cli import main
+from holly_triton.particles.simulate import simulate, write_simulation
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WHOLE = os.environ.get("HOLLY_TRITON_TUTORIALS") == "whole"
@@ -56,23 +62,42 @@ BRIEFER = {
 
 def commands(page: str) -> list[str]:
     """The lines of a page's blocks of bash."""
-    text = (DOCS / "tutorials" / f"{page}.md").read_text(encoding="utf-8")
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     blocks = re.findall(r"^```bash\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
     return [line for block in blocks for line in block.splitlines() if line.strip()]
 
 
-PAGES = ("particles", "frames", "tomography")
+TUTORIALS = ("tutorials/particles", "tutorials/frames", "tutorials/tomography")
+GIVEN = ("how-to/special-data", "how-to/many-runs", "how-to/other-programs")
+"""Pages for a reader who has data: localisations.csv, new.csv and field.csv."""
+PAGES = (*TUTORIALS, *GIVEN)
 LINES = [(page, line) for page in PAGES for line in commands(page)]
 
 
 @pytest.fixture(scope="module")
 def reader(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """An empty folder for each tutorial, but for the settings that make commands brief."""
-    made = {page: tmp_path_factory.mktemp(page) for page in PAGES}
-    for folder in made.values():
+    made = {page: tmp_path_factory.mktemp(Path(page).name) for page in PAGES}
+    for page, folder in made.items():
         (folder / "brief.toml").write_text(BRIEF)
         (folder / "network.toml").write_text(BRIEF_NETWORK)
+        if page in GIVEN:
+            _give(folder)
     return made
+
+
+def _give(folder: Path) -> None:
+    """A table of localisations, other ones of the same structure, and a whole field in 3D."""
+    sites = np.random.default_rng(2).normal(size=(15, 3)) * (60, 40, 25)
+    write_simulation(folder, simulate(sites, 60, generator=torch.Generator().manual_seed(0)))
+    (folder / "new.csv").write_bytes((folder / "localisations.csv").read_bytes())
+    rng = np.random.default_rng(3)
+    turned = Rotation.random(40, rng=rng).as_matrix() @ np.repeat(sites, 4, axis=0).T  # [40, 3, 60]
+    corners = np.column_stack([500 * np.stack(np.divmod(np.arange(40), 5), axis=1) + 250, np.zeros(40)])
+    particles = (turned + corners[:, :, None]).transpose(0, 2, 1).reshape(-1, 3)
+    background = rng.uniform((0, 0, -100), (4000, 2500, 100), size=(300, 3))
+    field = np.concatenate([particles + rng.normal(size=particles.shape) * 3, background])
+    np.savetxt(folder / "field.csv", field, delimiter=",", header="x [nm],y [nm],z [nm]", comments="")
 
 
 @pytest.mark.parametrize(("page", "line"), LINES, ids=[f"{page}: {line}" for page, line in LINES])
@@ -80,12 +105,15 @@ def test_the_commands_of_the_tutorials_work_in_their_order(
     reader: dict[str, Path], page: str, line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert line.startswith("holly-triton ")
+    if "slurm" in line:
+        pytest.skip("needs Slurm; --cluster local takes the same way")
     words = shlex.split(line)[1:]
     name = " ".join(words[:2]) if words[0] in ("frames", "tomo") else words[0]
     name += " --subtomograms" if "--subtomograms" in words else ""
     briefer = [] if WHOLE or "--resume" in words else BRIEFER.get(name, [])
     monkeypatch.chdir(reader[page])
     monkeypatch.setenv("PYVISTA_OFF_SCREEN", "true")
+    monkeypatch.setenv("PYTHONPATH", str(DOCS.parent))  # for the processes of --cluster local
     if not WHOLE and "--model" in words and name in ("frames localise", "process"):
         words[words.index("--model") + 1] = "default"  # what so brief a training finds is too little for what follows
     ran = CliRunner().invoke(main, [*words, *briefer])
@@ -94,7 +122,20 @@ def test_the_commands_of_the_tutorials_work_in_their_order(
         shutil.copy("new/truth.star", words[3])
 
 
-def test_every_page_links_to_pages_that_exist_and_code_of_other_pages_names_commands_that_exist() -> None:
+def test_several_processes_work_as_the_page_has_it(reader: dict[str, Path]) -> None:
+    page = (DOCS / "how-to" / "many-runs.md").read_text(encoding="utf-8")
+    (line,) = re.findall(r"^torchrun .+$", page, flags=re.MULTILINE)
+    assert "--nproc-per-node 4" in line
+    words = shlex.split(line.replace("--nproc-per-node 4", "--standalone --nproc-per-node 2"))[1:]
+    words = ["localisations.csv" if word == "particles.hdf5" else word for word in words]
+    command = [sys.executable, "-m", "torch.distributed.run", *words, "--device", "cpu", *BRIEFER["train"]]
+    environment = {**os.environ, "PYTHONPATH": str(DOCS.parent), "OMP_NUM_THREADS": "1"}
+    folder = reader["how-to/many-runs"]
+    ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
+def test_every_command_of_every_page_exists_with_its_options() -> None:
     """Mkdocs build --strict checks the links; the commands that how-to pages name are checked here."""
     for path in sorted(DOCS.rglob("*.md")):
         text = path.read_text(encoding="utf-8")

@@ -80,8 +80,8 @@ class Demo:
     width_px: int = 192
     height_px: int = 128
     frames: int = 1500
-    quick_frames: int = 160
-    quick_side_px: int = 96
+    quick_frames: int = 250
+    quick_side_px: int = 112
     """Of both sides, with fewer copies."""
     density: float = 0.1
     """Nominal emitters per square micrometre."""
