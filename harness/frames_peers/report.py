@@ -89,7 +89,13 @@ def write_report(rows: Sequence[Row], skipped: Sequence[str]) -> str:
             offsets="; ".join(f"{program} {offset}" for program, offset in offsets.items()) or "none",
         )
     )
-    parts.append(MACHINE.format(runs="; ".join(_runs(rows)), device=first.device, commit=first.commit))
+    parts.append(
+        MACHINE.format(
+            runs="; ".join(_runs(rows)),
+            device=first.device,
+            commit=" and ".join(dict.fromkeys(row.commit for row in rows)),
+        )
+    )
     return "\n".join(parts)
 
 
