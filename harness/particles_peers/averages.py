@@ -22,7 +22,7 @@ SCRIPT = Path(__file__).with_name("run_picasso.py")
 
 
 class Particles(NamedTuple):
-    """Localisations of particles about their centroids."""
+    """Localisations of particles."""
 
     name: str
     xyz: Array  # [E, 2] or [E, 3] nm
@@ -38,22 +38,25 @@ def read_registered(path: Path, name: str) -> Particles:
     """
     read = open_dataset(path)
     assert isinstance(read, Localisations)
-    parts = [
-        read.xyz[start : start + count].double().numpy() for start, count in zip(read.starts, read.counts, strict=True)
-    ]
-    particle = np.repeat(np.arange(len(parts)), [len(part) for part in parts])
-    return Particles(name, np.concatenate([part - part.mean(0) for part in parts]), particle, -1)
+    counts = read.counts.numpy()
+    particle = np.repeat(np.arange(len(counts)), counts)
+    rows = np.concatenate(
+        [np.arange(start, start + count) for start, count in zip(read.starts.tolist(), counts, strict=True)]
+    )
+    return Particles(name, read.xyz[rows].double().numpy() + read.centres.numpy()[particle], particle, -1)
 
 
 def turned(particles: Particles, seed: int) -> Particles:
-    """Each particle turned at random: in its plane where it is flat, else in space."""
+    """Each particle about its centroid, turned at random: in its plane where it is flat, else in space."""
     rng = np.random.default_rng(seed)
-    count, dimensions = int(particles.particle.max()) + 1, particles.xyz.shape[1]
+    counts, dimensions = np.bincount(particles.particle), particles.xyz.shape[1]
+    sums = np.stack([np.bincount(particles.particle, along) for along in particles.xyz.T], axis=1)
+    centred, count = particles.xyz - (sums / counts[:, None])[particles.particle], len(counts)
     if dimensions == 2:
         turns = Rotation.from_euler("z", rng.uniform(0, 2 * np.pi, (count, 1))).as_matrix()[:, :2, :2]
     else:
         turns = Rotation.random(count, random_state=seed).as_matrix()
-    return particles._replace(xyz=np.einsum("eij,ej->ei", turns[particles.particle], particles.xyz), seed=seed)
+    return particles._replace(xyz=np.einsum("eij,ej->ei", turns[particles.particle], centred), seed=seed)
 
 
 def registered_row(particles: Particles) -> AverageRow:
