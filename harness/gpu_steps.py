@@ -142,7 +142,7 @@ def train(options: argparse.Namespace) -> None:
     import torch
 
     from holly_triton.particles.config import DEMO, Config
-    from holly_triton.particles.run.run import make_trainer
+    from holly_triton.particles.run.trainers import make_trainer
     from holly_triton.particles.simulate import simulate
     from holly_triton.validation.alignment import align
 

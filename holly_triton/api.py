@@ -27,7 +27,8 @@ from holly_triton.particles.data import Dataset
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.particles.run.held_out import score_held_out, split
 from holly_triton.particles.run.results import point_sigma_nm, write_poses
-from holly_triton.particles.run.run import WRITTEN, default_points, make_trainer
+from holly_triton.particles.run.run import WRITTEN
+from holly_triton.particles.run.trainers import notes_of, settled, trainer_for
 from holly_triton.validation.alignment import align
 from holly_triton.validation.comparison import Alignment
 from holly_triton.view.orientation import upright
@@ -181,8 +182,8 @@ def reconstruct(
         seed=config.seed if seed is None else seed,
     )
     pictures = split(dataset, config.held_out)
-    config = dataclasses.replace(config, points=config.points or default_points(pictures.training))
-    trainer = make_trainer(config, pictures.training)
+    config = settled(config, pictures.training)
+    trainer = trainer_for(config, pictures.training)
     state, steps = trainer.state, trainer.plan.total_steps
     try:
         for progress in trainer.run():
@@ -192,14 +193,16 @@ def reconstruct(
         pass
     finished = state.step >= steps
     scored = score_held_out(pictures, trainer) if finished else None
-    names, poses = pictures.training.names, Poses(state.rotation, state.shift, state.loss)
+    names, poses = pictures.training.names, trainer.poses
     if scored is not None:
         names, poses = pictures.names, pictures.join_poses(poses, scored[1])
-    cloud, rotation, shift, loss = (tensor.detach().cpu().numpy() for tensor in (state.points, *poses))
+    cloud, rotation, shift, loss = (
+        tensor.detach().cpu().numpy() for tensor in (state.points, poses.rotation, poses.shift, poses.loss)
+    )
     return Reconstruction(
         cloud.astype(np.float64), names, rotation, shift, loss, sigma_nm=point_sigma_nm(trainer), blur_nm=state.blur_nm(),
         seconds=state.seconds, finished=finished, held_out=scored and scored[0], history=state.history, config=config,
-        notes=[*dataset.notes, *pictures.notes],
+        notes=[*dataset.notes, *pictures.notes, *notes_of(trainer)],
     )  # fmt: skip
 
 

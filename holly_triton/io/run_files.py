@@ -23,7 +23,7 @@ class PoseTable(NamedTuple):
     axis_angle: Array
     """``[P, 3]``."""
     shift: Array
-    """``[P, 2]``, nm."""
+    """``[P, 2]``, nm; of 3D localisations ``[P, 3]``."""
     loss: Array
     """``[P]``; NaN where the file states none, as that of true poses."""
 
@@ -52,8 +52,10 @@ def read_poses(path: Path) -> PoseTable:
     """
     with foreign(path, "poses"), path.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
-        columns = ("rx", "ry", "rz", "tx_nm", "ty_nm")
-        numbers = np.array([[float(row[name]) for name in columns] for row in rows]).reshape(-1, 5)
+        columns = ["rx", "ry", "rz", "tx_nm", "ty_nm"]
+        if rows and "tz_nm" in rows[0]:
+            columns.append("tz_nm")
+        numbers = np.array([[float(row[name]) for name in columns] for row in rows]).reshape(-1, len(columns))
         loss = np.array([float(row.get("loss", "nan")) for row in rows])
         return PoseTable([row["picture"] for row in rows], numbers[:, :3], numbers[:, 3:], loss)
 

@@ -275,6 +275,76 @@ class Direct(Annealed):
 
 
 @dataclass(frozen=True)
+class PoseEffort(Settings):
+    """How many poses of a particle of 3D localisations are compared, and with how many of its localisations."""
+
+    candidates: Count = 500
+    """Random rotations that the particles of a step share."""
+    few: Count = 30
+    """Localisations of a particle with which these are compared."""
+    localisations: Count = 128
+    """Localisations of a particle with which all other poses are compared, and along whose gradient the points move."""
+    rounds: Count = 2
+    """Rounds of perturbations of the best poses."""
+    near: Count = 12
+    """Perturbations of each pose in a round, itself included."""
+    closer: Share = 0.5
+    """Size of the perturbations of a round relative to that of the one before."""
+
+
+@dataclass(frozen=True)
+class Spatial(Settings):
+    """``dimensions = 3``: localisations in 3D, by the likelihood of each particle's localisations in weighed poses.
+
+    Lengths are relative to the radius of gyration of the data.
+    """
+
+    steps: Count = 300
+    """Steps in which the cloud moves."""
+    batch: Count = 64
+    """Particles of a step."""
+    sigma_start: Positive = 0.35
+    """First blur of the points in addition to their own."""
+    sigma_end: Positive = 0.007
+    """Last one, which is nothing beside the precision of a localisation."""
+    annealed: Annotated[float, Bounds(0, 1, open_least=True)] = 0.5
+    """Share of the steps in which it falls, geometrically."""
+    global_search: Share = 0.8
+    """Share of the steps in which candidate poses come from all of SO(3) too."""
+    slowing: Annotated[float, Bounds(0, 1, open_most=True)] = 0.8
+    """Share of the steps after which the points' steps become shorter, to nothing at the end."""
+    kept: Count = 4
+    """Poses that are kept of each particle."""
+    least_weight: Annotated[float, Bounds(0, 0.5)] = 0.02
+    """Poses of a smaller weight are left out of the gradient."""
+    turn: Positive = 1.0
+    """Standard deviation of the perturbations of a rotation, radians, in units of the points' blur."""
+    least_turn: Amount = 0.04
+    """Least value of it, radians."""
+    shift: Amount = 0.6
+    """Standard deviation of the perturbations of a shift along each axis, in units of the standard error of the mean of a
+    particle's localisations,"""
+    shift_blur: Amount = 0.1
+    """and of the points' blur, which is added."""
+    voxel: Positive = 0.5
+    """Voxel of the log-density, in units of the points' blur."""
+    blur_start: Positive = 0.15
+    """First blur of the points of their own."""
+    background_start: Annotated[float, Bounds(0, 1, open_least=True, open_most=True)] = 0.12
+    """First share of the localisations in the background."""
+    background_width: Positive = 1.2
+    """First width of the background, a Gaussian about the particle's centre."""
+    spread_rate: Share = 0.05
+    """Share of its width that each step contributes."""
+    search: PoseEffort = field(default_factory=PoseEffort)
+    """While the cloud moves."""
+    last: PoseEffort = field(
+        default_factory=lambda: PoseEffort(candidates=2000, few=60, localisations=400, rounds=4, near=24, closer=0.6)
+    )
+    """At the end, of every particle, and of those that were held out."""
+
+
+@dataclass(frozen=True)
 class Config(Settings):
     """All settings of a run."""
 
@@ -303,6 +373,9 @@ class Config(Settings):
     """``dark`` inverts pictures of dark particles on bright ground; None refuses them, ``bright`` leaves pictures unchanged."""
     exclude: str | None = None
     """Path of the table that ``holly-triton rank`` writes: pictures that it marks as bad are left out."""
+    dimensions: Annotated[int, Bounds(2, 3)] | None = None
+    """3: particles of 3D localisations are reconstructed as such; 2: as projections along the axis. None follows from the
+    data (``has_depth``)."""
     views: Views = "given"
     """``random`` projects 3D particles along random directions; ``given`` projects along the axis."""
     views_per_particle: Count = 8
@@ -333,6 +406,7 @@ class Config(Settings):
     relocation: Relocation = field(default_factory=Relocation)
     amortised: Amortised = field(default_factory=Amortised)
     direct: Direct = field(default_factory=Direct)
+    spatial: Spatial = field(default_factory=Spatial)
 
     def quick(self) -> "Config":
         """The same run at a fraction of the steps, for smoke tests."""
@@ -342,4 +416,5 @@ class Config(Settings):
             schedule=brief,
             amortised=dataclasses.replace(self.amortised, epochs=2, size=64),
             direct=dataclasses.replace(self.direct, epochs=2, size=64),
+            spatial=dataclasses.replace(self.spatial, steps=60),
         )

@@ -16,6 +16,8 @@ def explain_alignment(figures: Mapping[str, Any]) -> str:
     """The figures of an ``Alignment``, in a few lines for a terminal."""
     if figures.get("flat"):
         handedness = "The result is flat and may be turned over to fit: a mirror image within the plane is accepted."
+    elif figures.get("handed"):
+        handedness = "Localisations in 3D determine the handedness: the mirror image was not tried."
     else:
         best = (
             "The mirror image fits"

@@ -63,6 +63,11 @@ class Contents:
         """Whether all particles were taken to show the same side, so that the structure is flat."""
         return self.settings.get("tilt") == 0
 
+    @property
+    def in_space(self) -> bool:
+        """Whether the structure is from 3D localisations, which determine its handedness and its extent along every axis."""
+        return self.member.dimensions == 3
+
 
 def read_folder(run: Path) -> Contents:
     """Everything that the page shows except the drawn pictures.

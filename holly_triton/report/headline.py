@@ -36,7 +36,8 @@ def headline(figures: Mapping[str, Any]) -> str:
         elif symmetry is not None:
             parts.append(f"C{symmetry['order']} symmetry of the points (RMSD {symmetry['rmsd']:.2g} nm)")
         if not figures["flat"]:  # where all is in one plane, so is the mirror image
-            parts.append("achiral" if figures["mirror_image"] else "handedness undetermined")
+            known = "handedness from the z of the data" if figures.get("handed") else "handedness undetermined"
+            parts.append("achiral" if figures["mirror_image"] else known)
         said = "; ".join(parts) + "."
     alone = figures.get("without_consensus")
     if alone is None:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 from collections.abc import Mapping
+from math import log
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from .folder import Contents, read_folder
 from .headline import first_line
 from .numbers import length, number
 from .tables import changed_settings, tables
-from .warnings import ONE_SIDE, is_fit_explained, is_missing, is_reproduced, warnings
+from .warnings import HANDED, ONE_SIDE, is_fit_explained, is_missing, is_reproduced, warnings
 
 REPORT = "report.html"
 HERE = Path(__file__).parent
@@ -49,7 +50,7 @@ def write_report(run: Path, defaults: Mapping[str, Any] | None = None) -> Path:
     views = _views(contents)
     page = _template().render(
         name=run.resolve().name, contents=contents, metrics=contents.metrics, nm=length, number=number,
-        counted=counted, one_side=ONE_SIDE, views=views, warnings=list(warnings(contents, views)),
+        counted=counted, one_side=ONE_SIDE, handed=HANDED, views=views, warnings=list(warnings(contents, views)),
         changed=changed_settings(contents.settings, defaults or {}),
         **_style_and_script(), **_about(run, contents, views), **_pictures(run, contents), **_charts(contents, views),
     )  # fmt: skip
@@ -84,13 +85,15 @@ def _figures(run: Path, contents: Contents, views: Views | None) -> Figures:
     """The figures of ``measure_run`` with what the poses, the pictures and the runs of a study add to them.
 
     ``explained`` is whether the pictures are explained, and ``height_seen`` whether the extent along every axis is seen, each
-    None if not known; ``without_consensus`` has the number of ``runs`` of a study of which no two agree, and the one ``run``
+    None if not known; ``handed`` is whether the data determine the handedness; ``without_consensus`` has the number of ``runs`` of a study of which no two agree, and the one ``run``
     that the cloud is of.
 
     Raises:
         HollyError: The folder holds no cloud, or one that cannot be measured.
     """
-    seen = False if contents.one_side else None if views is None else not is_missing(views)
+    seen = None if views is None else not is_missing(views)
+    if contents.one_side or contents.in_space:
+        seen = contents.in_space
     found, alone = contents.metrics.consensus, None
     if found is not None and len(found["agree"]) < 2:
         alone = {"runs": found["runs"], "run": found["reference"]}
@@ -98,6 +101,7 @@ def _figures(run: Path, contents: Contents, views: Views | None) -> Figures:
         **measure_run(run),
         "explained": is_fit_explained(contents),
         "height_seen": seen,
+        "handed": contents.in_space,
         "without_consensus": alone,
     }
 
@@ -126,7 +130,9 @@ def _about(run: Path, contents: Contents, views: Views | None) -> dict[str, Any]
         "answer": answer,
         "measured": figures,
         "measurements": [] if figures is None else _measurements(figures),
-        "held_out": None if contents.member.held_out is None else _held_out_in_words(contents.member.held_out),
+        "held_out": None
+        if contents.member.held_out is None
+        else _held_out_in_words(contents.member.held_out, contents.in_space),
         "cloud": None if points is None else _drawn(points, contents.spread_nm),
         "tables": list(tables(metrics.recorded())),
     }
@@ -148,8 +154,16 @@ def _measurements(figures: Figures) -> list[tuple[str, str]]:
     return [row for row in measurements.rows(figures) if row[0] != "Errors" or figures["errors_from"]]
 
 
-def _held_out_in_words(held: HeldOut) -> str:
+def _held_out_in_words(held: HeldOut, in_space: bool) -> str:
     """The fit of particles that the structure was not made from, beside that of others."""
+    if in_space:
+        return (
+            f"Held-out particles ({held.pictures}, not used for the structure): mean log-likelihood of a localisation "
+            f"{-log(held.loss):.3f} (density in nm^-3, natural logarithm), {held.unexplained:.1%} of the localisations in the "
+            "background; as many training particles, whose poses were searched in the same way: "
+            f"{-log(held.loss_training):.3f}, {held.unexplained_training:.1%}. A much smaller log-likelihood of held-out "
+            "particles indicates overfitting."
+        )
     return (
         f"Held-out particles ({held.pictures}, not used for the structure): {held.unexplained:.1%} of the intensity "
         f"unexplained, masked L1 {held.loss:.3g}; as many training particles, whose poses were searched in the same way: "

@@ -24,6 +24,8 @@ LABELS = {
     "loss": "Loss, mean over the pictures",
     "steps": "Steps planned",
     "step": "Steps done",
+    "dimensions": "Dimensions",
+    "pose_entropy": "Median entropy of a particle's poses",
     "points_outside": "Points outside the field of view",
     "rmsd": "Nearest-neighbour RMSD, both directions, nm",
     "rmsd_truth_to_cloud": "Nearest-neighbour RMSD, truth to result, nm",

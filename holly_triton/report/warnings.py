@@ -31,6 +31,11 @@ ONE_SIDE = (
     "Inverted particles, if any, are averaged in as mirror images."
 )
 """The limitation of a structure from a single viewing direction."""
+HANDED = (
+    "Localisations in 3D determine the handedness, as far as the sign of z in the data is right; cloud_mirror.ply is for data "
+    "whose z has the other sign."
+)
+"""What is known of the handedness of a structure from 3D localisations."""
 NEAR_AXIS = np.cos(np.deg2rad(30))
 """An axis within 30 degrees of one of the front view's axes is named after it."""
 
@@ -44,14 +49,15 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
         yield f"This run was stopped before its end{at}: the structure is the one so far."
     if is_fit_explained(contents) is False:
         yield (
-            f"Poor fit: loss {member.loss_of_structure:.0f}; a structureless control has {member.loss_of_ball:.0f}. "
+            f"Poor fit: {_loss(member.loss_of_structure, contents)}; a structureless control has "
+            f"{_loss(member.loss_of_ball, contents)}. "
             "Shape and symmetry should not be interpreted unless independent half sets agree (train --half-sets)."
         )
     held = member.held_out
     if held is not None and held.loss > OVERFITTED * held.loss_training:
         yield (
-            f"Overfitting: held-out particles leave a loss of {held.loss:.3g}, training particles "
-            f"{held.loss_training:.3g}. Use fewer --points or more particles."
+            f"Overfitting: held-out particles have a {_loss(held.loss, contents)}, training particles a "
+            f"{_loss(held.loss_training, contents)}. Use fewer --points or more particles."
         )
     if metrics.pictures is not None and metrics.pictures < FEW_PICTURES:
         yield (
@@ -68,8 +74,14 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
             "determined."
         )
     elif tilt is None and views is not None and contents.points is not None:
-        yield from _about_views(views, contents.points)
+        yield from _about_views(views, contents.points, contents.in_space)
     yield from _about_agreement(metrics)
+
+
+def _loss(loss: float | None, contents: Contents) -> str:
+    """A loss in words; of 3D localisations it is a likelihood."""
+    assert loss is not None
+    return f"log-likelihood of {-np.log(loss):.3f} a localisation" if contents.in_space else f"loss of {loss:.3g}"
 
 
 def is_fit_explained(contents: Contents) -> bool | None:
@@ -90,13 +102,13 @@ def is_missing(views: Views) -> bool:
     return views.alike <= CROWDED and views.side_share <= FEW_SIDES
 
 
-def _about_views(views: Views, points: NDArray[np.float64]) -> Iterator[str]:
+def _about_views(views: Views, points: NDArray[np.float64], in_space: bool) -> Iterator[str]:
     if views.alike > CROWDED:
         yield (
             f"{views.alike:.0%} of the pictures ended in nearly one pose. Unless they were aligned beforehand, pose assignments "
             "have collapsed; the result is close to the average image."
         )
-    if not is_missing(views):
+    if in_space or not is_missing(views):
         return
     axis = _axis_in_words(views.axis)
     extent = length(float(np.ptp(np.percentile(points @ views.axis, EXTENT_PERCENTILES))))

@@ -106,13 +106,14 @@ class _Table:
         return np.asarray(np.take(self.answers, (i * TABLE_CELLS + j) * TABLE_CELLS + k, axis=0))
 
 
-def align(cloud_nm: Array, truth_nm: Array, seed: int = 0) -> Alignment:
+def align(cloud_nm: Array, truth_nm: Array, seed: int = 0, *, handed: bool = False) -> Alignment:
     """Fit the cloud onto the truth by rotation, mirror and shift, so that the nearest-neighbour RMSD is least.
 
     Args:
         cloud_nm: ``[N, 3]``.
         truth_nm: ``[M, 3]``.
         seed: of the start orientations and of the samples of large clouds.
+        handed: whether the handedness of the cloud is known, so that its mirror image is not tried.
 
     Raises:
         ValueError: an array is not ``[N, 3]`` with at least one point, or holds NaN or inf.
@@ -120,7 +121,7 @@ def align(cloud_nm: Array, truth_nm: Array, seed: int = 0) -> Alignment:
     cloud, truth = _checked(cloud_nm, "cloud"), _checked(truth_nm, "truth")
     cloud_centre, truth_centre = cloud.mean(axis=0), truth.mean(axis=0)
     cloud, truth = cloud - cloud_centre, truth - truth_centre
-    pose = _search(cloud, truth, np.random.default_rng(seed))
+    pose = _search(cloud, truth, np.random.default_rng(seed), handed)
     matrix = pose.matrix[0]
     mirrored = bool(np.linalg.det(matrix) < 0)
     aligned = pose.forward(cloud)[0]
@@ -144,7 +145,7 @@ def _checked(points: Array, name: str) -> Array:
     return points
 
 
-def _search(cloud: Array, truth: Array, rng: np.random.Generator) -> _Poses:
+def _search(cloud: Array, truth: Array, rng: np.random.Generator, handed: bool) -> _Poses:
     """The best pose (B = 1) between two clouds centred on their centroids."""
     shuffled = [(cKDTree(points), rng.permutation(points)) for points in (cloud, truth)]
     few, many, every = (
@@ -153,9 +154,9 @@ def _search(cloud: Array, truth: Array, rng: np.random.Generator) -> _Poses:
     )
     tables = [_Table(side) for side in few]
 
-    poses = _narrow(_uniform_starts(rng), tables)
+    poses = _narrow(_of_hand(_uniform_starts(rng), handed), tables)
     poses = _distinct(*_icp(poses, many, 3), 6)
-    poses = _narrow(_moved(_spins(truth), poses), tables)
+    poses = _narrow(_of_hand(_moved(_spins(truth), poses), handed), tables)
     poses = _distinct(*_icp(poses, many, 20), 4)
     poses = _distinct(*_icp(_moved(_nudges(rng), poses), few, 15), 12)
     poses, squared = _icp(poses, many, 60)
@@ -169,6 +170,11 @@ def _search(cloud: Array, truth: Array, rng: np.random.Generator) -> _Poses:
     # The given handedness comes first: the mirror image wins only by fitting better, not by rounding.
     extent = float(np.square(truth).sum(axis=1).mean())
     return min(finalists, key=lambda found: np.round(found[1][0] / (extent + 1e-300), 12))[0]
+
+
+def _of_hand(poses: _Poses, handed: bool) -> _Poses:
+    """Those that keep the handedness, if it is known."""
+    return poses.take(np.flatnonzero(np.linalg.det(poses.matrix) > 0)) if handed else poses
 
 
 def _uniform_starts(rng: np.random.Generator) -> _Poses:

@@ -9,6 +9,9 @@ true pose (T, t0) of a picture becomes in the cloud's frame
 A symmetry S of the truth makes further poses right: ``T S``, or ``M T S`` where S is a reflection, since a structure
 with a mirror plane shows every picture from a second side as well. A pose is scored against the nearest of them.
 
+Of 3D localisations a pose is ``R p + t`` with all three components, which do see M and reflections: the mirror image is not
+tried, and only the rotations among the symmetries make further poses right.
+
 Many poses may be wrong. So Q starts from a vote (each picture proposes the Q that would make it right) and is refined
 as a median, by reweighted least squares over the pictures near it (Weiszfeld's iteration on SO(3); Hartley, Aftab &
 Trumpf 2011); c likewise.
@@ -80,9 +83,9 @@ def find_pose_error(
 
     Args:
         rotation: recovered ``[P, 3, 3]``.
-        shift: recovered ``[P, 2]`` nm.
+        shift: recovered ``[P, 2]`` nm; of 3D localisations ``[P, 3]``.
         true_rotation: ``[P, 3, 3]``.
-        true_shift: ``[P, 2]`` nm.
+        true_shift: ``[P, 2]`` nm, or ``[P, 3]``.
         symmetry: operations ``[G, 3, 3]`` that map the truth onto itself, about the origin of its frame, the identity
             among them; determinant -1 for reflections. The identity alone if not given.
 
@@ -90,19 +93,24 @@ def find_pose_error(
         ValueError: shapes that do not fit, no picture, NaN or inf, or a symmetry that is not orthogonal.
     """
     rotation, true_rotation = (_checked(r, n, (3, 3)) for r, n in ((rotation, "rotation"), (true_rotation, "truth")))
-    shift, true_shift = (_checked(t, n, (2,)) for t, n in ((shift, "shift"), (true_shift, "true shift")))
+    seen = 3 if np.shape(shift)[1:] == (3,) else 2
+    shift, true_shift = (_checked(t, n, (seen,)) for t, n in ((shift, "shift"), (true_shift, "true shift")))
     if not len(rotation) == len(shift) == len(true_rotation) == len(true_shift):
         raise ValueError("recovered and true poses must be of the same pictures, in the same order")
     group = _checked(np.eye(3)[None] if symmetry is None else symmetry, "symmetry", (3, 3))
     if not np.allclose(group @ group.transpose(0, 2, 1), np.eye(3), atol=1e-6):
         raise ValueError("symmetry must hold orthogonal matrices")
+    if seen == 3:
+        group = group[np.linalg.det(group) > 0]
     right = _right_poses(true_rotation, group)
-    hands = [_fit_rotation(rotation, of_hand) for of_hand in (right, MIRROR @ right @ MIRROR)]
+    hands = [_fit_rotation(rotation, right)]
+    if seen == 2:
+        hands.append(_fit_rotation(rotation, MIRROR @ right @ MIRROR))
     # The given handedness comes first: the other wins only by fitting better, not by rounding.
-    mirrored = bool(round(hands[1][1], 6) < round(hands[0][1], 6))
+    mirrored = seen == 2 and bool(round(hands[1][1], 6) < round(hands[0][1], 6))
     found, _, angle = hands[mirrored]
     centre = _fit_centre(rotation, true_shift - shift)
-    residual = true_shift - shift - rotation[:, :2] @ centre
+    residual = true_shift - shift - rotation[:, :seen] @ centre
     return PoseError(found, mirrored, centre, np.rad2deg(angle), np.linalg.norm(residual, axis=1))
 
 
@@ -164,8 +172,8 @@ def _to_rotation(matrix: Array) -> Array:
 
 
 def _fit_centre(rotation: Array, offset: Array) -> Array:
-    """The c with the least sum of ``|offset - (R c)[:2]|``: a median, so that wrong poses don't pull."""
-    rows = rotation[:, :2]
+    """The c with the least sum of ``|offset - R c|`` over the components of the shifts: a median, so that wrong poses don't pull."""
+    rows = rotation[:, : offset.shape[1]]
     weight = np.ones(len(rows))
     centre = np.zeros(3)
     floor = 1e-6 * float(np.abs(offset).max()) + 1e-12

@@ -28,7 +28,8 @@ from holly_triton.particles.cloud.schedule import Plan
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config, Schedule, Search
 from holly_triton.particles.run.checkpoints import load_state, save_state
-from holly_triton.particles.run.run import carry_out, make_trainer, resume_run, start_run
+from holly_triton.particles.run.run import carry_out, resume_run, start_run
+from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import simulate, write_simulation
 
 CPU = torch.device("cpu")

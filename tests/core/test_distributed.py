@@ -23,7 +23,8 @@ from holly_triton.particles.config import Amortised, Config, Direct, Optimiser, 
 from holly_triton.particles.data import Localisations
 from holly_triton.particles.run.checkpoints import load_state, save_state
 from holly_triton.particles.run.held_out import score_held_out, split
-from holly_triton.particles.run.run import find_device, make_trainer, resume_run
+from holly_triton.particles.run.run import find_device, resume_run
+from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import simulate, write_simulation
 
 ROOT = Path(__file__).resolve().parents[2]

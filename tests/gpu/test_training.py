@@ -11,7 +11,7 @@ from holly_triton.core import captured
 from holly_triton.geometry import Grid
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import Config
-from holly_triton.particles.run.run import make_trainer
+from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import simulate
 
 SITES = np.random.default_rng(5).normal(size=(30, 3)) * (60, 40, 25)

@@ -139,7 +139,8 @@ import dataclasses, resource, sys
 from holly_triton.particles.config import Config, Schedule
 from holly_triton.io.tables import columns, scratch
 from holly_triton.particles.data import localisations
-from holly_triton.particles.run.run import make_trainer, open_data
+from holly_triton.particles.run.run import open_data
+from holly_triton.particles.run.trainers import make_trainer
 
 scratch.IN_MEMORY, localisations.SAMPLED, columns.ROWS = int(sys.argv[3]), 2**17, 2**15
 config = Config(data=sys.argv[1], device="cpu", points=50, part=sys.argv[4], views=sys.argv[5],

@@ -20,7 +20,7 @@ from holly_triton.particles.data import Localisations, open_dataset
 from holly_triton.particles.data.grouping import localisations_from_rows
 from holly_triton.particles.paper.presets import read_preset
 from holly_triton.particles.run.held_out import FEWEST_HELD_OUT, score_held_out, split
-from holly_triton.particles.run.run import make_trainer
+from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import simulate, write_simulation
 
 SITES = np.random.default_rng(6).normal(size=(12, 3)) * (40, 30, 20)

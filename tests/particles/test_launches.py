@@ -14,7 +14,7 @@ from holly_triton.harness.step_worker import Costs, counted
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import Config
 from holly_triton.particles.poses.search import SearchedPoses
-from holly_triton.particles.run.run import make_trainer
+from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import simulate
 from holly_triton.structures import read_structure
 

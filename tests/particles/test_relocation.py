@@ -11,7 +11,7 @@ from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config
 from holly_triton.particles.poses.rescue import rescue_poses
-from holly_triton.particles.run.run import make_trainer
+from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import Simulation, simulate
 
 SITES = 20

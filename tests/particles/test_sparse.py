@@ -9,7 +9,7 @@ import torch
 
 from holly_triton.particles.config import Config
 from holly_triton.particles.poses.search import SearchedPoses, noisy_counts
-from holly_triton.particles.run.run import make_trainer
+from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import simulate
 from holly_triton.structures import read_structure
 

@@ -25,14 +25,20 @@ SOURCE, CELLS = "MATLAB columns", "MATLAB cell array of particles"
 DIMENSIONS = (2, 3)
 POINTS = ("points", "coords", "xyz", "xy")
 """Fields of a particle's struct that hold positions."""
-FUSION_COLUMNS, FUSION_PRECISION = 10, 4
-"""Particles of smlm_datafusion3d (Heydarian et al. 2021) have ten columns: x, y, z first, the lateral uncertainty fifth."""
+FUSION_COLUMNS, FUSION_PRECISION = 10, [4, 9]
+"""Particles of smlm_datafusion3d (Heydarian et al. 2021) have ten columns: x, y, z first, the lateral uncertainty fifth,
+the axial one tenth."""
+PRECISION = ("precision", "precision z")
+"""Names of the columns of a cell's uncertainties."""
 NUMERIC = ("double", "single", "int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64", "logical")
 
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell: positions in either orientation ``[r, c]``, and their lateral precision ``[n]`` if the cell has it."""
+    """One cell: positions in either orientation ``[r, c]``, and their precision ``[n, 1 or 2]`` if the cell has it.
+
+    The first column is lateral, the second axial.
+    """
 
     points: Array
     sigma: Array | None
@@ -43,7 +49,7 @@ def read_mat(path: Path, reading: Reading) -> Table:
 
     1. A cell array or array of structs with a particle each: positions 2xn, 3xn, nx2 or nx3, or a struct with these as
        ``points``, ``coords``, ``xyz``, ``xy``, or as columns ``x`` and ``y``. The struct's ``sigma``, if there, has the
-       lateral precision in its first column. Particles are named by their place, from 1 as in MATLAB.
+       lateral precision in its first column, the axial one in its second. Particles are named by their place, from 1 as in MATLAB.
     2. Localisations of MINFLUX, as variables or as fields of a struct.
     3. Columns, such as ``x`` and ``y`` or ``pos`` nx3, in structs, such as SMAP's ``saveloc.loc``, or as variables; or
        whichever of them the user names.
@@ -105,7 +111,7 @@ def _table_of_cells(path: Path, name: str, cells: list[Any], reading: Reading) -
     columns["particle"] = np.repeat(np.arange(1, len(points) + 1), counts)
     precision = _precision(path, points, [cell.sigma for cell in parsed])
     if precision is not None:
-        columns["precision"] = precision
+        columns.update(zip(PRECISION[: dimensions - 1], precision.T, strict=False))
     empty = int((counts == 0).sum())
     notes = [part_of(empty, len(points), "particle", "{hold} no emitter and {were} skipped.")] if empty else []
     table = table_of(f"{CELLS} ({name})", columns, notes=notes, one_unit=True)
@@ -129,7 +135,7 @@ def _parse_cell(path: Path, number: int, cell: Any, reading: Reading) -> Cell:
     if "sigma" not in cell:
         return Cell(points, None)
     sigma = _matrix(path, number, cell["sigma"])
-    return Cell(points, sigma[:, 0] if sigma.size else np.empty(0))
+    return Cell(points, sigma if sigma.size else np.empty((0, 1)))
 
 
 def _parse_columns(path: Path, number: int, cell: Mapping[str, Any], reading: Reading) -> Cell:
@@ -190,12 +196,13 @@ def _as_rows(path: Path, number: int, points: Array, columns_are_emitters: bool,
 
 
 def _precision(path: Path, points: list[Array], sigmas: list[Array | None]) -> Array | None:
-    """Lateral precision of all emitters ``[E]``, in the unit of the positions, if every particle has it."""
-    columns = []
+    """Precision of all emitters ``[E, 1 or 2]``, in the unit of the positions, if every particle has it."""
+    columns: list[Array] = []
     for number, (rows, sigma) in enumerate(zip(points, sigmas, strict=True), start=1):
         if sigma is None:
             return None
         if len(sigma) != len(rows):
             raise HollyError(f"{path}: cell {number} has {len(rows)} points but {len(sigma)} rows of sigma")
         columns.append(sigma.astype(np.float64))
-    return np.concatenate(columns)
+    width = min((column.shape[1] for column in columns if len(column)), default=1)
+    return np.concatenate([np.empty((0, width)), *(column[:, :width] for column in columns if len(column))])

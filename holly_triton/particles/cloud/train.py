@@ -15,7 +15,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.kernels import splat
 from holly_triton.particles.data import Dataset
 from holly_triton.particles.poses.method import choose_method
-from holly_triton.particles.poses.refine import objective_of, refine_poses
+from holly_triton.particles.poses.refine import Poses, objective_of, refine_poses
 
 from .relocation import merge_points
 from .schedule import Plan, Stage
@@ -73,6 +73,11 @@ class Trainer:
     def final_stage(self) -> Stage[float]:
         """Grid and sigma at the end of the run."""
         return self.plan.at(self.plan.total_steps, self.state.blur_nm())
+
+    @property
+    def poses(self) -> Poses:
+        """The pose of every picture."""
+        return Poses(self.state.rotation, self.state.shift, self.state.loss)
 
     @torch.no_grad()
     def reproject(self, index: Tensor) -> tuple[Tensor, Tensor]:

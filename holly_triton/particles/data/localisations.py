@@ -166,6 +166,11 @@ class Localisations:
         """Median localisation precision, nm; None if it is not stated."""
         return self._median(self.precision)
 
+    @cached_property
+    def precision_z_nm(self) -> float | None:
+        """Median localisation precision along z, nm; None if it is not stated."""
+        return self._median(self.precision_z)
+
     def _median(self, column: Tensor | None) -> float | None:
         """Median of the finite values above 0: programs write 0 or NaN where a fit failed."""
         if column is None:
@@ -176,7 +181,7 @@ class Localisations:
 
     def precision_words(self) -> str:
         """The localisation precision in words, for the ``info`` screen."""
-        axial = self._median(self.precision_z)
+        axial = self.precision_z_nm
         lateral = _or_unstated(self.precision_nm, "nm (median)")
         return lateral if axial is None else f"{lateral}, along z {axial:.4g} nm"
 
@@ -309,7 +314,7 @@ class Localisations:
             + (f", {self.depth_nm:.4g} nm along {self.axes[2]}" if self.has_z else ""),
             "localisation precision": self.precision_words(),
             "photons": _or_unstated(self._median(self.photons), "(median)"),
-            "third dimension": "yes (--views random uses it)" if self.has_z else "no",
+            "third dimension": "yes" if self.has_z else "no",
             "notes": " ".join(self.notes) or "nothing was skipped",
         }
 

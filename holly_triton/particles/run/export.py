@@ -247,7 +247,7 @@ def _write_star(request: Request, out: Path) -> None:
             f"{request.folder / 'repeat-1'} or {request.folder / 'half-1'})"
         )
     poses = read_poses(request.folder / "poses.csv")
-    write_star(out, poses.names, poses.axis_angle * ([-1, -1, 1] if request.mirror else 1), poses.shift)
+    write_star(out, poses.names, poses.axis_angle * ([-1, -1, 1] if request.mirror else 1), poses.shift[:, :2])
 
 
 FORMATS: dict[str, Callable[[Request, Path], None]] = {

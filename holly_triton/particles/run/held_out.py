@@ -6,6 +6,7 @@ that were refined together with the cloud fit it better than poses found afterwa
 pictures are scored in comparison, with poses searched again in the same way.
 """
 
+import math
 from dataclasses import asdict, dataclass, replace
 from hashlib import blake2b
 from typing import NamedTuple
@@ -14,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from holly_triton.core.errors import HollyError
 from holly_triton.core.progress import following
 from holly_triton.core.types import Array
 from holly_triton.core.words import counted, part_of
@@ -24,6 +26,12 @@ from holly_triton.particles.data import Dataset, Drawable, Localisations
 from holly_triton.particles.data.dataset import FEWEST_PICTURES
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.particles.poses.rescue import find_poses, unexplained_of
+from holly_triton.particles.spatial.particles import Particles
+from holly_triton.particles.spatial.poses import Chosen
+from holly_triton.particles.spatial.train import SpatialTrainer
+
+AnyTrainer = Trainer | SpatialTrainer
+AnyPoses = Poses | Chosen
 
 FEWEST_HELD_OUT = 10
 """Least number of held-out particles: the mean loss of fewer is dominated by chance."""
@@ -86,11 +94,11 @@ class Split:
         order = np.argsort(np.argsort(self.is_held_out, kind="stable"))
         return torch.cat([training, held_out])[torch.from_numpy(order).to(training.device)]
 
-    def join_poses(self, training: Poses, held_out: Poses) -> Poses:
+    def join_poses(self, training: AnyPoses, held_out: AnyPoses) -> AnyPoses:
         """Poses in the order of the data, from those of training and of held-out pictures."""
-        return Poses(*(self.join(*rows) for rows in zip(training, held_out, strict=True)))
+        return type(training)(*(self.join(*rows) for rows in zip(training, held_out, strict=True)))
 
-    def on(self, trainer: Trainer) -> "Split":
+    def on(self, trainer: AnyTrainer) -> "Split":
         """The same on the device of the run, which holds the training pictures already."""
         held_out = None if self.held_out is None else self.held_out.to(trainer.state.points.device)
         return replace(self, training=trainer.dataset, held_out=held_out)
@@ -117,10 +125,13 @@ def split(dataset: Dataset, share: float) -> Split:
     return Split(training, others, held_out, (note,))
 
 
-def score_held_out(pictures: Split, trainer: Trainer) -> tuple[HeldOut, Poses] | None:
+def score_held_out(pictures: Split, trainer: AnyTrainer) -> tuple[HeldOut, AnyPoses] | None:
     """How well the final cloud fits the held-out pictures, and their poses; None where there are none."""
     if pictures.held_out is None:
         return None
+    if isinstance(trainer, SpatialTrainer):
+        found, again = compare_in_space(trainer, pictures.held_out, len(pictures.held_out))
+        return HeldOut(**asdict(fit_of(found, again)), names=pictures.held_out.names), found.poses
     device = trainer.state.points.device
     pictures = pictures.on(trainer)
     held_out, training = (np.flatnonzero(part) for part in (pictures.is_held_out, ~pictures.is_held_out))
@@ -136,10 +147,28 @@ def score_held_out(pictures: Split, trainer: Trainer) -> tuple[HeldOut, Poses] |
 
 
 class Found(NamedTuple):
-    """Poses from a search for B pictures, and the share of each picture's intensity that is not reproduced."""
+    """Poses from a search for B pictures, and the share of each picture's intensity that is not reproduced.
 
-    poses: Poses
+    Of 3D localisations it is the share of them in the background.
+    """
+
+    poses: AnyPoses
     unexplained: Tensor  # [B]
+
+
+def compare_in_space(trainer: SpatialTrainer, dataset: Dataset, most: int) -> tuple[Found, Found]:
+    """Poses of other particles of 3D localisations, and of at most ``most`` of a run's own, searched in the same way.
+
+    Raises:
+        HollyError: The others have no z.
+    """
+    if not isinstance(dataset, Localisations) or not dataset.has_z:
+        raise HollyError(f"{dataset.source}: has no z; this run is of 3D localisations, and needs more of these")
+    own = evenly(len(trainer.particles), min(len(dataset), len(trainer.particles), most))
+    others = Particles.of(dataset).to(trainer.state.points.device)
+    parts = others, trainer.particles.select(torch.from_numpy(own))
+    found, again = (Found(*trainer.search(part)) for part in parts)
+    return found, again
 
 
 def search(trainer: Trainer, dataset: Drawable, index: Tensor, *, passes: int) -> Found:
@@ -153,19 +182,34 @@ def search(trainer: Trainer, dataset: Drawable, index: Tensor, *, passes: int) -
 
 
 def fit_of(found: Found, training: Found) -> Fit:
-    """The fit of pictures in the poses found for them, in comparison with that of training pictures."""
+    """The fit of pictures in the poses found for them, in comparison with that of training pictures.
+
+    Of 3D localisations the losses are exponents, so that their mean is the geometric one.
+    """
+    loss, loss_training = (
+        float(one.poses.loss.log().mean().exp() if isinstance(one.poses, Chosen) else one.poses.loss.mean())
+        for one in (found, training)
+    )
     return Fit(
         pictures=len(found.unexplained),
         pictures_training=len(training.unexplained),
-        loss=float(found.poses.loss.mean()),
-        loss_training=float(training.poses.loss.mean()),
+        loss=loss,
+        loss_training=loss_training,
         unexplained=float(found.unexplained.mean()),
         unexplained_training=float(training.unexplained.mean()),
     )
 
 
-def explain_fit(fit: Fit, kind: str) -> str:
-    """The fit in a sentence; ``kind`` says which pictures it is about."""
+def explain_fit(fit: Fit, kind: str, dimensions: int | None) -> str:
+    """The fit in a sentence; ``kind`` says which pictures it is about, ``dimensions`` what the run was made from."""
+    if dimensions == 3:
+        return (
+            f"{counted(fit.pictures, f'{kind} particle')}: mean log-likelihood of a localisation {-math.log(fit.loss):.3f} "
+            f"(density in nm^-3, natural logarithm), {fit.unexplained:.1%} of them in the background; "
+            f"{counted(fit.pictures_training, 'training particle')}, their poses searched in the same way: "
+            f"{-math.log(fit.loss_training):.3f}, {fit.unexplained_training:.1%}. A much smaller log-likelihood of {kind} "
+            "particles indicates overfitting."
+        )
     return (
         f"{counted(fit.pictures, f'{kind} picture')}: {fit.unexplained:.1%} of their intensity is unexplained; of "
         f"{counted(fit.pictures_training, 'training picture')}, their poses searched in the same way, "

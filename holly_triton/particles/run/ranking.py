@@ -24,11 +24,10 @@ from holly_triton.core.words import counted, part_of
 from holly_triton.io.run_files import read_poses
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.objective import normalised
-from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.view.gallery import PICKED_INK, REJECTED_INK, Section, draw_sheet
 
-from .held_out import Split
+from .held_out import AnyTrainer, Split
 from .run import Run
 from .study import finished_run
 
@@ -132,7 +131,7 @@ class _Posed:
 
     pictures: Split
     poses: Poses
-    trainer: Trainer
+    trainer: AnyTrainer
 
     def draw(self, index: torch.Tensor, sigma_nm: float) -> tuple[torch.Tensor, torch.Tensor]:
         """Some pictures ``[B]`` at one width, and the structure's own in their poses: ``[B, S, S]`` of sum 1."""
@@ -147,7 +146,8 @@ class _Posed:
 
 def _posed(run: Run) -> _Posed:
     state = run.trainer.state
-    poses = Poses(state.rotation, state.shift, state.loss)
+    rotation, shift, loss, *_ = run.trainer.poses
+    poses = Poses(rotation, shift[:, :2], loss)
     if run.pictures.held_out is not None:
         found = read_poses(run.folder / "poses.csv")
         place = {name: row for row, name in enumerate(found.names)}
@@ -155,8 +155,10 @@ def _posed(run: Run) -> _Posed:
             raise HollyError(f"{run.folder / 'poses.csv'}: lacks pictures of this run; train it again with --overwrite")
         rows = [place[name] for name in run.pictures.held_out.names]
         turns = Rotation.from_rotvec(found.axis_angle[rows]).as_matrix()
-        held_out = (torch.from_numpy(part).to(state.rotation) for part in (turns, found.shift[rows], found.loss[rows]))
-        poses = run.pictures.join_poses(poses, Poses(*held_out))
+        held_out = (
+            torch.from_numpy(part).to(state.rotation) for part in (turns, found.shift[rows, :2], found.loss[rows])
+        )
+        poses = Poses(*run.pictures.join_poses(poses, Poses(*held_out))[:3])
     return _Posed(run.pictures.on(run.trainer), poses, run.trainer)
 
 

@@ -20,15 +20,17 @@ from holly_triton.core.types import Array
 from holly_triton.geometry import axis_angle_from_rotation, mirror
 from holly_triton.io.clouds import write_cloud
 from holly_triton.io.metrics import HeldOut, Metrics, write_metrics
-from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import Config
-from holly_triton.particles.poses.refine import Poses
+from holly_triton.particles.spatial.poses import Chosen
+from holly_triton.particles.spatial.state import SpatialState
+from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.report import REPORT, write_report
 from holly_triton.report.symmetry import explain_symmetries
 from holly_triton.validation import symmetry
 from holly_triton.view import render_cloud
 from holly_triton.view.orientation import upright
 
+from .held_out import AnyPoses, AnyTrainer
 from .run import Run
 
 SHOWN = 12
@@ -38,7 +40,7 @@ BALL_POINTS = 4000
 it would be grainy and have a higher loss for that reason alone."""
 
 
-def write_results(run: Run, held_out: tuple[HeldOut, Poses] | None = None) -> None:
+def write_results(run: Run, held_out: tuple[HeldOut, AnyPoses] | None = None) -> None:
     """Write the structure, the poses, the figures and the report of them.
 
     Of a run that is not finished neither the symmetry nor a drawing is made, which take long; its report says so.
@@ -59,7 +61,7 @@ def write_results(run: Run, held_out: tuple[HeldOut, Poses] | None = None) -> No
         begin("writing the structure and its figures")
         write_cloud(run.folder / "cloud.ply", points)
         write_cloud(run.folder / "cloud_mirror.ply", mirror(points))
-        names, poses = run.dataset.names, Poses(state.rotation, state.shift, state.loss)
+        names, poses = run.dataset.names, run.trainer.poses
         if held_out is not None:
             names, poses = run.pictures.names, run.pictures.join_poses(poses, held_out[1])
         write_poses(run.folder / "poses.csv", names, poses, point_sigma_nm(run.trainer))
@@ -103,6 +105,8 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         threads=torch.get_num_threads(),
         seed=run.config.seed,
         points=len(state.points),
+        dimensions=run.config.dimensions,
+        pose_entropy=float(state.entropy.nanmedian()) if isinstance(state, SpatialState) else None,
         points_outside=int((state.points.norm(dim=1) > trainer.final_stage.grid.field_nm / 2).sum()),
         pictures=len(run.dataset),
         held_out=held_out,
@@ -132,38 +136,52 @@ def _ball(points: Tensor) -> Tensor:
     return ball
 
 
-def _symmetry(trainer: Trainer, points: Array) -> list[symmetry.Symmetry]:
+def _symmetry(trainer: AnyTrainer, points: Array) -> list[symmetry.Symmetry]:
     """Symmetries that the cloud has or nearly has, and whether the pictures are compatible with them."""
     device = trainer.state.points.device
     return symmetry.find_symmetries(
         symmetry.thinned(points),
         lambda turned: trainer.losses_of(torch.tensor(turned, dtype=torch.float32, device=device))[0],
-        symmetry.residual_error(trainer.losses_of(trainer.state.points.detach())[1], point_sigma_nm(trainer)),
+        None
+        if isinstance(trainer, SpatialTrainer)
+        else symmetry.residual_error(trainer.losses_of(trainer.state.points.detach())[1], point_sigma_nm(trainer)),
     )
 
 
-def point_sigma_nm(trainer: Trainer) -> float:
-    """Sigma of the Gaussian that each point stands for at the end: that of the last pictures, widened by the label scatter."""
+def point_sigma_nm(trainer: AnyTrainer) -> float:
+    """Sigma of the Gaussian that each point stands for at the end: that of the last pictures, widened by the label scatter.
+
+    Of 3D localisations it is the label scatter alone.
+    """
+    if isinstance(trainer, SpatialTrainer):
+        return float(trainer.final_model.variance.sqrt())
     return math.hypot(trainer.final_stage.sigma_nm, trainer.state.blur_nm())
 
 
-def write_poses(path: Path, names: Sequence[str], poses: Poses, sigma_nm: float) -> None:
+def write_poses(path: Path, names: Sequence[str], poses: AnyPoses, sigma_nm: float) -> None:
     """Write the poses of some pictures under a cloud whose points are Gaussians of one width, and their loss.
+
+    Of 3D localisations there are ``tz_nm`` and, last, the entropy of the weights of each particle's poses.
 
     Raises:
         HollyError: The file can't be written.
     """
     axis_angle = axis_angle_from_rotation(poses.rotation.cpu().numpy())
-    table = zip(names, axis_angle, poses.shift.tolist(), poses.loss.tolist(), strict=True)
+    rows = np.column_stack(
+        [axis_angle, poses.shift.cpu().numpy(), np.full(len(names), sigma_nm), poses.loss.cpu().numpy()]
+    )
+    columns = ["rx", "ry", "rz", *("tx_nm", "ty_nm", "tz_nm")[: poses.shift.shape[1]], "sigma_nm", "loss"]
+    if isinstance(poses, Chosen):
+        columns.append("entropy")
+        rows = np.column_stack([rows, poses.entropy.cpu().numpy()])
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(["picture", "rx", "ry", "rz", "tx_nm", "ty_nm", "sigma_nm", "loss"])
-        for name, turned, moved, loss in table:
-            numbers = (*turned, *moved, sigma_nm, loss)
+        writer.writerow(["picture", *columns])
+        for name, numbers in zip(names, rows.tolist(), strict=True):
             writer.writerow([name, *(f"{number:.6g}" for number in numbers)])
 
 
-def _write_growth(path: Path, trainer: Trainer) -> None:
+def _write_growth(path: Path, trainer: AnyTrainer) -> None:
     """The cloud at several steps of the run, for the movie of its trajectory."""
     growth = trainer.state.growth
     if growth:
@@ -176,7 +194,7 @@ def _write_growth(path: Path, trainer: Trainer) -> None:
             )
 
 
-def _write_reprojections(path: Path, trainer: Trainer) -> None:
+def _write_reprojections(path: Path, trainer: AnyTrainer) -> None:
     """Some pictures, evenly spaced over the data, and their reprojections."""
     count = len(trainer.dataset)
     chosen = torch.linspace(0, count - 1, min(SHOWN, count)).long()

@@ -23,17 +23,16 @@ from holly_triton.core.folder import check_free, make_folder
 from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.core.log import LOG
 from holly_triton.core.words import counted, part_of
-from holly_triton.particles.cloud.relocation import MOST_MERGED
-from holly_triton.particles.cloud.schedule import Plan
-from holly_triton.particles.cloud.state import TrainingState
-from holly_triton.particles.cloud.train import Progress, Trainer
-from holly_triton.particles.config import DEFAULT_POINTS, Config
+from holly_triton.particles.cloud.train import Progress
+from holly_triton.particles.config import Config
 from holly_triton.particles.data import Dataset, Localisations, open_dataset
 from holly_triton.particles.data.dataset import FEWEST_PICTURES
+from holly_triton.particles.spatial.state import SpatialState
 
 from .checkpoints import load_state, save_state
-from .held_out import Split, split
+from .held_out import AnyTrainer, Split, split
 from .provenance import DATA, Provenance, check_unchanged, write_provenance
+from .trainers import notes_of, settled, trainer_for
 
 WRITTEN = (
     "config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "metrics.json", "report.html",
@@ -62,7 +61,7 @@ class Run:
     folder: Path
     config: Config
     pictures: Split
-    trainer: Trainer
+    trainer: AnyTrainer
     provenance: Provenance
 
     @property
@@ -73,7 +72,7 @@ class Run:
     @property
     def notes(self) -> list[str]:
         """Sentences: what was skipped and why, what was assumed, what was held out."""
-        return [*self.dataset.notes, *self.pictures.notes]
+        return [*self.dataset.notes, *self.pictures.notes, *notes_of(self.trainer)]
 
     @property
     def finished(self) -> bool:
@@ -91,9 +90,9 @@ def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
         check_free(folder, overwrite)
     config = absolute(config)
     pictures = split(open_data(config), config.held_out)
-    config = dataclasses.replace(config, points=config.points or default_points(pictures.training))
+    config = settled(config, pictures.training)
     provenance = Provenance.of(Path(config.data), pictures)
-    trainer = make_trainer(
+    trainer = trainer_for(
         config, pictures.training
     )  # before the folder: settings that don't go together leave none behind
     if leads():
@@ -144,11 +143,13 @@ def resume_run(folder: Path) -> Run:
     if state is not None:
         _check_changes(folder / "config.toml", Config.of(state.settings, str(folder / CHECKPOINTS)), config)
     pictures = split(open_data(config), config.held_out)
+    if config.dimensions is None and state is not None:  # of a version that had pictures alone
+        config = dataclasses.replace(config, dimensions=3 if isinstance(state, SpatialState) else 2)
     provenance = Provenance.of(Path(config.data), pictures)
     # Settings that choose other pictures have been reported above; a change of the data has not.
     if state is not None and not PICTURES & {*Config.of(state.settings, "settings").differing(config)}:
         check_unchanged(folder, provenance)
-    return Run(folder, config, pictures, make_trainer(config, pictures.training, state), provenance)
+    return Run(folder, config, pictures, trainer_for(config, pictures.training, state), provenance)
 
 
 def _check_changes(path: Path, before: Config, now: Config) -> None:
@@ -187,13 +188,6 @@ def carry_out(run: Run, callback: Callable[[Progress], None], should_stop: Calla
             if stopping:
                 break
     return run.finished
-
-
-def default_points(dataset: Dataset) -> int:
-    """The number of labels of a typical particle, within what can be resolved and computed in minutes."""
-    if not isinstance(dataset, Localisations):
-        return DEFAULT_POINTS.pictures
-    return int(min(DEFAULT_POINTS.most, max(DEFAULT_POINTS.fewest, int(dataset.counts.median()))))
 
 
 def open_particles(config: Config) -> Dataset:
@@ -267,33 +261,3 @@ def _without_bad(dataset: Dataset, table: Path) -> Dataset:
         part_of(len(dataset) - len(good), len(dataset), "picture", "{are} marked as bad and {were} left out.")
     )
     return dataset.select(torch.tensor(good))
-
-
-def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None = None) -> Trainer:
-    """What carries a configuration out on a data set, from a state or from the start.
-
-    Raises:
-        HollyError: The device is not there, there are too many points to merge, or the state is of other data.
-    """
-    device = find_device(config.device)
-    config = dataclasses.replace(config, points=config.points or default_points(dataset))
-    assert config.points is not None
-    if config.prune and config.points > MOST_MERGED:
-        raise HollyError(
-            f"--prune: merges at most {MOST_MERGED} points, not {config.points}; leave it out, or start with fewer"
-        )
-    plan = Plan.of(config, dataset)
-    if state is None:
-        state = TrainingState.fresh(plan, config.points, torch.Generator(device).manual_seed(config.seed))
-    elif state.shift.shape != (len(dataset), 2):
-        raise HollyError(
-            f"{config.data}: holds {counted(len(dataset), 'picture')}, but the run was made with {len(state.shift)}"
-        )
-    else:
-        state.settings = config.table()
-        generator = torch.Generator(device)
-        try:
-            generator.set_state(state.generator)
-        except RuntimeError:  # made on another type of device, which has different random numbers
-            state.generator = generator.manual_seed(config.seed + state.step).get_state()
-    return Trainer(plan, dataset.to(device), state, device)

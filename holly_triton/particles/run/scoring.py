@@ -18,13 +18,14 @@ from holly_triton.io.metrics import METRICS, Fit, read_metrics, write_metrics
 from holly_triton.io.run_files import PoseTable, read_poses, read_run_cloud
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.data import Dataset, Localisations, open_dataset
+from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.report.evaluation import explain_alignment, explain_poses
 from holly_triton.structures import read_structure
 from holly_triton.validation import pose_error
 from holly_triton.validation.alignment import align
 from holly_triton.validation.group import find_group, find_turns_of
 
-from .held_out import Found, evenly, explain_fit, fit_of, search
+from .held_out import Found, compare_in_space, evenly, explain_fit, fit_of, search
 from .results import draw_cloud, point_sigma_nm, report_run, write_poses
 from .run import open_data, open_particles, run_config
 from .study import finished_run
@@ -60,8 +61,11 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> Figu
         given = None if truth is None else read_structure(truth, unit_nm)
         target = known_structure(folder) if given is None else given.points
         begin(f"aligning {counted(len(cloud), 'point')} with {len(target)} of the truth")
-        fit = align(cloud, target)
+        handed = is_of_3d(folder)
+        fit = align(cloud, target, handed=handed)
         figures = fit.figures(unit_nm)
+        if handed:
+            figures["handed"] = True
         if plane_frame(cloud) is not None:
             figures["flat"] = True
         if given is not None and given.notes:
@@ -80,6 +84,11 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> Figu
             begin("writing the report")
             report_run(folder)
     return figures
+
+
+def is_of_3d(folder: Path) -> bool:
+    """Whether a run is of 3D localisations, which determine the handedness."""
+    return (folder / "config.toml").is_file() and run_config(folder).dimensions == 3
 
 
 def known_structure(folder: Path) -> Array:
@@ -133,11 +142,15 @@ def score_pictures(folder: Path, data: Path, **options: Any) -> Figures:
         begin(f"reading {data}")
         dataset = open_dataset(data, **options).to(trainer.state.points.device)
         begin(f"searching the poses of {counted(len(dataset), 'picture')}")
-        found = _search(trainer, dataset, len(dataset))
-        begin("searching the poses of training pictures, to compare with")
-        again = _search(trainer, trainer.dataset, min(len(dataset), len(trainer.dataset), COMPARED))
+        if isinstance(trainer, SpatialTrainer):
+            found, again = compare_in_space(trainer, dataset, COMPARED)
+        else:
+            found = _search(trainer, dataset, len(dataset))
+            begin("searching the poses of training pictures, to compare with")
+            again = _search(trainer, trainer.dataset, min(len(dataset), len(trainer.dataset), COMPARED))
     write_poses(folder / f"poses_{data.stem}.csv", dataset.names, found.poses, point_sigma_nm(trainer))
-    return {**dataclasses.asdict(fit_of(found, again)), "doubts": dataset.doubts}
+    dimensions = 3 if isinstance(trainer, SpatialTrainer) else 2
+    return {**dataclasses.asdict(fit_of(found, again)), "dimensions": dimensions, "doubts": dataset.doubts}
 
 
 def _search(trainer: Trainer, dataset: Dataset, count: int) -> Found:
@@ -148,8 +161,10 @@ def _search(trainer: Trainer, dataset: Dataset, count: int) -> Found:
 
 def explain_pictures(figures: Figures) -> str:
     """The result of ``score_pictures`` in a sentence."""
-    fit = Fit(**{name: figures[name] for name in figures.keys() - {"doubts"}})
-    return explain_fit(fit, "new") + "".join(f"\nWarning: {doubt}" for doubt in figures["doubts"])
+    fit = Fit(**{name: figures[name] for name in figures.keys() - {"doubts", "dimensions"}})
+    return explain_fit(fit, "new", figures["dimensions"]) + "".join(
+        f"\nWarning: {doubt}" for doubt in figures["doubts"]
+    )
 
 
 def _score_poses(folder: Path, truth: Array) -> Figures | None:
@@ -180,10 +195,11 @@ def _score_poses(folder: Path, truth: Array) -> Figures | None:
         return None
     same = [row[name] for name in found.names]
     # A run's shifts are from each particle's centroid, the true ones from the projection of the structure's centre.
-    shift = found.shift + _centres(dataset)[[place[name] for name in found.names]]
+    shown = min(found.shift.shape[1], true.shift.shape[1])
+    shift = (found.shift + _centres(dataset)[[place[name] for name in found.names], : found.shift.shape[1]])[:, :shown]
     turn, true_turn = (Rotation.from_rotvec(turns).as_matrix() for turns in (found.axis_angle, true.axis_angle[same]))
-    return pose_error.find_pose_error(turn, shift, true_turn, true.shift[same], group).figures()
+    return pose_error.find_pose_error(turn, shift, true_turn, true.shift[same, :shown], group).figures()
 
 
 def _centres(dataset: Dataset) -> Array:
-    return np.asarray(dataset.centres[:, :2].cpu(), dtype=np.float64)
+    return np.asarray(dataset.centres.cpu(), dtype=np.float64)

@@ -26,7 +26,8 @@ from holly_triton.report.agreement import explain_consensus, explain_resolution
 from holly_triton.validation import angular_order, consensus, fsc
 
 from .results import draw_cloud, report_run
-from .run import WRITTEN, Run, absolute, default_points, open_whole, pictures_of, resume_run, run_config, start_run
+from .run import WRITTEN, Run, absolute, open_whole, pictures_of, resume_run, run_config, start_run
+from .trainers import settled
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,7 +87,7 @@ def make_study(config: Config, folder: Path, *, overwrite: bool) -> None:
     for member in members(config, folder):
         pictures_of(dataset, member.config)
     # All members have as many points: half sets of their own numbers would not compare.
-    config = dataclasses.replace(config, points=config.points or default_points(dataset))
+    config = settled(config, dataset)
     make_folder(folder, overwrite, WRITTEN)
     write_config(folder / "config.toml", absolute(config))
 
@@ -163,6 +164,7 @@ def _common(config: Config, metrics_of: Sequence[Metrics]) -> Metrics:
         seconds=sum(run.seconds or 0 for run in metrics_of),
         energy_wh=sum(run.energy_wh or 0 for run in metrics_of) or None,
         points=first.points,
+        dimensions=first.dimensions,
         pictures=sum(pictures) if config.half_sets else max(pictures),
         device=first.device,
         threads=first.threads,

@@ -20,7 +20,7 @@ from holly_triton.particles.cloud.train import Progress as Step
 from holly_triton.particles.config import Config
 from holly_triton.report import find_warnings
 from holly_triton.report.numbers import scatter
-from holly_triton.report.warnings import ONE_SIDE
+from holly_triton.report.warnings import HANDED, ONE_SIDE
 
 from .held_out import explain_fit, score_held_out
 from .results import write_results
@@ -33,6 +33,7 @@ STAGES = {
     "train": "training",
     "polish": "polishing",
     "refine": "refining poses",
+    "poses": "searching the poses of all particles",
 }
 
 
@@ -132,10 +133,12 @@ def say(sentence: str) -> None:
 
 def _introduce(run: Run) -> None:
     config, plan = run.config, run.trainer.plan
+    count = len(run.dataset)
+    what = f"{counted(count, 'particle')} of 3D localisations" if config.dimensions == 3 else counted(count, "picture")
     for note in run.notes:
         say(f"  {note}")
     say(
-        f"{counted(len(run.dataset), 'picture')} of a structure about {2 * run.dataset.radius_nm:.0f} nm across; "
+        f"{what} of a structure about {2 * run.dataset.radius_nm:.0f} nm across; "
         f"{config.points} points; "
         f"sigma {plan.sigma_start_nm:.0f} to {plan.sigma_end_nm:.1f} nm; on {run.trainer.state.points.device.type}"
     )
@@ -164,7 +167,7 @@ def follow(run: Run, stop: Stop) -> bool:
 def _step_under_bar(run: Run, stop: Stop) -> bool:
     columns = (
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
-        TextColumn("loss {task.fields[loss]:.2f}  sigma {task.fields[sigma]:.1f} nm"), TimeElapsedColumn(), TextColumn("left"),
+        TextColumn("loss {task.fields[loss]:.4g}  sigma {task.fields[sigma]:.1f} nm"), TimeElapsedColumn(), TextColumn("left"),
         TimeRemainingColumn(),
     )  # fmt: skip
     state, total = run.trainer.state, run.trainer.plan.total_steps
@@ -175,11 +178,17 @@ def _step_under_bar(run: Run, stop: Stop) -> bool:
             bar.update(task, completed=step.step, description=STAGES[step.stage], loss=step.loss, sigma=step.sigma_nm)
             if not console.is_terminal and step.step % max(1, total // 5) == 0:
                 say(
-                    f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.2f}, sigma {step.sigma_nm:.1f} nm, "
+                    f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.4g}, sigma {step.sigma_nm:.1f} nm, "
                     f"{state.seconds:.0f} s"
                 )
 
         return carry_out(run, callback, lambda: stop.asked)
+
+
+def _handedness(config: Config) -> str:
+    if config.dimensions == 3:
+        return HANDED
+    return ONE_SIDE if config.tilt == 0 else "The mirror image, cloud_mirror.ply, fits the pictures equally well."
 
 
 def _conclude(run: Run, finished: bool) -> int:
@@ -197,11 +206,10 @@ def _conclude(run: Run, finished: bool) -> int:
     )
     print(" ".join(metrics.findings or ()))
     if metrics.held_out is not None:
-        print(explain_fit(metrics.held_out, "held-out"))
+        print(explain_fit(metrics.held_out, "held-out", run.config.dimensions))
     for warning in find_warnings(folder):
         print(f"Warning: {warning}")
     if run.config.views == "random":
         print(f"If the particles were registered, compare with them: holly-triton evaluate {folder}")
-    mirror = "The mirror image, cloud_mirror.ply, fits the pictures equally well."
-    print(f"{ONE_SIDE if run.config.tilt == 0 else mirror} See {folder / 'report.html'}")
+    print(f"{_handedness(run.config)} See {folder / 'report.html'}")
     return DONE

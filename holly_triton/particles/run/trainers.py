@@ -1,0 +1,122 @@
+"""What carries a configuration out on a data set: on pictures, or on localisations in 3D."""
+
+import dataclasses
+
+import torch
+
+from holly_triton.core.device import find_device
+from holly_triton.core.distributed import size
+from holly_triton.core.errors import HollyError
+from holly_triton.core.words import counted
+from holly_triton.particles.cloud.relocation import MOST_MERGED
+from holly_triton.particles.cloud.schedule import Plan
+from holly_triton.particles.cloud.state import TrainingState
+from holly_triton.particles.cloud.train import Trainer
+from holly_triton.particles.config import DEFAULT_POINTS, Config
+from holly_triton.particles.data import Dataset, Localisations
+from holly_triton.particles.spatial.choice import dimensions_of
+from holly_triton.particles.spatial.particles import Particles
+from holly_triton.particles.spatial.plan import Plan as SpatialPlan
+from holly_triton.particles.spatial.state import SpatialState
+from holly_triton.particles.spatial.train import SpatialTrainer
+
+from .held_out import AnyTrainer
+
+AnyState = TrainingState | SpatialState
+
+
+def default_points(dataset: Dataset) -> int:
+    """The number of labels of a typical particle, within what can be resolved and computed in minutes."""
+    if not isinstance(dataset, Localisations):
+        return DEFAULT_POINTS.pictures
+    return int(min(DEFAULT_POINTS.most, max(DEFAULT_POINTS.fewest, int(dataset.counts.median()))))
+
+
+def settled(config: Config, dataset: Dataset) -> Config:
+    """The same settings with those that follow from the data.
+
+    Raises:
+        HollyError: They ask for 3D localisations, which the data are not.
+    """
+    dimensions = dimensions_of(config, dataset)
+    return dataclasses.replace(config, points=config.points or default_points(dataset), dimensions=dimensions)
+
+
+def trainer_for(config: Config, dataset: Dataset, state: AnyState | None = None) -> AnyTrainer:
+    """What carries a configuration out on a data set, from a state or from the start.
+
+    Raises:
+        HollyError: As ``make_trainer`` and ``make_spatial_trainer``.
+    """
+    config = settled(config, dataset)
+    if config.dimensions == 3:
+        assert not isinstance(state, TrainingState) and isinstance(dataset, Localisations)
+        return make_spatial_trainer(config, dataset, state)
+    assert not isinstance(state, SpatialState)
+    return make_trainer(config, dataset, state)
+
+
+def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None = None) -> Trainer:
+    """What carries a configuration out on pictures, from a state or from the start.
+
+    Raises:
+        HollyError: The device is not there, there are too many points to merge, or the state is of other data.
+    """
+    device = find_device(config.device)
+    config = dataclasses.replace(config, points=config.points or default_points(dataset))
+    assert config.points is not None
+    if config.prune and config.points > MOST_MERGED:
+        raise HollyError(
+            f"--prune: merges at most {MOST_MERGED} points, not {config.points}; leave it out, or start with fewer"
+        )
+    plan = Plan.of(config, dataset)
+    if state is None:
+        state = TrainingState.fresh(plan, config.points, torch.Generator(device).manual_seed(config.seed))
+    else:
+        _take_up(state, config, dataset, device)
+    return Trainer(plan, dataset.to(device), state, device)
+
+
+def make_spatial_trainer(config: Config, dataset: Localisations, state: SpatialState | None = None) -> SpatialTrainer:
+    """What carries a configuration out on localisations in 3D, from a state or from the start.
+
+    Raises:
+        HollyError: The device is not there, there are several processes, or the state is of other data.
+    """
+    device = find_device(config.device)
+    if size() > 1:
+        raise HollyError(
+            f"{config.data}: 3D localisations are for one process; start without torchrun, or with --dimensions 2"
+        )
+    config = dataclasses.replace(config, points=config.points or default_points(dataset))
+    assert config.points is not None
+    particles = Particles.of(dataset)
+    plan = SpatialPlan.of(config, particles)
+    if state is None:
+        state = SpatialState.fresh(plan, config.points, torch.Generator(device).manual_seed(config.seed))
+    else:
+        _take_up(state, config, dataset, device)
+    return SpatialTrainer(plan, particles, state, device)
+
+
+def _take_up(state: AnyState, config: Config, dataset: Dataset, device: torch.device) -> None:
+    """Give a state the present settings, and a random generator of the present device.
+
+    Raises:
+        HollyError: The state is of other data.
+    """
+    if len(state.order) != len(dataset):
+        raise HollyError(
+            f"{config.data}: holds {counted(len(dataset), 'picture')}, but the run was made with {len(state.order)}"
+        )
+    state.settings = config.table()
+    generator = torch.Generator(device)
+    try:
+        generator.set_state(state.generator)
+    except RuntimeError:  # made on another type of device, which has different random numbers
+        state.generator = generator.manual_seed(config.seed + state.step).get_state()
+
+
+def notes_of(trainer: AnyTrainer) -> list[str]:
+    """Sentences about what a trainer assumes of its data."""
+    return trainer.particles.notes if isinstance(trainer, SpatialTrainer) else []

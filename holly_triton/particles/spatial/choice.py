@@ -1,0 +1,66 @@
+"""Whether particles are reconstructed as 3D localisations or as pictures: the option ``--dimensions`` and its default."""
+
+import math
+
+import torch
+
+from holly_triton.core.errors import HollyError
+from holly_triton.particles.config import Config
+from holly_triton.particles.data import Dataset, Localisations
+
+LEAST_DEPTH, MOST_DEPTH = 0.15, 6.0
+"""Bounds on the standard deviation of z about the particles' centres, in units of that of x and y: outside them z is of
+another unit, or holds nothing but a plane. A ring that lies flat on the coverslip, 100 nm across and of two layers 20 nm
+apart, with an axial precision of 10 nm, comes to 0.4."""
+RESOLVED = 0.8
+"""Largest axial precision, in units of that standard deviation, which includes it: beyond, z is mostly noise."""
+ONLY_FLAT = "--pose search, and neither --tilt, --prune, --views random, --axis nor --weights photons"
+"""What 3D localisations go with."""
+
+
+def dimensions_of(config: Config, dataset: Dataset) -> int:
+    """2 or 3: as the settings say, else 3 where the data have a z of use and no setting is for pictures alone.
+
+    Raises:
+        HollyError: 3 is asked for, and the data or other settings do not allow it.
+    """
+    flat = _for_pictures(config)
+    if config.dimensions is None:
+        return 2 if flat or lacking_depth(dataset) else 3
+    if config.dimensions == 3 and flat:
+        raise HollyError(f"--dimensions 3: is for {ONLY_FLAT}; leave out --dimensions 3 or those")
+    if config.dimensions == 3 and (lacking := lacking_depth(dataset)):
+        raise HollyError(f"{config.data}: --dimensions 3: {lacking}")
+    return config.dimensions
+
+
+def _for_pictures(config: Config) -> bool:
+    return (
+        config.pose != "search" or config.tilt is not None or config.prune or config.views == "random"
+        or config.axis != "z" or config.weights != "equal"
+    )  # fmt: skip
+
+
+def lacking_depth(dataset: Dataset) -> str:
+    """Why particles can't be reconstructed as 3D localisations; empty where they can."""
+    if not isinstance(dataset, Localisations):
+        return "it holds pictures; localisations in 3D are needed"
+    if not dataset.has_z:
+        return "its localisations have no z, or the same one everywhere; project them with --dimensions 2"
+    xyz, _ = dataset.emitters(torch.arange(0, len(dataset), -(-len(dataset) // 1000), device=dataset.starts.device))
+    # Half of the distance between quantiles: a few localisations far away do not count.
+    low, high = (torch.quantile(xyz[:: -(-len(xyz) // 2**20)], share, dim=0) for share in (0.16, 0.84))
+    x, y, z = ((high - low) / 2).tolist()
+    across = math.hypot(x, y) / math.sqrt(2)
+    if not LEAST_DEPTH * across <= z <= MOST_DEPTH * across:
+        return (
+            f"within a particle z spreads by {z:.3g} nm and x and y by {across:.3g} nm (standard deviations): is z in another "
+            'unit? --columns "z=NAME[um]" says so; else project the particles with --dimensions 2'
+        )
+    axial = dataset.precision_z_nm
+    if axial is not None and axial > RESOLVED * z:
+        return (
+            f"the precision along z, {axial:.3g} nm, is no better than the spread of z within a particle, {z:.3g} nm; "
+            "project them with --dimensions 2"
+        )
+    return ""

@@ -1,0 +1,140 @@
+"""The exact likelihood of localisations under a cloud in weighed poses, and its gradient.
+
+A localisation ``x`` of a particle in the pose (R, t), which puts the cloud's point ``p`` at ``R p + t``, comes from one of the
+N points, or from the background, an isotropic Gaussian about ``t``:
+
+    p(x) = (1 - q) / N sum_j G(x; R p_j + t, diag(v + s^2)) + q G(x; t, b^2)
+
+``v`` are the variances of the localisation along the microscope's axes, which need not be equal: they are not turned, the
+points are, so that the covariances stay diagonal and the evaluation is exact for any orientation. ``s`` is the blur that all
+points have in common. The exponents of all pairs of a localisation and a point are one matrix product of 7 features, as
+``-(x - p)^2 / 2a`` is ``-x^2 / 2a + (x / a) p - (1 / 2a) p^2`` along each axis; the gradients are another one of the same
+features with the responsibilities, so that nothing is kept for a backward pass.
+"""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+AT_ONCE = 2**24
+"""Pairs of a localisation and a point that are held at a time: 64 MiB in float32."""
+
+
+class Model(NamedTuple):
+    """A cloud as a density of localisations."""
+
+    points: Tensor  # [N, 3] nm
+    variance: Tensor  # [] nm^2: of the blur that all points have in common
+    share: Tensor  # [], 0 to 1: of the localisations that are background
+    spread: Tensor  # [] nm^2: variance of the background about the particle's centre, along each axis
+
+
+class Padded(NamedTuple):
+    """Localisations of B particles, M rows for each."""
+
+    xyz: Tensor  # [B, M, 3] nm, finite in every row
+    variance: Tensor  # [B, M, 3] nm^2: of each localisation along the microscope's axes
+    mask: Tensor  # [B, M]: 1 for a localisation, 0 for none
+
+
+class Weighed(NamedTuple):
+    """K pairs of a particle and a pose, with the weight of each."""
+
+    particle: Tensor  # [K] int64, row of ``Padded``
+    rotation: Tensor  # [K, 3, 3]
+    shift: Tensor  # [K, 3] nm
+    weight: Tensor  # [K]
+
+
+class Expected(NamedTuple):
+    """The expected log-likelihood, summed over weighed poses and localisations, and its gradient."""
+
+    value: Tensor  # []
+    points: Tensor  # [N, 3]
+    log_blur: Tensor  # []: with respect to log s
+    share: Tensor  # []: with respect to logit q
+    background: Tensor  # []: weight of the localisations that the background explains
+    squares: Tensor  # []: their squared distance from the particle's centre, times that weight, nm^2
+    load: Tensor  # [N]: weight of the localisations that each point explains
+
+
+def log_likelihood(model: Model, data: Padded, poses: Weighed) -> Tensor:
+    """Log-likelihood of the localisations of each pair ``[K]``; the poses' own weights are not used."""
+    parts = [_evaluate(model, data, some).total for some in _some(model, data, poses)]
+    return torch.cat(parts) if parts else model.points.new_zeros(0)
+
+
+def in_background(model: Model, data: Padded, poses: Weighed) -> Tensor:
+    """Number of localisations of each pair ``[K]`` that the background explains rather than the cloud."""
+    held = [model.points.new_zeros(0)]
+    for some in _some(model, data, poses):
+        found = _evaluate(model, data, some)
+        held.append(((found.outside - found.mixed).exp() * data.mask[some.particle]).sum(-1))
+    return torch.cat(held)
+
+
+def expected(model: Model, data: Padded, poses: Weighed) -> Expected:
+    """The expected log-likelihood and its gradient."""
+    sums: list[Tensor] | None = None
+    for some in _some(model, data, poses):
+        found = _gradient(model, data, some)
+        sums = list(found) if sums is None else [a + b for a, b in zip(sums, found, strict=True)]
+    if sums is None:
+        raise ValueError("no pose has a weight")
+    return Expected(*sums)
+
+
+class _Parts(NamedTuple):
+    features: Tensor  # [K, M, 7]
+    joint: Tensor  # [K, M, N]: log of each point's share of the density
+    mixed: Tensor  # [K, M]: log-density
+    outside: Tensor  # [K, M]: log of the background's share of it
+    squares: Tensor  # [K, M]: squared distance from the particle's centre, nm^2
+    places: Tensor  # [K, N, 3]: the points in the particle's frame, nm
+    total: Tensor  # [K]
+
+
+def _some(model: Model, data: Padded, poses: Weighed) -> list[Weighed]:
+    step = max(1, AT_ONCE // (data.xyz.shape[1] * len(model.points)))
+    return [Weighed(*(part[k : k + step] for part in poses)) for k in range(0, len(poses.weight), step)]
+
+
+def _evaluate(model: Model, data: Padded, poses: Weighed) -> _Parts:
+    xyz = data.xyz[poses.particle]
+    total = data.variance[poses.particle] + model.variance
+    inverse = 1 / total
+    # Relative to the pose's centre the numbers are small, which the differences of squares below need in float32.
+    off = xyz - poses.shift[:, None]
+    constant = -0.5 * ((off * off * inverse).sum(-1) + total.log().sum(-1)) - 1.5 * math.log(2 * math.pi)
+    features = torch.cat([off * inverse, -0.5 * inverse, constant[..., None]], dim=-1)
+    places = model.points @ poses.rotation.transpose(-1, -2)
+    against = torch.cat([places, places * places, torch.ones_like(places[..., :1])], dim=-1)
+    joint = features @ against.transpose(-1, -2) + ((1 - model.share) / len(model.points)).log()
+    squares = (off * off).sum(-1)
+    outside = model.share.log() - 0.5 * squares / model.spread - 1.5 * (2 * math.pi * model.spread).log()
+    mixed = torch.logaddexp(joint.logsumexp(-1), outside)
+    whole = (mixed * data.mask[poses.particle]).sum(-1)
+    return _Parts(features, joint, mixed, outside, squares, places, whole)
+
+
+def _gradient(model: Model, data: Padded, poses: Weighed) -> tuple[Tensor, ...]:
+    found = _evaluate(model, data, poses)
+    weight = poses.weight[:, None] * data.mask[poses.particle]
+    blame = (found.joint - found.mixed[..., None]).exp_() * weight[..., None]  # [K, M, N]
+    scaled, half = found.features[..., :3], found.features[..., 3:6]  # (x - t) / a and -1 / 2a
+    # Of the variance: sum over the axes of d^2 / 2a^2 - 1 / 2a, with d = x - t - p.
+    own = (0.5 * scaled * scaled + half).sum(-1, keepdim=True)
+    columns = torch.cat([scaled, half, 2 * scaled * half, 2 * half * half, own], dim=-1)  # [K, M, 13]
+    first, second, crossed, square, alone = torch.split(blame.transpose(-1, -2) @ columns, [3, 3, 3, 3, 1], dim=-1)
+    places = found.places
+    turned = first + 2 * places * second  # [K, N, 3]
+    points = (turned @ poses.rotation).sum(0)
+    variance = (crossed * places + square * places * places).sum() + alone.sum()
+    background = (found.outside - found.mixed).exp() * weight
+    held = background.sum()
+    return (
+        (found.total * poses.weight).sum(), points, 2 * model.variance * variance, held - model.share * weight.sum(), held,
+        (background * found.squares).sum(), blame.sum((0, 1)),
+    )  # fmt: skip

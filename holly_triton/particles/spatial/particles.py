@@ -1,0 +1,131 @@
+"""Particles of 3D localisations, with the precision of each localisation along the microscope's axes."""
+
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from holly_triton.particles.data import Localisations
+from holly_triton.particles.data.localisations import LARGEST, offsets_from_counts, runs
+
+from .mixture import Padded
+
+OUTLYING = 0.98
+"""Share of the localisations whose distances from the centres set the scale of the structure."""
+
+
+class Ragged(NamedTuple):
+    """Localisations of B particles, one particle after the other."""
+
+    xyz: Tensor  # [E, 3] nm
+    offsets: Tensor  # [B + 1] int64
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some localisations of each of B particles, in both layouts that the computation needs."""
+
+    ragged: Ragged
+    padded: Padded
+
+
+@dataclass(frozen=True)
+class Particles:
+    """P particles of 3D localisations about their medians, which far background moves less than it moves centroids.
+
+    Attributes:
+        data: The particles as read.
+        xyz: ``[E, 3]`` float32, nm, particle by particle, in the frame of the pictures.
+        variance: ``[E, 3]`` float32, nm^2, along the microscope's axes; 0 where the data state no precision.
+        offsets: ``[P + 1]`` int64: the first row of each particle.
+        middle: ``[P, 3]`` nm: each particle's median, relative to its centroid.
+    """
+
+    data: Localisations
+    xyz: Tensor
+    variance: Tensor
+    offsets: Tensor
+    middle: Tensor
+
+    @staticmethod
+    def of(data: Localisations) -> "Particles":
+        """The particles of a data set that has z."""
+        xyz, offsets = data.emitters(torch.arange(len(data), device=data.starts.device))
+        middle = torch.stack([part.median(dim=0).values for part in torch.split(xyz, data.counts.tolist())])
+        rows = runs(data.starts, data.counts).rows
+        nothing = xyz.new_zeros(len(xyz))
+        lateral = _variance(data.precision, rows)
+        lateral = nothing if lateral is None else lateral
+        axial = _variance(data.precision_z, rows)
+        along = {"x": lateral, "y": lateral, "z": lateral if axial is None else axial}
+        variance = torch.stack([along[axis] for axis in data.axes], dim=1)
+        return Particles(data, xyz - middle.repeat_interleave(data.counts, dim=0), variance, offsets, middle)
+
+    def to(self, device: torch.device | str) -> "Particles":
+        """The same particles on another device."""
+        moved = {name: getattr(self, name).to(device) for name in ("xyz", "variance", "offsets", "middle")}
+        return replace(self, data=self.data.to(device), **moved)
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def select(self, index: Tensor) -> "Particles":
+        """Some particles ``[B]``, in the order of the index."""
+        return Particles.of(self.data.select(index.to(self.data.starts.device))).to(self.xyz.device)
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about what is assumed of the precision."""
+        if self.data.precision_nm is None:
+            return ["The data state no localisation precision: the fitted label scatter includes it."]
+        if self.data.precision_z_nm is None:
+            return [
+                "The data state no localisation precision along z: it was taken to be that along x and y, and the fitted label "
+                "scatter includes what is missing."
+            ]
+        return []
+
+    @property
+    def typical_variance(self) -> float:
+        """Median variance of a localisation, nm^2, mean over the axes."""
+        return float(self.variance.median(dim=0).values.mean())
+
+    def reach_nm(self) -> float:
+        """Distance from the centres within which nearly all localisations lie, nm."""
+        return float(self._distances().quantile(OUTLYING))
+
+    def gyration_nm(self) -> float:
+        """Radius of gyration of the localisations about the centres, nm, those far out counted at the bounds."""
+        distance = self._distances()
+        return float(distance.clamp(max=float(distance.quantile(0.95))).square().mean().sqrt())
+
+    def _distances(self) -> Tensor:
+        step = -(-len(self.xyz) // 2**20)
+        return torch.linalg.vector_norm(self.xyz[::step], dim=1)
+
+    def batch(self, index: Tensor, most: int, generator: torch.Generator) -> Batch:
+        """At most ``most`` localisations, drawn at random, of each of some particles ``[B]``."""
+        counts = self.offsets[index + 1] - self.offsets[index]
+        widest = int(counts.max())
+        slot = torch.arange(widest, device=index.device)
+        there = slot < counts[:, None]
+        if widest > most:  # the first of a random order
+            key = torch.rand(len(index), widest, generator=generator, device=index.device)
+            slot = torch.where(there, key, 2.0).argsort(dim=1)[:, :most]
+            counts = counts.clamp(max=most)
+            there = torch.arange(most, device=index.device) < counts[:, None]
+        row = torch.where(there, self.offsets[index, None] + slot, 0)
+        xyz, variance = self.xyz[row], self.variance[row]
+        return Batch(Ragged(xyz[there], offsets_from_counts(counts)), Padded(xyz, variance, there.to(xyz.dtype)))
+
+
+def _variance(column: Tensor | None, rows: Tensor) -> Tensor | None:
+    """Squares of a column of precisions; programs write 0 or NaN where a fit failed, which gets the median."""
+    if column is None:
+        return None
+    value = column[rows]
+    usable = (value > 0) & (value < LARGEST)
+    if not usable.any():
+        return None
+    return torch.where(usable, value, value[usable].median()).square()

@@ -1,0 +1,97 @@
+"""The coarse-to-fine schedule of a run on 3D localisations: the lengths of each step, which follow from the data."""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from holly_triton.particles.config import Config, Spatial
+
+from .particles import Particles
+from .poses import Reach
+
+MARGIN = 1.15
+"""Half the side of the grid of the log-density, in units of the distance that holds nearly all localisations."""
+
+
+class Stage(NamedTuple):
+    """The lengths of one step."""
+
+    name: str  # "search", "refine" or "poses"
+    sigma_nm: float  # blur of the points in addition to their own
+    everywhere: bool  # whether candidates come from all of SO(3) too
+    rate: float  # factor on the length of the points' step
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The scales of one data set and the run's settings, which together determine the stage of every step."""
+
+    config: Config
+    particles: int
+    gyration_nm: float
+    half_nm: float  # of the grid of the log-density
+    field_nm: float  # of the reprojections
+    variance: float  # of a typical localisation, nm^2, mean over the axes
+    localisations: float  # of a particle, mean
+
+    @staticmethod
+    def of(config: Config, particles: Particles) -> "Plan":
+        """The plan for some particles."""
+        return Plan(
+            config, len(particles), particles.gyration_nm(), MARGIN * particles.reach_nm(),
+            config.schedule.field_of_view * particles.data.radius_nm, particles.typical_variance,
+            float(particles.data.counts.double().mean()),
+        )  # fmt: skip
+
+    @property
+    def settings(self) -> Spatial:
+        """Those of this method."""
+        return self.config.spatial
+
+    @property
+    def batch(self) -> int:
+        """Particles of a step."""
+        return min(self.settings.batch, self.particles)
+
+    @property
+    def steps(self) -> int:
+        """Steps in which the cloud moves."""
+        return self.settings.steps
+
+    @property
+    def total_steps(self) -> int:
+        """All steps: at the end every particle's poses are searched once more, with the cloud held."""
+        return self.steps + math.ceil(self.particles / self.batch)
+
+    @property
+    def sigma_start_nm(self) -> float:
+        """First blur of the points in addition to their own."""
+        return self.at(0).sigma_nm
+
+    @property
+    def sigma_end_nm(self) -> float:
+        """Last one."""
+        return self.at(self.steps).sigma_nm
+
+    def at(self, step: int) -> Stage:
+        """The stage of a step."""
+        settings, done = self.settings, step / self.steps
+        part = min(1.0, done / settings.annealed)
+        sigma = self.gyration_nm * settings.sigma_start * (settings.sigma_end / settings.sigma_start) ** part
+        if step >= self.steps:
+            return Stage("poses", sigma, everywhere=True, rate=0.0)
+        searching = done < settings.global_search
+        rate = min(1.0, (1 - done) / (1 - settings.slowing))
+        return Stage("search" if searching else "refine", sigma, searching, rate)
+
+    def reach(self, sigma_nm: float) -> Reach:
+        """How far poses are perturbed at first, where a localisation lies within ``sigma_nm`` of its point.
+
+        A rotation moves a point at the radius of gyration as far as that; a centre is as uncertain as the mean of the
+        particle's localisations.
+        """
+        settings = self.settings
+        turn = max(settings.least_turn, settings.turn * sigma_nm / self.gyration_nm)
+        return Reach(
+            turn, settings.shift * self.gyration_nm / math.sqrt(self.localisations) + settings.shift_blur * sigma_nm
+        )

@@ -1,0 +1,92 @@
+"""Weighed poses: candidates from everywhere and from near the best, each weighed by the likelihood of its particle.
+
+Candidates are compared by look-up in a log-density whose precision is the same along every axis (``pose_scores``), which
+costs one look-up a localisation. The few that are kept are weighed by the exact likelihood (``mixture``), in which each
+localisation has its own precision along each axis of the microscope.
+"""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from holly_triton.geometry import turned
+
+from .density import Lookup
+from .mixture import Model, Padded, Weighed, log_likelihood
+from .particles import Ragged
+from .scores import pose_scores
+
+
+class Kept(NamedTuple):
+    """The K poses of each of B particles that are kept, the most likely first."""
+
+    rotation: Tensor  # [B, K, 3, 3]
+    shift: Tensor  # [B, K, 3] nm
+    score: Tensor  # [B, K] log-likelihood
+
+    def joined(self, other: "Kept") -> "Kept":
+        """The poses of both."""
+        return Kept(*(torch.cat(parts, dim=1) for parts in zip(self, other, strict=True)))
+
+    def best(self, count: int) -> "Kept":
+        """The most likely ``count`` of them, the most likely first."""
+        score, which = self.score.topk(min(count, self.score.shape[1]), dim=1)
+        row = torch.arange(len(score), device=score.device)[:, None]
+        return Kept(self.rotation[row, which], self.shift[row, which], score)
+
+    def weights(self) -> Tensor:
+        """Weight of each pose ``[B, K]``: its share of the likelihood of the poses that are kept."""
+        return self.score.softmax(dim=1)
+
+
+class Chosen(NamedTuple):
+    """The most likely pose of each of B particles."""
+
+    rotation: Tensor  # [B, 3, 3]
+    shift: Tensor  # [B, 3] nm, relative to the particle's centroid
+    loss: Tensor  # [B] nm^3: ``exp`` of the mean negative log-likelihood of a localisation
+    entropy: Tensor  # [B]: of the weights of the particle's poses, natural logarithm
+
+
+class Reach(NamedTuple):
+    """How far poses are perturbed: standard deviations along each axis."""
+
+    turn: float  # of the rotation vector, radians
+    shift_nm: float
+
+
+def anywhere(data: Ragged, rotation: Tensor, grid: Lookup, kept: int) -> Kept:
+    """The best of some rotations ``[R, 3, 3]`` that all particles share, none of them shifted."""
+    scores = pose_scores(data.xyz, data.offsets, rotation, None, *grid)
+    score, which = scores.topk(min(kept, len(rotation)), dim=1)
+    return Kept(rotation[which], rotation.new_zeros(*which.shape, 3), score)
+
+
+def nearby(data: Ragged, poses: Kept, grid: Lookup, reach: Reach, near: int, generator: torch.Generator) -> Kept:
+    """The best of the poses and of ``near - 1`` random perturbations of each, as many as there were."""
+    B, K = poses.score.shape
+    sigma = torch.tensor([reach.turn, reach.shift_nm], device=poses.score.device).repeat_interleave(3)
+    step = torch.randn(B, K, near, 6, generator=generator, device=poses.score.device) * sigma
+    step[:, :, 0] = 0  # the pose itself
+    rotation = turned(poses.rotation[:, :, None], step[..., :3]).flatten(1, 2)
+    shift = (poses.shift[:, :, None] + step[..., 3:]).flatten(1, 2)
+    return Kept(rotation, shift, pose_scores(data.xyz, data.offsets, rotation, shift, *grid)).best(K)
+
+
+def exact(model: Model, data: Padded, poses: Kept) -> Kept:
+    """The same poses with their exact log-likelihood, the most likely first."""
+    score = log_likelihood(model, data, _pairs(poses, torch.ones_like(poses.score)))
+    return poses._replace(score=score.view_as(poses.score)).best(poses.score.shape[1])
+
+
+def weighed(poses: Kept, least: float) -> Weighed:
+    """The poses with a weight of at least ``least``; the weights of each particle have the sum 1."""
+    weight = poses.weights()
+    weight = torch.where(weight >= least, weight, 0)
+    return _pairs(poses, weight / weight.sum(dim=1, keepdim=True))
+
+
+def _pairs(poses: Kept, weight: Tensor) -> Weighed:
+    particle, which = weight.nonzero(as_tuple=True)
+    return Weighed(particle, poses.rotation[particle, which], poses.shift[particle, which], weight[particle, which])

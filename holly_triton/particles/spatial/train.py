@@ -1,0 +1,197 @@
+"""The reconstruction from 3D localisations: expectation-maximisation over weighed poses.
+
+Each step takes some particles, weighs poses of each by the likelihood of its localisations under the present cloud, and moves
+points, blur and background along the gradient of the expected log-likelihood. The cloud is blurred by a sigma that falls, so
+that poses can't lock onto detail too early.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from holly_triton.core.errors import HollyError
+from holly_triton.core.progress import following
+from holly_triton.geometry import Grid
+from holly_triton.kernels import splat
+from holly_triton.particles.cloud.train import FRAME_POINTS, FRAMES, RECORDS, SAMPLE, Progress
+from holly_triton.particles.data import Localisations
+
+from .mixture import Model, expected
+from .particles import Particles
+from .plan import Plan, Stage
+from .poses import Chosen, Kept, exact, weighed
+from .search import Found, find_poses
+from .state import SpatialState
+
+DRAWN = 128
+"""Pixels a side of the reprojections that the report shows."""
+
+
+class View(NamedTuple):
+    """How reprojections are drawn."""
+
+    sigma_nm: float
+    grid: Grid
+
+
+class SpatialTrainer:
+    """Carries out a plan on 3D particles from any state; between two steps ``state`` is complete."""
+
+    def __init__(self, plan: Plan, particles: Particles, state: SpatialState, device: torch.device) -> None:
+        """Set up the optimiser and the random generator as ``state`` left them."""
+        self.plan, self.particles, self.state = plan, particles.to(device), state
+        self.generator = torch.Generator(device)
+        self.generator.set_state(state.generator)
+        optimiser = plan.config.optimiser
+        self.fitted = [state.points, state.log_blur, state.background]
+        rates = (optimiser.point_rate, optimiser.blur_rate, optimiser.blur_rate)
+        groups = [{"params": [tensor], "lr": rate} for tensor, rate in zip(self.fitted, rates, strict=True)]
+        self.optimiser = torch.optim.Adam(groups, betas=(optimiser.momentum, optimiser.second_moment))
+        if state.optimiser:
+            self.optimiser.load_state_dict(state.optimiser)
+
+    @property
+    def dataset(self) -> Localisations:
+        """The particles as read."""
+        return self.particles.data
+
+    def run(self) -> Iterator[Progress]:
+        """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
+        state = self.state
+        while state.step < self.plan.total_steps:
+            began = time.perf_counter()
+            stage = self.plan.at(state.step)
+            index = self._step(stage)
+            loss = self._read(index)
+            state.step += 1
+            state.seconds += time.perf_counter() - began
+            state.optimiser, state.generator = self.optimiser.state_dict(), self.generator.get_state()
+            self._record(stage, loss)
+            yield Progress(stage.name, state.step, self.plan.total_steps, stage.sigma_nm, loss)
+
+    @property
+    def poses(self) -> Chosen:
+        """The most likely pose of every particle."""
+        state = self.state
+        return Chosen(state.rotation, state.shifts[:, 0] + self.particles.middle, state.loss, state.entropy)
+
+    @property
+    def final_stage(self) -> View:
+        """Grid and sigma of the reprojections."""
+        grid = Grid(DRAWN, self.plan.field_nm)
+        return View(self.plan.config.schedule.sigma_end * grid.field_nm, grid)
+
+    @property
+    def final_model(self) -> Model:
+        """The cloud as a density at the end of the run."""
+        return self.state.model(self.plan.at(self.plan.steps).sigma_nm)
+
+    @torch.no_grad()
+    def reproject(self, index: Tensor) -> tuple[Tensor, Tensor]:
+        """Particles ``[B, S, S]`` as seen along the microscope's z, and the structure drawn in the poses found for them."""
+        stage, state, poses = self.final_stage, self.state, self.poses
+        px, width = stage.grid.to_pixels, state.width(stage.sigma_nm)
+        drawn = splat(px(state.points), poses.rotation[index], px(poses.shift[index, :2]), px(width), stage.grid.shape)
+        return self.dataset.draw(index, stage.grid, stage.sigma_nm), drawn
+
+    @torch.no_grad()
+    def losses_of(self, points: Tensor) -> tuple[float, float]:
+        """The loss over some particles in their poses, with these points ``[M, 3]``, nm, in place of the structure, twice.
+
+        The trainer of pictures returns the objective of its steps and the loss of its reports, which here are one.
+        """
+        index = torch.linspace(0, len(self.particles) - 1, min(SAMPLE, len(self.particles))).long().to(points.device)
+        data = self.particles.batch(index, self.plan.settings.last.localisations, self.sampler()).padded
+        poses = Kept(self.state.rotations[index, :1], self.state.shifts[index, :1], self.state.scores[index, :1])
+        score = exact(self.final_model._replace(points=points), data, poses).score
+        loss = float(score.sum().div(-data.mask.sum()).exp())
+        return loss, loss
+
+    @torch.no_grad()
+    def search(self, particles: Particles) -> tuple[Chosen, Tensor]:
+        """Poses of other particles, or of the same ones, from a search without initial poses, under the final cloud.
+
+        Returns:
+            The poses of all P particles, and the share of each one's localisations in the background ``[P]``.
+        """
+        plan, model, generator = self.plan, self.final_model, self.sampler()
+        every = torch.arange(len(particles), device=self.state.points.device)
+        chosen, unexplained = [], []
+        for index in following(torch.split(every, plan.settings.batch)):
+            found = find_poses(plan, model, particles, index, plan.settings.last, generator)
+            poses = found.poses
+            chosen.append(
+                Chosen(poses.rotation[:, 0], poses.shift[:, 0] + particles.middle[index], found.loss, found.entropy)
+            )
+            unexplained.append(found.unexplained(model))
+        return Chosen(*(torch.cat(rows) for rows in zip(*chosen, strict=True))), torch.cat(unexplained)
+
+    def sampler(self) -> torch.Generator:
+        """Random choices apart from those of the run, the same ones every time."""
+        return torch.Generator(self.state.points.device).manual_seed(self.plan.config.seed)
+
+    def _step(self, stage: Stage) -> Tensor:
+        """One batch of particles ``[B]``: their poses and, until the last stage, the cloud."""
+        state, plan = self.state, self.plan
+        index = state.next_batch(plan.batch, self.generator)
+        if stage.name == "poses":
+            start = plan.batch * (state.step - plan.steps)
+            index = torch.arange(start, min(start + plan.batch, plan.particles), device=index.device)
+        state.seen += len(index)
+        last = stage.name == "poses"
+        found = find_poses(
+            plan, state.model(stage.sigma_nm), self.particles, index, plan.settings.last if last else plan.settings.search,
+            self.generator, known=Kept(state.rotations[index], state.shifts[index], state.scores[index]),
+            everywhere=stage.everywhere,
+        )  # fmt: skip
+        state.rotations[index], state.shifts[index], state.scores[index] = found.poses
+        state.loss[index], state.entropy[index] = found.loss, found.entropy
+        if not last:
+            self._move(stage, found)
+        return index
+
+    def _move(self, stage: Stage, found: Found) -> None:
+        """Move points, blur and background along the gradient of the expected log-likelihood of some particles."""
+        state, settings = self.state, self.plan.settings
+        model = state.model(stage.sigma_nm)
+        step = expected(model, found.data, weighed(found.poses, settings.least_weight))
+        count = found.data.mask.sum()
+        # The blur is a part of the points' width, of which the gradient is.
+        own = (2 * state.log_blur).exp() / model.variance
+        for tensor, gradient in zip(self.fitted, (step.points, step.log_blur * own, step.share), strict=True):
+            tensor.grad = -gradient / count
+        optimiser = self.plan.config.optimiser
+        self.optimiser.param_groups[0]["lr"] = optimiser.point_rate * stage.rate * float(model.variance.sqrt())
+        self.optimiser.step()
+        state.points -= state.points.mean(dim=0)
+        # A running mean, of which each step is a small part: a step alone has few localisations in the background.
+        fresh = (step.squares / step.background.clamp(min=1)) / 3
+        state.spread += settings.spread_rate * (fresh - state.spread)
+
+    def _read(self, index: Tensor) -> float:
+        """The loss of some particles ``[B]``: the geometric mean of theirs."""
+        state = self.state
+        loss = float(state.loss[index].log().mean().exp())
+        if not math.isfinite(loss):
+            name = self.dataset.names[int(index[~torch.isfinite(state.loss[index])][0])]
+            raise HollyError(
+                f"{self.dataset.source}: the likelihood of particle {name} is not finite at step {state.step}; "
+                "check the values of that particle, or leave it out"
+            )
+        return loss
+
+    def _record(self, stage: Stage, loss: float) -> None:
+        state, total = self.state, self.plan.total_steps
+        ends = state.step == total
+        if state.step % max(1, total // RECORDS) == 0 or ends:
+            state.history.append(
+                {"step": state.step, "seconds": state.seconds, "sigma_nm": stage.sigma_nm, "size": DRAWN,
+                 "loss": loss, "blur_nm": state.blur_nm(), "background": float(state.background.sigmoid())}
+            )  # fmt: skip
+        if state.step % max(1, total // FRAMES) == 0 or ends:
+            some = state.points[:: -(-len(state.points) // FRAME_POINTS)].cpu().clone()
+            state.growth.append({"step": state.step, "sigma_nm": stage.sigma_nm, "points": some})
