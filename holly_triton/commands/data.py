@@ -35,14 +35,17 @@ from .options import (
     type=click.Choice(list(PHOTOPHYSICS)),
     help="Simulate blinking and localisation as measured for this dye.",
 )
+@click.option("--dimensions", type=click.IntRange(2, 3), default=2, show_default=True, metavar="2|3", help="3: localisations with z, for train as it reads 3D data.")  # fmt: skip
+@click.option("--precision", type=Number(min=0), metavar="S", help="Error of each localisation along x and y, in the cloud's unit, which the table states.")  # fmt: skip
+@click.option("--axial-precision", type=Number(min=0), metavar="S", help="Error along z, with --dimensions 3. [default: as --precision]")  # fmt: skip
 @click.option("--seed", type=SEED, default=0, show_default=True, metavar="I")
 @click.option("--tiff", is_flag=True, help="Write pictures (pictures.tif) in place of localisations.")
 @unit_nm_option
 @click.option("--overwrite", is_flag=True, help="Replace the simulation in an existing folder.")
 def simulate(
     cloud: Path, out: Path, images: int, scatter: float, missing: float, max_spawn: int, spawn_rate: float,
-    shift: float, in_plane: int, blinking: str | None, seed: int, tiff: bool, unit_nm: float | None,
-    overwrite: bool,
+    shift: float, in_plane: int, blinking: str | None, dimensions: int, precision: float | None,
+    axial_precision: float | None, seed: int, tiff: bool, unit_nm: float | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Simulate particles of CLOUD in random orientations, in files that train reads, together with the truth.
 
@@ -53,11 +56,17 @@ def simulate(
     Examples:
       holly-triton simulate bunny.obj bunny-data --unit-nm 297 --images 2000 --scatter 0.03
       holly-triton simulate nuclear-pore pore-data --scatter 5 --missing 0.3 --blinking alexa647
+      holly-triton simulate nuclear-pore pores-3d --dimensions 3 --missing 0.4 --precision 5 --axial-precision 12
     """
+    if axial_precision is not None and (dimensions == 2 or precision is None):
+        raise click.UsageError("--axial-precision goes with --dimensions 3 and --precision")
+    if tiff and dimensions == 3:
+        raise click.UsageError("--tiff writes projections; leave it or --dimensions 3 out")
     import torch
 
     from holly_triton.core.folder import check_free
     from holly_triton.core.words import counted
+    from holly_triton.particles.simulate import Precision
     from holly_triton.particles.simulate import simulate as make
     from holly_triton.particles.simulate import write_simulation
     from holly_triton.structures import read_structure
@@ -66,8 +75,12 @@ def simulate(
     structure = read_structure(cloud, unit_nm)
     for note in structure.notes:
         click.echo(note, err=True)
+    error = None
+    if precision is not None:
+        axial = precision if axial_precision is None else axial_precision
+        error = Precision(precision * structure.unit_nm, axial * structure.unit_nm)
     simulation = make(
-        structure.points, images, scatter_nm=scatter * structure.unit_nm, missing=missing, max_spawn=max_spawn,
+        structure.points, images, precision=error, dimensions=dimensions, scatter_nm=scatter * structure.unit_nm, missing=missing, max_spawn=max_spawn,
         spawn_rate=spawn_rate, shift_nm=shift * structure.unit_nm, in_plane=in_plane,
         photophysics=PHOTOPHYSICS[blinking] if blinking else None, generator=torch.Generator().manual_seed(seed),
     )  # fmt: skip

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tifffile
@@ -41,32 +41,47 @@ LARGEST_TIFF = 2**32 - 2**20
 """Bytes that an ImageJ TIFF can hold in addition to its header."""
 
 
+class Precision(NamedTuple):
+    """Standard deviations of a localisation about its fluorophore."""
+
+    lateral_nm: float  # along x and y
+    axial_nm: float  # along z
+
+
 @dataclass(frozen=True)
 class Simulation:
     """P simulated particles, those without emitters among them, and the truth.
 
     Attributes:
         points: The structure ``[N, 3]`` float64, nm, centred.
-        xy: Emitters of all particles, concatenated, ``[E, 2]`` float32, nm from the picture's centre.
+        positions: Emitters of all particles, concatenated, ``[E, 2]`` or, in 3D, ``[E, 3]`` float32, nm from the picture's
+            centre.
         offsets: ``[P + 1]`` int64: particle p holds emitters ``offsets[p]`` to ``offsets[p + 1]``.
         rotation: ``[P, 3, 3]`` float32.
-        shift: ``[P, 2]`` float32, nm: ``xy = (rotation @ point)[:2] + shift``.
+        shift: ``[P, 2]`` or ``[P, 3]`` float32, nm: ``position = rotation @ point + shift``, without z in 2D.
         scatter_nm: Scatter of the simulation, localisation error included, nm.
+        precision: Error of a localisation along x and y, and along z, nm; None where it is not a part of the data.
     """
 
     points: Array
-    xy: Tensor
+    positions: Tensor
     offsets: Tensor
     rotation: Tensor
     shift: Tensor
     scatter_nm: float
+    precision: Precision | None = None
 
     @property
     def localisations(self) -> Localisations:
         """The particles that hold emitters, named by their number from 0, as if read from a file."""
         counts = self.offsets.diff().numpy()
         names = [str(picture) for picture in range(len(counts))]
-        return localisations_from_rows(self.xy.numpy(), counts, names, source="simulation")
+        measured: dict[str, Array] = {}
+        if self.precision is not None:
+            measured["precision"] = np.full(len(self.positions), self.precision.lateral_nm)
+            if self.positions.shape[1] == 3:
+                measured["precision_z"] = np.full(len(self.positions), self.precision.axial_nm)
+        return localisations_from_rows(self.positions.numpy(), counts, names, source="simulation", **measured)
 
     @property
     def grid(self) -> Grid:
@@ -89,6 +104,8 @@ def simulate(
     shift_nm: float = 0.0,
     in_plane: int = 1,
     photophysics: Photophysics | None = None,
+    precision: Precision | None = None,
+    dimensions: int = 2,
     generator: torch.Generator,
 ) -> Simulation:
     """Simulate particles of one structure, each in a uniformly random orientation and with independent labels.
@@ -107,6 +124,8 @@ def simulate(
         in_plane: Number of copies of every particle, rotated in the plane of the picture by equal angles together
             with their emitters and shifts.
         photophysics: Blinking and localisation of each fluorophore; None localises each once, without error.
+        precision: A further error of each localisation, which the data state; None for none.
+        dimensions: 2: positions as projected along z; 3: with z.
         generator: The only source of random numbers, on the CPU.
 
     Returns:
@@ -120,18 +139,22 @@ def simulate(
     points = points - points.mean(axis=0)
     sites = torch.from_numpy(points).float()
     rotation = random_rotations(images, generator)
-    shift = shift_nm * (2 * torch.rand(images, 2, generator=generator) - 1)
+    shift = shift_nm * (2 * torch.rand(images, dimensions, generator=generator) - 1)
     chunk = max(1, CHUNK_SITES // len(sites))
     drawn = [
         _label(sites, part, scatter_nm, missing, max_spawn, spawn_rate, generator)
         for part in rotation.tensor_split(tuple(range(chunk, images, chunk)))
     ]
     counts = torch.cat([part[1] for part in drawn])
-    xy = torch.cat([part[0] for part in drawn]) + shift.repeat_interleave(counts, dim=0)
+    positions = torch.cat([part[0] for part in drawn])[:, :dimensions] + shift.repeat_interleave(counts, dim=0)
     if photophysics is not None:
-        xy, counts = _blink(xy, counts, photophysics, generator)
+        positions, counts = _blink(positions, counts, photophysics, generator)
         scatter_nm = math.hypot(scatter_nm, photophysics.precision_nm)
-    once = Simulation(points, xy, offsets_from_counts(counts), rotation, shift, scatter_nm)
+    if precision is not None:
+        error = torch.tensor([precision.lateral_nm, precision.lateral_nm, precision.axial_nm])[:dimensions]
+        positions = positions + error * torch.randn(positions.shape, generator=generator)
+        scatter_nm = math.hypot(scatter_nm, precision.lateral_nm)
+    once = Simulation(points, positions, offsets_from_counts(counts), rotation, shift, scatter_nm, precision)
     return once if in_plane == 1 else _turned(once, in_plane)
 
 
@@ -139,7 +162,7 @@ def write_simulation(folder: str | Path, simulation: Simulation, *, tiff: bool =
     """Write the data, for ``open_dataset``, and the truth into a folder, which is made if it does not exist.
 
     ``localisations.csv`` (or ``pictures.tif``), ``truth.ply`` (the structure) and ``truth_poses.csv`` (a row
-    for every picture). There are no columns for photons and precision, which are not simulated.
+    for every picture). There are no columns for photons, which are not simulated.
 
     Args:
         folder: Output folder.
@@ -201,23 +224,25 @@ def _label(
     spawn_rate: float,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor]:
-    """Emitters of some particles ``[E, 2]`` without shift, and how many each has ``[B]``."""
+    """Emitters of some particles ``[E, 3]`` without shift, and how many each has ``[B]``."""
     shape = len(rotation), len(sites)
     labelled = torch.rand(shape, generator=generator) >= missing
     trials = labelled * float(max_spawn)
     fluorophores = torch.binomial(trials, torch.full(shape, float(spawn_rate)), generator=generator).long()
     turned = sites @ rotation.transpose(1, 2)  # [B, N, 3]
     emitters = turned.flatten(0, 1).repeat_interleave(fluorophores.flatten(), dim=0)
-    # An isotropic Gaussian in 3D is the same before and after the rotation; z is dropped only then.
+    # An isotropic Gaussian in 3D is the same before and after the rotation.
     emitters += scatter_nm * torch.randn(emitters.shape, generator=generator)
-    return emitters[:, :2], fluorophores.sum(dim=1)
+    return emitters, fluorophores.sum(dim=1)
 
 
-def _blink(xy: Tensor, counts: Tensor, photophysics: Photophysics, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Localisations ``[E', 2]`` of fluorophores ``[E, 2]``, and how many each particle has ``[P]``, from ``counts``."""
-    logarithm = math.log(photophysics.median) + photophysics.spread * torch.randn(len(xy), generator=generator)
+def _blink(
+    positions: Tensor, counts: Tensor, photophysics: Photophysics, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """Localisations ``[E', D]`` of fluorophores ``[E, D]``, and how many each particle has ``[P]``, from ``counts``."""
+    logarithm = math.log(photophysics.median) + photophysics.spread * torch.randn(len(positions), generator=generator)
     times = logarithm.exp().round().clamp(min=1).long()
-    seen = xy.repeat_interleave(times, dim=0)
+    seen = positions.repeat_interleave(times, dim=0)
     seen += photophysics.precision_nm * torch.randn(seen.shape, generator=generator)
     particle = torch.arange(len(counts)).repeat_interleave(counts)
     return seen, torch.bincount(particle, times.double(), minlength=len(counts)).long()
@@ -230,23 +255,32 @@ def _turned(simulation: Simulation, times: int) -> Simulation:
     index = torch.arange(len(simulation.rotation)).repeat_interleave(times)
     turn = turn.repeat(len(simulation.rotation), 1, 1)
     emitters, offsets, _ = runs(simulation.offsets[index], simulation.offsets.diff()[index])
-    each = turn[:, :2, :2].repeat_interleave(offsets.diff(), dim=0)
+    seen = slice(simulation.positions.shape[1])
+    each = turn[:, seen, seen].repeat_interleave(offsets.diff(), dim=0)
     return replace(
         simulation,
-        xy=(each @ simulation.xy[emitters, :, None])[..., 0],
+        positions=(each @ simulation.positions[emitters, :, None])[..., 0],
         offsets=offsets,
         rotation=turn @ simulation.rotation[index],
-        shift=(turn[:, :2, :2] @ simulation.shift[index, :, None])[..., 0],
+        shift=(turn[:, seen, seen] @ simulation.shift[index, :, None])[..., 0],
     )
 
 
 def _write_table(path: Path, simulation: Simulation) -> None:
     counts = simulation.offsets.diff().numpy()
     particle = np.repeat(np.arange(len(counts)), counts)
-    rows = np.column_stack([np.arange(1, len(particle) + 1), simulation.xy.numpy(), particle])
-    header = '"id","x [nm]","y [nm]","particle"'
+    dimensions = simulation.positions.shape[1]
+    columns = ["x [nm]", "y [nm]", "z [nm]"][:dimensions]
+    values, formats = [simulation.positions.numpy()], ["%.4f"] * dimensions
+    if simulation.precision is not None:
+        stated = ("uncertainty_xy [nm]", "uncertainty_z [nm]")[: dimensions - 1]
+        columns += stated
+        values.append(np.tile(simulation.precision[: dimensions - 1], (len(particle), 1)))
+        formats += ["%.4g"] * len(stated)
+    rows = np.column_stack([np.arange(1, len(particle) + 1), *values, particle])
+    header = ",".join(f'"{name}"' for name in ("id", *columns, "particle"))
     with replacing(path) as partial:
-        np.savetxt(partial, rows, fmt="%d,%.4f,%.4f,%d", header=header, comments="")
+        np.savetxt(partial, rows, fmt=",".join(["%d", *formats, "%d"]), header=header, comments="")
 
 
 def _write_pictures(path: Path, simulation: Simulation) -> None:
@@ -272,7 +306,7 @@ def _draw(simulation: Simulation, grid: Grid) -> Iterator[Array]:
     for start in range(0, len(simulation.rotation), CHUNK_PICTURES):
         index = torch.arange(start, min(start + CHUNK_PICTURES, len(simulation.rotation)))
         emitters, offsets, _ = runs(simulation.offsets[index], simulation.offsets.diff()[index])
-        xy = grid.to_pixels(simulation.xy[emitters])
+        xy = grid.to_pixels(simulation.positions[emitters, :2])
         yield from splat_emitters(xy, offsets, PICTURE_SIGMA_PX, grid.shape).numpy()
 
 
@@ -283,7 +317,7 @@ def _write_poses(path: Path, simulation: Simulation) -> None:
         np.savetxt(
             partial,
             rows,
-            fmt="%d,%.8f,%.8f,%.8f,%.4f,%.4f",
-            header="picture,rx,ry,rz,tx_nm,ty_nm",
+            fmt="%d,%.8f,%.8f,%.8f" + ",%.4f" * simulation.shift.shape[1],
+            header=",".join(["picture,rx,ry,rz", *("tx_nm", "ty_nm", "tz_nm")[: simulation.shift.shape[1]]]),
             comments="",
         )

@@ -37,7 +37,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     particles = []
     for picture in range(GOOD + JUNK):
         count = int(np.exp(rng.uniform(np.log(20), np.log(200))))
-        labels = simulation.xy[simulation.offsets[picture] : simulation.offsets[picture + 1]].numpy()
+        labels = simulation.positions[simulation.offsets[picture] : simulation.offsets[picture + 1]].numpy()
         blob = rng.normal(0, 35, 2) + rng.normal(0, rng.uniform(15, 40), (count, 2))
         particles.append(labels[rng.integers(0, len(labels), count)] if picture < GOOD else blob)
     rows = np.concatenate([np.column_stack([xy, np.full(len(xy), name)]) for name, xy in enumerate(particles)])

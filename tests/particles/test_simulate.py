@@ -30,7 +30,7 @@ def generator(seed: int) -> torch.Generator:
 def test_without_noise_every_site_is_where_the_pose_puts_it(generator: torch.Generator) -> None:
     made = simulate(SITES + 1000, 20, shift_nm=40.0, generator=generator)
     expected = np.einsum("pij,nj->pni", made.rotation.numpy()[:, :2], SITES) + made.shift.numpy()[:, None]
-    np.testing.assert_allclose(made.xy.numpy().reshape(20, 60, 2), expected, atol=1e-3)
+    np.testing.assert_allclose(made.positions.numpy().reshape(20, 60, 2), expected, atol=1e-3)
     np.testing.assert_allclose(made.points, SITES, atol=1e-9)
 
 
@@ -65,7 +65,7 @@ def test_spawn_is_binomial_and_may_leave_a_site_empty(generator: torch.Generator
 def test_every_fluorophore_has_its_own_scatter(generator: torch.Generator) -> None:
     made = simulate(SITES, 300, scatter_nm=12.0, max_spawn=2, generator=generator)
     sites = np.einsum("pij,nj->pni", made.rotation.numpy()[:, :2], SITES)
-    off = made.xy.numpy().reshape(300, 60, 2, 2) - sites[:, :, None]  # picture, site, fluorophore, axis
+    off = made.positions.numpy().reshape(300, 60, 2, 2) - sites[:, :, None]  # picture, site, fluorophore, axis
     count = off.size
     assert abs(off.mean()) < DEVIATIONS * 12 / count**0.5
     assert off.std() == pytest.approx(12, rel=DEVIATIONS / (2 * count) ** 0.5)
@@ -91,7 +91,7 @@ def test_in_plane_copies_are_the_same_emitters_turned(generator: torch.Generator
     for copy in range(15):
         turn = rotation_from_axis_angle(torch.tensor([0.0, 0.0, 2 * torch.pi * (copy % 3) / 3]))
         first = copy - copy % 3
-        one, other = (made.xy[made.offsets[p] : made.offsets[p + 1]] for p in (first, copy))
+        one, other = (made.positions[made.offsets[p] : made.offsets[p + 1]] for p in (first, copy))
         torch.testing.assert_close(other, one @ turn[:2, :2].T, rtol=0, atol=1e-3)
         torch.testing.assert_close(made.shift[copy], turn[:2, :2] @ made.shift[first], rtol=0, atol=1e-4)
         torch.testing.assert_close(made.rotation[copy], turn @ made.rotation[first], rtol=0, atol=1e-5)
@@ -100,14 +100,14 @@ def test_in_plane_copies_are_the_same_emitters_turned(generator: torch.Generator
 def test_the_same_seed_gives_the_same_particles() -> None:
     noise = {"scatter_nm": 5.0, "missing": 0.2, "max_spawn": 3, "spawn_rate": 0.5}
     one, same, other = (simulate(SITES, 9, **noise, generator=torch.Generator().manual_seed(s)) for s in (1, 1, 2))  # type: ignore[arg-type]
-    assert torch.equal(one.xy, same.xy) and not torch.equal(one.rotation, other.rotation)
+    assert torch.equal(one.positions, same.positions) and not torch.equal(one.rotation, other.rotation)
 
 
 def test_chunks_change_nothing_but_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = simulate(SITES, 20, generator=torch.Generator().manual_seed(1))
     monkeypatch.setattr("holly_triton.particles.simulate.CHUNK_SITES", 7 * len(SITES))
     parts = simulate(SITES, 20, generator=torch.Generator().manual_seed(1))
-    torch.testing.assert_close(whole.xy, parts.xy)
+    torch.testing.assert_close(whole.positions, parts.positions)
 
 
 @pytest.mark.parametrize(
@@ -201,6 +201,6 @@ def test_fluorophores_blink_as_was_measured_of_the_dye():
     made = simulate(one, 4000, photophysics=dye, generator=torch.Generator().manual_seed(0))
     true = simulate(one, 4000, generator=torch.Generator().manual_seed(0))
     assert made.offsets[-1] / true.offsets[-1] == pytest.approx(14.8, rel=0.1)
-    nearest = torch.cdist(made.xy[:2000].double(), true.xy[:4000].double()).min(dim=1).values
+    nearest = torch.cdist(made.positions[:2000].double(), true.positions[:4000].double()).min(dim=1).values
     assert nearest.square().mean().div(2).sqrt() == pytest.approx(dye.precision_nm, rel=0.1)
     assert len(made.localisations) == 4000

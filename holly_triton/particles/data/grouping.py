@@ -131,6 +131,7 @@ def localisations_from_rows(
     source: str,
     photons: Array | None = None,
     precision: Array | None = None,
+    precision_z: Array | None = None,
 ) -> Localisations:
     """Particles from rows that are in memory and sorted by particle.
 
@@ -141,10 +142,12 @@ def localisations_from_rows(
         source: The format.
         photons: ``[E]`` or None.
         precision: ``[E]``, nm, or None.
+        precision_z: ``[E]``, nm, or None.
     """
-    columns = {**dict.fromkeys("xyz"[: xyz.shape[1]], xyz), "photons": photons, "precision": precision}
+    measured = {"photons": photons, "precision": precision, "precision_z": precision_z}
+    columns = {**dict.fromkeys("xyz"[: xyz.shape[1]], xyz), **measured}
     roles = [role for role, column in columns.items() if column is not None]
-    whole = Part(xyz, np.repeat(np.arange(len(counts)), counts), photons, precision)
+    whole = Part(xyz, np.repeat(np.arange(len(counts)), counts), **measured)
     return particles_of([Rows(Path(source), source, [], lambda: iter([whole]), roles, names)])
 
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from holly_triton.geometry import turned
+from holly_triton.kernels import pose_scores
 
 from .density import Lookup
 from .mixture import Model, Padded, Weighed, log_likelihood
 from .particles import Ragged
-from .scores import pose_scores
 
 
 class Kept(NamedTuple):
