@@ -66,9 +66,8 @@ def simulate(
 
     from holly_triton.core.folder import check_free
     from holly_triton.core.words import counted
-    from holly_triton.particles.simulate import Precision
+    from holly_triton.particles.simulate import Precision, write_simulation
     from holly_triton.particles.simulate import simulate as make
-    from holly_triton.particles.simulate import write_simulation
     from holly_triton.structures import read_structure
 
     check_free(out, overwrite, "simulation")

@@ -286,7 +286,7 @@ class PoseEffort(Settings):
     """Localisations of a particle with which all other poses are compared, and along whose gradient the points move."""
     rounds: Count = 2
     """Rounds of perturbations of the best poses."""
-    near: Count = 12
+    near: Count = 8
     """Perturbations of each pose in a round, itself included."""
     closer: Share = 0.5
     """Size of the perturbations of a round relative to that of the one before."""
@@ -313,7 +313,7 @@ class Spatial(Settings):
     """Share of the steps in which candidate poses come from all of SO(3) too."""
     slowing: Annotated[float, Bounds(0, 1, open_most=True)] = 0.8
     """Share of the steps after which the points' steps become shorter, to nothing at the end."""
-    kept: Count = 4
+    kept: Count = 8
     """Poses that are kept of each particle."""
     least_weight: Annotated[float, Bounds(0, 0.5)] = 0.02
     """Poses of a smaller weight are left out of the gradient."""
@@ -336,6 +336,16 @@ class Spatial(Settings):
     """First width of the background, a Gaussian about the particle's centre."""
     spread_rate: Share = 0.05
     """Share of its width that each step contributes."""
+    relocate_every: Count = 10
+    """Steps between relocations of points that explain hardly any localisations,"""
+    relocate_from: Share = 0.2
+    """from this share of the steps on,"""
+    relocate_to: Share = 0.75
+    """to this one."""
+    relocated: Share = 0.05
+    """Largest share of the points that is moved at once."""
+    idle: Share = 0.4
+    """A point is moved if it explains fewer localisations than this share of the mean."""
     search: PoseEffort = field(default_factory=PoseEffort)
     """While the cloud moves."""
     last: PoseEffort = field(

@@ -42,7 +42,7 @@ WRITTEN = (
 
 
 BOUND = (
-    "points", "pose", "held_out", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
+    "points", "pose", "dimensions", "held_out", "spatial.kept", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
 )  # fmt: skip
 """Settings that a checkpoint's cloud, poses, network and optimiser depend on."""
 

@@ -66,12 +66,12 @@ def log_likelihood(model: Model, data: Padded, poses: Weighed) -> Tensor:
     return torch.cat(parts) if parts else model.points.new_zeros(0)
 
 
-def in_background(model: Model, data: Padded, poses: Weighed) -> Tensor:
-    """Number of localisations of each pair ``[K]`` that the background explains rather than the cloud."""
-    held = [model.points.new_zeros(0)]
+def background_share(model: Model, data: Padded, poses: Weighed) -> Tensor:
+    """How far the background explains each localisation of each pair ``[K, M]``, 0 to 1."""
+    held = [model.points.new_zeros(0, data.xyz.shape[1])]
     for some in _some(model, data, poses):
         found = _evaluate(model, data, some)
-        held.append(((found.outside - found.mixed).exp() * data.mask[some.particle]).sum(-1))
+        held.append((found.outside - found.mixed).exp())
     return torch.cat(held)
 
 

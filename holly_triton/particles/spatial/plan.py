@@ -84,6 +84,11 @@ class Plan:
         rate = min(1.0, (1 - done) / (1 - settings.slowing))
         return Stage("search" if searching else "refine", sigma, searching, rate)
 
+    def relocates(self, step: int) -> bool:
+        """Whether points are relocated after a step; not at first, when nothing is resolved, nor too late to converge."""
+        done, every = step / self.steps, self.settings.relocate_every
+        return step % every == every - 1 and self.settings.relocate_from <= done < self.settings.relocate_to
+
     def reach(self, sigma_nm: float) -> Reach:
         """How far poses are perturbed at first, where a localisation lies within ``sigma_nm`` of its point.
 

@@ -64,14 +64,21 @@ def anywhere(data: Ragged, rotation: Tensor, grid: Lookup, kept: int) -> Kept:
 
 
 def nearby(data: Ragged, poses: Kept, grid: Lookup, reach: Reach, near: int, generator: torch.Generator) -> Kept:
-    """The best of the poses and of ``near - 1`` random perturbations of each, as many as there were."""
+    """For each pose, one of itself and ``near - 1`` random perturbations of it, drawn by their likelihood.
+
+    A pose stays in the place of the one that it came from, so that poses of other orientations are not crowded out. Drawing
+    one by its likelihood, in place of the best, keeps the noise of a particle out of the structure.
+    """
     B, K = poses.score.shape
     sigma = torch.tensor([reach.turn, reach.shift_nm], device=poses.score.device).repeat_interleave(3)
     step = torch.randn(B, K, near, 6, generator=generator, device=poses.score.device) * sigma
     step[:, :, 0] = 0  # the pose itself
-    rotation = turned(poses.rotation[:, :, None], step[..., :3]).flatten(1, 2)
-    shift = (poses.shift[:, :, None] + step[..., 3:]).flatten(1, 2)
-    return Kept(rotation, shift, pose_scores(data.xyz, data.offsets, rotation, shift, *grid)).best(K)
+    rotation = turned(poses.rotation[:, :, None], step[..., :3])
+    shift = poses.shift[:, :, None] + step[..., 3:]
+    scores = pose_scores(data.xyz, data.offsets, rotation.flatten(1, 2), shift.flatten(1, 2), *grid).view(B, K, near)
+    drawn = scores.softmax(dim=2).view(B * K, near).multinomial(1, generator=generator).view(B, K)
+    row, place = torch.arange(B, device=drawn.device)[:, None], torch.arange(K, device=drawn.device)
+    return Kept(rotation[row, place, drawn], shift[row, place, drawn], scores[row, place, drawn])
 
 
 def exact(model: Model, data: Padded, poses: Kept) -> Kept:

@@ -9,8 +9,8 @@ from torch import Tensor
 from holly_triton.geometry import orthonormalised, random_rotations
 from holly_triton.particles.config import PoseEffort
 
-from .density import look_up
-from .mixture import Model, Padded, in_background
+from .density import Lookup, look_up
+from .mixture import Model, Padded, Weighed, background_share
 from .particles import Particles
 from .plan import Plan
 from .poses import Kept, Reach, anywhere, exact, nearby, weighed
@@ -38,9 +38,17 @@ class Found(NamedTuple):
     def unexplained(self, model: Model) -> Tensor:
         """Share of each particle's localisations ``[B]`` that the background explains rather than the cloud."""
         pairs = weighed(self.poses, 0.0)
-        held = in_background(model, self.data, pairs) * pairs.weight
+        held = (background_share(model, self.data, pairs) * self.data.mask[pairs.particle]).sum(dim=1) * pairs.weight
         share: Tensor = torch.zeros_like(self.loss).index_add_(0, pairs.particle, held) / self.data.mask.sum(dim=1)
         return share
+
+    def unexplained_places(self, model: Model) -> tuple[Tensor, Tensor]:
+        """Localisations ``[E, 3]`` in the cloud's frame, nm, in the best poses, and how far the background explains each ``[E]``."""
+        rotation, shift = self.poses.rotation[:, 0], self.poses.shift[:, 0]
+        there = (self.data.xyz - shift[:, None]) @ rotation
+        pairs = Weighed(torch.arange(len(rotation), device=there.device), rotation, shift, torch.ones_like(self.loss))
+        real = self.data.mask > 0
+        return there[real], background_share(model, self.data, pairs)[real]
 
 
 def find_poses(
@@ -59,16 +67,30 @@ def find_poses(
         known: Poses from which the search goes on.
         everywhere: Whether candidates come from all of SO(3) too; they do where none are known.
     """
-    batch = particles.batch(index, effort.localisations, generator)
-    sigma = math.sqrt(float(model.variance) + plan.variance)
-    grid = look_up(model, plan.variance, plan.half_nm, plan.settings.voxel * sigma)
+    batch, kept = particles.batch(index, effort.localisations, generator), plan.settings.kept
+
+    def blurred(by_nm: float) -> tuple[Lookup, float]:
+        """The log-density blurred further, and the distance within which a localisation then lies from its point."""
+        sigma = math.sqrt(float(model.variance) + plan.variance + by_nm**2)
+        return look_up(model, plan.variance + by_nm**2, plan.half_nm, plan.settings.voxel * sigma), sigma
+
     if everywhere or known is None:
+        # Between two candidates that are ``angle`` apart the structure must look alike, so it is blurred as far as a turn by
+        # half of that moves it; then both fall together.
+        angle = (8 * math.pi**2 / effort.candidates) ** (1 / 3)
+        coarse = angle / 2 * plan.gyration_nm
         some = particles.batch(index, effort.few, generator).ragged
-        found = anywhere(some, random_rotations(effort.candidates, generator), grid, plan.settings.kept)
+        found = anywhere(some, random_rotations(effort.candidates, generator), blurred(coarse)[0], kept)
+        for rank in range(effort.rounds):
+            closer = effort.closer**rank
+            grid, sigma = blurred(coarse * closer * effort.closer)
+            reach = Reach(angle / 2 * closer, plan.reach(sigma).shift_nm)
+            found = nearby(batch.ragged, found, grid, reach, effort.near, generator)
         known = found if known is None else known.joined(found)
-    reach, poses = plan.reach(sigma), known
+    grid, sigma = blurred(0.0)
+    poses = known
     for rank in range(effort.rounds):
-        closer = Reach(*(length * effort.closer**rank for length in reach))
-        poses = nearby(batch.ragged, poses, grid, closer, effort.near, generator).best(plan.settings.kept)
+        reach = Reach(*(length * effort.closer**rank for length in plan.reach(sigma)))
+        poses = nearby(batch.ragged, poses, grid, reach, effort.near, generator).best(kept)
     poses = poses._replace(rotation=orthonormalised(poses.rotation))
     return Found(exact(model, batch.padded, poses), batch.padded)

@@ -20,10 +20,11 @@ from holly_triton.kernels import splat
 from holly_triton.particles.cloud.train import FRAME_POINTS, FRAMES, RECORDS, SAMPLE, Progress
 from holly_triton.particles.data import Localisations
 
-from .mixture import Model, expected
+from .mixture import Expected, Model, expected
 from .particles import Particles
 from .plan import Plan, Stage
 from .poses import Chosen, Kept, exact, weighed
+from .relocation import relocated
 from .search import Found, find_poses
 from .state import SpatialState
 
@@ -167,10 +168,22 @@ class SpatialTrainer:
         optimiser = self.plan.config.optimiser
         self.optimiser.param_groups[0]["lr"] = optimiser.point_rate * stage.rate * float(model.variance.sqrt())
         self.optimiser.step()
+        if self.plan.relocates(state.step):
+            self._relocate(model, step, found)
         state.points -= state.points.mean(dim=0)
         # A running mean, of which each step is a small part: a step alone has few localisations in the background.
         fresh = (step.squares / step.background.clamp(min=1)) / 3
         state.spread += settings.spread_rate * (fresh - state.spread)
+
+    def _relocate(self, model: Model, step: Expected, found: Found) -> None:
+        """Move points that explain little, which start again at rest."""
+        settings = self.plan.settings
+        sigma = math.sqrt(float(model.variance) + self.plan.variance)
+        most = max(1, int(settings.relocated * len(model.points)))
+        moved = relocated(model, step, found.unexplained_places(model), sigma, settings.idle, most, self.generator)
+        self.state.points[moved.points] = moved.places
+        for moment in ("exp_avg", "exp_avg_sq"):
+            self.optimiser.state[self.state.points][moment][moved.points] = 0
 
     def _read(self, index: Tensor) -> float:
         """The loss of some particles ``[B]``: the geometric mean of theirs."""
