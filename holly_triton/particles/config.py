@@ -290,6 +290,8 @@ class PoseEffort(Settings):
     """Perturbations of each pose in a round, itself included."""
     closer: Share = 0.5
     """Size of the perturbations of a round relative to that of the one before."""
+    climbs: Whole = 0
+    """Steps of each pose towards the nearest maximum of its likelihood, after each round."""
 
 
 @dataclass(frozen=True)
@@ -349,7 +351,7 @@ class Spatial(Settings):
     search: PoseEffort = field(default_factory=PoseEffort)
     """While the cloud moves."""
     last: PoseEffort = field(
-        default_factory=lambda: PoseEffort(candidates=2000, few=60, localisations=400, rounds=4, near=24, closer=0.6)
+        default_factory=lambda: PoseEffort(candidates=2000, few=60, localisations=400, rounds=3, near=8, climbs=4)
     )
     """At the end, of every particle, and of those that were held out."""
 

@@ -10,6 +10,7 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from holly_triton.core.errors import HollyError
+from holly_triton.geometry import turned
 from holly_triton.kernels import pose_scores
 from holly_triton.particles.config import Config, PoseEffort, Spatial
 from holly_triton.particles.data import Localisations
@@ -17,7 +18,15 @@ from holly_triton.particles.data.grouping import localisations_from_rows
 from holly_triton.particles.run.trainers import make_spatial_trainer, settled
 from holly_triton.particles.simulate import Precision, simulate
 from holly_triton.particles.spatial.density import look_up
-from holly_triton.particles.spatial.mixture import Model, Padded, Weighed, background_share, expected, log_likelihood
+from holly_triton.particles.spatial.mixture import (
+    Model,
+    Padded,
+    Weighed,
+    background_share,
+    climb,
+    expected,
+    log_likelihood,
+)
 from holly_triton.particles.spatial.particles import Particles
 from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.particles.spatial.train import SpatialTrainer
@@ -28,7 +37,7 @@ SITES = np.array([[0, 0, 0], [60, 0, 0], [0, 40, 0], [0, 0, 30], [60, 40, 10], [
 """A structure without symmetry, and unlike its mirror image."""
 SITES -= SITES.mean(axis=0)
 EFFORT = PoseEffort(candidates=200, few=20, near=8)
-BRIEF = Spatial(steps=50, batch=20, search=EFFORT, last=dataclasses.replace(EFFORT, rounds=3))
+BRIEF = Spatial(steps=50, batch=20, search=EFFORT, last=dataclasses.replace(EFFORT, climbs=3, rounds=3))
 
 
 def some_poses(generator: torch.Generator) -> tuple[Padded, Weighed]:
@@ -77,6 +86,30 @@ def test_the_likelihood_and_its_gradient_are_those_of_covariances_turned_into_th
             found.background,
             (background_share(model, data, poses) * data.mask[poses.particle] * poses.weight[:, None]).sum(),
         )
+
+
+def test_climbing_leads_to_the_maximum_of_the_likelihood(seed: int) -> None:
+    generator = torch.Generator().manual_seed(seed)
+    data, poses = some_poses(generator)
+    points = torch.from_numpy(SITES)
+    model = Model(points, torch.tensor(9.0).double(), torch.tensor(0.1).double(), torch.tensor(900.0).double())
+    turn = torch.from_numpy(Rotation.random(3, random_state=seed).as_matrix())
+    xyz = (points @ turn.mT + torch.randn(3, 6, 3, generator=generator).double() * 3).repeat(1, 2, 1)[:, :11]
+    data = data._replace(xyz=xyz, mask=torch.ones_like(data.mask))
+    near = turned(turn, 0.1 * torch.randn(3, 3, generator=generator).double())
+    shift = 4 * torch.randn(3, 3, generator=generator).double()
+    pairs = Weighed(torch.arange(3), near, shift, torch.ones(3).double())
+    before = log_likelihood(model, data, pairs)
+    for _ in range(40):
+        spin, move = climb(model, data, pairs)
+        pairs = pairs._replace(rotation=turned(pairs.rotation, spin), shift=pairs.shift + move)
+    assert (log_likelihood(model, data, pairs) > before).all()
+    spin, move = torch.zeros(3, 3).double().requires_grad_(), torch.zeros(3, 3).double().requires_grad_()
+    moved = pairs._replace(rotation=turned(pairs.rotation, spin), shift=pairs.shift + move)
+    logarithms = (torch.tensor(9.0).double().log() / 2, torch.tensor(0.1).double(), torch.tensor(900.0).double())
+    slopes = torch.autograd.grad(dense(points, *logarithms, data, moved).sum(), (spin, move))
+    # At the maximum nothing is left to gain; where the steps began a turn had a slope of hundreds.
+    assert float(slopes[0].abs().max()) < 1.0 and float(slopes[1].abs().max()) < 0.05
 
 
 def test_looking_up_is_the_exact_likelihood_where_precision_is_the_same_along_every_axis(seed: int) -> None:

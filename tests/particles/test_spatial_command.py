@@ -29,7 +29,7 @@ near = 8
 candidates = 300
 few = 20
 near = 8
-rounds = 4
+climbs = 3
 """
 
 

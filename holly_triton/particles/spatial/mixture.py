@@ -22,6 +22,12 @@ AT_ONCE = 2**24
 """Pairs of a localisation and a point that are held at a time: 64 MiB in float32."""
 
 
+RIDGE = 1e-3
+"""Added to the curvature of a pose's likelihood, as a share of its diagonal: a turn about a line of points is not determined."""
+LONGEST = 0.3
+"""Largest turn in one step, radians: beyond, a turn is not linear."""
+
+
 class Model(NamedTuple):
     """A cloud as a density of localisations."""
 
@@ -84,6 +90,44 @@ def expected(model: Model, data: Padded, poses: Weighed) -> Expected:
     if sums is None:
         raise ValueError("no pose has a weight")
     return Expected(*sums)
+
+
+def climb(model: Model, data: Padded, poses: Weighed) -> tuple[Tensor, Tensor]:
+    """One step of expectation-maximisation on each pose, by which its likelihood grows: poses are found to any accuracy.
+
+    With the responsibilities of the points held, the expected log-likelihood is a sum of squares, whose Gauss-Newton step in
+    the three angles and the three shifts is taken.
+
+    Returns:
+        Rotation vectors ``[K, 3]``, radians, to apply after each rotation, and what to add to each shift ``[K, 3]``, nm.
+    """
+    steps = [_climb(model, data, some) for some in _some(model, data, poses)]
+    turns, moves = zip(*steps, strict=True)
+    return torch.cat(turns), torch.cat(moves)
+
+
+def _climb(model: Model, data: Padded, poses: Weighed) -> tuple[Tensor, Tensor]:
+    found = _evaluate(model, data, poses)
+    mask = data.mask[poses.particle]
+    blame = (found.joint - found.mixed[..., None]).exp_() * mask[..., None]  # [K, M, N]
+    scaled, inverse = found.features[..., :3], -2 * found.features[..., 3:6]
+    pull, stiffness = torch.split(blame.mT @ torch.cat([scaled, inverse], dim=-1), [3, 3], dim=-1)  # [K, N, 3]
+    places = found.places
+    force = pull - stiffness * places
+    # A small turn w moves a point by w x p, a shift moves all points alike.
+    x, y, z = places.unbind(-1)
+    none = torch.zeros_like(x)
+    cross = torch.stack([none, z, -y, -z, none, x, y, -x, none], dim=-1).unflatten(-1, (3, 3))
+    lever = torch.cat([cross, torch.eye(3).to(cross).expand_as(cross)], dim=-1)  # [K, N, 3, 6]
+    slope = (lever * force[..., None]).sum((1, 2))
+    curvature = (lever.mT @ (stiffness[..., None] * lever)).sum(1)
+    held = ((found.outside - found.mixed).exp() * mask).sum(-1) / model.spread
+    curvature[:, 3:, 3:] += held[:, None, None] * torch.eye(3).to(cross)
+    scale = curvature.diagonal(dim1=1, dim2=2)
+    step = torch.linalg.solve(curvature + torch.diag_embed(RIDGE * scale + torch.finfo(scale.dtype).tiny), slope)
+    turn, move = torch.split(step, [3, 3], dim=-1)
+    long = torch.linalg.vector_norm(turn, dim=-1, keepdim=True)
+    return turn * (LONGEST / long.clamp(min=LONGEST)), move
 
 
 class _Parts(NamedTuple):

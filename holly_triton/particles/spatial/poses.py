@@ -14,7 +14,7 @@ from holly_triton.geometry import turned
 from holly_triton.kernels import pose_scores
 
 from .density import Lookup
-from .mixture import Model, Padded, Weighed, log_likelihood
+from .mixture import Model, Padded, Weighed, climb, log_likelihood
 from .particles import Ragged
 
 
@@ -79,6 +79,15 @@ def nearby(data: Ragged, poses: Kept, grid: Lookup, reach: Reach, near: int, gen
     drawn = scores.softmax(dim=2).view(B * K, near).multinomial(1, generator=generator).view(B, K)
     row, place = torch.arange(B, device=drawn.device)[:, None], torch.arange(K, device=drawn.device)
     return Kept(rotation[row, place, drawn], shift[row, place, drawn], scores[row, place, drawn])
+
+
+def climbed(model: Model, data: Padded, poses: Kept, steps: int) -> Kept:
+    """The poses after some steps to the nearest maximum of the exact likelihood; their scores are those from before."""
+    pairs = _pairs(poses, torch.ones_like(poses.score))
+    for _ in range(steps):
+        turn, move = climb(model, data, pairs)
+        pairs = pairs._replace(rotation=turned(pairs.rotation, turn), shift=pairs.shift + move)
+    return Kept(pairs.rotation.view_as(poses.rotation), pairs.shift.view_as(poses.shift), poses.score)
 
 
 def exact(model: Model, data: Padded, poses: Kept) -> Kept:

@@ -9,11 +9,11 @@ from torch import Tensor
 from holly_triton.geometry import orthonormalised, random_rotations
 from holly_triton.particles.config import PoseEffort
 
-from .density import Lookup, look_up
+from .density import look_up
 from .mixture import Model, Padded, Weighed, background_share
 from .particles import Particles
 from .plan import Plan
-from .poses import Kept, Reach, anywhere, exact, nearby, weighed
+from .poses import Kept, Reach, anywhere, climbed, exact, nearby, weighed
 
 
 class Found(NamedTuple):
@@ -69,28 +69,31 @@ def find_poses(
     """
     batch, kept = particles.batch(index, effort.localisations, generator), plan.settings.kept
 
-    def blurred(by_nm: float) -> tuple[Lookup, float]:
-        """The log-density blurred further, and the distance within which a localisation then lies from its point."""
-        sigma = math.sqrt(float(model.variance) + plan.variance + by_nm**2)
-        return look_up(model, plan.variance + by_nm**2, plan.half_nm, plan.settings.voxel * sigma), sigma
+    def closer_to(poses: Kept, blur_nm: float, turn: float | None = None, scale: float = 1.0) -> Kept:
+        """The poses after a round of perturbations under the cloud blurred further, ``scale`` times as far as at first."""
+        blurred = model._replace(variance=model.variance + blur_nm**2)
+        sigma = math.sqrt(float(blurred.variance) + plan.variance)
+        grid = look_up(blurred, plan.variance, plan.half_nm, plan.settings.voxel * sigma)
+        reach = plan.reach(sigma)
+        reach = Reach((reach.turn if turn is None else turn) * scale, reach.shift_nm * scale)
+        near = nearby(batch.ragged, poses, grid, reach, effort.near, generator)
+        return climbed(blurred, batch.padded, near, effort.climbs)
 
     if everywhere or known is None:
         # Between two candidates that are ``angle`` apart the structure must look alike, so it is blurred as far as a turn by
         # half of that moves it; then both fall together.
-        angle = (8 * math.pi**2 / effort.candidates) ** (1 / 3)
-        coarse = angle / 2 * plan.gyration_nm
+        half = (8 * math.pi**2 / effort.candidates) ** (1 / 3) / 2
+        coarse = model._replace(variance=model.variance + (half * plan.gyration_nm) ** 2)
+        sigma = math.sqrt(float(coarse.variance) + plan.variance)
+        grid = look_up(coarse, plan.variance, plan.half_nm, plan.settings.voxel * sigma)
         some = particles.batch(index, effort.few, generator).ragged
-        found = anywhere(some, random_rotations(effort.candidates, generator), blurred(coarse)[0], kept)
+        found = anywhere(some, random_rotations(effort.candidates, generator), grid, kept)
         for rank in range(effort.rounds):
-            closer = effort.closer**rank
-            grid, sigma = blurred(coarse * closer * effort.closer)
-            reach = Reach(angle / 2 * closer, plan.reach(sigma).shift_nm)
-            found = nearby(batch.ragged, found, grid, reach, effort.near, generator)
+            scale = effort.closer**rank
+            found = closer_to(found, half * plan.gyration_nm * scale * effort.closer, half * scale)
         known = found if known is None else known.joined(found)
-    grid, sigma = blurred(0.0)
     poses = known
     for rank in range(effort.rounds):
-        reach = Reach(*(length * effort.closer**rank for length in plan.reach(sigma)))
-        poses = nearby(batch.ragged, poses, grid, reach, effort.near, generator).best(kept)
-    poses = poses._replace(rotation=orthonormalised(poses.rotation))
-    return Found(exact(model, batch.padded, poses), batch.padded)
+        poses = closer_to(poses, 0.0, scale=effort.closer**rank)
+    poses = exact(model, batch.padded, poses._replace(rotation=orthonormalised(poses.rotation)))
+    return Found(poses.best(kept), batch.padded)
