@@ -83,7 +83,7 @@ def test_a_volume_new_particles_and_a_ranking_come_of_it(made: Path) -> None:
     call("export", made / "run", made / "density.mrc")
     noise = ("--precision", 2, "--axial-precision", 5, "--max-spawn", 2, "--seed", 1)
     call("simulate", made / "sites.ply", made / "new", "--images", 12, "--dimensions", 3, *noise)
-    new = json.loads(call("evaluate", made / "run", "--pictures", made / "new", "--json"))
+    new = json.loads(call("evaluate", made / "run", "--pictures", made / "new", "--json"))["new_pictures"]
     assert abs(np.log(new["loss"] / new["loss_training"])) < 0.5
     assert "poses_new.csv" in {path.name for path in (made / "run").iterdir()}
     assert "220 pictures" in call("rank", made / "run")
@@ -95,11 +95,12 @@ def test_a_volume_new_particles_and_a_ranking_come_of_it(made: Path) -> None:
 def test_projections_remain(made: Path) -> None:
     settings = made / "flat.toml"
     settings.write_text("[schedule]\nsearch_steps = 2\npolish_steps = 1\nrefine_steps = 1\nrescue_passes = 0\n")
-    for name, options in {"views": ("--views", "random"), "axis": ("--axis", "x"), "two": ("--dimensions", 2)}.items():
-        call(
-            "train", made / "data", "--out", made / name, "--points", 8, "--config", settings, *options, "--held-out", 0
-        )
-        assert read_config(made / name / "config.toml", Config).dimensions == 2
+    call(
+        "train", made / "data", "--out", made / "two", "--points", 8, "--config", settings, "--dimensions", 2, "--held-out", 0
+    )  # fmt: skip
+    assert read_config(made / "two" / "config.toml", Config).dimensions == 2
+    for name, options in {"views": {"views": "random"}, "axis": {"axis": "x"}}.items():
+        assert start_run(Config(data=str(made / "data"), device="cpu", **options), made / name).config.dimensions == 2  # type: ignore[arg-type]
     refused = invoke("train", made / "data", "--out", made / "none", "--dimensions", 3, "--tilt", 0)
     assert refused.exit_code == 1 and "--dimensions 3" in refused.output and not (made / "none").exists()
 
