@@ -154,7 +154,7 @@ class Worker:
         import numpy as np
 
         from holly_triton.particles.config import Config
-        from holly_triton.particles.run.run import make_trainer
+        from holly_triton.particles.run.trainers import make_trainer
         from holly_triton.particles.simulate import simulate
 
         self.device = device

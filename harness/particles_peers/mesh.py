@@ -45,7 +45,7 @@ def make_scene(structure: Path, seed: int, pictures: int = PICTURES) -> Scene:
     points = read_structure(structure, UNIT_NM).points
     simulation = simulate(points, pictures, scatter_nm=SCATTER * UNIT_NM, missing=MISSING, generator=torch.Generator().manual_seed(seed))  # fmt: skip
     grid = Grid(SIDE, simulation.grid.field_nm)
-    drawn = splat_emitters(grid.to_pixels(simulation.xy), simulation.offsets, 1.0, grid.shape).numpy()
+    drawn = splat_emitters(grid.to_pixels(simulation.positions), simulation.offsets, 1.0, grid.shape).numpy()
     return Scene(structure.stem, points, drawn, grid.pixel_nm, seed)
 
 

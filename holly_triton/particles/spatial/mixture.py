@@ -117,7 +117,7 @@ def _climb(model: Model, data: Padded, poses: Weighed) -> tuple[Tensor, Tensor]:
     # A small turn w moves a point by w x p, a shift moves all points alike.
     x, y, z = places.unbind(-1)
     none = torch.zeros_like(x)
-    cross = torch.stack([none, z, -y, -z, none, x, y, -x, none], dim=-1).unflatten(-1, (3, 3))
+    cross = torch.stack([none, z, -y, -z, none, x, y, -x, none], dim=-1).view(*places.shape, 3)
     lever = torch.cat([cross, torch.eye(3).to(cross).expand_as(cross)], dim=-1)  # [K, N, 3, 6]
     slope = (lever * force[..., None]).sum((1, 2))
     curvature = (lever.mT @ (stiffness[..., None] * lever)).sum(1)

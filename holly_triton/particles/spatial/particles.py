@@ -102,7 +102,8 @@ class Particles:
 
     def _distances(self) -> Tensor:
         step = -(-len(self.xyz) // 2**20)
-        return torch.linalg.vector_norm(self.xyz[::step], dim=1)
+        distance: Tensor = torch.linalg.vector_norm(self.xyz[::step], dim=1)
+        return distance
 
     def batch(self, index: Tensor, most: int, generator: torch.Generator) -> Batch:
         """At most ``most`` localisations, drawn at random, of each of some particles ``[B]``."""
