@@ -48,16 +48,17 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
         at = f", at step {metrics.step} of {metrics.steps}" if metrics.steps else ""
         yield f"This run was stopped before its end{at}: the structure is the one so far."
     if is_fit_explained(contents) is False:
+        structure, ball = (_value(loss, contents, ".0f") for loss in (member.loss_of_structure, member.loss_of_ball))
         yield (
-            f"Poor fit: {_loss(member.loss_of_structure, contents)}; a structureless control has "
-            f"{_loss(member.loss_of_ball, contents)}. "
+            f"Poor fit: {_measure(contents)} {structure}; a structureless control has {ball}. "
             "Shape and symmetry should not be interpreted unless independent half sets agree (train --half-sets)."
         )
     held = member.held_out
     if held is not None and held.loss > OVERFITTED * held.loss_training:
+        leave, training = (_value(loss, contents, ".3g") for loss in (held.loss, held.loss_training))
         yield (
-            f"Overfitting: held-out particles have a {_loss(held.loss, contents)}, training particles a "
-            f"{_loss(held.loss_training, contents)}. Use fewer --points or more particles."
+            f"Overfitting: held-out particles leave a {_measure(contents)} of {leave}, training particles {training}. "
+            "Use fewer --points or more particles."
         )
     if metrics.pictures is not None and metrics.pictures < FEW_PICTURES:
         yield (
@@ -78,10 +79,14 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
     yield from _about_agreement(metrics)
 
 
-def _loss(loss: float | None, contents: Contents) -> str:
-    """A loss in words; of 3D localisations it is a likelihood."""
+def _measure(contents: Contents) -> str:
+    """What a loss is shown as."""
+    return "mean log-likelihood of a localisation" if contents.in_space else "loss"
+
+
+def _value(loss: float | None, contents: Contents, digits: str) -> str:
     assert loss is not None
-    return f"log-likelihood of {-np.log(loss):.3f} a localisation" if contents.in_space else f"loss of {loss:.3g}"
+    return f"{-np.log(loss):.3f}" if contents.in_space else f"{loss:{digits}}"
 
 
 def is_fit_explained(contents: Contents) -> bool | None:
