@@ -12,7 +12,7 @@ T = TypeVar("T")
 HALF = (torch.float16, torch.bfloat16)
 
 
-def public_operation(operation: Callable[P, Tensor]) -> Callable[P, Tensor]:
+def public_operation(operation: Callable[P, T]) -> Callable[P, T]:
     """Run an operation outside ``torch.autocast`` and outside the graphs of ``torch.compile``.
 
     Half-precision tensors are cast to float32 where autocast is enabled, since positions in bfloat16 would be wrong by
@@ -21,18 +21,18 @@ def public_operation(operation: Callable[P, Tensor]) -> Callable[P, Tensor]:
     """
 
     @functools.wraps(operation)
-    def outside(*args: P.args, **kwargs: P.kwargs) -> Tensor:
+    def outside(*args: P.args, **kwargs: P.kwargs) -> T:
         if torch.compiler.is_dynamo_compiling():
             from .untraced import untraced
 
-            out: Tensor = untraced(in_full_precision, operation, args, kwargs)
+            out: T = untraced(in_full_precision, operation, args, kwargs)
             return out
         return in_full_precision(operation, args, kwargs)
 
     return outside
 
 
-def in_full_precision(operation: Callable[..., Tensor], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor:
+def in_full_precision(operation: Callable[..., T], args: tuple[Any, ...], kwargs: dict[str, Any]) -> T:
     """``operation(*args, **kwargs)`` outside autocast."""
     device = next((part.device.type for part in (*args, *kwargs.values()) if isinstance(part, Tensor)), "cpu")
     if not (torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)):

@@ -1,5 +1,7 @@
 """``splat_emitters``: pictures of ragged lists of 2D emitters, which is how localisation data are drawn."""
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
@@ -17,6 +19,9 @@ from ..arguments import (
 )  # fmt: skip
 from ..autograd import public_operation
 from .separable import CHUNK_BYTES, axis_gaussians, pixel_centres
+
+FULL = 0.8
+"""Least number of emitters of a picture that is drawn with others at a time, as a share of the most among them."""
 
 
 @public_operation
@@ -96,27 +101,33 @@ def _splat_emitters_separable(
         amplitude = amplitude * weights
     sigma = sigma.expand(len(xy), 2)
     images = xy.new_zeros(len(bounds) - 1, *shape)
-    for start, stop, pieces in _emitter_chunks(bounds, CHUNK_BYTES // (xy.element_size() * sum(shape))):
-        block = slice(start, stop)
-        gx = axis_gaussians(xy[block, 0], sigma[block, 0], columns)  # [e, W]
-        gy = axis_gaussians(xy[block, 1], sigma[block, 1], rows) * amplitude[block, None]  # [e, H]
-        for image, first, last in pieces:
-            images[image].addmm_(gy[first - start : last - start].T, gx[first - start : last - start])
+    starts, counts = torch.tensor(bounds[:-1], device=xy.device), torch.tensor(bounds, device=xy.device).diff()
+    most = CHUNK_BYTES // (xy.element_size() * sum(shape))
+    for some, first, last in _buckets(counts, most):
+        place = torch.arange(first, last, device=xy.device)
+        # What a picture lacks to the most of its bucket is filled with an emitter of no photons.
+        emitters = (starts[some, None] + place).clamp_(max=len(xy) - 1)
+        photons = amplitude[emitters].masked_fill_(place >= counts[some, None], 0)
+        at, width = xy[emitters], sigma[emitters]  # [b, m, 2]
+        gx = axis_gaussians(at[..., 0], width[..., 0], columns)  # [b, m, W]
+        gy = axis_gaussians(at[..., 1], width[..., 1], rows).mul_(photons[..., None])  # [b, m, H]
+        images[some] += torch.bmm(gy.mT, gx)
     return images
 
 
-def _emitter_chunks(bounds: list[int], most: int) -> list[tuple[int, int, list[tuple[int, int, int]]]]:
-    """Runs of at most ``most`` emitters, with (picture, first, last) pieces; a long picture spans several."""
-    chunks: list[tuple[int, int, list[tuple[int, int, int]]]] = []
-    start, pieces = 0, []
-    for image, (first, last) in enumerate(zip(bounds[:-1], bounds[1:], strict=True)):
-        while first < last:
-            end = min(last, start + max(1, most))
-            pieces.append((image, first, end))
-            first = end
-            if end == start + max(1, most):
-                chunks.append((start, end, pieces))
-                start, pieces = end, []
-    if pieces:
-        chunks.append((start, bounds[-1], pieces))
-    return chunks
+def _buckets(counts: Tensor, most: int) -> Iterator[tuple[Tensor, int, int]]:
+    """Pictures ``[b]`` of about as many emitters each, and from which to which of their emitters are drawn at a time.
+
+    They are ``most`` emitters at most; a picture of more is drawn in parts.
+    """
+    order = counts.argsort(descending=True, stable=True)
+    numbers = counts[order].tolist()
+    start, pictures = 0, len(numbers) - numbers.count(0)
+    while start < pictures:
+        longest, stop = numbers[start], start + 1
+        room = max(1, most // longest)
+        while stop < min(pictures, start + room) and numbers[stop] >= FULL * longest:
+            stop += 1
+        for first in range(0, longest, max(1, most)):
+            yield order[start:stop], first, min(longest, first + max(1, most))
+        start = stop

@@ -16,7 +16,7 @@ from ..arguments import (
     choose_backend,
 )  # fmt: skip
 from ..autograd import public_operation
-from .separable import reconstruction_loss_separable
+from .separable_fused import reconstruction_loss_separable
 
 
 @public_operation

@@ -14,7 +14,7 @@ from ..arguments import (
     choose_backend,
 )  # fmt: skip
 from ..autograd import differentiable_once, public_operation
-from .separable import normalised_l1
+from .separable_fused import normalised_l1
 
 
 class _NormalisedMaskedL1(torch.autograd.Function):

@@ -13,7 +13,7 @@ from holly_triton.harness.cases import Case, edge_cases, make_inputs, timed_case
 from holly_triton.harness.compare import compare, validation_inputs
 from holly_triton.harness.ops.gaussians import GaussianCase
 from holly_triton.kernels import normalised_masked_l1, reconstruction_loss, splat
-from holly_triton.kernels.gaussians import reference, separable
+from holly_triton.kernels.gaussians import reference, separable, separable_fused
 
 SEED = int(os.environ.get("HOLLY_SEED", "0"))
 """Of every random input here. Set it to draw others; a failure names it."""
@@ -54,7 +54,7 @@ def test_chunks_change_nothing_but_rounding(op: str, chunk_bytes: int, monkeypat
 def test_a_loss_that_holds_no_gradients_draws_again_and_gets_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(separable, "HELD_BYTES", 0)
+    monkeypatch.setattr(separable_fused, "HELD_BYTES", 0)
     case = GaussianCase("reconstruction_loss", 37, 5, 24, 17, 1.7, weights="signed", sigma_each=True)
     assert not compare(case, "separable", validation_inputs(case, SEED), dtype=torch.float64).wrong
 

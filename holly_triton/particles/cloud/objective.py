@@ -7,12 +7,10 @@ The optimum of HOLLy's masked L1, which is still reported, is the *median*. A pi
 bright spots; the median of such pictures is darker than their mean wherever labels are rare, and flattens a structure.
 """
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
-from holly_triton.kernels import normalised_masked_l1, reconstruction_loss, splat
+from holly_triton.kernels import reconstruction_divergence, reconstruction_loss
 
 from .schedule import AnyStage
 
@@ -47,34 +45,8 @@ def divergence(
         stage: Grid and mask.
     """
     px = stage.grid.to_pixels
-    images = splat(px(points), rotation, px(shift), px(width), stage.grid.shape)
-    loss = normalised_masked_l1(images.detach(), target, scale=SCALE, mask_threshold=stage.mask_threshold)
-    found: Tensor = _Divergence.apply(images, background, normalised(target))  # type: ignore[no-untyped-call,unused-ignore]
-    return found, loss
-
-
-class _Divergence(torch.autograd.Function):
-    """The divergence ``[B]`` of pictures q of sum 1 from the density ``p = (1 - b) I / s + b / P`` of drawings I of sum s.
-
-    With ``a = sum(q / p * I / s)`` the gradients are ``dD/dI = (1 - b) / s (a - q / p)`` and, with respect to the logit of
-    b, ``(1 - b) (a - sum q)``. In closed form they take a third of the operations, each a launch on a GPU, of automatic ones.
-    """
-
-    @staticmethod
-    def forward(ctx: Any, images: Tensor, background: Tensor, wanted: Tensor) -> Tensor:
-        total = images.sum((1, 2), keepdim=True).clamp_min(SMALLEST)
-        drawn = images / total
-        density, structure = _mixed(drawn, background)
-        ctx.save_for_backward(total, drawn, density, structure, wanted)
-        return torch.nn.functional.kl_div(density.log(), wanted, reduction="none").sum((1, 2))
-
-    @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, None]:
-        total, drawn, density, structure, wanted = ctx.saved_tensors
-        ratio = wanted / density
-        fitted = (ratio * drawn).sum((1, 2))
-        grad_images = (fitted[:, None, None] - ratio) * (structure * grad[:, None, None] / total)
-        return grad_images, structure * ((fitted - wanted.sum((1, 2))) * grad).sum(), None
+    pose = px(points), rotation, px(shift), px(width)
+    return reconstruction_divergence(*pose, background, target, scale=SCALE, mask_threshold=stage.mask_threshold)
 
 
 def log_density(images: Tensor, background: Tensor) -> Tensor:
@@ -82,14 +54,9 @@ def log_density(images: Tensor, background: Tensor) -> Tensor:
 
     Where nothing is drawn it is the same everywhere.
     """
-    total = images.sum((1, 2), keepdim=True).clamp_min(SMALLEST)
-    return _mixed(images / total, background)[0].log()
-
-
-def _mixed(drawn: Tensor, background: Tensor) -> tuple[Tensor, Tensor]:
-    """Pictures of sum 1 mixed with a uniform background of a share of this logit, and the share that is left to them."""
     share = background.clamp_min(LEAST_BACKGROUND).sigmoid()
-    return torch.lerp(drawn, drawn.new_full((), 1 / drawn.shape[1:].numel()), share), 1 - share
+    total = images.sum((1, 2), keepdim=True).clamp_min(SMALLEST)
+    return torch.addcmul(share / images.shape[1:].numel(), images, (1 - share) / total).log()
 
 
 def masked_l1(

@@ -46,7 +46,9 @@ def near_symmetries(points: Tensor, sigma: float | Tensor, generator: torch.Gene
     device = points.device
     side = 2 * torch.linalg.vector_norm(points, dim=1).max() + 4 * sigma
     # Cells can't hold a narrower Gaussian, and at this angle from a symmetry a candidate shows it only in a wider one.
-    fine, coarse = (_Overlap(points, (side / cells).clamp(min=sigma), side) for cells in (CELLS, CELLS / COARSER))
+    fine = _Overlap(points, (side / CELLS).clamp(min=sigma), side, "bilinear")
+    # A cell is a quarter of this width, so that the nearest value serves.
+    coarse = _Overlap(points, (side / CELLS * COARSER).clamp(min=sigma), side, "nearest")
     maps = random_rotations(2 * CANDIDATES, generator)
     maps[CANDIDATES:, :, 2] *= -1
     # Beside the identity the overlap is large too, so a candidate counts by what it becomes when it is refined.
@@ -80,17 +82,17 @@ def twin_poses(rotation: Tensor, symmetries: Tensor) -> Tensor:
 class _Overlap:
     """The overlap of a cloud with its copies under maps ``[K, 3, 3]``: ``[K]``."""
 
-    def __init__(self, points: Tensor, sigma: Tensor, side: Tensor) -> None:
-        """Draw the cloud into a cube of this side."""
+    def __init__(self, points: Tensor, sigma: Tensor, side: Tensor, mode: str) -> None:
+        """Draw the cloud into a cube of this side, which is read in a mode of ``grid_sample``."""
         ticks = (torch.arange(CELLS, device=points.device) + 0.5) / CELLS - 0.5
         x, y, z = torch.exp(-0.5 * ((points.T[:, :, None] - side * ticks) / sigma) ** 2)  # each [N, CELLS]
         self.volume = torch.einsum("nk,nj,ni->kji", z, y, x)[None, None]
-        self.points = points / (side / 2)
+        self.points, self.mode = points / (side / 2), mode
 
     def __call__(self, maps: Tensor) -> Tensor:
         """The mean of the cloud's density at the points of each copy."""
         copies = (maps.flatten(0, 1) @ self.points.T).view(1, 1, len(maps), 3, -1).mT  # [1, 1, K, N, 3]
-        return grid_sample(self.volume, copies, align_corners=False)[0, 0, 0].mean(1)
+        return grid_sample(self.volume, copies, self.mode, align_corners=False)[0, 0, 0].mean(1)
 
 
 def _best(maps: Tensor, scores: Tensor, most: int) -> tuple[Tensor, Tensor]:
