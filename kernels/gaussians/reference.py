@@ -119,6 +119,24 @@ def gaussians(xy: Tensor, sigma: Tensor, shape: Shape) -> Tensor:
     return torch.exp(-exponent / 2) / (2 * torch.pi * sigma_x * sigma_y)
 
 
+def reconstruction_divergence(
+    points: Tensor,
+    rotation: Tensor,
+    shift: Tensor,
+    sigma: Sigma,
+    background: Tensor,
+    target: Tensor,
+    *,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """Divergence ``[B]``; pictures with no intensity are not for it."""
+    images = splat(points, rotation, shift, sigma, (target.shape[1], target.shape[2]), weights=weights)
+    share, wanted = background.sigmoid(), normalise(target, 1.0)
+    density = (1 - share) * normalise(images, 1.0) + share / target[0].numel()
+    divergence: Tensor = (torch.special.xlogy(wanted, wanted) - wanted * density.log()).sum((1, 2))
+    return divergence
+
+
 def normalise(images: Tensor, scale: float) -> Tensor:
     """Pictures whose intensities sum to ``scale``; an empty picture stays empty."""
     total = images.sum((1, 2), keepdim=True)
