@@ -77,7 +77,7 @@ class Metrics:
     """3: localisations in 3D. The losses are then exp of the mean negative log-likelihood of a localisation, nm^3, and what is
     unexplained is the share of the localisations in the background."""
     pose_entropy: float | None = None
-    """Median entropy of the weights of a particle's poses, natural logarithm; of 3D localisations."""
+    """Median entropy of the weights of a particle's orientations, natural logarithm; of 3D localisations."""
     points_outside: int | None = None
     """Points outside the field of view."""
     pictures: int | None = None

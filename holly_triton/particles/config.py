@@ -9,6 +9,9 @@ from holly_triton.core.config import LARGEST, Bounds, Settings
 from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
 
+from .bounds import Amount, Count, Momentum, Pixels, Positive, Share, Whole
+from .spatial.config import Spatial
+
 MASK_THRESHOLD_128 = 1e-4
 """Loss mask on the normalised target of 128 x 128 pixels (HOLLy); other sizes scale it by their number of pixels."""
 
@@ -21,6 +24,8 @@ class DefaultPoints:
     """Particles of a few labels each can together show a structure of more sites."""
     most: int = 500
     """More points would cost minutes and could not be resolved at the paper's sigma."""
+    most_in_space: int = 160
+    """Of a structure from 3D localisations, each point costs time in every pose, and a site that blinks often needs no more."""
     pictures: int = 300
     """The default where the data are pixels, in which labels are not counted."""
 
@@ -89,14 +94,6 @@ SUCCESS = 0.05
 
 FEWEST_POINTS, MOST_POINTS = 4, 1_000_000
 """Bounds on the number of points of a reconstructed cloud."""
-
-Count = Annotated[int, Bounds(1)]
-Whole = Annotated[int, Bounds(0)]
-Pixels = Annotated[int, Bounds(2, 4096)]
-Share = Annotated[float, Bounds(0, 1)]
-Amount = Annotated[float, Bounds(0)]
-Positive = Annotated[float, Bounds(0, open_least=True)]
-Momentum = Annotated[float, Bounds(0, 1, open_most=True)]
 
 Views = Literal["given", "random"]
 Pose = Literal["search", "amortised", "direct"]
@@ -272,88 +269,6 @@ class Direct(Annealed):
 
     optimiser: Literal["adam", "sgd"] = "adam"
     """Optimiser of poses and points."""
-
-
-@dataclass(frozen=True)
-class PoseEffort(Settings):
-    """How many poses of a particle of 3D localisations are compared, and with how many of its localisations."""
-
-    candidates: Count = 500
-    """Random rotations that the particles of a step share."""
-    few: Count = 30
-    """Localisations of a particle with which these are compared."""
-    localisations: Count = 128
-    """Localisations of a particle with which all other poses are compared, and along whose gradient the points move."""
-    rounds: Count = 2
-    """Rounds of perturbations of the best poses."""
-    near: Count = 8
-    """Perturbations of each pose in a round, itself included."""
-    closer: Share = 0.5
-    """Size of the perturbations of a round relative to that of the one before."""
-    climbs: Whole = 0
-    """Steps of each pose towards the nearest maximum of its likelihood, after each round."""
-
-
-@dataclass(frozen=True)
-class Spatial(Settings):
-    """``dimensions = 3``: localisations in 3D, by the likelihood of each particle's localisations in weighed poses.
-
-    Lengths are relative to the radius of gyration of the data.
-    """
-
-    steps: Count = 300
-    """Steps in which the cloud moves."""
-    batch: Count = 64
-    """Particles of a step."""
-    sigma_start: Positive = 0.35
-    """First blur of the points in addition to their own."""
-    sigma_end: Positive = 0.007
-    """Last one, which is nothing beside the precision of a localisation."""
-    annealed: Annotated[float, Bounds(0, 1, open_least=True)] = 0.5
-    """Share of the steps in which it falls, geometrically."""
-    global_search: Share = 0.8
-    """Share of the steps in which candidate poses come from all of SO(3) too."""
-    slowing: Annotated[float, Bounds(0, 1, open_most=True)] = 0.8
-    """Share of the steps after which the points' steps become shorter, to nothing at the end."""
-    kept: Count = 8
-    """Poses that are kept of each particle."""
-    least_weight: Annotated[float, Bounds(0, 0.5)] = 0.02
-    """Poses of a smaller weight are left out of the gradient."""
-    turn: Positive = 1.0
-    """Standard deviation of the perturbations of a rotation, radians, in units of the points' blur."""
-    least_turn: Amount = 0.04
-    """Least value of it, radians."""
-    shift: Amount = 0.6
-    """Standard deviation of the perturbations of a shift along each axis, in units of the standard error of the mean of a
-    particle's localisations,"""
-    shift_blur: Amount = 0.1
-    """and of the points' blur, which is added."""
-    voxel: Positive = 0.5
-    """Voxel of the log-density, in units of the points' blur."""
-    blur_start: Positive = 0.15
-    """First blur of the points of their own."""
-    background_start: Annotated[float, Bounds(0, 1, open_least=True, open_most=True)] = 0.12
-    """First share of the localisations in the background."""
-    background_width: Positive = 1.2
-    """First width of the background, a Gaussian about the particle's centre."""
-    spread_rate: Share = 0.05
-    """Share of its width that each step contributes."""
-    relocate_every: Count = 10
-    """Steps between relocations of points that explain hardly any localisations,"""
-    relocate_from: Share = 0.2
-    """from this share of the steps on,"""
-    relocate_to: Share = 0.75
-    """to this one."""
-    relocated: Share = 0.05
-    """Largest share of the points that is moved at once."""
-    idle: Share = 0.4
-    """A point is moved if it explains fewer localisations than this share of the mean."""
-    search: PoseEffort = field(default_factory=PoseEffort)
-    """While the cloud moves."""
-    last: PoseEffort = field(
-        default_factory=lambda: PoseEffort(candidates=2000, few=60, localisations=400, rounds=3, near=8, climbs=4)
-    )
-    """At the end, of every particle, and of those that were held out."""
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ LABELS = {
     "steps": "Steps planned",
     "step": "Steps done",
     "dimensions": "Dimensions",
-    "pose_entropy": "Median entropy of a particle's poses",
+    "pose_entropy": "Median entropy of a particle's orientations",
     "points_outside": "Points outside the field of view",
     "rmsd": "Nearest-neighbour RMSD, both directions, nm",
     "rmsd_truth_to_cloud": "Nearest-neighbour RMSD, truth to result, nm",

@@ -12,11 +12,12 @@ from torch import Tensor
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import turned
 from holly_triton.kernels import pose_scores
-from holly_triton.particles.config import Config, PoseEffort, Spatial
+from holly_triton.particles.config import Config
 from holly_triton.particles.data import Localisations
 from holly_triton.particles.data.grouping import localisations_from_rows
 from holly_triton.particles.run.trainers import make_spatial_trainer, settled
 from holly_triton.particles.simulate import Precision, simulate
+from holly_triton.particles.spatial.config import PoseEffort, Spatial
 from holly_triton.particles.spatial.density import look_up
 from holly_triton.particles.spatial.mixture import (
     Model,
@@ -155,6 +156,7 @@ def test_structure_handedness_and_poses_are_found() -> None:
     )  # fmt: skip
     assert np.mean(error.angle_deg < 10) >= 0.95 and np.median(error.shift_nm) < 3.0
     assert not error.mirrored
+    assert float(poses.entropy.median()) < 0.1  # without a symmetry one orientation alone explains a particle
     chosen, unexplained = trainer.search(Particles.of(made(20, seed=5, missing=0.0)))
     # Particles of the same kind fit as well: within a third of a nat of those that the structure was made from.
     assert float((chosen.loss.log() - poses.loss.log().mean()).mean().abs()) < 0.33

@@ -25,11 +25,12 @@ from .held_out import AnyTrainer
 AnyState = TrainingState | SpatialState
 
 
-def default_points(dataset: Dataset) -> int:
+def default_points(dataset: Dataset, dimensions: int) -> int:
     """The number of labels of a typical particle, within what can be resolved and computed in minutes."""
     if not isinstance(dataset, Localisations):
         return DEFAULT_POINTS.pictures
-    return int(min(DEFAULT_POINTS.most, max(DEFAULT_POINTS.fewest, int(dataset.counts.median()))))
+    most = DEFAULT_POINTS.most_in_space if dimensions == 3 else DEFAULT_POINTS.most
+    return int(min(most, max(DEFAULT_POINTS.fewest, int(dataset.counts.median()))))
 
 
 def settled(config: Config, dataset: Dataset) -> Config:
@@ -39,7 +40,9 @@ def settled(config: Config, dataset: Dataset) -> Config:
         HollyError: They ask for 3D localisations, which the data are not.
     """
     dimensions = dimensions_of(config, dataset)
-    return dataclasses.replace(config, points=config.points or default_points(dataset), dimensions=dimensions)
+    return dataclasses.replace(
+        config, points=config.points or default_points(dataset, dimensions), dimensions=dimensions
+    )
 
 
 def trainer_for(config: Config, dataset: Dataset, state: AnyState | None = None) -> AnyTrainer:
@@ -63,7 +66,7 @@ def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None =
         HollyError: The device is not there, there are too many points to merge, or the state is of other data.
     """
     device = find_device(config.device)
-    config = dataclasses.replace(config, points=config.points or default_points(dataset))
+    config = dataclasses.replace(config, points=config.points or default_points(dataset, 2))
     assert config.points is not None
     if config.prune and config.points > MOST_MERGED:
         raise HollyError(
@@ -88,7 +91,7 @@ def make_spatial_trainer(config: Config, dataset: Localisations, state: SpatialS
         raise HollyError(
             f"{config.data}: 3D localisations are for one process; start without torchrun, or with --dimensions 2"
         )
-    config = dataclasses.replace(config, points=config.points or default_points(dataset))
+    config = dataclasses.replace(config, points=config.points or default_points(dataset, 3))
     assert config.points is not None
     particles = Particles.of(dataset)
     plan = SpatialPlan.of(config, particles)

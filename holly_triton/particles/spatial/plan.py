@@ -4,8 +4,9 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from holly_triton.particles.config import Config, Spatial
+from holly_triton.particles.config import Config
 
+from .config import Spatial
 from .particles import Particles
 from .poses import Reach
 

@@ -46,7 +46,7 @@ class Chosen(NamedTuple):
     rotation: Tensor  # [B, 3, 3]
     shift: Tensor  # [B, 3] nm, relative to the particle's centroid
     loss: Tensor  # [B] nm^3: ``exp`` of the mean negative log-likelihood of a localisation
-    entropy: Tensor  # [B]: of the weights of the particle's poses, natural logarithm
+    entropy: Tensor  # [B]: of the weights of the particle's orientations, natural logarithm
 
 
 class Reach(NamedTuple):

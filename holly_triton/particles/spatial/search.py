@@ -7,13 +7,16 @@ import torch
 from torch import Tensor
 
 from holly_triton.geometry import orthonormalised, random_rotations
-from holly_triton.particles.config import PoseEffort
 
+from .config import PoseEffort
 from .density import look_up
 from .mixture import Model, Padded, Weighed, background_share
 from .particles import Particles
 from .plan import Plan
 from .poses import Kept, Reach, anywhere, climbed, exact, nearby, weighed
+
+SAME_DEG = 10.0
+"""Angle within which two orientations are one, as ``validation.pose_error`` counts them."""
 
 
 class Found(NamedTuple):
@@ -31,8 +34,14 @@ class Found(NamedTuple):
 
     @property
     def entropy(self) -> Tensor:
-        """Entropy of the weights of each particle's poses ``[B]``, natural logarithm."""
-        entropy: Tensor = torch.special.entr(self.poses.weights()).sum(dim=1)
+        """Entropy of the weights of each particle's orientations ``[B]``, natural logarithm.
+
+        Orientations that are closer than ``SAME_DEG`` count as one, in the most likely of their poses.
+        """
+        rotation, score = self.poses.rotation, self.poses.score
+        cosine = (torch.einsum("bkij,blij->bkl", rotation, rotation) - 1) / 2
+        again = (cosine > math.cos(math.radians(SAME_DEG))).tril(diagonal=-1).any(dim=2)
+        entropy: Tensor = torch.special.entr(score.masked_fill(again, -torch.inf).softmax(dim=1)).sum(dim=1)
         return entropy
 
     def unexplained(self, model: Model) -> Tensor:

@@ -34,7 +34,7 @@ class SpatialState:
     shifts: Tensor  # [P, K, 3] nm
     scores: Tensor  # [P, K]: log-likelihood when the particle was last processed
     loss: Tensor  # [P] nm^3: exp of the mean negative log-likelihood of a localisation in the best pose
-    entropy: Tensor  # [P]: of the weights of the poses, natural logarithm
+    entropy: Tensor  # [P]: of the weights of the orientations, natural logarithm
     order: Tensor  # [P]: particles in this epoch's order
     cursor: int  # particles of this epoch already processed
     generator: Tensor  # state of the random generator
