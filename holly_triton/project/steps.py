@@ -143,18 +143,14 @@ def _pick(asked: Asked, files: Files, folder: Path, continued: bool) -> Outcome:
 def _reconstruct(asked: Asked, files: Files, folder: Path, continued: bool) -> Outcome:
     from holly_triton.core.lock import CHECKPOINTS
     from holly_triton.particles.config import Config
-    from holly_triton.particles.data import Localisations, open_dataset
     from holly_triton.particles.run.training import resume_training, start_training
 
     outputs = {"structure": folder}
     if continued and (folder / CHECKPOINTS).is_dir():
         return Outcome(resume_training(folder), outputs)
-    data = open_dataset(files["particles"])
-    deep = isinstance(data, Localisations) and data.has_z
     config = Config(
-        data=str(files["particles"]), views="random" if deep and asked.tilt is None else "given", points=asked.points,
-        tilt=asked.tilt, seed=asked.seed, device=asked.device,
-    )  # fmt: skip
+        data=str(files["particles"]), points=asked.points, tilt=asked.tilt, seed=asked.seed, device=asked.device
+    )
     config = config.quick() if asked.quick else config
     return Outcome(start_training(config, folder, overwrite=True), outputs)
 
