@@ -10,6 +10,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
 
 from .bounds import Amount, Count, Momentum, Pixels, Positive, Share, Whole
+from .sparse.config import Sparse
 from .spatial.config import Spatial
 
 MASK_THRESHOLD_128 = 1e-4
@@ -334,6 +335,7 @@ class Config(Settings):
     amortised: Amortised = field(default_factory=Amortised)
     direct: Direct = field(default_factory=Direct)
     spatial: Spatial = field(default_factory=Spatial)
+    sparse: Sparse = field(default_factory=Sparse)
 
     def quick(self) -> "Config":
         """The same run at a fraction of the steps, for smoke tests."""
@@ -344,4 +346,5 @@ class Config(Settings):
             amortised=dataclasses.replace(self.amortised, epochs=2, size=64),
             direct=dataclasses.replace(self.direct, epochs=2, size=64),
             spatial=dataclasses.replace(self.spatial, steps=60),
+            sparse=dataclasses.replace(self.sparse, steps=60),
         )

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from holly_triton.particles.config import Config
-from holly_triton.particles.poses.search import SearchedPoses, noisy_counts
+from holly_triton.particles.data.counts import noisy_counts
+from holly_triton.particles.poses.search import SearchedPoses
 from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import simulate
 from holly_triton.structures import read_structure
@@ -42,6 +43,7 @@ def outcome_of(seed: int) -> Outcome:
         config,
         schedule=dataclasses.replace(config.schedule, **brief),
         search=dataclasses.replace(config.search, candidates=500),
+        sparse=dataclasses.replace(config.sparse, most=0),  # poses by pictures, though there are few labels
     )
     trainer = make_trainer(config, made.localisations)
     assert isinstance(trainer.method, SearchedPoses)

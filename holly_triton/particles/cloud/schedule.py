@@ -10,7 +10,8 @@ from torch import Tensor
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import Grid
 from holly_triton.particles.config import MASK_THRESHOLD_128, Amortised, Config, Direct
-from holly_triton.particles.data import Dataset, Pictures
+from holly_triton.particles.data import Dataset, Localisations, Pictures
+from holly_triton.particles.data.counts import noisy_counts
 
 Length = TypeVar("Length", float, Tensor)
 """A number, or a tensor ``[]`` on the device, where the operations of one step serve for the next."""
@@ -64,7 +65,8 @@ AnyStage = Stage[float] | Stage[Tensor]
 class Plan:
     """The scales of one data set and the run's settings, which together determine the stage of every step.
 
-    This is the plan of pose search; ``AnnealedPlan`` is that of the other methods.
+    This is the plan of pose search; ``SparsePlan`` is that of particles of few localisations, ``AnnealedPlan`` that of the
+    other methods.
     """
 
     config: Config
@@ -83,7 +85,7 @@ class Plan:
         field = config.schedule.field_of_view * dataset.radius_nm
         scales = config, len(dataset), dataset.gyration_nm, field, dataset.finest_nm
         if config.pose == "search":
-            return Plan(*scales)
+            return SparsePlan(*scales) if is_sparse(config, dataset) else Plan(*scales)
         if config.tilt is not None:
             raise HollyError(f"--tilt {config.tilt:g}: needs --pose search; {config.pose} poses can't be limited")
         settings = config.amortised if config.pose == "amortised" else config.direct
@@ -240,3 +242,47 @@ class AnnealedPlan(Plan):
         sigma = self.sigma_start_nm * (self.sigma_end_nm / self.sigma_start_nm) ** done
         grid = Grid(self.settings.size, self.field_nm)
         return replace(self.searching(done, blur_nm, "train"), sigma_nm=sigma, grid=grid)
+
+
+@dataclass(frozen=True)
+class SparsePlan(Plan):
+    """The plan of particles of few localisations, whose poses are drawn anew at each step; poses are refined at the end."""
+
+    @property
+    def batch(self) -> int:
+        """Particles per step in which the cloud moves."""
+        return self.config.sparse.batch
+
+    @property
+    def steps(self) -> int:
+        """Steps in which the cloud moves."""
+        return self.config.sparse.steps
+
+    def relocates(self, step: int) -> bool:
+        """Never: the points of a mixture share the localisations among themselves."""
+        return False
+
+    def at(self, step: int, blur_nm: float) -> Stage[float]:
+        """The stage of one step, whose grid and sigma are those of the pictures in which losses are given."""
+        if step >= self.steps:
+            return super().at(super().steps + step - self.steps, blur_nm)
+        done, settings = step / self.steps, self.config.sparse
+        rate = min(1.0, (1 - done) / (1 - settings.slowing))
+        return self.searching(done / settings.annealed, blur_nm, rate=rate)
+
+    def widened_nm(self, step: int) -> float:
+        """Blur of the points in addition to their own in one step, nm."""
+        settings = self.config.sparse
+        part = min(1.0, step / self.steps / settings.annealed)
+        fallen: float = (settings.sigma_end / settings.sigma_start) ** part
+        return self.gyration_nm * settings.sigma_start * fallen
+
+
+def is_sparse(config: Config, dataset: Dataset) -> bool:
+    """Whether particles have so few localisations, and such varying ones, that their poses are drawn by each localisation."""
+    if not isinstance(dataset, Localisations) or dataset.by_photons or config.tilt is not None or config.prune:
+        return False
+    few, pairs = float(dataset.counts.double().median()), config.sparse.most_pairs
+    if few > config.sparse.most or few * (config.points or 0) > pairs:
+        return False
+    return noisy_counts(dataset.counts, config.search.least_dispersion) is not None

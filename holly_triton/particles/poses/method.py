@@ -7,9 +7,10 @@ from torch import Tensor
 
 from holly_triton.core.distributed import with_common_norm
 from holly_triton.particles.cloud.descent import OUTPUTS, Descent
-from holly_triton.particles.cloud.schedule import AnnealedPlan, Plan, Stage
+from holly_triton.particles.cloud.schedule import AnnealedPlan, Plan, SparsePlan, Stage
 from holly_triton.particles.cloud.state import TrainingState
-from holly_triton.particles.data import Dataset
+from holly_triton.particles.data import Dataset, Localisations
+from holly_triton.particles.sparse.poses import SampledPoses
 
 from .amortised import ReadPoses
 from .direct import FreePoses
@@ -34,6 +35,9 @@ class PoseMethod(Protocol):
 
 def choose_method(plan: Plan, dataset: Dataset, state: TrainingState, generator: torch.Generator) -> PoseMethod:
     """The method that a run's configuration names, as ``state`` left it."""
+    if isinstance(plan, SparsePlan):
+        assert isinstance(dataset, Localisations)
+        return SampledPoses(plan, dataset, state, generator)
     if not isinstance(plan, AnnealedPlan):
         return SearchedPoses(plan, dataset, state, generator)
     if plan.config.pose == "direct":

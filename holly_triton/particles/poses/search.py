@@ -12,6 +12,7 @@ from holly_triton.particles.cloud.relocation import relocate_points
 from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Dataset
+from holly_triton.particles.data.counts import noisy_counts
 
 from .candidates import search_poses
 from .refine import Poses, step_poses
@@ -108,22 +109,3 @@ class SearchedPoses:
         self.optimiser.step()
         self.optimiser.zero_grad()
         return poses
-
-
-def noisy_counts(counts: Tensor | None, least: float) -> Tensor | None:
-    """Localisations of each picture ``[P]`` where its poses are to be drawn by their likelihood; None for the best ones.
-
-    Pictures of one structure differ by their poses and by which labels they show. The second is noise, and the numbers of
-    localisations measure it before anything is fitted: if each of N labels is seen with probability p, their variance
-    over their mean is 1 - p. Where it is next to nothing every picture shows every label, one pose fits it far better than
-    all others, and drawing poses would only blur the structure.
-
-    Args:
-        counts: Localisations of each picture ``[P]``; None where that is not known.
-        least: Variance over mean from which poses are drawn.
-    """
-    if counts is None:
-        return None
-    numbers = counts.double()
-    dispersion = float(numbers.var(correction=0) / numbers.mean())
-    return counts if dispersion >= least else None

@@ -9,7 +9,7 @@ from holly_triton.core.distributed import size
 from holly_triton.core.errors import HollyError
 from holly_triton.core.words import counted
 from holly_triton.particles.cloud.relocation import MOST_MERGED
-from holly_triton.particles.cloud.schedule import Plan
+from holly_triton.particles.cloud.schedule import Plan, SparsePlan
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import DEFAULT_POINTS, Config
@@ -121,5 +121,9 @@ def _take_up(state: AnyState, config: Config, dataset: Dataset, device: torch.de
 
 
 def notes_of(trainer: AnyTrainer) -> list[str]:
-    """Sentences about what a trainer assumes of its data."""
-    return trainer.particles.notes if isinstance(trainer, SpatialTrainer) else []
+    """Sentences about what a trainer assumes of its data, and about its method where the data choose it."""
+    if isinstance(trainer, SpatialTrainer):
+        return trainer.particles.notes
+    if isinstance(trainer.plan, SparsePlan):
+        return ["Particles have few localisations: their poses are drawn by the likelihood of each localisation."]
+    return []

@@ -38,10 +38,10 @@ class Model(NamedTuple):
 
 
 class Padded(NamedTuple):
-    """Localisations of B particles, M rows for each."""
+    """Localisations of B particles, M rows for each, along A axes of the microscope: 2, or 3 where there is a z."""
 
-    xyz: Tensor  # [B, M, 3] nm, finite in every row
-    variance: Tensor  # [B, M, 3] nm^2: of each localisation along the microscope's axes
+    xyz: Tensor  # [B, M, A] nm, finite in every row
+    variance: Tensor  # [B, M, A] nm^2: of each localisation along the microscope's axes
     mask: Tensor  # [B, M]: 1 for a localisation, 0 for none
 
 
@@ -50,7 +50,7 @@ class Weighed(NamedTuple):
 
     particle: Tensor  # [K] int64, row of ``Padded``
     rotation: Tensor  # [K, 3, 3]
-    shift: Tensor  # [K, 3] nm
+    shift: Tensor  # [K, A] nm
     weight: Tensor  # [K]
 
 
@@ -131,12 +131,12 @@ def _climb(model: Model, data: Padded, poses: Weighed) -> tuple[Tensor, Tensor]:
 
 
 class _Parts(NamedTuple):
-    features: Tensor  # [K, M, 7]
+    features: Tensor  # [K, M, 2 A + 1]
     joint: Tensor  # [K, M, N]: log of each point's share of the density
     mixed: Tensor  # [K, M]: log-density
     outside: Tensor  # [K, M]: log of the background's share of it
     squares: Tensor  # [K, M]: squared distance from the particle's centre, nm^2
-    places: Tensor  # [K, N, 3]: the points in the particle's frame, nm
+    places: Tensor  # [K, N, A]: the points in the particle's frame, nm
     total: Tensor  # [K]
 
 
@@ -147,17 +147,18 @@ def _some(model: Model, data: Padded, poses: Weighed) -> list[Weighed]:
 
 def _evaluate(model: Model, data: Padded, poses: Weighed) -> _Parts:
     xyz = data.xyz[poses.particle]
+    axes = xyz.shape[-1]
     total = data.variance[poses.particle] + model.variance
     inverse = 1 / total
     # Relative to the pose's centre the numbers are small, which the differences of squares below need in float32.
     off = xyz - poses.shift[:, None]
-    constant = -0.5 * ((off * off * inverse).sum(-1) + total.log().sum(-1)) - 1.5 * math.log(2 * math.pi)
+    constant = -0.5 * ((off * off * inverse).sum(-1) + total.log().sum(-1)) - 0.5 * axes * math.log(2 * math.pi)
     features = torch.cat([off * inverse, -0.5 * inverse, constant[..., None]], dim=-1)
-    places = model.points @ poses.rotation.transpose(-1, -2)
+    places = model.points @ poses.rotation[:, :axes].transpose(-1, -2)
     against = torch.cat([places, places * places, torch.ones_like(places[..., :1])], dim=-1)
     joint = features @ against.transpose(-1, -2) + ((1 - model.share) / len(model.points)).log()
     squares = (off * off).sum(-1)
-    outside = model.share.log() - 0.5 * squares / model.spread - 1.5 * (2 * math.pi * model.spread).log()
+    outside = model.share.log() - 0.5 * squares / model.spread - 0.5 * axes * (2 * math.pi * model.spread).log()
     mixed = torch.logaddexp(joint.logsumexp(-1), outside)
     whole = (mixed * data.mask[poses.particle]).sum(-1)
     return _Parts(features, joint, mixed, outside, squares, places, whole)
@@ -167,14 +168,16 @@ def _gradient(model: Model, data: Padded, poses: Weighed) -> tuple[Tensor, ...]:
     found = _evaluate(model, data, poses)
     weight = poses.weight[:, None] * data.mask[poses.particle]
     blame = (found.joint - found.mixed[..., None]).exp_() * weight[..., None]  # [K, M, N]
-    scaled, half = found.features[..., :3], found.features[..., 3:6]  # (x - t) / a and -1 / 2a
+    axes = data.xyz.shape[-1]
+    scaled, half = found.features[..., :axes], found.features[..., axes:-1]  # (x - t) / a and -1 / 2a
     # Of the variance: sum over the axes of d^2 / 2a^2 - 1 / 2a, with d = x - t - p.
     own = (0.5 * scaled * scaled + half).sum(-1, keepdim=True)
-    columns = torch.cat([scaled, half, 2 * scaled * half, 2 * half * half, own], dim=-1)  # [K, M, 13]
-    first, second, crossed, square, alone = torch.split(blame.transpose(-1, -2) @ columns, [3, 3, 3, 3, 1], dim=-1)
+    columns = torch.cat([scaled, half, 2 * scaled * half, 2 * half * half, own], dim=-1)
+    # Each of the first four [K, N, A].
+    first, second, crossed, square, alone = torch.split(blame.transpose(-1, -2) @ columns, [*[axes] * 4, 1], dim=-1)
     places = found.places
-    turned = first + 2 * places * second  # [K, N, 3]
-    points = (turned @ poses.rotation).sum(0)
+    turned = first + 2 * places * second  # [K, N, A]
+    points = (turned @ poses.rotation[:, :axes]).sum(0)
     variance = (crossed * places + square * places * places).sum() + alone.sum()
     background = (found.outside - found.mixed).exp() * weight
     held = background.sum()

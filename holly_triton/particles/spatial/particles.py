@@ -55,9 +55,9 @@ class Particles:
         middle = torch.stack([part.median(dim=0).values for part in torch.split(xyz, data.counts.tolist())])
         rows = runs(data.starts, data.counts).rows
         nothing = xyz.new_zeros(len(xyz))
-        lateral = _variance(data.precision, rows)
+        lateral = variances(data.precision, rows)
         lateral = nothing if lateral is None else lateral
-        axial = _variance(data.precision_z, rows)
+        axial = variances(data.precision_z, rows)
         along = {"x": lateral, "y": lateral, "z": lateral if axial is None else axial}
         variance = torch.stack([along[axis] for axis in data.axes], dim=1)
         return Particles(data, xyz - middle.repeat_interleave(data.counts, dim=0), variance, offsets, middle)
@@ -121,7 +121,7 @@ class Particles:
         return Batch(Ragged(xyz[there], offsets_from_counts(counts)), Padded(xyz, variance, there.to(xyz.dtype)))
 
 
-def _variance(column: Tensor | None, rows: Tensor) -> Tensor | None:
+def variances(column: Tensor | None, rows: Tensor) -> Tensor | None:
     """Squares of a column of precisions; programs write 0 or NaN where a fit failed, which gets the median."""
     if column is None:
         return None

@@ -1,0 +1,56 @@
+"""Defaults of the reconstruction from 2D particles of few labels."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from holly_triton.core.config import Bounds, Settings
+from holly_triton.particles.bounds import Count, Positive, Whole
+
+
+@dataclass(frozen=True)
+class Sparse(Settings):
+    """2D particles of few localisations, whose poses are drawn by the likelihood of each localisation (``poses``).
+
+    Lengths are relative to the radius of gyration of the structure.
+    """
+
+    most: Whole = 40
+    """Median number of localisations of a particle up to which this is done, and"""
+    most_pairs: Whole = 4000
+    """the same of pairs of a localisation and a point: the cost of a pose grows with them. On particles of more labels,
+    pictures determine the poses nearly as well."""
+    localisations: Count = 100
+    """Localisations of a particle that are used, drawn anew at each step where it has more."""
+    steps: Count = 200
+    """Steps in which the cloud moves."""
+    batch: Count = 200
+    """Particles of a step."""
+    sigma_start: Positive = 0.4
+    """First blur of the points in addition to their own."""
+    sigma_end: Positive = 0.008
+    """Last one, which is nothing beside the scatter of the labels."""
+    annealed: Annotated[float, Bounds(0, 1, open_least=True)] = 0.6
+    """Share of the steps in which it falls, geometrically."""
+    slowing: Annotated[float, Bounds(0, 1, open_most=True)] = 0.8
+    """Share of the steps after which the points' steps become shorter, to nothing at the end."""
+    candidates: Count = 700
+    """Random rotations that the particles of a step share,"""
+    shifts: Count = 3
+    """each with as many shifts of each particle's own,"""
+    coarse: Positive = 0.25
+    """compared at this blur."""
+    samples: Count = 32
+    """Poses of each particle that are drawn among them and follow the falling blur."""
+    levels: Count = 4
+    """Levels in which it falls to that of the cloud."""
+    moves: Count = 2
+    """Metropolis steps of each pose at each level."""
+    kept: Count = 4
+    """Poses of each particle along whose gradient the points move."""
+    shift: Positive = 0.8
+    """Standard deviation of a shift along each axis, over the root of the number of localisations: a little more than that of
+    their centroid, which is 0.58 along each axis."""
+    pixel: Positive = 0.5
+    """Pixel of the projections in which candidates are looked up, in units of their blur."""
+    background_width: Positive = 1.5
+    """Width of the background, a Gaussian about the particle's centre."""
