@@ -84,6 +84,8 @@ class Spatial(Settings):
     search: PoseEffort = field(default_factory=PoseEffort)
     """While the cloud moves."""
     last: PoseEffort = field(
-        default_factory=lambda: PoseEffort(candidates=2000, few=60, localisations=200, rounds=3, near=8, climbs=3)
+        default_factory=lambda: PoseEffort(candidates=250, few=60, localisations=200, rounds=4, near=8, climbs=3)
     )
-    """At the end, of every particle, and of those that were held out."""
+    """At the end, of every particle, and of those that were held out. With more candidates the search begins at a smaller blur,
+    at which fewer orientations come to their maximum: of 60 particles of six sites, searched without a known pose, 97 % were
+    right with 250, 92 % with 500."""

@@ -87,6 +87,11 @@ class Particles:
         return []
 
     @property
+    def by_size(self) -> Tensor:
+        """Indices of the particles by their number of localisations ``[P]``: those of a batch are padded to its largest."""
+        return self.offsets.diff().argsort(stable=True)
+
+    @property
     def typical_variance(self) -> float:
         """Median variance of a localisation, nm^2, mean over the axes."""
         return float(self.variance.median(dim=0).values.mean())

@@ -5,6 +5,7 @@ costs one look-up a localisation. The few that are kept are weighed by the exact
 localisation has its own precision along each axis of the microscope.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,9 @@ from holly_triton.kernels import pose_scores
 from .density import Lookup
 from .mixture import Model, Padded, Weighed, climb, log_likelihood
 from .particles import Ragged
+
+CROWD = 8
+"""Candidates among which those that are apart are chosen, as a multiple of those that are kept."""
 
 
 class Kept(NamedTuple):
@@ -56,11 +60,22 @@ class Reach(NamedTuple):
     shift_nm: float
 
 
-def anywhere(data: Ragged, rotation: Tensor, grid: Lookup, kept: int) -> Kept:
-    """The best of some rotations ``[R, 3, 3]`` that all particles share, none of them shifted."""
+def anywhere(data: Ragged, rotation: Tensor, grid: Lookup, kept: int, apart: float) -> Kept:
+    """The best of some rotations ``[R, 3, 3]`` that all particles share, none of them shifted.
+
+    Of two that are closer than ``apart``, radians, the worse is left out as long as there are others, so that the best
+    orientation does not crowd out the second best.
+    """
     scores = pose_scores(data.xyz, data.offsets, rotation, None, *grid)
-    score, which = scores.topk(min(kept, len(rotation)), dim=1)
-    return Kept(rotation[which], rotation.new_zeros(*which.shape, 3), score)
+    score, which = scores.topk(min(CROWD * kept, len(rotation)), dim=1)
+    turns = rotation[which]  # [B, C, 3, 3]
+    near = (torch.einsum("bkij,blij->bkl", turns, turns) - 1) / 2 > math.cos(apart)
+    row, left, chosen = torch.arange(len(score), device=score.device), score.clone(), []
+    for _ in range(min(kept, len(rotation))):
+        chosen.append(left.argmax(dim=1))
+        left.masked_fill_(near[row, chosen[-1]], -torch.inf)
+    best = torch.stack(chosen, dim=1)
+    return Kept(turns[row[:, None], best], turns.new_zeros(*best.shape, 3), score[row[:, None], best])
 
 
 def nearby(data: Ragged, poses: Kept, grid: Lookup, reach: Reach, near: int, generator: torch.Generator) -> Kept:

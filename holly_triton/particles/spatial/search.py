@@ -96,7 +96,7 @@ def find_poses(
         sigma = math.sqrt(float(coarse.variance) + plan.variance)
         grid = look_up(coarse, plan.variance, plan.half_nm, plan.settings.voxel * sigma)
         some = particles.batch(index, effort.few, generator).ragged
-        found = anywhere(some, random_rotations(effort.candidates, generator), grid, kept)
+        found = anywhere(some, random_rotations(effort.candidates, generator), grid, kept, half)
         for rank in range(effort.rounds):
             scale = effort.closer**rank
             found = closer_to(found, half * plan.gyration_nm * scale * effort.closer, half * scale)

@@ -120,16 +120,17 @@ class SpatialTrainer:
             The poses of all P particles, and the share of each one's localisations in the background ``[P]``.
         """
         plan, model, generator = self.plan, self.final_model, self.sampler()
-        every = torch.arange(len(particles), device=self.state.points.device)
         chosen, unexplained = [], []
-        for index in following(torch.split(every, plan.settings.batch)):
+        for index in following(torch.split(particles.by_size, plan.settings.batch)):
             found = find_poses(plan, model, particles, index, plan.settings.last, generator)
             poses = found.poses
             chosen.append(
                 Chosen(poses.rotation[:, 0], poses.shift[:, 0] + particles.middle[index], found.loss, found.entropy)
             )
             unexplained.append(found.unexplained(model))
-        return Chosen(*(torch.cat(rows) for rows in zip(*chosen, strict=True))), torch.cat(unexplained)
+        # From the order in which they were searched to that of the particles.
+        place = particles.by_size.argsort()
+        return Chosen(*(torch.cat(rows)[place] for rows in zip(*chosen, strict=True))), torch.cat(unexplained)[place]
 
     def sampler(self) -> torch.Generator:
         """Random choices apart from those of the run, the same ones every time."""
@@ -138,12 +139,13 @@ class SpatialTrainer:
     def _step(self, stage: Stage) -> Tensor:
         """One batch of particles ``[B]``: their poses and, until the last stage, the cloud."""
         state, plan = self.state, self.plan
-        index = state.next_batch(plan.batch, self.generator)
-        if stage.name == "poses":
-            start = plan.batch * (state.step - plan.steps)
-            index = torch.arange(start, min(start + plan.batch, plan.particles), device=index.device)
-        state.seen += len(index)
         last = stage.name == "poses"
+        if last:
+            start = plan.batch * (state.step - plan.steps)
+            index = self.particles.by_size[start : start + plan.batch]
+        else:
+            index = state.next_batch(plan.batch, self.generator)
+        state.seen += len(index)
         found = find_poses(
             plan, state.model(stage.sigma_nm), self.particles, index, plan.settings.last if last else plan.settings.search,
             self.generator, known=Kept(state.rotations[index], state.shifts[index], state.scores[index]),
