@@ -123,13 +123,16 @@ def test_doubtful_cells_alone_hold_an_emitter_in_each_column(tmp_path: Path) -> 
     np.testing.assert_allclose(read(write(tmp_path / "p.mat", cells)).centres[0].numpy(), cells[0].mean(axis=1))
 
 
-def test_structs_bring_their_points_and_lateral_precision(tmp_path: Path) -> None:
+def test_structs_bring_their_points_and_precision(tmp_path: Path) -> None:
     cells = [
         {"points": points, "sigma": np.column_stack([np.full(len(points), 2.5), np.full(len(points), 9.0)])}
         for points in particles(3)
     ]
     data = read(write(tmp_path / "p.mat", cells), unit="px", pixel_size_nm=100.0)
-    assert data.has_z and data.precision_nm == pytest.approx(250.0)
+    assert data.has_z and data.precision_nm == pytest.approx(250.0) and data.precision_z_nm == pytest.approx(900.0)
+    lateral = [{**cell, "sigma": cell["sigma"][:, :1]} for cell in cells]
+    alone = read(write(tmp_path / "r.mat", lateral))
+    assert alone.precision_nm == pytest.approx(2.5) and alone.precision_z_nm is None
     assert read(write(tmp_path / "q.mat", [{"points": p} for p in particles(2)])).precision_nm is None
 
 
