@@ -157,16 +157,15 @@ def bench_steps(
 
 @contextmanager
 def environment_of(revision: str) -> Iterator[Path]:
-    """The interpreter of a temporary environment with a commit of this checkout, and with the packages of this one.
+    """The interpreter of a temporary environment with a commit of the present folder's checkout, and with the packages of this one.
 
     Raises:
-        HollyError: This is no checkout, or it has no such commit.
+        HollyError: The present folder is in no checkout, or that has no such commit.
     """
-    root = WORKER.parents[1]
     with tempfile.TemporaryDirectory(prefix="holly-triton-") as place:
         folder = Path(place)
         done = subprocess.run(
-            ["git", "-C", str(root), "archive", "--format=tar", f"--output={folder / 'tree.tar'}", revision],
+            ["git", "archive", "--format=tar", f"--output={folder / 'tree.tar'}", revision],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         if done.returncode:

@@ -32,6 +32,10 @@ polish_steps = 4
 refine_steps = 2
 [search]
 candidates = 100
+[spatial]
+steps = 20
+[sparse]
+steps = 10
 """
 BRIEF_NETWORK = """
 minutes = 1.0

@@ -108,7 +108,9 @@ class _Comparison(torch.autograd.Function):
             scaled: list[Any] = [None if part is None else part * grad_loss[:, None] for part in held]
             if scaled:
                 add_gradients(gradients, cloud, slice(None), slice(None), SpotGradients(*scaled))
-        pull = None if by_background is None else (by_background * grad_loss).sum()
+        pull = None
+        if ctx.needs_input_grad[3]:  # of no pictures it is 0, as the other gradients are
+            pull = grad_loss.new_zeros(()) if by_background is None else (by_background * grad_loss).sum()
         return None, None, None, pull, *gradients
 
 

@@ -21,7 +21,7 @@ SMALL = StepCase("small", "tetrahedron", tetrahedron().tolist(), pictures=12, po
 
 
 def is_checkout() -> bool:
-    done = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "HEAD"], capture_output=True, check=False)
+    done = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, check=False)
     return done.returncode == 0
 
 

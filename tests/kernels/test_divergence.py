@@ -85,3 +85,12 @@ def test_no_pictures_and_no_points_give_what_they_must() -> None:
     divergence, _ = reconstruction_divergence(**parts, target=target(torch.float32))
     torch.autograd.backward(divergence.sum())
     assert divergence.isfinite().all() and parts["points"].grad is not None
+
+
+def test_of_no_pictures_every_gradient_is_zero() -> None:
+    """As on a process whose share of a batch is empty."""
+    parts = scene()
+    some = {name: part[:0] if name in ("rotation", "shift", "sigma") else part for name, part in parts.items()}
+    found, _ = reconstruction_divergence(**some, target=target()[:0])
+    for name, gradient in zip(parts, torch.autograd.grad(found.sum(), list(parts.values())), strict=True):
+        assert torch.equal(gradient, torch.zeros_like(parts[name])), name

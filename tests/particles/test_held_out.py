@@ -109,7 +109,8 @@ def test_both_kinds_are_drawn_in_the_order_of_the_data() -> None:
     parts = split(whole, 0.3)
     assert parts.held_out is not None
     index, grid = torch.tensor([39, 3, 0, 17, 18, 3]), Grid(16, 400.0)
-    assert torch.equal(parts.draw(index, grid, 30.0), whole.draw(index, grid, 30.0))
+    # Pictures are drawn in groups of similar sizes, and the last bits depend on the group.
+    torch.testing.assert_close(parts.draw(index, grid, 30.0), whole.draw(index, grid, 30.0), rtol=1e-5, atol=1e-12)
     counts = torch.arange(40)
     held = torch.from_numpy(parts.is_held_out)
     assert torch.equal(parts.join(counts[~held], counts[held]), counts)
