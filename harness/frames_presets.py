@@ -45,7 +45,7 @@ INTRODUCTION = f"""# The presets of `frames train`, with equal processor time
 Our network, and networks like those of DECODE (Speiser 2021) and LUENN (Abdehkakha 2023), all of width {WIDTH}, seed {SEED}, with
 one frame or three as input, trained on the same stream of frames, in as many steps as the time allows; the
 others' losses and rates are those that their authors published, where they did. Their published sizes are larger (widths
-48 and 64) and their trainings took hours on a GPU: this shows which network is the better one for little time, and not what
+48 and 64): this shows which network is the better one for little time, and not what
 theirs reach in the end.
 
 Then each localised the same movies of 64 x 64 px, not polished: emitters on {{emitters}}, {PHOTONS:g} photons over a
