@@ -18,7 +18,7 @@ from holly_triton.tomography.classify.augmentation import TURNS, augmented, turn
 from holly_triton.tomography.classify.evaluation import best_temperature, calibration_error, figures_of
 from holly_triton.tomography.classify.invariants import invariants
 from holly_triton.tomography.classify.model import read_model
-from holly_triton.tomography.classify.networks import build
+from holly_triton.tomography.classify.networks import build, placed
 from holly_triton.tomography.classify.opening import open_set
 from holly_triton.tomography.classify.run import resume_run, start_run
 from holly_triton.tomography.classify.set_hdf5 import SetWriter
@@ -96,6 +96,17 @@ def test_our_own_network_is_a_tenth_in_size_and_a_fifth_in_work(size):
 def test_linear_activations_of_any_size_of_box(name, size):
     linear = build(Network(name), size, 5).eval()(torch.randn(3, size, size, size))
     assert linear.shape == (3, 5) and bool(linear.isfinite().all())
+
+
+@pytest.mark.parametrize("name", ["own", "inception3d", "dsrf3d"])
+def test_placing_a_network_changes_its_layout_and_not_its_activations(name, seed):
+    torch.manual_seed(seed)
+    network, boxes = build(Network(name), 12, 5).eval(), torch.randn(3, 12, 12, 12)
+    before = network(boxes)
+    assert placed(network, torch.device("cpu")) is network
+    kernels = [layer.weight for layer in network.modules() if isinstance(layer, torch.nn.Conv3d)]
+    assert all(kernel.is_contiguous(memory_format=torch.channels_last_3d) for kernel in kernels)
+    torch.testing.assert_close(network(boxes), before, rtol=1e-4, atol=1e-4)
 
 
 def test_the_sense_of_dropout():

@@ -16,7 +16,7 @@ from holly_triton.tomography.config.classification import BATCH, SAME_VOXEL, Tra
 
 from .baseline import RifSvm
 from .gaussians import Gaussians
-from .networks import build
+from .networks import build, placed
 from .sets import SubtomogramSet, standardised
 
 KIND = "holly-triton subtomogram classifier 1"
@@ -113,7 +113,7 @@ def read_model(path: Path, device: torch.device | None = None) -> Model:
         HollyError: There is no such file, it is no model of this version, or it is damaged.
     """
     model = read_model_file(path, KIND, "tomo classify --train", _restored)
-    model.network.to(device or torch.device("cpu"))
+    placed(model.network, device or torch.device("cpu"))
     return model
 
 

@@ -1,5 +1,6 @@
 """Our own network, and the choice among all of them."""
 
+import torch
 from torch import Tensor, nn
 
 from holly_triton.tomography.config.classification import Network
@@ -66,3 +67,9 @@ def build(settings: Network, size: int, classes: int) -> nn.Module:
     if settings.name == "dsrf3d":
         return Dsrf3D(size, classes, settings.dropped)
     return OwnNetwork(settings.width, classes, settings.dropped)
+
+
+def placed(network: nn.Module, device: torch.device) -> nn.Module:
+    """The network itself, on a device; on the CPU the features of a voxel lie together, with which its convolutions are faster."""
+    layout = torch.channels_last_3d if device.type == "cpu" else torch.preserve_format
+    return network.to(device, memory_format=layout)  # type: ignore[call-overload,no-any-return]

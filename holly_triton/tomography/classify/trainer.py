@@ -19,7 +19,7 @@ from .descent import descent_for
 from .evaluation import best_temperature, figures_of
 from .gaussians import Gaussians
 from .model import Model
-from .networks import build
+from .networks import build, placed
 from .sources import CHANGES, Source
 
 
@@ -34,7 +34,7 @@ class Trainer:
     state: TrainingState
 
     def __post_init__(self) -> None:
-        self.network.to(self.device)
+        placed(self.network, self.device)
         if self.state.weights:
             self.network.load_state_dict(self.state.weights)
         self._descent = descent_for(self.network, self.settings, self.state.optimiser, self.state.average)
@@ -67,7 +67,7 @@ class Trainer:
         kinds, settings = self.source.kinds, self.settings
         copy = build(settings.network, kinds.size, len(kinds.classes))
         copy.load_state_dict(self._descent.average)
-        copy.to(self.device).eval()
+        placed(copy, self.device).eval()
         timing = {
             "steps": self.state.step,
             "subtomograms": self.state.step * settings.batch,
