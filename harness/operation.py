@@ -122,10 +122,10 @@ class Operation:
         edges: Small cases at the limits of its domain, for a precision.
         make_inputs: Float64 inputs on the CPU, which float32 holds exactly, of a case and a seed.
         oracle: The exact answer in float64, in little memory.
-        settled: Inputs moved away from values at which rounding decides (which may be searched on the device).
         needed_values: Floats that the naive and the dense version hold in memory, for a case and a number of pictures.
         work: Work of the forward pass, and of both passes (None where there is no backward); None for no floor.
         bare: The same work as calls, for a device whose rates are not known.
+        settled: Inputs moved away from values at which rounding decides (which may be searched on the device).
         has_precision: Whether it takes ``precision``.
         summed: Arguments whose gradient is a sum that can cancel by chance, with that whose gradient bounds its terms.
     """
@@ -137,12 +137,21 @@ class Operation:
     edges: Callable[[str], list[Case]]
     make_inputs: Callable[[Any, int], Inputs]
     oracle: Callable[[Any, Inputs], Answer]
-    settled: Callable[[Any, Inputs, str], Inputs]
     needed_values: Callable[[Any, int], dict[str, int]]
     work: Callable[[Any], tuple[Work, Work | None] | None]
     bare: Callable[[Any], Bare | None]
+    settled: Callable[[Any, Inputs, str], Inputs] = lambda case, inputs, device: inputs
     has_precision: bool = False
     summed: dict[str, str] = field(default_factory=dict)
+
+
+def edge_cases(
+    kind: type[Case], op: str, precision: str, common: dict[str, Any], variants: dict[str, dict[str, Any]]
+) -> list[Case]:
+    """A small case for each variant of what all have in common, of an operation in float32's own precision alone."""
+    if precision != "ieee":
+        return []
+    return [kind(op, **{**common, **changed}, precision="ieee", label=label) for label, changed in variants.items()]
 
 
 def differentiate(function: Callable[..., Tensor], inputs: Inputs) -> Answer:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from holly_triton.kernels.frames.table import PsfTable, psf_table
 
-from ..operation import Case, Inputs, Operation
+from ..operation import Case, Inputs, Operation, edge_cases
 from . import frames_baselines as baselines
 
 MOST_EMITTERS = 1000
@@ -45,9 +45,6 @@ def _timed(op: str, points: Sequence[int], images: int, size: int, sigma_px: flo
 
 
 def _edges(op: str, precision: str) -> list[Case]:
-    """None but in float32's own precision: there is no product that another would change."""
-    if precision != "ieee":
-        return []
     variants: dict[str, dict[str, Any]] = {
         "plain": {},
         "one emitter": {"points": 1},
@@ -70,10 +67,7 @@ def _edges(op: str, precision: str) -> list[Case]:
         "emitter_nll": {"window of one pixel": {"window": 1}, "window of seven": {"window": 7}},
     }
     small: dict[str, Any] = {"points": 37, "images": 3, "height": 24, "width": 17, "sigma_px": 1.7, "table": 11}
-    return [
-        FrameCase(op, **{**small, **changed}, precision="ieee", label=label)
-        for label, changed in (variants | of_op[op]).items()
-    ]
+    return edge_cases(FrameCase, op, precision, small, variants | of_op[op])
 
 
 def astigmatic_table(rows: int, columns: int, sigma_px: float, planes: int = 15) -> PsfTable:
@@ -154,7 +148,6 @@ def _operation(op: str) -> Operation:
         edges=partial(_edges, op),
         make_inputs=_make_inputs,
         oracle=baselines.ORACLES[op],
-        settled=lambda case, inputs, device: inputs,
         needed_values=baselines.needed_values,
         work=baselines.work,
         bare=baselines.bare,

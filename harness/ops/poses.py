@@ -9,7 +9,7 @@ from torch import Tensor
 
 from holly_triton.geometry import random_rotations
 
-from ..operation import Case, Inputs, Operation
+from ..operation import Case, Inputs, Operation, edge_cases
 from . import poses_baselines as baselines
 
 MOST_POSES = 10_000
@@ -55,9 +55,6 @@ def _timed(points: Sequence[int], images: int, size: int, sigma_px: float, preci
 
 
 def _edges(precision: str) -> list[Case]:
-    """None but in float32's own precision: the operation has no other."""
-    if precision != "ieee":
-        return []
     variants: dict[str, dict[str, Any]] = {
         "plain": {},
         "one pose": {"points": 1},
@@ -77,10 +74,7 @@ def _edges(precision: str) -> list[Case]:
         "one voxel": {"depth": 1, "height": 1, "width": 1},
     }
     small: dict[str, Any] = {"points": 37, "images": 3, "height": 12, "width": 12, "localisations": 19}
-    return [
-        PoseCase("pose_scores", **{**small, **changed}, precision="ieee", label=label)
-        for label, changed in variants.items()
-    ]
+    return edge_cases(PoseCase, "pose_scores", precision, small, variants)
 
 
 def _counts(case: PoseCase) -> Tensor:
@@ -128,7 +122,6 @@ OPERATIONS = {
         edges=_edges,
         make_inputs=_make_inputs,
         oracle=baselines.oracle,
-        settled=lambda case, inputs, device: inputs,
         needed_values=baselines.needed_values,
         work=baselines.work,
         bare=baselines.bare,

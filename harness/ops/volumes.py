@@ -11,7 +11,7 @@ from torch import Tensor
 from holly_triton.geometry import random_rotations
 from holly_triton.kernels import fourier_reference
 
-from ..operation import Case, Inputs, Operation
+from ..operation import Case, Inputs, Operation, edge_cases
 from . import volumes_baselines as baselines
 
 MOST_ROTATIONS = 1000
@@ -54,9 +54,6 @@ def _timed(points: Sequence[int], images: int, size: int, sigma_px: float, preci
 
 
 def _edges(precision: str) -> list[Case]:
-    """None but in float32's own precision: the operation has one of its own."""
-    if precision != "ieee":
-        return []
     variants: dict[str, dict[str, Any]] = {
         "plain": {},
         "one rotation": {"points": 1},
@@ -73,10 +70,7 @@ def _edges(precision: str) -> list[Case]:
         "odd box": {"height": 11, "width": 11},
     }
     small: dict[str, Any] = {"points": 37, "images": 3, "height": 12, "width": 12}
-    return [
-        VolumeCase("fourier_correlation", **{**small, **changed}, precision="ieee", label=label)
-        for label, changed in variants.items()
-    ]
+    return edge_cases(VolumeCase, "fourier_correlation", precision, small, variants)
 
 
 def _directions(count: int, generator: torch.Generator) -> Tensor:
@@ -120,7 +114,6 @@ OPERATIONS = {
         edges=_edges,
         make_inputs=_make_inputs,
         oracle=baselines.oracle,
-        settled=lambda case, inputs, device: inputs,
         needed_values=baselines.needed_values,
         work=baselines.work,
         bare=baselines.bare,

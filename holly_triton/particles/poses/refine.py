@@ -16,11 +16,15 @@ LEVER = (2 / 3) ** 0.5
 
 
 class Poses(NamedTuple):
-    """Poses of B pictures, or of B particles of 3D localisations, and their losses."""
+    """Poses of B pictures, and their losses."""
 
     rotation: Tensor  # [B, 3, 3]
-    shift: Tensor  # [B, 2] or [B, 3] nm
-    loss: Tensor  # [B]: masked L1; in 3D that of ``spatial.search``, nm^3
+    shift: Tensor  # [B, 2] nm
+    loss: Tensor  # [B]: masked L1
+
+    def mean_loss(self) -> float:
+        """Mean over the pictures."""
+        return float(self.loss.mean())
 
 
 def step_poses(

@@ -182,19 +182,12 @@ def search(trainer: Trainer, dataset: Drawable, index: Tensor, *, passes: int) -
 
 
 def fit_of(found: Found, training: Found) -> Fit:
-    """The fit of pictures in the poses found for them, in comparison with that of training pictures.
-
-    Of 3D localisations the losses are exponents, so that their mean is the geometric one.
-    """
-    loss, loss_training = (
-        float(one.poses.loss.log().mean().exp() if isinstance(one.poses, Chosen) else one.poses.loss.mean())
-        for one in (found, training)
-    )
+    """The fit of pictures in the poses found for them, in comparison with that of training pictures."""
     return Fit(
         pictures=len(found.unexplained),
         pictures_training=len(training.unexplained),
-        loss=loss,
-        loss_training=loss_training,
+        loss=found.poses.mean_loss(),
+        loss_training=training.poses.mean_loss(),
         unexplained=float(found.unexplained.mean()),
         unexplained_training=float(training.unexplained.mean()),
     )

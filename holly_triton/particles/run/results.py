@@ -21,7 +21,6 @@ from holly_triton.geometry import axis_angle_from_rotation, mirror
 from holly_triton.io.clouds import write_cloud
 from holly_triton.io.metrics import HeldOut, Metrics, write_metrics
 from holly_triton.particles.config import Config
-from holly_triton.particles.spatial.poses import Chosen
 from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.report import REPORT, write_report
@@ -159,21 +158,21 @@ def point_sigma_nm(trainer: AnyTrainer) -> float:
 
 
 def write_poses(path: Path, names: Sequence[str], poses: AnyPoses, sigma_nm: float) -> None:
-    """Write the poses of some pictures under a cloud whose points are Gaussians of one width, and their loss.
+    """Write the poses of some pictures under a cloud whose points are Gaussians of one width, and what is known of each.
 
-    Of 3D localisations there are ``tz_nm`` and, last, the entropy of the weights of each particle's poses.
+    That is the loss; of 3D localisations there are ``tz_nm`` and, last, the entropy of the weights of each particle's poses.
 
     Raises:
         HollyError: The file can't be written.
     """
     axis_angle = axis_angle_from_rotation(poses.rotation.cpu().numpy())
+    known = poses._asdict()
+    shift = known.pop("shift").cpu().numpy()
+    del known["rotation"]
     rows = np.column_stack(
-        [axis_angle, poses.shift.cpu().numpy(), np.full(len(names), sigma_nm), poses.loss.cpu().numpy()]
+        [axis_angle, shift, np.full(len(names), sigma_nm), *(column.cpu().numpy() for column in known.values())]
     )
-    columns = ["rx", "ry", "rz", *("tx_nm", "ty_nm", "tz_nm")[: poses.shift.shape[1]], "sigma_nm", "loss"]
-    if isinstance(poses, Chosen):
-        columns.append("entropy")
-        rows = np.column_stack([rows, poses.entropy.cpu().numpy()])
+    columns = ["rx", "ry", "rz", *("tx_nm", "ty_nm", "tz_nm")[: shift.shape[1]], "sigma_nm", *known]
     with replacing(path) as partial, partial.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(["picture", *columns])

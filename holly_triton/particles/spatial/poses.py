@@ -52,6 +52,10 @@ class Chosen(NamedTuple):
     loss: Tensor  # [B] nm^3: ``exp`` of the mean negative log-likelihood of a localisation
     entropy: Tensor  # [B]: of the weights of the particle's orientations, natural logarithm
 
+    def mean_loss(self) -> float:
+        """Geometric mean over the particles: their losses are exponents."""
+        return float(self.loss.log().mean().exp())
+
 
 class Reach(NamedTuple):
     """How far poses are perturbed: standard deviations along each axis."""
