@@ -20,8 +20,8 @@ ROOT = Path(__file__).resolve().parents[1]
 IMPORTS = "import holly_triton.kernels, holly_triton.harness"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 SOURCES = ("holly_triton", "kernels", "harness")
-WITH_ANOTHER = {"markupsafe", "pynvml", "vtkmodules"}
-"""Imported packages that come with jinja2 and with pyvista, and one that the driver's users may add."""
+WITH_ANOTHER = {"markupsafe", "napari", "pynvml", "vtkmodules"}
+"""Imported packages that come with jinja2 and with pyvista, napari, which loads the plugin, and one that the driver's users may add."""
 NOT_ON_WINDOWS = {"fcntl", "grp", "posix", "pwd", "resource", "termios"}
 
 

@@ -13,7 +13,7 @@ PACKAGE = Path(holly_triton.__file__).parent
 ALLOWED = {"core": {"core"}, "geometry": {"core", "geometry", "kernels"}}
 FAMILIES = {"particles", "frames", "tomography"}
 SHARED = ("core", "geometry", "io", "report", "validation", "view", "kernels", "structures.py")
-"""What the families share; the command line, ``api``, projects and the benchmarks of ``harness`` stand above them."""
+"""What the families share; the command line, ``api``, projects, the plugin for napari and the benchmarks of ``harness`` stand above them."""
 
 
 def imported(path: Path) -> set[str]:
@@ -45,7 +45,7 @@ def test_families_import_each_other_in_no_direction_and_nothing_shared_imports_o
 
 
 def test_every_part_is_shared_or_a_family_or_above_them() -> None:
-    above = {"commands", "doctor", "harness", "project", "__init__.py", "__main__.py", "api.py", "cli.py"}
+    above = {"commands", "doctor", "harness", "napari", "project", "__init__.py", "__main__.py", "api.py", "cli.py"}
     found = {path.name for path in PACKAGE.iterdir() if path.suffix in ("", ".py") and path.name != "__pycache__"}
     assert found == above | FAMILIES | {*SHARED}
 

@@ -49,6 +49,15 @@ class _StoppedError(Exception):
     """A signal requested a stop between two tiles."""
 
 
+class Picked(NamedTuple):
+    """Particles of a tomogram, the model that found them, the tomogram, and the map that was asked for."""
+
+    particles: ParticleList
+    model: Model
+    volume: Volume
+    foreground: Array | None
+
+
 def pick_file(path: Path, out: Path, model_file: Path, options: Options) -> int:
     """Pick the particles of a tomogram; return the exit code.
 
@@ -56,6 +65,32 @@ def pick_file(path: Path, out: Path, model_file: Path, options: Options) -> int:
         HollyError: A file can't be read or written, or the model is of another voxel size.
     """
     check_places(out, options.scores, overwrite=options.overwrite)
+    try:
+        with stoppable() as stop:
+            particles, model, volume, foreground = pick_particles(path, model_file, options, stop)
+    except _StoppedError:
+        print(f"Stopped; {out} was not written")
+        return STOPPED
+    write_particles(out, particles, voxel_size=volume.voxel, shape=volume.values.shape)
+    if foreground is not None and options.scores is not None:
+        write_volume(options.scores, foreground, model.voxel)
+        print(f"{options.scores}: the share of all classes together in each voxel")
+    print(f"{out}: {_counts(particles, model)}")
+    return DONE
+
+
+def pick_particles(path: Path, model_file: Path, options: Options, stop: Stop | None = None) -> Picked:
+    """The particles of a tomogram, which are written nowhere.
+
+    Args:
+        path: The tomogram.
+        model_file: What ``tomo train`` has written, or ``default``.
+        options: As of the command; those about files that are written are not used.
+        stop: Requests the end after the current tile, by an error that ``pick_file`` catches.
+
+    Raises:
+        HollyError: A file can't be read, or the model is of another voxel size.
+    """
     model_file = model_path(model_file)
     model = read_model(model_file, find_device(options.device))
     volume = read_volume(path, options.voxel_size)
@@ -68,19 +103,8 @@ def pick_file(path: Path, out: Path, model_file: Path, options: Options) -> int:
         LOG.warning("%s: %s", path, doubt)
     name = path.name.removesuffix(".gz").rsplit(".", 1)[0]
     maps = _Maps(values.shape, options)
-    try:
-        with stoppable() as stop:
-            found = _found(model, values, normalisation, options, maps, stop)
-    except _StoppedError:
-        print(f"Stopped; {out} was not written")
-        return STOPPED
-    particles = as_particles(found, model, name)
-    write_particles(out, particles, voxel_size=volume.voxel, shape=volume.values.shape)
-    if maps.foreground is not None and options.scores is not None:
-        write_volume(options.scores, maps.foreground, model.voxel)
-        print(f"{options.scores}: the share of all classes together in each voxel")
-    print(f"{out}: {_counts(particles, model)}")
-    return DONE
+    found = _found(model, values, normalisation, options, maps, stop or Stop())
+    return Picked(as_particles(found, model, name), model, volume, maps.foreground)
 
 
 class _Maps:
