@@ -23,6 +23,7 @@ from .options import (
 @click.command()
 @click.argument("cloud", type=SOME_PATH)
 @click.argument("out", type=SOME_PATH)
+@click.option("--also", type=(SOME_PATH, Number(0, 1, min_open=True, max_open=True)), multiple=True, metavar="CLOUD2 SHARE", help="A further structure, and its share of the particles; may be repeated.")  # fmt: skip
 @click.option("--images", type=click.IntRange(min=1), default=2000, show_default=True, metavar="N", help="Pictures.")
 @click.option("--scatter", type=Number(min=0), default=0.0, metavar="S", help="Scatter of the labels about their site, in the cloud's unit.")  # fmt: skip
 @click.option("--missing", type=Number(0, 1), default=0.0, metavar="P", help="Probability that a site is not labelled.")  # fmt: skip
@@ -43,7 +44,7 @@ from .options import (
 @unit_nm_option
 @click.option("--overwrite", is_flag=True, help="Replace the simulation in an existing folder.")
 def simulate(
-    cloud: Path, out: Path, images: int, scatter: float, missing: float, max_spawn: int, spawn_rate: float,
+    cloud: Path, out: Path, also: tuple[tuple[Path, float], ...], images: int, scatter: float, missing: float, max_spawn: int, spawn_rate: float,
     shift: float, in_plane: int, blinking: str | None, dimensions: int, precision: float | None,
     axial_precision: float | None, seed: int, tiff: bool, unit_nm: float | None, overwrite: bool,
 ) -> None:  # fmt: skip
@@ -57,6 +58,7 @@ def simulate(
       holly-triton simulate bunny.obj bunny-data --unit-nm 297 --images 2000 --scatter 0.03
       holly-triton simulate nuclear-pore pore-data --scatter 5 --missing 0.3 --blinking alexa647
       holly-triton simulate nuclear-pore pores-3d --dimensions 3 --missing 0.4 --precision 5 --axial-precision 12
+      holly-triton simulate nuclear-pore mixed --also torus 0.4 --dimensions 3 --precision 5
     """
     if axial_precision is not None and (dimensions == 2 or precision is None):
         raise click.UsageError("--axial-precision goes with --dimensions 3 and --precision")
@@ -68,25 +70,31 @@ def simulate(
     from holly_triton.core.words import counted
     from holly_triton.particles.simulate import Precision, write_simulation
     from holly_triton.particles.simulate import simulate as make
+    from holly_triton.particles.simulated_mixture import mixed, shares_of_images
     from holly_triton.structures import read_structure
 
     check_free(out, overwrite, "simulation")
-    structure = read_structure(cloud, unit_nm)
-    for note in structure.notes:
+    structures = [read_structure(one, unit_nm) for one in (cloud, *(other for other, _ in also))]
+    structure = structures[0]
+    for note in dict.fromkeys(note for one in structures for note in one.notes):
         click.echo(note, err=True)
     error = None
     if precision is not None:
         axial = precision if axial_precision is None else axial_precision
         error = Precision(precision * structure.unit_nm, axial * structure.unit_nm)
-    simulation = make(
-        structure.points, images, precision=error, dimensions=dimensions, scatter_nm=scatter * structure.unit_nm, missing=missing, max_spawn=max_spawn,
-        spawn_rate=spawn_rate, shift_nm=shift * structure.unit_nm, in_plane=in_plane,
-        photophysics=PHOTOPHYSICS[blinking] if blinking else None, generator=torch.Generator().manual_seed(seed),
-    )  # fmt: skip
-    write_simulation(out, simulation, tiff=tiff)
-    click.echo(
-        f"{out}: {counted(images * in_plane, 'picture')} of {counted(len(structure.points), 'site')}. Next: holly-triton train {out}"
-    )
+    generator = torch.Generator().manual_seed(seed)
+    parts = [
+        make(
+            one.points, count, precision=error, dimensions=dimensions, scatter_nm=scatter * structure.unit_nm, missing=missing, max_spawn=max_spawn,
+            spawn_rate=spawn_rate, shift_nm=shift * structure.unit_nm, in_plane=in_plane,
+            photophysics=PHOTOPHYSICS[blinking] if blinking else None, generator=generator,
+        )
+        for one, count in zip(structures, shares_of_images(images, [share for _, share in also]), strict=True)
+    ]  # fmt: skip
+    write_simulation(out, parts[0] if not also else mixed(parts, generator, in_plane), tiff=tiff)
+    sites = " and ".join(counted(len(one.points), "site") for one in structures)
+    mixture = f" --structures {len(structures)}" if also and dimensions == 3 else ""
+    click.echo(f"{out}: {counted(images * in_plane, 'picture')} of {sites}. Next: holly-triton train {out}{mixture}")
 
 
 @click.command()

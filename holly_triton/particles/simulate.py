@@ -37,6 +37,8 @@ CHUNK_SITES = 2**22
 """Sites labelled at a time."""
 CHUNK_PICTURES = 256
 """Pictures drawn at a time."""
+TRUE_STRUCTURE = "truth-{}.ply"
+"""Name of the file of a structure of a mixture, by its number from 1."""
 LARGEST_TIFF = 2**32 - 2**20
 """Bytes that an ImageJ TIFF can hold in addition to its header."""
 
@@ -61,6 +63,8 @@ class Simulation:
         shift: ``[P, 2]`` or ``[P, 3]`` float32, nm: ``position = rotation @ point + shift``, without z in 2D.
         scatter_nm: Scatter of the simulation, localisation error included, nm.
         precision: Error of a localisation along x and y, and along z, nm; None where it is not a part of the data.
+        others: Further structures of a mixture, each like ``points``.
+        structure: Of which structure each particle of a mixture is ``[P]`` int64, from 0, ``points`` first; None for one alone.
     """
 
     points: Array
@@ -70,6 +74,13 @@ class Simulation:
     shift: Tensor
     scatter_nm: float
     precision: Precision | None = None
+    others: tuple[Array, ...] = ()
+    structure: Tensor | None = None
+
+    @property
+    def structures(self) -> tuple[Array, ...]:
+        """All structures, in the order that ``structure`` counts."""
+        return (self.points, *self.others)
 
     @property
     def localisations(self) -> Localisations:
@@ -86,9 +97,8 @@ class Simulation:
     @property
     def grid(self) -> Grid:
         """The smallest picture that holds every particle in any orientation and with any shift."""
-        reach = (
-            np.linalg.norm(self.points, axis=1).max() + float(self.shift.norm(dim=1).max()) + MARGIN * self.scatter_nm
-        )
+        widest = max(np.linalg.norm(points, axis=1).max() for points in self.structures)
+        reach = widest + float(self.shift.norm(dim=1).max()) + MARGIN * self.scatter_nm
         psf_part = 2 * MARGIN * PICTURE_SIGMA_PX / PICTURE_PX
         return Grid(PICTURE_PX, 2 * reach / (1 - psf_part))
 
@@ -161,8 +171,9 @@ def simulate(
 def write_simulation(folder: str | Path, simulation: Simulation, *, tiff: bool = False) -> Path:
     """Write the data, for ``open_dataset``, and the truth into a folder, which is made if it does not exist.
 
-    ``localisations.csv`` (or ``pictures.tif``), ``truth.ply`` (the structure) and ``truth_poses.csv`` (a row
-    for every picture). There are no columns for photons, which are not simulated.
+    ``localisations.csv`` (or ``pictures.tif``), ``truth.ply`` (the structure; of a mixture ``truth-1.ply``, ``truth-2.ply`` and
+    so on) and ``truth_poses.csv`` (a row for every picture, of a mixture with the number of its structure). There are no
+    columns for photons, which are not simulated.
 
     Args:
         folder: Output folder.
@@ -181,15 +192,23 @@ def write_simulation(folder: str | Path, simulation: Simulation, *, tiff: bool =
         folder.mkdir(parents=True, exist_ok=True)
         # A folder is read by its content, so that data of an earlier simulation must not be found first.
         (table if tiff else pictures).unlink(missing_ok=True)
+        for truth in filter(Path.is_file, folder.glob("truth*.ply")):
+            truth.unlink()
     except OSError as error:
         raise HollyError(f"{folder}: cannot be written ({error.strerror}); choose another folder") from error
     if tiff:
         _write_pictures(pictures, simulation)
     else:
         _write_table(table, simulation)
-    write_cloud(folder / "truth.ply", simulation.points)
+    for name, points in zip(_truths(len(simulation.structures)), simulation.structures, strict=True):
+        write_cloud(folder / name, points)
     _write_poses(folder / "truth_poses.csv", simulation)
     return folder
+
+
+def _truths(structures: int) -> list[str]:
+    """Names of the files of the structures that were simulated."""
+    return ["truth.ply"] if structures == 1 else [TRUE_STRUCTURE.format(number + 1) for number in range(structures)]
 
 
 def _check(
@@ -312,12 +331,10 @@ def _draw(simulation: Simulation, grid: Grid) -> Iterator[Array]:
 
 def _write_poses(path: Path, simulation: Simulation) -> None:
     axis_angle = axis_angle_from_rotation(simulation.rotation.numpy())
-    rows = np.column_stack([np.arange(len(axis_angle)), axis_angle, simulation.shift.numpy()])
+    rows = [np.arange(len(axis_angle)), axis_angle, simulation.shift.numpy()]
+    columns = ["picture,rx,ry,rz", *("tx_nm", "ty_nm", "tz_nm")[: simulation.shift.shape[1]]]
+    form = "%d,%.8f,%.8f,%.8f" + ",%.4f" * simulation.shift.shape[1]
+    if simulation.structure is not None:
+        rows, columns, form = [*rows, simulation.structure.numpy() + 1], [*columns, "structure"], form + ",%d"
     with replacing(path) as partial:
-        np.savetxt(
-            partial,
-            rows,
-            fmt="%d,%.8f,%.8f,%.8f" + ",%.4f" * simulation.shift.shape[1],
-            header=",".join(["picture,rx,ry,rz", *("tx_nm", "ty_nm", "tz_nm")[: simulation.shift.shape[1]]]),
-            comments="",
-        )
+        np.savetxt(partial, np.column_stack(rows), fmt=form, header=",".join(columns), comments="")
