@@ -14,7 +14,7 @@ from holly_triton.particles.data import open_dataset
 from holly_triton.particles.simulate import simulate
 from holly_triton.particles.simulated_mixture import mixed
 
-TRIANGLE = np.array([[40, 0, 0], [-20, 30, 0], [-20, -30, 0]], dtype=float)
+PLUS = np.array([[40, 0, 0], [-20, 30, 0], [-20, -30, 0], [0, 0, 20], [0, 0, -20]], dtype=float)
 ARC = np.array([[-60, 0, 9], [-20, 0, -9], [20, 0, -9], [60, 0, 9]], dtype=float)
 
 
@@ -24,7 +24,7 @@ def invoke(*words: object) -> Result:
 
 @pytest.fixture
 def clouds(tmp_path: Path) -> Path:
-    write_cloud(tmp_path / "triangle.ply", TRIANGLE)
+    write_cloud(tmp_path / "plus.ply", PLUS)
     write_cloud(tmp_path / "arc.ply", ARC)
     return tmp_path
 
@@ -33,7 +33,7 @@ def test_every_particle_keeps_its_localisations_its_pose_and_its_structure(seed:
     generator = torch.Generator().manual_seed(seed)
     parts = [
         simulate(points, count, shift_nm=5, in_plane=2, dimensions=3, generator=generator)
-        for points, count in ((TRIANGLE, 12), (ARC, 8))
+        for points, count in ((PLUS, 12), (ARC, 8))
     ]
     made = mixed(parts, generator, in_plane=2)
     assert made.structure is not None and made.structure.bincount().tolist() == [24, 16]
@@ -50,7 +50,7 @@ def test_the_folder_holds_the_truth_about_each_particle(clouds: Path) -> None:
     assert invoke("simulate", clouds / "arc.ply", out).exit_code == 0 and (out / "truth.ply").is_file()
     words = [
         "simulate",
-        clouds / "triangle.ply",
+        clouds / "plus.ply",
         out,
         "--also",
         clouds / "arc.ply",
@@ -68,11 +68,9 @@ def test_the_folder_holds_the_truth_about_each_particle(clouds: Path) -> None:
         structure = [int(row["structure"]) for row in csv.DictReader(file)]
     assert np.bincount(structure).tolist() == [0, 30, 10]
     counts = open_dataset(out).counts
-    assert counts is not None and counts.tolist() == [len((TRIANGLE, ARC)[one - 1]) for one in structure]
+    assert counts is not None and counts.tolist() == [len((PLUS, ARC)[one - 1]) for one in structure]
 
 
 def test_shares_that_leave_nothing_for_the_first_structure_are_refused(clouds: Path) -> None:
-    said = invoke(
-        "simulate", clouds / "arc.ply", clouds / "none", "--also", clouds / "triangle.ply", 0.99, "--images", 20
-    )
+    said = invoke("simulate", clouds / "arc.ply", clouds / "none", "--also", clouds / "plus.ply", 0.99, "--images", 20)
     assert said.exit_code == 1 and "--also" in said.output and not (clouds / "none").exists()

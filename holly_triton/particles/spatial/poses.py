@@ -115,11 +115,15 @@ def exact(model: Model, data: Padded, poses: Kept) -> Kept:
     return poses._replace(score=score.view_as(poses.score)).best(poses.score.shape[1])
 
 
-def weighed(poses: Kept, least: float) -> Weighed:
-    """The poses with a weight of at least ``least``; the weights of each particle have the sum 1."""
+def weighed(poses: Kept, least: float, part: Tensor | None = None) -> Weighed:
+    """The poses with a weight of at least ``least``; the weights of each particle have the sum 1, or ``part`` ``[B]``.
+
+    A particle of which the part is less than ``least`` is left out.
+    """
     weight = poses.weights()
     weight = torch.where(weight >= least, weight, 0)
-    return _pairs(poses, weight / weight.sum(dim=1, keepdim=True))
+    weight = weight / weight.sum(dim=1, keepdim=True)
+    return _pairs(poses, weight if part is None else weight * torch.where(part >= least, part, 0)[:, None])
 
 
 def _pairs(poses: Kept, weight: Tensor) -> Weighed:

@@ -34,15 +34,24 @@ class Found(NamedTuple):
 
     @property
     def entropy(self) -> Tensor:
-        """Entropy of the weights of each particle's orientations ``[B]``, natural logarithm.
+        """Entropy of the weights of each particle's distinct orientations ``[B]``, natural logarithm."""
+        entropy: Tensor = torch.special.entr(self._distinct.softmax(dim=1)).sum(dim=1)
+        return entropy
 
-        Orientations that are closer than ``SAME_DEG`` count as one, in the most likely of their poses.
-        """
+    @property
+    def log_likelihood(self) -> Tensor:
+        """Log of the likelihood of each particle, summed over its distinct orientations ``[B]``."""
+        summed: Tensor = self._distinct.logsumexp(dim=1)
+        return summed
+
+    @property
+    def _distinct(self) -> Tensor:
+        """Log-likelihood of each pose ``[B, K]``, minus infinity where a better one is closer than ``SAME_DEG``."""
         rotation, score = self.poses.rotation, self.poses.score
         cosine = (torch.einsum("bkij,blij->bkl", rotation, rotation) - 1) / 2
         again = (cosine > math.cos(math.radians(SAME_DEG))).tril(diagonal=-1).any(dim=2)
-        entropy: Tensor = torch.special.entr(score.masked_fill(again, -torch.inf).softmax(dim=1)).sum(dim=1)
-        return entropy
+        distinct: Tensor = score.masked_fill(again, -torch.inf)
+        return distinct
 
     def unexplained(self, model: Model) -> Tensor:
         """Share of each particle's localisations ``[B]`` that the background explains rather than the cloud."""

@@ -20,6 +20,7 @@ from holly_triton.kernels import splat
 from holly_triton.particles.cloud.train import FRAME_POINTS, FRAMES, RECORDS, SAMPLE, Progress
 from holly_triton.particles.data import Localisations
 
+from .config import PoseEffort
 from .mixture import Expected, Model, expected
 from .particles import Particles
 from .plan import Plan, Stage
@@ -146,23 +147,39 @@ class SpatialTrainer:
         else:
             index = state.next_batch(plan.batch, self.generator)
         state.seen += len(index)
-        found = find_poses(
-            plan, state.model(stage.sigma_nm), self.particles, index, plan.settings.last if last else plan.settings.search,
-            self.generator, known=Kept(state.rotations[index], state.shifts[index], state.scores[index]),
-            everywhere=stage.everywhere,
-        )  # fmt: skip
-        state.rotations[index], state.shifts[index], state.scores[index] = found.poses
-        state.loss[index], state.entropy[index] = found.loss, found.entropy
+        found = self.find(stage, index, plan.settings.last if last else plan.settings.search)
         if not last:
-            self._move(stage, found)
+            self.move(stage, found, torch.ones_like(found.loss))
         return index
 
-    def _move(self, stage: Stage, found: Found) -> None:
-        """Move points, blur and background along the gradient of the expected log-likelihood of some particles."""
+    def find(self, stage: Stage, index: Tensor, effort: PoseEffort) -> Found:
+        """Search the poses of some particles ``[B]`` under the present cloud, on from those that are known, and keep them."""
+        state = self.state
+        found = find_poses(
+            self.plan, state.model(stage.sigma_nm), self.particles, index, effort, self.generator,
+            known=Kept(state.rotations[index], state.shifts[index], state.scores[index]), everywhere=stage.everywhere,
+        )  # fmt: skip
+        self.keep(index, found)
+        return found
+
+    def keep(self, index: Tensor, found: Found) -> None:
+        """Take up poses of some particles ``[B]``."""
+        state = self.state
+        state.rotations[index], state.shifts[index], state.scores[index] = found.poses
+        state.loss[index], state.entropy[index] = found.loss, found.entropy
+
+    def move(self, stage: Stage, found: Found, part: Tensor) -> None:
+        """Move points, blur and background along the gradient of the expected log-likelihood of some particles.
+
+        ``part`` ``[B]`` is the weight of each particle.
+        """
         state, settings = self.state, self.plan.settings
         model = state.model(stage.sigma_nm)
-        step = expected(model, found.data, weighed(found.poses, settings.least_weight))
-        count = found.data.mask.sum()
+        poses = weighed(found.poses, settings.least_weight, part)
+        if not len(poses.weight):  # these particles are of another structure
+            return
+        step = expected(model, found.data, poses)
+        count = (found.data.mask.sum(dim=1) * part).sum()
         # The blur is a part of the points' width, of which the gradient is.
         own = (2 * state.log_blur).exp() / model.variance
         for tensor, gradient in zip(self.fitted, (step.points, step.log_blur * own, step.share), strict=True):
