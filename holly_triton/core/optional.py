@@ -1,5 +1,6 @@
 """Packages that not every use needs: imported where they are needed, named where they are missing."""
 
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -31,6 +32,15 @@ PURPOSES = {
 
 class MissingExtraError(HollyError):
     """A requested function needs a package that is not installed, or one that cannot be loaded."""
+
+
+@cache
+def import_if_there(module: str) -> Any:
+    """A module of a package that only makes something faster; None where it can't be imported."""
+    try:
+        return import_module(module)
+    except ImportError:
+        return None
 
 
 def require(module: str, purpose: str) -> Any:

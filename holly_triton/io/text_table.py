@@ -1,5 +1,6 @@
 """Tables of numbers in text, whose header names the columns and their units: ``"x [nm]","y [nm]"``."""
 
+import io
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -13,6 +14,7 @@ from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.optional import import_if_there
 
 Array = NDArray[Any]
 
@@ -26,6 +28,10 @@ SEPARATOR = re.compile(r"sep=(.)", re.IGNORECASE)
 """The first line with which Excel states the delimiter."""
 BLOCK = 2**22
 """Characters read at a time."""
+LEAST_FOR_ARROW = 2**20
+"""Characters that NumPy reads in less time than Arrow takes to be imported."""
+READ_OTHERWISE = '"(\0'
+"""Characters in whose presence NumPy and Arrow could differ: of quotes, of ``nan(...)``, and of the end of a table."""
 TABLE_END = "\0"
 """The line that ends a table of Elyra; remarks follow."""
 SAMPLED = 50
@@ -159,12 +165,48 @@ def read_parts(path: Path, header: Header, columns: Sequence[Column]) -> Iterato
         for _ in range(header.skip):
             file.readline()
         number = header.skip
-        while lines := file.readlines(BLOCK):
+        while text := file.read(BLOCK) + file.readline():
+            found = _arrays_of_arrow(text, header, columns)
+            if found is not None:
+                yield found
+                number += text.count("\n")
+                continue
+            lines = io.StringIO(text).readlines()
             rows = [*takewhile(lambda line: line.strip() != TABLE_END, lines)]
             yield _arrays(path, header, columns, rows, number)
             if len(rows) < len(lines):
                 return
             number += len(lines)
+
+
+def _arrays_of_arrow(text: str, header: Header, columns: Sequence[Column]) -> list[Array] | None:
+    """The columns of some lines by Arrow, where it is installed, with the values that NumPy would find.
+
+    None where NumPy is to read them: a short text, one in which a row has too few or too many cells, words, or a number in
+    one of the ways of writing that Arrow does not read.
+    """
+    known = header.delimiter is not None and len(header.columns) > 1 and not any(column.text for column in columns)
+    plain = text.isascii() and not any(character in text for character in READ_OTHERWISE)
+    if not (known and plain and len(text) >= LEAST_FOR_ARROW):
+        return None
+    arrow, csv = import_if_there("pyarrow"), import_if_there("pyarrow.csv")
+    if csv is None:
+        return None
+    block, names = text.encode(), [str(column.index) for column in header.columns]
+    try:
+        table = csv.read_csv(
+            arrow.py_buffer(block),
+            csv.ReadOptions(use_threads=False, block_size=len(block) + 1, column_names=names),
+            csv.ParseOptions(delimiter=header.delimiter),
+            csv.ConvertOptions(
+                column_types=dict.fromkeys(names, arrow.float64()), null_values=[""],
+                include_columns=[*dict.fromkeys(str(column.index) for column in columns)],
+                decimal_point="," if header.decimal_comma else ".",
+            ),
+        )  # fmt: skip
+    except ValueError:
+        return None
+    return [table.column(str(column.index)).to_numpy() for column in columns]
 
 
 def _arrays(path: Path, header: Header, columns: Sequence[Column], lines: list[str], number: int) -> list[Array]:
