@@ -1,6 +1,7 @@
 """Commands about data: simulate, info, pick."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -112,9 +113,14 @@ def info(data: Path, **settings: Any) -> None:
 
     channel = settings["channel"]
     number = int(channel) if channel and channel.isdecimal() else None
-    rows = movie_summary(data, settings["pixel_size"], number) or describe(data, **reading(settings))
+    movie = movie_summary(data, settings["pixel_size"], number)
+    rows = movie or describe(data, **reading(settings))
     width = max(map(len, rows))
     click.echo("\n".join(f"{name:<{width}}  {value}" for name, value in {"data": str(data), **rows}.items()))
+    if movie:
+        click.echo(f"Next: holly-triton frames localise {quote(str(data))} localisations.csv --model MODEL")
+    elif str(rows.get("can be trained on")).startswith("yes"):  # else that line says what to do
+        click.echo(f"Next: holly-triton train {quote(str(data))}")
 
 
 @click.command()

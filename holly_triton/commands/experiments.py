@@ -17,7 +17,7 @@ from .options import ABOVE_ZERO, SOME_PATH, cluster_options, find_cluster, words
     "--preset", "presets", multiple=True, metavar="NAME", help="One row of a table, such as bunny; may be repeated."
 )
 @click.option(
-    "--seeds", type=click.IntRange(min=1), default=5, show_default=True, metavar="K", help="Runs of each row."
+    "--seeds", type=click.IntRange(min=1), default=5, show_default=True, metavar="N", help="Runs of each row."
 )
 @click.option("--pose", type=words(Pose), help="Pose estimation method. [default: that of the row]")
 @click.option("--scale", type=click.Choice(list(SCALES)), default="small", show_default=True, help="paper: 20 times the pictures, hours without a GPU.")  # fmt: skip
@@ -58,7 +58,7 @@ def reproduce(
 @click.option(
     "--points", type=click.IntRange(1, 1_000_000), multiple=True, metavar="N", help="Points; may be repeated."
 )
-@click.option("--images", type=click.IntRange(min=1), default=32, show_default=True, metavar="B", help="Pictures.")
+@click.option("--images", type=click.IntRange(min=1), default=32, show_default=True, metavar="N", help="Pictures.")
 @click.option("--size", type=click.IntRange(min=1), default=128, show_default=True, metavar="S", help="Pixels a side.")
 @click.option("--sigma", type=ABOVE_ZERO, default=4.0, show_default=True, metavar="PX")
 @click.option(

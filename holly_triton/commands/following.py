@@ -9,21 +9,42 @@ import click
 
 from holly_triton.core.stop import DONE
 
-NEXT = {
+NEXT: dict[str, str | dict[str, str]] = {
+    "demo": "holly-triton info DATA",
     "train": "holly-triton measure {out}",
     "measure": "holly-triton render {run}",
     "rank": "holly-triton train DATA --exclude {run}/ranking.csv --out cleaner",
+    "evaluate": "holly-triton render {run}",
+    "render": "holly-triton export {run} structure.mrc",
+    "frames demo": "holly-triton frames calibrate BEADS psf.h5 --step NM",
     "frames simulate": "holly-triton info {out}/frames.tif",
     "frames calibrate": "holly-triton frames train localiser.pt --psf {out}",
     "frames train": "holly-triton frames localise MOVIE localisations.csv --model {model}",
     "frames localise": "holly-triton frames undrift {out} still.csv",
     "frames fit": "holly-triton frames undrift {out} still.csv",
+    "frames evaluate": "holly-triton frames undrift {localisations} still.csv",
+    "tomo demo": "holly-triton tomo info TOMOGRAM",
+    "tomo simulate": {
+        "subtomograms": "holly-triton tomo classify {out}/subtomograms.h5 classes --train",
+        "": "holly-triton tomo train {out} model.pt",
+    },
     "tomo train": "holly-triton tomo pick TOMOGRAM picks.star --model MODEL",
     "tomo pick": "holly-triton tomo render {tomogram} {out} picks.html",
     "tomo match": "holly-triton tomo render {tomogram} {out} picks.html",
+    "tomo render": "holly-triton tomo average {picks} average --tomogram {tomogram}",
+    "tomo evaluate": "holly-triton tomo average {picks} average --tomogram TOMOGRAM",
+    "tomo combine": "holly-triton tomo average {out} average --tomogram TOMOGRAM",
+    "tomo classify": {
+        "training": "holly-triton tomo discover DATA found --model {out}/model.pt",
+        "": "holly-triton tomo discover {data} found --features {out}/features.h5",
+    },
 }
 """Commands by their words, and what usually follows; names in braces are their own arguments and options, and words in capitals
-are for the user to fill in."""
+are for the user to fill in. Where it depends on an option, the first that was given decides."""
+OWN = ("info", "pick", "process", "simulate", "doctor", "frames undrift", "tomo info")
+"""Commands that say it themselves, as it depends on what they found."""
+LAST = ("export", "reproduce", "bench", "frames reproduce", "tomo average", "tomo discover", "tomo reproduce")
+"""Commands after which nothing is left to do here."""
 
 
 def add_following(main: click.Group) -> None:
@@ -37,7 +58,7 @@ def add_following(main: click.Group) -> None:
         command.callback = _followed(command.callback, line)
 
 
-def _followed(work: Any, line: str) -> Any:
+def _followed(work: Any, line: str | dict[str, str]) -> Any:
     @functools.wraps(work)
     def run(*args: Any, **given: Any) -> Any:
         try:
@@ -52,7 +73,8 @@ def _followed(work: Any, line: str) -> Any:
     return run
 
 
-def _say(line: str, given: Mapping[str, Any]) -> None:
+def _say(lines: str | dict[str, str], given: Mapping[str, Any]) -> None:
+    line = lines if isinstance(lines, str) else next(lines[name] for name in lines if not name or given.get(name))
     known = {name: quote(str(value)) for name, value in given.items() if value is not None}
     if not given.get("json") and all(f"{{{name}}}" not in line or name in known for name in given):
         click.echo(f"Next: {line.format_map(known)}")

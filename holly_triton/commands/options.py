@@ -105,8 +105,11 @@ class UnitOption(click.ParamType):  # type: ignore[type-arg, unused-ignore]
         return unit
 
 
+unit_option = click.option(
+    "--unit", type=UnitOption(), metavar="|".join(get_args(Unit)), help="Unit of the coordinates, where the file does not state it.",
+)  # fmt: skip
 TABLE = (
-    click.option("--unit", type=UnitOption(), metavar="|".join(get_args(Unit)), help="Unit of the coordinates, where the file does not state it."),
+    unit_option,
     click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of an input pixel in nm."),
     click.option("--columns", metavar="LIST", help="Which column holds what, and its unit, such as x=xc[px],z=zc[nm],particle=id; numbers count from 1, and the columns of a matrix pos are pos_1, pos_2, ..."),
     click.option("--channel", metavar="NAME|NUMBER", help="Read one channel of several."),

@@ -9,7 +9,7 @@ import click
 from holly_triton.particles.config import FEWEST_POINTS, MOST_POINTS, Device
 from holly_triton.project.config import Asked
 
-from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, UnitOption, words
+from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, unit_option, words
 
 
 @click.command()
@@ -24,7 +24,7 @@ from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, UnitOption, words
 @click.option("--psf", type=SOME_PATH, metavar="FILE", help="A measured PSF, in place of beads.")
 @click.option("--camera", metavar="CAMERA", help="Camera of the movie: photons, scmos or challenge, with changes such as scmos,offset_adu=98, or a file.")  # fmt: skip
 @click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of a camera pixel in nm, where the files do not state it.")  # fmt: skip
-@click.option("--unit", type=UnitOption(), metavar="UNIT", help="Unit of localisations in a file that states none.")
+@unit_option
 @click.option("--model", metavar="MODEL|default", help="A trained localiser. [default: one is trained]")
 @click.option("--minutes", type=ABOVE_ZERO, metavar="M", help=f"Time for the training of the localiser. [default: {Asked.minutes:g}]")  # fmt: skip
 @click.option("--drift/--no-drift", default=None, help="Correct the drift of the sample where it is significant. [default: drift]")  # fmt: skip

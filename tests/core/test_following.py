@@ -1,29 +1,64 @@
 """The last line of a command: what to do next."""
 
 import sys
+from collections.abc import Iterator
 
 import click
 import pytest
 from click.testing import CliRunner
 
 from holly_triton.cli import main
-from holly_triton.commands.following import NEXT, _followed
+from holly_triton.commands.following import LAST, NEXT, OWN, _followed
 
 
-@pytest.mark.parametrize("words", NEXT)
-def test_what_follows_is_a_command_with_options_that_exist(words: str) -> None:
-    following: click.Command = main
-    rest = NEXT[words].split()[1:]
-    while rest and isinstance(following, click.Group):
-        following = following.commands[rest.pop(0)]
+def lines_of(words: str) -> dict[str, str]:
+    """What follows a command, by the option on which it depends."""
+    lines = NEXT[words]
+    return {"": lines} if isinstance(lines, str) else lines
+
+
+def command(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The command of some words, and the words behind it."""
+    found: click.Command = main
+    while words and isinstance(found, click.Group):
+        found, words = found.commands[words[0]], words[1:]
+    return found, words
+
+
+@pytest.mark.parametrize(("words", "option"), [(words, option) for words in NEXT for option in lines_of(words)])
+def test_what_follows_is_a_command_with_options_that_exist(words: str, option: str) -> None:
+    line = lines_of(words)[option]
+    following, rest = command(line.split()[1:])
     known = {option for parameter in following.params for option in parameter.opts}
     assert {word for word in rest if word.startswith("--")} <= known
-    own: click.Command = main
-    for word in words.split():
-        assert isinstance(own, click.Group)
-        own = own.commands[word]
-    names = {parameter.name or "": "a" for parameter in own.params}
-    assert "{" not in NEXT[words].format_map(names)
+    names = {parameter.name or "": "a" for parameter in command(words.split())[0].params}
+    assert "{" not in line.format_map(names)
+    assert not option or option in names
+
+
+def test_every_command_says_what_follows_or_is_the_last() -> None:
+    def every(group: click.Group, *above: str) -> Iterator[str]:
+        for name, one in group.commands.items():
+            if isinstance(one, click.Group):
+                yield from every(one, *above, name)
+            elif not one.hidden:
+                yield " ".join((*above, name))
+
+    assert sorted(every(main)) == sorted([*NEXT, *OWN, *LAST])
+
+
+@pytest.mark.parametrize(("given", "said"), [("--train", "--model out/model.pt"), ("--seed=1", "--features")])
+def test_it_depends_on_an_option_where_it_must(given: str, said: str) -> None:
+    @click.command()
+    @click.argument("data")
+    @click.argument("out")
+    @click.option("--train", "training", is_flag=True)
+    @click.option("--seed")
+    def work(data: str, out: str, training: bool, seed: str | None) -> None:
+        pass
+
+    work.callback = _followed(work.callback, NEXT["tomo classify"])
+    assert said in CliRunner().invoke(work, ["boxes.h5", "out", given]).output
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """The help of the command line: every command has an example, and it answers at once."""
 
+import os
 import resource
 import subprocess
 import sys
@@ -48,3 +49,29 @@ def test_the_help_answers_at_once() -> None:
         return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
     assert min(seconds() for _ in range(3)) < LARGEST_S
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("holly-triton tra", "train"),
+        ("holly-triton frames loc", "localise"),
+        ("holly-triton tomo pick --thr", "--threshold"),
+    ],
+)
+def test_the_shell_completes_commands_and_options(typed: str, offered: str) -> None:
+    """As the line of the reference sets it up for bash: the shell asks the program with what was typed."""
+    words = {"COMP_WORDS": typed, "COMP_CWORD": str(len(typed.split()) - 1), "_HOLLY_TRITON_COMPLETE": "bash_complete"}
+    command = [sys.executable, "-c", "from holly_triton.cli import main; main(prog_name='holly-triton')"]
+    said = subprocess.run(command, env={**os.environ, **words}, capture_output=True, text=True)
+    assert f"plain,{offered}" in said.stdout.splitlines()
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_has_its_script(shell: str) -> None:
+    environment = {**os.environ, "_HOLLY_TRITON_COMPLETE": f"{shell}_source"}
+    command = [sys.executable, "-c", "from holly_triton.cli import main; main(prog_name='holly-triton')"]
+    said = subprocess.run(command, env=environment, capture_output=True, text=True)
+    if shell == "bash" and "4.4" in said.stderr:
+        pytest.skip("this bash is older than 4.4")
+    assert "holly-triton" in said.stdout and "_HOLLY_TRITON_COMPLETE" in said.stdout

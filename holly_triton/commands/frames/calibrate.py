@@ -17,7 +17,7 @@ from ..options import ABOVE_ZERO, SOME_PATH
 @click.option("--model", type=click.Choice(["spline", "gaussian"]), default="spline", show_default=True, help="Measured table, or astigmatic Gaussian.")  # fmt: skip
 @click.option("--roi", type=click.IntRange(9, 127), metavar="PX", help="Side of the region about a bead, odd. [default: 29]")  # fmt: skip
 @click.option("--zero", type=click.IntRange(min=1), metavar="PLANE", help="Plane at which z is 0, counted from 1. [default: the middle one]")  # fmt: skip
-@click.option("--positions", type=SOME_PATH, metavar="CSV", help="Known positions of the beads, columns x and y in nm; the PSF is centred on them.")  # fmt: skip
+@click.option("--positions", type=SOME_PATH, metavar="FILE", help="Known positions of the beads, columns x and y in nm; the PSF is centred on them.")  # fmt: skip
 @click.option("--depths", type=(float, float), metavar="LEAST MOST", help="Depths that the PSF describes, in nm. [default: the usable ones]")  # fmt: skip
 @click.option("--keep-brightness", is_flag=True, help="Let the PSF's brightness vary with z as the beads' does, which is else taken as bleaching.")  # fmt: skip
 @click.option("--channel", type=click.IntRange(min=1), metavar="N", help="Channel to read, where there are several.")

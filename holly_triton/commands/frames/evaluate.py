@@ -5,9 +5,8 @@ from pathlib import Path
 import click
 
 from holly_triton.frames.config.scoring import FIELD_NM, Scoring
-from holly_triton.io.tables.reading import Unit
 
-from ..options import ABOVE_ZERO, SOME_PATH, Number, words
+from ..options import ABOVE_ZERO, SOME_PATH, Number, unit_option
 
 DEFAULT = Scoring()
 
@@ -29,7 +28,7 @@ def sides(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
 @click.option("--fov", callback=sides, metavar="NM", help=f"Field of view: a side, or WIDTHxHEIGHT. [default: from settings.toml beside TRUTH, else {FIELD_NM:g}]")  # fmt: skip
 @click.option("--dim-quantile", type=Number(0, 1, max_open=True), default=DEFAULT.dim_quantile, show_default=True, metavar="Q", help="Set this share of the emitters, the dimmest, aside.")  # fmt: skip
 @click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help=f"Side of a camera pixel. [default: from the files, else {DEFAULT.pixel_nm:g}]")  # fmt: skip
-@click.option("--unit", type=words(Unit), help="Unit of positions in files that state none. [default: nm]")
+@unit_option
 @click.option("--frames", type=(int, int), metavar="FIRST LAST", help="Compare these frames only. [default: all]")
 @click.option("--bound", is_flag=True, help="Also compare the errors with the Cramér-Rao bound: for a movie of frames simulate.")  # fmt: skip
 @click.option("--out", type=SOME_PATH, metavar="FOLDER", help="Also write pictures to FOLDER: rendered, errors, bias within a pixel, and figures by z.")  # fmt: skip

@@ -14,7 +14,7 @@ from ..options import ABOVE_ZERO, SOME_PATH, words
 
 @click.command()
 @click.option("--scale", type=click.Choice(list(SCALES)), default="small", show_default=True, help="paper: wider networks and longer trainings, for a GPU.")  # fmt: skip
-@click.option("--seeds", type=click.IntRange(min=1), metavar="K", help="Networks of each arm. [default: 2, or 3 at the scale paper]")  # fmt: skip
+@click.option("--seeds", type=click.IntRange(min=1), metavar="N", help="Networks of each arm. [default: 2, or 3 at the scale paper]")  # fmt: skip
 @click.option("--arms", metavar="LIST", default=",".join(get_args(Arm)), show_default=True, help="What the networks are trained on.")  # fmt: skip
 @click.option("--positions", type=SOME_PATH, metavar="FILE", help="Truth of the SMLM challenge 2016, activations.csv: its microtubules are the test. [default: tubes like these]")  # fmt: skip
 @click.option("--minutes", type=ABOVE_ZERO, metavar="M", help="Time for each training, in place of the scale's steps.")

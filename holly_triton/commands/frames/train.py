@@ -19,7 +19,7 @@ MINUTES = 15.0
 @click.argument("model", type=SOME_PATH)
 @click.option("--sampling", type=words(Literal["random", "structure", "mixed"]), help="Where emitters lie: anywhere, on a structure, or half of the frames each. [default: mixed]")  # fmt: skip
 @click.option("--structure", metavar="NAME|FILE", help="Structure: microtubules, a known name, a cloud, a run's folder, or a truth.csv. [default: microtubules]")  # fmt: skip
-@click.option("--psf", metavar="FILE", help="PSF that frames calibrate has written, or of SMAP, Picasso or ThunderSTORM. [default: an astigmatic Gaussian]")  # fmt: skip
+@click.option("--psf", type=click.Path(), metavar="FILE", help="PSF that frames calibrate has written, or of SMAP, Picasso or ThunderSTORM. [default: an astigmatic Gaussian]")  # fmt: skip
 @click.option("--camera", metavar="CAMERA", help="photons, scmos or challenge, with changes such as scmos,offset_adu=98, or a file. [default: photons]")  # fmt: skip
 @click.option("--minutes", type=ABOVE_ZERO, metavar="M", help=f"Time for the training. [default: {MINUTES:g}, without --steps]")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Number of steps, in place of a time; the same seed then gives the same model.")  # fmt: skip

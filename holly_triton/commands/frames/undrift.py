@@ -6,7 +6,7 @@ import click
 
 from holly_triton.frames.config.drift import Drifting
 
-from ..options import ABOVE_ZERO, SOME_PATH, UnitOption
+from ..options import ABOVE_ZERO, SOME_PATH, unit_option
 
 DEFAULT = Drifting()
 
@@ -17,7 +17,7 @@ DEFAULT = Drifting()
 @click.option("--frames", type=click.IntRange(min=1), metavar="N", help="Frames of the movie. [default: the last one with a localisation]")  # fmt: skip
 @click.option("--segment", type=click.IntRange(min=100), default=DEFAULT.localisations, show_default=True, metavar="N", help="Localisations of a segment on average; fewer follow a faster drift, with a larger error.")  # fmt: skip
 @click.option("--largest", type=ABOVE_ZERO, default=DEFAULT.largest_nm, show_default=True, metavar="NM", help="Largest lateral drift that is looked for.")  # fmt: skip
-@click.option("--unit", type=UnitOption(), metavar="UNIT", help="Unit of positions in a file that states none.")
+@unit_option
 @click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of a camera pixel in nm.")
 @click.option("--form", metavar="NAME", help="Format, where the suffix of OUT stands for several.")
 @click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")

@@ -32,11 +32,11 @@ def groups(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.command()
 @click.argument("picks", type=SOME_PATH)
 @click.option("--truth", type=SOME_PATH, required=True, metavar="TRUTH", help="The true particles, such as truth.star of tomo simulate.")  # fmt: skip
-@click.option("--tolerance", type=ABOVE_ZERO, default=DEFAULT.tolerance_angstrom, show_default=True, metavar="ANGSTROM", help="Largest distance of a pick from its particle.")  # fmt: skip
+@click.option("--tolerance", type=ABOVE_ZERO, default=DEFAULT.tolerance_angstrom, show_default=True, metavar="A", help="Largest distance of a pick from its particle in Å.")  # fmt: skip
 @click.option("--classes", callback=names, metavar="LIST", help="Compare these classes only.")
 @click.option("--tomograms", callback=names, metavar="LIST", help="Compare these tomograms, also where one has no picks. [default: those in both files]")  # fmt: skip
 @click.option("--symmetry", callback=groups, metavar="LIST", help="Point groups up to which angles are compared, such as GroEL=D7,20S=D7. [default: those of the structures that ship, by name]")  # fmt: skip
-@click.option("--voxel-size", type=ABOVE_ZERO, metavar="ANGSTROM", help="For files whose positions are in voxels.")
+@click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of a voxel in Å, for files whose positions are in voxels.")  # fmt: skip
 @click.option("--out", type=SOME_PATH, metavar="FOLDER", help="Also write the confusion matrix and the figures over the threshold of the score.")  # fmt: skip
 @click.option("--json", is_flag=True, help="Print the figures as JSON.")
 def evaluate(

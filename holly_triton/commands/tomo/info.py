@@ -1,6 +1,7 @@
 """``holly-triton tomo info``: what is in a volume, a particle list or an atomic model."""
 
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -23,8 +24,14 @@ def info(file: Path, voxel_size: float | None, picks: Path | None) -> None:
       holly-triton tomo info tomogram.mrc --picks picks.star
       holly-triton tomo info object_list.xml --voxel-size 10
     """
+    from holly_triton.io.particle_lists.reading import is_list
+    from holly_triton.io.volumes.reading import format_of
     from holly_triton.tomography.inspection.command import describe
 
     rows = describe(file, voxel_size=voxel_size, picks=picks)
     width = max(len(name) for name, _ in rows)
     click.echo("\n".join(f"{name:<{width}}  {said}" for name, said in rows))
+    if is_list(file):
+        click.echo(f"Next: holly-triton tomo render TOMOGRAM {quote(str(file))} picks.html")
+    elif format_of(file) is not None:
+        click.echo(f"Next: holly-triton tomo pick {quote(str(file))} picks.star --model MODEL")
