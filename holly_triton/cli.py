@@ -103,6 +103,7 @@ def main(verbose: bool, quiet: bool, log: Path | None) -> None:
 
 for command in (
     train.demo, data.info, data.pick, train.train, results.measure, results.rank, results.evaluate, results.render, results.export,
+    results.report,
     process.process, data.simulate, frames.frames, tomo.tomo, experiments.reproduce, experiments.bench,
     doctor.doctor,
 ):  # fmt: skip

@@ -149,3 +149,19 @@ def export(run: Path, out: Path, mirror: bool, voxel: float | None) -> None:
     export_run(run, out, mirror=mirror, voxel_nm=voxel)
     click.echo(f"wrote {out}")
     say_doubts(run)
+
+
+@click.command()
+@click.argument("results", type=SOME_PATH, nargs=-1, required=True)
+@click.option("--out", type=SOME_PATH, default="overview.html", show_default=True, metavar="PAGE", help="The page.")
+def report(results: tuple[Path, ...], out: Path) -> None:
+    """Put RESULTS of any family on one page, with links between them; it opens offline.
+
+    A result is the folder of process, train, tomo average, tomo classify, tomo discover or of an evaluation, or a file with
+    pictures beside it: a PSF, localisations, picked particles, a page of picks. A page of that name is replaced.
+
+    Example: holly-triton report project run tomo-average picks.html --out overview.html
+    """
+    from holly_triton.project.overview import write_overview
+
+    click.echo(f"wrote {write_overview(results, out)}")

@@ -71,8 +71,13 @@ def write_project_report(folder: Path, further: tuple[Section, ...] = ()) -> Pat
         HollyError: It is no project, a file of it is damaged, or the page can't be written.
     """
     asked, ledger = read_config(folder / SETTINGS, Asked), Ledger.read(folder)
-    steps = steps_of(asked, is_movie(Path(asked.data), bool(asked.beads or asked.psf or asked.model)))
-    sections = [_summary(steps, ledger), *further, *_sections(folder, steps, ledger), _again(folder, asked)]
+    steps = find_steps(asked)
+    sections = [
+        Section("Steps", table=summary(steps, ledger)),
+        *further,
+        *_sections(folder, steps, ledger),
+        _again(folder, asked),
+    ]
     answer, warnings = _result(folder, steps, ledger)
     path = folder / REPORT
     write_sections(path, f"{folder.resolve().name}: {Path(asked.data).name}", answer, sections, warnings)
@@ -91,13 +96,19 @@ def _result(folder: Path, steps: list[Step], ledger: Ledger) -> tuple[str, list[
         return f"The structure cannot be measured: {error}", []
 
 
-def _summary(steps: list[Step], ledger: Ledger) -> Section:
-    rows = [("step", "state", "time", "result")]
+def find_steps(asked: Asked) -> list[Step]:
+    """The steps of a project with these options."""
+    return steps_of(asked, is_movie(Path(asked.data), bool(asked.beads or asked.psf or asked.model)))
+
+
+def summary(steps: list[Step], ledger: Ledger) -> list[tuple[str, ...]]:
+    """State, time and result of each step, the head first."""
+    rows: list[tuple[str, ...]] = [("step", "state", "time", "result")]
     for step in steps:
         record = ledger.records.get(step.name)
-        seconds = f"{record.seconds:.0f} s" if record is not None and record.seconds else ""
+        seconds = f"{record.seconds:.0f}\u00a0s" if record is not None and record.seconds else ""
         rows.append((step.title, _state(record), seconds, _result_of(step, record)))
-    return Section("Steps", table=rows)
+    return rows
 
 
 def _state(record: Record | None) -> str:
