@@ -25,7 +25,7 @@ from .options import (
 @click.argument("cloud", type=SOME_PATH)
 @click.argument("out", type=SOME_PATH)
 @click.option("--also", type=(SOME_PATH, Number(0, 1, min_open=True, max_open=True)), multiple=True, metavar="CLOUD2 SHARE", help="A further structure, and its share of the particles; may be repeated.")  # fmt: skip
-@click.option("--images", type=click.IntRange(min=1), default=2000, show_default=True, metavar="N", help="Pictures.")
+@click.option("--images", type=click.IntRange(min=1), default=2000, show_default=True, metavar="N", help="Pictures, or particles in 3D.")  # fmt: skip
 @click.option("--scatter", type=Number(min=0), default=0.0, metavar="S", help="Scatter of the labels about their site, in the cloud's unit.")  # fmt: skip
 @click.option("--missing", type=Number(0, 1), default=0.0, metavar="P", help="Probability that a site is not labelled.")  # fmt: skip
 @click.option("--max-spawn", type=click.IntRange(min=1), default=1, metavar="K", help="Most fluorophores on a site.")
@@ -95,7 +95,8 @@ def simulate(
     write_simulation(out, parts[0] if not also else mixed(parts, generator, in_plane), tiff=tiff)
     sites = " and ".join(counted(len(one.points), "site") for one in structures)
     mixture = f" --structures {len(structures)}" if also and dimensions == 3 else ""
-    click.echo(f"{out}: {counted(images * in_plane, 'picture')} of {sites}. Next: holly-triton train {out}{mixture}")
+    kind, several = (f"{noun} of 3D localisations" for noun in ("particle", "particles")) if dimensions == 3 else ("picture", "pictures")
+    click.echo(f"{out}: {counted(images * in_plane, kind, several)} of {sites}. Next: holly-triton train {out}{mixture}")
 
 
 @click.command()

@@ -9,9 +9,10 @@ import click
 
 from holly_triton.core.stop import DONE
 
+DRIFTING, STILL = "holly-triton frames undrift {out} still.csv", "holly-triton info {out}"
+"""After the localisations of a movie, and of a single frame, which has no drift."""
 NEXT: dict[str, str | dict[str, str]] = {
     "demo": "holly-triton info DATA",
-    "train": "holly-triton measure {out}",
     "measure": "holly-triton render {run}",
     "rank": "holly-triton train DATA --exclude {run}/ranking.csv --out cleaner",
     "evaluate": "holly-triton render {run}",
@@ -20,8 +21,8 @@ NEXT: dict[str, str | dict[str, str]] = {
     "frames simulate": "holly-triton info {out}/frames.tif",
     "frames calibrate": "holly-triton frames train localiser.pt --psf {out}",
     "frames train": "holly-triton frames localise MOVIE localisations.csv --model {model}",
-    "frames localise": "holly-triton frames undrift {out} still.csv",
-    "frames fit": "holly-triton frames undrift {out} still.csv",
+    "frames localise": DRIFTING,
+    "frames fit": DRIFTING,
     "frames evaluate": "holly-triton frames undrift {localisations} still.csv",
     "tomo demo": "holly-triton tomo info TOMOGRAM",
     "tomo simulate": {
@@ -75,6 +76,15 @@ def _followed(work: Any, line: str | dict[str, str]) -> Any:
 
 def _say(lines: str | dict[str, str], given: Mapping[str, Any]) -> None:
     line = lines if isinstance(lines, str) else next(lines[name] for name in lines if not name or given.get(name))
+    if line == DRIFTING and _frames(given) == 1:
+        line = STILL
     known = {name: quote(str(value)) for name, value in given.items() if value is not None}
     if not given.get("json") and all(f"{{{name}}}" not in line or name in known for name in given):
         click.echo(f"Next: {line.format_map(known)}")
+
+
+def _frames(given: Mapping[str, Any]) -> int:
+    """Frames of the movie that a command was given."""
+    from holly_triton.io.movies.opening import open_movie
+
+    return len(open_movie(given["movie"], given["channel"]))

@@ -80,6 +80,7 @@ def evaluate(
     """
     from holly_triton.core.files import as_json
     from holly_triton.particles.run.scoring import explain_cloud, explain_pictures, score_cloud, score_pictures
+    from holly_triton.report import find_warnings
 
     if pictures is None and reading(settings):
         raise click.UsageError("--unit, --pixel-size and the like are about --pictures DATA; give that too")
@@ -91,8 +92,10 @@ def evaluate(
     if pictures is not None:
         figures["new_pictures"] = score_pictures(run, pictures, **reading(settings))
         words.append(explain_pictures(figures["new_pictures"]))
-    click.echo(as_json(figures) if json else "\n".join(words))
-    say_doubts(run)
+    warnings = find_warnings(run)
+    click.echo(as_json({**figures, "warnings": warnings}) if json else "\n".join(words))
+    for warning in warnings:
+        click.echo(f"Warning: {warning}", err=True)
 
 
 @click.command()

@@ -2,11 +2,13 @@
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
 
 from holly_triton.core.jobs import Where
+from holly_triton.core.stop import DONE
 from holly_triton.particles.config import FEWEST_POINTS, MOST_POINTS, Config, Device, Pose, Views
 
 from .options import (
@@ -86,7 +88,7 @@ def train(
         )
     if config_file is not None and preset is not None:
         raise click.UsageError("--config and --preset both give the settings; use one of them")
-    from holly_triton.core.distributed import joined
+    from holly_triton.core.distributed import joined, leads
     from holly_triton.particles.run.training import resume_training, start_training
 
     jobs = find_cluster(cluster, cluster_options)
@@ -98,6 +100,8 @@ def train(
             config = config.quick() if quick else config
             out = out or Path(f"{Path(config.data).stem}-run")
             code = start_training(config, out, overwrite=overwrite, cluster=jobs)
+        if code == DONE and leads():
+            click.echo(f"Next: holly-triton measure {quote(str(resume or out))}")
     sys.exit(code)
 
 

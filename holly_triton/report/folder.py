@@ -64,6 +64,11 @@ class Contents:
         return self.settings.get("tilt") == 0
 
     @property
+    def noun(self) -> str:
+        """What one of the data is called."""
+        return "particle" if self.in_space else "picture"
+
+    @property
     def in_space(self) -> bool:
         """Whether the structure is from 3D localisations, which determine its handedness and its extent along every axis."""
         return self.member.dimensions == 3

@@ -26,7 +26,7 @@ from .folder import Contents, read_folder
 from .headline import first_line
 from .numbers import length, number
 from .tables import changed_settings, tables
-from .warnings import HANDED, ONE_SIDE, is_fit_explained, is_missing, is_reproduced, warnings
+from .warnings import HANDED, ONE_SIDE, SIGMA_IN_SPACE, is_fit_explained, is_missing, is_reproduced, warnings
 
 REPORT = "report.html"
 HERE = Path(__file__).parent
@@ -50,7 +50,7 @@ def write_report(run: Path, defaults: Mapping[str, Any] | None = None) -> Path:
     views = _views(contents)
     page = _template().render(
         name=run.resolve().name, contents=contents, metrics=contents.metrics, nm=length, number=number,
-        counted=counted, one_side=ONE_SIDE, handed=HANDED, views=views, warnings=list(warnings(contents, views)),
+        counted=counted, one_side=ONE_SIDE, handed=HANDED, sigma_in_space=SIGMA_IN_SPACE, views=views, warnings=list(warnings(contents, views)),
         changed=changed_settings(contents.settings, defaults or {}),
         **_style_and_script(), **_about(run, contents, views), **_pictures(run, contents), **_charts(contents, views),
     )  # fmt: skip

@@ -1,44 +1,70 @@
 """The symmetry sentence: the symmetries of a cloud as the report, ``measure`` and the end of ``train`` state them."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from holly_triton.validation.angular_order import SIGNIFICANT
-from holly_triton.validation.symmetry import KEPT, Symmetry
+from holly_triton.validation.symmetry import APART_DEG, KEPT, Symmetry
+
+ACROSS = np.sin(np.deg2rad(APART_DEG))
+"""Cosine of the angle between two axes that count as perpendicular, at most."""
+UNDECIDED = 3
+"""Orders about one axis, none of them implied by another, from which on the order is not determined."""
 
 
 def explain_symmetries(symmetries: Sequence[Symmetry]) -> str:
-    """The operations that ``find_symmetries`` found, in sentences."""
-    true, near = ([s for s in symmetries if s.verdict == verdict] for verdict in ("symmetric", "nearly"))
-    if not true and not near:
+    """The operations that ``find_symmetries`` found and that the data do not contradict; of none, how near the nearest comes."""
+    found = [s for s in symmetries if s.verdict != "not"]
+    held = [s for s in found if s.supported is not False]
+    if not found:
         return (
             "No C2-C12 rotational symmetry and no mirror plane were detected. Label scatter or outliers may mask a symmetry "
             "of the structure."
         )
-    lines, scale = [], f"point spacing {symmetries[0].spacing_nm:.1f} nm"
+    scale = f"point spacing {symmetries[0].spacing_nm:.1f} nm"
+    if not held:
+        near = min(found, key=lambda s: s.loss_change or 0)
+        return (
+            f"No C2-C12 rotational symmetry and no mirror plane is supported by the data: the nearest, {_one(near.name)} (RMSD "
+            f"{near.rmsd_nm:.2g} nm, {scale}), raises the loss by {near.loss_change or 0:.0%} when it is imposed."
+        )
     if symmetries[0].positional_error_nm is not None:
         scale += f", positional error about {symmetries[0].positional_error_nm:.2g} nm"
+    true = [s for s in held if s.verdict == "symmetric"]
+    # About the axis of a rotation under which points coincide, other orders are no rivals.
+    near_ones = [
+        s
+        for s in held
+        if s.verdict == "nearly" and (not _order(s) or not any(_parallel(s, one) for one in true if _order(one)))
+    ]
+    lines = []
     if true:
         lines.append(f"The point cloud has {_listed(true)} at the level of individual points ({scale}).")
-    if near:
+    if near_ones:
         also = "also approximately" if true else "approximately"
-        lines.append(f"To within the point spacing it is {also} symmetric under {_listed(near)} ({scale}).")
-    against = [s for s in true + near if s.supported is False]
-    if against:
-        rise = max(s.loss_change or 0 for s in against)
-        lines.append(f"The data disfavour {_kinds(against)}: imposing it raises the loss by up to {rise:.0%}.")
-    if any(s.supported for s in true + near):
+        lines.append(f"To within the point spacing it is {also} symmetric under {_listed(near_ones)} ({scale}).")
+    if not any(s.supported for s in held):
+        return " ".join([*lines, "It was not tested against the data."])
+    lines.append("The data are compatible with the symmetry.")
+    if any(s.supported for s in true):
         lines.append(
-            f"The {'other symmetries are' if against else 'data are'} compatible with the {'data' if against else 'symmetry'}."
+            "This test cannot detect asymmetry that was already lost during reconstruction; independent half sets can."
         )
-        if any(s.supported for s in true):
-            lines.append(
-                "This test cannot detect asymmetry that was already lost during reconstruction; independent half sets can."
-            )
-    elif not against:
-        lines.append("It was not tested against the data.")
     return " ".join(lines)
+
+
+def explain_contradicted(symmetries: Sequence[Mapping[str, Any]]) -> str | None:
+    """A sentence about symmetries that the points have and the data contradict, from their figures; None where there are none."""
+    against = [s for s in symmetries if s["verdict"] == "symmetric" and s["supported"] is False]
+    rises: dict[str, float] = {}
+    for one in against:
+        rises[one["name"]] = min(one["loss_change"], rises.get(one["name"], float("inf")))
+    if not rises:
+        return None
+    each = ", ".join(f"{_one(name)} by {rise:.0%}" for name, rise in rises.items())
+    return f"The points coincide under operations that the data disfavour; imposing them raises the loss: {each}."
 
 
 def explain_order(figures: Mapping[str, Any]) -> str:
@@ -63,7 +89,7 @@ def explain_order(figures: Mapping[str, Any]) -> str:
         change = symmetry["loss_change"]
         parts.append("compatible with the data" + ("" if change is None else f" (loss {change:+.0%} when imposed)"))
     elif symmetry is not None:
-        parts.append("not tested against the pictures")
+        parts.append("not tested against the data")
     return "; ".join(parts)
 
 
@@ -79,23 +105,48 @@ def _tested_in_words(confirmed: Mapping[str, Any] | None) -> str:
     )
 
 
-def _kinds(symmetries: Sequence[Symmetry]) -> str:
-    return ", ".join(_described(name, count) for name, count in _counted(symmetries).items())
-
-
 def _listed(symmetries: Sequence[Symmetry]) -> str:
-    """Each kind once, with the number of its axes, its least RMSD and, where known, the changes of the loss."""
-    texts = []
-    for name, count in _counted(symmetries).items():
-        alike = [s for s in symmetries if s.name == name]
-        changes = sorted({_percent(s.loss_change) for s in alike if s.loss_change is not None}, key=int)
-        change = (
-            f", loss {' to '.join(f'{percent}%' for percent in (changes[0], changes[-1])[: len(changes)])}"
-            if changes
-            else ""
+    """Each kind once, with its axes, its least RMSD and, where known, the change of the loss; what others imply is left out.
+
+    C8 implies C4 and C2 about the same axis. Where orders that exclude each other were found about one axis, none is.
+    """
+    kept = [s for s in symmetries if not any(_implies(other, s) for other in symmetries)]
+    turns, texts = [s for s in kept if s.name != "mirror"], []
+    main = max(turns, key=lambda s: (sum(_parallel(s, other) for other in turns), _order(s)), default=None)
+    rivals = [] if main is None else [s for s in turns if _parallel(s, main)]
+    if len(rivals) >= UNDECIDED:
+        nearest = min(rivals, key=lambda s: s.rmsd_nm)
+        orders = sorted({_order(s) for s in rivals})
+        texts.append(
+            f"rotation about an axis, its order not determined (C{orders[0]} to C{orders[-1]}, of which {nearest.name} is "
+            f"nearest: {_figures([nearest])})"
         )
-        texts.append(f"{_described(name, count)} (RMSD {alike[0].rmsd_nm:.2g} nm{change})")
+        kept, main = [s for s in kept if all(s is not other for other in rivals)], None
+    for name in dict.fromkeys(s.name for s in sorted(kept, key=_order, reverse=True)):
+        alike = [s for s in kept if s.name == name]
+        texts.append(f"{_described(alike, main)} ({_figures(alike)})")
     return ", ".join(texts)
+
+
+def _order(symmetry: Symmetry) -> int:
+    """That of a rotation; 0 of a mirror plane."""
+    return 0 if symmetry.name == "mirror" else int(symmetry.name[1:])
+
+
+def _parallel(one: Symmetry, other: Symmetry) -> bool:
+    return bool(abs(one.axis @ other.axis) > np.cos(np.deg2rad(APART_DEG)))
+
+
+def _implies(one: Symmetry, other: Symmetry) -> bool:
+    """Whether the second is a power of the first."""
+    higher, lower = _order(one), _order(other)
+    return 0 < lower < higher and higher % lower == 0 and _parallel(one, other)
+
+
+def _figures(alike: Sequence[Symmetry]) -> str:
+    changes = sorted({_percent(s.loss_change) for s in alike if s.loss_change is not None}, key=int)
+    change = " to ".join(f"{percent}%" for percent in (changes[0], changes[-1])[: len(changes)]) if changes else ""
+    return f"RMSD {alike[0].rmsd_nm:.2g} nm" + (f", loss {change} when imposed" if change else "")
 
 
 def _percent(share: float) -> str:
@@ -104,13 +155,17 @@ def _percent(share: float) -> str:
     return f"{percent:+d}" if percent else "0"
 
 
-def _counted(symmetries: Sequence[Symmetry]) -> Counter[str]:
-    return Counter(s.name for s in symmetries)
-
-
-def _described(name: str, count: int = 1) -> str:
-    """The operation: ``a mirror plane``, ``C3``, ``C2 about 3 axes``."""
-    number = "a" if count == 1 else f"{count} or more" if count == KEPT else str(count)
+def _described(alike: Sequence[Symmetry], main: Symmetry | None) -> str:
+    """Operations of one kind: ``a mirror plane``, ``C8``, ``C2 about at least 4 axes perpendicular to that``."""
+    name, count = alike[0].name, len(alike)
+    number = f"at least {count}" if count == KEPT else str(count)
     if name == "mirror":
-        return f"{number} mirror plane{'s' * (count > 1)}"
-    return name if count == 1 else f"{name} about {number} axes"
+        return "a mirror plane" if count == 1 else f"{number} mirror planes"
+    text = name if count == 1 else f"{name} about {number} axes"
+    if main is None or any(s is main for s in alike) or max(abs(s.axis @ main.axis) for s in alike) > ACROSS:
+        return text
+    return (f"{name} about an axis" if count == 1 else text) + f" perpendicular to that of {main.name}"
+
+
+def _one(name: str) -> str:
+    return "a mirror plane" if name == "mirror" else name

@@ -12,6 +12,7 @@ from holly_triton.validation.measure import EXTENT_PERCENTILES, is_explained
 
 from .folder import Contents
 from .numbers import length
+from .symmetry import explain_contradicted
 
 FEW_PICTURES = 100
 """Pictures that suffice: simulated pores were recovered from this number; nine real grids of DNA origami gave a wrong shape."""
@@ -36,6 +37,11 @@ HANDED = (
     "whose z has the other sign."
 )
 """What is known of the handedness of a structure from 3D localisations."""
+SIGMA_IN_SPACE = (
+    "Sigma blurs the points in addition to the fitted label scatter and the precision of each localisation. Losses at different "
+    "sigma are not comparable: while sigma falls, the loss may rise."
+)
+"""What the progress and the convergence of a run on 3D localisations show."""
 NEAR_AXIS = np.cos(np.deg2rad(30))
 """An axis within 30 degrees of one of the front view's axes is named after it."""
 
@@ -62,8 +68,8 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
         )
     if metrics.pictures is not None and metrics.pictures < FEW_PICTURES:
         yield (
-            f"Only {counted(metrics.pictures, 'picture')}: more than one structure may fit so few equally well. Hundreds are better"
-            + ("." if contents.one_side else ", each from another direction.")
+            f"Only {counted(metrics.pictures, contents.noun)}: more than one structure may fit so few equally well. Hundreds are better"
+            + ("." if contents.one_side or contents.in_space else ", each from another direction.")
         )
     outside = (member.points_outside or 0) / max(member.points or 0, 1)
     if outside > MANY_OUTSIDE:
@@ -110,8 +116,8 @@ def is_missing(views: Views) -> bool:
 def _about_views(views: Views, points: NDArray[np.float64], in_space: bool) -> Iterator[str]:
     if views.alike > CROWDED:
         yield (
-            f"{views.alike:.0%} of the pictures ended in nearly one pose. Unless they were aligned beforehand, pose assignments "
-            "have collapsed; the result is close to the average image."
+            f"{views.alike:.0%} of the {'particles' if in_space else 'pictures'} ended in nearly one pose. Unless they were aligned beforehand, pose assignments "
+            f"have collapsed; the result is close to the average {'particle' if in_space else 'image'}."
         )
     if in_space or not is_missing(views):
         return
@@ -150,11 +156,8 @@ def _about_agreement(metrics: Metrics) -> Iterator[str]:
         yield f"The runs differ. {findings[0]}"
     if metrics.resolution is not None and metrics.resolution["verdict"] == "nothing in common":
         yield findings[1]
-    against = [s for s in metrics.symmetry or () if s["verdict"] == "symmetric" and s["supported"] is False]
-    if against:
-        names = ", ".join(dict.fromkeys(s["name"] for s in against))
-        rise = max(s["loss_change"] for s in against)
-        yield f"The data disfavour a symmetry that the cloud has ({names}): imposing it raises the loss by {rise:.0%}."
+    if said := explain_contradicted(metrics.symmetry or ()):
+        yield said
 
 
 def _differ(metrics: Metrics) -> bool:

@@ -180,9 +180,14 @@ def _lacking(data: Localisations | Pictures, reading: Reading, every: int = 1) -
     if isinstance(data, Pictures) and data.unfit is not None:
         return data.unfit
     if every * len(data) < FEWEST_PICTURES:
-        return f"holds {counted(len(data), 'picture')}; at least {FEWEST_PICTURES} are needed"
+        return f"holds {counted(len(data), data.noun)}; at least {FEWEST_PICTURES} are needed"
+    if isinstance(data, Localisations) and data.counts.median() == 1 and not data.radius_nm > POSSIBLE_NM[0]:
+        return (
+            "nearly every particle has one localisation: does the particle column number the localisations? Name the right one "
+            "with --columns particle=NAME; without one, find the particles: holly-triton pick"
+        )
     if not data.radius_nm > 0:
-        return "every particle is a single point; particles of several emitters are needed"
+        return "all localisations of each particle are in one place; particles have an extent"
     if reading.unit is None and reading.pixel_size_nm is None:
         return _of_no_size(2 * data.radius_nm)
     return None
@@ -215,6 +220,7 @@ def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations 
     """Data with the view and weights of the options applied, and a doubt where their size is implausible."""
     doubts: list[str | None] = []
     if isinstance(data, Localisations):
+        data.notes.extend(data.unusable_precision())
         data = data.seen_along(reading.axis).weighed_by(reading.weights)
         if len(data) and (typical := int(data.counts.median())) < FEWEST_EMITTERS:
             doubts.append(

@@ -106,7 +106,11 @@ def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) 
     kept = np.flatnonzero(counts)
     names = [name for rows, tally in zip(files, tallies, strict=True) for name in tally.names(rows)]
     notes += _losses(tallies, len(counts) - len(kept))
-    sums = np.concatenate([tally.sums for tally in tallies])[:, : _dimensions(files, tallies)]
+    dimensions = _dimensions(files, tallies)
+    if dimensions < min(rows.dimensions for rows in files) and len(kept):
+        height = next(z for tally in tallies for z in tally.z)
+        notes.append(f"z is {height:.4g} nm everywhere, so the localisations are taken to have none.")
+    sums = np.concatenate([tally.sums for tally in tallies])[:, :dimensions]
     centres = sums / np.maximum(counts, 1)[:, None]
     table = _fill(files, tallies, counts, centres)
     return Localisations(

@@ -47,6 +47,11 @@ class Dataset(Drawable, Protocol):
         ...
 
     @property
+    def noun(self) -> str:
+        """What one of them is called: a particle, a view of one, or a picture."""
+        ...
+
+    @property
     def source(self) -> str:
         """The format, in words."""
         ...

@@ -98,6 +98,11 @@ class Localisations:
         return len(self.names)
 
     @property
+    def noun(self) -> str:
+        """What one of them is called: a particle, or a view of one."""
+        return "particle" if self.view_rotation is None else "view"
+
+    @property
     def has_z(self) -> bool:
         """Whether the emitters have a third coordinate."""
         return self.xyz.shape[1] == 3 and self.view_rotation is None
@@ -182,8 +187,19 @@ class Localisations:
     def precision_words(self) -> str:
         """The localisation precision in words, for the ``info`` screen."""
         axial = self.precision_z_nm
-        lateral = _or_unstated(self.precision_nm, "nm (median)")
-        return lateral if axial is None else f"{lateral}, along z {axial:.4g} nm"
+        lateral = _or_unstated(self.precision_nm, "nm (median)", self.precision)
+        return (
+            lateral if self.precision_z is None else f"{lateral}, along z {_or_unstated(axial, 'nm', self.precision_z)}"
+        )
+
+    def unusable_precision(self) -> list[str]:
+        """Sentences about columns of precisions that hold none: programs write 0 or -1 where they have not computed them."""
+        columns = {"x and y": (self.precision, self.precision_nm), "z": (self.precision_z, self.precision_z_nm)}
+        return [
+            f"The localisation precision along {axes} is stated, but never above 0; it was not used."
+            for axes, (column, median) in columns.items()
+            if column is not None and median is None
+        ]
 
     def to(self, device: torch.device | str) -> "Localisations":
         """The same data on another device; a table on the disk stays there, and the rows that pictures need are copied."""
@@ -313,11 +329,14 @@ class Localisations:
             "extent": f"{2 * self.radius_nm:.4g} nm across"
             + (f", {self.depth_nm:.4g} nm along {self.axes[2]}" if self.has_z else ""),
             "localisation precision": self.precision_words(),
-            "photons": _or_unstated(self._median(self.photons), "(median)"),
+            "photons": _or_unstated(self._median(self.photons), "(median)", self.photons),
             "third dimension": "yes" if self.has_z else "no",
             "notes": " ".join(self.notes) or "nothing was skipped",
         }
 
 
-def _or_unstated(value: float | None, unit: str) -> str:
-    return "not stated" if value is None else f"{value:.4g} {unit}"
+def _or_unstated(value: float | None, unit: str, column: Tensor | None) -> str:
+    """A median in words; without one, the column is not there, or has nothing above 0."""
+    if value is None:
+        return "not stated" if column is None else "stated, but never above 0"
+    return f"{value:.4g} {unit}"

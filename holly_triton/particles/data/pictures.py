@@ -127,6 +127,11 @@ class Pictures:
             squares += float((spread / images.sum((1, 2))).sum())
         return float((1.5 * squares / len(self)) ** 0.5 * self.pixel_nm)
 
+    @property
+    def noun(self) -> str:
+        """What one of them is called."""
+        return "picture"
+
     def to(self, device: torch.device | str) -> "Pictures":
         """The same data on another device."""
         return replace(self, images=self.images.to(device), centroids=self.centroids.to(device))

@@ -118,9 +118,8 @@ def split(dataset: Dataset, share: float) -> Split:
     held_out = _choose(dataset, share)
     count = int(held_out.sum())
     if not count:
-        few = f"No picture is held out of the training: {share:g} of the particles are fewer than {FEWEST_HELD_OUT}."
-        return Split(dataset, None, held_out, (few,) if share > 0 else ())
-    note = part_of(count, len(dataset), "picture", "{are} held out of the training, to check the structure on them.")
+        return Split(dataset, None, held_out, (_too_few(dataset, share),) if share > 0 else ())
+    note = part_of(count, len(dataset), dataset.noun, "{are} held out of the training, to check the structure on them.")
     training, others = (dataset.select(torch.from_numpy(np.flatnonzero(part))) for part in (~held_out, held_out))
     return Split(training, others, held_out, (note,))
 
@@ -215,11 +214,27 @@ def evenly(count: int, wanted: int) -> Array:
     return np.linspace(0, count - 1, wanted).astype(np.int64)
 
 
+def _too_few(dataset: Dataset, share: float) -> str:
+    """Why none are held out, and the share that would suffice."""
+    count = len(set(_particles(dataset)))
+    least = math.ceil(1000 * FEWEST_HELD_OUT / count) / 1000
+    enough = f", as --held-out {least:g} gives" if least <= 0.5 and count - FEWEST_HELD_OUT >= FEWEST_PICTURES else ""
+    return (
+        f"No {dataset.noun} is held out of the training: {share:.3g} of {counted(count, 'particle')} would be "
+        f"{round(share * count)}, and at least {FEWEST_HELD_OUT} are needed{enough}."
+    )
+
+
+def _particles(dataset: Dataset) -> list[str]:
+    """The particle that each picture is of ``[P]``."""
+    if isinstance(dataset, Localisations) and dataset.view_rotation is not None:
+        return [name.rpartition("/")[0] for name in dataset.names]  # of view v of particle 17, which is 17/v
+    return dataset.names
+
+
 def _choose(dataset: Dataset, share: float) -> Array:
     """Which pictures ``[P]`` are held out; none where these, or the remaining ones, would be too few."""
-    particles = dataset.names
-    if isinstance(dataset, Localisations) and dataset.view_rotation is not None:
-        particles = [name.rpartition("/")[0] for name in particles]  # of view v of particle 17, which is 17/v
+    particles = _particles(dataset)
     distinct = sorted(set(particles), key=lambda name: blake2b(name.encode(), digest_size=8).digest())
     count = round(share * len(distinct))
     if count < FEWEST_HELD_OUT:

@@ -94,7 +94,7 @@ def check_unchanged(folder: Path, now: Provenance) -> None:
 
 def _sizes(one: Provenance) -> str:
     rows = "" if one.localisations is None else f" of {counted(sum(one.localisations), 'localisation')}"
-    return counted(len(one.pictures), "picture") + rows
+    return counted(len(one.pictures), "picture" if one.localisations is None else "particle") + rows
 
 
 def _file(path: Path) -> DataFile:

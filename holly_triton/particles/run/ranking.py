@@ -60,6 +60,7 @@ class Ranking:
         gallery: The written drawing of the best and the worst pictures beside the reprojections of the structure.
     """
 
+    noun: str
     names: list[str]
     score: Array
     bad: Array
@@ -70,7 +71,7 @@ class Ranking:
     def explain(self) -> str:
         """The result in a sentence."""
         marked = int(self.bad.sum())
-        said = part_of(marked, len(self.names), "picture", "{are} marked as bad")
+        said = part_of(marked, len(self.names), self.noun, "{are} marked as bad")
         return f"{said} in {self.table}; look at {self.gallery}."
 
 
@@ -87,19 +88,19 @@ def rank_pictures(folder: Path, bad_share: float | None = None) -> Ranking:
     if bad_share is not None and not 0 <= bad_share < 1:
         raise HollyError(f"--bad-share {bad_share:g}: must be from 0 to below 1, the share of the pictures to mark")
     with in_parts(3) as begin:
-        begin("reading the pictures of the run")
+        begin("reading the data of the run")
         run = finished_run(folder)
         pictures = _posed(run)
         counts = run.pictures.counts
         which = _bins(counts, len(run.pictures))
-        begin(f"comparing {counted(len(run.pictures), 'picture')} with the structure")
+        begin(f"comparing {counted(len(run.pictures), run.dataset.noun)} with the structure")
         score = standardised(_excess(pictures, counts), which)
         limit = BAD_ABOVE if bad_share is None else float(np.quantile(score, 1 - bad_share))
         bad = score > limit
         reason = [_reason(picture, counts, which) if bad[picture] else "" for picture in range(len(score))]
         table, gallery = folder / "ranking.csv", folder / "pictures" / "ranking.png"
-        ranking = Ranking(run.pictures.names, score, bad, reason, table, gallery)
-        begin("drawing the best and the worst pictures")
+        ranking = Ranking(run.dataset.noun, run.pictures.names, score, bad, reason, table, gallery)
+        begin("drawing the best and the worst")
         _write(ranking)
         _draw(pictures, ranking)
     return ranking
@@ -208,6 +209,6 @@ def _draw(posed: _Posed, ranking: Ranking) -> None:
         sections.append(Section(name, list(pairs), captions, colour))
     explanation = (
         f"Left the picture, right the reprojection of the structure, each {posed.trainer.final_stage.grid.field_nm:.0f} nm "
-        f"wide. Below: the picture's name and score. {part_of(int(ranking.bad.sum()), len(order), 'picture', '{are} marked as bad')}."
+        f"wide. Below: the picture's name and score. {part_of(int(ranking.bad.sum()), len(order), ranking.noun, '{are} marked as bad')}."
     )
     draw_sheet(ranking.gallery, "Pictures by how well the structure fits them", explanation, sections, COLUMNS)

@@ -254,10 +254,12 @@ def _without_bad(dataset: Dataset, table: Path) -> Dataset:
         is_bad = {row["picture"]: row["bad"] == "yes" for row in csv.DictReader(file)}
     good = [index for index, name in enumerate(dataset.names) if not is_bad.get(name)]
     if not is_bad.keys() & {*dataset.names}:
-        raise HollyError(f"{table}: names none of these pictures; pass the table that rank wrote for this data set")
+        raise HollyError(
+            f"{table}: names none of these {dataset.noun}s; pass the table that rank wrote for this data set"
+        )
     if len(good) < FEWEST_PICTURES:
-        raise HollyError(f"{table}: leaves {counted(len(good), 'picture')}; at least {FEWEST_PICTURES} are needed")
+        raise HollyError(f"{table}: leaves {counted(len(good), dataset.noun)}; at least {FEWEST_PICTURES} are needed")
     dataset.notes.append(
-        part_of(len(dataset) - len(good), len(dataset), "picture", "{are} marked as bad and {were} left out.")
+        part_of(len(dataset) - len(good), len(dataset), dataset.noun, "{are} marked as bad and {were} left out.")
     )
     return dataset.select(torch.tensor(good))

@@ -137,16 +137,16 @@ def score_pictures(folder: Path, data: Path, **options: Any) -> Figures:
         HollyError: The run or its data are missing, it is not finished, or the new data can't be read.
     """
     with in_parts(4) as begin:
-        begin("reading the pictures of the run")
+        begin("reading the data of the run")
         trainer = finished_run(folder).trainer
         begin(f"reading {data}")
         dataset = open_dataset(data, **options).to(trainer.state.points.device)
-        begin(f"searching the poses of {counted(len(dataset), 'picture')}")
+        begin(f"searching the poses of {counted(len(dataset), dataset.noun)}")
         if isinstance(trainer, SpatialTrainer):
             found, again = compare_in_space(trainer, dataset, COMPARED)
         else:
             found = _search(trainer, dataset, len(dataset))
-            begin("searching the poses of training pictures, to compare with")
+            begin(f"searching the poses of training {dataset.noun}s, to compare with")
             again = _search(trainer, trainer.dataset, min(len(dataset), len(trainer.dataset), COMPARED))
     write_poses(folder / f"poses_{data.stem}.csv", dataset.names, found.poses, point_sigma_nm(trainer))
     dimensions = 3 if isinstance(trainer, SpatialTrainer) else 2

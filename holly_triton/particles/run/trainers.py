@@ -110,7 +110,7 @@ def _take_up(state: AnyState, config: Config, dataset: Dataset, device: torch.de
     """
     if len(state.order) != len(dataset):
         raise HollyError(
-            f"{config.data}: holds {counted(len(dataset), 'picture')}, but the run was made with {len(state.order)}"
+            f"{config.data}: holds {counted(len(dataset), dataset.noun)}, but the run was made with {len(state.order)}"
         )
     state.settings = config.table()
     generator = torch.Generator(device)

@@ -20,7 +20,7 @@ from holly_triton.particles.cloud.train import Progress as Step
 from holly_triton.particles.config import Config
 from holly_triton.report import find_warnings
 from holly_triton.report.numbers import scatter
-from holly_triton.report.warnings import HANDED, ONE_SIDE
+from holly_triton.report.warnings import HANDED, ONE_SIDE, SIGMA_IN_SPACE
 
 from .held_out import explain_fit, score_held_out
 from .results import write_results
@@ -35,6 +35,8 @@ STAGES = {
     "refine": "refining poses",
     "poses": "searching the poses of all particles",
 }
+REPORTS = 5
+"""Lines about the progress of a run where there is no terminal for a bar."""
 
 
 def start_training(config: Config, folder: Path, *, overwrite: bool, cluster: Cluster | None = None) -> int:
@@ -134,7 +136,7 @@ def say(sentence: str) -> None:
 def _introduce(run: Run) -> None:
     config, plan = run.config, run.trainer.plan
     count = len(run.dataset)
-    what = f"{counted(count, 'particle')} of 3D localisations" if config.dimensions == 3 else counted(count, "picture")
+    what = counted(count, run.dataset.noun) + " of 3D localisations" * (config.dimensions == 3)
     for note in run.notes:
         say(f"  {note}")
     say(
@@ -142,6 +144,8 @@ def _introduce(run: Run) -> None:
         f"{config.points} points; "
         f"sigma {plan.sigma_start_nm:.0f} to {plan.sigma_end_nm:.1f} nm; on {run.trainer.state.points.device.type}"
     )
+    if config.dimensions == 3:
+        say(f"  {SIGMA_IN_SPACE}")
 
 
 def follow(run: Run, stop: Stop) -> bool:
@@ -155,8 +159,9 @@ def follow(run: Run, stop: Stop) -> bool:
         held_out = None
         if finished and run.pictures.held_out is not None:
             with in_parts(1) as begin:
-                held = counted(len(run.pictures.held_out), "held-out picture")
-                begin(f"searching the poses of {held}, and of as many training pictures to compare with")
+                noun = run.dataset.noun
+                held = counted(len(run.pictures.held_out), f"held-out {noun}")
+                begin(f"searching the poses of {held}, and of as many training {noun}s to compare with")
                 held_out = score_held_out(run.pictures, run.trainer)  # on all ranks, each its share
         if leads():
             write_results(run, held_out)
@@ -176,7 +181,7 @@ def _step_under_bar(run: Run, stop: Stop) -> bool:
 
         def callback(step: Step) -> None:
             bar.update(task, completed=step.step, description=STAGES[step.stage], loss=step.loss, sigma=step.sigma_nm)
-            if not console.is_terminal and step.step % max(1, total // 5) == 0:
+            if not console.is_terminal and REPORTS * step.step // total > REPORTS * (step.step - 1) // total:
                 say(
                     f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.4g}, sigma {step.sigma_nm:.1f} nm, "
                     f"{state.seconds:.0f} s"

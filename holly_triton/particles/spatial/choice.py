@@ -14,8 +14,6 @@ another unit, or holds nothing but a plane. A ring that lies flat on the coversl
 apart, with an axial precision of 10 nm, comes to 0.4."""
 RESOLVED = 0.8
 """Largest axial precision, in units of that standard deviation, which includes it: beyond, z is mostly noise."""
-ONLY_FLAT = "--pose search, and neither --tilt, --prune, --views random, --axis nor --weights photons"
-"""What 3D localisations go with."""
 
 
 def dimensions_of(config: Config, dataset: Dataset) -> int:
@@ -28,17 +26,23 @@ def dimensions_of(config: Config, dataset: Dataset) -> int:
     if config.dimensions is None:
         return 2 if flat or lacking_depth(dataset) else 3
     if config.dimensions == 3 and flat:
-        raise HollyError(f"--dimensions 3: is for {ONLY_FLAT}; leave out --dimensions 3 or those")
+        raise HollyError(f"--dimensions 3: does not go with {', '.join(flat)}; leave one or the other out")
     if config.dimensions == 3 and (lacking := lacking_depth(dataset)):
         raise HollyError(f"{config.data}: --dimensions 3: {lacking}")
     return config.dimensions
 
 
-def _for_pictures(config: Config) -> bool:
-    return (
-        config.pose != "search" or config.tilt is not None or config.prune or config.views == "random"
-        or config.axis != "z" or config.weights != "equal"
-    )  # fmt: skip
+def _for_pictures(config: Config) -> list[str]:
+    """The options that were given and are for pictures alone."""
+    options = {
+        f"--pose {config.pose}": config.pose != "search",
+        f"--tilt {config.tilt or 0:g}": config.tilt is not None,
+        "--prune": config.prune,
+        "--views random": config.views == "random",
+        f"--axis {config.axis}": config.axis != "z",
+        f"--weights {config.weights}": config.weights != "equal",
+    }
+    return [option for option, is_given in options.items() if is_given]
 
 
 def lacking_depth(dataset: Dataset) -> str:

@@ -78,10 +78,10 @@ class Particles:
     def notes(self) -> list[str]:
         """Sentences about what is assumed of the precision."""
         if self.data.precision_nm is None:
-            return ["The data state no localisation precision: the fitted label scatter includes it."]
+            return ["The data state no usable localisation precision: the fitted label scatter includes it."]
         if self.data.precision_z_nm is None:
             return [
-                "The data state no localisation precision along z: it was taken to be that along x and y, and the fitted label "
+                "The data state no usable localisation precision along z: it was taken to be that along x and y, and the fitted label "
                 "scatter includes what is missing."
             ]
         return []
