@@ -42,7 +42,7 @@ NEXT: dict[str, str | dict[str, str]] = {
 }
 """Commands by their words, and what usually follows; names in braces are their own arguments and options, and words in capitals
 are for the user to fill in. Where it depends on an option, the first that was given decides."""
-OWN = ("info", "pick", "process", "simulate", "doctor", "frames undrift", "tomo info")
+OWN = ("train", "info", "pick", "process", "simulate", "doctor", "frames undrift", "tomo info")
 """Commands that say it themselves, as it depends on what they found."""
 LAST = ("export", "report", "reproduce", "bench", "frames reproduce", "tomo average", "tomo discover", "tomo reproduce")
 """Commands after which nothing is left to do here."""

@@ -156,7 +156,7 @@ def _percent(share: float) -> str:
 
 
 def _described(alike: Sequence[Symmetry], main: Symmetry | None) -> str:
-    """Operations of one kind: ``a mirror plane``, ``C8``, ``C2 about at least 4 axes perpendicular to that``."""
+    """Operations of one kind: ``a mirror plane``, ``C8``, ``C2 about axes perpendicular to that of C8``."""
     name, count = alike[0].name, len(alike)
     number = f"at least {count}" if count == KEPT else str(count)
     if name == "mirror":
@@ -164,7 +164,7 @@ def _described(alike: Sequence[Symmetry], main: Symmetry | None) -> str:
     text = name if count == 1 else f"{name} about {number} axes"
     if main is None or any(s is main for s in alike) or max(abs(s.axis @ main.axis) for s in alike) > ACROSS:
         return text
-    return (f"{name} about an axis" if count == 1 else text) + f" perpendicular to that of {main.name}"
+    return f"{name} about {'an axis' if count == 1 else 'axes'} perpendicular to that of {main.name}"
 
 
 def _one(name: str) -> str:

@@ -2,13 +2,16 @@
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+import tifffile
 from click.testing import CliRunner
 
 from holly_triton.cli import main
-from holly_triton.commands.following import LAST, NEXT, OWN, _followed
+from holly_triton.commands.following import DRIFTING, LAST, NEXT, OWN, _followed
 
 
 def lines_of(words: str) -> dict[str, str]:
@@ -96,3 +99,20 @@ def test_it_is_left_out_where_its_argument_is_not_known() -> None:
 
     work.callback = _followed(work.callback, "holly-triton measure {out}")
     assert CliRunner().invoke(work, []).output == "done\n"
+
+
+@pytest.mark.parametrize("frames", [1, 3])
+def test_drift_is_corrected_of_a_movie_and_not_of_a_single_frame(frames: int, tmp_path: Path) -> None:
+    movie = tmp_path / "movie.tif"
+    tifffile.imwrite(movie, np.zeros((frames, 16, 16), np.uint16))
+
+    @click.command()
+    @click.argument("movie")
+    @click.argument("out")
+    @click.option("--channel", type=int)
+    def work(movie: str, out: str, channel: int | None) -> None:
+        pass
+
+    work.callback = _followed(work.callback, DRIFTING)
+    ran = CliRunner().invoke(work, [str(movie), "table.csv"])
+    assert ran.exit_code == 0 and ("undrift" in ran.output) is (frames > 1) and "Next: holly-triton" in ran.output

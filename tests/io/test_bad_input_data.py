@@ -185,7 +185,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "CSV of no byte": (lambda d: csv(d, ""), "is empty; it must have a line that names the columns"),
     "CSV of blank lines": (lambda d: csv(d, "\n\n"), "is empty"),
     "CSV of a comment": (lambda d: csv(d, "# only a comment\n"), "is empty"),
-    "CSV of a header alone": (lambda d: csv(d, HEADER), "holds 0 pictures"),
+    "CSV of a header alone": (lambda d: csv(d, HEADER), "holds 0 particles"),
     "CSV of other columns": (
         lambda d: csv(d, "frame,left,top,group\n1,2,3,4\n"),
         "needs the columns x [nm] and y [nm], or --columns x=NAME,y=NAME; found frame, left, top, group",
@@ -241,12 +241,12 @@ REFUSED: dict[str, tuple[Maker, str]] = {
         lambda d: csv(d, "x [px],y [px],particle\n" + rows()),
         "give the size of one with --pixel-size NM",
     ),
-    "CSV of one particle": (lambda d: csv(d, HEADER + rows(1, 90)), "holds 1 picture; at least 8 are needed"),
+    "CSV of one particle": (lambda d: csv(d, HEADER + rows(1, 90)), "holds 1 particle; at least 8 are needed"),
     "CSV of few particles": (
         lambda d: csv(d, HEADER + rows(7) + "nan,nan,77\n"),
-        "holds 7 pictures; at least 8 are needed (1 of 22 localisations has no finite position and was dropped. 1 of 8",
+        "holds 7 particles; at least 8 are needed (1 of 22 localisations has no finite position and was dropped. 1 of 8",
     ),
-    "CSV of single points": (lambda d: csv(d, HEADER + rows(emitters=1)), "every particle is a single point"),
+    "CSV of single points": (lambda d: csv(d, HEADER + rows(emitters=1)), "--columns particle=NAME"),
     "rapidSTORM without positions": (
         lambda d: csv(d, '# <localizations><field identifier="ImageNumber-0-0" unit="frame" />\n1\n', name="a.txt"),
         "needs the columns x [nm] and y [nm]",
@@ -352,7 +352,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "NPY of a field": (lambda d: npy(d, XY), "find its particles first: holly-triton pick"),
     "NPY of a million particles of one localisation": (
         lambda d: npy(d, np.random.default_rng(0).uniform(0, 9e4, (10**6, 1, 2)).astype(np.float32)),
-        "every particle is a single point; particles of several emitters are needed",
+        "nearly every particle has one localisation",
     ),
     "NPZ of text": (lambda d: csv(d, "x,y\n", name="a.npz"), "cannot be read as NumPy archive"),
     "NPZ without positions": (lambda d: npz(d, a=XY, b=XY), "y=NAME; found a_1, a_2, b_1, b_2"),

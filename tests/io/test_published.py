@@ -86,6 +86,6 @@ def test_positions_in_another_unit_raise_a_doubt(name: str) -> None:
 
 def test_molecules_that_are_single_points_and_few_blobs_are_described() -> None:
     molecules = describe(DATA / "picasso/samples/data/egfr_mols.hdf5")
-    assert molecules["particles"] == "4230" and "every particle is a single point" in molecules["can be trained on"]
+    assert molecules["particles"] == "4230" and "every particle has one localisation" in molecules["can be trained on"]
     blobs = describe(DATA / "locan-formats/five_blobs_3D.txt")
     assert blobs["particles"] == "5" and "at least 8 are needed" in blobs["can be trained on"]

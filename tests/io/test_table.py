@@ -212,7 +212,7 @@ def test_a_field_of_view_is_described_with_what_to_do_next(tmp_path: Path) -> No
 def test_few_particles_are_described_though_they_cannot_be_trained_on(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x [nm],y [nm],group\n1,2,1\n9,9,1\n30,40,2\n")
     rows = describe(tmp_path / "a.csv")
-    assert rows["particles"] == "2" and rows["can be trained on"] == "no: holds 2 pictures; at least 8 are needed"
+    assert rows["particles"] == "2" and rows["can be trained on"] == "no: holds 2 particles; at least 8 are needed"
 
 
 @pytest.mark.parametrize("grouped", [True, False])

@@ -56,7 +56,9 @@ def test_particles_that_moved_are_a_warning(run: Run, caplog: pytest.LogCaptureF
 
 def test_other_particles_are_refused_since_the_poses_are_not_theirs(run: Run) -> None:
     write(Path(run.config.data), left_out=1)
-    with pytest.raises(HollyError, match="20 pictures of 220 localisations then, 20 pictures of 219 localisations now"):
+    with pytest.raises(
+        HollyError, match="20 particles of 220 localisations then, 20 particles of 219 localisations now"
+    ):
         resume_run(run.folder)
 
 

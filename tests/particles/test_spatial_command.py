@@ -50,7 +50,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     write_cloud(folder / "sites.ply", SITES)
     (folder / "brief.toml").write_text(BRIEF)
     noise = ("--precision", 2, "--axial-precision", 5, "--max-spawn", 2, "--shift", 4)
-    call("simulate", folder / "sites.ply", folder / "data", "--images", 220, "--dimensions", 3, *noise)
+    said = call("simulate", folder / "sites.ply", folder / "data", "--images", 220, "--dimensions", 3, *noise)
+    assert "220 particles" in said and "picture" not in said
     call("train", folder / "data", "--out", folder / "run", "--points", 8, "--config", folder / "brief.toml")
     return folder
 
@@ -86,7 +87,7 @@ def test_a_volume_new_particles_and_a_ranking_come_of_it(made: Path) -> None:
     new = json.loads(call("evaluate", made / "run", "--pictures", made / "new", "--json"))["new_pictures"]
     assert abs(np.log(new["loss"] / new["loss_training"])) < 0.5
     assert "poses_new.csv" in {path.name for path in (made / "run").iterdir()}
-    assert "220 pictures" in call("rank", made / "run")
+    assert "220 particles" in call("rank", made / "run")
     call("simulate", made / "sites.ply", made / "flat", "--images", 12)
     refused = invoke("evaluate", made / "run", "--pictures", made / "flat")
     assert refused.exit_code == 1 and "no z" in refused.output
@@ -102,7 +103,8 @@ def test_projections_remain(made: Path) -> None:
     for name, options in {"views": {"views": "random"}, "axis": {"axis": "x"}}.items():
         assert start_run(Config(data=str(made / "data"), device="cpu", **options), made / name).config.dimensions == 2  # type: ignore[arg-type]
     refused = invoke("train", made / "data", "--out", made / "none", "--dimensions", 3, "--tilt", 0)
-    assert refused.exit_code == 1 and "--dimensions 3" in refused.output and not (made / "none").exists()
+    assert refused.exit_code == 1 and not (made / "none").exists()
+    assert "--tilt 0" in refused.output and "--prune" not in refused.output
 
 
 def test_a_run_that_is_stopped_goes_on_to_the_same_bytes(made: Path) -> None:
@@ -115,7 +117,10 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_bytes(made: Path) -> None:
         return steps == 10
 
     assert not carry_out(run, lambda _: None, after_ten)
-    call("train", "--resume", made / "stopped")
+    resumed = call("train", "--resume", made / "stopped")
+    finished = call("train", "--resume", made / "stopped")
+    assert all(f"Next: holly-triton measure {made / 'stopped'}" in said for said in (resumed, finished))
+    assert "step 71 of 71" in resumed
     for name in ("cloud.ply", "poses.csv"):
         assert (made / "stopped" / name).read_bytes() == (made / "run" / name).read_bytes(), name
     assert Stop().asked is False
@@ -145,8 +150,10 @@ def test_z_that_is_of_no_use_is_refused_in_one_line_and_projected_otherwise(tmp_
     data = table(tmp_path / "data.csv", z)
     refused = invoke("train", data, "--out", tmp_path / "run", "--dimensions", 3)
     assert refused.exit_code == 1 and wrong in refused.output and not (tmp_path / "run").exists()
-    config = Config(data=str(data), device="cpu")
-    assert start_run(config, tmp_path / "flat").config.dimensions == 2
+    run = start_run(Config(data=str(data), device="cpu"), tmp_path / "flat")
+    assert run.config.dimensions == 2
+    if z == "constant":
+        assert any("z is 7 nm" in note for note in run.notes) and "z is 7 nm" in call("info", data)
 
 
 def test_precision_that_is_missing_along_z_is_said(tmp_path: Path) -> None:
@@ -154,3 +161,23 @@ def test_precision_that_is_missing_along_z_is_said(tmp_path: Path) -> None:
         Config(data=str(table(tmp_path / "data.csv", "nm", precision_z=False)), device="cpu"), tmp_path / "run"
     )
     assert run.config.dimensions == 3 and any("along z" in note for note in run.notes)
+
+
+def test_precision_columns_without_a_value_are_said_to_be_of_no_use(tmp_path: Path) -> None:
+    data = table(tmp_path / "data.csv", "nm")
+    data.write_text(data.read_text().replace(",5,12", ",-1,0"))
+    said = call("info", data)
+    assert "never above 0" in said and "not stated, along" not in said
+    run = start_run(Config(data=str(data), device="cpu"), tmp_path / "run")
+    assert sum("never above 0" in note for note in run.notes) == 2
+
+
+def test_evaluate_repeats_the_warnings_of_the_run(made: Path) -> None:
+    folder = made / "run"
+    metrics = json.loads((folder / "metrics.json").read_text())
+    (folder / "metrics.json").write_text(json.dumps({**metrics, "pictures": 60}))
+    try:
+        figures = json.loads(call("evaluate", folder, "--truth", made / "sites.ply", "--json"))
+    finally:
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+    assert figures["warnings"] and "60 particles" in figures["warnings"][0]

@@ -363,6 +363,7 @@ def test_what_no_view_shows_is_not_in_the_answer(tmp_path: Path) -> None:
         ({"points": 50, "points_outside": 2}, "4% of the points lie outside the field of view"),
         ({"pictures": 100}, ""),
         ({"pictures": 9}, "Only 9 pictures"),
+        ({"pictures": 9, "dimensions": 3}, "Only 9 particles"),
     ],
 )
 def test_few_outliers_are_no_warning_and_few_pictures_are(figures: dict[str, int], said: str, tmp_path: Path) -> None:
@@ -373,11 +374,15 @@ def test_few_outliers_are_no_warning_and_few_pictures_are(figures: dict[str, int
 def test_a_false_symmetry_is_a_warning(tmp_path: Path) -> None:
     write_cloud(tmp_path / "cloud.ply", np.eye(4, 3) * 50)
     verdicts = (("C2", "symmetric", False), ("C3", "nearly", False), ("mirror", "symmetric", True))
-    lengths = {"rmsd": 1.0, "spacing": 9.0, "axis": [0, 0, 1], "loss_change": 0.2}
-    found = [{"name": name, "verdict": verdict, "supported": held, **lengths} for name, verdict, held in verdicts]
+    verdicts += (("C5", "symmetric", False),)
+    lengths = {"rmsd": 1.0, "spacing": 9.0, "axis": [0, 0, 1]}
+    found = [
+        {"name": name, "verdict": verdict, "supported": held, "loss_change": 0.1 * number, **lengths}
+        for number, (name, verdict, held) in enumerate(verdicts, start=1)
+    ]
     (tmp_path / "metrics.json").write_text(json.dumps({"symmetry": found}))
     text = warned(tmp_path)
-    assert "(C2)" in text and "20%" in text
+    assert "C2 by 10%, C5 by 40%" in text and "C3" not in text
 
 
 @pytest.mark.parametrize(("loss", "warns"), [(31.0, False), (45.0, True)])

@@ -1,3 +1,5 @@
+import re
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -98,7 +100,26 @@ def test_data_distinguish_a_true_from_a_near_symmetry() -> None:
     assert found["mirror"].supported is True
     assert found["C2"].verdict == "nearly" and found["C2"].supported is False
     assert found["C3"].verdict == "not" and found["C3"].loss_change is None
-    assert "disfavour C2" in explain_symmetries(list(found.values()))
+    said = explain_symmetries(list(found.values()))
+    assert "mirror" in said and "C2" not in said and "compatible" in said
+
+
+def test_where_the_data_support_none_one_sentence_says_how_near_the_nearest_comes(rng: np.random.Generator) -> None:
+    ring = posed(torus(400, rng), rng)
+    found = [
+        replace(s, loss_change=int(s.name[1:]) / 100 if s.name != "mirror" else 0.5) for s in find_symmetries(ring)
+    ]
+    said = explain_symmetries(found)
+    assert said.count(". ") == 0 and re.findall(r"\d+%", said) == ["2%"]
+    assert re.findall(r"\bC\d+\b", said) == ["C2", "C12", "C2"]
+
+
+def test_what_a_symmetry_implies_is_not_listed_beside_it(rng: np.random.Generator) -> None:
+    """C4 and C2 about the axis of C8; other orders about it, of which none is, since points coincide under C8."""
+    said = explain_symmetries(find_symmetries(posed(pore(), rng)))
+    assert re.findall(r"\bC\d+\b", said) == ["C8", "C2", "C8"] and "axes perpendicular to that of C8" in said
+    rough = explain_symmetries(find_symmetries(posed(torus(400, rng), rng)))
+    assert "order not determined" in rough
 
 
 def test_an_exact_symmetry_is_not_denied_for_a_share_of_a_loss_that_is_nearly_nothing() -> None:
