@@ -95,8 +95,14 @@ def simulate(
     write_simulation(out, parts[0] if not also else mixed(parts, generator, in_plane), tiff=tiff)
     sites = " and ".join(counted(len(one.points), "site") for one in structures)
     mixture = f" --structures {len(structures)}" if also and dimensions == 3 else ""
-    kind, several = (f"{noun} of 3D localisations" for noun in ("particle", "particles")) if dimensions == 3 else ("picture", "pictures")
-    click.echo(f"{out}: {counted(images * in_plane, kind, several)} of {sites}. Next: holly-triton train {out}{mixture}")
+    kind, several = (
+        (f"{noun} of 3D localisations" for noun in ("particle", "particles"))
+        if dimensions == 3
+        else ("picture", "pictures")
+    )
+    click.echo(
+        f"{out}: {counted(images * in_plane, kind, several)} of {sites}. Next: holly-triton train {out}{mixture}"
+    )
 
 
 @click.command()
