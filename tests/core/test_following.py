@@ -104,7 +104,7 @@ def test_it_is_left_out_where_its_argument_is_not_known() -> None:
 @pytest.mark.parametrize("frames", [1, 3])
 def test_drift_is_corrected_of_a_movie_and_not_of_a_single_frame(frames: int, tmp_path: Path) -> None:
     movie = tmp_path / "movie.tif"
-    tifffile.imwrite(movie, np.zeros((frames, 16, 16), np.uint16))
+    tifffile.imwrite(movie, np.zeros((frames, 16, 16), np.uint16), photometric="minisblack")
 
     @click.command()
     @click.argument("movie")

@@ -33,7 +33,7 @@ def test_bad_pictures_are_left_out_of_the_whole_and_of_the_half_that_has_them(co
 
 def test_a_table_of_other_pictures_is_refused(config: Config) -> None:
     Path(str(config.exclude)).write_text("picture,bad\nthe first,yes\n")
-    with pytest.raises(HollyError, match=r"ranking.csv: names none of these pictures"):
+    with pytest.raises(HollyError, match=r"ranking.csv: names none of these particles"):
         open_data(config)
 
 
