@@ -52,7 +52,7 @@ def simulate(
     """Simulate particles of CLOUD in random orientations, in files that train reads, together with the truth.
 
     CLOUD is a file (OBJ, PLY, XYZ, CSV, CloudCompare's text) or the name of a built-in structure, in nm, such as cep152;
-    an unknown name prints the list.
+    an unknown name prints the list. A column channel (in CSV or PLY) gives the localisations of each site their channel.
 
     \b
     Examples:
@@ -67,6 +67,7 @@ def simulate(
         raise click.UsageError("--tiff writes projections; leave it or --dimensions 3 out")
     import torch
 
+    from holly_triton.core.errors import HollyError
     from holly_triton.core.folder import check_free
     from holly_triton.core.words import counted
     from holly_triton.particles.simulate import Precision, write_simulation
@@ -83,10 +84,12 @@ def simulate(
     if precision is not None:
         axial = precision if axial_precision is None else axial_precision
         error = Precision(precision * structure.unit_nm, axial * structure.unit_nm)
+    if also and any(one.channels is not None for one in structures):
+        raise HollyError("--also: is for structures of one channel; leave it out, or the channels of the clouds")
     generator = torch.Generator().manual_seed(seed)
     parts = [
         make(
-            one.points, count, precision=error, dimensions=dimensions, scatter_nm=scatter * structure.unit_nm, missing=missing, max_spawn=max_spawn,
+            one.points, count, precision=error, dimensions=dimensions, channels=one.channels, scatter_nm=scatter * structure.unit_nm, missing=missing, max_spawn=max_spawn,
             spawn_rate=spawn_rate, shift_nm=shift * structure.unit_nm, in_plane=in_plane,
             photophysics=PHOTOPHYSICS[blinking] if blinking else None, generator=generator,
         )

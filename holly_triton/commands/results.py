@@ -140,7 +140,8 @@ def render(
     metavar="NM",
     help="Side of a voxel. [default: a third of sigma, or larger if the volume would be too large]",
 )
-def export(run: Path, out: Path, mirror: bool, voxel: float | None) -> None:
+@click.option("--channel", metavar="NAME", help="Write the points of one channel alone.")
+def export(run: Path, out: Path, mirror: bool, voxel: float | None, channel: str | None) -> None:
     """Export RUN to another program; the suffix of OUT selects the format.
 
     The cloud as .ply, .obj, .xyz, .csv or .hdf5 (Picasso), its density as .mrc (ChimeraX), the poses as .star.
@@ -149,7 +150,7 @@ def export(run: Path, out: Path, mirror: bool, voxel: float | None) -> None:
     """
     from holly_triton.particles.run.export import export_run
 
-    export_run(run, out, mirror=mirror, voxel_nm=voxel)
+    export_run(run, out, mirror=mirror, voxel_nm=voxel, channel=channel)
     click.echo(f"wrote {out}")
     say_doubts(run)
 

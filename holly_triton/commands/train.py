@@ -9,7 +9,7 @@ import click
 
 from holly_triton.core.jobs import Where
 from holly_triton.core.stop import DONE
-from holly_triton.particles.config import FEWEST_POINTS, MOST_POINTS, Config, Device, Pose, Views
+from holly_triton.particles.config import FEWEST_POINTS, MOST_POINTS, Channels, Config, Device, Pose, Views
 
 from .options import (
     SEED,
@@ -49,6 +49,7 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 @click.option("--seed", type=SEED, metavar="I", help="Seed of every random choice. [default: 0]")
 @click.option("--device", type=words(Device), help="[default: auto]")
 @click.option("--dimensions", type=click.IntRange(2, 3), metavar="2|3", help="3: reconstruct from localisations in 3D as such; 2: from their projections along the axis. [default: 3 if the localisations have a z of use]")  # fmt: skip
+@click.option("--channels", type=words(Channels), help="separate: a cloud for each channel of 3D localisations, in the same frame and poses; pooled: one cloud of all. --channel reads one alone. [default: separate where a table's column of channels holds several]")  # fmt: skip
 @click.option("--views", type=words(Views), help="random: project 3D particles along random directions. [default: given]")  # fmt: skip
 @click.option("--views-per-particle", type=click.IntRange(min=1), metavar="V", help="With --views random. [default: 8]")
 @click.option("--exclude", metavar="FILE", help="Leave out the pictures that holly-triton rank marked as bad in FILE.")

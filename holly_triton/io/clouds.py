@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,13 +16,21 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, missing, replacing
 from holly_triton.core.words import counted, part_of
 
+from .channels import PointChannels
 from .ply import read_ply, write_ply
-from .text_table import read_columns, read_header
+from .text_table import Column, Header, read_columns, read_header, read_parts
 from .units import NM_PER_UNIT, unit_word
 
 Array = NDArray[Any]
-Parsed = tuple[Array, str | None]
-"""Points in the file's own unit ``[N, 3]`` float64, and that unit if the file states one."""
+
+
+class Parsed(NamedTuple):
+    """What a file holds."""
+
+    points: Array  # [N, 3] float64, in the file's own unit
+    unit: str | None = None  # if the file states one
+    channels: PointChannels | None = None
+
 
 FEWEST_POINTS = 4
 """Three points always lie in a plane and are no 3D structure."""
@@ -47,6 +55,7 @@ class Cloud:
         source: Origin of the cloud.
         stated: Whether the file states its unit.
         notes: Sentences about the unit that was assumed where the file states none, or an option that was not used.
+        channels: The channel of each point, where the file states it: PLY, or a table with a column ``channel``.
     """
 
     points: Array
@@ -54,6 +63,7 @@ class Cloud:
     source: str
     stated: bool = True
     notes: list[str] = field(default_factory=list)
+    channels: PointChannels | None = None
 
 
 def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
@@ -76,7 +86,7 @@ def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
         raise HollyError(f"{path}: is a folder; give a cloud ({', '.join(FORMATS)})")
     if not path.is_file():
         raise missing(path, f"a cloud ({', '.join(FORMATS)})")
-    points, unit = _format(path).read(path)
+    points, unit, channels = _format(path).read(path)
     if len(points) < FEWEST_POINTS:
         raise HollyError(f"{path}: holds {counted(len(points), 'point')}; a cloud needs at least {FEWEST_POINTS}")
     fine = (np.abs(points) < LARGEST).all(axis=1)  # NaN is not
@@ -87,7 +97,7 @@ def read_cloud(path: str | Path, unit_nm: float | None = None) -> Cloud:
     if breadth <= 1e-6 * length:
         raise HollyError(f"{path}: its points are all equal or collinear, so that pictures do not determine its pose")
     scale = NM_PER_UNIT[unit_word(unit) or ""] if unit else unit_nm or 1.0
-    return Cloud(points * scale, scale, str(path), unit is not None, _said_of_unit(path, unit, unit_nm))
+    return Cloud(points * scale, scale, str(path), unit is not None, _said_of_unit(path, unit, unit_nm), channels)
 
 
 def _said_of_unit(path: Path, stated: str | None, unit_nm: float | None) -> list[str]:
@@ -98,10 +108,11 @@ def _said_of_unit(path: Path, stated: str | None, unit_nm: float | None) -> list
     return [] if unit_nm is None else [f"{path}: states its unit, {stated}, so --unit-nm was not used."]
 
 
-def write_cloud(path: str | Path, points_nm: Array) -> None:
+def write_cloud(path: str | Path, points_nm: Array, channels: PointChannels | None = None) -> None:
     """Write points ``[N, 3]`` in nm in the format of the suffix, with a header that states the unit.
 
-    The bytes depend only on the points. PLY is binary and exact; the others round to 1e-6 nm.
+    The bytes depend only on the points. PLY is binary and exact; the others round to 1e-6 nm. The channels of the points are
+    in PLY, with their colours, and in CSV.
 
     Raises:
         HollyError: The format is unknown, or the file cannot be written.
@@ -109,7 +120,7 @@ def write_cloud(path: str | Path, points_nm: Array) -> None:
     path = Path(path)
     write = _format(path).write
     with replacing(path) as partial:
-        write(partial, np.asarray(points_nm, dtype=np.float64))
+        write(partial, np.asarray(points_nm, dtype=np.float64), channels)
 
 
 def _digits(points: Array) -> str:
@@ -146,10 +157,10 @@ def _unit_in(comments: Sequence[str]) -> str | None:
 def _read_obj(path: Path) -> Parsed:
     lines = _read_lines(path)
     vertices = [line for line in lines if line.split(maxsplit=1)[:1] == ["v"]]
-    return _numbers(path, vertices, 1), _unit_in([line for line in lines if line.startswith("#")])
+    return Parsed(_numbers(path, vertices, 1), _unit_in([line for line in lines if line.startswith("#")]))
 
 
-def _write_obj(path: Path, points: Array) -> None:
+def _write_obj(path: Path, points: Array, channels: PointChannels | None) -> None:
     np.savetxt(path, points, fmt=" ".join(["v", *3 * [_digits(points)]]), header="unit nm", comments="# ")
 
 
@@ -177,7 +188,7 @@ def _read_rows(path: Path) -> Parsed:
             raise HollyError(f"{path}: promises {counted(promised, 'point')} in its first line and holds {len(lines)}")
     rows = [line.replace(",", " ").replace(";", " ") for line in lines if line]
     has_element = bool(rows) and rows[0][0].isalpha()
-    return _numbers(path, rows, int(has_element)), _unit_in(comments)
+    return Parsed(_numbers(path, rows, int(has_element)), _unit_in(comments))
 
 
 def _is_number(text: str) -> bool:
@@ -188,12 +199,12 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _write_xyz(path: Path, points: Array) -> None:
+def _write_xyz(path: Path, points: Array, channels: PointChannels | None) -> None:
     # Viewers require an element and draw carbon as a plain sphere.
     np.savetxt(path, points, fmt=" ".join(["C", *3 * [_digits(points)]]), header=f"{len(points)}\nunit nm", comments="")
 
 
-def _write_rows(path: Path, points: Array) -> None:
+def _write_rows(path: Path, points: Array, channels: PointChannels | None) -> None:
     np.savetxt(path, points, fmt=_digits(points), header="X [nm] Y [nm] Z [nm]", comments="//")
 
 
@@ -206,20 +217,33 @@ def _read_table(path: Path) -> Parsed:
     units = {unit_word(column.unit) or column.unit for column in chosen if header.named}
     if not units <= {None, *NM_PER_UNIT} or len(units) > 1:
         raise HollyError(f"{path}: x, y and z must share one unit, nm or um; found {header.found}")
-    return read_columns(path, header, chosen), units.pop() if units else None
+    points, kind = read_columns(path, header, chosen), header.find("channel") if header.named else None
+    return Parsed(points, units.pop() if units else None, None if kind is None else _read_channels(path, header, kind))
 
 
-def _write_csv(path: Path, points: Array) -> None:
-    np.savetxt(path, points, fmt=_digits(points), delimiter=",", header="x [nm],y [nm],z [nm]", comments="")
+def _read_channels(path: Path, header: Header, column: Column) -> PointChannels:
+    """The channels of a table, which may be numbers."""
+    found = np.concatenate([part[0] for part in read_parts(path, header, [column])])
+    return PointChannels.of_names(
+        [value.strip() if isinstance(value, str) else f"{value:g}" for value in found.tolist()]
+    )
+
+
+def _write_csv(path: Path, points: Array, channels: PointChannels | None) -> None:
+    table, formats, header = points, 3 * [_digits(points)], "x [nm],y [nm],z [nm]"
+    if channels is not None:
+        table, formats = np.column_stack([points.astype(object), channels.cells]), [*formats, "%s"]
+        header += ",channel"
+    np.savetxt(path, table, fmt=formats, delimiter=",", header=header, comments="", encoding="utf-8")
 
 
 def _read_ply(path: Path) -> Parsed:
-    points, comments = read_ply(path)
-    return points, _unit_in(comments)
+    points, comments, channel = read_ply(path)
+    return Parsed(points, _unit_in(comments), None if channel is None else PointChannels.of_ply(channel, comments))
 
 
-def _write_ply(path: Path, points: Array) -> None:
-    write_ply(path, points, "unit nm")
+def _write_ply(path: Path, points: Array, channels: PointChannels | None) -> None:
+    write_ply(path, points, ["unit nm"], channels)
 
 
 @dataclass(frozen=True)
@@ -227,7 +251,7 @@ class Format:
     """Reader and writer of a format."""
 
     read: Callable[[Path], Parsed]
-    write: Callable[[Path, Array], None]
+    write: Callable[[Path, Array, PointChannels | None], None]
 
 
 FORMATS = {

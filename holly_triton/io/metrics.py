@@ -73,6 +73,8 @@ class Metrics:
     threads: int | None = None
     seed: int | None = None
     points: int | None = None
+    channels: list[dict[str, Any]] | None = None
+    """Of each channel that has a cloud of its own, in the order of the points: ``name`` and number of ``points``."""
     dimensions: int | None = None
     """3: localisations in 3D. The losses are then exp of the mean negative log-likelihood of a localisation, nm^3, and what is
     unexplained is the share of the localisations in the background."""

@@ -1,14 +1,17 @@
 """PLY (Turk 1994): the vertices of a point cloud or a mesh, as text or binary."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+
+from .channels import PointChannels
 
 Array = NDArray[Any]
 
@@ -38,8 +41,16 @@ class _Header:
     comments: list[str]
 
 
-def read_ply(path: Path) -> tuple[Array, list[str]]:
-    """The vertices of a file ``[N, 3]`` float64, in its own unit, and its comments.
+class Vertices(NamedTuple):
+    """What is read of a file."""
+
+    points: Array  # [N, 3] float64, in the file's own unit
+    comments: list[str]
+    channel: Array | None  # [N]: the property channel, where there is one
+
+
+def read_ply(path: Path) -> Vertices:
+    """The vertices of a file, and its comments.
 
     Raises:
         HollyError: The file is not PLY, is truncated, or declares more rows than its bytes can hold.
@@ -54,15 +65,26 @@ def read_ply(path: Path) -> tuple[Array, list[str]]:
         if "" in dict(vertex.properties).values():
             raise ValueError("its vertices hold lists")
         read = _read_binary if header.order else _read_text
-        return read(file, header.order, before, vertex), header.comments
+        has_channel = "channel" in dict(vertex.properties)
+        table = read(file, header.order, before, vertex, ["x", "y", "z", *(["channel"] if has_channel else [])])
+        return Vertices(table[:, :3], header.comments, table[:, 3] if has_channel else None)
 
 
-def write_ply(path: Path, points: Array, comment: str) -> None:
-    """Write points ``[N, 3]`` as binary PLY in double precision."""
-    properties = "".join(f"property double {axis}\n" for axis in "xyz")
-    vertices = f"element vertex {len(points)}\n{properties}"
-    header = f"ply\nformat binary_little_endian 1.0\ncomment {comment}\n{vertices}end_header\n"
-    path.write_bytes(header.encode() + np.ascontiguousarray(points, "<f8").tobytes())
+def write_ply(path: Path, points: Array, comments: Sequence[str], channels: PointChannels | None = None) -> None:
+    """Write points ``[N, 3]`` as binary PLY in double precision, with the channel of each and its colour."""
+    columns: list[tuple[str, str, Array]] = [("double", axis, points[:, place]) for place, axis in enumerate("xyz")]
+    if channels is not None:
+        comments = [*comments, *channels.comments]
+        colours = zip(("red", "green", "blue"), channels.colours.T, strict=True)
+        columns += [*(("uchar", name, values) for name, values in colours), ("uchar", "channel", channels.of)]
+    table = np.empty(len(points), [(name, f"<{TYPES[kind]}") for kind, name, _ in columns])
+    for _, name, values in columns:
+        table[name] = values
+    lines = [
+        "ply", "format binary_little_endian 1.0", *(f"comment {comment}" for comment in comments),
+        f"element vertex {len(points)}", *(f"property {kind} {name}" for kind, name, _ in columns), "end_header", "",
+    ]  # fmt: skip
+    path.write_bytes("\n".join(lines).encode() + table.tobytes())
 
 
 def _read_header(file: IO[bytes]) -> _Header:
@@ -90,18 +112,18 @@ def _read_header(file: IO[bytes]) -> _Header:
     raise ValueError("its header does not end")
 
 
-def _read_text(file: IO[bytes], order: str, before: list[_Element], vertex: _Element) -> Array:
+def _read_text(file: IO[bytes], order: str, before: list[_Element], vertex: _Element, wanted: list[str]) -> Array:
     lines = [line for line in file.read().decode(errors="replace").splitlines() if line.strip()]
     first = sum(element.count for element in before)
     names = [name for name, _ in vertex.properties]
-    columns = [names.index(axis) for axis in "xyz"]
+    columns = [names.index(name) for name in wanted]
     rows = lines[first : first + vertex.count]
     if len(rows) < vertex.count:
         raise ValueError(f"it ends after {len(rows)} of {vertex.count} vertices")
-    return np.loadtxt(rows, usecols=columns, comments=None, ndmin=2) if rows else np.empty((0, 3))
+    return np.loadtxt(rows, usecols=columns, comments=None, ndmin=2) if rows else np.empty((0, len(wanted)))
 
 
-def _read_binary(file: IO[bytes], order: str, before: list[_Element], vertex: _Element) -> Array:
+def _read_binary(file: IO[bytes], order: str, before: list[_Element], vertex: _Element, wanted: list[str]) -> Array:
     if any("" in dict(element.properties).values() for element in before):
         raise ValueError("lists come before its vertices, whose place they hide; save it with the vertices first")
     for element in before:
@@ -111,7 +133,7 @@ def _read_binary(file: IO[bytes], order: str, before: list[_Element], vertex: _E
     table = np.frombuffer(held, row, len(held) // row.itemsize)
     if len(table) < vertex.count:
         raise ValueError(f"it ends after {len(table)} of {vertex.count} vertices")
-    return np.stack([table[axis].astype(np.float64) for axis in "xyz"], axis=1)
+    return np.stack([table[name].astype(np.float64) for name in wanted], axis=1)
 
 
 def _row(element: _Element, order: str) -> np.dtype[Any]:

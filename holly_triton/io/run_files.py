@@ -11,6 +11,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.core.types import Array
 
+from .channels import PointChannels
 from .clouds import read_cloud
 from .metrics import METRICS, read_metrics
 
@@ -37,6 +38,12 @@ def read_run_cloud(folder: Path) -> Array:
     if not (folder / "cloud.ply").is_file():
         raise HollyError(f"{folder}: holds no cloud.ply; pass the folder of a run that train has finished or saved")
     return read_cloud(folder / "cloud.ply").points
+
+
+def read_run_channels(folder: Path) -> PointChannels | None:
+    """The channel of each point of a run's cloud; None where it has no channels, or there is no cloud."""
+    path = folder / "cloud.ply"
+    return read_cloud(path).channels if path.is_file() else None
 
 
 def read_doubts(folder: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """Tables of numbers in text, whose header names the columns and their units: ``"x [nm]","y [nm]"``."""
 
+import csv
 import io
 import re
 import warnings
@@ -264,7 +265,7 @@ def _parse_header(path: Path, comments: tuple[str, ...], skip: int, lines: list[
     delimiter = separator or next((character for character in DELIMITERS if character in line), None)
     texts = _cells(line, delimiter)
     named = not all(_is_number(text, delimiter) for text in texts)
-    rows = [_cells(row, delimiter, blanks=True) for row in following]
+    rows = [_row(row, delimiter) for row in following]
     width = len(rows[0]) - (rows[0][-1:] == [""])
     # Names that contain blanks are ambiguous where blanks separate.
     if named and (width > len(texts) or (delimiter is None and 0 < width < len(texts))):
@@ -295,12 +296,19 @@ def _named_by_comment(header: Header) -> Header:
     return header
 
 
-def _cells(line: str, delimiter: str | None, blanks: bool = False) -> list[str]:
+def _cells(line: str, delimiter: str | None) -> list[str]:
+    """The names in a header."""
     # Some programs quote the whole line as well as each name, so quotes are removed and not parsed.
     line = line.replace('"', "").strip("\r\n")
+    return WORD.findall(line) if delimiter is None else [text.strip() for text in line.split(delimiter)]
+
+
+def _row(line: str, delimiter: str | None) -> list[str]:
+    """The cells of a row; in quotes, a cell may hold the delimiter."""
+    line = line.strip("\r\n")
     if delimiter is None:
-        return line.split() if blanks else WORD.findall(line)
-    return [text.strip() for text in line.split(delimiter)]
+        return line.replace('"', "").split()
+    return [cell.strip() for cells in csv.reader([line], delimiter=delimiter) for cell in cells]
 
 
 def _is_number(text: str, delimiter: str | None) -> bool:

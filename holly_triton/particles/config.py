@@ -27,6 +27,8 @@ class DefaultPoints:
     """More points would cost minutes and could not be resolved at the paper's sigma."""
     most_in_space: int = 160
     """Of a structure from 3D localisations, each point costs time in every pose, and a site that blinks often needs no more."""
+    fewest_of_channel: int = 4
+    """Of each channel that has a cloud of its own: three points always lie in a plane."""
     pictures: int = 300
     """The default where the data are pixels, in which labels are not counted."""
 
@@ -100,6 +102,7 @@ Views = Literal["given", "random"]
 Pose = Literal["search", "amortised", "direct"]
 Device = Literal["auto", "cpu", "cuda"]
 Part = Literal["all", "odd", "even"]
+Channels = Literal["separate", "pooled"]
 
 
 @dataclass(frozen=True)
@@ -286,6 +289,9 @@ class Config(Settings):
     """Which column of a table holds what, as ``x=...,y=...[px],particle=...``, where its column names are unknown."""
     channel: str | None = None
     """Name or number of the channel that is read, where localisations of several are in one file; None reads all."""
+    channels: Channels | None = None
+    """Of data with a column of channels, 3D localisations alone: ``separate`` gives each channel a cloud of its own, in the
+    same frame and poses; ``pooled`` makes one cloud of all. None follows from the data (``spatial.choice.channels_of``)."""
     where: str | None = None
     """Which rows of a table count, as ``valid = 1 and uncertainty < 20``; None counts all."""
     axis: Axis = "z"

@@ -19,6 +19,7 @@ from torch import Tensor
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.geometry import Grid, axis_angle_from_rotation, random_rotations, rotation_from_axis_angle
+from holly_triton.io.channels import PointChannels
 from holly_triton.io.clouds import write_cloud
 from holly_triton.kernels import splat_emitters
 from holly_triton.particles.data.grouping import localisations_from_rows
@@ -63,6 +64,8 @@ class Simulation:
         shift: ``[P, 2]`` or ``[P, 3]`` float32, nm: ``position = rotation @ point + shift``, without z in 2D.
         scatter_nm: Scatter of the simulation, localisation error included, nm.
         precision: Error of a localisation along x and y, and along z, nm; None where it is not a part of the data.
+        site: Point of the structure that each emitter labels ``[E]`` int64.
+        channels: The channel of each point, if the structure states it.
         others: Further structures of a mixture, each like ``points``.
         structure: Of which structure each particle of a mixture is ``[P]`` int64, from 0, ``points`` first; None for one alone.
     """
@@ -73,7 +76,9 @@ class Simulation:
     rotation: Tensor
     shift: Tensor
     scatter_nm: float
+    site: Tensor
     precision: Precision | None = None
+    channels: PointChannels | None = None
     others: tuple[Array, ...] = ()
     structure: Tensor | None = None
 
@@ -92,7 +97,11 @@ class Simulation:
             measured["precision"] = np.full(len(self.positions), self.precision.lateral_nm)
             if self.positions.shape[1] == 3:
                 measured["precision_z"] = np.full(len(self.positions), self.precision.axial_nm)
-        return localisations_from_rows(self.positions.numpy(), counts, names, source="simulation", **measured)
+        made = localisations_from_rows(self.positions.numpy(), counts, names, source="simulation", **measured)
+        if self.channels is None:
+            return made
+        of = torch.from_numpy(self.channels.of)[self.site].float()
+        return replace(made, channel=of, channels=self.channels.names)
 
     @property
     def grid(self) -> Grid:
@@ -116,6 +125,7 @@ def simulate(
     photophysics: Photophysics | None = None,
     precision: Precision | None = None,
     dimensions: int = 2,
+    channels: PointChannels | None = None,
     generator: torch.Generator,
 ) -> Simulation:
     """Simulate particles of one structure, each in a uniformly random orientation and with independent labels.
@@ -136,6 +146,7 @@ def simulate(
         photophysics: Blinking and localisation of each fluorophore; None localises each once, without error.
         precision: A further error of each localisation, which the data state; None for none.
         dimensions: 2: positions as projected along z; 3: with z.
+        channels: The channel of each site, which is that of its localisations; None for one.
         generator: The only source of random numbers, on the CPU.
 
     Returns:
@@ -155,16 +166,18 @@ def simulate(
         _label(sites, part, scatter_nm, missing, max_spawn, spawn_rate, generator)
         for part in rotation.tensor_split(tuple(range(chunk, images, chunk)))
     ]
-    counts = torch.cat([part[1] for part in drawn])
+    counts, site = (torch.cat([part[column] for part in drawn]) for column in (1, 2))
     positions = torch.cat([part[0] for part in drawn])[:, :dimensions] + shift.repeat_interleave(counts, dim=0)
     if photophysics is not None:
-        positions, counts = _blink(positions, counts, photophysics, generator)
+        positions, counts, site = _blink(positions, counts, site, photophysics, generator)
         scatter_nm = math.hypot(scatter_nm, photophysics.precision_nm)
     if precision is not None:
         error = torch.tensor([precision.lateral_nm, precision.lateral_nm, precision.axial_nm])[:dimensions]
         positions = positions + error * torch.randn(positions.shape, generator=generator)
         scatter_nm = math.hypot(scatter_nm, precision.lateral_nm)
-    once = Simulation(points, positions, offsets_from_counts(counts), rotation, shift, scatter_nm, precision)
+    once = Simulation(
+        points, positions, offsets_from_counts(counts), rotation, shift, scatter_nm, site, precision, channels
+    )
     return once if in_plane == 1 else _turned(once, in_plane)
 
 
@@ -173,7 +186,7 @@ def write_simulation(folder: str | Path, simulation: Simulation, *, tiff: bool =
 
     ``localisations.csv`` (or ``pictures.tif``), ``truth.ply`` (the structure; of a mixture ``truth-1.ply``, ``truth-2.ply`` and
     so on) and ``truth_poses.csv`` (a row for every picture, of a mixture with the number of its structure). There are no
-    columns for photons, which are not simulated.
+    columns for photons, which are not simulated; the channels of the structure are in the column ``channel``.
 
     Args:
         folder: Output folder.
@@ -201,7 +214,7 @@ def write_simulation(folder: str | Path, simulation: Simulation, *, tiff: bool =
     else:
         _write_table(table, simulation)
     for name, points in zip(_truths(len(simulation.structures)), simulation.structures, strict=True):
-        write_cloud(folder / name, points)
+        write_cloud(folder / name, points, simulation.channels)
     _write_poses(folder / "truth_poses.csv", simulation)
     return folder
 
@@ -242,8 +255,8 @@ def _label(
     max_spawn: int,
     spawn_rate: float,
     generator: torch.Generator,
-) -> tuple[Tensor, Tensor]:
-    """Emitters of some particles ``[E, 3]`` without shift, and how many each has ``[B]``."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Emitters of some particles ``[E, 3]`` without shift, how many each particle has ``[B]``, and the site of each ``[E]``."""
     shape = len(rotation), len(sites)
     labelled = torch.rand(shape, generator=generator) >= missing
     trials = labelled * float(max_spawn)
@@ -252,19 +265,21 @@ def _label(
     emitters = turned.flatten(0, 1).repeat_interleave(fluorophores.flatten(), dim=0)
     # An isotropic Gaussian in 3D is the same before and after the rotation.
     emitters += scatter_nm * torch.randn(emitters.shape, generator=generator)
-    return emitters, fluorophores.sum(dim=1)
+    site = torch.arange(len(sites)).repeat(len(rotation)).repeat_interleave(fluorophores.flatten())
+    return emitters, fluorophores.sum(dim=1), site
 
 
 def _blink(
-    positions: Tensor, counts: Tensor, photophysics: Photophysics, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
-    """Localisations ``[E', D]`` of fluorophores ``[E, D]``, and how many each particle has ``[P]``, from ``counts``."""
+    positions: Tensor, counts: Tensor, site: Tensor, photophysics: Photophysics, generator: torch.Generator
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Localisations ``[E', D]`` of fluorophores ``[E, D]``, how many each particle has ``[P]``, and their sites ``[E']``."""
     logarithm = math.log(photophysics.median) + photophysics.spread * torch.randn(len(positions), generator=generator)
     times = logarithm.exp().round().clamp(min=1).long()
     seen = positions.repeat_interleave(times, dim=0)
     seen += photophysics.precision_nm * torch.randn(seen.shape, generator=generator)
     particle = torch.arange(len(counts)).repeat_interleave(counts)
-    return seen, torch.bincount(particle, times.double(), minlength=len(counts)).long()
+    counts = torch.bincount(particle, times.double(), minlength=len(counts)).long()
+    return seen, counts, site.repeat_interleave(times)
 
 
 def _turned(simulation: Simulation, times: int) -> Simulation:
@@ -280,6 +295,7 @@ def _turned(simulation: Simulation, times: int) -> Simulation:
         simulation,
         positions=(each @ simulation.positions[emitters, :, None])[..., 0],
         offsets=offsets,
+        site=simulation.site[emitters],
         rotation=turn @ simulation.rotation[index],
         shift=(turn[:, seen, seen] @ simulation.shift[index, :, None])[..., 0],
     )
@@ -297,9 +313,13 @@ def _write_table(path: Path, simulation: Simulation) -> None:
         values.append(np.tile(simulation.precision[: dimensions - 1], (len(particle), 1)))
         formats += ["%.4g"] * len(stated)
     rows = np.column_stack([np.arange(1, len(particle) + 1), *values, particle])
-    header = ",".join(f'"{name}"' for name in ("id", *columns, "particle"))
+    columns, formats = ["id", *columns, "particle"], ["%d", *formats, "%d"]
+    if simulation.channels is not None:
+        columns, formats = [*columns, "channel"], [*formats, "%s"]
+        rows = np.column_stack([rows.astype(object), simulation.channels.cells[simulation.site]])
+    header = ",".join(f'"{name}"' for name in columns)
     with replacing(path) as partial:
-        np.savetxt(partial, rows, fmt=",".join(["%d", *formats, "%d"]), header=header, comments="")
+        np.savetxt(partial, rows, fmt=",".join(formats), header=header, comments="", encoding="utf-8")
 
 
 def _write_pictures(path: Path, simulation: Simulation) -> None:

@@ -47,6 +47,7 @@ def mixed(parts: Sequence[Simulation], generator: torch.Generator, in_plane: int
         first,
         positions=torch.cat([part.positions for part in parts])[rows],
         offsets=offsets,
+        site=torch.cat([part.site for part in parts])[rows],
         rotation=torch.cat([part.rotation for part in parts])[order],
         shift=torch.cat([part.shift for part in parts])[order],
         others=tuple(part.points for part in parts[1:]),

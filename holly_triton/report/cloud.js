@@ -5,10 +5,10 @@
   const canvas = document.getElementById("cloud");
   const context = canvas.getContext("2d");
   const bytes = Uint8Array.from(atob(canvas.dataset.points), (letter) => letter.charCodeAt(0));
-  const table = new Float32Array(bytes.buffer); // x, y, z in nm and a value from 0 to 1, point by point
+  const table = new Float32Array(bytes.buffer); // x, y, z in nm and a value from 0 to 1, or a channel, point by point
   const count = table.length / 4;
   const reach = Number(canvas.dataset.reach), radius = Number(canvas.dataset.radius);
-  const byValue = canvas.dataset.colour === "value";
+  const kind = canvas.dataset.colour; // "value", "channel" or "depth"
   const depth = new Float32Array(count), order = Uint32Array.from({ length: count }, (_, i) => i);
   const LEVELS = 48, SPRITE = 64;
 
@@ -33,14 +33,17 @@
     });
   }
 
-  // One sphere for each level of colour, drawn once.
+  // One sphere for each level of colour, of each channel, drawn once.
   function makeSprites() {
     const style = getComputedStyle(canvas);
-    const parse = (name) => style.getPropertyValue(name).trim().match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
-    const [first, last] = (byValue ? ["--low", "--high"] : ["--near", "--far"]).map(parse);
+    const parse = (text) => text.trim().match(/[0-9a-f]{2}/gi).map((part) => parseInt(part, 16));
+    const read = (name) => parse(style.getPropertyValue(name));
     const css = (colour) => `rgb(${colour.map(Math.round).join(",")})`;
     const mix = (a, b, share) => a.map((value, i) => value + (b[i] - value) * share);
-    sprites = Array.from({ length: LEVELS }, (_, level) => {
+    const colours = canvas.dataset.legend ? canvas.dataset.legend.split(" ").map(parse) : [];
+    const ends = kind === "channel" ? colours.map((colour) => [colour, mix(colour, read("--page"), 0.7)])
+      : [(kind === "value" ? ["--low", "--high"] : ["--near", "--far"]).map(read)];
+    sprites = ends.map(([first, last]) => Array.from({ length: LEVELS }, (_, level) => {
       const sprite = document.createElement("canvas"), middle = SPRITE / 2;
       sprite.width = sprite.height = SPRITE;
       const brush = sprite.getContext("2d"), colour = mix(first, last, level / (LEVELS - 1));
@@ -52,7 +55,7 @@
       brush.arc(middle, middle, middle - 1, 0, 2 * Math.PI);
       brush.fill();
       return sprite;
-    });
+    }));
   }
 
   function draw() {
@@ -68,8 +71,9 @@
     const half = Math.max(radius * scale, 1.5);
     for (const i of order) {
       const x = table[4 * i], y = table[4 * i + 1], z = handedness * table[4 * i + 2];
-      const share = byValue ? table[4 * i + 3] : (depth[i] / reach + 1) / 2;
-      const sprite = sprites[Math.min(LEVELS - 1, Math.max(0, Math.floor(share * LEVELS)))];
+      const share = kind === "value" ? table[4 * i + 3] : (depth[i] / reach + 1) / 2;
+      const level = Math.min(LEVELS - 1, Math.max(0, Math.floor(share * LEVELS)));
+      const sprite = sprites[kind === "channel" ? table[4 * i + 3] : 0][level];
       const left = width / 2 + scale * (a * x + b * y + c * z) - half;
       const top = height / 2 + scale * (d * x + e * y + f * z) - half;
       context.drawImage(sprite, left, top, 2 * half, 2 * half);

@@ -9,8 +9,9 @@ from scipy.spatial.transform import Rotation
 
 from holly_triton.core.files import foreign
 from holly_triton.core.types import Array, Figures
+from holly_triton.io.channels import PointChannels
 from holly_triton.io.metrics import METRICS, Metrics, read_metrics
-from holly_triton.io.run_files import read_poses, read_run_cloud, read_spread
+from holly_triton.io.run_files import read_poses, read_run_channels, read_run_cloud, read_spread
 from holly_triton.view.orientation import upright
 
 
@@ -38,6 +39,7 @@ class Contents:
         member: The metrics of the run that poses, pictures and curves are of: the run itself, or one of the study.
         member_name: That run's folder, where it is not the study's own.
         points: The cloud ``[N, 3]``, nm, in the canonical orientation of its pictures.
+        channels: The channel of each of its points, where there are several.
         spread_nm: Positional error of each of its points between a study's runs ``[N]``; NaN for points of one run only.
         rotation: Rotation of each picture, ``[P, 3, 3]``, from that cloud.
         symmetry: Figures of ``validation.symmetry`` of the cloud, with each axis in the same orientation.
@@ -50,6 +52,7 @@ class Contents:
     member: Metrics
     member_name: str | None
     points: Array | None
+    channels: PointChannels | None
     spread_nm: Array | None
     rotation: Array | None
     symmetry: list[Figures]
@@ -92,6 +95,7 @@ def read_folder(run: Path) -> Contents:
         member=figures,
         member_name=None if member == run else member.name,
         points=None if points is None else points @ frame,
+        channels=read_run_channels(run),
         spread_nm=None if points is None else read_spread(run, len(points)),
         rotation=Rotation.from_rotvec(poses.axis_angle).as_matrix() @ frame if poses and poses.names else None,
         symmetry=[{**one, "axis": one["axis"] @ frame} for one in figures.symmetry or ()],

@@ -17,6 +17,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.types import Figures
 from holly_triton.core.words import counted
+from holly_triton.io.channels import CHANNEL_COLOURS, PointChannels
 from holly_triton.io.metrics import HeldOut
 from holly_triton.validation.coverage import Views, find_views
 from holly_triton.validation.measure import measure_run
@@ -133,7 +134,7 @@ def _about(run: Path, contents: Contents, views: Views | None) -> dict[str, Any]
         "held_out": None
         if contents.member.held_out is None
         else _held_out_in_words(contents.member.held_out, contents.in_space),
-        "cloud": None if points is None else _drawn(points, contents.spread_nm),
+        "cloud": None if points is None else _drawn(points, contents.spread_nm, contents.channels),
         "tables": list(tables(metrics.recorded())),
     }
 
@@ -192,12 +193,24 @@ def _charts(contents: Contents, views: Views | None) -> dict[str, Any]:
     }
 
 
-def _drawn(points: NDArray[np.float64], spread_nm: NDArray[np.float64] | None) -> dict[str, Any]:
-    """What cloud.js draws: float32 in base64, four to a point, x, y, z in nm and the spread, 1 where it is wide."""
+def _drawn(
+    points: NDArray[np.float64], spread_nm: NDArray[np.float64] | None, channels: PointChannels | None
+) -> dict[str, Any]:
+    """What cloud.js draws: float32 in base64, four to a point, x, y, z in nm and a value.
+
+    The value is the spread, 1 where it is wide, or, where there is none, the number of the channel.
+    """
     some = slice(None, None, -(-len(points) // MOST_DRAWN))
     widest = 0.0 if spread_nm is None else float(np.nanpercentile(spread_nm, 95))
     # A point that only one run has is drawn with the largest spread.
     colour = np.zeros(len(points)) if spread_nm is None else np.nan_to_num(spread_nm / max(widest, 1e-9), nan=1.0)
+    legend: list[dict[str, Any]] = []
+    if spread_nm is None and channels is not None:
+        colour = channels.of.astype(np.float64)
+        legend = [
+            {"name": name, "colour": shade, "points": int(channels.named(name).sum())}
+            for name, shade in zip(channels.names, CHANNEL_COLOURS, strict=False)
+        ]
     centred = points - (points.min(axis=0) + points.max(axis=0)) / 2
     table = np.column_stack([centred, colour])[some].astype("<f4")
     spacing = cKDTree(centred).query(centred[some], k=2)[0][:, 1] if len(points) > 1 else np.zeros(1)
@@ -209,4 +222,6 @@ def _drawn(points: NDArray[np.float64], spread_nm: NDArray[np.float64] | None) -
         "radius": float(np.clip(0.45 * np.median(spacing), least, 0.04 * reach)),
         "drawn": len(table),
         "widest": widest,
+        "colour": "value" if widest else "channel" if legend else "depth",
+        "legend": legend,
     }

@@ -68,6 +68,7 @@ LABELS = {
     "orders_tried": "Orders tried",
     "from": "Independent data",
     "evaluation": "Comparison with the truth",
+    "channels": "Nearest-neighbour RMSD of each channel, nm",
     "truth": "The truth",
     "truth_points": "Points of the truth",
     "flat": "Flat",
@@ -83,16 +84,23 @@ ELSEWHERE = {
     "history", "notes", "doubts", "unit", "angle_unit", "rmsd_units", "unit_nm", "names", "schema_version", "data_path",
 }  # fmt: skip
 """Keys that the tables leave out: other parts of the page show them."""
+GIVEN = ("channels",)
+"""Tables whose keys are names that the user gave."""
 
 
-def tables(metrics: Mapping[str, Any], name: str = "The run") -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Groups of rows (label, value): a table's own values, then each table within it."""
-    rows = list(_rows(metrics))
+def tables(
+    metrics: Mapping[str, Any], name: str = "The run", given: bool = False
+) -> Iterator[tuple[str, list[tuple[str, str]]]]:
+    """Groups of rows (label, value): a table's own values, then each table within it.
+
+    ``given`` keys are their own labels.
+    """
+    rows = [(key, number(value)) for key, value in metrics.items()] if given else list(_rows(metrics))
     if rows:
         yield name, rows
     for key, part in metrics.items():
         if isinstance(part, dict):
-            yield from tables(part, _label(key))
+            yield from tables(part, _label(key), key in GIVEN)
 
 
 def _rows(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

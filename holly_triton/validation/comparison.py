@@ -61,6 +61,12 @@ class Alignment:
         """Symmetrised nearest-neighbour RMSD, nm: the root of the mean of both directions' mean squares."""
         return float(np.sqrt((self.rmsd_cloud_to_truth**2 + self.rmsd_truth_to_cloud**2) / 2))
 
+    def rmsd_of(self, points: Array, truth: Array) -> float:
+        """``rmsd`` of some points and a part of the truth, such as those of a channel: bool ``[N]`` and ``[M]``."""
+        found, true = self.aligned[points], self.truth[truth]
+        squares = [cKDTree(one).query(other)[0] ** 2 for one, other in ((true, found), (found, true))]
+        return float(np.sqrt(np.mean([each.mean() for each in squares])))
+
     @property
     def median(self) -> float:
         """Median of the distances of both directions, nm."""

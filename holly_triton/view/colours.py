@@ -19,6 +19,13 @@ SPREAD_QUANTILE = 0.98
 """The colours end at this quantile of the spread: otherwise a few outliers would leave all else in one colour."""
 
 
+def ramp_of(colour: str) -> Ramp:
+    """Near, middle and far of a colour ``#rrggbb``."""
+    middle = np.array([*bytes.fromhex(colour[1:])]) / 255
+    near, far = 0.72 * middle, 1 - 0.35 * (1 - middle)
+    return tuple(near.tolist()), tuple(middle.tolist()), tuple(far.tolist())
+
+
 def by_depth(depth: Array, ramp: Ramp) -> Array:
     """Depth ``[N]``, 0 near to 1 far, to colours ``[N, 3]`` uint8."""
     colours = [np.interp(depth, [0.0, 0.5, 1.0], channel) for channel in np.transpose(ramp)]

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.optional import require
+from holly_triton.io.channels import PointChannels
 
 from .page import Page
 from .scene import MARGIN, around, frame_from_anywhere, scene_of
@@ -35,7 +36,14 @@ NEARLY_WHITE = 250
 """A palette consists of mean colours, and the mean of the white background and the pale edges of letters is not white."""
 
 
-def turntable(points_nm: Array, path: Path, *, truth: Array | None = None, spread: Array | None = None) -> None:
+def turntable(
+    points_nm: Array,
+    path: Path,
+    *,
+    truth: Array | None = None,
+    spread: Array | None = None,
+    channels: PointChannels | None = None,
+) -> None:
     """Write a movie of one rotation of the cloud about the vertical axis, seen slightly from above.
 
     Args:
@@ -43,16 +51,17 @@ def turntable(points_nm: Array, path: Path, *, truth: Array | None = None, sprea
         path: Name of the file, which ends in .mp4 or .gif.
         truth: ``[M, 3]``, nm, in the same frame.
         spread: Spread of each point ``[N]``, nm, shown by its colour; not together with a truth.
+        channels: The channel of each point, shown by its colour where there are neither truth nor spread.
 
     Raises:
         HollyError: The name ends otherwise, the file can't be written, or the encoder of MP4 is not installed.
     """
     kind = _format(path)
-    scene = scene_of(points_nm, truth, spread)
+    scene = scene_of(points_nm, truth, spread, channels)
     centre, half = frame_from_anywhere(scene.clouds)
 
     def frames() -> Iterator[Array]:
-        strip = _strip(kind.side, half, spread_limit_nm=scene.spread_limit_nm)
+        strip = _strip(kind.side, half, spread_limit_nm=scene.spread_limit_nm, legend=scene.legend)
         with stage(scene, kind.side) as drawn:
             for view in around(kind.frames(TURN_SECONDS)):
                 yield np.concatenate([drawn.draw(view, centre, half), strip])
@@ -91,12 +100,17 @@ def growth(points_nm: Array, captions: Sequence[str], path: Path) -> None:
     kind.write(path, frames())
 
 
-def _strip(side: int, half_nm: float, caption: str = "", spread_limit_nm: float | None = None) -> Array:
-    """The strip below each picture ``[h, side, 3]`` uint8: a scale bar, and text or a colour bar."""
+def _strip(
+    side: int, half_nm: float, caption: str = "", spread_limit_nm: float | None = None,
+    legend: Sequence[tuple[str, str]] = (),
+) -> Array:  # fmt: skip
+    """The strip below each picture ``[h, side, 3]`` uint8: a scale bar, and text, a colour bar or a legend."""
     height = 2 * round(STRIP * side / 2)  # H.264 in 4:2:0 allows even sizes only
     page, margin, text = Page(side, height), 0.04 * side, 0.033 * side
     page.scale_bar(margin, 0.35 * height, 0.4 * half_nm, side / (2 * half_nm), text)
     page.write(side - margin, 0.35 * height + 0.32 * text, caption, text, ha="right")
+    if legend:
+        page.legend(legend, side - margin, 0.25 * height, text)
     if spread_limit_nm is not None:
         page.colour_bar(side - margin, 0.35 * height - text / 2, 0.27 * side, spread_limit_nm, text)
     return page.pixels()

@@ -1,5 +1,7 @@
 """A white page for text and scale bars, in pixels from the upper left corner (matplotlib)."""
 
+import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ Array = NDArray[Any]
 
 DPI = 100
 BLACK, GREY = "#1a1a1a", "#555555"
+LONGEST_NAME = 30
+"""Characters of a name in a legend; a longer one is cut."""
 
 
 class Page:
@@ -63,6 +67,19 @@ class Page:
         bar.outline.set_visible(False)
         axes.tick_params(labelsize=size * 72 / DPI, labelcolor=GREY, color=GREY, length=size / 4)
         self.write(right - width - 0.8 * size, top + 0.85 * size, "spread, nm", size, ha="right")
+
+    def legend(self, entries: Sequence[tuple[str, str]], right: float, top: float, size: float) -> None:
+        """Add names, each behind a dot of its colour, side by side from ``right`` to the left."""
+        from matplotlib.lines import Line2D
+
+        dots = [Line2D([], [], marker="o", linestyle="", markersize=size * 0.6, color=colour) for _, colour in entries]
+        shown = self.figure.legend(
+            dots, [textwrap.shorten(name, LONGEST_NAME, placeholder="…") for name, _ in entries], loc="upper right",
+            bbox_to_anchor=(right / self.width, 1 - top / self.height), ncols=len(entries), frameon=False,
+            fontsize=size * 72 / DPI, labelcolor=BLACK, handletextpad=0.2, borderaxespad=0, borderpad=0,
+        )  # fmt: skip
+        for text in shown.get_texts():
+            text.set_parse_math(False)
 
     def pixels(self) -> Array:
         """The page as an image ``[height, width, 3]`` uint8."""

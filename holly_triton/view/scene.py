@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from holly_triton.geometry.plane import plane_frame
+from holly_triton.io.channels import CHANNEL_COLOURS, PointChannels
 
-from .colours import BLUE, ORANGE, Ramp, by_spread, spread_limit
+from .colours import BLUE, ORANGE, Ramp, by_spread, ramp_of, spread_limit
 
 Array = NDArray[Any]
 
@@ -89,14 +90,23 @@ class Spheres:
 
 @dataclass(frozen=True)
 class Scene:
-    """Clouds that are drawn together, and the upper end of the colours where they show the spread."""
+    """Clouds that are drawn together, the upper end of the colours where they show the spread, and the names of the channels.
+
+    ``legend`` has the name and the colour of each.
+    """
 
     clouds: Sequence[Spheres]
     spread_limit_nm: float | None = None
+    legend: Sequence[tuple[str, str]] = ()
 
 
-def scene_of(points: Array, truth: Array | None = None, spread: Array | None = None) -> Scene:
-    """A result ``[N, 3]`` nm, over the truth ``[M, 3]`` or coloured by its spread ``[N]``, in nm.
+def scene_of(
+    points: Array,
+    truth: Array | None = None,
+    spread: Array | None = None,
+    channels: PointChannels | None = None,
+) -> Scene:
+    """A result ``[N, 3]`` nm, over the truth ``[M, 3]`` or coloured by its spread ``[N]``, nm, or else by its channels.
 
     Raises:
         ValueError: Both truth and spread are given, which colours can't show together.
@@ -108,6 +118,11 @@ def scene_of(points: Array, truth: Array | None = None, spread: Array | None = N
     if spread is not None:
         limit = spread_limit(spread)
         return Scene([Spheres(points, sphere_radius(points), by_spread(spread, limit))], limit)
+    if truth is None and channels is not None:
+        legend = [*zip(channels.names, CHANNEL_COLOURS, strict=False)]
+        parts = [(points[channels.named(name)], ramp_of(colour)) for name, colour in legend]
+        radius = sphere_radius(points)
+        return Scene([Spheres(some, radius, ramp) for some, ramp in parts if len(some)], legend=legend)
     if truth is None:
         return Scene([Spheres(points, sphere_radius(points), BLUE)])
     # Where both agree, a blue sphere lies inside an orange one. It is smaller and drawn nearer to the viewer, a

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.io.channels import PointChannels
 
 from .colours import BLUE
 from .page import BLACK, GREY, Page
@@ -31,6 +32,7 @@ def render_cloud(
     *,
     truth: Array | None = None,
     spread: Array | None = None,
+    channels: PointChannels | None = None,
     title: str = "Reconstructed structure",
     front: str | None = None,
 ) -> None:
@@ -43,6 +45,7 @@ def render_cloud(
         path: Name of the file, which ends in .png.
         truth: ``[M, 3]``, nm, drawn orange behind the result, in the same frame (``validation.alignment.align``).
         spread: Spread of each point ``[N]``, nm, shown by its colour; not together with a truth.
+        channels: The channel of each point, shown by its colour where there are neither truth nor spread.
         title: A line at the top.
         front: Name of the front view where the points are in the canonical orientation (``orientation.upright``).
 
@@ -50,7 +53,7 @@ def render_cloud(
         HollyError: The name does not end in .png, or the file can't be written.
     """
     _check_png(path)
-    scene = scene_of(points_nm, truth, spread)
+    scene = scene_of(points_nm, truth, spread, channels)
     views = views_not_edge_on(views_of(front), np.concatenate([cloud.points for cloud in scene.clouds]))
     frames = [frame(view, scene.clouds) for view in views]
     half = max(half for _, half in frames)
@@ -59,6 +62,8 @@ def render_cloud(
     page = _page(len(panels), title, _caption(points_nm, truth, spread, front))
     if scene.spread_limit_nm is not None:
         page.colour_bar(page.width - SIDE_PX, 28, BAR_PX, scene.spread_limit_nm, TEXT_PX)
+    if scene.legend:
+        page.legend(scene.legend, page.width - SIDE_PX, 28, TEXT_PX)
     for index, (view, panel) in enumerate(zip(views, panels, strict=True)):
         _place(page, index, panel, half, view.name, view)
     page.save(path)

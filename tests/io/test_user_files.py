@@ -252,13 +252,13 @@ def test_channels_are_counted_and_one_can_be_chosen_by_name(tmp_path: Path) -> N
     rows = read_rows(path, Reading())
     np.testing.assert_allclose(xyz(rows), NM[np.arange(ROWS) % 3 != 2])
     said = " ".join(rows.said)
-    assert "2 channels are pooled" in said and "647 (30), Alexa 568 (30)" in said
+    assert "2 channels" in said and "647 (30), Alexa 568 (30)" in said
     assert "30 of 90 localisations are marked as rejected" in said and "Z Rejected" in said
     chosen = read_rows(path, Reading(channel="alexa 568"))
     np.testing.assert_allclose(xyz(chosen), NM[1::3])
-    assert "keeps 30 of 90" in " ".join(chosen.said) and "pooled" not in " ".join(chosen.said)
+    assert "keeps 30 of 90" in " ".join(chosen.said) and "2 channels" not in " ".join(chosen.said)
     np.testing.assert_allclose(xyz(read_rows(path, Reading(where='Channel Name = "Z Rejected"'))), NM[2::3])
-    assert describe(path)["localisations"] == "60" and "pooled" in describe(path)["notes"]
+    assert describe(path)["localisations"] == "60" and "2 channels" in describe(path)["notes"]
     with pytest.raises(HollyError, match=r"--channel 750 .*647 \(30\)"):
         xyz(read_rows(path, Reading(channel="750")))
 
@@ -267,7 +267,7 @@ def test_channels_are_counted_and_one_can_be_chosen_by_name(tmp_path: Path) -> N
 def test_numbered_channels_go_by_many_names(name: str) -> None:
     columns = three("x [nm];y [nm]", NM[:, :2]) | {name: np.arange(ROWS) % 2}
     rows = table(columns)
-    assert len(xyz(rows)) == ROWS and "2 channels are pooled" in " ".join(rows.said)
+    assert len(xyz(rows)) == ROWS and "2 channels" in " ".join(rows.said)
     np.testing.assert_allclose(xyz(table(columns, channel="1")), NM[1::2, :2])
     alone = table(columns | {name: np.ones(ROWS)})
     assert len(xyz(alone)) == ROWS and alone.said == []
@@ -469,7 +469,7 @@ def test_channels_of_a_folder_are_counted_once(tmp_path: Path) -> None:
         columns = three("x [nm];y [nm]", rng.normal(0, 40, (20, 2))) | {"channel": np.arange(20) % 2}
         text(tmp_path / f"p{number}.csv", columns)
     notes = open_dataset(tmp_path).notes
-    assert sum("pooled" in note for note in notes) == 1 and "0 (90), 1 (90)" in " ".join(notes)
+    assert sum("2 channels" in note for note in notes) == 1 and "0 (90), 1 (90)" in " ".join(notes)
     assert open_dataset(tmp_path, channel="0").counts.tolist() == [10] * 9
 
 

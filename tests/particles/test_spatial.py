@@ -119,7 +119,7 @@ def test_looking_up_is_the_exact_likelihood_where_precision_is_the_same_along_ev
     xyz = torch.randn(1, 40, 3, generator=generator) * 25
     turn = torch.from_numpy(Rotation.random(9, random_state=seed).as_matrix()).float()
     shift = torch.randn(9, 3, generator=generator) * 5
-    grid = look_up(model, 6.0, half_nm=120.0, voxel_nm=1.5)
+    (grid,) = look_up(model, 6.0, half_nm=120.0, voxel_nm=1.5)
     looked_up = pose_scores(xyz[0], torch.tensor([0, 40]), turn[None], shift[None], *grid)[0]
     data = Padded(xyz, torch.full((1, 40, 3), 6.0), torch.ones(1, 40))
     same = log_likelihood(model, data, Weighed(torch.zeros(9).long(), turn, shift, torch.ones(9)))
@@ -176,7 +176,7 @@ def test_the_precision_of_each_axis_is_taken_into_account() -> None:
     known = trained(data, Config(points=6, spatial=BRIEF))
     unknown = trained(dataclasses.replace(data, precision=None, precision_z=None), Config(points=6, spatial=BRIEF))
     assert known.state.blur_nm() < 3.5 < unknown.state.blur_nm()
-    assert not known.particles.notes and "no localisation precision" in unknown.particles.notes[0]
+    assert not known.particles.notes and "localisation precision" in unknown.particles.notes[0]
     no_axial = Particles.of(dataclasses.replace(data, precision_z=None))
     assert "along z" in no_axial.notes[0]
     assert torch.equal(no_axial.variance[:, 2], no_axial.variance[:, 0])
@@ -205,11 +205,11 @@ def test_localisations_are_drawn_at_random_where_there_are_more_than_are_used() 
     data = made(5)
     particles = Particles.of(data)
     batch = particles.batch(torch.tensor([3, 1]), 7, torch.Generator().manual_seed(1))
-    assert batch.padded.xyz.shape == (2, 7, 3) and batch.ragged.offsets.tolist() == [0, 7, 14]
+    assert batch.padded.xyz.shape == (2, 7, 3) and batch.ragged[0].offsets.tolist() == [0, 7, 14]
     own = {tuple(row) for row in particles.xyz[particles.offsets[3] : particles.offsets[4]].tolist()}
     assert {tuple(row) for row in batch.padded.xyz[0].tolist()} <= own and len(own) > 7
     whole = particles.batch(torch.arange(5), 1000, torch.Generator())
-    assert torch.equal(whole.ragged.xyz, particles.xyz) and torch.equal(whole.ragged.offsets, particles.offsets)
+    assert torch.equal(whole.ragged[0].xyz, particles.xyz) and torch.equal(whole.ragged[0].offsets, particles.offsets)
 
 
 def _with_z(z: str, precision_z: float = 6.0) -> Localisations:

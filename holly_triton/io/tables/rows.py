@@ -15,7 +15,7 @@ from holly_triton.io.units import PIXEL, unit_word
 from . import names
 from .columns import Roles, Table, roles_of, stated_unit
 from .reading import Reading
-from .selection import Counts, Selection, selection_notes, selection_of
+from .selection import Counts, Selection, channel_codes, selection_notes, selection_of
 
 Array = NDArray[Any]
 
@@ -32,6 +32,7 @@ class Part(NamedTuple):
     frame: Array | None = None  # [E]
     precision_z: Array | None = None  # [E]: axial localisation precision, nm
     precision_xy: Array | None = None  # [E, 2]: precision along x and along y, nm, where the file states both
+    channel: Array | None = None  # [E]: place among the channels of ``Selection.counts``; NaN for none
 
 
 @dataclass(frozen=True)
@@ -114,7 +115,7 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
     columns = {
         role: [replace(column, text=False) for column in of]
         for role, of in roles.columns.items()
-        if role in Part._fields or role in "xyz"
+        if role != "channel" and (role in Part._fields or role in "xyz")
     }
     wanted = [*dict.fromkeys([*(column for of in columns.values() for column in of), *selection.columns])]
     step = max(1, table.rows // most) if most else 1
@@ -133,13 +134,17 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
             if not kept.all():
                 part = {column: values[kept] for column, values in part.items()}
             values = {role: _values(path, part, of, lengths.get(role)) for role, of in columns.items()}
-            yield _part({role: _joined(role, arrays) for role, arrays in values.items()})
+            joined = {role: _joined(role, arrays) for role, arrays in values.items()}
+            if selection.channel is not None and selection.sorts:
+                joined["channel"] = channel_codes(part[selection.channel], counts.channels)
+            yield _part(joined)
         selection.finish(counts)
 
     if step > 1:
         kind = "particle" if "particle" in columns else "localisation"
         notes.append(f"The file is large: figures are from every {step}th {kind}.")
-    return Rows(path, table.source, [*table.notes, *notes], parts, columns.keys(), every=step, selection=selection)
+    found = [*columns, *(["channel"] if selection.sorts else [])]
+    return Rows(path, table.source, [*table.notes, *notes], parts, found, every=step, selection=selection)
 
 
 def _part(values: dict[str, Array]) -> Part:

@@ -126,6 +126,11 @@ class Selection:
         counts.kept += int(kept.sum())
         return kept
 
+    @property
+    def sorts(self) -> bool:
+        """Whether rows of several channels are read, so that each has its own."""
+        return self.channel is not None and self.wanted is None
+
     @staticmethod
     def _leave_out(kept: Array, refused: Array, mark: str, counts: Counts) -> None:
         if lost := int((kept & refused).sum()):
@@ -219,7 +224,7 @@ def selection_notes(selections: Iterable[Selection]) -> list[str]:
         column = next(selection.channel for selection in chosen if selection.channel)
         first = next(iter(sorted(counts.channels)))
         notes.append(
-            f"Localisations of {len(counts.channels)} channels are pooled (column {column}: {_listed(counts.channels)}); "
+            f"Localisations of {len(counts.channels)} channels are read (column {column}: {_listed(counts.channels)}); "
             f'--channel "{first}" reads one alone.'
         )
     if 1 < len(counts.files) <= MOST_CHANNELS:
@@ -235,10 +240,31 @@ def _tally(values: Array, known: Counter[str]) -> dict[str, int]:
     """Number of rows of each value, up to the number of values that shows that they are not channels."""
     if len(known) > MOST_CHANNELS:
         return {}
-    values = _strings(values) if values.dtype.kind in "USO" else values[np.isfinite(values)]
-    found, often = np.unique(values, return_counts=True)
-    pairs = [*zip(found, often, strict=True)][: MOST_CHANNELS + 1]
-    return {str(value) if found.dtype.kind == "U" else f"{value:g}": int(count) for value, count in pairs}
+    found, often = np.unique(_strings(values), return_counts=True)
+    tally: Counter[str] = Counter()
+    for value, count in zip(found, often, strict=True):
+        if len(tally) > MOST_CHANNELS:
+            break
+        if name := _named(value):
+            tally[name] += int(count)
+    return tally
+
+
+def channel_codes(values: Array, known: Iterable[str]) -> Array:
+    """Place of each row's channel among those that are known ``[E]``; NaN for none."""
+    place = {name: code for code, name in enumerate(known)}
+    if len(place) > MOST_CHANNELS:
+        return np.full(len(values), np.nan)
+    found, inverse = np.unique(_strings(values), return_inverse=True)
+    codes = np.array([place.get(_named(value), np.nan) for value in found], dtype=np.float64)
+    return np.asarray(codes[inverse])
+
+
+def _named(value: Any) -> str:
+    """The name of a channel in words; empty where a cell holds none."""
+    if isinstance(value, str):
+        return value.strip()
+    return f"{value:g}" if np.isfinite(value) else ""
 
 
 def _of_channel(values: Array, wanted: str) -> Array:
@@ -259,10 +285,10 @@ def _shown_refused(values: Array) -> str:
 
 
 def _strings(values: Array) -> Array:
-    """Text ``[E]`` of any type as str."""
+    """Text ``[E]`` of any type as str; numbers as they are."""
     if values.dtype.kind == "S":
         return np.char.decode(values, "utf-8", "replace")
-    return values.astype(str)
+    return values.astype(str) if values.dtype.kind in "UO" else values
 
 
 def _words(values: Array) -> Array:

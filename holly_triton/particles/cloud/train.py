@@ -54,6 +54,11 @@ class Trainer:
         self._blur_nm = state.blur_nm()
         self._refined: Captured[Stage[float]] = Captured(self._refine_batch, self.generator)
 
+    @property
+    def channels(self) -> None:
+        """The channel of each point: pictures have one."""
+        return None
+
     def run(self) -> Iterator[Progress]:
         """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
         while self.state.step < self.plan.total_steps:

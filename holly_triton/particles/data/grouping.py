@@ -3,7 +3,8 @@
 Neither pass holds more than a part of the rows in memory, and the resulting array may be mapped to a file on the disk.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,12 +17,13 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.words import counted, part_of
 from holly_triton.io.tables import scratch
 from holly_triton.io.tables.rows import Part, Rows, notes_of
+from holly_triton.io.tables.selection import MOST_CHANNELS
 
 from .localisations import LARGEST, Localisations
 
 Array = NDArray[Any]
 
-MEASURED = ("photons", "precision", "precision_z")
+MEASURED = ("photons", "precision", "precision_z", "channel")
 """Columns of a localisation besides its position."""
 LARGEST_ID = 2**53
 """Above this, neighbouring whole numbers are the same float64."""
@@ -112,7 +114,8 @@ def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) 
         notes.append(f"z is {height:.4g} nm everywhere, so the localisations are taken to have none.")
     sums = np.concatenate([tally.sums for tally in tallies])[:, :dimensions]
     centres = sums / np.maximum(counts, 1)[:, None]
-    table = _fill(files, tallies, counts, centres)
+    channels = channels_of(files)
+    table = _fill(files, tallies, counts, centres, channels)
     return Localisations(
         xyz=torch.from_numpy(table.xyz),
         starts=torch.from_numpy((np.cumsum(counts) - counts)[kept]),
@@ -124,7 +127,23 @@ def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) 
         photons=None if table.photons is None else torch.from_numpy(table.photons),
         precision=None if table.precision is None else torch.from_numpy(table.precision),
         precision_z=None if table.precision_z is None else torch.from_numpy(table.precision_z),
+        channel=None if table.channel is None or not channels else torch.from_numpy(table.channel),
+        channels=() if table.channel is None else channels,
     )
+
+
+def channels_of(files: Sequence[Rows]) -> tuple[str, ...]:
+    """Names of the channels of some files, numbers in their order; none where they are too many to be channels."""
+    counts = [rows.selection.counts.channels for rows in files if rows.selection is not None and rows.selection.sorts]
+    names = {name for channels in counts for name in channels}
+    return tuple(sorted(names, key=_by_number)) if len(names) <= MOST_CHANNELS else ()
+
+
+def _by_number(name: str) -> tuple[float, str]:
+    try:
+        return float(name), name
+    except ValueError:
+        return math.inf, name
 
 
 def localisations_from_rows(
@@ -189,7 +208,9 @@ def _losses(tallies: Sequence[Tally], empty: int) -> list[str]:
     return [part_of(lost, every, one, rest) for lost, every, one, rest in said if lost]
 
 
-def _fill(files: Sequence[Rows], tallies: Sequence[Tally], counts: Array, centres: Array) -> Part:
+def _fill(
+    files: Sequence[Rows], tallies: Sequence[Tally], counts: Array, centres: Array, channels: Sequence[str]
+) -> Part:
     """The second pass: rows in place, float32, each relative to the centre of its particle."""
     rows = int(counts.sum())
     said = {role: all(role in file.roles for file in files) for role in MEASURED}
@@ -199,6 +220,7 @@ def _fill(files: Sequence[Rows], tallies: Sequence[Tally], counts: Array, centre
     ends = np.cumsum(counts)
     free, first = ends - counts, 0  # the next free row of each particle; the first particle of a file
     for file, tally in zip(files, tallies, strict=True):
+        common = _among(channels, file)
         for part in file.parts():
             chosen, number = _by_particle(file.path, tally, part)
             number += first
@@ -210,11 +232,18 @@ def _fill(files: Sequence[Rows], tallies: Sequence[Tally], counts: Array, centre
                 to, column = getattr(table, role), getattr(part, role)
                 if to is not None and column is not None:
                     with np.errstate(over="ignore"):
-                        to[places] = column[chosen]
+                        to[places] = common(column[chosen]) if role == "channel" else column[chosen]
         first += len(tally.ids)
         if (free[:first] != ends[:first]).any():
             raise _changed(file.path)
     return table
+
+
+def _among(channels: Sequence[str], file: Rows) -> Callable[[Array], Array]:
+    """From the places of channels among those of a file to those among all."""
+    own = [] if file.selection is None else [*file.selection.counts.channels]
+    place = np.array([channels.index(name) if name in channels else np.nan for name in own] + [np.nan])
+    return lambda codes: place[np.where(np.isfinite(codes), codes, len(own)).astype(np.int64)]
 
 
 def _changed(path: Path) -> HollyError:

@@ -1,5 +1,6 @@
 """Particles as ragged lists of emitters, in nm, drawn on demand at any width."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -74,6 +75,8 @@ class Localisations:
         photons: Photons of each row ``[E]`` float32, or None where they are not stated.
         precision: Lateral localisation precision of each row ``[E]`` float32, nm, or None where it is not stated.
         precision_z: Axial localisation precision of each row ``[E]`` float32, nm, or None where it is not stated.
+        channel: Place of each row's channel among ``channels`` ``[E]`` float32, NaN for none; None where there is no such column.
+        channels: Names of the channels.
         axes: The columns of the table along the picture's x and y and, last, along the line of sight.
         view_rotation: ``[P, 3, 3]``: the rotation of each view, if these are ``views`` of 3D particles.
         by_photons: Whether each emitter is weighted by its photons; else all have equal weight.
@@ -90,6 +93,8 @@ class Localisations:
     photons: Tensor | None = None
     precision: Tensor | None = None
     precision_z: Tensor | None = None
+    channel: Tensor | None = None
+    channels: tuple[str, ...] = ()
     axes: str = AXES["z"]
     view_rotation: Tensor | None = None
     by_photons: bool = False
@@ -183,6 +188,30 @@ class Localisations:
         values = column[runs(self.starts[self._sample], self.counts[self._sample]).rows]
         usable = values[(values > 0) & (values < LARGEST)]
         return float(usable.median()) if len(usable) else None
+
+    def channel_among(self, channels: Sequence[str], rows: Tensor) -> Tensor:
+        """Which of some channels each of some rows ``[E']`` of the table is of ``[E']`` int64, or -1.
+
+        Raises:
+            HollyError: The data lack one of the channels.
+        """
+        if lacking := [name for name in channels if name not in self.channels]:
+            found = ", ".join(self.channels) or "no column of channels"
+            raise HollyError(f"{self.source}: lacks the channel {lacking[0]}; found {found}")
+        if self.channel is None or not channels:
+            return torch.full_like(rows, -1)
+        place = [channels.index(name) if name in channels else -1 for name in self.channels]
+        code = self.channel[rows].nan_to_num(len(place)).long()
+        return torch.tensor([*place, -1], device=rows.device)[code]
+
+    @cached_property
+    def channel_counts(self) -> Tensor:
+        """Localisations of each channel in each particle ``[B, C]``; of very many particles, in some of them."""
+        found = runs(self.starts[self._sample], self.counts[self._sample])
+        code = self.channel_among(self.channels, found.rows)
+        kind = torch.arange(len(self.channels), device=code.device)
+        own = (code[:, None] == kind).long()
+        return own.new_zeros(len(self._sample), len(kind)).index_add_(0, found.owner, own)
 
     def precision_words(self) -> str:
         """The localisation precision in words, for the ``info`` screen."""
@@ -331,6 +360,7 @@ class Localisations:
             "localisation precision": self.precision_words(),
             "photons": _or_unstated(self._median(self.photons), "(median)", self.photons),
             "third dimension": "yes" if self.has_z else "no",
+            **({"channels": ", ".join(self.channels)} if len(self.channels) > 1 else {}),
             "notes": " ".join(self.notes) or "nothing was skipped",
         }
 

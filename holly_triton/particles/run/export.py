@@ -28,8 +28,9 @@ from holly_triton.core.types import Array
 from holly_triton.core.words import counted
 from holly_triton.geometry import mirror
 from holly_triton.io import clouds
+from holly_triton.io.channels import PointChannels
 from holly_triton.io.metrics import read_metrics
-from holly_triton.io.run_files import read_poses, read_run_cloud
+from holly_triton.io.run_files import read_poses, read_run_channels, read_run_cloud
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.validation.fsc import RESOLUTION_PER_SD
 
@@ -60,19 +61,37 @@ class Request:
         folder: Folder of the run or study.
         mirror: Whether to export the mirror image.
         voxel_nm: Side of a voxel, nm; if None a third of sigma, or more where those would be too many.
+        channel: Whose points are exported, by its name; None for all.
     """
 
     folder: Path
     mirror: bool
     voxel_nm: float | None
+    channel: str | None = None
 
     def points(self) -> Array:
-        """``[N, 3]``, nm."""
+        """``[N, 3]``, nm.
+
+        Raises:
+            HollyError: The folder holds no cloud, or one without the channel.
+        """
         points: Array = read_run_cloud(self.folder)
+        if self.channel is not None:
+            channels = read_run_channels(self.folder)
+            if channels is None or self.channel not in channels.names:
+                found = ", ".join(channels.names) if channels else "no channels"
+                raise HollyError(f"{self.folder}: its cloud has no channel {self.channel}; found {found}")
+            points = points[channels.named(self.channel)]
         return mirror(points) if self.mirror else points
 
+    def channels(self) -> PointChannels | None:
+        """The channel of each of these points; None where they are of one."""
+        return read_run_channels(self.folder) if self.channel is None else None
 
-def export_run(folder: Path, out: Path, *, mirror: bool = False, voxel_nm: float | None = None) -> None:
+
+def export_run(
+    folder: Path, out: Path, *, mirror: bool = False, voxel_nm: float | None = None, channel: str | None = None
+) -> None:
     """Write a run's cloud, volume or poses in the format of the suffix.
 
     Args:
@@ -80,6 +99,7 @@ def export_run(folder: Path, out: Path, *, mirror: bool = False, voxel_nm: float
         out: Name of the file, which ends in one of ``FORMATS``.
         mirror: Whether to export the mirror image.
         voxel_nm: Side of a voxel of a volume, nm; a third of the run's sigma if not given.
+        channel: Name of the channel whose points are written; all if not given.
 
     Raises:
         HollyError: The suffix is unknown, the run lacks the data, the voxel size is not above 0, too small or not
@@ -90,7 +110,9 @@ def export_run(folder: Path, out: Path, *, mirror: bool = False, voxel_nm: float
         raise HollyError(f"{out}: is of no format that is known; those are {', '.join(FORMATS)}")
     if voxel_nm is not None and write is not _write_volume:
         raise HollyError(f"{out}: has no voxels; leave the voxel size out, or write .mrc")
-    write(Request(folder, mirror, voxel_nm), out)
+    if channel is not None and write is _write_star:
+        raise HollyError(f"{out}: holds poses, which all channels share; leave the channel out")
+    write(Request(folder, mirror, voxel_nm, channel), out)
 
 
 def run_sigma_nm(folder: Path) -> float:
@@ -227,7 +249,7 @@ def _quoted(name: str) -> str:
 
 
 def _write_cloud(request: Request, out: Path) -> None:
-    clouds.write_cloud(out, request.points())
+    clouds.write_cloud(out, request.points(), request.channels())
 
 
 def _write_picasso(request: Request, out: Path) -> None:

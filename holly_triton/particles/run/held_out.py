@@ -164,7 +164,7 @@ def compare_in_space(trainer: SpatialTrainer, dataset: Dataset, most: int) -> tu
     if not isinstance(dataset, Localisations) or not dataset.has_z:
         raise HollyError(f"{dataset.source}: has no z; this run is of 3D localisations, and needs more of these")
     own = evenly(len(trainer.particles), min(len(dataset), len(trainer.particles), most))
-    others = Particles.of(dataset).to(trainer.state.points.device)
+    others = Particles.of(dataset, trainer.particles.channels).to(trainer.state.points.device)
     parts = others, trainer.particles.select(torch.from_numpy(own))
     found, again = (Found(*trainer.search(part)) for part in parts)
     return found, again

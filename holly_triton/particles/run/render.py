@@ -9,7 +9,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.core.progress import console
 from holly_triton.core.types import Array
-from holly_triton.io.run_files import read_run_cloud, read_spread
+from holly_triton.io.run_files import read_run_channels, read_run_cloud, read_spread
 from holly_triton.structures import read_structure
 from holly_triton.validation.alignment import align
 from holly_triton.view.orientation import upright
@@ -43,6 +43,7 @@ def render_run(
         HollyError: There is no cloud, a file of the folder or the truth can't be read, or a file can't be written.
     """
     points, known, spread, front = read_run_cloud(folder), None, None, None
+    channels = read_run_channels(folder)
     if truth is None:
         spread = read_spread(folder, len(points))
         frame, front = upright(points)
@@ -61,14 +62,14 @@ def render_run(
         view.render_halves(first @ frame, align(second, first).aligned @ frame, out, front=front)
     else:
         out = out or folder / "pictures" / ("cloud.png" if truth is None else "truth.png")
-        view.render_cloud(points, out, truth=known, spread=spread, front=front)
+        view.render_cloud(points, out, truth=known, spread=spread, front=front, channels=channels)
     if movie is not None:
-        view.turntable(points, movie, truth=known, spread=spread)
+        view.turntable(points, movie, truth=known, spread=spread, channels=channels)
     if growth is not None:
         states, captions = _read_growth(folder / "growth.npz")
         view.growth(states @ upright(states[-1]).frame, captions, growth)
     if interactive:
-        view.interactive(points, truth=known, spread=spread)
+        view.interactive(points, truth=known, spread=spread, channels=channels)
     return [path for path in (out, movie, growth) if path is not None]
 
 

@@ -5,6 +5,7 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,6 +19,7 @@ from holly_triton.core.optional import MissingExtraError
 from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array
 from holly_triton.geometry import axis_angle_from_rotation, mirror
+from holly_triton.io.channels import PointChannels
 from holly_triton.io.clouds import write_cloud
 from holly_triton.io.metrics import HeldOut, Metrics, write_metrics
 from holly_triton.particles.config import Config
@@ -58,8 +60,9 @@ def write_results(run: Run, held_out: tuple[HeldOut, AnyPoses] | None = None) ->
     (run.folder / REPORT).unlink(missing_ok=True)
     with in_parts(4 if run.finished else 2) as begin:
         begin("writing the structure and its figures")
-        write_cloud(run.folder / "cloud.ply", points)
-        write_cloud(run.folder / "cloud_mirror.ply", mirror(points))
+        channels = run.trainer.channels
+        write_cloud(run.folder / "cloud.ply", points, channels)
+        write_cloud(run.folder / "cloud_mirror.ply", mirror(points), channels)
         names, poses = run.dataset.names, run.trainer.poses
         if held_out is not None:
             names, poses = run.pictures.names, run.pictures.join_poses(poses, held_out[1])
@@ -75,7 +78,7 @@ def write_results(run: Run, held_out: tuple[HeldOut, AnyPoses] | None = None) ->
         write_metrics(run.folder, metrics)
         if run.finished:
             begin("drawing the structure")
-            draw_cloud(run.folder / "pictures" / "cloud.png", points)
+            draw_cloud(run.folder / "pictures" / "cloud.png", points, channels=channels)
         begin("writing the report")
         report_run(run.folder)
 
@@ -104,6 +107,7 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         threads=torch.get_num_threads(),
         seed=run.config.seed,
         points=len(state.points),
+        channels=_channels(trainer),
         dimensions=run.config.dimensions,
         pose_entropy=float(state.entropy.nanmedian()) if isinstance(state, SpatialState) else None,
         points_outside=int((state.points.norm(dim=1) > trainer.final_stage.grid.field_nm / 2).sum()),
@@ -123,6 +127,14 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         versions=versions(),
         history=state.history,
     )
+
+
+def _channels(trainer: AnyTrainer) -> list[dict[str, Any]] | None:
+    """Of each channel that has a cloud of its own: its name, and its points."""
+    found = trainer.channels
+    if found is None:
+        return None
+    return [{"name": name, "points": int(found.named(name).sum())} for name in found.names]
 
 
 def _ball(points: Tensor) -> Tensor:
@@ -208,13 +220,13 @@ def _write_reprojections(path: Path, trainer: AnyTrainer) -> None:
         )
 
 
-def draw_cloud(path: Path, points: Array, truth: Array | None = None) -> None:
+def draw_cloud(path: Path, points: Array, truth: Array | None = None, channels: PointChannels | None = None) -> None:
     """A picture of the cloud, in canonical orientation or over the truth; one line of log where pyvista is not installed."""
     try:
         if truth is not None:
             render_cloud(points, path, truth=truth)
         else:
             frame, front = upright(points)
-            render_cloud(points @ frame, path, front=front)
+            render_cloud(points @ frame, path, front=front, channels=channels)
     except MissingExtraError as error:
         LOG.warning("%s: not drawn; %s, then: holly-triton render", path, error)

@@ -42,7 +42,7 @@ WRITTEN = (
 
 
 BOUND = (
-    "points", "pose", "dimensions", "held_out", "spatial.kept", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
+    "points", "pose", "dimensions", "channels", "held_out", "spatial.kept", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
 )  # fmt: skip
 """Settings that a checkpoint's cloud, poses, network and optimiser depend on."""
 
@@ -145,6 +145,8 @@ def resume_run(folder: Path) -> Run:
     pictures = split(open_data(config), config.held_out)
     if config.dimensions is None and state is not None:  # of a version that had pictures alone
         config = dataclasses.replace(config, dimensions=3 if isinstance(state, SpatialState) else 2)
+    if config.channels is None and state is not None:
+        config = dataclasses.replace(config, channels="pooled")
     provenance = Provenance.of(Path(config.data), pictures)
     # Settings that choose other pictures have been reported above; a change of the data has not.
     if state is not None and not PICTURES & {*Config.of(state.settings, "settings").differing(config)}:

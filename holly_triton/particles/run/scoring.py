@@ -13,9 +13,10 @@ from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array, Figures
 from holly_triton.core.words import counted
 from holly_triton.geometry.plane import plane_frame
-from holly_triton.io.clouds import read_cloud
+from holly_triton.io.channels import PointChannels
+from holly_triton.io.clouds import Cloud, read_cloud
 from holly_triton.io.metrics import METRICS, Fit, read_metrics, write_metrics
-from holly_triton.io.run_files import PoseTable, read_poses, read_run_cloud
+from holly_triton.io.run_files import PoseTable, read_poses, read_run_channels, read_run_cloud
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.data import Dataset, Localisations, open_dataset
 from holly_triton.particles.spatial.train import SpatialTrainer
@@ -72,6 +73,9 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> Figu
             figures["truth_notes"] = given.notes
         if truth is None and run_config(folder).views == "random":
             figures["truth"] = AS_GIVEN
+        own, known = read_run_channels(folder), _true_channels(folder, given)
+        if own is not None and known is not None and (both := [name for name in own.names if name in known.names]):
+            figures["channels"] = {name: fit.rmsd_of(own.named(name), known.named(name)) for name in both}
         begin("scoring the poses")
         # The poses of random views are relative to the particles as they were given, not to another truth.
         poses = None if truth is not None and run_config(folder).views == "random" else _score_poses(folder, target)
@@ -84,6 +88,14 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> Figu
             begin("writing the report")
             report_run(folder)
     return figures
+
+
+def _true_channels(folder: Path, given: Cloud | None) -> PointChannels | None:
+    """The channel of each point of the truth, where it states them: that which was given, or that of the folder."""
+    if given is not None:
+        return given.channels
+    known = folder / "truth.ply"
+    return read_cloud(known).channels if known.is_file() else None
 
 
 def is_of_3d(folder: Path) -> bool:
@@ -115,6 +127,8 @@ def explain_cloud(figures: Figures) -> str:
     """The result of ``score_cloud`` in a few plain lines for a terminal."""
     poses = figures.get("poses")
     known = f"\nThe truth here is {figures['truth']}." if "truth" in figures else ""
+    for name, rmsd in figures.get("channels", {}).items():
+        known += f"\nChannel {name}, in that alignment of all channels: nearest-neighbour RMSD {rmsd:.3g} nm, both directions."
     known += "".join(f"\n{note}" for note in figures.get("truth_notes", ()))
     return explain_alignment(figures) + known + ("" if poses is None else "\n" + explain_poses(poses))
 

@@ -20,6 +20,7 @@ from holly_triton.core.folder import check_free, make_folder
 from holly_triton.geometry import mirror
 from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.io.metrics import METRICS, Metrics, read_metrics, write_metrics
+from holly_triton.io.run_files import read_run_channels
 from holly_triton.particles.config import Config, Part
 from holly_triton.report import REPORT
 from holly_triton.report.agreement import explain_consensus, explain_resolution
@@ -130,8 +131,10 @@ def conclude_study(config: Config, folder: Path) -> list[str]:
         findings.append(explain_resolution(found))
         order = angular_order.confirm_order(common.aligned[0], common.aligned[1])
         metrics = dataclasses.replace(metrics, resolution=found.figures(), angular_order=order)
-    write_cloud(folder / "cloud.ply", common.points)
-    write_cloud(folder / "cloud_mirror.ply", mirror(common.points))
+    # The consensus has the points of its reference run, moved, in their order.
+    channels = read_run_channels(runs[common.reference].folder)
+    write_cloud(folder / "cloud.ply", common.points, channels)
+    write_cloud(folder / "cloud_mirror.ply", mirror(common.points), channels)
     if common.is_consensus:
         _write_spread(folder / "spread.csv", common)
     write_metrics(folder, dataclasses.replace(metrics, findings=findings))
@@ -164,6 +167,7 @@ def _common(config: Config, metrics_of: Sequence[Metrics]) -> Metrics:
         seconds=sum(run.seconds or 0 for run in metrics_of),
         energy_wh=sum(run.energy_wh or 0 for run in metrics_of) or None,
         points=first.points,
+        channels=first.channels,
         dimensions=first.dimensions,
         pictures=sum(pictures) if config.half_sets else max(pictures),
         device=first.device,

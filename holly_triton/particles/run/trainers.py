@@ -14,7 +14,7 @@ from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import DEFAULT_POINTS, Config
 from holly_triton.particles.data import Dataset, Localisations
-from holly_triton.particles.spatial.choice import dimensions_of
+from holly_triton.particles.spatial.choice import channels_of, dimensions_of, lacking_channels, sizes_of
 from holly_triton.particles.spatial.particles import Particles
 from holly_triton.particles.spatial.plan import Plan as SpatialPlan
 from holly_triton.particles.spatial.state import SpatialState
@@ -25,11 +25,13 @@ from .held_out import AnyTrainer
 AnyState = TrainingState | SpatialState
 
 
-def default_points(dataset: Dataset, dimensions: int) -> int:
-    """The number of labels of a typical particle, within what can be resolved and computed in minutes."""
+def default_points(dataset: Dataset, config: Config) -> int:
+    """The number of labels of a typical particle, within what can be resolved and computed in minutes; of all channels."""
     if not isinstance(dataset, Localisations):
         return DEFAULT_POINTS.pictures
-    most = DEFAULT_POINTS.most_in_space if dimensions == 3 else DEFAULT_POINTS.most
+    if config.channels == "separate":
+        return sum(sizes_of(None, dataset))
+    most = DEFAULT_POINTS.most_in_space if config.dimensions == 3 else DEFAULT_POINTS.most
     return int(min(most, max(DEFAULT_POINTS.fewest, int(dataset.counts.median()))))
 
 
@@ -39,10 +41,9 @@ def settled(config: Config, dataset: Dataset) -> Config:
     Raises:
         HollyError: They ask for 3D localisations, which the data are not.
     """
-    dimensions = dimensions_of(config, dataset)
-    return dataclasses.replace(
-        config, points=config.points or default_points(dataset, dimensions), dimensions=dimensions
-    )
+    config = dataclasses.replace(config, dimensions=dimensions_of(config, dataset))
+    config = dataclasses.replace(config, channels=channels_of(config, dataset))
+    return dataclasses.replace(config, points=config.points or default_points(dataset, config))
 
 
 def trainer_for(config: Config, dataset: Dataset, state: AnyState | None = None) -> AnyTrainer:
@@ -66,7 +67,7 @@ def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None =
         HollyError: The device is not there, there are too many points to merge, or the state is of other data.
     """
     device = find_device(config.device)
-    config = dataclasses.replace(config, points=config.points or default_points(dataset, 2))
+    config = dataclasses.replace(config, points=config.points or default_points(dataset, config))
     assert config.points is not None
     if config.prune and config.points > MOST_MERGED:
         raise HollyError(
@@ -91,14 +92,20 @@ def make_spatial_trainer(config: Config, dataset: Localisations, state: SpatialS
         raise HollyError(
             f"{config.data}: 3D localisations are for one process; start without torchrun, or with --dimensions 2"
         )
-    config = dataclasses.replace(config, points=config.points or default_points(dataset, 3))
+    config = dataclasses.replace(config, points=config.points or default_points(dataset, config))
     assert config.points is not None
-    particles = Particles.of(dataset)
+    channels = dataset.channels if config.channels == "separate" else ()
+    particles = Particles.of(dataset, channels)
     plan = SpatialPlan.of(config, particles)
     if state is None:
-        state = SpatialState.fresh(plan, config.points, torch.Generator(device).manual_seed(config.seed))
+        sizes = sizes_of(config.points, dataset) if channels else [config.points]
+        state = SpatialState.fresh(plan, sizes, torch.Generator(device).manual_seed(config.seed))
     else:
         _take_up(state, config, dataset, device)
+        if len(state.sizes) != max(1, len(channels)):
+            raise HollyError(
+                f"{config.data}: holds {counted(len(channels), 'channel')}, but the run was made with {len(state.sizes)}"
+            )
     return SpatialTrainer(plan, particles, state, device)
 
 
@@ -122,8 +129,20 @@ def _take_up(state: AnyState, config: Config, dataset: Dataset, device: torch.de
 
 def notes_of(trainer: AnyTrainer) -> list[str]:
     """Sentences about what a trainer assumes of its data, and about its method where the data choose it."""
+    pooled = _of_pooled(trainer.dataset, trainer.plan.config)
     if isinstance(trainer, SpatialTrainer):
-        return trainer.particles.notes
+        return [*trainer.particles.notes, *pooled]
     if isinstance(trainer.plan, SparsePlan):
-        return ["Particles have few localisations: their poses are drawn by the likelihood of each localisation."]
-    return []
+        return [
+            "Particles have few localisations: their poses are drawn by the likelihood of each localisation.",
+            *pooled,
+        ]
+    return pooled
+
+
+def _of_pooled(dataset: Dataset, config: Config) -> list[str]:
+    """Why several channels make one cloud, where they do."""
+    if not isinstance(dataset, Localisations) or len(dataset.channels) < 2 or config.channels == "separate":
+        return []
+    lacking = lacking_channels(config, dataset)
+    return ["The channels are pooled in one cloud" + (f" (--channels separate: {lacking})." if lacking else ".")]

@@ -1,11 +1,18 @@
-"""Whether particles are reconstructed as 3D localisations or as pictures: the option ``--dimensions`` and its default."""
+"""How data are reconstructed: as 3D localisations or as pictures, and their channels apart or together.
+
+These are the options ``--dimensions`` and ``--channels``, and their defaults.
+"""
 
 import math
+from itertools import accumulate, pairwise
+from shlex import quote
 
 import torch
 
 from holly_triton.core.errors import HollyError
-from holly_triton.particles.config import Config
+from holly_triton.core.words import counted
+from holly_triton.io.channels import CHANNEL_COLOURS
+from holly_triton.particles.config import DEFAULT_POINTS, Channels, Config
 from holly_triton.particles.data import Dataset, Localisations
 
 LEAST_DEPTH, MOST_DEPTH = 0.15, 6.0
@@ -14,6 +21,8 @@ another unit, or holds nothing but a plane. A ring that lies flat on the coversl
 apart, with an axial precision of 10 nm, comes to 0.4."""
 RESOLVED = 0.8
 """Largest axial precision, in units of that standard deviation, which includes it: beyond, z is mostly noise."""
+FEWEST_A_PARTICLE = 1.0
+"""Mean number of localisations of a channel in a particle: with fewer, those that belong to no structure may be as many."""
 
 
 def dimensions_of(config: Config, dataset: Dataset) -> int:
@@ -68,3 +77,58 @@ def lacking_depth(dataset: Dataset) -> str:
             "project them with --dimensions 2"
         )
     return ""
+
+
+def channels_of(config: Config, dataset: Dataset) -> Channels:
+    """Whether each channel has a cloud of its own: as the settings say, else where there are several that allow it.
+
+    Raises:
+        HollyError: It is asked for, and the data or other settings do not allow it.
+    """
+    if config.channels == "pooled":
+        return "pooled"
+    lacking = lacking_channels(config, dataset)
+    if config.channels == "separate" and lacking:
+        raise HollyError(f"{config.data}: --channels separate: {lacking}")
+    return "pooled" if lacking else "separate"
+
+
+def lacking_channels(config: Config, dataset: Dataset) -> str:
+    """Why the channels of a data set can't have a cloud each; empty where they can."""
+    if config.dimensions != 3:
+        return "is for localisations in 3D; read one channel with --channel NAME"
+    assert isinstance(dataset, Localisations)
+    names = dataset.channels
+    if len(names) < 2:
+        found = f"one channel, {names[0]}" if names else "no column of channels (--columns channel=NAME names it)"
+        return f"needs at least two channels; found {found}"
+    if len(names) > len(CHANNEL_COLOURS):
+        return (
+            f"is for at most {len(CHANNEL_COLOURS)} channels; found {len(names)}: {', '.join(names)}. Leave some out with "
+            "--where, or read one with --channel NAME"
+        )
+    counts = dataset.channel_counts.double()
+    for name, mean, total in zip(names, counts.mean(dim=0).tolist(), counts.sum(dim=0).long().tolist(), strict=True):
+        if mean < FEWEST_A_PARTICLE:
+            return (
+                f"channel {name} has {counted(total, 'localisation')} in {counted(len(counts), 'particle')}, too few for a "
+                f"cloud of its own; leave it out with --where (such as --where {quote(f'channel != {name}')}), or read "
+                "another one with --channel NAME"
+            )
+    if config.points is not None and min(sizes_of(config.points, dataset)) < DEFAULT_POINTS.fewest_of_channel:
+        sizes = ", ".join(f"{name} {size}" for name, size in zip(names, sizes_of(config.points, dataset), strict=True))
+        return (
+            f"--points {config.points} leaves a channel fewer than {DEFAULT_POINTS.fewest_of_channel} points ({sizes}); "
+            "raise it, or leave it out"
+        )
+    return ""
+
+
+def sizes_of(points: int | None, dataset: Localisations) -> list[int]:
+    """Points of each channel: as of a data set of its own, or that many in all in the same proportions."""
+    medians = dataset.channel_counts.double().median(dim=0).values
+    alone = [min(DEFAULT_POINTS.most_in_space, max(DEFAULT_POINTS.fewest, int(median))) for median in medians.tolist()]
+    if points is None:
+        return alone
+    ends = [round(points * end / sum(alone)) for end in accumulate(alone)]
+    return [end - start for start, end in pairwise([0, *ends])]

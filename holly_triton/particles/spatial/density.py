@@ -19,8 +19,8 @@ class Lookup(NamedTuple):
     voxel: float  # nm
 
 
-def look_up(model: Model, variance: Tensor | float, half_nm: float, voxel_nm: float) -> Lookup:
-    """The log-density of localisations whose precision is the same along every axis.
+def look_up(model: Model, variance: Tensor | float, half_nm: float, voxel_nm: float) -> tuple[Lookup, ...]:
+    """The log-density of localisations whose precision is the same along every axis, of each channel.
 
     Args:
         model: The cloud.
@@ -32,11 +32,15 @@ def look_up(model: Model, variance: Tensor | float, half_nm: float, voxel_nm: fl
     voxel = 2 * half_nm / size
     axis = (torch.arange(size, device=model.points.device, dtype=model.points.dtype) - (size - 1) / 2) * voxel
     total = model.variance + variance
-    along = ((axis - model.points.T[..., None]).square() / (-2 * total)).exp()  # [3, N, D]
-    plane = (along[2, :, :, None] * along[1, :, None]).flatten(1)  # [N, D * D]
-    density = (plane.T @ along[0]).view(size, size, size)
-    density *= (1 - model.share) / (len(model.points) * (2 * math.pi * total) ** 1.5)
     square = axis.square()
     squares = square[:, None, None] + square[:, None] + square
-    density += model.share / (2 * math.pi * model.spread) ** 1.5 * (squares / (-2 * model.spread)).exp()
-    return Lookup(density.clamp_min_(torch.finfo(density.dtype).tiny).log_(), voxel)
+    background = model.share / (2 * math.pi * model.spread) ** 1.5 * (squares / (-2 * model.spread)).exp()
+    grids = []
+    for points in model.of_channels:
+        along = ((axis - points.T[..., None]).square() / (-2 * total)).exp()  # [3, N, D]
+        plane = (along[2, :, :, None] * along[1, :, None]).flatten(1)  # [N, D * D]
+        density = (plane.T @ along[0]).view(size, size, size)
+        density *= (1 - model.share) / (len(points) * (2 * math.pi * total) ** 1.5)
+        density += background
+        grids.append(Lookup(density.clamp_min_(torch.finfo(density.dtype).tiny).log_(), voxel))
+    return tuple(grids)

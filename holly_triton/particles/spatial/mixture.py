@@ -5,11 +5,13 @@ N points, or from the background, an isotropic Gaussian about ``t``:
 
     p(x) = (1 - q) / N sum_j G(x; R p_j + t, diag(v + s^2)) + q G(x; t, b^2)
 
+With several channels each has points of its own, and N and j are those of the localisation's channel.
 ``v`` are the variances of the localisation along the microscope's axes, which need not be equal: they are not turned, the
 points are, so that the covariances stay diagonal and the evaluation is exact for any orientation. ``s`` is the blur that all
 points have in common. The exponents of all pairs of a localisation and a point are one matrix product of 7 features, as
-``-(x - p)^2 / 2a`` is ``-x^2 / 2a + (x / a) p - (1 / 2a) p^2`` along each axis; the gradients are another one of the same
-features with the responsibilities, so that nothing is kept for a backward pass.
+``-(x - p)^2 / 2a`` is ``-x^2 / 2a + (x / a) p - (1 / 2a) p^2`` along each axis; a further feature for each further channel
+makes the density of points of another one vanish. The gradients are another product of the same features with the
+responsibilities, so that nothing is kept for a backward pass.
 """
 
 import math
@@ -24,6 +26,8 @@ AT_ONCE = 2**24
 
 RIDGE = 1e-3
 """Added to the curvature of a pose's likelihood, as a share of its diagonal: a turn about a line of points is not determined."""
+ELSEWHERE = 1e9
+"""Minus the logarithm of the density, relative to its own, of a localisation at a point of another channel."""
 LONGEST = 0.3
 """Largest turn in one step, radians: beyond, a turn is not linear."""
 
@@ -35,6 +39,20 @@ class Model(NamedTuple):
     variance: Tensor  # [] nm^2: of the blur that all points have in common
     share: Tensor  # [], 0 to 1: of the localisations that are background
     spread: Tensor  # [] nm^2: variance of the background about the particle's centre, along each axis
+    sizes: tuple[int, ...] = ()  # points of each channel, one channel after the other; () where there is one
+
+    @property
+    def of_channels(self) -> tuple[Tensor, ...]:
+        """The points of each of C channels ``[N_c, 3]``."""
+        return torch.split(self.points, list(self.sizes)) if self.sizes else (self.points,)
+
+    @property
+    def membership(self) -> Tensor:
+        """1 for the channel of a point, else 0 ``[N, C]``."""
+        membership: Tensor = torch.block_diag(  # type: ignore[no-untyped-call]
+            *(points.new_ones(len(points), 1) for points in self.of_channels)
+        )
+        return membership
 
 
 class Padded(NamedTuple):
@@ -43,6 +61,7 @@ class Padded(NamedTuple):
     xyz: Tensor  # [B, M, A] nm, finite in every row
     variance: Tensor  # [B, M, A] nm^2: of each localisation along the microscope's axes
     mask: Tensor  # [B, M]: 1 for a localisation, 0 for none
+    membership: Tensor | None = None  # [B, M, C]: 1 for the channel of a localisation, else 0; None where there is one
 
 
 class Weighed(NamedTuple):
@@ -131,7 +150,7 @@ def _climb(model: Model, data: Padded, poses: Weighed) -> tuple[Tensor, Tensor]:
 
 
 class _Parts(NamedTuple):
-    features: Tensor  # [K, M, 2 A + 1]
+    features: Tensor  # [K, M, 2 A + C]
     joint: Tensor  # [K, M, N]: log of each point's share of the density
     mixed: Tensor  # [K, M]: log-density
     outside: Tensor  # [K, M]: log of the background's share of it
@@ -153,10 +172,12 @@ def _evaluate(model: Model, data: Padded, poses: Weighed) -> _Parts:
     # Relative to the pose's centre the numbers are small, which the differences of squares below need in float32.
     off = xyz - poses.shift[:, None]
     constant = -0.5 * ((off * off * inverse).sum(-1) + total.log().sum(-1)) - 0.5 * axes * math.log(2 * math.pi)
-    features = torch.cat([off * inverse, -0.5 * inverse, constant[..., None]], dim=-1)
+    own = torch.ones_like(constant)[..., None] if data.membership is None else data.membership[poses.particle]
+    features = torch.cat([off * inverse, -0.5 * inverse, constant[..., None] * own - ELSEWHERE * (1 - own)], dim=-1)
     places = model.points @ poses.rotation[:, :axes].transpose(-1, -2)
-    against = torch.cat([places, places * places, torch.ones_like(places[..., :1])], dim=-1)
-    joint = features @ against.transpose(-1, -2) + ((1 - model.share) / len(model.points)).log()
+    of = model.membership
+    against = torch.cat([places, places * places, of.expand(len(places), -1, -1)], dim=-1)
+    joint = features @ against.transpose(-1, -2) + ((1 - model.share) / (of @ of.sum(0))).log()
     squares = (off * off).sum(-1)
     outside = model.share.log() - 0.5 * squares / model.spread - 0.5 * axes * (2 * math.pi * model.spread).log()
     mixed = torch.logaddexp(joint.logsumexp(-1), outside)
@@ -169,7 +190,7 @@ def _gradient(model: Model, data: Padded, poses: Weighed) -> tuple[Tensor, ...]:
     weight = poses.weight[:, None] * data.mask[poses.particle]
     blame = (found.joint - found.mixed[..., None]).exp_() * weight[..., None]  # [K, M, N]
     axes = data.xyz.shape[-1]
-    scaled, half = found.features[..., :axes], found.features[..., axes:-1]  # (x - t) / a and -1 / 2a
+    scaled, half = found.features[..., :axes], found.features[..., axes : 2 * axes]  # (x - t) / a and -1 / 2a
     # Of the variance: sum over the axes of d^2 / 2a^2 - 1 / 2a, with d = x - t - p.
     own = (0.5 * scaled * scaled + half).sum(-1, keepdim=True)
     columns = torch.cat([scaled, half, 2 * scaled * half, 2 * half * half, own], dim=-1)

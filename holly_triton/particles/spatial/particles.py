@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from holly_triton.core.words import part_of
 from holly_triton.particles.data import Localisations
 from holly_triton.particles.data.localisations import LARGEST, offsets_from_counts, runs
 
@@ -26,7 +27,7 @@ class Ragged(NamedTuple):
 class Batch:
     """Some localisations of each of B particles, in both layouts that the computation needs."""
 
-    ragged: Ragged
+    ragged: tuple[Ragged, ...]  # one for each channel
     padded: Padded
 
 
@@ -40,6 +41,8 @@ class Particles:
         variance: ``[E, 3]`` float32, nm^2, along the microscope's axes; 0 where the data state no precision.
         offsets: ``[P + 1]`` int64: the first row of each particle.
         middle: ``[P, 3]`` nm: each particle's median, relative to its centroid.
+        channels: Names of the channels that have a cloud each; () where all localisations are of one.
+        channel: ``[E]`` int64: which of these each localisation is of, or -1.
     """
 
     data: Localisations
@@ -47,10 +50,16 @@ class Particles:
     variance: Tensor
     offsets: Tensor
     middle: Tensor
+    channels: tuple[str, ...]
+    channel: Tensor
 
     @staticmethod
-    def of(data: Localisations) -> "Particles":
-        """The particles of a data set that has z."""
+    def of(data: Localisations, channels: tuple[str, ...] = ()) -> "Particles":
+        """The particles of a data set that has z, with a cloud for each of some channels.
+
+        Raises:
+            HollyError: The data lack one of the channels.
+        """
         xyz, offsets = data.emitters(torch.arange(len(data), device=data.starts.device))
         middle = torch.stack([part.median(dim=0).values for part in torch.split(xyz, data.counts.tolist())])
         rows = runs(data.starts, data.counts).rows
@@ -60,11 +69,12 @@ class Particles:
         axial = variances(data.precision_z, rows)
         along = {"x": lateral, "y": lateral, "z": lateral if axial is None else axial}
         variance = torch.stack([along[axis] for axis in data.axes], dim=1)
-        return Particles(data, xyz - middle.repeat_interleave(data.counts, dim=0), variance, offsets, middle)
+        centred = xyz - middle.repeat_interleave(data.counts, dim=0)
+        return Particles(data, centred, variance, offsets, middle, channels, data.channel_among(channels, rows))
 
     def to(self, device: torch.device | str) -> "Particles":
         """The same particles on another device."""
-        moved = {name: getattr(self, name).to(device) for name in ("xyz", "variance", "offsets", "middle")}
+        moved = {name: getattr(self, name).to(device) for name in ("xyz", "variance", "offsets", "middle", "channel")}
         return replace(self, data=self.data.to(device), **moved)
 
     def __len__(self) -> int:
@@ -72,19 +82,28 @@ class Particles:
 
     def select(self, index: Tensor) -> "Particles":
         """Some particles ``[B]``, in the order of the index."""
-        return Particles.of(self.data.select(index.to(self.data.starts.device))).to(self.xyz.device)
+        return Particles.of(self.data.select(index.to(self.data.starts.device)), self.channels).to(self.xyz.device)
 
     @property
     def notes(self) -> list[str]:
-        """Sentences about what is assumed of the precision."""
+        """Sentences about the channels, and about what is assumed of the precision."""
+        said = []
+        if self.channels:
+            said.append(
+                f"Each channel ({', '.join(self.channels)}) has a cloud of its own, in the same frame and poses."
+            )
+        if unknown := int((self.channel < 0).sum()) if self.channels else 0:
+            said.append(
+                part_of(unknown, len(self.channel), "localisation", "{are} of no channel and {count} as background.")
+            )
         if self.data.precision_nm is None:
-            return ["The data state no usable localisation precision: the fitted label scatter includes it."]
-        if self.data.precision_z_nm is None:
-            return [
+            said.append("The data state no usable localisation precision: the fitted label scatter includes it.")
+        elif self.data.precision_z_nm is None:
+            said.append(
                 "The data state no usable localisation precision along z: it was taken to be that along x and y, and the fitted label "
                 "scatter includes what is missing."
-            ]
-        return []
+            )
+        return said
 
     @property
     def by_size(self) -> Tensor:
@@ -123,7 +142,13 @@ class Particles:
             there = torch.arange(most, device=index.device) < counts[:, None]
         row = torch.where(there, self.offsets[index, None] + slot, 0)
         xyz, variance = self.xyz[row], self.variance[row]
-        return Batch(Ragged(xyz[there], offsets_from_counts(counts)), Padded(xyz, variance, there.to(xyz.dtype)))
+        padded = Padded(xyz, variance, there.to(xyz.dtype))
+        if not self.channels:
+            return Batch((Ragged(xyz[there], offsets_from_counts(counts)),), padded)
+        kinds = torch.arange(len(self.channels), device=index.device)
+        of = there[..., None] & (self.channel[row][..., None] == kinds)  # [B, M, C]
+        ragged = tuple(Ragged(xyz[own], offsets_from_counts(own.sum(dim=1))) for own in of.unbind(dim=2))
+        return Batch(ragged, padded._replace(membership=of.to(xyz.dtype)))
 
 
 def variances(column: Tensor | None, rows: Tensor) -> Tensor | None:

@@ -6,6 +6,7 @@ localisation has its own precision along each axis of the microscope.
 """
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -64,13 +65,21 @@ class Reach(NamedTuple):
     shift_nm: float
 
 
-def anywhere(data: Ragged, rotation: Tensor, grid: Lookup, kept: int, apart: float) -> Kept:
+def looked_up(data: Sequence[Ragged], rotation: Tensor, shift: Tensor | None, grids: Sequence[Lookup]) -> Tensor:
+    """Log-likelihood of each particle's localisations under each pose ``[B, R]``: the sum over the channels."""
+    first, *others = (
+        pose_scores(one.xyz, one.offsets, rotation, shift, *grid) for one, grid in zip(data, grids, strict=True)
+    )
+    return sum(others, first)
+
+
+def anywhere(data: Sequence[Ragged], rotation: Tensor, grids: Sequence[Lookup], kept: int, apart: float) -> Kept:
     """The best of some rotations ``[R, 3, 3]`` that all particles share, none of them shifted.
 
     Of two that are closer than ``apart``, radians, the worse is left out as long as there are others, so that the best
     orientation does not crowd out the second best.
     """
-    scores = pose_scores(data.xyz, data.offsets, rotation, None, *grid)
+    scores = looked_up(data, rotation, None, grids)
     score, which = scores.topk(min(CROWD * kept, len(rotation)), dim=1)
     turns = rotation[which]  # [B, C, 3, 3]
     near = (torch.einsum("bkij,blij->bkl", turns, turns) - 1) / 2 > math.cos(apart)
@@ -82,7 +91,9 @@ def anywhere(data: Ragged, rotation: Tensor, grid: Lookup, kept: int, apart: flo
     return Kept(turns[row[:, None], best], turns.new_zeros(*best.shape, 3), score[row[:, None], best])
 
 
-def nearby(data: Ragged, poses: Kept, grid: Lookup, reach: Reach, near: int, generator: torch.Generator) -> Kept:
+def nearby(
+    data: Sequence[Ragged], poses: Kept, grids: Sequence[Lookup], reach: Reach, near: int, generator: torch.Generator
+) -> Kept:
     """For each pose, one of itself and ``near - 1`` random perturbations of it, drawn by their likelihood.
 
     A pose stays in the place of the one that it came from, so that poses of other orientations are not crowded out. Drawing
@@ -94,7 +105,7 @@ def nearby(data: Ragged, poses: Kept, grid: Lookup, reach: Reach, near: int, gen
     step[:, :, 0] = 0  # the pose itself
     rotation = turned(poses.rotation[:, :, None], step[..., :3])
     shift = poses.shift[:, :, None] + step[..., 3:]
-    scores = pose_scores(data.xyz, data.offsets, rotation.flatten(1, 2), shift.flatten(1, 2), *grid).view(B, K, near)
+    scores = looked_up(data, rotation.flatten(1, 2), shift.flatten(1, 2), grids).view(B, K, near)
     drawn = scores.softmax(dim=2).view(B * K, near).multinomial(1, generator=generator).view(B, K)
     row, place = torch.arange(B, device=drawn.device)[:, None], torch.arange(K, device=drawn.device)
     return Kept(rotation[row, place, drawn], shift[row, place, drawn], scores[row, place, drawn])

@@ -10,8 +10,6 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .mixture import Expected, Model
-
 MOST_SEEN = 1024
 """Localisations among which a place is searched."""
 
@@ -24,24 +22,26 @@ class Moved(NamedTuple):
 
 
 def relocated(
-    model: Model, found: Expected, unexplained: tuple[Tensor, Tensor], sigma_nm: float, least: float, most: int,
+    points: Tensor, load: Tensor, unexplained: tuple[Tensor, Tensor], sigma_nm: float, least: float, most: int,
     generator: torch.Generator,
 ) -> Moved:  # fmt: skip
     """The points that explain less than ``least`` of the mean, at most ``most`` of them, and their new places.
 
     Args:
-        model: The cloud.
-        found: With the load of each of its points.
+        points: The cloud, or its points of one channel ``[N, 3]``, nm.
+        load: Weight of the localisations that each explains ``[N]``.
         unexplained: Localisations ``[E, 3]`` in the cloud's frame, nm, and how far the background explains each ``[E]``.
         sigma_nm: Distance within which a localisation lies from its point.
         least: See above.
         most: See above.
         generator: Of all random choices.
     """
-    load = found.load.clone()
+    load = load.clone()
     idle = load.argsort()[:most]
     idle = idle[load[idle] < least * load.mean()]
     places, weight = unexplained
+    if not len(places):
+        return Moved(idle[:0], points.new_zeros(0, 3))
     some = torch.randperm(len(places), generator=generator, device=places.device)[:MOST_SEEN]
     each = weight.sum() / weight[some].sum().clamp(min=1e-12)  # the few stand for all
     places, weight = places[some], weight[some] * each
@@ -55,6 +55,6 @@ def relocated(
             weight = weight * (1 - near[best])
         else:
             step = torch.randn(3, generator=generator, device=places.device) * (sigma_nm / 2)
-            chosen.append(model.points[loaded] + step)
+            chosen.append(points[loaded] + step)
             load[loaded] /= 2
-    return Moved(idle, torch.stack(chosen) if chosen else model.points.new_zeros(0, 3))
+    return Moved(idle, torch.stack(chosen) if chosen else points.new_zeros(0, 3))

@@ -60,12 +60,12 @@ class Found(NamedTuple):
         share: Tensor = torch.zeros_like(self.loss).index_add_(0, pairs.particle, held) / self.data.mask.sum(dim=1)
         return share
 
-    def unexplained_places(self, model: Model) -> tuple[Tensor, Tensor]:
-        """Localisations ``[E, 3]`` in the cloud's frame, nm, in the best poses, and how far the background explains each ``[E]``."""
+    def unexplained_places(self, model: Model, channel: int) -> tuple[Tensor, Tensor]:
+        """Localisations of a channel in the cloud's frame ``[E, 3]``, nm, in the best poses, and the background's part in each ``[E]``."""
         rotation, shift = self.poses.rotation[:, 0], self.poses.shift[:, 0]
         there = (self.data.xyz - shift[:, None]) @ rotation
         pairs = Weighed(torch.arange(len(rotation), device=there.device), rotation, shift, torch.ones_like(self.loss))
-        real = self.data.mask > 0
+        real = (self.data.mask if self.data.membership is None else self.data.membership[..., channel]) > 0
         return there[real], background_share(model, self.data, pairs)[real]
 
 
@@ -91,10 +91,10 @@ def find_poses(
         """The poses after a round of perturbations under the cloud blurred further, ``scale`` times as far as at first."""
         blurred = model._replace(variance=model.variance + blur_nm**2)
         sigma = math.sqrt(float(blurred.variance) + plan.variance)
-        grid = look_up(blurred, plan.variance, plan.half_nm, plan.settings.voxel * sigma)
+        grids = look_up(blurred, plan.variance, plan.half_nm, plan.settings.voxel * sigma)
         reach = plan.reach(sigma)
         reach = Reach((reach.turn if turn is None else turn) * scale, reach.shift_nm * scale)
-        near = nearby(batch.ragged, poses, grid, reach, effort.near, generator)
+        near = nearby(batch.ragged, poses, grids, reach, effort.near, generator)
         return climbed(blurred, batch.padded, near, effort.climbs)
 
     if everywhere or known is None:
@@ -103,9 +103,9 @@ def find_poses(
         half = (8 * math.pi**2 / effort.candidates) ** (1 / 3) / 2
         coarse = model._replace(variance=model.variance + (half * plan.gyration_nm) ** 2)
         sigma = math.sqrt(float(coarse.variance) + plan.variance)
-        grid = look_up(coarse, plan.variance, plan.half_nm, plan.settings.voxel * sigma)
+        grids = look_up(coarse, plan.variance, plan.half_nm, plan.settings.voxel * sigma)
         some = particles.batch(index, effort.few, generator).ragged
-        found = anywhere(some, random_rotations(effort.candidates, generator), grid, kept, half)
+        found = anywhere(some, random_rotations(effort.candidates, generator), grids, kept, half)
         for rank in range(effort.rounds):
             scale = effort.closer**rank
             found = closer_to(found, half * plan.gyration_nm * scale * effort.closer, half * scale)

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -21,6 +22,7 @@ class SpatialState(State):
     """
 
     dimensions: int = 3
+    sizes: list[int]  # points of each channel, one channel after the other; its sum is N
     spread: Tensor  # [], nm^2: variance of the background about the particles' centres, along each axis
     rotations: Tensor  # [P, K, 3, 3]: of the poses that are kept of each particle, the most likely first
     shifts: Tensor  # [P, K, 3] nm
@@ -28,13 +30,17 @@ class SpatialState(State):
     entropy: Tensor  # [P]: of the weights of the orientations, natural logarithm
 
     @staticmethod
-    def fresh(plan: Plan, points: int, generator: torch.Generator) -> "SpatialState":
-        """The initial state: an isotropic Gaussian cloud of the data's radius of gyration, and random poses."""
+    def fresh(plan: Plan, sizes: list[int], generator: torch.Generator) -> "SpatialState":
+        """The initial state: an isotropic Gaussian cloud of the data's radius of gyration, and random poses.
+
+        ``sizes`` are the numbers of points of each channel.
+        """
         device, settings = generator.device, plan.settings
         P, K = plan.particles, settings.kept
         return SpatialState(
             settings=plan.config.table(),
-            points=gaussian_cloud(points, plan.gyration_nm, generator),
+            sizes=sizes,
+            points=gaussian_cloud(sum(sizes), plan.gyration_nm, generator),
             log_blur=torch.tensor(math.log(settings.blur_start * plan.gyration_nm), device=device),
             background=torch.tensor(settings.background_start, device=device).logit(),
             spread=torch.tensor(settings.background_width**2 * plan.gyration_nm**2 / 3, device=device),
@@ -55,7 +61,17 @@ class SpatialState(State):
     def model(self, sigma_nm: float) -> Model:
         """The cloud as a density, its points blurred by a further ``sigma_nm``."""
         variance = (2 * self.log_blur).exp() + sigma_nm**2
-        return Model(self.points, variance, self.background.sigmoid(), self.spread)
+        sizes = tuple(self.sizes) if len(self.sizes) > 1 else ()
+        return Model(self.points, variance, self.background.sigmoid(), self.spread, sizes)
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any]) -> Self:
+        """The inverse of ``payload``.
+
+        Raises:
+            KeyError, TypeError, ValueError: As for any ``State``.
+        """
+        return super().from_payload({"sizes": [len(payload["points"])], **payload})  # earlier versions had one channel
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the tensors that lie on the device."""
@@ -68,5 +84,6 @@ class SpatialState(State):
         return {
             **super().checks(),
             "dimensions": self.dimensions == 3,
+            "sizes": min(self.sizes, default=0) > 0 and sum(self.sizes) == len(self.points),
             "rotations": orthonormality_error(self.rotations) < ORTHONORMAL,
         }

@@ -8,6 +8,7 @@ that poses can't lock onto detail too early.
 import math
 import time
 from collections.abc import Iterator
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import torch
@@ -16,6 +17,7 @@ from torch import Tensor
 from holly_triton.core.errors import HollyError
 from holly_triton.core.progress import following
 from holly_triton.geometry import Grid
+from holly_triton.io.channels import PointChannels
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.train import FRAME_POINTS, FRAMES, RECORDS, SAMPLE, Progress
 from holly_triton.particles.data import Localisations
@@ -60,6 +62,12 @@ class SpatialTrainer:
     def dataset(self) -> Localisations:
         """The particles as read."""
         return self.particles.data
+
+    @property
+    def channels(self) -> PointChannels | None:
+        """The channel of each point; None where there is one."""
+        names = self.particles.channels
+        return PointChannels.of_sizes(self.state.sizes, names) if names else None
 
     def run(self) -> Iterator[Progress]:
         """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
@@ -109,7 +117,12 @@ class SpatialTrainer:
         index = torch.linspace(0, len(self.particles) - 1, min(SAMPLE, len(self.particles))).long().to(points.device)
         data = self.particles.batch(index, self.plan.settings.last.localisations, self.sampler()).padded
         poses = Kept(self.state.rotations[index, :1], self.state.shifts[index, :1], self.state.scores[index, :1])
-        score = exact(self.final_model._replace(points=points), data, poses).score
+        model = self.final_model._replace(points=points)
+        if model.sizes:
+            # Thinned clouds and the control have other numbers of points, in the same order.
+            ends = [round(end * len(points) / len(self.state.points)) for end in accumulate(model.sizes)]
+            model = model._replace(sizes=tuple(end - start for start, end in pairwise([0, *ends])))
+        score = exact(model, data, poses).score
         loss = float(score.sum().div(-data.mask.sum()).exp())
         return loss, loss
 
@@ -198,11 +211,16 @@ class SpatialTrainer:
         """Move points that explain little, which start again at rest."""
         settings = self.plan.settings
         sigma = math.sqrt(float(model.variance) + self.plan.variance)
-        most = max(1, int(settings.relocated * len(model.points)))
-        moved = relocated(model, step, found.unexplained_places(model), sigma, settings.idle, most, self.generator)
-        self.state.points[moved.points] = moved.places
-        for moment in ("exp_avg", "exp_avg_sq"):
-            self.optimiser.state[self.state.points][moment][moved.points] = 0
+        moments = self.optimiser.state[self.state.points]
+        first = 0
+        for channel, points in enumerate(model.of_channels):
+            most = max(1, int(settings.relocated * len(points)))
+            load, places = step.load[first : first + len(points)], found.unexplained_places(model, channel)
+            moved = relocated(points, load, places, sigma, settings.idle, most, self.generator)
+            self.state.points[first + moved.points] = moved.places
+            for moment in ("exp_avg", "exp_avg_sq"):
+                moments[moment][first + moved.points] = 0
+            first += len(points)
 
     def _read(self, index: Tensor) -> float:
         """The loss of some particles ``[B]``: the geometric mean of theirs."""
