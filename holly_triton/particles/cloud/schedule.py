@@ -23,7 +23,7 @@ LENGTHS = ("sigma_nm", "search_sigma_nm", "turn", "shift_nm", "rate")
 class Stage(Generic[Length]):
     """Grid and sigma of one step, and the lengths of its moves."""
 
-    name: str  # "search", "rescue", "polish" or "refine"; "train" where poses are not searched
+    name: str  # "search", "rescue", "polish", "sharpen" or "refine"; "train" where poses are not searched
     sigma_nm: Length
     grid: Grid
     search_sigma_nm: Length
@@ -74,6 +74,7 @@ class Plan:
     gyration_nm: float  # radius of gyration of the structure, 3D
     field_nm: float
     finest_nm: float  # localisation precision: the data have no detail below this sigma
+    localised: bool  # whether the cloud can follow each localisation at the end
 
     @staticmethod
     def of(config: Config, dataset: Dataset) -> "Plan":
@@ -84,12 +85,15 @@ class Plan:
         """
         field = config.schedule.field_of_view * dataset.radius_nm
         scales = config, len(dataset), dataset.gyration_nm, field, dataset.finest_nm
+        if config.pose == "search" and is_sparse(config, dataset):
+            return SparsePlan(*scales, localised=False)
         if config.pose == "search":
-            return SparsePlan(*scales) if is_sparse(config, dataset) else Plan(*scales)
+            localised = isinstance(dataset, Localisations) and not dataset.by_photons and not config.prune
+            return Plan(*scales, localised)
         if config.tilt is not None:
             raise HollyError(f"--tilt {config.tilt:g}: needs --pose search; {config.pose} poses can't be limited")
         settings = config.amortised if config.pose == "amortised" else config.direct
-        return AnnealedPlan(*scales, settings, stepped=isinstance(dataset, Pictures))
+        return AnnealedPlan(*scales, False, settings, stepped=isinstance(dataset, Pictures))
 
     @property
     def batch(self) -> int:
@@ -107,9 +111,21 @@ class Plan:
         return self.config.schedule.rescue_passes * math.ceil(self.pictures / 2 / self.config.search.dense_batch)
 
     @property
+    def sharpen_steps(self) -> int:
+        """Steps along the likelihood of each localisation."""
+        sharpen = self.config.sharpen
+        passes = sharpen.epochs * math.ceil(self.pictures / sharpen.batch)
+        return max(sharpen.fewest_steps, passes) if self.localised else 0
+
+    @property
+    def drawn_steps(self) -> int:
+        """Steps in which the cloud follows pictures."""
+        return self.config.schedule.search_steps + self.rescue_steps + self.config.schedule.polish_steps
+
+    @property
     def steps(self) -> int:
         """Steps before the refinement of the poses, which holds the cloud."""
-        return self.config.schedule.search_steps + self.rescue_steps + self.config.schedule.polish_steps
+        return self.drawn_steps + self.sharpen_steps
 
     @property
     def total_steps(self) -> int:
@@ -119,7 +135,14 @@ class Plan:
     def relocates(self, step: int) -> bool:
         """Whether points are relocated after a step; never too late in the run for them to converge."""
         every = self.config.relocation.every
-        return step % every == every - 1 and step + 2 * every < self.steps
+        return step % every == every - 1 and step + 2 * every < self.drawn_steps
+
+    def leaves_out(self, step: int, blur_nm: float) -> int:
+        """How many steps are left out from this one on: those of ``sharpen`` where pictures show all that the data hold."""
+        if step != self.drawn_steps or not self.sharpen_steps:
+            return 0
+        drawn = self.searching(1.0, blur_nm, sharpened=self.config.schedule.sharpening).sigma_nm
+        return 0 if drawn > self.config.schedule.sharpening * self.sigma_end_nm else self.sharpen_steps
 
     @property
     def sigma_end_nm(self) -> float:
@@ -138,6 +161,10 @@ class Plan:
         if step >= self.steps:
             left = 1 - (step - self.steps) / max(1, schedule.refine_steps)
             return self.searching(1.0, blur_nm, "refine", left, schedule.sharpening)
+        if step >= self.drawn_steps:
+            done = (step - self.drawn_steps) / self.sharpen_steps
+            rate = min(1.0, (1 - done) / (1 - self.config.sharpen.constant))
+            return self.searching(1.0, blur_nm, "sharpen", rate, schedule.sharpening)
         if step >= rescued:
             done = (step - rescued) / schedule.polish_steps
             return self.searching(1.0, blur_nm, "polish", 1 - done, schedule.sharpening ** min(1.0, 2 * done))

@@ -63,6 +63,7 @@ class Trainer:
         """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
         while self.state.step < self.plan.total_steps:
             began = time.perf_counter()
+            self.state.step += self.plan.leaves_out(self.state.step, self._blur_nm)
             stage = self.plan.at(self.state.step, self._blur_nm)
             index = self._refine(stage) if stage.name == "refine" else self._step(stage)
             loss = self._read(index)
@@ -107,7 +108,8 @@ class Trainer:
         if stage.name == "rescue":
             index = state.worst_fitted(self.plan.config.search.dense_batch, self.generator)
         else:
-            index = state.next_batch(self.plan.batch, self.generator)
+            sharpened = stage.name == "sharpen"
+            index = state.next_batch(self.plan.config.sharpen.batch if sharpened else self.plan.batch, self.generator)
         state.seen += len(index)
         self.method.step(index, stage)
         if state.step == self.plan.steps - 1:

@@ -1,5 +1,6 @@
 """``pose = "search"``: poses are searched, then followed down the gradient together with the cloud."""
 
+import math
 from typing import Any
 
 import torch
@@ -11,11 +12,13 @@ from holly_triton.particles.cloud.objective import LEAST_BACKGROUND
 from holly_triton.particles.cloud.relocation import relocate_points
 from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
-from holly_triton.particles.data import Dataset
+from holly_triton.particles.data import Dataset, Localisations
 from holly_triton.particles.data.counts import noisy_counts
+from holly_triton.particles.sparse.likelihood import differentiate, flat_model, flat_particles
+from holly_triton.particles.spatial.mixture import Weighed
 
 from .candidates import search_poses
-from .refine import Poses, step_poses
+from .refine import Poses, objective_of, step_poses
 from .rescue import rescue_poses
 
 
@@ -43,6 +46,9 @@ class SearchedPoses:
         state, config = self.state, self.config
         if stage.name == "rescue":
             rescue_poses(self.plan, state, self.dataset, index, stage, self.generator)
+            return
+        if stage.name == "sharpen":
+            self._sharpen(index, stage)
             return
         mine = share(index)
         drawn = [self.dataset.draw(mine, stage.grid, stage.sigma_nm)]
@@ -77,6 +83,28 @@ class SearchedPoses:
         self._flatten()
 
     @torch.no_grad()
+    def _sharpen(self, index: Tensor, stage: Stage[float]) -> None:
+        """One step of the cloud along the likelihood of each localisation of some particles ``[B]``, in their poses.
+
+        Every rank computes the same, so that random numbers stay alike.
+        """
+        state, config = self.state, self.config
+        assert isinstance(self.dataset, Localisations)
+        if state.step == self.plan.drawn_steps:
+            self.optimiser.state.clear()  # of gradients of another scale
+        model = flat_model(state, config.sparse.background_width * self.plan.gyration_nm)
+        most = max(1, config.sharpen.most_pairs // len(state.points))
+        data = flat_particles(self.dataset, index, most, self.generator)
+        rotation, shift = state.rotation[index], state.shift[index]
+        particle = torch.arange(len(index), device=index.device)
+        differentiate(state, model, data, Weighed(particle, rotation, shift, torch.ones_like(state.loss[index])))
+        self._step_cloud(config.optimiser.point_rate * stage.rate * math.hypot(state.blur_nm(), self.plan.finest_nm))
+        state.centre(keep_pictures=True)
+        self._flatten()
+        target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
+        _, state.loss[index] = objective_of(state, rotation, state.shift[index], target, stage)
+
+    @torch.no_grad()
     def _flatten(self) -> None:
         if self.config.tilt == 0:
             self.state.points[:, 2] = 0  # depth is undetermined from one viewing direction
@@ -102,10 +130,14 @@ class SearchedPoses:
         """This rank's poses of the pictures ``[B]``, and the cloud in the state, after a gradient step on both."""
         poses, _ = step_poses(self.state, target, rotation, shift, stage, self._noise(index, stage))
         sum_gradients(self.optimiser)
+        self._step_cloud(stage.rate * self.config.optimiser.point_rate * stage.sigma_nm)
+        return poses
+
+    def _step_cloud(self, rate: float | Tensor) -> None:
+        """A step of the optimiser, of this length for points, nm."""
         points, _ = self.optimiser.param_groups
-        points["lr"] = stage.rate * self.config.optimiser.point_rate * stage.sigma_nm
+        points["lr"] = rate
         for group in self.optimiser.param_groups:
-            group["capturable"] = index.is_cuda and torch.cuda.is_current_stream_capturing()
+            group["capturable"] = self.state.points.is_cuda and torch.cuda.is_current_stream_capturing()
         self.optimiser.step()
         self.optimiser.zero_grad()
-        return poses

@@ -32,6 +32,7 @@ STAGES = {
     "rescue": "searching poorly fitted poses again",
     "train": "training",
     "polish": "polishing",
+    "sharpen": "fitting each localisation",
     "refine": "refining poses",
     "poses": "searching the poses of all particles",
 }

@@ -14,11 +14,10 @@ from torch import Tensor
 from holly_triton.particles.cloud.schedule import SparsePlan, Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Localisations
-from holly_triton.particles.data.localisations import runs
 from holly_triton.particles.poses.refine import objective_of
-from holly_triton.particles.spatial.mixture import Model, Padded, Weighed, expected
-from holly_triton.particles.spatial.particles import variances
+from holly_triton.particles.spatial.mixture import Model, Padded, Weighed
 
+from .likelihood import differentiate, flat_model, flat_particles
 from .posterior import Drawn, Scales, draw_poses
 
 
@@ -32,8 +31,8 @@ class SampledPoses:
         self.plan, self.dataset, self.state, self.generator = plan, dataset, state, generator
         self.settings, optimiser = plan.config.sparse, plan.config.optimiser
         self.scales = Scales(plan.gyration_nm, plan.field_nm / 2)
-        self.fitted = [state.points, state.log_blur, state.background]
-        groups: list[dict[str, Any]] = [{"params": [tensor], "lr": optimiser.blur_rate} for tensor in self.fitted]
+        fitted = (state.points, state.log_blur, state.background)
+        groups: list[dict[str, Any]] = [{"params": [tensor], "lr": optimiser.blur_rate} for tensor in fitted]
         self.optimiser = torch.optim.Adam(groups, betas=(optimiser.momentum, optimiser.second_moment))
         if state.optimiser:
             self.optimiser.load_state_dict(state.optimiser)
@@ -45,7 +44,7 @@ class SampledPoses:
         Every rank computes the same: the work is small, and random numbers stay alike.
         """
         state, widened = self.state, self.plan.widened_nm(self.state.step)
-        data = self._padded(index)
+        data = flat_particles(self.dataset, index, self.settings.localisations, self.generator)
         drawn = draw_poses(self._model(widened), data, self.scales, self.settings, self.generator)
         best = drawn.score.argmax(dim=1)
         row = torch.arange(len(index), device=index.device)
@@ -66,37 +65,14 @@ class SampledPoses:
         every = self.settings.samples // kept
         rotation, shift = (part[:, : every * kept : every].flatten(0, 1) for part in (drawn.rotation, drawn.shift))
         weight = torch.full((len(particle),), 1 / kept, device=particle.device)
-        found = expected(model, data, Weighed(particle, rotation, shift, weight))
-        # The blur is a part of the points' width, of which the gradient is.
-        own = (2 * state.log_blur).exp() / model.variance
-        count = data.mask.sum()
-        for tensor, gradient in zip(self.fitted, (found.points, found.log_blur * own, found.share), strict=True):
-            tensor.grad = -gradient / count
+        differentiate(state, model, data, Weighed(particle, rotation, shift, weight))
         self.optimiser.param_groups[0]["lr"] = (
             self.plan.config.optimiser.point_rate * rate * float(model.variance.sqrt())
         )
         self.optimiser.step()
 
     def _model(self, widened_nm: float) -> Model:
-        state = self.state
-        variance = (2 * state.log_blur).exp() + widened_nm**2
-        spread = variance.new_tensor((self.settings.background_width * self.plan.gyration_nm) ** 2)
-        return Model(state.points, variance, state.background.sigmoid(), spread)
-
-    def _padded(self, index: Tensor) -> Padded:
-        """Localisations of some particles ``[B]``, at most as many of each as the settings say, drawn at random."""
-        data, most = self.dataset, self.settings.localisations
-        found = runs(data.starts[index], data.counts[index])
-        xyz, offsets = data.emitters(index)
-        variance = variances(data.precision, found.rows)
-        each = xyz.new_zeros(len(xyz)) if variance is None else variance
-        counts = offsets.diff()
-        slot = torch.rand(len(index), int(counts.max()), generator=self.generator, device=index.device)
-        there = torch.arange(slot.shape[1], device=index.device) < counts[:, None]
-        slot = slot.masked_fill(~there, 2.0).argsort(dim=1)[:, :most]  # the first of a random order
-        there = torch.arange(slot.shape[1], device=index.device) < counts[:, None]
-        row = torch.where(there, offsets[:-1, None] + slot, 0)
-        return Padded(xyz[row, :2], each[row, None].expand(-1, -1, 2), there.to(xyz.dtype))
+        return flat_model(self.state, self.settings.background_width * self.plan.gyration_nm, widened_nm)
 
     def finish(self, stage: Stage[float]) -> None:
         """Every particle's pose is in the state already."""
