@@ -206,10 +206,8 @@ class Sharpen(Settings):
     0.053 to 0.038 units. They are left out where labels scatter less, and of pictures.
     """
 
-    epochs: Whole = 6
-    """Passes over the particles,"""
-    fewest_steps: Whole = 200
-    """or more, where these are fewer steps. Both 0 for none."""
+    per_polish: Amount = 2.5
+    """Steps for each step of the polish; 0 for none."""
     batch: Count = 64
     """Particles of a step."""
     constant: Share = 0.5
@@ -371,7 +369,6 @@ class Config(Settings):
         return dataclasses.replace(
             self,
             schedule=brief,
-            sharpen=dataclasses.replace(self.sharpen, epochs=1, fewest_steps=20),
             amortised=dataclasses.replace(self.amortised, epochs=2, size=64),
             direct=dataclasses.replace(self.direct, epochs=2, size=64),
             spatial=dataclasses.replace(self.spatial, steps=60),

@@ -12,7 +12,7 @@ from torch import Tensor
 from holly_triton.core.captured import Captured
 from holly_triton.harness.step_worker import Costs, counted
 from holly_triton.particles.cloud.train import Trainer
-from holly_triton.particles.config import Config
+from holly_triton.particles.config import Config, Sharpen
 from holly_triton.particles.poses.search import SearchedPoses
 from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import simulate
@@ -21,10 +21,10 @@ from holly_triton.structures import read_structure
 
 @pytest.fixture
 def trainer() -> Trainer:
-    """A run of the demo's settings on some of its pictures."""
+    """A run of the demo's settings on some of its pictures, without steps along each localisation."""
     generator = torch.Generator().manual_seed(0)
     made = simulate(read_structure("cep152").points, 300, scatter_nm=3.0, missing=0.1, generator=generator)
-    return make_trainer(Config(points=112, device="cpu"), made.localisations)
+    return make_trainer(Config(points=112, device="cpu", sharpen=Sharpen(per_polish=0)), made.localisations)
 
 
 def costs_of(trainer: Trainer, step: int) -> Costs:

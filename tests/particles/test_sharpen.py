@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config, Schedule, Sharpen
 from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import Simulation, simulate
@@ -62,12 +63,14 @@ def test_the_steps_are_left_out_where_labels_hardly_scatter(points):
     began = trainer.state.points.detach().clone()
     assert {progress.stage for progress in trainer.run()} == {"refine"}
     assert torch.equal(trainer.state.points, began)
-    assert trainer.state.step == trainer.plan.total_steps
+    assert trainer.state.step == trainer.plan.total_steps == trainer.plan.drawn_steps + 1
+    again = make_trainer(trainer.plan.config, simulation.localisations, TrainingState.from_payload(trainer.state.payload()))
+    assert again.plan.total_steps == trainer.plan.total_steps
 
 
 def test_no_steps_are_planned_for_pictures_merged_points_or_no_passes(points):
     data = simulate(points, 100, scatter_nm=SCATTER_NM, generator=torch.Generator().manual_seed(0)).localisations
     photons = dataclasses.replace(data, by_photons=True)
-    for config, dataset in ((_config(prune=True), data), (_config(sharpen=Sharpen(epochs=0, fewest_steps=0)), data), (_config(), photons)):
+    for config, dataset in ((_config(prune=True), data), (_config(sharpen=Sharpen(per_polish=0)), data), (_config(), photons)):
         assert make_trainer(config, dataset).plan.sharpen_steps == 0
-    assert make_trainer(_config(sharpen=Sharpen(epochs=6, fewest_steps=5)), data).plan.sharpen_steps == 6 * 2
+    assert make_trainer(_config(), data).plan.sharpen_steps == 200

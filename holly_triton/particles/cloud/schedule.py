@@ -1,7 +1,7 @@
 """The coarse-to-fine schedule: the settings of each step of a run, which follow from the extent of the data."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -74,7 +74,7 @@ class Plan:
     gyration_nm: float  # radius of gyration of the structure, 3D
     field_nm: float
     finest_nm: float  # localisation precision: the data have no detail below this sigma
-    localised: bool  # whether the cloud can follow each localisation at the end
+    localised: bool = field(default=False, kw_only=True)  # whether the cloud follows each localisation at the end
 
     @staticmethod
     def of(config: Config, dataset: Dataset) -> "Plan":
@@ -86,14 +86,14 @@ class Plan:
         field = config.schedule.field_of_view * dataset.radius_nm
         scales = config, len(dataset), dataset.gyration_nm, field, dataset.finest_nm
         if config.pose == "search" and is_sparse(config, dataset):
-            return SparsePlan(*scales, localised=False)
+            return SparsePlan(*scales)
         if config.pose == "search":
             localised = isinstance(dataset, Localisations) and not dataset.by_photons and not config.prune
-            return Plan(*scales, localised)
+            return Plan(*scales, localised=localised)
         if config.tilt is not None:
             raise HollyError(f"--tilt {config.tilt:g}: needs --pose search; {config.pose} poses can't be limited")
         settings = config.amortised if config.pose == "amortised" else config.direct
-        return AnnealedPlan(*scales, False, settings, stepped=isinstance(dataset, Pictures))
+        return AnnealedPlan(*scales, settings, stepped=isinstance(dataset, Pictures))
 
     @property
     def batch(self) -> int:
@@ -113,9 +113,7 @@ class Plan:
     @property
     def sharpen_steps(self) -> int:
         """Steps along the likelihood of each localisation."""
-        sharpen = self.config.sharpen
-        passes = sharpen.epochs * math.ceil(self.pictures / sharpen.batch)
-        return max(sharpen.fewest_steps, passes) if self.localised else 0
+        return round(self.config.sharpen.per_polish * self.config.schedule.polish_steps) if self.localised else 0
 
     @property
     def drawn_steps(self) -> int:
@@ -137,12 +135,10 @@ class Plan:
         every = self.config.relocation.every
         return step % every == every - 1 and step + 2 * every < self.drawn_steps
 
-    def leaves_out(self, step: int, blur_nm: float) -> int:
-        """How many steps are left out from this one on: those of ``sharpen`` where pictures show all that the data hold."""
-        if step != self.drawn_steps or not self.sharpen_steps:
-            return 0
-        drawn = self.searching(1.0, blur_nm, sharpened=self.config.schedule.sharpening).sigma_nm
-        return 0 if drawn > self.config.schedule.sharpening * self.sigma_end_nm else self.sharpen_steps
+    def is_limited(self, blur_nm: float) -> bool:
+        """Whether the scatter of the labels limits the finest pictures, so that localisations hold more than these show."""
+        finest = self.config.schedule.sharpening
+        return self.searching(1.0, blur_nm, sharpened=finest).sigma_nm > finest * self.sigma_end_nm
 
     @property
     def sigma_end_nm(self) -> float:

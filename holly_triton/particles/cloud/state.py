@@ -21,6 +21,7 @@ class TrainingState(State):
     pose_model: dict[str, Any] = field(default_factory=dict)
     rotation: Tensor  # [P, 3, 3]
     shift: Tensor  # [P, 2] nm
+    sharpens: bool = True  # False where the steps along each localisation were found to be of no use
 
     @staticmethod
     def fresh(plan: Plan, points: int, generator: torch.Generator) -> "TrainingState":
@@ -38,6 +39,11 @@ class TrainingState(State):
             order=torch.randperm(plan.pictures, generator=generator, device=device),
             generator=generator.get_state(),
         )
+
+    @classmethod
+    def from_payload(cls, payload: dict[str, Any]) -> "TrainingState":
+        """The inverse of ``payload``, which may be of a version that had no steps along each localisation."""
+        return super().from_payload({"sharpens": False, **payload})
 
     def next_batch(self, size: int, generator: torch.Generator) -> Tensor:
         """Indices of the next pictures; every picture occurs once an epoch, in a new order each time."""

@@ -47,7 +47,8 @@ class Trainer:
 
     def __init__(self, plan: Plan, dataset: Dataset, state: TrainingState, device: torch.device) -> None:
         """Set up the pose method and the random generator as ``state`` left them."""
-        self.plan, self.dataset, self.state = plan, dataset, state
+        self.plan = dataclasses.replace(plan, localised=plan.localised and state.sharpens)
+        self.dataset, self.state = dataset, state
         self.generator = torch.Generator(device)
         self.generator.set_state(state.generator)
         self.method = choose_method(plan, dataset, state, self.generator)
@@ -63,7 +64,7 @@ class Trainer:
         """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
         while self.state.step < self.plan.total_steps:
             began = time.perf_counter()
-            self.state.step += self.plan.leaves_out(self.state.step, self._blur_nm)
+            self._settle()
             stage = self.plan.at(self.state.step, self._blur_nm)
             index = self._refine(stage) if stage.name == "refine" else self._step(stage)
             loss = self._read(index)
@@ -101,6 +102,12 @@ class Trainer:
         target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
         objective, loss = objective_of(state, state.rotation[index], state.shift[index], target, stage)
         return float(objective.mean()), float(loss.mean())
+
+    def _settle(self) -> None:
+        """After the polish, leave out the steps along each localisation where pictures show all that the data hold."""
+        if self.plan.localised and self.state.step == self.plan.drawn_steps and not self.plan.is_limited(self._blur_nm):
+            self.state.sharpens = False
+            self.plan = dataclasses.replace(self.plan, localised=False)
 
     def _step(self, stage: Stage[float]) -> Tensor:
         """One batch ``[B]``, for the cloud and its poses; after the last one, the method's final pose of every picture."""
