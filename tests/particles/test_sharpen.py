@@ -53,7 +53,9 @@ def test_points_come_to_where_the_likelihood_has_its_maximum(points):
     found_points, best = (state.points.detach().double().numpy() for state in (found, from_truth))
     assert found.blur_nm() == pytest.approx(SCATTER_NM, rel=0.03)
     assert torch.isfinite(found.loss).all()
-    assert align(found_points, simulation.points).rmsd < 0.35 * SCATTER_NM  # from 0.87 on, the root of three times a half
+    assert (
+        align(found_points, simulation.points).rmsd < 0.35 * SCATTER_NM
+    )  # from 0.87 on, the root of three times a half
     assert align(found_points, best).rmsd < 0.05 * SCATTER_NM
 
 
@@ -64,13 +66,19 @@ def test_the_steps_are_left_out_where_labels_hardly_scatter(points):
     assert {progress.stage for progress in trainer.run()} == {"refine"}
     assert torch.equal(trainer.state.points, began)
     assert trainer.state.step == trainer.plan.total_steps == trainer.plan.drawn_steps + 1
-    again = make_trainer(trainer.plan.config, simulation.localisations, TrainingState.from_payload(trainer.state.payload()))
+    again = make_trainer(
+        trainer.plan.config, simulation.localisations, TrainingState.from_payload(trainer.state.payload())
+    )
     assert again.plan.total_steps == trainer.plan.total_steps
 
 
 def test_no_steps_are_planned_for_pictures_merged_points_or_no_passes(points):
     data = simulate(points, 100, scatter_nm=SCATTER_NM, generator=torch.Generator().manual_seed(0)).localisations
     photons = dataclasses.replace(data, by_photons=True)
-    for config, dataset in ((_config(prune=True), data), (_config(sharpen=Sharpen(per_polish=0)), data), (_config(), photons)):
+    for config, dataset in (
+        (_config(prune=True), data),
+        (_config(sharpen=Sharpen(per_polish=0)), data),
+        (_config(), photons),
+    ):
         assert make_trainer(config, dataset).plan.sharpen_steps == 0
     assert make_trainer(_config(), data).plan.sharpen_steps == 200
