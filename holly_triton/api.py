@@ -16,6 +16,7 @@ from holly_triton.core.config import write_config
 from holly_triton.core.folder import check_free, make_folder
 from holly_triton.core.types import Array, Figures
 from holly_triton.geometry import mirror as mirror_points
+from holly_triton.io.channels import PointChannels
 from holly_triton.io.clouds import write_cloud
 from holly_triton.io.metrics import HeldOut, Metrics, write_metrics
 from holly_triton.io.tables.reading import Axis, Background, Contrast, Weights
@@ -95,6 +96,7 @@ class Reconstruction:
         history: Step, seconds, sigma, size, loss and blur over the run.
         config: The settings, with the number of points.
         notes: What was skipped and assumed.
+        channels: The channel of each point, where there are several.
     """
 
     points: Array
@@ -110,6 +112,7 @@ class Reconstruction:
     history: list[dict[str, float]]
     config: Config
     notes: list[str]
+    channels: PointChannels | None = None
 
     def mirror(self) -> "Reconstruction":
         """The reconstruction with the opposite handedness: points with z negated, and the poses (-rx, -ry, rz)."""
@@ -128,8 +131,8 @@ class Reconstruction:
         check_free(folder, overwrite)
         make_folder(folder, overwrite, WRITTEN)
         write_config(folder / "config.toml", self.config)
-        write_cloud(folder / "cloud.ply", self.points)
-        write_cloud(folder / "cloud_mirror.ply", mirror_points(self.points))
+        write_cloud(folder / "cloud.ply", self.points, self.channels)
+        write_cloud(folder / "cloud_mirror.ply", mirror_points(self.points), self.channels)
         poses = Poses(*(torch.from_numpy(rows) for rows in (self.rotation, self.shift, self.loss)))
         write_poses(folder / "poses.csv", self.names, poses, self.sigma_nm)
         last = self.history[-1] if self.history else {}
@@ -202,7 +205,7 @@ def reconstruct(
     return Reconstruction(
         cloud.astype(np.float64), names, rotation, shift, loss, sigma_nm=point_sigma_nm(trainer), blur_nm=state.blur_nm(),
         seconds=state.seconds, finished=finished, held_out=scored and scored[0], history=state.history, config=config,
-        notes=[*dataset.notes, *pictures.notes, *notes_of(trainer)],
+        notes=[*dataset.notes, *pictures.notes, *notes_of(trainer)], channels=trainer.channels,
     )  # fmt: skip
 
 

@@ -267,3 +267,29 @@ def test_checkpoints_of_earlier_versions_have_one_channel(made: Path) -> None:
     assert SpatialState.from_payload(payload).sizes == [10]
     with pytest.raises(ValueError, match="sizes"):
         SpatialState.from_payload({**payload, "sizes": [4, 7]})
+
+
+def test_pick_keeps_the_channels_of_a_field_and_of_a_folder(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    centres = np.stack(np.divmod(np.arange(36), 6), axis=1) * 600.0
+    (tmp_path / "fields").mkdir()
+    for field, names in enumerate([("dye é", "A"), ("A", "dye é")]):
+        xyz = np.column_stack([centres, np.zeros(36)]).repeat(40, axis=0) + rng.normal(scale=25, size=(1440, 3))
+        # The channel of a localisation follows from the sign of its z.
+        rows = [
+            [*(f"{value:.2f}" for value in place), "7", ("A", "dye é")[int(place[2] > 0)]]
+            for place in sorted(xyz.tolist(), key=lambda place: (place[2] > 0) == (names[0] == "A"))
+        ]
+        write_rows(
+            tmp_path / "fields" / f"{field}.csv",
+            [["x [nm]", "y [nm]", "z [nm]", "uncertainty_z [nm]", "channel"], *rows],
+        )
+    for path in (tmp_path / "fields" / "0.csv", tmp_path / "fields"):
+        said = call("pick", path, tmp_path / "picked.hdf5", "--diameter", 100)
+        assert "1 is A, 2 is dye é" in said
+        data = open_dataset(tmp_path / "picked.hdf5")
+        assert isinstance(data, Localisations) and data.channels == ("1", "2") and data.channel is not None
+        z = data.xyz[:, 2] + data.centres[:, 2].float().repeat_interleave(data.counts)
+        sure = z.abs() > 0.1  # positions are rounded in the files
+        assert torch.equal(data.channel[sure] == 1, z[sure] > 0)
+        assert data.precision_z_nm == pytest.approx(7)

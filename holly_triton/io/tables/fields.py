@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from holly_triton.core.words import counted
 
-from .rows import Part, Rows, notes_of
+from .rows import Part, Rows, channels_of, notes_of, places_among
 
 Array = NDArray[Any]
 
@@ -58,13 +58,16 @@ def side_by_side(folder: Path, fields: Sequence[Rows]) -> Rows:
     roles = [role for role in fields[0].roles if role != "particle" and all(role in rows.roles for rows in fields)]
     moved = 0.0
     parts: list[Part] = []
-    for part in wholes:
+    channels = channels_of(fields)
+    for part, rows in zip(wholes, fields, strict=True):
         xyz = part.xyz[:, : 2 + ("z" in roles)].copy()
         placed = xyz[np.isfinite(xyz).all(axis=1), 0]
         if len(placed):
             xyz[:, 0] += moved - placed.min()
             moved += float(np.ptp(placed)) + GAP_NM
         kept = {name: getattr(part, name) if name in roles else None for name in Part._fields[1:]}
+        if kept["channel"] is not None:
+            kept["channel"] = places_among(channels, rows)(kept["channel"])
         parts.append(Part(xyz, **kept))
     notes = notes_of(fields)
     if len(fields) > 1:

@@ -104,6 +104,7 @@ def write_picasso(
     photons: Array | None = None,
     precision_nm: Array | None = None,
     frame: Array | None = None,
+    further: Mapping[str, Array | None] | None = None,
     info: Mapping[str, object] | None = None,
 ) -> None:
     """Write localisations as Picasso does, with the YAML beside them.
@@ -119,6 +120,7 @@ def write_picasso(
         photons: ``[E]``.
         precision_nm: Lateral localisation precision ``[E]``; where it is not above 0, the neutral value is written.
         frame: ``[E]``, whole numbers from 0.
+        further: Other columns ``[E]`` by name, as they are; None for none.
         info: Additional metadata for the YAML: texts, plain numbers, and lists of them.
 
     Raises:
@@ -143,6 +145,7 @@ def write_picasso(
         columns["z"] = xyz_nm[:, 2]
     if group is not None:
         columns["group"] = group
+    columns |= {name: values for name, values in (further or {}).items() if values is not None}
     locs, throughout, in_part = locs_of(columns, len(xyz_nm), NEUTRAL_PRECISION_NM / pixel_nm)
     program = f"holly-triton {holly_triton.__version__}"
     width, height = (int(locs[axis].max()) + 1 for axis in "xy")

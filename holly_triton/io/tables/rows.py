@@ -1,5 +1,6 @@
 """The rows of any file of localisations, in nm: read in parts, so that a file may be larger than the memory."""
 
+import math
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +16,7 @@ from holly_triton.io.units import PIXEL, unit_word
 from . import names
 from .columns import Roles, Table, roles_of, stated_unit
 from .reading import Reading
-from .selection import Counts, Selection, channel_codes, selection_notes, selection_of
+from .selection import MOST_CHANNELS, Counts, Selection, channel_codes, selection_notes, selection_of
 
 Array = NDArray[Any]
 
@@ -95,6 +96,30 @@ def notes_of(files: Sequence[Rows]) -> list[str]:
     """Notes about the rows of some files together, complete after one pass over them."""
     selections = [rows.selection for rows in files if rows.selection is not None]
     return [*selection_notes(selections), *dict.fromkeys(note for rows in files for note in rows.notes)]
+
+
+def channels_of(files: Sequence[Rows]) -> tuple[str, ...]:
+    """Names of the channels of some files, complete after one pass over them, numbers in their order.
+
+    There are none where they are too many to be channels.
+    """
+    counts = [rows.selection.counts.channels for rows in files if rows.selection is not None and rows.selection.sorts]
+    names = {name for channels in counts for name in channels}
+    return tuple(sorted(names, key=_by_number)) if len(names) <= MOST_CHANNELS else ()
+
+
+def places_among(channels: Sequence[str], file: Rows) -> Callable[[Array], Array]:
+    """From the places of channels among those of a file ``[E]`` to those among all; NaN for none."""
+    own = [] if file.selection is None else [*file.selection.counts.channels]
+    place = np.array([channels.index(name) if name in channels else np.nan for name in own] + [np.nan])
+    return lambda codes: place[np.where(np.isfinite(codes), codes, len(own)).astype(np.int64)]
+
+
+def _by_number(name: str) -> tuple[float, str]:
+    try:
+        return float(name), name
+    except ValueError:
+        return math.inf, name
 
 
 def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None) -> Rows:

@@ -3,8 +3,7 @@
 Neither pass holds more than a part of the rows in memory, and the resulting array may be mapped to a file on the disk.
 """
 
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,7 @@ from numpy.typing import NDArray
 from holly_triton.core.errors import HollyError
 from holly_triton.core.words import counted, part_of
 from holly_triton.io.tables import scratch
-from holly_triton.io.tables.rows import Part, Rows, notes_of
-from holly_triton.io.tables.selection import MOST_CHANNELS
+from holly_triton.io.tables.rows import Part, Rows, channels_of, notes_of, places_among
 
 from .localisations import LARGEST, Localisations
 
@@ -132,20 +130,6 @@ def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) 
     )
 
 
-def channels_of(files: Sequence[Rows]) -> tuple[str, ...]:
-    """Names of the channels of some files, numbers in their order; none where they are too many to be channels."""
-    counts = [rows.selection.counts.channels for rows in files if rows.selection is not None and rows.selection.sorts]
-    names = {name for channels in counts for name in channels}
-    return tuple(sorted(names, key=_by_number)) if len(names) <= MOST_CHANNELS else ()
-
-
-def _by_number(name: str) -> tuple[float, str]:
-    try:
-        return float(name), name
-    except ValueError:
-        return math.inf, name
-
-
 def localisations_from_rows(
     xyz: Array,
     counts: Array,
@@ -220,7 +204,7 @@ def _fill(
     ends = np.cumsum(counts)
     free, first = ends - counts, 0  # the next free row of each particle; the first particle of a file
     for file, tally in zip(files, tallies, strict=True):
-        common = _among(channels, file)
+        common = places_among(channels, file)
         for part in file.parts():
             chosen, number = _by_particle(file.path, tally, part)
             number += first
@@ -237,13 +221,6 @@ def _fill(
         if (free[:first] != ends[:first]).any():
             raise _changed(file.path)
     return table
-
-
-def _among(channels: Sequence[str], file: Rows) -> Callable[[Array], Array]:
-    """From the places of channels among those of a file to those among all."""
-    own = [] if file.selection is None else [*file.selection.counts.channels]
-    place = np.array([channels.index(name) if name in channels else np.nan for name in own] + [np.nan])
-    return lambda codes: place[np.where(np.isfinite(codes), codes, len(own)).astype(np.int64)]
 
 
 def _changed(path: Path) -> HollyError:

@@ -1,7 +1,8 @@
 """Picking of particles in a whole field of localisations: clusters of the right size and count, each cut out by a circle."""
 
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from holly_triton.core.words import counted, part_of
 from holly_triton.io.tables.fields import side_by_side
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.io.tables.reading import Reading
-from holly_triton.io.tables.rows import Rows
+from holly_triton.io.tables.rows import Rows, channels_of, places_among
 from holly_triton.io.tables.table import read_folder, read_rows
 from holly_triton.view.gallery import (
     PICKED_INK,
@@ -190,10 +191,18 @@ def _pick(path: Path, out: Path, reading: Reading, settings: PickSettings, begin
     taken = taken[np.argsort(found.group[taken], kind="stable")]
     rows = finite[taken]
     begin(f"writing {counted(int(found.picked.sum()), 'particle')}")
+    channels = channels_of(files)
+    further = {"lpz": _rows(field.precision_z, rows)}
+    info: dict[str, object] = {"Picked from": path.name, "Diameter of the circles (nm)": found.circle_nm}
+    if len(channels) > 1 and field.channel is not None:
+        place = field.channel[rows] if path.is_dir() else places_among(channels, files[0])(field.channel[rows])
+        further["channel"], numbers = _numbered(channels, place)
+        notes.append(f"The channels are numbered in {out}: {numbers}.")
+        info["Channels"] = [*channels]
     write_picasso(
         out, field.xyz[rows], pixel_nm=reading.pixel_size_nm or PIXEL_NM, group=found.group[taken],
         photons=_rows(field.photons, rows), precision_nm=_rows(field.precision, rows), frame=_rows(field.frame, rows),
-        info={"Picked from": path.name, "Diameter of the circles (nm)": found.circle_nm},
+        further=further, info=info,
     )  # fmt: skip
     table = out.with_name(f"{out.stem}_particles.csv")
     _write_particles(table, files, finite, xy, found)
@@ -202,6 +211,18 @@ def _pick(path: Path, out: Path, reading: Reading, settings: PickSettings, begin
     _draw_gallery(gallery, xy, found)
     draw_field(overview, xy, found.centre, np.where(found.picked, found.circle_nm, found.diameter), found.picked)
     return Picked(out, table, gallery, overview, int(found.picked.sum()), len(rows), [*notes, *found.said])
+
+
+def _numbered(channels: Sequence[str], place: Array) -> tuple[Array, str]:
+    """The number of each localisation's channel ``[E]``, NaN for none, and what each number stands for.
+
+    Columns of Picasso are numbers: where the names are, they are kept.
+    """
+    numbers = np.arange(1.0, len(channels) + 1)
+    with suppress(ValueError):
+        numbers = np.array([float(name) for name in channels])
+    listed = ", ".join(f"{number:g} is {name}" for number, name in zip(numbers, channels, strict=True))
+    return np.append(numbers, np.nan)[np.where(np.isfinite(place), place, len(channels)).astype(np.int64)], listed
 
 
 def find_particles(xy: Array, settings: PickSettings, frame: Array | None = None) -> Candidates:
