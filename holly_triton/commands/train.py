@@ -61,6 +61,7 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
     help="Maximum tilt of the viewing direction, degrees; 0 for flat structures or a single orientation. [default: any]",
 )
 @click.option("--repeats", type=click.IntRange(min=1), metavar="K", help="Run K seeds and write their consensus.")
+@click.option("--structures", type=click.IntRange(min=1), metavar="K", help="Classify the particles, of 3D localisations, into K structures, with a run of each.")  # fmt: skip
 @click.option("--half-sets", is_flag=True, default=None, help="Two runs on half of the particles each, for the resolution (FSC).")  # fmt: skip
 @click.option("--prune", is_flag=True, default=None, help="Merge points closer than the final sigma.")
 @click.option("--quick", is_flag=True, help="A fraction of the steps, for smoke tests.")
@@ -81,6 +82,7 @@ def train(
     Examples:
       holly-triton train localisations.csv --out run
       holly-triton train --resume run
+      holly-triton train localisations.csv --structures 2 --out classes
     """
     given = {name: value for name, value in settings.items() if value is not None}
     if resume is not None and (data or out or config_file or preset or given or quick or overwrite):
@@ -118,6 +120,11 @@ def _configured(config_file: Path | None, preset: str | None, data: Path | None,
     config = dataclasses.replace(config, **overriding)
     if not config.data:
         raise click.UsageError("give DATA to train on, or --resume RUN")
+    if config.structures > 1 and (config.half_sets or config.repeats > 1):
+        raise click.UsageError(
+            "--structures goes with neither --repeats nor --half-sets; classify first, then repeat the run of one structure: "
+            "holly-triton train --config RUN/structure-1/config.toml --repeats 3"
+        )
     if config.half_sets and config.repeats > 1:
         raise click.UsageError("--repeats and --half-sets are two different studies; give one of them")
     return config

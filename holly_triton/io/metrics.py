@@ -110,6 +110,8 @@ class Metrics:
     """Sentences about the agreement of a study's runs."""
     consensus: Figures | None = None
     """Figures of the consensus of a study."""
+    classes: Figures | None = None
+    """Figures of a classification into several structures."""
     resolution: Figures | None = None
     """Resolution from half sets."""
     angular_order: Figures | None = None

@@ -35,6 +35,10 @@ def read_run_cloud(folder: Path) -> Array:
     Raises:
         HollyError: The folder holds no cloud.
     """
+    if (folder / "structure-1").is_dir():
+        raise HollyError(
+            f"{folder}: holds several structures; pass the folder of one, such as {folder / 'structure-1'}"
+        )
     if not (folder / "cloud.ply").is_file():
         raise HollyError(f"{folder}: holds no cloud.ply; pass the folder of a run that train has finished or saved")
     return read_cloud(folder / "cloud.ply").points

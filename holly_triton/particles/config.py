@@ -10,6 +10,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
 
 from .bounds import Amount, Count, Momentum, Pixels, Positive, Share, Whole
+from .classes.config import Classes
 from .sparse.config import Sparse
 from .spatial.config import Spatial
 
@@ -347,6 +348,12 @@ class Config(Settings):
     """Share of the particles that are held out of the training and scored at its end; 0 holds out none."""
     repeats: Count = 1
     """Runs from different seeds, for a consensus."""
+    structures: Count = 1
+    """Structures in the data, into which the particles are classified."""
+    assignment: str | None = None
+    """Path of the table of a classification; the particles that it assigns to ``structure`` are used."""
+    structure: Count | None = None
+    """Number of that structure in the table."""
     half_sets: bool = False
     """Two runs, one from every other particle and one from the rest, for the resolution."""
     seed: Annotated[int, Bounds(0, LARGEST)] = 0
@@ -362,6 +369,7 @@ class Config(Settings):
     direct: Direct = field(default_factory=Direct)
     spatial: Spatial = field(default_factory=Spatial)
     sparse: Sparse = field(default_factory=Sparse)
+    classes: Classes = field(default_factory=Classes)
 
     def quick(self) -> "Config":
         """The same run at a fraction of the steps, for smoke tests."""
@@ -373,4 +381,5 @@ class Config(Settings):
             direct=dataclasses.replace(self.direct, epochs=2, size=64),
             spatial=dataclasses.replace(self.spatial, steps=60),
             sparse=dataclasses.replace(self.sparse, steps=60),
+            classes=dataclasses.replace(self.classes, steps=30),
         )

@@ -34,6 +34,7 @@ def render_cloud(
     spread: Array | None = None,
     channels: PointChannels | None = None,
     title: str = "Reconstructed structure",
+    caption: str | None = None,
     front: str | None = None,
 ) -> None:
     """Write a PNG of the front, side, top and an oblique view, all in parallel projection and at one scale.
@@ -47,6 +48,7 @@ def render_cloud(
         spread: Spread of each point ``[N]``, nm, shown by its colour; not together with a truth.
         channels: The channel of each point, shown by its colour where there are neither truth nor spread.
         title: A line at the top.
+        caption: The line below it; by default what is drawn in which colour.
         front: Name of the front view where the points are in the canonical orientation (``orientation.upright``).
 
     Raises:
@@ -59,7 +61,7 @@ def render_cloud(
     half = max(half for _, half in frames)
     with stage(scene, PANEL_PX) as drawn:
         panels = [drawn.draw(view, centre, half) for view, (centre, _) in zip(views, frames, strict=True)]
-    page = _page(len(panels), title, _caption(points_nm, truth, spread, front))
+    page = _page(len(panels), title, caption or _caption(points_nm, truth, spread, front))
     if scene.spread_limit_nm is not None:
         page.colour_bar(page.width - SIDE_PX, 28, BAR_PX, scene.spread_limit_nm, TEXT_PX)
     if scene.legend:

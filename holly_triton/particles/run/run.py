@@ -29,6 +29,7 @@ from holly_triton.particles.data import Dataset, Localisations, open_dataset
 from holly_triton.particles.data.dataset import FEWEST_PICTURES
 from holly_triton.particles.spatial.state import SpatialState
 
+from .assignment import of_structure
 from .checkpoints import load_state, save_state
 from .held_out import AnyTrainer, Split, split
 from .provenance import DATA, Provenance, check_unchanged, write_provenance
@@ -36,7 +37,8 @@ from .trainers import notes_of, settled, trainer_for
 
 WRITTEN = (
     "config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "metrics.json", "report.html",
-    DATA, "growth.npz", "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "poses_*.csv", "ranking.csv", "repeat-[0-9]*", "half-[12]",
+    DATA, "growth.npz", "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "structures.csv", "poses_*.csv", "ranking.csv", "repeat-[0-9]*", "half-[12]",
+    "consensus", "structure-[0-9]*",
 )  # fmt: skip
 """All that a run or a study leaves in its folder; ``--overwrite`` removes these and nothing else."""
 
@@ -49,7 +51,7 @@ BOUND = (
 
 PICTURES = {
     "data", "unit", "pixel_size", "columns", "channel", "where", "axis", "weights", "crop", "background", "contrast", "exclude",
-    "views", "views_per_particle", "part", "held_out",
+    "views", "views_per_particle", "part", "assignment", "structure", "held_out",
 }  # fmt: skip
 """Settings by which other pictures may be read."""
 
@@ -104,8 +106,8 @@ def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
 
 def absolute(config: Config) -> Config:
     """The same settings with absolute paths, so that the run can be resumed from any folder."""
-    exclude = config.exclude and str(Path(config.exclude).resolve())
-    return dataclasses.replace(config, data=str(Path(config.data).resolve()), exclude=exclude)
+    exclude, assignment = (path and str(Path(path).resolve()) for path in (config.exclude, config.assignment))
+    return dataclasses.replace(config, data=str(Path(config.data).resolve()), exclude=exclude, assignment=assignment)
 
 
 def run_config(folder: Path) -> Config:
@@ -238,6 +240,8 @@ def pictures_of(dataset: Dataset, config: Config) -> Dataset:
 
 
 def _part(dataset: Dataset, config: Config) -> Dataset:
+    if config.assignment is not None:
+        dataset = of_structure(dataset, Path(config.assignment), config.structure)
     if config.part == "all":
         return dataset
     every = torch.arange(config.part == "even", len(dataset), 2)

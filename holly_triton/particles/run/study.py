@@ -106,8 +106,10 @@ def finished_run(folder: Path) -> Run:
     Raises:
         HollyError: The run or its data are missing, it is not finished, or it is a study of several.
     """
-    if is_study(run_config(folder)):
-        raise HollyError(f"{folder}: holds several runs; pass the folder of one of them, such as {folder / 'repeat-1'}")
+    config = run_config(folder)
+    if is_study(config) or config.structures > 1:
+        one = "structure-1" if config.structures > 1 else "half-1" if config.half_sets else "repeat-1"
+        raise HollyError(f"{folder}: holds several runs; pass the folder of one of them, such as {folder / one}")
     run = resume_run(folder)
     if not run.finished:
         raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {folder}")

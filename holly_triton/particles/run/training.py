@@ -1,6 +1,6 @@
 """The command ``train``: progress while it runs, a clean stop at a signal, and a summary at the end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from shlex import quote
@@ -16,12 +16,26 @@ from holly_triton.core.progress import console, in_parts, watched
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.words import counted
 from holly_triton.io.metrics import read_metrics
+from holly_triton.particles.classes.state import ClassState
 from holly_triton.particles.cloud.train import Progress as Step
 from holly_triton.particles.config import Config
+from holly_triton.particles.state import State
 from holly_triton.report import find_warnings
 from holly_triton.report.numbers import scatter
 from holly_triton.report.warnings import HANDED, ONE_SIDE, SIGMA_IN_SPACE
 
+from .classes import (
+    are_classified,
+    classify,
+    conclude_classification,
+    consensus_of,
+    is_classified,
+    make_classes,
+    open_classification,
+    open_structure,
+    structures_of,
+)
+from .classes_results import conclude_classes
 from .held_out import explain_fit, score_held_out
 from .results import write_results
 from .run import Run, carry_out, resume_run, run_config, start_run
@@ -35,6 +49,8 @@ STAGES = {
     "sharpen": "fitting each localisation",
     "refine": "refining poses",
     "poses": "searching the poses of all particles",
+    "classify": "classifying particles",
+    "compare": "comparing all particles with the structures",
 }
 REPORTS = 5
 """Lines about the progress of a run where there is no terminal for a bar."""
@@ -43,6 +59,10 @@ REPORTS = 5
 def start_training(config: Config, folder: Path, *, overwrite: bool, cluster: Cluster | None = None) -> int:
     """Run a configuration, or each run of a study, in a new folder; return the exit code."""
     with stoppable() as stop:
+        if is_classified(config):
+            _check_here(config, cluster)
+            make_classes(config, folder, overwrite=overwrite)
+            return _follow_classes(config, folder, stop)
         if _is_study(config, cluster):
             if leads():
                 make_study(config, folder, overwrite=overwrite)
@@ -60,6 +80,9 @@ def resume_training(folder: Path, cluster: Cluster | None = None) -> int:
     """Continue what was stopped; finished runs are not changed."""
     with stoppable() as stop:
         config = run_config(folder)
+        if is_classified(config):
+            _check_here(config, cluster)
+            return _say_finished(folder) if is_finished(folder) else _follow_classes(config, folder, stop)
         if _is_study(config, cluster):
             return _say_finished(folder) if is_finished(folder) else _follow_study(config, folder, stop, cluster)
         with in_parts(1) as begin:
@@ -90,9 +113,9 @@ def _is_study(config: Config, cluster: Cluster | None) -> bool:
 
 def _follow_study(config: Config, folder: Path, stop: Stop, cluster: Cluster | None) -> int:
     """Carry out the unfinished runs of a study, then compare all of them."""
-    left = [member for member in members(config, folder) if not member.finished]
+    left = _unfinished(members(config, folder))
     again = f"Go on with: holly-triton train --resume {quote(str(folder))}" + (f" {cluster}" if cluster else "")
-    if not _follow_members(left, stop, cluster):
+    if not _follow_members(left, stop, open_member, cluster):
         print(f"Stopped. {again}")
         return STOPPED
     failed = [member.folder.name for member in left if not member.finished]
@@ -111,14 +134,66 @@ def _follow_study(config: Config, folder: Path, stop: Stop, cluster: Cluster | N
     return DONE
 
 
-def _follow_members(left: Sequence[Member], stop: Stop, cluster: Cluster | None) -> bool:
+def _check_here(config: Config, cluster: Cluster | None) -> None:
+    """Refuse several processes for a classification, each stage of which needs the one before."""
+    if cluster is not None or size() > 1:
+        raise HollyError(f"{config.data}: --structures is for one process here; leave out torchrun and --cluster")
+
+
+def _follow_classes(config: Config, folder: Path, stop: Stop) -> int:
+    """Carry out what is left of the consensus, of the classification and of the run of each structure, then compare these."""
+    if not (
+        _follow_members(_unfinished([consensus_of(config, folder)]), stop, open_member, None)
+        and _classify(config, folder, stop)
+    ):
+        return _say_stopped(folder)
+    if not _follow_members(_unfinished(structures_of(config, folder)), stop, open_structure, None):
+        return _say_stopped(folder)
+    with in_parts(1) as begin:
+        begin("comparing the structures")
+        findings = conclude_classes(config, folder)
+    print("\n".join(findings))
+    print(f"See {folder / 'report.html'}")
+    print(f"Next: holly-triton measure {quote(str(folder / 'structure-1'))}")
+    return DONE
+
+
+def _unfinished(members: Sequence[Member]) -> list[Member]:
+    return [member for member in members if not member.finished]
+
+
+def _classify(config: Config, folder: Path, stop: Stop) -> bool:
+    """Carry out the classification under a bar; True when it is finished."""
+    if are_classified(folder):
+        return True
+    say(f"{folder}: classifying the particles into {config.structures} structures")
+    with alone(folder):
+        work = open_classification(config, folder)
+        if not _under_bar(
+            work.trainer.state, work.trainer.total_steps, lambda callback: classify(work, callback, lambda: stop.asked)
+        ):
+            return False
+        with in_parts(1) as begin:
+            begin("comparing held-out particles with the structures")
+            conclude_classification(work)
+    return not stop.asked
+
+
+def _say_stopped(folder: Path) -> int:
+    print(f"Stopped. Go on with: holly-triton train --resume {quote(str(folder))}")
+    return STOPPED
+
+
+def _follow_members(
+    left: Sequence[Member], stop: Stop, opened: Callable[[Member], Run], cluster: Cluster | None
+) -> bool:
     """Carry out runs of a study, one after the other here or all on a cluster; False when stopped before the end."""
     if cluster is not None:
         work = {member.folder: partial(finish_member, member) for member in left}
         return run_all(work, cluster, finished=is_finished, say=say, should_stop=lambda: stop.asked)
     for member in left:
         say(f"{member.folder}")
-        if summed(stop.asked) or not follow(open_member(member), stop):
+        if summed(stop.asked) or not follow(opened(member), stop):
             return False
     return True
 
@@ -156,7 +231,11 @@ def follow(run: Run, stop: Stop) -> bool:
         HollyError: Another process is working on it, a file can't be written, or a loss isn't finite.
     """
     with alone(run.folder):
-        finished = _step_under_bar(run, stop)
+        finished = _under_bar(
+            run.trainer.state,
+            run.trainer.plan.total_steps,
+            lambda callback: carry_out(run, callback, lambda: stop.asked),
+        )
         held_out = None
         if finished and run.pictures.held_out is not None:
             with in_parts(1) as begin:
@@ -170,13 +249,13 @@ def follow(run: Run, stop: Stop) -> bool:
     return finished
 
 
-def _step_under_bar(run: Run, stop: Stop) -> bool:
+def _under_bar(state: State | ClassState, total: int, work: Callable[[Callable[[Step], None]], bool]) -> bool:
+    """Carry out work that reports each of its steps; its result."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
         TextColumn("loss {task.fields[loss]:.4g}  sigma {task.fields[sigma]:.1f} nm"), TimeElapsedColumn(), TextColumn("left"),
         TimeRemainingColumn(),
     )  # fmt: skip
-    state, total = run.trainer.state, run.trainer.plan.total_steps
     with Progress(*columns, console=console, disable=not watched()) as bar:
         task = bar.add_task("starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"))
 
@@ -188,7 +267,7 @@ def _step_under_bar(run: Run, stop: Stop) -> bool:
                     f"{state.seconds:.0f} s"
                 )
 
-        return carry_out(run, callback, lambda: stop.asked)
+        return work(callback)
 
 
 def _handedness(config: Config) -> str:

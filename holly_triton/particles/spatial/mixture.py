@@ -63,6 +63,11 @@ class Padded(NamedTuple):
     mask: Tensor  # [B, M]: 1 for a localisation, 0 for none
     membership: Tensor | None = None  # [B, M, C]: 1 for the channel of a localisation, else 0; None where there is one
 
+    def select(self, rows: Tensor) -> "Padded":
+        """Some of the particles."""
+        membership = None if self.membership is None else self.membership[rows]
+        return Padded(self.xyz[rows], self.variance[rows], self.mask[rows], membership)
+
 
 class Weighed(NamedTuple):
     """K pairs of a particle and a pose, with the weight of each."""

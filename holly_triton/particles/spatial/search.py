@@ -26,6 +26,10 @@ class Found(NamedTuple):
     data: Padded
     """The localisations that were compared."""
 
+    def select(self, rows: Tensor) -> "Found":
+        """Some of the particles."""
+        return Found(Kept(*(part[rows] for part in self.poses)), self.data.select(rows))
+
     @property
     def loss(self) -> Tensor:
         """``exp`` of the mean negative log-likelihood of a localisation in the best pose ``[B]``, nm^3."""

@@ -162,7 +162,7 @@ class SpatialTrainer:
         state.seen += len(index)
         found = self.find(stage, index, plan.settings.last if last else plan.settings.search)
         if not last:
-            self.move(stage, found, torch.ones_like(found.loss))
+            self.move(stage, found, torch.ones_like(found.loss), relocates=plan.relocates(state.step))
         return index
 
     def find(self, stage: Stage, index: Tensor, effort: PoseEffort) -> Found:
@@ -181,10 +181,11 @@ class SpatialTrainer:
         state.rotations[index], state.shifts[index], state.scores[index] = found.poses
         state.loss[index], state.entropy[index] = found.loss, found.entropy
 
-    def move(self, stage: Stage, found: Found, part: Tensor) -> None:
+    def move(self, stage: Stage, found: Found, part: Tensor, *, relocates: bool) -> None:
         """Move points, blur and background along the gradient of the expected log-likelihood of some particles.
 
-        ``part`` ``[B]`` is the weight of each particle.
+        ``part`` ``[B]`` is the weight of each particle. With ``relocates`` points that explain little are moved too, by those
+        particles that count for the most part.
         """
         state, settings = self.state, self.plan.settings
         model = state.model(stage.sigma_nm)
@@ -200,8 +201,8 @@ class SpatialTrainer:
         optimiser = self.plan.config.optimiser
         self.optimiser.param_groups[0]["lr"] = optimiser.point_rate * stage.rate * float(model.variance.sqrt())
         self.optimiser.step()
-        if self.plan.relocates(state.step):
-            self._relocate(model, step, found)
+        if relocates and (mostly := part > 0.5).any():
+            self._relocate(model, step, found.select(mostly))
         state.points -= state.points.mean(dim=0)
         # A running mean, of which each step is a small part: a step alone has few localisations in the background.
         fresh = (step.squares / step.background.clamp(min=1)) / 3
