@@ -15,6 +15,7 @@ with this package, on real nuclear pores, and on filled bodies; they are rules o
 import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -161,6 +162,13 @@ def fit_shape(points: Array, like: Shape | None = None) -> Shape | None:
         return None
     flat = plane_frame(points) is not None  # where only a ring has room
     surfaces = (like.fit.surface,) if like else (RING,) if flat else (RING, RINGS, TORUS, CYLINDER)
+    return _best_of(surfaces, np.ascontiguousarray(points, dtype=np.float64).tobytes())
+
+
+@lru_cache(maxsize=8)
+def _best_of(surfaces: tuple[_Surface, ...], content: bytes) -> Shape | None:
+    """The best surface for the bytes of points ``[N, 3]``: drawing, figures and report of one cloud ask for the same."""
+    points = np.frombuffer(content).reshape(-1, 3)
     fits = [fit for surface in surfaces for fit in _search(surface, points)]
     if not fits:
         return None

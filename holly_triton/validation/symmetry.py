@@ -286,11 +286,12 @@ def _best_axes(kind: _Kind, moments: Array, axes: Array) -> Array:
     skew = moments - moments.transpose(0, 2, 1)
     linear = kind.sign * np.sin(kind.angle) * np.stack([skew[:, 2, 1], skew[:, 0, 2], skew[:, 1, 0]], axis=1)
     lowest = np.linalg.eigvalsh(quadratic)[:, 0]
-    quadratic = quadratic - lowest[:, None, None] * np.eye(3)
+    quadratic = 2 * (quadratic - lowest[:, None, None] * np.eye(3))
+    found, linear = axes[:, :, None], linear[:, :, None]
     for _ in range(30):
-        axes = 2 * np.einsum("dij,dj->di", quadratic, axes) + linear
-        axes = axes / (np.linalg.norm(axes, axis=1, keepdims=True) + 1e-300)
-    return axes
+        found = quadratic @ found + linear
+        found = found / (np.sqrt(np.square(found).sum(axis=1, keepdims=True)) + 1e-300)
+    return np.asarray(found[:, :, 0])
 
 
 def _distinct(axes: Array, cost: Array) -> list[int]:
