@@ -79,6 +79,10 @@ def _edges(op: str, precision: str) -> list[Case]:
     if op == "normalised_masked_l1":
         variants = {label: variants[label] for label in ("plain", "no pictures", "wide", "one row")}
         variants["zero-sum picture"] = {"blank": "images"}
+    if op == "reconstruction_divergence":  # its density is of weights above 0, and points have no widths of their own
+        for label in ("signed weights", "own sigma", "own sigma in x and y"):
+            del variants[label]
+        variants["all at once"] = {"weights": "positive", "sigma_each": True, "shift_px": 3.0}
     if op in ("normalised_masked_l1", "reconstruction_loss"):
         variants["empty mask"] = {"blank": "target"}
     return [GaussianCase(op, **{**small, **changed}, label=label) for label, changed in variants.items()]
@@ -122,6 +126,10 @@ def _make_inputs(case: GaussianCase, seed: int) -> Inputs:
     if case.op == "splat":
         arguments["shape"] = (height, width)
         return _rounded(Inputs(arguments, tuple(differentiable), normal(*pictures), by_picture))
+    if case.op == "reconstruction_divergence":
+        arguments |= {"background": torch.tensor(-2.0).double(), "target": uniform(*pictures) ** 4}
+        differentiable.append("background")
+        return _rounded(Inputs(arguments, tuple(differentiable), 0.5 + uniform(images), (*by_picture, "target")))
     # Not a picture of the cloud: the mask must include pixels that the cloud does not reach, and exclude some that it does.
     arguments["target"] = uniform(*pictures) ** 4 * (case.blank != "target")
     arguments["mask_threshold"] = case.mask_threshold
@@ -164,9 +172,14 @@ def _rounded(inputs: Inputs) -> Inputs:
     return inputs.to(torch.float32).to(torch.float64)
 
 
+def _divergence_alone(*arguments: Any, **options: Any) -> Tensor:
+    """Without the masked L1 beside it, which has no gradient."""
+    return kernels.reconstruction_divergence(*arguments, **options)[0]
+
+
 def _operation(op: str, has_precision: bool, summed: dict[str, str]) -> Operation:
     return Operation(
-        public=getattr(kernels, op),
+        public=_divergence_alone if op == "reconstruction_divergence" else getattr(kernels, op),
         dense=getattr(reference, op),
         naive=baselines.NAIVE[op],
         timed=partial(_timed, op),
@@ -185,12 +198,13 @@ def _operation(op: str, has_precision: bool, summed: dict[str, str]) -> Operatio
 # Sums over all points can cancel by chance. Their terms are as large as the gradients of the points.
 BY_POINTS = {"shift": "points", "sigma": "points"}
 
-DRAWING = ("splat", "reconstruction_loss", "splat_emitters")
+DRAWING = ("splat", "reconstruction_loss", "reconstruction_divergence", "splat_emitters")
 """The operations that draw Gaussians, whose culling depends on their sigma."""
 
 OPERATIONS = {
     "splat": _operation("splat", True, BY_POINTS),
     "reconstruction_loss": _operation("reconstruction_loss", True, BY_POINTS),
+    "reconstruction_divergence": _operation("reconstruction_divergence", True, BY_POINTS),
     "normalised_masked_l1": _operation("normalised_masked_l1", False, {}),
     "splat_emitters": _operation("splat_emitters", False, {}),
 }

@@ -73,6 +73,21 @@ def naive_reconstruction_loss(
     return reference.normalised_masked_l1(images, target, mask_threshold=mask_threshold)
 
 
+def naive_reconstruction_divergence(
+    points: Tensor,
+    rotation: Tensor,
+    shift: Tensor,
+    sigma: Tensor,
+    background: Tensor,
+    target: Tensor,
+    *,
+    weights: Tensor | None = None,
+) -> Tensor:
+    """The naive picture and the divergence written with plain operations."""
+    images = naive_splat(points, rotation, shift, sigma, (target.shape[1], target.shape[2]), weights=weights)
+    return reference.divergence(images, background, target)
+
+
 def naive_splat_emitters(
     xy: Tensor, offsets: Tensor, sigma: Tensor, shape: tuple[int, int], *, weights: Tensor | None = None
 ) -> Tensor:
@@ -90,6 +105,7 @@ def naive_splat_emitters(
 NAIVE: dict[str, Callable[..., Tensor]] = {
     "splat": naive_splat,
     "reconstruction_loss": naive_reconstruction_loss,
+    "reconstruction_divergence": naive_reconstruction_divergence,
     "normalised_masked_l1": reference.normalised_masked_l1,
     "splat_emitters": naive_splat_emitters,
 }
@@ -98,22 +114,24 @@ NAIVE: dict[str, Callable[..., Tensor]] = {
 def _drawn(case: Case, inputs: Inputs) -> Answer:
     """The dense answer and its gradients, drawn a few points at a time so that it fits in memory."""
     arguments = dict(inputs.arguments)
-    target, mask_threshold = arguments.pop("target", None), arguments.pop("mask_threshold", None)
+    compared = {name: arguments.pop(name) for name in ("target", "mask_threshold", "background") if name in arguments}
     arguments["shape"] = (case.height, case.width)
     per_point = {name: arguments.pop(name) for name in ("points", "weights", "point_sigma") if name in arguments}
     step = _points_at_once(case, len(inputs.cotangent), inputs.cotangent.device)
     blocks = [slice(start, start + step) for start in range(0, case.points, step)]
     with torch.no_grad():
-        images = torch.zeros_like(inputs.cotangent) if target is None else torch.zeros_like(target)
+        images = torch.zeros_like(compared.get("target", inputs.cotangent))
         for block in blocks:
             images += reference.splat(**arguments, **{name: value[block] for name, value in per_point.items()})
     out, grad_images = images, inputs.cotangent
-    if target is not None:
-        images.requires_grad_()
-        out = reference.normalised_masked_l1(images, target, mask_threshold=mask_threshold)
-        (grad_images,) = torch.autograd.grad(out, images, inputs.cotangent)
     leaves = {name: inputs.arguments[name] for name in inputs.differentiable}
     gradients = {name: torch.zeros_like(leaf) for name, leaf in leaves.items()}
+    if compared:
+        images.requires_grad_()
+        of_pictures = {name: leaves.pop(name) for name in ("background",) if name in leaves}
+        out = (reference.divergence if "background" in compared else reference.normalised_masked_l1)(images, **compared)
+        grad_images, *of_background = torch.autograd.grad(out, [images, *of_pictures.values()], inputs.cotangent)
+        gradients |= dict(zip(of_pictures, of_background, strict=True))
     for block in blocks if leaves else []:
         part = reference.splat(**arguments, **{name: value[block] for name, value in per_point.items()})
         found = torch.autograd.grad(part, list(leaves.values()), grad_images)
@@ -148,6 +166,7 @@ def _compared(case: Case, inputs: Inputs) -> Answer:
 ORACLES: dict[str, Callable[[Any, Inputs], Answer]] = {
     "splat": _drawn,
     "reconstruction_loss": _drawn,
+    "reconstruction_divergence": _drawn,
     "normalised_masked_l1": _compared,
     "splat_emitters": _emitters,
 }
@@ -155,7 +174,7 @@ ORACLES: dict[str, Callable[[Any, Inputs], Answer]] = {
 
 def settled(case: Any, inputs: Inputs, device: str) -> Inputs:
     """The inputs with targets moved away from ties with the values compared with them."""
-    if "target" not in inputs.arguments:
+    if "mask_threshold" not in inputs.arguments:
         return inputs
     drawn = inputs.arguments.get("images")
     if drawn is None:

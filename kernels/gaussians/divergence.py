@@ -46,7 +46,8 @@ def reconstruction_divergence(
     a target is normalised to a sum of 1 as q. The divergence is ``sum q log(q / p)``: up to a constant the negative
     log-likelihood of a localisation, mean over those that the target shows.
 
-    It is differentiable once, in points, rotation, shift, sigma, weights and background; the masked L1 is not.
+    It is differentiable once, in points, rotation, shift, sigma, weights and background; the masked L1 is not. A picture in
+    which nothing is drawn has no gradient but that of the background.
 
     Args:
         points: Cloud ``[N, 3]``, pixels.
@@ -123,5 +124,6 @@ class _Divergence(torch.autograd.Function):
         total, drawn, density, structure, wanted = ctx.saved_tensors
         ratio = wanted / density
         fitted = (ratio * drawn).sum((1, 2))
-        grad_images = (fitted[:, None, None] - ratio) * (structure * grad[:, None, None] / total)
+        factor = torch.where(total > SMALLEST, structure / total, 0)  # an empty picture stays empty
+        grad_images = (fitted[:, None, None] - ratio) * (factor * grad[:, None, None])
         return grad_images, structure * ((fitted - wanted.sum((1, 2))) * grad).sum(), None

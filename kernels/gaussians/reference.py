@@ -131,10 +131,15 @@ def reconstruction_divergence(
 ) -> Tensor:
     """Divergence ``[B]``; pictures with no intensity are not for it."""
     images = splat(points, rotation, shift, sigma, (target.shape[1], target.shape[2]), weights=weights)
+    return divergence(images, background, target)
+
+
+def divergence(images: Tensor, background: Tensor, target: Tensor) -> Tensor:
+    """Divergence ``[B]`` of the density of drawn pictures from a target."""
     share, wanted = background.sigmoid(), normalise(target, 1.0)
-    density = (1 - share) * normalise(images, 1.0) + share / target[0].numel()
-    divergence: Tensor = (torch.special.xlogy(wanted, wanted) - wanted * density.log()).sum((1, 2))
-    return divergence
+    density = (1 - share) * normalise(images, 1.0) + share / images.shape[1:].numel()
+    found: Tensor = (torch.special.xlogy(wanted, wanted) - wanted * density.log()).sum((1, 2))
+    return found
 
 
 def normalise(images: Tensor, scale: float) -> Tensor:

@@ -146,7 +146,8 @@ def reconstruction_divergence_separable(
         if not differentiate:
             return Compared((divergence, loss))
         fitted = drawn.mul_(ratio).sum((1, 2))
-        by_images = torch.sub(fitted[:, None, None], ratio, out=drawn).mul_((1 - share) / total)
+        by_images = torch.sub(fitted[:, None, None], ratio, out=drawn)
+        by_images.mul_(torch.where(total > SMALLEST, (1 - share) / total, 0))  # an empty picture stays empty
         return Compared((divergence, loss), by_images, (1 - share) * (fitted - wanted.sum((1, 2))))
 
     parts = (

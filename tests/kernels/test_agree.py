@@ -19,7 +19,8 @@ SEED = int(os.environ.get("HOLLY_SEED", "0"))
 """Of every random input here. Set it to draw others; a failure names it."""
 
 CASES = edge_cases()
-ATTACHED = [case for case in CASES if case.op in ("splat", "reconstruction_loss") and case.images]
+DIFFERENTIABLE = ("splat", "reconstruction_loss", "reconstruction_divergence")
+ATTACHED = [case for case in CASES if case.op in DIFFERENTIABLE and case.images]
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])

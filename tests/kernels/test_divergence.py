@@ -87,6 +87,12 @@ def test_no_pictures_and_no_points_give_what_they_must() -> None:
     assert divergence.isfinite().all() and parts["points"].grad is not None
 
 
+def test_an_empty_picture_has_no_gradient_in_the_cloud_on_a_gpu_either() -> None:
+    drawn, background = torch.zeros(5, 24, 17, requires_grad=True), torch.tensor(-2.0)
+    (gradient,) = torch.autograd.grad(_Divergence.apply(drawn, background, target(torch.float32)).sum(), drawn)
+    assert not gradient.any()
+
+
 def test_of_no_pictures_every_gradient_is_zero() -> None:
     """As on a process whose share of a batch is empty."""
     parts = scene()
