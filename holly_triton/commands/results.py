@@ -151,7 +151,8 @@ def render(
 def export(run: Path, out: Path, mirror: bool, voxel: float | None, channel: str | None) -> None:
     """Export RUN to another program; the suffix of OUT selects the format.
 
-    The cloud as .ply, .obj, .xyz, .csv or .hdf5 (Picasso), its density as .mrc (ChimeraX), the poses as .star.
+    The cloud as .ply, .obj, .xyz, .csv or .hdf5 (Picasso), as spheres in .bild (ChimeraX) or .gltf (Blender), its density as
+    .mrc (ChimeraX), the poses as .star.
 
     Example: holly-triton export run structure.mrc
     """

@@ -30,11 +30,12 @@ from holly_triton.geometry import mirror
 from holly_triton.io import clouds
 from holly_triton.io.channels import PointChannels
 from holly_triton.io.metrics import read_metrics
-from holly_triton.io.run_files import read_poses, read_run_channels, read_run_cloud
+from holly_triton.io.run_files import read_poses, read_run_channels, read_run_cloud, read_spread
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.validation.fsc import RESOLUTION_PER_SD
 
 from .run import run_config
+from .spheres import sphere_colours, write_bild, write_gltf
 from .study import is_study, members
 
 ANGSTROM_PER_NM = 10.0
@@ -262,6 +263,23 @@ def _write_volume(request: Request, out: Path) -> None:
     write_volume(out, request.points(), run_sigma_nm(request.folder), request.voxel_nm)
 
 
+def _write_bild(request: Request, out: Path) -> None:
+    points = request.points()
+    write_bild(out, points, _colours(request, points))
+
+
+def _write_gltf(request: Request, out: Path) -> None:
+    points = request.points()
+    write_gltf(out, points, _colours(request, points))
+
+
+def _colours(request: Request, points: Array) -> Array:
+    """Of each point ``[N, 3]`` uint8: by its spread between the runs of a study, or else by its channel."""
+    spread = None if request.channel is not None else read_spread(request.folder, len(points))
+    channels = request.channels()
+    return sphere_colours(points, spread) if channels is None or spread is not None else channels.colours
+
+
 def _write_star(request: Request, out: Path) -> None:
     if not (request.folder / "poses.csv").is_file():
         raise HollyError(
@@ -274,6 +292,8 @@ def _write_star(request: Request, out: Path) -> None:
 
 FORMATS: dict[str, Callable[[Request, Path], None]] = {
     **dict.fromkeys(clouds.FORMATS, _write_cloud),
+    ".bild": _write_bild,
+    ".gltf": _write_gltf,
     ".hdf5": _write_picasso,
     ".mrc": _write_volume,
     ".star": _write_star,
