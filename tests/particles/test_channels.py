@@ -27,6 +27,7 @@ from holly_triton.particles.spatial.particles import Ragged
 from holly_triton.particles.spatial.poses import looked_up
 from holly_triton.particles.spatial.relocation import relocated
 from holly_triton.particles.spatial.state import SpatialState
+from holly_triton.view.scene import scene_of
 
 OUTER = np.array([[0, 0, 0], [60, 0, 0], [0, 40, 0], [0, 0, 30], [60, 40, 10]], dtype=float)
 INNER = np.array([[20, 20, 20], [40, -20, 30], [-20, 15, 45]], dtype=float)
@@ -293,3 +294,13 @@ def test_pick_keeps_the_channels_of_a_field_and_of_a_folder(tmp_path: Path) -> N
         sure = z.abs() > 0.1  # positions are rounded in the files
         assert torch.equal(data.channel[sure] == 1, z[sure] > 0)
         assert data.precision_z_nm == pytest.approx(7)
+
+
+def test_pictures_show_each_channel_in_its_colour() -> None:
+    points = np.concatenate([OUTER, INNER])
+    scene = scene_of(points, channels=PointChannels.of_sizes(SIZES, NAMES))
+    assert [len(cloud.points) for cloud in scene.clouds] == [*SIZES]
+    assert [*scene.legend] == [*zip(NAMES, CHANNEL_COLOURS[:2], strict=True)]
+    assert scene.clouds[0].colours != scene.clouds[1].colours
+    # Beside the truth, or with the spread of repeats, colours show something else.
+    assert not scene_of(points, points, channels=PointChannels.of_sizes(SIZES, NAMES)).legend
