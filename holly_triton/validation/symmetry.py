@@ -313,5 +313,6 @@ def _tested(
         return symmetry
     copies = next(kind.copies for kind in KINDS if kind.name == symmetry.name)
     powers = [np.linalg.matrix_power(symmetry.matrix, power) for power in range(copies)]
-    after = loss_of(np.concatenate([cloud @ power.T for power in powers]) + centre)
+    # The images of a point lie together, as the points of a channel do.
+    after = loss_of(np.stack([cloud @ power.T for power in powers], axis=1).reshape(-1, 3) + centre)
     return replace(symmetry, loss_change=after / max(before, np.finfo(float).tiny) - 1)

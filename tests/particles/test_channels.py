@@ -194,6 +194,17 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_points(made: Path) -> None:
     assert torch.equal(again.trainer.state.points, whole.trainer.state.points)
 
 
+def test_structures_of_other_numbers_of_points_keep_their_channels(made: Path) -> None:
+    """As the control and the images under a symmetry have them, in the order of the cloud."""
+    trainer = start_run(Config(data=str(made / "data"), points=10, device="cpu"), made / "compared").trainer
+    points = trainer.state.points
+    trainer.state.rotations[:] = torch.eye(3)
+    assert trainer.losses_of(points.repeat_interleave(6, dim=0))[0] == pytest.approx(
+        trainer.losses_of(points)[0], rel=1e-4
+    )
+    assert trainer.losses_of(points.flip(0))[0] != pytest.approx(trainer.losses_of(points)[0], rel=1e-3)
+
+
 def test_new_particles_need_the_same_channels(made: Path) -> None:
     found = json.loads(call("evaluate", made / "run", "--pictures", made / "data", "--json"))["new_pictures"]
     assert abs(np.log(found["loss"] / found["loss_training"])) < 0.5
