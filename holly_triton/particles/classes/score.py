@@ -39,7 +39,7 @@ def compare(
         particles: All particles.
         index: Which of them.
         seed: Of all random choices, which are the same ones for each cloud, such as which localisations are compared.
-        known: Poses of each cloud from which the search goes on; None searches all of SO(3).
+        known: Poses of each cloud from which the search goes on; None searches all of SO(3) first.
     """
     effort = plan.settings.last
 
@@ -47,12 +47,9 @@ def compare(
         generator = torch.Generator(index.device).manual_seed(seed)
         return find_poses(plan, model, particles, index, effort, generator, known=poses, everywhere=False)
 
-    first = [
-        find(model, None if known is None else known[cloud]).poses.best(max(1, plan.settings.kept // 2))
-        for cloud, model in enumerate(models)
-    ]
-    joined = first[0]
-    for poses in first[1:]:
+    first = [find(model, None).poses for model in models] if known is None else known
+    joined, *others = (poses.best(max(1, plan.settings.kept // 2)) for poses in first)
+    for poses in others:
         joined = joined.joined(poses)
     found = [find(model, joined) for model in models]
     likelihood = torch.stack([one.log_likelihood for one in found], dim=1)
