@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from holly_triton.validation.angular_order import SIGNIFICANT
+from holly_triton.validation.angular_order import SIGNIFICANT, Order
 from holly_triton.validation.symmetry import APART_DEG, KEPT, Symmetry
 
 ACROSS = np.sin(np.deg2rad(APART_DEG))
@@ -53,6 +53,15 @@ def explain_symmetries(symmetries: Sequence[Symmetry]) -> str:
             "This test cannot detect asymmetry that was already lost during reconstruction; independent half sets can."
         )
     return " ".join(lines)
+
+
+def explain_standing(order: Order) -> str:
+    """An order of rotation that stands out among the angles of the points, although these do not coincide when turned."""
+    return (
+        f"About the axis of the shape, order {order.order} stands out among the angles of the points: amplitude "
+        f"{order.amplitude:.2f} of 1, that of the next, order {order.next_order}, {order.next_strength**0.5:.2f}. Independent half "
+        "sets test it (--half-sets)."
+    )
 
 
 def explain_contradicted(symmetries: Sequence[Mapping[str, Any]]) -> str | None:

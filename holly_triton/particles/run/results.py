@@ -26,8 +26,9 @@ from holly_triton.particles.config import Config
 from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.report import REPORT, write_report
-from holly_triton.report.symmetry import explain_symmetries
+from holly_triton.report.symmetry import explain_standing, explain_symmetries
 from holly_triton.validation import symmetry
+from holly_triton.validation.angular_order import standing_order
 from holly_triton.view import render_cloud
 from holly_triton.view.orientation import upright
 
@@ -74,6 +75,9 @@ def write_results(run: Run, held_out: tuple[HeldOut, AnyPoses] | None = None) ->
             begin("looking for symmetry")
             found = _symmetry(run.trainer, points)
             symmetries, findings = [one.figures() for one in found], [explain_symmetries(found)]
+            turns = None if any(one.verdict != "not" for one in found) else standing_order(points)
+            if turns is not None:
+                findings.append(explain_standing(turns))
             metrics = dataclasses.replace(metrics, symmetry=symmetries, findings=findings)
         write_metrics(run.folder, metrics)
         if run.finished:
