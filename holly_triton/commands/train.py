@@ -52,6 +52,7 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 @click.option("--channels", type=words(Channels), help="separate: a cloud for each channel of 3D localisations, in the same frame and poses; pooled: one cloud of all. --channel reads one alone. [default: separate where a table's column of channels holds several]")  # fmt: skip
 @click.option("--views", type=words(Views), help="random: project 3D particles along random directions. [default: given]")  # fmt: skip
 @click.option("--views-per-particle", type=click.IntRange(min=1), metavar="V", help="With --views random. [default: 8]")
+@click.option("--symmetry", metavar="GROUP", help="Impose a rotational symmetry (C2, C3, ..., D2, D3, ..., T, O, I) on a structure from 3D localisations: only its asymmetric unit is fitted. A second run without it shows what held-out particles lose or gain. [default: none]")  # fmt: skip
 @click.option("--exclude", metavar="FILE", help="Leave out the pictures that holly-triton rank marked as bad in FILE.")
 @click.option("--held-out", type=Number(0, 0.5), metavar="S", help="Share of the particles that are held out of the training, to validate the structure; 0 for none. [default: 0.05]")  # fmt: skip
 @click.option(
@@ -125,6 +126,8 @@ def _configured(config_file: Path | None, preset: str | None, data: Path | None,
             "--structures goes with neither --repeats nor --half-sets; classify first, then repeat the run of one structure: "
             "holly-triton train --config RUN/structure-1/config.toml --repeats 3"
         )
+    if config.symmetry is not None and config.structures > 1:
+        raise click.UsageError("--symmetry is for one structure; leave it or --structures out")
     if config.half_sets and config.repeats > 1:
         raise click.UsageError("--repeats and --half-sets are two different studies; give one of them")
     return config

@@ -15,6 +15,8 @@ from holly_triton.core.files import as_json, foreign, replacing
 from holly_triton.core.types import Figures
 
 METRICS = "metrics.json"
+CONTRADICTED = 2.5
+"""Standard errors that held-out particles must lose by a symmetry to contradict it."""
 SCHEMA = 2
 """Files of the first one do not say which they are of; all that they hold is here too."""
 
@@ -42,6 +44,24 @@ class HeldOut(Fit):
 
     names: list[str]
     """Which they are; ``poses.csv`` has their rows among the others."""
+
+
+@dataclass(frozen=True)
+class Imposed:
+    """A symmetry that was imposed, and what held-out particles gain by it; None where that was not compared."""
+
+    symmetry: str
+    held_out: int = 0
+    """Number of them that were compared."""
+    gain: float | None = None
+    """Mean log-likelihood of a localisation, less that under the structure from the same run without the symmetry."""
+    gain_error: float | None = None
+    """Its standard error, over the particles."""
+
+    @property
+    def is_contradicted(self) -> bool:
+        """Whether held-out particles lose more by it than chance would have it."""
+        return self.gain is not None and self.gain_error is not None and self.gain < -CONTRADICTED * self.gain_error
 
 
 @dataclass(frozen=True)
@@ -85,6 +105,7 @@ class Metrics:
     pictures: int | None = None
     """Number of pictures used for the structure, without the held-out ones."""
     held_out: HeldOut | None = None
+    imposed: Imposed | None = None
     loss: float | None = None
     """Masked L1 of the last step."""
     loss_of_structure: float | None = None
@@ -133,6 +154,8 @@ class Metrics:
             raise ValueError(f"schema {version}; this version of holly-triton reads {SCHEMA} and earlier")
         if isinstance(held_out := table.get("held_out"), dict):
             table = {**table, "held_out": HeldOut(**_known(HeldOut, held_out))}
+        if isinstance(imposed := table.get("imposed"), dict):
+            table = {**table, "imposed": Imposed(**_known(Imposed, imposed))}
         if isinstance(files := table.get("data_files"), list) and all(isinstance(file, dict) for file in files):
             table = {**table, "data_files": [DataFile(**_known(DataFile, file)) for file in files]}
         known = _known(Metrics, table)

@@ -336,6 +336,8 @@ class Config(Settings):
     """Directions per particle with ``views = "random"``."""
     points: Annotated[int, Bounds(FEWEST_POINTS, MOST_POINTS)] | None = None
     """Points of the cloud; None follows from the data (``default_points``)."""
+    symmetry: str | None = None
+    """Rotational symmetry that is imposed, as C8, D2, T, O or I; of 3D localisations."""
     prune: bool = False
     """Merge points closer than the final sigma, so that the cloud may end with fewer than requested."""
     pose: Pose = "search"

@@ -29,7 +29,9 @@ def headline(figures: Mapping[str, Any]) -> str:
     else:
         symmetry = figures["symmetry"]
         parts = [_shape_in_words(figures)]
-        if symmetry is not None and symmetry["p_value"] is not None:
+        if figures.get("imposed"):
+            parts.append(f"{figures['imposed']} symmetry imposed")
+        elif symmetry is not None and symmetry["p_value"] is not None:
             parts.append(
                 f"{symmetry['order']}-fold angular modulation (p = {symmetry['p_value']:.1g}, independent half sets)"
             )

@@ -86,7 +86,7 @@ def _figures(run: Path, contents: Contents, views: Views | None) -> Figures:
     """The figures of ``measure_run`` with what the poses, the pictures and the runs of a study add to them.
 
     ``explained`` is whether the pictures are explained, and ``height_seen`` whether the extent along every axis is seen, each
-    None if not known; ``handed`` is whether the data determine the handedness; ``without_consensus`` has the number of ``runs`` of a study of which no two agree, and the one ``run``
+    None if not known; ``imposed`` is the symmetry that was, if any; ``handed`` is whether the data determine the handedness; ``without_consensus`` has the number of ``runs`` of a study of which no two agree, and the one ``run``
     that the cloud is of.
 
     Raises:
@@ -103,6 +103,7 @@ def _figures(run: Path, contents: Contents, views: Views | None) -> Figures:
         "explained": is_fit_explained(contents),
         "height_seen": seen,
         "handed": contents.in_space,
+        "imposed": contents.settings.get("symmetry"),
         "without_consensus": alone,
     }
 

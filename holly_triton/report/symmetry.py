@@ -5,6 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from holly_triton.core.words import counted
+from holly_triton.io.metrics import Imposed
 from holly_triton.validation.angular_order import SIGNIFICANT, Order
 from holly_triton.validation.symmetry import APART_DEG, KEPT, Symmetry
 
@@ -64,6 +66,19 @@ def explain_standing(order: Order) -> str:
     )
 
 
+def explain_imposed(imposed: Imposed) -> str:
+    """What was imposed, and what held-out particles lose or gain by it."""
+    said = f"The symmetry {imposed.symmetry} was imposed, so that the points have it whatever the data."
+    if imposed.gain is None or imposed.gain_error is None:
+        return f"{said} Whether held-out particles support it was not compared."
+    change = "lose" if imposed.gain < 0 else "gain"
+    verdict = "the data contradict the symmetry" if imposed.is_contradicted else "they do not contradict it"
+    return (
+        f"{said} {counted(imposed.held_out, 'held-out particle')} {change} {abs(imposed.gain):.3f} ± {imposed.gain_error:.3f} "
+        f"by it in the mean log-likelihood of a localisation, compared with the same run without it: {verdict}."
+    )
+
+
 def explain_contradicted(symmetries: Sequence[Mapping[str, Any]]) -> str | None:
     """A sentence about symmetries that the points have and the data contradict, from their figures; None where there are none."""
     against = [s for s in symmetries if s["verdict"] == "symmetric" and s["supported"] is False]
@@ -79,6 +94,8 @@ def explain_contradicted(symmetries: Sequence[Mapping[str, Any]]) -> str | None:
 def explain_order(figures: Mapping[str, Any]) -> str:
     """The rotational symmetry about the axis of the fitted shape, from the figures of ``measure``, in clauses."""
     symmetry, turns, confirmed, parts = figures["symmetry"], figures["turns"], figures["confirmed"], []
+    if figures.get("imposed"):
+        return f"{figures['imposed']} was imposed; the points show no other"
     if turns is not None:
         parts.append(
             f"about the axis, order {turns['order']} has the largest amplitude, {turns['amplitude']:.2f} of 1 (order "

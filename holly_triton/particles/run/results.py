@@ -21,12 +21,12 @@ from holly_triton.core.types import Array
 from holly_triton.geometry import axis_angle_from_rotation, mirror
 from holly_triton.io.channels import PointChannels
 from holly_triton.io.clouds import write_cloud
-from holly_triton.io.metrics import HeldOut, Metrics, write_metrics
+from holly_triton.io.metrics import HeldOut, Imposed, Metrics, write_metrics
 from holly_triton.particles.config import Config
 from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.report import REPORT, write_report
-from holly_triton.report.symmetry import explain_standing, explain_symmetries
+from holly_triton.report.symmetry import explain_imposed, explain_standing, explain_symmetries
 from holly_triton.validation import symmetry
 from holly_triton.validation.angular_order import standing_order
 from holly_triton.view import render_cloud
@@ -42,7 +42,7 @@ BALL_POINTS = 4000
 it would be grainy and have a higher loss for that reason alone."""
 
 
-def write_results(run: Run, held_out: tuple[HeldOut, AnyPoses] | None = None) -> None:
+def write_results(run: Run, held_out: tuple[HeldOut, AnyPoses] | None = None, imposed: Imposed | None = None) -> None:
     """Write the structure, the poses, the figures and the report of them.
 
     Of a run that is not finished neither the symmetry nor a drawing is made, which take long; its report says so.
@@ -51,6 +51,7 @@ def write_results(run: Run, held_out: tuple[HeldOut, AnyPoses] | None = None) ->
         run: The run in its current state.
         held_out: How well the structure fits pictures that were held out, and their poses; None where there are none,
             or where none are known yet.
+        imposed: The symmetry that was imposed on a finished run, and what they gain by it; None without one.
 
     Raises:
         HollyError: A file can't be written.
@@ -74,17 +75,24 @@ def write_results(run: Run, held_out: tuple[HeldOut, AnyPoses] | None = None) ->
         if run.finished:
             begin("looking for symmetry")
             found = _symmetry(run.trainer, points)
-            symmetries, findings = [one.figures() for one in found], [explain_symmetries(found)]
-            turns = None if any(one.verdict != "not" for one in found) else standing_order(points)
-            if turns is not None:
-                findings.append(explain_standing(turns))
-            metrics = dataclasses.replace(metrics, symmetry=symmetries, findings=findings)
+            symmetries, findings = [one.figures() for one in found], _findings(points, found, imposed)
+            metrics = dataclasses.replace(metrics, symmetry=symmetries, findings=findings, imposed=imposed)
         write_metrics(run.folder, metrics)
         if run.finished:
             begin("drawing the structure")
             draw_cloud(run.folder / "pictures" / "cloud.png", points, channels=channels)
         begin("writing the report")
         report_run(run.folder)
+
+
+def _findings(points: Array, found: list[symmetry.Symmetry], imposed: Imposed | None) -> list[str]:
+    """Sentences about the symmetry of a cloud: that was imposed, or that it has."""
+    if imposed is not None:
+        return [explain_imposed(imposed)]
+    findings = [explain_symmetries(found)]
+    held = any(one.verdict != "not" and one.supported is not False for one in found)
+    turns = None if held else standing_order(points)
+    return findings if turns is None else [*findings, explain_standing(turns)]
 
 
 def report_run(folder: Path) -> None:

@@ -44,7 +44,7 @@ WRITTEN = (
 
 
 BOUND = (
-    "points", "pose", "dimensions", "channels", "held_out", "spatial.kept", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
+    "points", "symmetry", "pose", "dimensions", "channels", "held_out", "spatial.kept", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
 )  # fmt: skip
 """Settings that a checkpoint's cloud, poses, network and optimiser depend on."""
 
@@ -185,7 +185,7 @@ def carry_out(run: Run, callback: Callable[[Progress], None], should_stop: Calla
                     if name != "step":
                         curves.add_scalar(name, value, progress.step)
             stopping = summed(should_stop()) > 0 and not run.finished
-            if stopping or run.finished or progress.step % every == 0:
+            if stopping or run.finished or (progress.step and progress.step % every == 0):
                 state.joules += summed(meter.joules())
                 if leads():
                     save_state(run.folder / CHECKPOINTS, state)

@@ -18,6 +18,7 @@ from holly_triton.particles.spatial.choice import channels_of, dimensions_of, la
 from holly_triton.particles.spatial.particles import Particles
 from holly_triton.particles.spatial.plan import Plan as SpatialPlan
 from holly_triton.particles.spatial.state import SpatialState
+from holly_triton.particles.spatial.symmetry import check_points, nearest_count
 from holly_triton.particles.spatial.train import SpatialTrainer
 
 from .held_out import AnyTrainer
@@ -43,7 +44,29 @@ def settled(config: Config, dataset: Dataset) -> Config:
     """
     config = dataclasses.replace(config, dimensions=dimensions_of(config, dataset))
     config = dataclasses.replace(config, channels=channels_of(config, dataset))
-    return dataclasses.replace(config, points=config.points or default_points(dataset, config))
+    points = config.points or default_points(dataset, config)
+    if config.symmetry is not None:
+        _check_symmetry(config)
+        points = nearest_count(config.symmetry, points)
+    return dataclasses.replace(config, points=points)
+
+
+def _check_symmetry(config: Config) -> None:
+    """Refuse a symmetry that does not go with the other settings.
+
+    Raises:
+        HollyError: It does not.
+    """
+    option = f"--symmetry {config.symmetry}"
+    if config.dimensions == 2:
+        raise HollyError(
+            f"{option}: is imposed on structures from 3D localisations, and these are reconstructed from projections; leave it "
+            "out: a symmetry that the structure has is found without it"
+        )
+    if config.channels == "separate":
+        raise HollyError(f"{option}: is for one channel; add --channels pooled, or choose one with --channel")
+    if config.points is not None:
+        check_points(config.symmetry or "", config.points)
 
 
 def trainer_for(config: Config, dataset: Dataset, state: AnyState | None = None) -> AnyTrainer:
@@ -131,7 +154,14 @@ def notes_of(trainer: AnyTrainer) -> list[str]:
     """Sentences about what a trainer assumes of its data, and about its method where the data choose it."""
     pooled = _of_pooled(trainer.dataset, trainer.plan.config)
     if isinstance(trainer, SpatialTrainer):
-        return [*trainer.particles.notes, *pooled]
+        imposed, count = trainer.plan.config.symmetry, len(trainer.state.points)
+        said = [*trainer.particles.notes, *pooled]
+        if imposed is not None:
+            unit = counted(len(trainer.unit), "point")
+            said.append(
+                f"The symmetry {imposed} is imposed: the {count} points are {unit} of the asymmetric unit and their images."
+            )
+        return said
     if isinstance(trainer.plan, SparsePlan):
         return [
             "Particles have few localisations: their poses are drawn by the likelihood of each localisation.",

@@ -19,6 +19,7 @@ from holly_triton.io.metrics import read_metrics
 from holly_triton.particles.classes.state import ClassState
 from holly_triton.particles.cloud.train import Progress as Step
 from holly_triton.particles.config import Config
+from holly_triton.particles.spatial.poses import Chosen
 from holly_triton.particles.state import State
 from holly_triton.report import find_warnings
 from holly_triton.report.numbers import scatter
@@ -37,11 +38,13 @@ from .classes import (
 )
 from .classes_results import conclude_classes
 from .held_out import explain_fit, score_held_out
+from .imposed import compare_imposed
 from .results import write_results
 from .run import Run, carry_out, resume_run, run_config, start_run
 from .study import Member, conclude_study, is_finished, is_study, make_study, members, open_member
 
 STAGES = {
+    "starts": "choosing a start",
     "search": "searching poses",
     "rescue": "searching poorly fitted poses again",
     "train": "training",
@@ -243,8 +246,14 @@ def follow(run: Run, stop: Stop) -> bool:
                 held = counted(len(run.pictures.held_out), f"held-out {noun}")
                 begin(f"searching the poses of {held}, and of as many training {noun}s to compare with")
                 held_out = score_held_out(run.pictures, run.trainer)  # on all ranks, each its share
+        imposed = None
+        if finished and run.config.symmetry is not None:
+            with in_parts(1) as begin:
+                begin("the same run without the symmetry, to compare held-out particles")
+                poses = held_out[1] if held_out is not None and isinstance(held_out[1], Chosen) else None
+                imposed = compare_imposed(run, poses, lambda: stop.asked)
         if leads():
-            write_results(run, held_out)
+            write_results(run, held_out, imposed)
         wait()  # until they are there for all to read
     return finished
 
@@ -261,7 +270,11 @@ def _under_bar(state: State | ClassState, total: int, work: Callable[[Callable[[
 
         def callback(step: Step) -> None:
             bar.update(task, completed=step.step, description=STAGES[step.stage], loss=step.loss, sigma=step.sigma_nm)
-            if not console.is_terminal and REPORTS * step.step // total > REPORTS * (step.step - 1) // total:
+            if (
+                not console.is_terminal
+                and step.step
+                and REPORTS * step.step // total > REPORTS * (step.step - 1) // total
+            ):
                 say(
                     f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.4g}, sigma {step.sigma_nm:.1f} nm, "
                     f"{state.seconds:.0f} s"

@@ -48,6 +48,10 @@ class Spatial(Settings):
     """Share of the steps in which candidate poses come from all of SO(3) too."""
     slowing: Annotated[float, Bounds(0, 1, open_most=True)] = 0.8
     """Share of the steps after which the points' steps become shorter, to nothing at the end."""
+    starts: Count = 4
+    """With a symmetry, random starts among which the likeliest is chosen: a cloud may settle about a wrong axis,"""
+    chosen_after: Annotated[float, Bounds(0, 1, open_least=True)] = 0.35
+    """after this share of the steps."""
     kept: Count = 8
     """Poses that are kept of each particle."""
     least_weight: Annotated[float, Bounds(0, 0.5)] = 0.02

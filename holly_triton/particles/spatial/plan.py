@@ -4,11 +4,14 @@ import math
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from torch import Tensor
+
 from holly_triton.particles.config import Config
 
 from .config import Spatial
 from .particles import Particles
 from .poses import Reach
+from .symmetry import rotations_of
 
 MARGIN = 1.15
 """Half the side of the grid of the log-density, in units of the distance that holds nearly all localisations."""
@@ -48,6 +51,11 @@ class Plan:
     def settings(self) -> Spatial:
         """Those of this method."""
         return self.config.spatial
+
+    @property
+    def group(self) -> Tensor:
+        """Rotations ``[G, 3, 3]`` of the symmetry that is imposed, on the CPU; the identity alone for none."""
+        return rotations_of(self.config.symmetry)
 
     @property
     def batch(self) -> int:

@@ -18,6 +18,7 @@ from holly_triton.kernels import pose_scores
 from .density import Lookup
 from .mixture import Model, Padded, Weighed, climb, log_likelihood
 from .particles import Ragged
+from .symmetry import cosines
 
 CROWD = 8
 """Candidates among which those that are apart are chosen, as a multiple of those that are kept."""
@@ -73,16 +74,18 @@ def looked_up(data: Sequence[Ragged], rotation: Tensor, shift: Tensor | None, gr
     return sum(others, first)
 
 
-def anywhere(data: Sequence[Ragged], rotation: Tensor, grids: Sequence[Lookup], kept: int, apart: float) -> Kept:
+def anywhere(
+    data: Sequence[Ragged], rotation: Tensor, grids: Sequence[Lookup], kept: int, apart: float, group: Tensor
+) -> Kept:
     """The best of some rotations ``[R, 3, 3]`` that all particles share, none of them shifted.
 
-    Of two that are closer than ``apart``, radians, the worse is left out as long as there are others, so that the best
-    orientation does not crowd out the second best.
+    Of two that are closer than ``apart``, radians, up to rotations of the cloud's symmetry ``[G, 3, 3]``, the worse is left out as
+    long as there are others, so that the best orientation does not crowd out the second best.
     """
     scores = looked_up(data, rotation, None, grids)
     score, which = scores.topk(min(CROWD * kept, len(rotation)), dim=1)
     turns = rotation[which]  # [B, C, 3, 3]
-    near = (torch.einsum("bkij,blij->bkl", turns, turns) - 1) / 2 > math.cos(apart)
+    near = cosines(turns, group) > math.cos(apart)
     row, left, chosen = torch.arange(len(score), device=score.device), score.clone(), []
     for _ in range(min(kept, len(rotation))):
         chosen.append(left.argmax(dim=1))

@@ -14,6 +14,7 @@ from .mixture import Model, Padded, Weighed, background_share
 from .particles import Particles
 from .plan import Plan
 from .poses import Kept, Reach, anywhere, climbed, exact, nearby, weighed
+from .symmetry import cosines
 
 SAME_DEG = 10.0
 """Angle within which two orientations are one, as ``validation.pose_error`` counts them."""
@@ -25,10 +26,12 @@ class Found(NamedTuple):
     poses: Kept
     data: Padded
     """The localisations that were compared."""
+    group: Tensor
+    """Rotations ``[G, 3, 3]`` under which the cloud is symmetric, identity first."""
 
     def select(self, rows: Tensor) -> "Found":
         """Some of the particles."""
-        return Found(Kept(*(part[rows] for part in self.poses)), self.data.select(rows))
+        return Found(Kept(*(part[rows] for part in self.poses)), self.data.select(rows), self.group)
 
     @property
     def loss(self) -> Tensor:
@@ -52,8 +55,7 @@ class Found(NamedTuple):
     def _distinct(self) -> Tensor:
         """Log-likelihood of each pose ``[B, K]``, minus infinity where a better one is closer than ``SAME_DEG``."""
         rotation, score = self.poses.rotation, self.poses.score
-        cosine = (torch.einsum("bkij,blij->bkl", rotation, rotation) - 1) / 2
-        again = (cosine > math.cos(math.radians(SAME_DEG))).tril(diagonal=-1).any(dim=2)
+        again = (cosines(rotation, self.group) > math.cos(math.radians(SAME_DEG))).tril(diagonal=-1).any(dim=2)
         distinct: Tensor = score.masked_fill(again, -torch.inf)
         return distinct
 
@@ -90,6 +92,7 @@ def find_poses(
         everywhere: Whether candidates come from all of SO(3) too; they do where none are known.
     """
     batch, kept = particles.batch(index, effort.localisations, generator), plan.settings.kept
+    group = plan.group.to(model.points.device)
 
     def closer_to(poses: Kept, blur_nm: float, turn: float | None = None, scale: float = 1.0) -> Kept:
         """The poses after a round of perturbations under the cloud blurred further, ``scale`` times as far as at first."""
@@ -104,12 +107,12 @@ def find_poses(
     if everywhere or known is None:
         # Between two candidates that are ``angle`` apart the structure must look alike, so it is blurred as far as a turn by
         # half of that moves it; then both fall together.
-        half = (8 * math.pi**2 / effort.candidates) ** (1 / 3) / 2
+        half = (8 * math.pi**2 / (effort.candidates * len(group))) ** (1 / 3) / 2
         coarse = model._replace(variance=model.variance + (half * plan.gyration_nm) ** 2)
         sigma = math.sqrt(float(coarse.variance) + plan.variance)
         grids = look_up(coarse, plan.variance, plan.half_nm, plan.settings.voxel * sigma)
         some = particles.batch(index, effort.few, generator).ragged
-        found = anywhere(some, random_rotations(effort.candidates, generator), grids, kept, half)
+        found = anywhere(some, random_rotations(effort.candidates, generator), grids, kept, half, group)
         for rank in range(effort.rounds):
             scale = effort.closer**rank
             found = closer_to(found, half * plan.gyration_nm * scale * effort.closer, half * scale)
@@ -118,4 +121,4 @@ def find_poses(
     for rank in range(effort.rounds):
         poses = closer_to(poses, 0.0, scale=effort.closer**rank)
     poses = exact(model, batch.padded, poses._replace(rotation=orthonormalised(poses.rotation)))
-    return Found(poses.best(kept), batch.padded)
+    return Found(poses.best(kept), batch.padded, group)

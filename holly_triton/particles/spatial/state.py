@@ -12,6 +12,7 @@ from holly_triton.particles.state import ORTHONORMAL, State, gaussian_cloud
 
 from .mixture import Model
 from .plan import Plan
+from .symmetry import spread_
 
 
 @dataclass(kw_only=True)
@@ -37,10 +38,12 @@ class SpatialState(State):
         """
         device, settings = generator.device, plan.settings
         P, K = plan.particles, settings.kept
+        cloud = gaussian_cloud(sum(sizes), plan.gyration_nm, generator)
+        spread_(cloud, plan.group.to(device))
         return SpatialState(
             settings=plan.config.table(),
             sizes=sizes,
-            points=gaussian_cloud(sum(sizes), plan.gyration_nm, generator),
+            points=cloud,
             log_blur=torch.tensor(math.log(settings.blur_start * plan.gyration_nm), device=device),
             background=torch.tensor(settings.background_start, device=device).logit(),
             spread=torch.tensor(settings.background_width**2 * plan.gyration_nm**2 / 3, device=device),

@@ -5,7 +5,9 @@ points, blur and background along the gradient of the expected log-likelihood. T
 that poses can't lock onto detail too early.
 """
 
+import dataclasses
 import math
+import statistics
 import time
 from collections.abc import Iterator
 from itertools import accumulate, pairwise
@@ -30,7 +32,10 @@ from .poses import Chosen, Kept, exact, weighed
 from .relocation import relocated
 from .search import Found, find_poses
 from .state import SpatialState
+from .symmetry import folded, spread_, unit_of
 
+COMPARED = 10
+"""Last steps of each start by whose mean loss the starts are compared."""
 DRAWN = 128
 """Pixels a side of the reprojections that the report shows."""
 
@@ -50,8 +55,14 @@ class SpatialTrainer:
         self.plan, self.particles, self.state = plan, particles.to(device), state
         self.generator = torch.Generator(device)
         self.generator.set_state(state.generator)
-        optimiser = plan.config.optimiser
-        self.fitted = [state.points, state.log_blur, state.background]
+        self.group = plan.group.to(device)
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """The tensors that are fitted, and their optimiser, as the state left it."""
+        state, optimiser = self.state, self.plan.config.optimiser
+        self.unit = unit_of(state.points, self.group)
+        self.fitted = [self.unit, state.log_blur, state.background]
         rates = (optimiser.point_rate, optimiser.blur_rate, optimiser.blur_rate)
         groups = [{"params": [tensor], "lr": rate} for tensor, rate in zip(self.fitted, rates, strict=True)]
         self.optimiser = torch.optim.Adam(groups, betas=(optimiser.momentum, optimiser.second_moment))
@@ -71,8 +82,38 @@ class SpatialTrainer:
 
     def run(self) -> Iterator[Progress]:
         """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
+        if self.plan.config.symmetry is not None and self.state.step == 0:
+            yield from self._choose_start()
+        yield from self._steps(self.plan.total_steps)
+
+    def _choose_start(self) -> Iterator[Progress]:
+        """Begin several times, from other random clouds, and take up the one under which the data are likeliest.
+
+        Until it is chosen nothing of it is in the state.
+        """
+        settings, device, least = self.plan.settings, self.state.points.device, math.inf
+        seconds, seen = 0.0, 0  # of all starts
+        steps = max(1, round(settings.chosen_after * self.plan.steps))
+        for start in range(settings.starts):
+            generator = torch.Generator(device).manual_seed(self.plan.config.seed + start)
+            state = SpatialState.fresh(self.plan, self.state.sizes, generator)
+            losses = []
+            for progress in SpatialTrainer(self.plan, self.particles, state, device)._steps(steps):
+                losses.append(math.log(progress.loss))
+                yield progress._replace(stage="starts", step=0)
+            seconds, seen = seconds + state.seconds, seen + state.seen
+            loss = statistics.fmean(losses[-COMPARED:])
+            if loss < least:
+                least, best = loss, state
+        for one in dataclasses.fields(best):
+            setattr(self.state, one.name, getattr(best, one.name))
+        self.state.seconds, self.state.seen = seconds, seen
+        self.generator.set_state(best.generator)
+        self._set_up()
+
+    def _steps(self, end: int) -> Iterator[Progress]:
         state = self.state
-        while state.step < self.plan.total_steps:
+        while state.step < end:
             began = time.perf_counter()
             stage = self.plan.at(state.step)
             index = self._step(stage)
@@ -196,13 +237,15 @@ class SpatialTrainer:
         count = (found.data.mask.sum(dim=1) * part).sum()
         # The blur is a part of the points' width, of which the gradient is.
         own = (2 * state.log_blur).exp() / model.variance
-        for tensor, gradient in zip(self.fitted, (step.points, step.log_blur * own, step.share), strict=True):
+        points = folded(step.points, self.group)
+        for tensor, gradient in zip(self.fitted, (points, step.log_blur * own, step.share), strict=True):
             tensor.grad = -gradient / count
         optimiser = self.plan.config.optimiser
         self.optimiser.param_groups[0]["lr"] = optimiser.point_rate * stage.rate * float(model.variance.sqrt())
         self.optimiser.step()
         if relocates and (mostly := part > 0.5).any():
             self._relocate(model, step, found.select(mostly))
+        spread_(state.points, self.group)
         state.points -= state.points.mean(dim=0)
         # A running mean, of which each step is a small part: a step alone has few localisations in the background.
         fresh = (step.squares / step.background.clamp(min=1)) / 3
@@ -212,16 +255,19 @@ class SpatialTrainer:
         """Move points that explain little, which start again at rest."""
         settings = self.plan.settings
         sigma = math.sqrt(float(model.variance) + self.plan.variance)
-        moments = self.optimiser.state[self.state.points]
+        moments = self.optimiser.state[self.unit]
         first = 0
-        for channel, points in enumerate(model.of_channels):
+        for channel, whole in enumerate(model.of_channels):
+            points = unit_of(whole, self.group)
             most = max(1, int(settings.relocated * len(points)))
-            load, places = step.load[first : first + len(points)], found.unexplained_places(model, channel)
+            # Of a point of the unit and its images: the mean.
+            load = step.load[first : first + len(whole)].view(len(self.group), -1).mean(0)
+            places = found.unexplained_places(model, channel)
             moved = relocated(points, load, places, sigma, settings.idle, most, self.generator)
             self.state.points[first + moved.points] = moved.places
             for moment in ("exp_avg", "exp_avg_sq"):
                 moments[moment][first + moved.points] = 0
-            first += len(points)
+            first += len(whole)
 
     def _read(self, index: Tensor) -> float:
         """The loss of some particles ``[B]``: the geometric mean of theirs."""
