@@ -261,6 +261,8 @@ def test_in_2d_all_channels_make_one_cloud(tmp_path: Path) -> None:
     with pytest.raises(HollyError, match="localisations in 3D; read one channel with --channel"):
         settled(Config(dimensions=2, channels="separate"), data)
     assert settled(Config(channels="pooled"), data).channels == "pooled"
+    with pytest.raises(HollyError, match="--channel A reads one"):
+        settled(Config(channel="A", channels="separate"), data)
 
 
 def test_points_are_shared_as_the_labels_are(tmp_path: Path) -> None:

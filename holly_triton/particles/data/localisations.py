@@ -209,9 +209,8 @@ class Localisations:
         """Localisations of each channel in each particle ``[B, C]``; of very many particles, in some of them."""
         found = runs(self.starts[self._sample], self.counts[self._sample])
         code = self.channel_among(self.channels, found.rows)
-        kind = torch.arange(len(self.channels), device=code.device)
-        own = (code[:, None] == kind).long()
-        return own.new_zeros(len(self._sample), len(kind)).index_add_(0, found.owner, own)
+        B, C = len(self._sample), len(self.channels)
+        return torch.bincount((C * found.owner + code)[code >= 0], minlength=B * C).view(B, C)
 
     def precision_words(self) -> str:
         """The localisation precision in words, for the ``info`` screen."""

@@ -99,6 +99,8 @@ def lacking_channels(config: Config, dataset: Dataset) -> str:
         return "is for localisations in 3D; read one channel with --channel NAME"
     assert isinstance(dataset, Localisations)
     names = dataset.channels
+    if config.channel is not None:
+        return f"needs several channels, and --channel {config.channel} reads one; leave one of the two options out"
     if len(names) < 2:
         found = f"one channel, {names[0]}" if names else "no column of channels (--columns channel=NAME names it)"
         return f"needs at least two channels; found {found}"
