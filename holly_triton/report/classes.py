@@ -39,16 +39,25 @@ def explain_preference(found: Mapping[str, Any]) -> str:
             f"No particles were held out, so nothing is known of whether the data contain {several} structures rather than one; "
             "more particles or a larger --held-out are needed."
         )
-    verdict = (
-        f"prefer {several} structures over one"
-        if held["preferred"]
-        else f"do not prefer {several} structures over one; take the run of all particles, consensus"
-    )
+    if held["preferred"]:
+        verdict = f"prefer {several} structures over one"
+    elif held["difference"] > 0:
+        verdict = f"do not decide between {several} structures and one; more of them may (--held-out)"
+    else:
+        verdict = f"do not prefer {several} structures over one; take the run of all particles, consensus"
     return (
         f"{counted(held['particles'], 'held-out particle')} {verdict}: the mean log-likelihood of a localisation is "
         f"{held['log_likelihood']:.3f} with {several} and {held['log_likelihood_single']:.3f} with one, a difference of "
         f"{held['difference']:.3f} with a standard error of {held['standard_error']:.3f}."
     )
+
+
+def classes_headline(found: Mapping[str, Any]) -> str:
+    """The result in one short sentence."""
+    held, shares = found["held_out"], " and ".join(f"{share:.0%}" for share in found["shares"])
+    if held is not None and held["preferred"]:
+        return f"{found['structures']} structures, with shares of {shares}, which held-out particles prefer over one."
+    return f"No evidence from held-out particles for {found['structures']} structures (shares of {shares})."
 
 
 def explain_absence(found: Mapping[str, Any], fewest: int) -> str:
@@ -93,7 +102,12 @@ def write_classes_page(
     rows = [
         ["Share of the particles", *(f"{found['shares'][number - 1]:.1%}" for number in sizes)],
         ["Particles assigned", *(str(found["particles"][number - 1]) for number in sizes)],
-        *([label, *(_cell(one[key]) for one in sizes.values())] for key, label in SIZES.items()),
+        ["Extent along the principal axes, nm", *(" x ".join(map(length, one["axes_nm"])) for one in sizes.values())],
+        *(
+            [label, *(_cell(one[key]) for one in sizes.values())]
+            for key, label in SIZES.items()
+            if any(one[key] is not None for one in sizes.values())
+        ),
     ]
     shown = [
         Shown(path, f"Structure {number} (blue) over structure 1 (orange), aligned.")
@@ -114,7 +128,7 @@ def write_classes_page(
             commands=[f"holly-triton measure {folder}/structure-1", f"holly-triton evaluate {folder}"],
         ),
     ]
-    write_sections(folder / REPORT, folder.resolve().name, " ".join(sentences), sections)
+    write_sections(folder / REPORT, folder.resolve().name, classes_headline(found), sections)
 
 
 def _cell(value: Any) -> str:

@@ -24,7 +24,7 @@ from holly_triton.particles.run import training
 from holly_triton.particles.run.assignment import Assignment, in_order, of_structure, read_assignment, write_assignment
 from holly_triton.particles.run.classes import KIND, open_classification, structures_of
 from holly_triton.particles.run.run import open_data
-from holly_triton.report.classes import explain_absence, explain_preference
+from holly_triton.report.classes import classes_headline, explain_absence, explain_preference
 from holly_triton.validation.difference import find_difference
 
 SITES = np.array([[0, 0, 0], [60, 0, 0], [0, 40, 0], [0, 0, 30], [60, 40, 10], [-20, 15, 45]], dtype=float)
@@ -238,6 +238,26 @@ def test_equal_clouds_are_not_preferred_and_right_ones_are(seed: int) -> None:
     )
     held = {"structures": 2, "held_out": None}
     assert "--held-out" in explain_preference(held)
+    figures = {
+        "particles": 40,
+        "log_likelihood": -9.0,
+        "log_likelihood_single": -9.1,
+        "standard_error": 0.04,
+        "preferred": True,
+    }
+    said = {
+        gain: {"structures": 2, "held_out": {**figures, "difference": gain, "preferred": gain > 0.08}}
+        for gain in (0.1, 0.05, -0.05)
+    }
+    words = [explain_preference(one) for one in said.values()]
+    assert (
+        "prefer 2" in words[0]
+        and "do not decide" in words[1]
+        and "do not prefer 2" in words[2]
+        and "consensus" in words[2]
+    )
+    found = {**said[-0.05], "shares": [0.6, 0.4]}
+    assert classes_headline(found).startswith("No evidence") and "prefer" in classes_headline({**found, **said[0.1]})
 
 
 def test_structures_are_numbered_from_the_most_frequent() -> None:
