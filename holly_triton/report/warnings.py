@@ -55,8 +55,9 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
         yield f"This run was stopped before its end{at}: the structure is the one so far."
     if is_fit_explained(contents) is False:
         structure, ball = (_value(loss, contents, ".0f") for loss in (member.loss_of_structure, member.loss_of_ball))
+        better = "higher" if contents.in_space else "lower"
         yield (
-            f"Poor fit: {_measure(contents)} {structure}; a structureless control has {ball}. "
+            f"Poor fit: {_measure(contents)} {structure}; a structureless control has {ball} ({better} is better). "
             "Shape and symmetry should not be interpreted unless independent half sets agree (train --half-sets)."
         )
     held = member.held_out

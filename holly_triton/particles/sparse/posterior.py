@@ -123,7 +123,7 @@ def _scored(model: Model, data: Padded, walkers: _Walkers) -> _Walkers:
     B, Q = walkers.score.shape
     particle = torch.arange(B, device=walkers.score.device).repeat_interleave(Q)
     pairs = Weighed(
-        particle, walkers.rotation.flatten(0, 1), walkers.shift.flatten(0, 1), torch.ones_like(walkers.score)
+        particle, walkers.rotation.flatten(0, 1), walkers.shift.flatten(0, 1), torch.ones_like(walkers.score).flatten()
     )
     return walkers._replace(score=log_likelihood(model, data, pairs).view(B, Q))
 
