@@ -9,7 +9,8 @@ from torch import Tensor
 
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import Grid
-from holly_triton.particles.config import MASK_THRESHOLD_128, Amortised, Config, Direct
+from holly_triton.particles.annealed import Amortised, Direct
+from holly_triton.particles.config import MASK_THRESHOLD_128, Config
 from holly_triton.particles.data import Dataset, Localisations, Pictures
 from holly_triton.particles.data.counts import noisy_counts
 

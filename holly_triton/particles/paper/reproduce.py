@@ -20,7 +20,8 @@ from holly_triton.core.jobs import Cluster, run_all
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.io.clouds import Cloud, read_cloud, write_cloud
 from holly_triton.io.units import UNIT_NM
-from holly_triton.particles.config import PAPER_SHIFT, SCALES, Annealed, Config, Pose, Scale
+from holly_triton.particles.annealed import Annealed
+from holly_triton.particles.config import PAPER_SHIFT, SCALES, Config, Pose, Scale
 from holly_triton.particles.run.run import resume_run, start_run
 from holly_triton.particles.run.scoring import score_cloud
 from holly_triton.particles.run.training import follow, say
