@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Mapping
+from pathlib import Path
 from shlex import quote
 from typing import Any
 
@@ -79,8 +80,16 @@ def _say(lines: str | dict[str, str], given: Mapping[str, Any]) -> None:
     if line == DRIFTING and _frames(given) == 1:
         line = STILL
     known = {name: quote(str(value)) for name, value in given.items() if value is not None}
+    if "run" in known:
+        known["run"] = quote(str(_first_structure(Path(given["run"]))))
     if not given.get("json") and all(f"{{{name}}}" not in line or name in known for name in given):
         click.echo(f"Next: {line.format_map(known)}")
+
+
+def _first_structure(run: Path) -> Path:
+    """A run, or that of the most frequent structure where there are several."""
+    first = run / "structure-1"
+    return first if first.is_dir() else run
 
 
 def _frames(given: Mapping[str, Any]) -> int:

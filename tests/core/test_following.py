@@ -11,7 +11,7 @@ import tifffile
 from click.testing import CliRunner
 
 from holly_triton.cli import main
-from holly_triton.commands.following import DRIFTING, LAST, NEXT, OWN, _followed
+from holly_triton.commands.following import DRIFTING, LAST, NEXT, OWN, _followed, _say
 
 
 def lines_of(words: str) -> dict[str, str]:
@@ -116,3 +116,13 @@ def test_drift_is_corrected_of_a_movie_and_not_of_a_single_frame(frames: int, tm
     work.callback = _followed(work.callback, DRIFTING)
     ran = CliRunner().invoke(work, [str(movie), "table.csv"])
     assert ran.exit_code == 0 and ("undrift" in ran.output) is (frames > 1) and "Next: holly-triton" in ran.output
+
+
+def test_after_several_structures_the_most_frequent_one_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run" / "structure-1").mkdir(parents=True)
+    _say("holly-triton render {run}", {"run": tmp_path / "run"})
+    assert capsys.readouterr().out.strip().endswith("structure-1")
+    _say("holly-triton render {run}", {"run": tmp_path})
+    assert not capsys.readouterr().out.strip().endswith("structure-1")
