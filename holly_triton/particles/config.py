@@ -224,7 +224,7 @@ class Relocation(Settings):
 
     every: Count = 12
     """Steps between relocations, the last of which are twice as many steps before the end. With 25, CEP152 with as many points as
-    sites ended with a site without a point in three of four seeds (RMSD 1.5 to 2.1 nm); with 12 these three came to 0.20 to 0.25 nm."""
+    sites ended with a site without a point in four of five seeds (RMSD 1.5 to 2.1 nm), with 12 in none (0.20 to 0.29 nm)."""
     support: Amount = 0.2
     """A point is an outlier where the pictures, at its projections, are fainter than this share of the median point's value."""
     most: Whole = 10

@@ -67,8 +67,8 @@ LABELS = {
     "p_value": "P-value",
     "orders_tried": "Orders tried",
     "from": "Independent data",
+    "channels": "Channels",
     "evaluation": "Comparison with the truth",
-    "channels": "Nearest-neighbour RMSD of each channel, nm",
     "truth": "The truth",
     "truth_points": "Points of the truth",
     "flat": "Flat",
@@ -84,8 +84,8 @@ ELSEWHERE = {
     "history", "notes", "doubts", "unit", "angle_unit", "rmsd_units", "unit_nm", "names", "schema_version", "data_path",
 }  # fmt: skip
 """Keys that the tables leave out: other parts of the page show them."""
-GIVEN = ("channels",)
-"""Tables whose keys are names that the user gave."""
+GIVEN = {"channels": "Nearest-neighbour RMSD of each channel, nm"}
+"""Tables whose keys are names that the user gave, and their labels."""
 
 
 def tables(
@@ -100,7 +100,7 @@ def tables(
         yield name, rows
     for key, part in metrics.items():
         if isinstance(part, dict):
-            yield from tables(part, _label(key), key in GIVEN)
+            yield from tables(part, GIVEN.get(key, _label(key)), key in GIVEN)
 
 
 def _rows(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:

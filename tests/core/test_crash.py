@@ -33,6 +33,8 @@ refine_steps = 2
 [search]
 candidates = 100
 dense_candidates = 200
+[sharpen]
+per_polish = 0.5
 """
 SAME = ("config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "growth.npz", "pictures/reprojections.npz")
 TOUCHES = ("open", "os.rename", "os.remove")

@@ -34,7 +34,7 @@ def test_kinds_tell_apart_what_differs_in_work(worker: Worker) -> None:
     kinds = worker.kinds()
     assert len(kinds) == worker.trainer.plan.total_steps
     assert kinds[0].startswith("search") and kinds[0].endswith("global") and kinds[-1].startswith("refine")
-    assert kinds[24].endswith("relocation") and any(kind.startswith("rescue") for kind in kinds)
+    assert kinds[11].endswith("relocation") and any(kind.startswith("rescue") for kind in kinds)
 
 
 def test_the_step_that_is_asked_for_is_done_and_measured(worker: Worker) -> None:

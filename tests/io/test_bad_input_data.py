@@ -180,6 +180,10 @@ REFUSED: dict[str, tuple[Maker, str]] = {
         lambda d: mat(folder_of(d, ("a.csv", HEADER)), CELLS).parent,
         "several kinds (.csv, .mat)",
     ),
+    "the folder of a run": (
+        lambda d: folder_of(d, ("poses.csv", HEADER), ("metrics.json", "{}")),
+        "is the result of a run, not data",
+    ),
     "a folder where nothing can be read": (lambda d: folder_of(d, ("a.csv", ""), ("b.csv", "")), "a.csv: is empty"),
     # Tables in text.
     "CSV of no byte": (lambda d: csv(d, ""), "is empty; it must have a line that names the columns"),

@@ -19,6 +19,6 @@ def test_poses_drawn_in_parts_are_those_drawn_at_once(seed: int, monkeypatch: py
         return list(draw_poses(model, data, Scales(50.0, 120.0), settings, torch.Generator().manual_seed(seed)))
 
     whole = drawn()
-    monkeypatch.setattr(mixture, "AT_ONCE", 7 * 6 * 9)  # seven poses at a time
+    monkeypatch.setattr(mixture, "AT_ONCE_ON_CPU", 7 * 6 * 9)  # seven poses at a time
     for one, other in zip(drawn(), whole, strict=True):
         torch.testing.assert_close(one, other)

@@ -509,3 +509,10 @@ def test_a_damaged_file_is_named_in_one_line(name: str, content: str, tmp_path: 
 def test_what_is_no_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HollyError, match="is no folder"):
         write_report(tmp_path / "absent")
+
+
+def test_channels_of_the_data_and_figures_of_each_have_labels_of_their_own() -> None:
+    figures = {"data": {"channels": "a, b"}, "evaluation": {"channels": {"a": 1.0}}}
+    shown = dict(tables(figures))
+    assert shown["Data"] == [("Channels", "a, b")]
+    assert [rows for name, rows in shown.items() if "each channel" in name] == [[("a", "1")]]

@@ -18,6 +18,7 @@ from holly_triton.io.images.npy import holds_pictures, read_npy_stack
 from holly_triton.io.images.png import read_png
 from holly_triton.io.images.stacks import SUFFIXES, finest_sigma
 from holly_triton.io.images.tiff import read_tiff
+from holly_triton.io.metrics import METRICS
 from holly_triton.io.tables.fields import side_by_side
 from holly_triton.io.tables.kinds import advice
 from holly_triton.io.tables.reading import Reading, Unit
@@ -260,6 +261,10 @@ def _format_of(path: Path) -> Format:
         suffixes = {_suffix(path)}
     elif why := advice(path):
         raise HollyError(f"{path}: {why}")
+    elif (path / METRICS).is_file():
+        raise HollyError(
+            f"{path}: is the result of a run, not data; give the data that it was made from, or use holly-triton measure {path}"
+        )
     else:
         with foreign(path, "a folder"):
             suffixes = {_suffix(file) for file in (finest_sigma(path) or path).iterdir()}
