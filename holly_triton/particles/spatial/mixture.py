@@ -20,8 +20,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-AT_ONCE, AT_ONCE_ON_CPU = 2**24, 2**21
-"""Pairs of a localisation and a point that are held at a time: 64 MiB in float32; a CPU gains nothing by more than 8 MiB."""
+AT_ONCE, AT_ONCE_ON_CPU = 2**24, 2**19
+"""Pairs of a localisation and a point that are held at a time: 64 MiB in float32; a CPU gains nothing by more than 2 MiB."""
 
 
 RIDGE = 1e-3
