@@ -5,6 +5,8 @@ Exit codes: 0 done; 1 the data or the run is at fault; 2 wrong usage; 3 stopped 
 
 import copy
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,12 +26,38 @@ from .commands.options import InOrder
 wait_briefly()
 
 
+class _WrongUsage(click.UsageError):
+    """An error of usage, shown in one line, with exit code 2."""
+
+    def show(self, file: Any = None) -> None:
+        command = "holly-triton" if self.ctx is None else self.ctx.command_path
+        said = " ".join(self.format_message().split()).removesuffix(".")
+        click.echo(f"{command}: {said[:1].lower()}{said[1:]}; see {command} --help", file=file, err=file is None)
+
+
+@contextmanager
+def _in_one_line() -> Iterator[None]:
+    try:
+        yield
+    except click.exceptions.NoArgsIsHelpError:  # not an error: the help is shown
+        raise
+    except click.UsageError as error:
+        raise _WrongUsage(error.format_message(), error.ctx) from None
+
+
 class _Commands(InOrder):
-    """A group that reports a HollyError in one line with exit code 1, and lists its commands in the order of their use."""
+    """A group that reports an error in one line, a HollyError with exit code 1, and lists its commands in the order of their use."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        with _in_one_line():
+            return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with _in_one_line():
+                return super().invoke(ctx)
         except HollyError as error:
             LOG.error("%s", error)
             ctx.exit(1)

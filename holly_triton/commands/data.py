@@ -130,7 +130,10 @@ def info(data: Path, **settings: Any) -> None:
     if movie:
         click.echo(f"Next: holly-triton frames localise {quote(str(data))} localisations.csv --model MODEL")
     elif str(rows.get("can be trained on")).startswith("yes"):  # else that line says what to do
-        click.echo(f"Next: holly-triton train {quote(str(data))}")
+        # simulate --also leaves the truth of each structure; only particles in 3D are classified.
+        several = rows.get("structures") if rows["third dimension"] == "yes" else None
+        classes = f" --structures {several.split()[0]}" if several else ""
+        click.echo(f"Next: holly-triton train {quote(str(data))}{classes}")
 
 
 @click.command()

@@ -22,6 +22,7 @@ from holly_triton.geometry import Grid, axis_angle_from_rotation, random_rotatio
 from holly_triton.io.channels import PointChannels
 from holly_triton.io.clouds import write_cloud
 from holly_triton.kernels import splat_emitters
+from holly_triton.particles.data.dataset import TRUE_STRUCTURE, TRUTH
 from holly_triton.particles.data.grouping import localisations_from_rows
 from holly_triton.particles.data.localisations import Localisations, offsets_from_counts, runs
 
@@ -38,8 +39,6 @@ CHUNK_SITES = 2**22
 """Sites labelled at a time."""
 CHUNK_PICTURES = 256
 """Pictures drawn at a time."""
-TRUE_STRUCTURE = "truth-{}.ply"
-"""Name of the file of a structure of a mixture, by its number from 1."""
 LARGEST_TIFF = 2**32 - 2**20
 """Bytes that an ImageJ TIFF can hold in addition to its header."""
 
@@ -221,7 +220,7 @@ def write_simulation(folder: str | Path, simulation: Simulation, *, tiff: bool =
 
 def _truths(structures: int) -> list[str]:
     """Names of the files of the structures that were simulated."""
-    return ["truth.ply"] if structures == 1 else [TRUE_STRUCTURE.format(number + 1) for number in range(structures)]
+    return [TRUTH] if structures == 1 else [TRUE_STRUCTURE.format(number + 1) for number in range(structures)]
 
 
 def _check(
@@ -306,7 +305,7 @@ def _write_table(path: Path, simulation: Simulation) -> None:
     particle = np.repeat(np.arange(len(counts)), counts)
     dimensions = simulation.positions.shape[1]
     columns = ["x [nm]", "y [nm]", "z [nm]"][:dimensions]
-    values, formats = [simulation.positions.numpy()], ["%.4f"] * dimensions
+    values, formats = [_fixed(simulation.positions)], ["%.4f"] * dimensions
     if simulation.precision is not None:
         stated = ("uncertainty_xy [nm]", "uncertainty_z [nm]")[: dimensions - 1]
         columns += stated
@@ -349,9 +348,14 @@ def _draw(simulation: Simulation, grid: Grid) -> Iterator[Array]:
         yield from splat_emitters(xy, offsets, PICTURE_SIGMA_PX, grid.shape).numpy()
 
 
+def _fixed(lengths_nm: Tensor) -> Array:
+    """Lengths with the four decimals with which they are written, none of them minus zero."""
+    return np.round(lengths_nm.numpy().astype(np.float64), 4) + 0.0
+
+
 def _write_poses(path: Path, simulation: Simulation) -> None:
     axis_angle = axis_angle_from_rotation(simulation.rotation.numpy())
-    rows = [np.arange(len(axis_angle)), axis_angle, simulation.shift.numpy()]
+    rows = [np.arange(len(axis_angle)), axis_angle, _fixed(simulation.shift)]
     columns = ["picture,rx,ry,rz", *("tx_nm", "ty_nm", "tz_nm")[: simulation.shift.shape[1]]]
     form = "%d,%.8f,%.8f,%.8f" + ",%.4f" * simulation.shift.shape[1]
     if simulation.structure is not None:

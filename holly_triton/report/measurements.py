@@ -34,12 +34,25 @@ def rows(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
     ]  # fmt: skip
     if figures.get("explained") is not False:
         found += [("Shape", _fit_in_words(figures)), ("Symmetry", explain_order(figures))]
+    for name, channel in (figures.get("channels") or {}).items():
+        found.append((f"Channel {name}", _channel_in_words(channel, figures.get("explained") is not False)))
     found.append(("Errors", _errors_in_words(figures)))
     if left_out := figures["left_out"]:
         found.append(
             ("Left out", f"{counted(left_out, 'point')} more than {LEFT_OUT:g} times the median distance away")
         )
     return found
+
+
+def _channel_in_words(channel: Mapping[str, Any], explained: bool) -> str:
+    said = counted(channel["points"], "point")
+    if "axes_nm" in channel:
+        axes = zip(channel["axes_nm"], channel["axes_interval_nm"], strict=True)
+        said += f", {' x '.join(with_error(*pair) for pair in axes)} nm, gyration {sized(channel, 'gyration_nm')}"
+        if explained and channel["model"] is not None:
+            said += f", {channel['model']} {sized(channel, 'diameter_nm')} across"
+            said += "" if channel["height_nm"] is None else f" and {sized(channel, 'height_nm')} high"
+    return f"{said}; its centroid {channel['from_centre_nm']:.1f} nm from that of all points"
 
 
 def _fit_in_words(figures: Mapping[str, Any]) -> str:

@@ -55,9 +55,13 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
         yield f"This run was stopped before its end{at}: the structure is the one so far."
     if is_fit_explained(contents) is False:
         structure, ball = (_value(loss, contents, ".0f") for loss in (member.loss_of_structure, member.loss_of_ball))
-        better = "higher" if contents.in_space else "lower"
+        better = (
+            "higher is better"
+            if contents.in_space
+            else "lower is better: 0 for identical pictures, 100 for an empty one"
+        )
         yield (
-            f"Poor fit: {_measure(contents)} {structure}; a structureless control has {ball} ({better} is better). "
+            f"Poor fit: the structure has a {_measure(contents)} of {structure}, a structureless control {ball} ({better}). "
             "Shape and symmetry should not be interpreted unless independent half sets agree (train --half-sets)."
         )
     held = member.held_out
@@ -88,7 +92,7 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
 
 def _measure(contents: Contents) -> str:
     """What a loss is shown as."""
-    return "mean log-likelihood of a localisation" if contents.in_space else "loss"
+    return "mean log-likelihood of a localisation" if contents.in_space else "masked L1"
 
 
 def _value(loss: float | None, contents: Contents, digits: str) -> str:

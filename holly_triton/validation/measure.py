@@ -14,7 +14,7 @@ from holly_triton.core.files import natural_order
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.geometry.pointset import gyration
 from holly_triton.io.metrics import METRICS, Metrics, read_metrics
-from holly_triton.io.run_files import read_run_cloud
+from holly_triton.io.run_files import read_run_channels, read_run_cloud
 
 from .angular_order import is_significant, shape_order
 from .shape import Shape, fit_shape, some_of, without_outliers
@@ -27,6 +27,13 @@ CONFIDENCE = 0.95
 ALONG_AXIS = 0.94
 """Cosine of 20 degrees: an axis this near to that of the fitted surface is the same."""
 SIZES = ("gyration_nm", "diameter_nm", "height_nm", "thickness_nm")
+OF_CHANNEL = (
+    "model",
+    "axes_nm",
+    "axes_interval_nm",
+    *(key for size in SIZES for key in (size, size.replace("_nm", "_interval_nm"))),
+)
+"""Figures of the points of one channel."""
 HARDLY_EXPLAINED = 0.82
 """Of the loss of a structureless control: a structure that leaves more gets no shape and no symmetry reported. Heuristic,
 set between these measurements: real nuclear pores 0.74, bunnies with half of their labels missing 0.77, the worst right
@@ -112,6 +119,9 @@ def measure_points(
 def measure_run(folder: Path) -> dict[str, Any]:
     """``measure_points`` of a run, or of a study with its runs as members; symmetries as the run tested them.
 
+    ``channels`` holds the sizes of each channel by its name, its ``points`` and ``from_centre_nm``, the distance of its centroid
+    from that of all points; None for a cloud of one channel.
+
     Raises:
         HollyError: the folder holds no cloud, or a file is damaged.
     """
@@ -126,7 +136,37 @@ def measure_run(folder: Path) -> dict[str, Any]:
     if len(members) > 1 and not repeats:
         figures["errors_from"] = "half sets"
     figures["symmetry_from"] = "the cloud alone" if metrics.symmetry is None else METRICS
+    channels = read_run_channels(folder)
+    figures["channels"] = None
+    if channels is not None and len(channels.names) > 1:
+        folders = [cloud.parent for cloud in repeats or halves]
+        figures["channels"] = {
+            name: {
+                **_sizes_of_channel(points[channels.named(name)], _channel_of(folders, members, name)),
+                "from_centre_nm": float(
+                    np.linalg.norm(points[channels.named(name)].mean(axis=0) - points.mean(axis=0))
+                ),
+            }
+            for name in channels.names
+        }
     return figures
+
+
+def _channel_of(folders: Sequence[Path], clouds: Sequence[Array], name: str) -> list[Array]:
+    """The points of one channel in the clouds of a study's runs; none where one of them lacks it."""
+    found = [read_run_channels(folder) for folder in folders]
+    if any(channels is None or name not in channels.names for channels in found):
+        return []
+    return [cloud[channels.named(name)] for cloud, channels in zip(clouds, found, strict=True) if channels is not None]
+
+
+def _sizes_of_channel(points: Array, members: Sequence[Array]) -> dict[str, Any]:
+    """The sizes of one channel; only the number of its points where these are too few or in a line."""
+    try:
+        figures = measure_points(points, members=members, symmetries=())
+    except ValueError:
+        return {"points": len(points)}
+    return {"points": len(points), **{key: figures[key] for key in OF_CHANNEL}}
 
 
 def is_explained(loss_of_structure: float, loss_of_ball: float) -> bool:

@@ -160,7 +160,7 @@ def test_a_signal_saves_and_the_run_goes_on_to_the_same_bytes(made, tmp_path, nu
         (["train", "x", "--pixel-size", "nan"], 2, "nan"),
         (["simulate", "nuclear-poor", "out"], 1, "nuclear-pore"),
         (["simulate", "nowhere.ply", "out"], 1, "nowhere.ply: there is no such file"),
-        (["pick", "field.csv", "out.hdf5", "--crop", "20"], 2, "No such option"),
+        (["pick", "field.csv", "out.hdf5", "--crop", "20"], 2, "no such option"),
     ],
 )
 def test_bad_use_ends_in_one_line(words, code, says):

@@ -320,7 +320,7 @@ def test_a_structure_that_explains_nothing_is_a_warning(tmp_path: Path) -> None:
     write_cloud(tmp_path / "cloud.ply", nuclear_pore())
     (tmp_path / "metrics.json").write_text(json.dumps({"loss_of_structure": 86.8, "loss_of_ball": 101.2}))
     text = words(write_report(tmp_path).read_text(encoding="utf-8"))
-    assert "loss 87; a structureless control has 101" in text
+    assert "a masked L1 of 87, a structureless control 101 (lower is better" in text
     assert "no shape or symmetry is reported" in text
     assert "A ring" not in text and "C8" not in text
     hardly = {"loss_of_structure": 86.8, "loss_of_ball": 101.2, "resolution": {"verdict": "measured", "resolution": 20}}

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -225,13 +226,16 @@ def selection_notes(selections: Iterable[Selection]) -> list[str]:
         first = next(iter(sorted(counts.channels)))
         notes.append(
             f"Localisations of {len(counts.channels)} channels are read (column {column}: {_listed(counts.channels)}); "
-            f'--channel "{first}" reads one alone.'
+            f"--channel {quote(first)} reads one alone."
         )
+    unnamed = counts.kept - sum(counts.channels.values())
+    if 0 < len(counts.channels) <= MOST_CHANNELS and all(selection.wanted is None for selection in chosen) and unnamed:
+        notes.append(part_of(unnamed, counts.kept, "localisation", "{have} no channel (the cell is empty)."))
     if 1 < len(counts.files) <= MOST_CHANNELS:
         column = next(selection.file for selection in chosen if selection.file)
         notes.append(
             f"Localisations of {len(counts.files)} files are pooled (column {column}: {_listed(counts.files)}), which may "
-            f'show other fields of view; --where "{column} = {next(iter(sorted(counts.files)))}" reads one alone.'
+            f"show other fields of view; --where {quote(f'{column} = {next(iter(sorted(counts.files)))}')} reads one alone."
         )
     return notes
 

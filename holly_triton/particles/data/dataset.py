@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import foreign, missing
+from holly_triton.core.files import foreign, missing, natural_order
 from holly_triton.core.words import counted
 from holly_triton.io.images.fits import read_fits
 from holly_triton.io.images.mrc import read_mrc
@@ -46,7 +46,8 @@ POSSIBLE_NM = (1.0, 1e6)
 """Particles that can be reconstructed without a unit from the user: 1 nm to 1 mm across."""
 
 LIKELY_NM = 5000.0
-"""Particles must be smaller than this in the unit that is suggested for an impossible size."""
+"""Extent above which particles are doubted, and that in a unit which is suggested must not exceed: centrioles, the largest of
+the structures that particles are averaged of, are 500 nm long."""
 
 OF_PICTURES = ("crop", "background", "contrast")
 OF_TABLES = ("columns", "channel", "where", "axis", "weights")
@@ -94,6 +95,8 @@ CLOUDS = (".obj", ".ply", ".xyz")
 """Suffixes of point clouds, whose text could be read as a table."""
 SIMULATED = ("localisations.csv", "pictures.tif")
 """Data files that ``simulate`` writes into a folder, one or the other."""
+TRUTH, TRUE_STRUCTURE = "truth.ply", "truth-{}.ply"
+"""Files of the structure that ``simulate`` writes beside them; of a mixture one for each structure, by its number from 1."""
 
 
 def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
@@ -161,7 +164,24 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
     screen = data.summary()
     if every > 1:
         screen["particles"] = f"about {every * len(data)}"
+    elif isinstance(data, Localisations):
+        from holly_triton.particles.spatial.choice import how_channels, how_depth  # which needs this module
+
+        screen["third dimension"] = how_depth(data)
+        if len(data.channels) > 1:
+            screen["channels"] = how_channels(data)
+    if len(truths := truths_beside(path)) > 1:
+        screen["structures"] = f"{len(truths)} were simulated: {', '.join(truth.name for truth in truths)}"
     return screen | {"can be trained on": _verdict(data, reading, every)}
+
+
+def truths_beside(path: Path) -> list[Path]:
+    """The structures that ``simulate`` wrote beside data; none beside other data."""
+    folder = path if path.is_dir() else path.parent
+    if not any((folder / name).is_file() for name in SIMULATED):
+        return []
+    several = sorted(folder.glob(TRUE_STRUCTURE.format("[0-9]*")), key=natural_order)
+    return several or [truth for truth in (folder / TRUTH,) if truth.is_file()]
 
 
 def _verdict(data: Localisations | Pictures, reading: Reading, every: int) -> str:
@@ -233,12 +253,26 @@ def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations 
             "shape is not resolved. Is it the right column, in the right unit?"
         )
     if len(data):
-        doubts.append(scale_doubt(2 * data.radius_nm))
+        doubts.append(_size_doubt(data))
         if isinstance(data, Localisations):
             doubts.append(_depth_doubt(data))
     data.doubts.extend(doubt for doubt in doubts if doubt)
     data.notes.extend(doubt for doubt in doubts if doubt)
     return data
+
+
+def _size_doubt(data: Localisations | Pictures) -> str | None:
+    """A sentence about particles of an implausible extent, with the options that mend it; None where it is plausible."""
+    extent = 2 * data.radius_nm
+    if extent <= LIKELY_NM:
+        return scale_doubt(extent)
+    said = f"Particles are {extent:.3g} nm across, which is implausible (more than {LIKELY_NM:.0f} nm): "
+    if isinstance(data, Pictures):
+        return f"{said}is the size of a pixel right (--pixel-size NM)?"
+    return (
+        f"{said}is the unit of the positions right (--unit, with --pixel-size for px; where the file states a wrong one, "
+        '--columns "x=NAME[A],y=NAME[A]"), and does the particle column number the particles (--columns particle=NAME)?'
+    )
 
 
 def _depth_doubt(data: Localisations) -> str | None:

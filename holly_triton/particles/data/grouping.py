@@ -109,7 +109,7 @@ def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) 
     dimensions = _dimensions(files, tallies)
     if dimensions < min(rows.dimensions for rows in files) and len(kept):
         height = next(z for tally in tallies for z in tally.z)
-        notes.append(f"z is {height:.4g} nm everywhere, so the localisations are taken to have none.")
+        notes.append(f"z is {height + 0.0:.4g} nm everywhere, so the localisations are taken to have none.")
     sums = np.concatenate([tally.sums for tally in tallies])[:, :dimensions]
     centres = sums / np.maximum(counts, 1)[:, None]
     channels = channels_of(files)

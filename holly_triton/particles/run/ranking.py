@@ -208,7 +208,13 @@ def _draw(posed: _Posed, ranking: Ranking) -> None:
         ]
         sections.append(Section(name, list(pairs), captions, colour))
     explanation = (
-        f"Left the picture, right the reprojection of the structure, each {posed.trainer.final_stage.grid.field_nm:.0f} nm "
-        f"wide. Below: the picture's name and score. {part_of(int(ranking.bad.sum()), len(order), ranking.noun, '{are} marked as bad')}."
+        f"Left the {ranking.noun}, right the projection of the structure, each {posed.trainer.final_stage.grid.field_nm:.0f} nm "
+        f"wide. Below: the {ranking.noun}'s name and score. {part_of(int(ranking.bad.sum()), len(order), ranking.noun, '{are} marked as bad')}."
     )
-    draw_sheet(ranking.gallery, "Pictures by how well the structure fits them", explanation, sections, COLUMNS)
+    draw_sheet(
+        ranking.gallery,
+        f"{ranking.noun.capitalize()}s by how well the structure fits them",
+        explanation,
+        sections,
+        COLUMNS,
+    )

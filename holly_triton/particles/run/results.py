@@ -23,6 +23,8 @@ from holly_triton.io.channels import PointChannels
 from holly_triton.io.clouds import write_cloud
 from holly_triton.io.metrics import HeldOut, Imposed, Metrics, write_metrics
 from holly_triton.particles.config import Config
+from holly_triton.particles.data import Dataset
+from holly_triton.particles.data.dataset import FEWEST_EMITTERS
 from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.report import REPORT, write_report
@@ -34,6 +36,7 @@ from holly_triton.view.orientation import upright
 
 from .held_out import AnyPoses, AnyTrainer
 from .run import Run
+from .trainers import AnyState
 
 SHOWN = 12
 """Pictures that the report shows beside their reprojections."""
@@ -121,7 +124,7 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         points=len(state.points),
         channels=_channels(trainer),
         dimensions=run.config.dimensions,
-        pose_entropy=float(state.entropy.nanmedian()) if isinstance(state, SpatialState) else None,
+        pose_entropy=_entropy(run.dataset, state),
         points_outside=int((state.points.norm(dim=1) > trainer.final_stage.grid.field_nm / 2).sum()),
         pictures=len(run.dataset),
         held_out=held_out,
@@ -139,6 +142,13 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         versions=versions(),
         history=state.history,
     )
+
+
+def _entropy(dataset: Dataset, state: AnyState) -> float | None:
+    """Median entropy of the poses; None in 2D, and where particles of so few localisations determine no orientation."""
+    if not isinstance(state, SpatialState) or dataset.counts is None or dataset.counts.median() < FEWEST_EMITTERS:
+        return None
+    return float(state.entropy.nanmedian())
 
 
 def _channels(trainer: AnyTrainer) -> list[dict[str, Any]] | None:

@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from holly_triton.io.metrics import METRICS, Fit, read_metrics, write_metrics
 from holly_triton.io.run_files import PoseTable, read_poses, read_run_channels, read_run_cloud
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.data import Dataset, Localisations, open_dataset
+from holly_triton.particles.data.dataset import truths_beside
 from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.report.evaluation import explain_alignment, explain_poses
 from holly_triton.structures import read_structure
@@ -119,7 +121,9 @@ def known_structure(folder: Path) -> Array:
         pooled = particles.pooled()
         return pooled[np.random.default_rng(0).permutation(len(pooled))[:POOLED]]
     if not (folder / "truth.ply").is_file():
-        raise HollyError(f"{folder}: holds no truth; give --truth CLOUD, the structure to compare with")
+        beside = [quote(str(truth)) for truth in truths_beside(Path(config.data))]
+        such = f", such as --truth {' or '.join(beside)}, beside its data" if beside else ""
+        raise HollyError(f"{folder}: holds no truth; give --truth CLOUD, the structure to compare with{such}")
     return read_cloud(folder / "truth.ply").points
 
 

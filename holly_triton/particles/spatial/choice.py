@@ -79,6 +79,21 @@ def lacking_depth(dataset: Dataset) -> str:
     return ""
 
 
+def how_depth(dataset: Localisations) -> str:
+    """Whether the localisations have a z and, if ``train`` makes no use of it, why."""
+    if not dataset.has_z:
+        return "no"
+    lacking = lacking_depth(dataset)
+    return f"yes, but particles are projected by default: {lacking}" if lacking else "yes"
+
+
+def how_channels(dataset: Localisations) -> str:
+    """The names of several channels, and whether each has a cloud of its own by default."""
+    lacking = lacking_channels(Config(dimensions=2 if lacking_depth(dataset) else 3), dataset)
+    how = f"pooled in one cloud (--channels separate: {lacking})" if lacking else "a cloud for each"
+    return f"{', '.join(dataset.channels)}; {how}"
+
+
 def channels_of(config: Config, dataset: Dataset) -> Channels:
     """Whether each channel has a cloud of its own: as the settings say, else where there are several that allow it.
 

@@ -1,0 +1,33 @@
+"""Errors of usage are one line that names the command and the option, with exit code 2."""
+
+import pytest
+from click.testing import CliRunner
+
+from holly_triton.cli import main
+
+
+@pytest.mark.parametrize(
+    ("words", "command", "named"),
+    [
+        ("train x --points abc", "holly-triton train", "--points"),
+        ("train x --bogus", "holly-triton train", "--bogus"),
+        ("train x --pose guess", "holly-triton train", "--pose"),
+        ("frames evaluate x", "holly-triton frames evaluate", "--truth"),
+        ("frames bogus", "holly-triton frames", "bogus"),
+        ("tomo simulate out --tilt 200", "holly-triton tomo simulate", "--tilt"),
+        ("simulate a b --axial-precision 3", "holly-triton simulate", "--axial-precision"),
+        ("--bogus", "holly-triton", "--bogus"),
+        ("-v -q info x", "holly-triton", "--quiet"),
+    ],
+)
+def test_an_error_of_usage_is_one_line(words: str, command: str, named: str) -> None:
+    ran = CliRunner().invoke(main, words.split(), prog_name="holly-triton")
+    assert ran.exit_code == 2 and not ran.stdout
+    assert ran.stderr.count("\n") == 1 and ran.stderr.startswith(f"{command}: ")
+    assert named in ran.stderr and ran.stderr.endswith(f"{command} --help\n")
+
+
+@pytest.mark.parametrize("words", ["", "frames", "tomo"])
+def test_a_group_alone_shows_its_commands(words: str) -> None:
+    ran = CliRunner().invoke(main, words.split(), prog_name="holly-triton")
+    assert ran.exit_code == 2 and "Commands:" in ran.output
