@@ -37,6 +37,17 @@ steps = 20
 [sparse]
 steps = 10
 """
+BRIEFEST = """
+points = 12
+[schedule]
+search_steps = 3
+rescue_passes = 0
+polish_steps = 1
+refine_steps = 1
+[search]
+candidates = 50
+"""
+"""For processes that wait for each other after each step."""
 BRIEF_NETWORK = """
 minutes = 1.0
 [validation]
@@ -48,6 +59,7 @@ sparse_frames = 20
 """
 BRIEFER = {
     "train": ["--config", "brief.toml"],
+    "train --repeats": ["--config", "brief.toml", "--repeats", "2"],
     "simulate": ["--images", "40"],
     "process": ["--quick", "--points", "24"],
     "frames simulate": ["--frames", "80"],
@@ -113,7 +125,7 @@ def test_the_commands_of_the_tutorials_work_in_their_order(
         pytest.skip("needs Slurm; --cluster local takes the same way")
     words = shlex.split(line)[1:]
     name = " ".join(words[:2]) if words[0] in ("frames", "tomo") else words[0]
-    name += " --subtomograms" if "--subtomograms" in words else ""
+    name += "".join(f" {option}" for option in ("--subtomograms", "--repeats") if option in words)
     briefer = [] if WHOLE or "--resume" in words else BRIEFER.get(name, [])
     monkeypatch.chdir(reader[page])
     monkeypatch.setenv("PYVISTA_OFF_SCREEN", "true")
@@ -132,7 +144,8 @@ def test_several_processes_work_as_the_page_has_it(reader: dict[str, Path]) -> N
     assert "--nproc-per-node 4" in line
     words = shlex.split(line.replace("--nproc-per-node 4", "--standalone --nproc-per-node 2"))[1:]
     words = ["localisations.csv" if word == "particles.hdf5" else word for word in words]
-    command = [sys.executable, "-m", "torch.distributed.run", *words, "--device", "cpu", *BRIEFER["train"]]
+    (reader["how-to/many-runs"] / "briefest.toml").write_text(BRIEFEST)
+    command = [sys.executable, "-m", "torch.distributed.run", *words, "--device", "cpu", "--config", "briefest.toml"]
     environment = {**os.environ, "PYTHONPATH": str(DOCS.parent), "OMP_NUM_THREADS": "1"}
     folder = reader["how-to/many-runs"]
     ran = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)

@@ -40,7 +40,7 @@ SAME = ("config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "growth.npz
 TOUCHES = ("open", "os.rename", "os.remove")
 """What Python tells of when it deals with files; a step with its checkpoint does so five times or six."""
 TOUCHES_A_KILL = 18
-"""Of files in the run's folder before a process is killed, in the mean: so 20 kills come all over a run and its results."""
+"""Of files in the run's folder before a process is killed, in the mean: so kills come all over a run and its results."""
 LATER_S = 0.02
 """After that, at most: about a step. Half of the kills come at once, as files are written; the others anywhere."""
 PATIENCE_S = 600
@@ -95,7 +95,8 @@ def test_a_run_that_is_killed_ends_with_the_same_bytes(whole: Path, forker: subp
         return int(forker.stdout.readline())
 
     killed, in_results = 0, 0
-    while killed < KILLS:
+    while killed < KILLS or not in_results:  # how far a process comes before its end depends on the machine
+        assert killed < 10 * KILLS, "none was killed while it wrote its results"
         code = train(1 + int(rng.expovariate(1 / TOUCHES_A_KILL)))
         assert code in (0, -signal.SIGKILL), (whole / "said").read_text()
         if code == 0:  # it came to its end first: the next are of a new run
@@ -104,7 +105,7 @@ def test_a_run_that_is_killed_ends_with_the_same_bytes(whole: Path, forker: subp
         else:
             killed += 1
             in_results += (run / "cloud.ply").exists()
-    assert KILLS < 20 or 0 < in_results < killed
+    assert in_results < killed
     assert train() == 0, (whole / "said").read_text()
     assert_same(whole / "one", run)
 

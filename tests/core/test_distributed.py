@@ -30,6 +30,8 @@ from holly_triton.particles.simulate import simulate, write_simulation
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 """Of the processes here, which share a CPU: one GPU would be too few for two of them."""
+PATIENCE_S = 600
+"""Processes that wait for one another for ever end; nothing is measured by it."""
 SITES = np.random.default_rng(5).normal(size=(20, 3)) * (60, 40, 25)
 ANNEALED = {"epochs": 5, "size": 32, "rate": 0.0, "point_rate": 1e-2}
 FIXED = {
@@ -110,7 +112,7 @@ def everything() -> dict[str, Found]:
 
 def torchrun(*words: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *map(str, words)]
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=120)
+    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_S)
 
 
 @pytest.fixture(scope="module")

@@ -115,6 +115,7 @@ def test_a_report_of_what_is_wrong_is_written_and_ends_with_1(
     spoil_naive_splat(monkeypatch, 1.001)
     monkeypatch.setattr(report, "commit", lambda: "0" * 40)  # an installed wheel is no checkout
     monkeypatch.setattr(command, "peak_mib", lambda *_: 1.5)
+    monkeypatch.setattr(report, "timed_cases", lambda points, *_: timed_cases(points, 3, 16, 1.4, "ieee", ["splat"]))
     assert report.main(["--measure", "--points", "20", "--reports", str(tmp_path), "--device", "cpu"]) == 1
     assert "naive: differs from float64" in capsys.readouterr().err
     assert "wrong, not timed" in (tmp_path / "kernels_cpu.md").read_text()

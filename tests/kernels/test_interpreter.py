@@ -1,4 +1,4 @@
-"""Starts ``interpreter_tier.py`` and the files of the other families beside it in processes where Triton interprets kernels."""
+"""Starts the files ``interpreter_*.py`` in one process where Triton interprets kernels."""
 
 import os
 import subprocess
@@ -10,18 +10,18 @@ import torch
 
 from holly_triton.kernels import arguments, splat
 
-TIER = Path(__file__).with_name("interpreter_tier.py")
-TIERS = [TIER, *(Path(__file__).with_name(f"interpreter_{family}.py") for family in ("frames", "poses", "volumes"))]
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
 
 
-@pytest.mark.parametrize("tier", TIERS, ids=lambda tier: tier.stem)
-def test_every_kernel_agrees_with_the_oracle_under_the_interpreter(tier: Path) -> None:
+def test_every_kernel_agrees_with_the_oracle_under_the_interpreter() -> None:
     triton = pytest.importorskip("triton")
     if tuple(map(int, triton.__version__.split(".")[:2])) < (3, 7):
         pytest.skip("before 3.7 the interpreter makes numbers of arrays in a way that NumPy now refuses")
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tier)]
+    files = map(str, sorted(HERE.glob("interpreter_*.py")))
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-p", "no:cacheprovider", *files]
     environment = os.environ | {"TRITON_INTERPRET": "1"}
-    run = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=TIER.parents[2])
+    run = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
     if run.returncode:
         pytest.fail(f"{' '.join(command)} under TRITON_INTERPRET=1:\n{run.stdout}\n{run.stderr}", pytrace=False)
 
@@ -37,7 +37,7 @@ def test_triton_refuses_cpu_tensors_and_says_what_would_do() -> None:
 def test_importing_the_kernels_leaves_triton_alone() -> None:
     """It may not be installed, and costs a quarter of a second."""
     probe = "import sys, holly_triton.kernels; sys.exit('triton' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", probe], cwd=TIER.parents[2]).returncode == 0
+    assert subprocess.run([sys.executable, "-c", probe], cwd=ROOT).returncode == 0
 
 
 def test_without_triton_the_error_says_so(monkeypatch: pytest.MonkeyPatch) -> None:

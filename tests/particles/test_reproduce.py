@@ -14,7 +14,7 @@ from PIL import Image
 from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
 from holly_triton.io.units import UNIT_NM
-from holly_triton.particles.config import SCALES, Config, Scale, Schedule
+from holly_triton.particles.config import SCALES, Config, Scale, Schedule, Search
 from holly_triton.particles.data import open_dataset
 from holly_triton.particles.paper import reproduce
 from holly_triton.particles.paper import table as paper_table
@@ -25,13 +25,17 @@ from holly_triton.structures import cep152
 from holly_triton.validation import alignment
 from holly_triton.validation.alignment import align
 
-BRIEF = Schedule(search_steps=6, polish_steps=2, refine_steps=1)
+BRIEF = {
+    "schedule": Schedule(search_steps=6, rescue_passes=1, polish_steps=2, refine_steps=1),
+    "search": Search(candidates=100, dense_candidates=200),
+    "checkpoint_every": 2,
+}
 
 
 def brief(name: str) -> Preset:
     """A row of the paper with a training of a few steps, which only has to end."""
     preset = read_preset(name)
-    return dataclasses.replace(preset, train=dataclasses.replace(preset.train, schedule=BRIEF, checkpoint_every=2))
+    return dataclasses.replace(preset, train=dataclasses.replace(preset.train, **BRIEF))
 
 
 def run(out: Path, *names: str, seeds: int = 1, clouds: Path = Path("nowhere")) -> int:

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,33 @@ from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.particles.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
-BRIEF = "[schedule]\nsearch_steps = 150\npolish_steps = 20\nrefine_steps = 2\n"
+BRIEF = "[schedule]\nsearch_steps = 150\nrescue_passes = 1\npolish_steps = 10\nrefine_steps = 2\n[search]\ndense_candidates = 4000\n"
+BRIEFER = """
+checkpoint_every = 5
+[schedule]
+search_steps = 30
+rescue_passes = 1
+polish_steps = 6
+refine_steps = 2
+[search]
+candidates = 200
+dense_candidates = 400
+"""
+SIGNALLED = """
+import os, sys
+from holly_triton.cli import main
+
+def watch(event, details):
+    global number
+    if number and event == "os.rename" and str(details[1]).endswith("last.pt"):
+        number, sent = 0, number
+        os.kill(os.getpid(), sent)
+
+number = int(sys.argv.pop(1))
+sys.addaudithook(watch)
+main()
+"""
+"""The command line, whose process gets a signal as it writes its first checkpoint."""
 
 
 def call(*words: object) -> str:
@@ -39,6 +64,14 @@ def made(tmp_path_factory) -> Path:
     call("simulate", folder / "sites.ply", folder / "data", "--images", 200)
     call("train", folder / "data", "--out", folder / "run", "--points", 20, "--config", folder / "brief.toml")
     return folder
+
+
+@pytest.fixture(scope="module")
+def brief(made) -> Path:
+    """A finished run of fewer steps, all of whose stages take part."""
+    (made / "briefer.toml").write_text(BRIEFER)
+    call("train", made / "data", "--out", made / "brief", "--points", 20, "--config", made / "briefer.toml")
+    return made / "brief"
 
 
 def test_it_finds_the_structure(made):
@@ -68,10 +101,10 @@ def test_it_writes_the_run_folder_of_the_contract(made):
     assert list(run.glob("events.out.tfevents.*"))
 
 
-def test_the_same_seed_gives_the_same_bytes(made):
-    call("train", "--config", made / "run" / "config.toml", "--out", made / "again")
+def test_the_same_seed_gives_the_same_bytes(brief, tmp_path):
+    call("train", "--config", brief / "config.toml", "--out", tmp_path / "again")
     for name in ("cloud.ply", "poses.csv"):
-        assert (made / "again" / name).read_bytes() == (made / "run" / name).read_bytes()
+        assert (tmp_path / "again" / name).read_bytes() == (brief / name).read_bytes()
 
 
 def test_an_existing_folder_is_refused_without_overwrite(made):
@@ -123,23 +156,18 @@ def test_a_folder_inside_a_file_is_refused(made):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_the_run_goes_on_to_the_same_bytes(made, tmp_path, number):
-    command = [sys.executable, "-m", "holly_triton", "train"]
-    words = ["--config", str(made / "run" / "config.toml"), "--out", str(tmp_path / "run")]
+def test_a_signal_saves_and_the_run_goes_on_to_the_same_bytes(brief, tmp_path, number):
+    words = [sys.executable, "-c", SIGNALLED, str(int(number)), "train", "--config", brief / "config.toml"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen([*command, *words], env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while not list((tmp_path / "run").glob("checkpoints/last.pt")) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(number)
-    said = process.communicate(timeout=60)[0].decode()
-    assert process.returncode == 3, said
-    assert "--resume" in said and "report.html" in said
-    assert (tmp_path / "run" / "cloud.ply").is_file()
-    assert "This run was stopped before its end" in (tmp_path / "run" / "report.html").read_text()
-    subprocess.run([*command, "--resume", str(tmp_path / "run")], env=environment, check=True, capture_output=True)
-    assert "This run was stopped" not in (tmp_path / "run" / "report.html").read_text()
-    assert (tmp_path / "run" / "cloud.ply").read_bytes() == (made / "run" / "cloud.ply").read_bytes()
+    run = tmp_path / "run"
+    stopped = subprocess.run([*words, "--out", run], env=environment, capture_output=True, text=True)
+    assert stopped.returncode == 3, stopped.stderr
+    assert "--resume" in stopped.stdout and "report.html" in stopped.stdout
+    assert (run / "cloud.ply").is_file()
+    assert "This run was stopped before its end" in (run / "report.html").read_text()
+    call("train", "--resume", run)
+    assert "This run was stopped" not in (run / "report.html").read_text()
+    assert (run / "cloud.ply").read_bytes() == (brief / "cloud.ply").read_bytes()
 
 
 @pytest.mark.parametrize(
