@@ -234,6 +234,9 @@ class Relocation(Settings):
     skip blocks of points."""
     fewest: Count = 8
     """Least number of pictures used to choose where a point goes, and again to decide whether it stays there."""
+    pairs: Count = 3
+    """Pairs of neighbours, those with the least residual, of which one point is tried in another place. With the closest pair
+    alone, two points on one site of CEP152 stayed, since two of its sites are closer to each other than they were."""
     places: Count = 512
     """Positions tried at a time for one point."""
     closer: Whole = 6

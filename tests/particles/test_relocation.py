@@ -80,6 +80,23 @@ def test_where_points_lack_two_near_sites_share_one() -> None:
     assert (torch.cdist(wanted, state.points.detach()).amin(1) < stage.sigma_nm / 2).all()
 
 
+def test_two_points_share_a_site_while_two_sites_are_closer_to_each_other() -> None:
+    """The closest pair is that of two sites, so that another one has to give a point to the empty site."""
+    sites = np.random.default_rng(5).normal(size=(SITES, 3)) * (60, 40, 25)
+    sites[1] = sites[0] + (6.0, 0.0, 0.0)
+    made = simulate(sites, 300, generator=generator())
+    plan = Plan.of(Config(points=SITES), made.localisations)
+    state = TrainingState.fresh(plan, SITES, generator())
+    state.points = torch.from_numpy(made.points).float()
+    state.rotation = made.rotation.clone()
+    state.log_blur.fill_(-2.0)
+    wanted = state.points.clone()
+    alone, shared = (int(row) for row in np.linalg.norm(made.points, axis=1).argsort()[[-1, -3]])
+    state.points[[alone, shared]] = wanted[shared] + torch.tensor([[0.0, 0.0, 3.5], [0.0, 0.0, -3.5]])
+    stage = relocated(made, plan, state)
+    assert (torch.cdist(wanted, state.points.detach()).amin(1) < stage.sigma_nm / 2).all()
+
+
 def test_points_that_are_right_stay(made, solved) -> None:
     plan, state = solved
     before = state.points.clone()

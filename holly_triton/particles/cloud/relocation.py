@@ -3,10 +3,11 @@
 Gradients can't do that: the masked loss has none where pictures are dark, and no gradient moves a point that duplicates
 another across empty space to an unoccupied site. Such a site is visible in the residual: at its projection, every picture
 is brighter than the drawing of the cloud. The mean residual, taken over the pictures at the projections of a position in
-space, therefore peaks at the site and falls slowly around it. The least useful point is tried there, and stays if the
-objective decreases.
+space, therefore peaks at the site and falls slowly around it. The least useful point is tried there, and so is one of each
+of several pairs of neighbours; the move that reduces the objective most is made.
 """
 
+from operator import itemgetter
 from typing import NamedTuple
 
 import numpy as np
@@ -64,17 +65,20 @@ def relocate_points(
         _forget(state.points, outliers, optimiser)
     best = objective()
     for _ in range(settings.most):
+        tried = []
         for move in propose_moves(state.points, view, width, settings, generator):
             before = state.points[move.which].clone()
             state.points[move.which] = move.to
-            after = objective()
-            if after < best:
-                best = after
-                _forget(state.points, move.which, optimiser)
-                break
+            tried.append((objective(), move))
             state.points[move.which] = before
-        else:
+        if not tried:
             return
+        after, move = min(tried, key=itemgetter(0))
+        if after >= best:
+            return
+        best = after
+        state.points[move.which] = move.to
+        _forget(state.points, move.which, optimiser)
 
 
 @torch.no_grad()
@@ -161,37 +165,44 @@ class Move(NamedTuple):
 def propose_moves(
     points: Tensor, view: View, width_nm: Tensor, settings: Relocation, generator: torch.Generator
 ) -> list[Move]:
-    """Moves of one point to the position of the largest residual that may reduce it, the likeliest first.
+    """Moves of one point to the position of the largest residual, any of which may reduce it.
 
-    The point is the least useful one, or one of the two that are closest to each other, of which the other then takes the
-    middle: where there are fewer points than sites, a point between two near sites costs less than a site without any.
+    The point is the least useful one, or one of two neighbours, of which the other then takes the middle. These are two that
+    share a site, between which the drawing is too bright; or the two closest to each other: where there are fewer points than
+    sites, a point between two near sites costs less than a site without any.
     """
     residual = view.residual(points, width_nm)
     place, peak = find_residual_peak(points, residual, view, settings, generator)
     own = 1 / (2 * torch.pi * len(points) * view.grid.to_pixels(width_nm) ** 2)  # peak of one point, in a sum of 1
-    # A residual below half the peak of a point does not justify a whole point; a point worth more than half is kept.
-    if peak < own / 2:
+    # A residual far below the peak of a point does not justify a whole point; a point worth more than half is kept. Where
+    # the points of a row with an empty site have spread over it, the peak at the site is about half of a point's.
+    if peak < own / 4:
         return []
     moves = []
-    worth = view.brightness(points, residual + own)
-    if worth.min() <= own / 2:
-        moves.append(Move(worth.argmin()[None], place[None]))
-    pair = closest_pair(points)
-    if pair is not None:
-        moves.append(Move(pair, torch.stack([place, points[pair].mean(0)])))
-    return moves
+    excess = view.brightness(points, residual)
+    if excess.min() <= -own / 2:
+        moves.append(Move(excess.argmin()[None], place[None]))
+    pairs = [
+        Move(pair, torch.stack([place, points[pair].mean(0)]))
+        for pair in doubtful_pairs(points, excess, settings.pairs)
+    ]
+    return moves + pairs
 
 
-def closest_pair(points: Tensor) -> Tensor | None:
-    """Indices ``[2]`` of the two points of ``[N, 3]`` that are closest to each other; None of a single point."""
+def doubtful_pairs(points: Tensor, residual: Tensor, most: int) -> list[Tensor]:
+    """Indices ``[2]`` of points and their nearest neighbours: the closest pair, and ``most`` with the least residual ``[N]``."""
     if len(points) < 2:
-        return None
+        return []
     rows = points.cpu().numpy()
     distance, neighbour = cKDTree(rows).query(rows, k=2)
-    first = int(distance[:, 1].argmin())
     # A point that coincides with others may be listed after them.
-    other = neighbour[first][neighbour[first] != first][0]
-    return torch.tensor([first, int(other)], device=points.device)
+    own = np.arange(len(rows))
+    other = np.where(neighbour[:, 1] == own, neighbour[:, 0], neighbour[:, 1])
+    brightness = residual.cpu().numpy()
+    pairs, first = np.unique(np.sort(np.stack([own, other], axis=1)), axis=0, return_index=True)
+    least = (brightness[pairs].sum(axis=1)).argsort()[:most]
+    chosen = dict.fromkeys([int(distance[first, 1].argmin()), *least.tolist()])
+    return [torch.from_numpy(pairs[row]).to(points.device) for row in chosen]
 
 
 def find_residual_peak(
