@@ -172,8 +172,9 @@ def read_parts(path: Path, header: Header, columns: Sequence[Column]) -> Iterato
                 yield found
                 number += text.count("\n")
                 continue
-            lines = io.StringIO(text).readlines()
-            rows = [*takewhile(lambda line: line.strip() != TABLE_END, lines)]
+            rows = lines = io.StringIO(text).readlines()
+            if TABLE_END in text:
+                rows = [*takewhile(lambda line: line.strip() != TABLE_END, lines)]
             yield _arrays(path, header, columns, rows, number)
             if len(rows) < len(lines):
                 return
