@@ -160,9 +160,11 @@ class Worker:
 
         self.device = device
         generator = torch.Generator().manual_seed(seed)
-        made = simulate(np.array(sites), pictures, scatter_nm=scatter_nm, missing=missing, generator=generator)
-        self.longest = int(made.localisations.counts.max())
-        self.trainer = make_trainer(Config(points=points, seed=seed, device=device), made.localisations)  # type: ignore[arg-type]
+        data = simulate(
+            np.array(sites), pictures, scatter_nm=scatter_nm, missing=missing, generator=generator
+        ).localisations
+        self.longest = int(data.counts.max())
+        self.trainer = make_trainer(Config(points=points, seed=seed, device=device), data)  # type: ignore[arg-type]
         if hasattr(
             self.trainer.plan, "localised"
         ):  # an earlier commit has no such steps, and a run on these data leaves them out

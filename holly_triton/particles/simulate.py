@@ -161,12 +161,11 @@ def simulate(
     rotation = random_rotations(images, generator)
     shift = shift_nm * (2 * torch.rand(images, dimensions, generator=generator) - 1)
     chunk = max(1, CHUNK_SITES // len(sites))
-    drawn = [
-        _label(sites, part, scatter_nm, missing, max_spawn, spawn_rate, generator)
-        for part in rotation.tensor_split(tuple(range(chunk, images, chunk)))
-    ]
-    counts, site = (torch.cat([part[column] for part in drawn]) for column in (1, 2))
-    positions = torch.cat([part[0] for part in drawn])[:, :dimensions] + shift.repeat_interleave(counts, dim=0)
+    drawn = []
+    for turns, by in zip(torch.split(rotation, chunk), torch.split(shift, chunk), strict=True):
+        emitters, many, of = _label(sites, turns, scatter_nm, missing, max_spawn, spawn_rate, generator)
+        drawn.append((emitters[:, :dimensions] + by.repeat_interleave(many, dim=0), many, of))
+    positions, counts, site = (torch.cat(parts) for parts in zip(*drawn, strict=True))
     if photophysics is not None:
         positions, counts, site = _blink(positions, counts, site, photophysics, generator)
         scatter_nm = math.hypot(scatter_nm, photophysics.precision_nm)

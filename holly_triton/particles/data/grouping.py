@@ -3,7 +3,7 @@
 Neither pass holds more than a part of the rows in memory, and the resulting array may be mapped to a file on the disk.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ MEASURED = ("photons", "precision", "precision_z", "channel")
 """Columns of a localisation besides its position."""
 LARGEST_ID = 2**53
 """Above this, neighbouring whole numbers are the same float64."""
+ROWS_AT_A_TIME = 2**20
+"""Rows in memory that are placed at a time, which takes some 70 bytes for each of them."""
 
 
 @dataclass
@@ -154,8 +156,16 @@ def localisations_from_rows(
     measured = {"photons": photons, "precision": precision, "precision_z": precision_z}
     columns = {**dict.fromkeys("xyz"[: xyz.shape[1]], xyz), **measured}
     roles = [role for role, column in columns.items() if column is not None]
-    whole = Part(xyz, np.repeat(np.arange(len(counts)), counts), **measured)
-    return particles_of([Rows(Path(source), source, [], lambda: iter([whole]), roles, names)])
+    ends = np.cumsum(counts)
+
+    def parts() -> Iterator[Part]:
+        for first in range(0, max(1, len(xyz)), ROWS_AT_A_TIME):
+            some = slice(first, first + ROWS_AT_A_TIME)
+            own = {role: None if column is None else column[some] for role, column in measured.items()}
+            particle = np.searchsorted(ends, np.arange(first, first + len(xyz[some])), side="right")
+            yield Part(xyz[some], particle, **own)
+
+    return particles_of([Rows(Path(source), source, [], parts, roles, names)])
 
 
 def _belongs(path: Path, ids: Array) -> Array:
