@@ -239,8 +239,9 @@ class Relocation(Settings):
     alone, two points on one site of CEP152 stayed, since two of its sites are closer to each other than they were."""
     places: Count = 512
     """Positions tried at a time for one point."""
-    closer: Whole = 6
-    """Rounds that refine the best positions, each within half the distance of the one before."""
+    closer: Whole = 5
+    """Rounds that refine the best positions: the first within the usual distance of two neighbours, each of the others within
+    half the distance of the one before."""
     kept: Count = 32
     """Number of best positions that are kept for the next round."""
 

@@ -174,9 +174,9 @@ def propose_moves(
     residual = view.residual(points, width_nm)
     place, peak = find_residual_peak(points, residual, view, settings, generator)
     own = 1 / (2 * torch.pi * len(points) * view.grid.to_pixels(width_nm) ** 2)  # peak of one point, in a sum of 1
-    # A residual far below the peak of a point does not justify a whole point; a point worth more than half is kept. Where
-    # the points of a row with an empty site have spread over it, the peak at the site is about half of a point's.
-    if peak < own / 4:
+    # A residual far below the peak of a point does not justify a whole point; a point worth more than half is kept. Points
+    # around an empty site spread over it, which leaves a residual of half the peak of a point there, or less.
+    if peak < own / 8:
         return []
     moves = []
     excess = view.brightness(points, residual)
@@ -193,29 +193,41 @@ def doubtful_pairs(points: Tensor, residual: Tensor, most: int) -> list[Tensor]:
     """Indices ``[2]`` of points and their nearest neighbours: the closest pair, and ``most`` with the least residual ``[N]``."""
     if len(points) < 2:
         return []
+    distance, other = neighbours_of(points)
+    own = torch.arange(len(points))
+    pairs = torch.stack([torch.minimum(own, other), torch.maximum(own, other)], dim=1).unique(dim=0)
+    closest = torch.stack([distance.argmin(), other[distance.argmin()]])
+    least = pairs[residual.cpu()[pairs].sum(1).argsort()[:most]]
+    return list(torch.cat([closest.sort().values[None], least]).unique(dim=0).to(points.device))
+
+
+def neighbours_of(points: Tensor) -> tuple[Tensor, Tensor]:
+    """Distance and index of the nearest other point of each of ``[N, 3]``, N at least 2: ``[N]``, ``[N]``, on the CPU."""
     rows = points.cpu().numpy()
     distance, neighbour = cKDTree(rows).query(rows, k=2)
     # A point that coincides with others may be listed after them.
-    own = np.arange(len(rows))
-    other = np.where(neighbour[:, 1] == own, neighbour[:, 0], neighbour[:, 1])
-    brightness = residual.cpu().numpy()
-    pairs, first = np.unique(np.sort(np.stack([own, other], axis=1)), axis=0, return_index=True)
-    least = (brightness[pairs].sum(axis=1)).argsort()[:most]
-    chosen = dict.fromkeys([int(distance[first, 1].argmin()), *least.tolist()])
-    return [torch.from_numpy(pairs[row]).to(points.device) for row in chosen]
+    other = np.where(neighbour[:, 1] == np.arange(len(rows)), neighbour[:, 0], neighbour[:, 1])
+    return torch.from_numpy(distance[:, 1]), torch.from_numpy(other)
 
 
 def find_residual_peak(
     points: Tensor, residual: Tensor, view: View, settings: Relocation, generator: torch.Generator
 ) -> tuple[Tensor, Tensor]:
-    """The position ``[3]``, nm, of the largest residual, and its value: random positions, then finer ones about the best."""
-    spread = points.norm(dim=1).median()
-    places = spread * torch.randn(settings.places, 3, generator=generator, device=points.device)
+    """The position ``[3]``, nm, of the largest residual, and its value: random positions, then finer ones about the best.
+
+    Half of the first positions are anywhere about the centre, half within the usual distance of two neighbours of a point:
+    a site between others is narrow beside the structure, and would often be missed.
+    """
+    device, distance = points.device, neighbours_of(points)[0].median().to(points)
+    places = torch.randn(settings.places, 3, generator=generator, device=device)
+    beside = torch.randint(len(points), (settings.places // 2,), generator=generator, device=device)
+    places[: len(beside)] = points[beside] + distance * places[: len(beside)]
+    places[len(beside) :] *= points.norm(dim=1).median()
     for _ in range(settings.closer):
         best = places[view.brightness(places, residual).topk(settings.kept).indices]
-        spread = spread / 2
         around = best.repeat(settings.places // settings.kept, 1)
-        places = around + spread * torch.randn(around.shape, generator=generator, device=points.device)
+        places = around + distance * torch.randn(around.shape, generator=generator, device=device)
         places[: len(best)] = best
+        distance = distance / 2
     peak = view.brightness(places, residual)
     return places[peak.argmax()], peak.max()
