@@ -16,6 +16,7 @@ from scipy.cluster.hierarchy import fcluster, linkage
 from scipy.spatial import cKDTree
 from torch import Tensor
 
+from holly_triton.core.types import Array
 from holly_triton.geometry import Grid, project
 from holly_triton.kernels import morton_order, splat
 from holly_triton.particles.config import Relocation
@@ -194,20 +195,20 @@ def doubtful_pairs(points: Tensor, residual: Tensor, most: int) -> list[Tensor]:
     if len(points) < 2:
         return []
     distance, other = neighbours_of(points)
-    own = torch.arange(len(points))
-    pairs = torch.stack([torch.minimum(own, other), torch.maximum(own, other)], dim=1).unique(dim=0)
-    closest = torch.stack([distance.argmin(), other[distance.argmin()]])
-    least = pairs[residual.cpu()[pairs].sum(1).argsort()[:most]]
-    return list(torch.cat([closest.sort().values[None], least]).unique(dim=0).to(points.device))
+    pairs = np.unique(np.sort(np.stack([np.arange(len(points)), other], axis=1), axis=1), axis=0)
+    least = pairs[residual.cpu().numpy()[pairs].sum(axis=1).argsort()[:most]]
+    closest = np.sort([distance.argmin(), other[distance.argmin()]])
+    chosen = np.unique(np.concatenate([closest[None], least]), axis=0)
+    return list(torch.from_numpy(chosen).to(points.device))
 
 
-def neighbours_of(points: Tensor) -> tuple[Tensor, Tensor]:
-    """Distance and index of the nearest other point of each of ``[N, 3]``, N at least 2: ``[N]``, ``[N]``, on the CPU."""
+def neighbours_of(points: Tensor) -> tuple[Array, Array]:
+    """Distance and index of the nearest other point of each of ``[N, 3]``, N at least 2: ``[N]``, ``[N]``."""
     rows = points.cpu().numpy()
     distance, neighbour = cKDTree(rows).query(rows, k=2)
     # A point that coincides with others may be listed after them.
     other = np.where(neighbour[:, 1] == np.arange(len(rows)), neighbour[:, 0], neighbour[:, 1])
-    return torch.from_numpy(distance[:, 1]), torch.from_numpy(other)
+    return distance[:, 1], other
 
 
 def find_residual_peak(
@@ -218,7 +219,7 @@ def find_residual_peak(
     Half of the first positions are anywhere about the centre, half within the usual distance of two neighbours of a point:
     a site between others is narrow beside the structure, and would often be missed.
     """
-    device, distance = points.device, neighbours_of(points)[0].median().to(points)
+    device, distance = points.device, float(np.median(neighbours_of(points)[0]))
     places = torch.randn(settings.places, 3, generator=generator, device=device)
     beside = torch.randint(len(points), (settings.places // 2,), generator=generator, device=device)
     places[: len(beside)] = points[beside] + distance * places[: len(beside)]
