@@ -31,6 +31,7 @@ from .options import (
 @click.option("--max-spawn", type=click.IntRange(min=1), default=1, metavar="K", help="Most fluorophores on a site.")
 @click.option("--spawn-rate", type=Number(0, 1), default=1.0, metavar="R", help="Probability of each of them.")  # fmt: skip
 @click.option("--shift", type=Number(min=0), default=0.0, metavar="S", help="Largest shift along x and y, in the cloud's unit.")  # fmt: skip
+@click.option("--stretch", type=Number(min=0), metavar="S", help="Standard deviation, over the particles, of the structure's height along its z, in the cloud's unit: each is stretched or compressed.")  # fmt: skip
 @click.option("--in-plane", type=click.IntRange(min=1), default=1, metavar="M", help="Copies of each picture, rotated in its plane.")  # fmt: skip
 @click.option(
     "--blinking",
@@ -46,7 +47,7 @@ from .options import (
 @click.option("--overwrite", is_flag=True, help="Replace the simulation in an existing folder.")
 def simulate(
     cloud: Path, out: Path, also: tuple[tuple[Path, float], ...], images: int, scatter: float, missing: float, max_spawn: int, spawn_rate: float,
-    shift: float, in_plane: int, blinking: str | None, dimensions: int, precision: float | None,
+    shift: float, stretch: float | None, in_plane: int, blinking: str | None, dimensions: int, precision: float | None,
     axial_precision: float | None, seed: int, tiff: bool, unit_nm: float | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Simulate particles of CLOUD in random orientations, in files that train reads, together with the truth.
@@ -60,6 +61,7 @@ def simulate(
       holly-triton simulate nuclear-pore pore-data --scatter 5 --missing 0.3 --blinking alexa647
       holly-triton simulate nuclear-pore pores-3d --dimensions 3 --missing 0.4 --precision 5 --axial-precision 12
       holly-triton simulate nuclear-pore mixed --also torus 0.4 --dimensions 3 --precision 5
+      holly-triton simulate nuclear-pore stretched --stretch 8 --dimensions 3 --precision 5
     """
     if axial_precision is not None and (dimensions == 2 or precision is None):
         raise click.UsageError("--axial-precision goes with --dimensions 3 and --precision")
@@ -73,6 +75,7 @@ def simulate(
     from holly_triton.particles.simulate import Precision, write_simulation
     from holly_triton.particles.simulate import simulate as make
     from holly_triton.particles.simulated_mixture import mixed, shares_of_images
+    from holly_triton.particles.simulated_stretch import draw_stretch
     from holly_triton.structures import read_structure
 
     check_free(out, overwrite, "simulation")
@@ -92,12 +95,14 @@ def simulate(
             one.points, count, precision=error, dimensions=dimensions, channels=one.channels, scatter_nm=scatter * structure.unit_nm, missing=missing, max_spawn=max_spawn,
             spawn_rate=spawn_rate, shift_nm=shift * structure.unit_nm, in_plane=in_plane,
             photophysics=PHOTOPHYSICS[blinking] if blinking else None, generator=generator,
+            stretch=draw_stretch(one.points, count, stretch * structure.unit_nm, generator) if stretch else None,
         )
         for one, count in zip(structures, shares_of_images(images, [share for _, share in also]), strict=True)
     ]  # fmt: skip
     write_simulation(out, parts[0] if not also else mixed(parts, generator, in_plane), tiff=tiff)
     sites = " and ".join(counted(len(one.points), "site") for one in structures)
     mixture = f" --structures {len(structures)}" if also and dimensions == 3 else ""
+    mixture = " --deformation" if stretch and dimensions == 3 and not also else mixture
     kind, several = (
         (f"{noun} of 3D localisations" for noun in ("particle", "particles"))
         if dimensions == 3

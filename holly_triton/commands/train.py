@@ -63,6 +63,7 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 )
 @click.option("--repeats", type=click.IntRange(min=1), metavar="K", help="Run K seeds and write their consensus.")
 @click.option("--structures", type=click.IntRange(min=1), metavar="K", help="Classify the particles, of 3D localisations, into K structures, with a run of each.")  # fmt: skip
+@click.option("--deformation", is_flag=True, default=None, help="Then fit a deformation of the structure, from 3D localisations, and its amplitude in each particle: a stretch, a bend or an opening in which they differ.")  # fmt: skip
 @click.option("--half-sets", is_flag=True, default=None, help="Two runs on half of the particles each, for the resolution (FSC).")  # fmt: skip
 @click.option("--prune", is_flag=True, default=None, help="Merge points closer than the final sigma.")
 @click.option("--quick", is_flag=True, help="A fraction of the steps, for smoke tests.")
@@ -128,6 +129,11 @@ def _configured(config_file: Path | None, preset: str | None, data: Path | None,
         )
     if config.symmetry is not None and config.structures > 1:
         raise click.UsageError("--symmetry is for one structure; leave it or --structures out")
+    if config.deformation and config.structures > 1:
+        raise click.UsageError(
+            "--deformation is for one structure; classify first, then fit the deformation of one: "
+            "holly-triton train --config RUN/structure-1/config.toml --deformation"
+        )
     if config.half_sets and config.repeats > 1:
         raise click.UsageError("--repeats and --half-sets are two different studies; give one of them")
     return config

@@ -133,6 +133,8 @@ class Metrics:
     """Figures of the consensus of a study."""
     classes: Figures | None = None
     """Figures of a classification into several structures."""
+    deformation: Figures | None = None
+    """Figures of a deformation of which each particle has an amplitude."""
     resolution: Figures | None = None
     """Resolution from half sets."""
     angular_order: Figures | None = None

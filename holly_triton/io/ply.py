@@ -70,9 +70,20 @@ def read_ply(path: Path) -> Vertices:
         return Vertices(table[:, :3], header.comments, table[:, 3] if has_channel else None)
 
 
-def write_ply(path: Path, points: Array, comments: Sequence[str], channels: PointChannels | None = None) -> None:
-    """Write points ``[N, 3]`` as binary PLY in double precision, with the channel of each and its colour."""
+def write_ply(
+    path: Path,
+    points: Array,
+    comments: Sequence[str],
+    channels: PointChannels | None = None,
+    displacements: Array | None = None,
+) -> None:
+    """Write points ``[N, 3]`` as binary PLY in double precision, with the channel of each and its colour.
+
+    ``displacements`` ``[N, 3]`` are the properties dx, dy and dz.
+    """
     columns: list[tuple[str, str, Array]] = [("double", axis, points[:, place]) for place, axis in enumerate("xyz")]
+    if displacements is not None:
+        columns += [("double", f"d{axis}", displacements[:, place]) for place, axis in enumerate("xyz")]
     if channels is not None:
         comments = [*comments, *channels.comments]
         colours = zip(("red", "green", "blue"), channels.colours.T, strict=True)

@@ -15,6 +15,8 @@ from .channels import PointChannels
 from .clouds import read_cloud
 from .metrics import METRICS, read_metrics
 
+AMPLITUDES = "amplitudes.csv"
+
 
 class PoseTable(NamedTuple):
     """Poses as a file holds them."""
@@ -27,6 +29,35 @@ class PoseTable(NamedTuple):
     """``[P, 2]``, nm; of 3D localisations ``[P, 3]``."""
     loss: Array
     """``[P]``; NaN where the file states none, as that of true poses."""
+
+
+class AmplitudeTable(NamedTuple):
+    """The amplitude of the deformation of each of P particles."""
+
+    names: list[str]
+    """Their ids."""
+    amplitude_nm: Array
+    """``[P]``: root-mean-square displacement of the points, with its sign."""
+    error_nm: Array
+    """Standard deviation of each, given the structure and its displacements ``[P]``."""
+    held_out: Array
+    """Whether these were found without the particle ``[P]``."""
+
+
+def read_amplitudes(folder: Path) -> AmplitudeTable | None:
+    """The amplitudes of a run with a deformation; None where there are none.
+
+    Raises:
+        HollyError: The file is damaged.
+    """
+    path = folder / AMPLITUDES
+    if not path.is_file():
+        return None
+    with foreign(path, "the amplitudes of a deformation"), path.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+        amplitude, error = (np.array([float(row[name]) for row in rows]) for name in ("amplitude_nm", "error_nm"))
+        held_out = np.array([row["held_out"] == "yes" for row in rows])
+        return AmplitudeTable([row["particle"] for row in rows], amplitude, error, held_out)
 
 
 def read_run_cloud(folder: Path) -> Array:

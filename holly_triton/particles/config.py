@@ -12,6 +12,7 @@ from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Wei
 from .annealed import Amortised, Direct
 from .bounds import Amount, Count, Momentum, Pixels, Positive, Share, Whole
 from .classes.config import Classes
+from .deformation.config import Deforming
 from .sparse.config import Sparse
 from .spatial.config import Spatial
 
@@ -313,6 +314,8 @@ class Config(Settings):
     """Path of the table of a classification; the particles that it assigns to ``structure`` are used."""
     structure: Count | None = None
     """Number of that structure in the table."""
+    deformation: bool = False
+    """Fit a field of displacements to the finished structure, of 3D localisations, of which each particle has an amplitude."""
     half_sets: bool = False
     """Two runs, one from every other particle and one from the rest, for the resolution."""
     seed: Annotated[int, Bounds(0, LARGEST)] = 0
@@ -329,6 +332,7 @@ class Config(Settings):
     spatial: Spatial = field(default_factory=Spatial)
     sparse: Sparse = field(default_factory=Sparse)
     classes: Classes = field(default_factory=Classes)
+    deforming: Deforming = field(default_factory=Deforming)
 
     def quick(self) -> "Config":
         """The same run at a fraction of the steps, for smoke tests."""
@@ -341,4 +345,5 @@ class Config(Settings):
             spatial=dataclasses.replace(self.spatial, steps=60),
             sparse=dataclasses.replace(self.sparse, steps=60),
             classes=dataclasses.replace(self.classes, steps=30),
+            deforming=dataclasses.replace(self.deforming, steps=30),
         )

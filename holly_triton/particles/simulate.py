@@ -22,11 +22,12 @@ from holly_triton.geometry import Grid, axis_angle_from_rotation, random_rotatio
 from holly_triton.io.channels import PointChannels
 from holly_triton.io.clouds import write_cloud
 from holly_triton.kernels import splat_emitters
-from holly_triton.particles.data.dataset import TRUE_STRUCTURE, TRUTH
+from holly_triton.particles.data.dataset import TRUE_POSES, TRUE_STRUCTURE, TRUTH
 from holly_triton.particles.data.grouping import localisations_from_rows
 from holly_triton.particles.data.localisations import Localisations, offsets_from_counts, runs
 
 from .config import Photophysics
+from .simulated_stretch import Stretch
 
 Array = NDArray[Any]
 
@@ -66,6 +67,8 @@ class Simulation:
         site: Point of the structure that each emitter labels ``[E]`` int64.
         channels: The channel of each point, if the structure states it.
         others: Further structures of a mixture, each like ``points``.
+        amplitude: Root-mean-square displacement of each particle's sites by its stretch ``[P]`` float32, nm, negative for a
+            compression; None where all particles are alike.
         structure: Of which structure each particle of a mixture is ``[P]`` int64, from 0, ``points`` first; None for one alone.
     """
 
@@ -78,6 +81,7 @@ class Simulation:
     site: Tensor
     precision: Precision | None = None
     channels: PointChannels | None = None
+    amplitude: Tensor | None = None
     others: tuple[Array, ...] = ()
     structure: Tensor | None = None
 
@@ -125,6 +129,7 @@ def simulate(
     precision: Precision | None = None,
     dimensions: int = 2,
     channels: PointChannels | None = None,
+    stretch: Stretch | None = None,
     generator: torch.Generator,
 ) -> Simulation:
     """Simulate particles of one structure, each in a uniformly random orientation and with independent labels.
@@ -146,6 +151,7 @@ def simulate(
         precision: A further error of each localisation, which the data state; None for none.
         dimensions: 2: positions as projected along z; 3: with z.
         channels: The channel of each site, which is that of its localisations; None for one.
+        stretch: How far each particle is stretched along the structure's z; None for not at all.
         generator: The only source of random numbers, on the CPU.
 
     Returns:
@@ -161,8 +167,9 @@ def simulate(
     rotation = random_rotations(images, generator)
     shift = shift_nm * (2 * torch.rand(images, dimensions, generator=generator) - 1)
     chunk = max(1, CHUNK_SITES // len(sites))
+    frames = rotation if stretch is None else rotation @ stretch.matrix
     drawn = []
-    for turns, by in zip(torch.split(rotation, chunk), torch.split(shift, chunk), strict=True):
+    for turns, by in zip(torch.split(frames, chunk), torch.split(shift, chunk), strict=True):
         emitters, many, of = _label(sites, turns, scatter_nm, missing, max_spawn, spawn_rate, generator)
         drawn.append((emitters[:, :dimensions] + by.repeat_interleave(many, dim=0), many, of))
     positions, counts, site = (torch.cat(parts) for parts in zip(*drawn, strict=True))
@@ -174,8 +181,9 @@ def simulate(
         positions = positions + error * torch.randn(positions.shape, generator=generator)
         scatter_nm = math.hypot(scatter_nm, precision.lateral_nm)
     once = Simulation(
-        points, positions, offsets_from_counts(counts), rotation, shift, scatter_nm, site, precision, channels
-    )
+        points, positions, offsets_from_counts(counts), rotation, shift, scatter_nm, site, precision, channels,
+        None if stretch is None else stretch.amplitude_nm,
+    )  # fmt: skip
     return once if in_plane == 1 else _turned(once, in_plane)
 
 
@@ -183,7 +191,8 @@ def write_simulation(folder: str | Path, simulation: Simulation, *, tiff: bool =
     """Write the data, for ``open_dataset``, and the truth into a folder, which is made if it does not exist.
 
     ``localisations.csv`` (or ``pictures.tif``), ``truth.ply`` (the structure; of a mixture ``truth-1.ply``, ``truth-2.ply`` and
-    so on) and ``truth_poses.csv`` (a row for every picture, of a mixture with the number of its structure). There are no
+    so on) and ``truth_poses.csv`` (a row for every picture, of a mixture with the number of its structure, of
+    stretched particles with the amplitude). There are no
     columns for photons, which are not simulated; the channels of the structure are in the column ``channel``.
 
     Args:
@@ -213,7 +222,7 @@ def write_simulation(folder: str | Path, simulation: Simulation, *, tiff: bool =
         _write_table(table, simulation)
     for name, points in zip(_truths(len(simulation.structures)), simulation.structures, strict=True):
         write_cloud(folder / name, points, simulation.channels)
-    _write_poses(folder / "truth_poses.csv", simulation)
+    _write_poses(folder / TRUE_POSES, simulation)
     return folder
 
 
@@ -247,23 +256,26 @@ def _check(
 
 def _label(
     sites: Tensor,
-    rotation: Tensor,
+    frames: Tensor,
     scatter_nm: float,
     missing: float,
     max_spawn: int,
     spawn_rate: float,
     generator: torch.Generator,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Emitters of some particles ``[E, 3]`` without shift, how many each particle has ``[B]``, and the site of each ``[E]``."""
-    shape = len(rotation), len(sites)
+    """Emitters of some particles ``[E, 3]`` without shift, how many each particle has ``[B]``, and the site of each ``[E]``.
+
+    ``frames`` ``[B, 3, 3]`` take the sites to their places: rotations, perhaps after a stretch.
+    """
+    shape = len(frames), len(sites)
     labelled = torch.rand(shape, generator=generator) >= missing
     trials = labelled * float(max_spawn)
     fluorophores = torch.binomial(trials, torch.full(shape, float(spawn_rate)), generator=generator).long()
-    turned = sites @ rotation.transpose(1, 2)  # [B, N, 3]
-    emitters = turned.flatten(0, 1).repeat_interleave(fluorophores.flatten(), dim=0)
+    placed = sites @ frames.transpose(1, 2)  # [B, N, 3]
+    emitters = placed.flatten(0, 1).repeat_interleave(fluorophores.flatten(), dim=0)
     # An isotropic Gaussian in 3D is the same before and after the rotation.
     emitters += scatter_nm * torch.randn(emitters.shape, generator=generator)
-    site = torch.arange(len(sites)).repeat(len(rotation)).repeat_interleave(fluorophores.flatten())
+    site = torch.arange(len(sites)).repeat(len(frames)).repeat_interleave(fluorophores.flatten())
     return emitters, fluorophores.sum(dim=1), site
 
 
@@ -296,6 +308,7 @@ def _turned(simulation: Simulation, times: int) -> Simulation:
         site=simulation.site[emitters],
         rotation=turn @ simulation.rotation[index],
         shift=(turn[:, seen, seen] @ simulation.shift[index, :, None])[..., 0],
+        amplitude=None if simulation.amplitude is None else simulation.amplitude[index],
     )
 
 
@@ -359,5 +372,7 @@ def _write_poses(path: Path, simulation: Simulation) -> None:
     form = "%d,%.8f,%.8f,%.8f" + ",%.4f" * simulation.shift.shape[1]
     if simulation.structure is not None:
         rows, columns, form = [*rows, simulation.structure.numpy() + 1], [*columns, "structure"], form + ",%d"
+    if simulation.amplitude is not None:
+        rows, columns, form = [*rows, simulation.amplitude.numpy()], [*columns, "amplitude_nm"], form + ",%.4f"
     with replacing(path) as partial:
         np.savetxt(partial, np.column_stack(rows), fmt=form, header=",".join(columns), comments="")

@@ -42,6 +42,7 @@ def mixed(parts: Sequence[Simulation], generator: torch.Generator, in_plane: int
     counts = torch.cat([part.offsets.diff() for part in parts])
     starts = counts.cumsum(0) - counts
     rows, offsets, _ = runs(starts[order], counts[order])
+    amplitudes = [part.amplitude for part in parts if part.amplitude is not None]
     structure = torch.arange(len(parts)).repeat_interleave(torch.tensor(particles))
     return replace(
         first,
@@ -50,6 +51,7 @@ def mixed(parts: Sequence[Simulation], generator: torch.Generator, in_plane: int
         site=torch.cat([part.site for part in parts])[rows],
         rotation=torch.cat([part.rotation for part in parts])[order],
         shift=torch.cat([part.shift for part in parts])[order],
+        amplitude=torch.cat(amplitudes)[order] if amplitudes else None,
         others=tuple(part.points for part in parts[1:]),
         structure=structure[order],
     )

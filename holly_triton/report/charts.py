@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from holly_triton.core.types import Array
 from holly_triton.validation.coverage import Views, mollweide
 
 if TYPE_CHECKING:
@@ -74,6 +75,23 @@ def curves(history: Sequence[Mapping[str, Any]]) -> str | None:
             textcoords="offset points", color=GREY, fontsize=8,
         )  # fmt: skip
     lower.set_xlabel("step")
+    return _svg(figure)
+
+
+def amplitudes(amplitude_nm: Array, held_out: Array) -> str:
+    """Histogram of the amplitudes of a deformation, those of held-out particles above the others."""
+    figure = new_figure(9.5, 2.6)
+    axes = figure.subplots()
+    parts, labels = [amplitude_nm[~held_out], amplitude_nm[held_out]], ["training", "held out"]
+    some = [place for place, part in enumerate(parts) if len(part)]
+    axes.hist(
+        [parts[place] for place in some], bins="auto" if len(amplitude_nm) < 100 else 40, stacked=True,
+        color=[(BLUE, "#d9822b")[place] for place in some], label=[labels[place] for place in some],
+    )  # fmt: skip
+    axes.legend(frameon=False, fontsize=8, labelcolor=GREY)
+    axes.set_xlabel("amplitude, nm")
+    axes.set_ylabel("particles")
+    _sober(axes)
     return _svg(figure)
 
 

@@ -11,7 +11,14 @@ from holly_triton.core.files import foreign
 from holly_triton.core.types import Array, Figures
 from holly_triton.io.channels import PointChannels
 from holly_triton.io.metrics import METRICS, Metrics, read_metrics
-from holly_triton.io.run_files import read_poses, read_run_channels, read_run_cloud, read_spread
+from holly_triton.io.run_files import (
+    AmplitudeTable,
+    read_amplitudes,
+    read_poses,
+    read_run_channels,
+    read_run_cloud,
+    read_spread,
+)
 from holly_triton.view.orientation import upright
 
 
@@ -44,6 +51,7 @@ class Contents:
         rotation: Rotation of each picture, ``[P, 3, 3]``, from that cloud.
         symmetry: Figures of ``validation.symmetry`` of the cloud, with each axis in the same orientation.
         loss: Loss of each picture by its name.
+        amplitudes: Of each particle, where a deformation was fitted.
         config: The text of config.toml, and
         settings: what it says.
     """
@@ -58,6 +66,7 @@ class Contents:
     symmetry: list[Figures]
     loss: dict[str, float]
     reprojections: Reprojections | None
+    amplitudes: AmplitudeTable | None
     config: str | None
     settings: Figures
 
@@ -101,6 +110,7 @@ def read_folder(run: Path) -> Contents:
         symmetry=[{**one, "axis": one["axis"] @ frame} for one in figures.symmetry or ()],
         loss={} if poses is None else dict(zip(poses.names, poses.loss.tolist(), strict=True)),
         reprojections=_read_reprojections(member / "pictures" / "reprojections.npz"),
+        amplitudes=read_amplitudes(run),
         config=config,
         settings=settings,
     )

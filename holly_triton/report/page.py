@@ -23,6 +23,7 @@ from holly_triton.validation.coverage import Views, find_views
 from holly_triton.validation.measure import measure_run
 
 from . import charts, measurements, pictures
+from .deformation import explain_deformation
 from .folder import Contents, read_folder
 from .headline import first_line
 from .numbers import length, number
@@ -135,6 +136,7 @@ def _about(run: Path, contents: Contents, views: Views | None) -> dict[str, Any]
         "held_out": None
         if contents.member.held_out is None
         else _held_out_in_words(contents.member.held_out, contents.in_space),
+        "deformation": explain_deformation(metrics.deformation) if metrics.deformation else None,
         "cloud": None if points is None else _drawn(points, contents.spread_nm, contents.channels),
         "tables": list(tables(metrics.recorded())),
     }
@@ -175,7 +177,10 @@ def _held_out_in_words(held: HeldOut, in_space: bool) -> str:
 
 
 def _pictures(run: Path, contents: Contents) -> dict[str, Any]:
-    found = {f"{name}_picture": pictures.read_picture(run / "pictures" / f"{name}.png") for name in ("cloud", "truth")}
+    found = {
+        f"{name}_picture": pictures.read_picture(run / "pictures" / f"{name}.png")
+        for name in ("cloud", "truth", "deformation")
+    }
     given = contents.reprojections
     if given is None:
         return {**found, "compared": []}
@@ -190,6 +195,9 @@ def _charts(contents: Contents, views: Views | None) -> dict[str, Any]:
     return {
         "coverage": None if views is None else charts.coverage(views),
         "curves": charts.curves(contents.member.history or []),
+        "amplitudes": None
+        if contents.amplitudes is None
+        else charts.amplitudes(contents.amplitudes.amplitude_nm, contents.amplitudes.held_out),
         "agreement": None if resolution is None else charts.agreement(resolution),
     }
 

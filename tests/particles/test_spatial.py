@@ -102,7 +102,7 @@ def test_climbing_leads_to_the_maximum_of_the_likelihood(seed: int) -> None:
     pairs = Weighed(torch.arange(3), near, shift, torch.ones(3).double())
     before = log_likelihood(model, data, pairs)
     for _ in range(40):
-        spin, move = climb(model, data, pairs)
+        spin, move, *_ = climb(model, data, pairs)
         pairs = pairs._replace(rotation=turned(pairs.rotation, spin), shift=pairs.shift + move)
     assert (log_likelihood(model, data, pairs) > before).all()
     spin, move = torch.zeros(3, 3).double().requires_grad_(), torch.zeros(3, 3).double().requires_grad_()

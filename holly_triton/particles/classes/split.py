@@ -16,7 +16,7 @@ from torch import Tensor
 
 from holly_triton.core.progress import following
 from holly_triton.core.types import Array
-from holly_triton.particles.spatial.mixture import Weighed, expected
+from holly_triton.particles.spatial.mixture import expected
 from holly_triton.particles.spatial.poses import Kept, weighed
 from holly_triton.particles.spatial.train import SpatialTrainer
 
@@ -34,7 +34,7 @@ def divide(consensus: SpatialTrainer, structures: int, settings: Classes, genera
     """
     P, device = len(consensus.particles), consensus.state.points.device
     some = torch.randperm(P, generator=generator, device=device)[: settings.divided]
-    pulls = _pulls(consensus, some, settings.split_blur * consensus.plan.gyration_nm, generator)
+    pulls = pulls_of(consensus, some, settings.split_blur * consensus.plan.gyration_nm, generator)
     seed = int(torch.randint(2**31, (), generator=generator, device=device))
     which = torch.from_numpy(clusters(pulls.cpu().double().numpy(), structures, seed)).long()
     weight = torch.full((P, structures), 1 / structures, device=device)
@@ -61,7 +61,7 @@ def clusters(pulls: Array, structures: int, seed: int) -> Array:
     return best
 
 
-def _pulls(consensus: SpatialTrainer, index: Tensor, blur_nm: float, generator: torch.Generator) -> Tensor:
+def pulls_of(consensus: SpatialTrainer, index: Tensor, blur_nm: float, generator: torch.Generator) -> Tensor:
     """Gradient of the log-likelihood of some particles ``[B, 3 N]``, in units in which its noise is alike for all."""
     state, plan, pulls = consensus.state, consensus.plan, []
     model = state.model(blur_nm)
@@ -71,7 +71,8 @@ def _pulls(consensus: SpatialTrainer, index: Tensor, blur_nm: float, generator: 
         poses = weighed(Kept(state.rotations[some], state.shifts[some], state.scores[some]), plan.settings.least_weight)
         for row in torch.arange(len(some), device=some.device):
             mine = poses.particle == row
-            pairs = Weighed(torch.zeros_like(poses.particle[mine]), *(part[mine] for part in poses[1:]))
+            pairs = poses.select(mine)
+            pairs = pairs._replace(particle=torch.zeros_like(pairs.particle))
             found = expected(model, data.select(row[None]), pairs)
             pulls.append(found.points.flatten() * sigma / found.load.sum().clamp(min=1).sqrt())
     return torch.stack(pulls)

@@ -95,7 +95,7 @@ CLOUDS = (".obj", ".ply", ".xyz")
 """Suffixes of point clouds, whose text could be read as a table."""
 SIMULATED = ("localisations.csv", "pictures.tif")
 """Data files that ``simulate`` writes into a folder, one or the other."""
-TRUTH, TRUE_STRUCTURE = "truth.ply", "truth-{}.ply"
+TRUTH, TRUE_STRUCTURE, TRUE_POSES = "truth.ply", "truth-{}.ply", "truth_poses.csv"
 """Files of the structure that ``simulate`` writes beside them; of a mixture one for each structure, by its number from 1."""
 
 

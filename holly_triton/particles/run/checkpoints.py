@@ -1,12 +1,14 @@
 """Checkpoints of a run: its training state, as ``core.checkpoint`` keeps it."""
 
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from holly_triton.core.checkpoint import load_checkpoint, save_checkpoint
 from holly_triton.particles.cloud.state import TrainingState
+from holly_triton.particles.cloud.train import Progress
 from holly_triton.particles.config import Config
 from holly_triton.particles.spatial.state import SpatialState
 
@@ -38,3 +40,51 @@ def load_state(folder: Path, device: torch.device) -> TrainingState | SpatialSta
 
     state = load_checkpoint(folder, KIND, restore)
     return None if state is None else state.to(device)
+
+
+class Saved(Protocol):
+    """A state that can be saved."""
+
+    def payload(self) -> dict[str, Any]:
+        """It as plain containers and tensors."""
+
+
+class Stepping(Protocol):
+    """What goes on from a run, step by step: between two steps ``state`` is complete."""
+
+    @property
+    def state(self) -> Saved:
+        """All that changes."""
+
+    @property
+    def finished(self) -> bool:
+        """Whether all steps are done."""
+
+    def run(self) -> Iterator[Progress]:
+        """Step to the end."""
+
+
+def carry_on(
+    trainer: Stepping, folder: Path, kind: str, every: int, callback: Callable[[Progress], None], should_stop: Callable[[], bool]
+) -> bool:  # fmt: skip
+    """Step to the end or until asked to stop, saving on the way; True when it is finished.
+
+    Args:
+        trainer: What is carried on.
+        folder: Of its checkpoints.
+        kind: What they are of.
+        every: Steps between them.
+        callback: Called after each step.
+        should_stop: Whether to stop, asked after each step.
+
+    Raises:
+        HollyError: A file can't be written, or a likelihood isn't finite.
+    """
+    for progress in trainer.run():
+        callback(progress)
+        stopping = should_stop() and not trainer.finished
+        if stopping or trainer.finished or progress.step % every == 0:
+            save_checkpoint(folder, kind, trainer.state.payload())
+        if stopping:
+            break
+    return trainer.finished

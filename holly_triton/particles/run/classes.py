@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from holly_triton.core.checkpoint import LAST, load_checkpoint, save_checkpoint
+from holly_triton.core.checkpoint import LAST, load_checkpoint
 from holly_triton.core.config import write_config
 from holly_triton.core.device import find_device
 from holly_triton.core.errors import HollyError
@@ -34,7 +34,7 @@ from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.particles.spatial.train import SpatialTrainer
 
 from .assignment import TABLE, Assignment, in_order, write_assignment
-from .checkpoints import save_state
+from .checkpoints import carry_on, save_state
 from .held_out import split
 from .run import WRITTEN, Run, absolute, open_whole, pictures_of, resume_run, run_config, start_run
 from .study import Member
@@ -163,15 +163,8 @@ def classify(work: Classification, callback: Callable[[Progress], None], should_
     Raises:
         HollyError: A file can't be written, or a likelihood isn't finite.
     """
-    trainer, every = work.trainer, work.consensus.config.checkpoint_every
-    for progress in trainer.run():
-        callback(progress)
-        stopping = should_stop() and not trainer.finished
-        if stopping or trainer.finished or progress.step % every == 0:
-            save_checkpoint(work.folder / CHECKPOINTS, KIND, trainer.state.payload())
-        if stopping:
-            break
-    return trainer.finished
+    every = work.consensus.config.checkpoint_every
+    return carry_on(work.trainer, work.folder / CHECKPOINTS, KIND, every, callback, should_stop)
 
 
 def conclude_classification(work: Classification) -> None:

@@ -18,7 +18,7 @@ from holly_triton.io.clouds import read_cloud
 from holly_triton.io.metrics import read_metrics, write_metrics
 from holly_triton.io.run_files import read_run_cloud
 from holly_triton.particles.config import Config
-from holly_triton.particles.data.dataset import FEWEST_PICTURES, TRUE_STRUCTURE
+from holly_triton.particles.data.dataset import FEWEST_PICTURES, TRUE_POSES, TRUE_STRUCTURE
 from holly_triton.report import REPORT
 from holly_triton.report.classes import (
     explain_absence,
@@ -35,7 +35,6 @@ from holly_triton.view.orientation import upright
 
 from .assignment import TABLE, read_assignment
 from .classes import finished_classes, structures_of
-from .scoring import TRUE_POSES
 
 
 def conclude_classes(config: Config, folder: Path) -> list[str]:

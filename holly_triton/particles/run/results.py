@@ -17,7 +17,7 @@ from holly_triton.core.files import replacing
 from holly_triton.core.log import LOG
 from holly_triton.core.optional import MissingExtraError
 from holly_triton.core.progress import in_parts
-from holly_triton.core.types import Array
+from holly_triton.core.types import Array, Figures
 from holly_triton.geometry import axis_angle_from_rotation, mirror
 from holly_triton.io.channels import PointChannels
 from holly_triton.io.clouds import write_cloud
@@ -45,7 +45,10 @@ BALL_POINTS = 4000
 it would be grainy and have a higher loss for that reason alone."""
 
 
-def write_results(run: Run, held_out: tuple[HeldOut, AnyPoses] | None = None, imposed: Imposed | None = None) -> None:
+def write_results(
+    run: Run, held_out: tuple[HeldOut, AnyPoses] | None = None, imposed: Imposed | None = None,
+    deformation: Figures | None = None,
+) -> None:  # fmt: skip
     """Write the structure, the poses, the figures and the report of them.
 
     Of a run that is not finished neither the symmetry nor a drawing is made, which take long; its report says so.
@@ -55,15 +58,17 @@ def write_results(run: Run, held_out: tuple[HeldOut, AnyPoses] | None = None, im
         held_out: How well the structure fits pictures that were held out, and their poses; None where there are none,
             or where none are known yet.
         imposed: The symmetry that was imposed on a finished run, and what they gain by it; None without one.
+        deformation: Figures of the deformation of a finished run; None without one.
 
     Raises:
         HollyError: A file can't be written.
     """
+    complete = run.finished and run.config.deformation == (deformation is not None)
     state = run.trainer.state
     points = state.points.detach().cpu().numpy().astype(np.float64)
     # A report of an earlier stop must not be taken for that of the finished run if this one is killed before its own.
     (run.folder / REPORT).unlink(missing_ok=True)
-    with in_parts(4 if run.finished else 2) as begin:
+    with in_parts(4 if complete else 2) as begin:
         begin("writing the structure and its figures")
         channels = run.trainer.channels
         write_cloud(run.folder / "cloud.ply", points, channels)
@@ -74,14 +79,16 @@ def write_results(run: Run, held_out: tuple[HeldOut, AnyPoses] | None = None, im
         write_poses(run.folder / "poses.csv", names, poses, point_sigma_nm(run.trainer))
         _write_growth(run.folder / "growth.npz", run.trainer)
         _write_reprojections(run.folder / "pictures" / "reprojections.npz", run.trainer)
-        metrics = _metrics(run, held_out and held_out[0])
-        if run.finished:
+        metrics = dataclasses.replace(
+            _metrics(run, held_out and held_out[0]), finished=complete, deformation=deformation
+        )
+        if complete:
             begin("looking for symmetry")
             found = _symmetry(run.trainer, points)
             symmetries, findings = [one.figures() for one in found], _findings(points, found, imposed)
             metrics = dataclasses.replace(metrics, symmetry=symmetries, findings=findings, imposed=imposed)
         write_metrics(run.folder, metrics)
-        if run.finished:
+        if complete:
             begin("drawing the structure")
             draw_cloud(run.folder / "pictures" / "cloud.png", points, channels=channels)
         begin("writing the report")
@@ -111,7 +118,6 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
     state, trainer = run.trainer.state, run.trainer
     points = state.points.detach()
     return Metrics(
-        finished=run.finished,
         step=state.step,
         steps=trainer.plan.total_steps,
         seconds=state.seconds,

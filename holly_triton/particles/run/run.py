@@ -1,7 +1,7 @@
 """A run and its folder: from a configuration to a structure on disk, stoppable and resumable at any step.
 
 The folder holds config.toml, data.json, cloud.ply, cloud_mirror.ply, poses.csv, metrics.json, report.html, pictures/,
-checkpoints/last.pt and, where tensorboardX is installed, TensorBoard events.
+checkpoints/last.pt, with a deformation what ``.deformation`` says, and, where tensorboardX is installed, TensorBoard events.
 """
 
 import csv
@@ -37,7 +37,7 @@ from .trainers import notes_of, settled, trainer_for
 
 WRITTEN = (
     "config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "metrics.json", "report.html",
-    DATA, "growth.npz", "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "structures.csv", "poses_*.csv", "ranking.csv", "repeat-[0-9]*", "half-[12]",
+    DATA, "growth.npz", "pictures", CHECKPOINTS, "events.out.tfevents.*", "spread.csv", "structures.csv", "poses_*.csv", "ranking.csv", "amplitudes.csv", "deformation.ply", "checkpoints-deformation", "repeat-[0-9]*", "half-[12]",
     "consensus", "structure-[0-9]*",
 )  # fmt: skip
 """All that a run or a study leaves in its folder; ``--overwrite`` removes these and nothing else."""

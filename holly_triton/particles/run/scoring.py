@@ -20,7 +20,7 @@ from holly_triton.io.metrics import METRICS, Fit, read_metrics, write_metrics
 from holly_triton.io.run_files import PoseTable, read_poses, read_run_channels, read_run_cloud
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.data import Dataset, Localisations, open_dataset
-from holly_triton.particles.data.dataset import truths_beside
+from holly_triton.particles.data.dataset import TRUE_POSES, truths_beside
 from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.report.evaluation import explain_alignment, explain_poses
 from holly_triton.structures import read_structure
@@ -28,13 +28,12 @@ from holly_triton.validation import pose_error
 from holly_triton.validation.alignment import align
 from holly_triton.validation.group import find_group, find_turns_of
 
+from .deformation_results import explain_amplitudes, score_amplitudes
 from .held_out import Found, compare_in_space, evenly, explain_fit, fit_of, search
 from .results import draw_cloud, point_sigma_nm, report_run, write_poses
 from .run import open_data, open_particles, run_config
 from .study import finished_run
 
-TRUE_POSES = "truth_poses.csv"
-"""The true poses that ``simulate`` writes beside its data."""
 AS_GIVEN = "the particles in their input frame, pooled (meaningful only if they were registered)"
 POOLED = 1500
 """Number of localisations that represent all pooled particles, whose alignment would take minutes."""
@@ -83,6 +82,9 @@ def score_cloud(folder: Path, truth: Path | None, unit_nm: float | None) -> Figu
         poses = None if truth is not None and run_config(folder).views == "random" else _score_poses(folder, target)
         if poses is not None:
             figures["poses"] = poses
+        deformation = score_amplitudes(folder)
+        if deformation is not None:
+            figures["deformation"] = deformation
         if (folder / METRICS).is_file():
             write_metrics(folder, dataclasses.replace(read_metrics(folder), evaluation=figures))
             begin("drawing the structure over the truth")
@@ -134,6 +136,8 @@ def explain_cloud(figures: Figures) -> str:
     for name, rmsd in figures.get("channels", {}).items():
         known += f"\nChannel {name}, in that alignment of all channels: nearest-neighbour RMSD {rmsd:.3g} nm, both directions."
     known += "".join(f"\n{note}" for note in figures.get("truth_notes", ()))
+    if "deformation" in figures:
+        known += explain_amplitudes(figures["deformation"])
     return explain_alignment(figures) + known + ("" if poses is None else "\n" + explain_poses(poses))
 
 

@@ -14,7 +14,7 @@ from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import DEFAULT_POINTS, Config
 from holly_triton.particles.data import Dataset, Localisations
-from holly_triton.particles.spatial.choice import channels_of, dimensions_of, lacking_channels, sizes_of
+from holly_triton.particles.spatial.choice import channels_of, dimensions_of, lacking_channels, lacking_depth, sizes_of
 from holly_triton.particles.spatial.particles import Particles
 from holly_triton.particles.spatial.plan import Plan as SpatialPlan
 from holly_triton.particles.spatial.state import SpatialState
@@ -48,6 +48,8 @@ def settled(config: Config, dataset: Dataset) -> Config:
     if config.symmetry is not None:
         _check_symmetry(config)
         points = nearest_count(config.symmetry, points)
+    if config.deformation:
+        _check_deformation(config, dataset)
     return dataclasses.replace(config, points=points)
 
 
@@ -67,6 +69,21 @@ def _check_symmetry(config: Config) -> None:
         raise HollyError(f"{option}: is for one channel; add --channels pooled, or choose one with --channel")
     if config.points is not None:
         check_points(config.symmetry or "", config.points)
+
+
+def _check_deformation(config: Config, dataset: Dataset) -> None:
+    """Refuse data to which no deformation can be fitted.
+
+    Raises:
+        HollyError: They are of projections, or too few.
+    """
+    if config.dimensions == 2:
+        why = lacking_depth(dataset) or "other settings ask for projections of them"
+        raise HollyError(f"{config.data}: --deformation needs localisations in 3D: {why}")
+    if len(dataset) < (least := config.deforming.particles):
+        raise HollyError(
+            f"{config.data}: has {counted(len(dataset), 'particle')} for the structure, and --deformation needs {least}; leave it out"
+        )
 
 
 def trainer_for(config: Config, dataset: Dataset, state: AnyState | None = None) -> AnyTrainer:

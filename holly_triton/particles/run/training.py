@@ -14,14 +14,17 @@ from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import console, in_parts, watched
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
+from holly_triton.core.types import Figures
 from holly_triton.core.words import counted
 from holly_triton.io.metrics import read_metrics
 from holly_triton.particles.classes.state import ClassState
 from holly_triton.particles.cloud.train import Progress as Step
 from holly_triton.particles.config import Config
+from holly_triton.particles.deformation.state import DeformationState
 from holly_triton.particles.spatial.poses import Chosen
 from holly_triton.particles.state import State
 from holly_triton.report import find_warnings
+from holly_triton.report.deformation import explain_deformation
 from holly_triton.report.numbers import scatter
 from holly_triton.report.warnings import HANDED, ONE_SIDE, SIGMA_IN_SPACE
 
@@ -37,6 +40,7 @@ from .classes import (
     structures_of,
 )
 from .classes_results import conclude_classes
+from .deformation import conclude_deformation, deform, open_deformation
 from .held_out import explain_fit, score_held_out
 from .imposed import compare_imposed
 from .results import write_results
@@ -54,6 +58,8 @@ STAGES = {
     "poses": "searching the poses of all particles",
     "classify": "classifying particles",
     "compare": "comparing all particles with the structures",
+    "deform": "fitting the deformation",
+    "amplitudes": "fitting the amplitudes of all particles",
 }
 REPORTS = 5
 """Lines about the progress of a run where there is no terminal for a bar."""
@@ -239,6 +245,8 @@ def follow(run: Run, stop: Stop) -> bool:
             run.trainer.plan.total_steps,
             lambda callback: carry_out(run, callback, lambda: stop.asked),
         )
+        deformation = _deform(run, stop) if finished and run.config.deformation else None
+        finished = finished and run.config.deformation == (deformation is not None)
         held_out = None
         if finished and run.pictures.held_out is not None:
             with in_parts(1) as begin:
@@ -253,12 +261,26 @@ def follow(run: Run, stop: Stop) -> bool:
                 poses = held_out[1] if held_out is not None and isinstance(held_out[1], Chosen) else None
                 imposed = compare_imposed(run, poses, lambda: stop.asked)
         if leads():
-            write_results(run, held_out, imposed)
+            write_results(run, held_out, imposed, deformation)
         wait()  # until they are there for all to read
     return finished
 
 
-def _under_bar(state: State | ClassState, total: int, work: Callable[[Callable[[Step], None]], bool]) -> bool:
+def _deform(run: Run, stop: Stop) -> Figures | None:
+    """Fit the deformation of a run whose steps are done; None when stopped before the end."""
+    trainer = open_deformation(run)
+    if not _under_bar(
+        trainer.state, trainer.total_steps, lambda callback: deform(run, trainer, callback, lambda: stop.asked)
+    ):
+        return None
+    with in_parts(1) as begin:
+        begin("comparing held-out particles with the deformation")
+        return conclude_deformation(run, trainer)
+
+
+def _under_bar(
+    state: State | ClassState | DeformationState, total: int, work: Callable[[Callable[[Step], None]], bool]
+) -> bool:
     """Carry out work that reports each of its steps; its result."""
     columns = (
         TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
@@ -292,8 +314,13 @@ def _handedness(config: Config) -> str:
 def _conclude(run: Run, finished: bool) -> int:
     folder, state = run.folder, run.trainer.state
     if not finished:
+        where = (
+            "in the fit of the deformation"
+            if run.finished
+            else f"at step {state.step} of {run.trainer.plan.total_steps}"
+        )
         print(
-            f"Stopped at step {state.step} of {run.trainer.plan.total_steps}; the structure so far is in "
+            f"Stopped {where}; the structure so far is in "
             f"{folder / 'cloud.ply'}, see {folder / 'report.html'}. Go on with: holly-triton train --resume {quote(str(folder))}"
         )
         return STOPPED
@@ -303,6 +330,8 @@ def _conclude(run: Run, finished: bool) -> int:
         f"{scatter(state.blur_nm(), metrics.sigma_nm)} nm."
     )
     print(" ".join(metrics.findings or ()))
+    if metrics.deformation is not None:
+        print(explain_deformation(metrics.deformation))
     if metrics.held_out is not None:
         print(explain_fit(metrics.held_out, "held-out", run.config.dimensions))
     for warning in find_warnings(folder):

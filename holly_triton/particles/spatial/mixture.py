@@ -8,7 +8,10 @@ N points, or from the background, an isotropic Gaussian about ``t``:
 With several channels each has points of its own, and N and j are those of the localisation's channel.
 ``v`` are the variances of the localisation along the microscope's axes, which need not be equal: they are not turned, the
 points are, so that the covariances stay diagonal and the evaluation is exact for any orientation. ``s`` is the blur that all
-points have in common. The exponents of all pairs of a localisation and a point are one matrix product of 7 features, as
+points have in common. Where the structure deforms, ``p_j + a d_j`` is in the place of ``p_j``: ``d`` is a field of displacements
+that all particles share, and the amplitude ``a`` of a particle, a standard normal variable, is found with its pose.
+
+The exponents of all pairs of a localisation and a point are one matrix product of 7 features, as
 ``-(x - p)^2 / 2a`` is ``-x^2 / 2a + (x / a) p - (1 / 2a) p^2`` along each axis; a further feature for each further channel
 makes the density of points of another one vanish. The gradients are another product of the same features with the
 responsibilities, so that nothing is kept for a backward pass.
@@ -40,6 +43,7 @@ class Model(NamedTuple):
     share: Tensor  # [], 0 to 1: of the localisations that are background
     spread: Tensor  # [] nm^2: variance of the background about the particle's centre, along each axis
     sizes: tuple[int, ...] = ()  # points of each channel, one channel after the other; () where there is one
+    field: Tensor | None = None  # [N, 3] nm: displacement of the points at amplitude 1; None for a rigid structure
 
     @property
     def of_channels(self) -> tuple[Tensor, ...]:
@@ -76,6 +80,23 @@ class Weighed(NamedTuple):
     rotation: Tensor  # [K, 3, 3]
     shift: Tensor  # [K, A] nm
     weight: Tensor  # [K]
+    amplitude: Tensor | None = None  # [K]: of the model's field; None for 0
+
+    def select(self, rows: Tensor | slice) -> "Weighed":
+        """Some of the pairs."""
+        amplitude = None if self.amplitude is None else self.amplitude[rows]
+        return Weighed(self.particle[rows], self.rotation[rows], self.shift[rows], self.weight[rows], amplitude)
+
+
+class Climb(NamedTuple):
+    """A step of each of K pairs towards a more likely pose."""
+
+    turn: Tensor  # [K, 3], radians: rotation vectors to apply after each rotation
+    move: Tensor  # [K, 3] nm: what to add to each shift
+    amplitude: Tensor  # [K]: what to add to each amplitude; 0 where there is none
+    stiffness: (
+        Tensor  # [K]: minus the second derivative of the log-likelihood with the amplitude's prior, in the amplitude
+    )
 
 
 class Expected(NamedTuple):
@@ -88,6 +109,7 @@ class Expected(NamedTuple):
     background: Tensor  # []: weight of the localisations that the background explains
     squares: Tensor  # []: their squared distance from the particle's centre, times that weight, nm^2
     load: Tensor  # [N]: weight of the localisations that each point explains
+    field: Tensor  # [N, 3]: with respect to the field; 0 where poses have no amplitude
 
 
 def log_likelihood(model: Model, data: Padded, poses: Weighed) -> Tensor:
@@ -116,21 +138,17 @@ def expected(model: Model, data: Padded, poses: Weighed) -> Expected:
     return Expected(*sums)
 
 
-def climb(model: Model, data: Padded, poses: Weighed) -> tuple[Tensor, Tensor]:
+def climb(model: Model, data: Padded, poses: Weighed) -> Climb:
     """One step of expectation-maximisation on each pose, by which its likelihood grows: poses are found to any accuracy.
 
     With the responsibilities of the points held, the expected log-likelihood is a sum of squares, whose Gauss-Newton step in
-    the three angles and the three shifts is taken.
-
-    Returns:
-        Rotation vectors ``[K, 3]``, radians, to apply after each rotation, and what to add to each shift ``[K, 3]``, nm.
+    the three angles and the three shifts is taken; and in the amplitude, where poses have one, with its prior.
     """
     steps = [_climb(model, data, some) for some in _some(model, data, poses)]
-    turns, moves = zip(*steps, strict=True)
-    return torch.cat(turns), torch.cat(moves)
+    return Climb(*(torch.cat(parts) for parts in zip(*steps, strict=True)))
 
 
-def _climb(model: Model, data: Padded, poses: Weighed) -> tuple[Tensor, Tensor]:
+def _climb(model: Model, data: Padded, poses: Weighed) -> Climb:
     found = _evaluate(model, data, poses)
     mask = data.mask[poses.particle]
     blame = (found.joint - found.mixed[..., None]).exp_() * mask[..., None]  # [K, M, N]
@@ -138,20 +156,26 @@ def _climb(model: Model, data: Padded, poses: Weighed) -> tuple[Tensor, Tensor]:
     pull, stiffness = torch.split(blame.mT @ torch.cat([scaled, inverse], dim=-1), [3, 3], dim=-1)  # [K, N, 3]
     places = found.places
     force = pull - stiffness * places
-    # A small turn w moves a point by w x p, a shift moves all points alike.
+    # A small turn w moves a point by w x p, a shift moves all points alike, an amplitude each along the field.
     x, y, z = places.unbind(-1)
     none = torch.zeros_like(x)
     cross = torch.stack([none, z, -y, -z, none, x, y, -x, none], dim=-1).view(*places.shape, 3)
-    lever = torch.cat([cross, torch.eye(3).to(cross).expand_as(cross)], dim=-1)  # [K, N, 3, 6]
+    along = torch.zeros_like(places) if model.field is None else model.field @ poses.rotation.mT
+    lever = torch.cat([cross, torch.eye(3).to(cross).expand_as(cross), along[..., None]], dim=-1)  # [K, N, 3, 7]
     slope = (lever * force[..., None]).sum((1, 2))
     curvature = (lever.mT @ (stiffness[..., None] * lever)).sum(1)
     held = ((found.outside - found.mixed).exp() * mask).sum(-1) / model.spread
-    curvature[:, 3:, 3:] += held[:, None, None] * torch.eye(3).to(cross)
+    curvature[:, 3:6, 3:6] += held[:, None, None] * torch.eye(3).to(cross)
+    curvature[:, 6, 6] += 1
+    if poses.amplitude is None:
+        slope[:, 6], curvature[:, 6, :6], curvature[:, :6, 6] = 0, 0, 0
+    else:
+        slope[:, 6] -= poses.amplitude
     scale = curvature.diagonal(dim1=1, dim2=2)
     step = torch.linalg.solve(curvature + torch.diag_embed(RIDGE * scale + torch.finfo(scale.dtype).tiny), slope)
-    turn, move = torch.split(step, [3, 3], dim=-1)
+    turn, move, further = torch.split(step, [3, 3, 1], dim=-1)
     long = torch.linalg.vector_norm(turn, dim=-1, keepdim=True)
-    return turn * (LONGEST / long.clamp(min=LONGEST)), move
+    return Climb(turn * (LONGEST / long.clamp(min=LONGEST)), move, further[:, 0], curvature[:, 6, 6])
 
 
 class _Parts(NamedTuple):
@@ -167,7 +191,7 @@ class _Parts(NamedTuple):
 def _some(model: Model, data: Padded, poses: Weighed) -> list[Weighed]:
     at_once = AT_ONCE if model.points.is_cuda else AT_ONCE_ON_CPU
     step = max(1, at_once // (data.xyz.shape[1] * len(model.points)))
-    return [Weighed(*(part[k : k + step] for part in poses)) for k in range(0, len(poses.weight), step)]
+    return [poses.select(slice(k, k + step)) for k in range(0, len(poses.weight), step)]
 
 
 def _evaluate(model: Model, data: Padded, poses: Weighed) -> _Parts:
@@ -180,7 +204,10 @@ def _evaluate(model: Model, data: Padded, poses: Weighed) -> _Parts:
     constant = -0.5 * ((off * off * inverse).sum(-1) + total.log().sum(-1)) - 0.5 * axes * math.log(2 * math.pi)
     own = torch.ones_like(constant)[..., None] if data.membership is None else data.membership[poses.particle]
     features = torch.cat([off * inverse, -0.5 * inverse, constant[..., None] * own - ELSEWHERE * (1 - own)], dim=-1)
-    places = model.points @ poses.rotation[:, :axes].transpose(-1, -2)
+    turn = poses.rotation[:, :axes].transpose(-1, -2)
+    places = model.points @ turn
+    if model.field is not None and poses.amplitude is not None:
+        places = places + poses.amplitude[:, None, None] * (model.field @ turn)
     of = model.membership
     against = torch.cat([places, places * places, of.expand(len(places), -1, -1)], dim=-1)
     joint = features @ against.transpose(-1, -2) + ((1 - model.share) / (of @ of.sum(0))).log()
@@ -204,11 +231,13 @@ def _gradient(model: Model, data: Padded, poses: Weighed) -> tuple[Tensor, ...]:
     first, second, crossed, square, alone = torch.split(blame.transpose(-1, -2) @ columns, [*[axes] * 4, 1], dim=-1)
     places = found.places
     turned = first + 2 * places * second  # [K, N, A]
-    points = (turned @ poses.rotation[:, :axes]).sum(0)
+    each = turned @ poses.rotation[:, :axes]
+    points = each.sum(0)
+    field = torch.zeros_like(points) if poses.amplitude is None else torch.einsum("k,kni->ni", poses.amplitude, each)
     variance = (crossed * places + square * places * places).sum() + alone.sum()
     background = (found.outside - found.mixed).exp() * weight
     held = background.sum()
     return (
         (found.total * poses.weight).sum(), points, 2 * model.variance * variance, held - model.share * weight.sum(), held,
-        (background * found.squares).sum(), blame.sum((0, 1)),
+        (background * found.squares).sum(), blame.sum((0, 1)), field,
     )  # fmt: skip

@@ -118,8 +118,8 @@ def climbed(model: Model, data: Padded, poses: Kept, steps: int) -> Kept:
     """The poses after some steps to the nearest maximum of the exact likelihood; their scores are those from before."""
     pairs = _pairs(poses, torch.ones_like(poses.score))
     for _ in range(steps):
-        turn, move = climb(model, data, pairs)
-        pairs = pairs._replace(rotation=turned(pairs.rotation, turn), shift=pairs.shift + move)
+        step = climb(model, data, pairs)
+        pairs = pairs._replace(rotation=turned(pairs.rotation, step.turn), shift=pairs.shift + step.move)
     return Kept(pairs.rotation.view_as(poses.rotation), pairs.shift.view_as(poses.shift), poses.score)
 
 

@@ -234,22 +234,30 @@ class SpatialTrainer:
         if not len(poses.weight):  # these particles are of another structure
             return
         step = expected(model, found.data, poses)
-        count = (found.data.mask.sum(dim=1) * part).sum()
+        self.descend(stage, model, step, (found.data.mask.sum(dim=1) * part).sum())
+        if relocates and (mostly := part > 0.5).any():
+            self._relocate(model, step, found.select(mostly))
+        self.settle(step)
+
+    def descend(self, stage: Stage, model: Model, step: Expected, count: Tensor) -> None:
+        """A step of points, blur and background along a gradient over ``count`` localisations."""
         # The blur is a part of the points' width, of which the gradient is.
-        own = (2 * state.log_blur).exp() / model.variance
+        own = (2 * self.state.log_blur).exp() / model.variance
         points = folded(step.points, self.group)
         for tensor, gradient in zip(self.fitted, (points, step.log_blur * own, step.share), strict=True):
             tensor.grad = -gradient / count
         optimiser = self.plan.config.optimiser
         self.optimiser.param_groups[0]["lr"] = optimiser.point_rate * stage.rate * float(model.variance.sqrt())
         self.optimiser.step()
-        if relocates and (mostly := part > 0.5).any():
-            self._relocate(model, step, found.select(mostly))
+
+    def settle(self, step: Expected) -> None:
+        """What follows each step: the images of the points, their centre and the width of the background."""
+        state = self.state
         spread_(state.points, self.group)
         state.points -= state.points.mean(dim=0)
         # A running mean, of which each step is a small part: a step alone has few localisations in the background.
         fresh = (step.squares / step.background.clamp(min=1)) / 3
-        state.spread += settings.spread_rate * (fresh - state.spread)
+        state.spread += self.plan.settings.spread_rate * (fresh - state.spread)
 
     def _relocate(self, model: Model, step: Expected, found: Found) -> None:
         """Move points that explain little, which start again at rest."""
