@@ -96,7 +96,8 @@ CLOUDS = (".obj", ".ply", ".xyz")
 SIMULATED = ("localisations.csv", "pictures.tif")
 """Data files that ``simulate`` writes into a folder, one or the other."""
 TRUTH, TRUE_STRUCTURE, TRUE_POSES = "truth.ply", "truth-{}.ply", "truth_poses.csv"
-"""Files of the structure that ``simulate`` writes beside them; of a mixture one for each structure, by its number from 1."""
+"""Files of the structure that ``simulate`` writes beside them, of a mixture one for each structure, by its number from 1; and of
+the poses."""
 
 
 def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
