@@ -54,16 +54,12 @@ def run_demo(folder: Path, *, quick: bool, minutes: float | None, overwrite: boo
     code = start_project(folder, asked, overwrite=True)
     if code != DONE:
         return code
-    words = [
-        *_localised(folder),
-        explain_cloud(score_cloud(folder / FOLDERS["reconstruct"], Path(DEMO.structure), None)),
-    ]
-    write_project_report(folder, (Section("Against the truth", words),))
-    print("\n".join(words))
+    found = explain(compare(folder / FOLDERS["localise"] / "localisations.hdf5", place / TRUTH, {}).score)
+    structure = explain_cloud(score_cloud(folder / FOLDERS["reconstruct"], Path(DEMO.structure), None))
+    further = (
+        Section("Localisations against the truth", printed=found.splitlines(), is_short=True),
+        Section("The structure against the truth", printed=structure.splitlines(), is_short=True),
+    )
+    write_project_report(folder, further)
+    print(found, structure, sep="\n")
     return DONE
-
-
-def _localised(folder: Path) -> list[str]:
-    """How the localisations compare with the true emitters."""
-    table = folder / FOLDERS["localise"] / "localisations.hdf5"
-    return explain(compare(table, folder / SIMULATED / TRUTH, {}).score).splitlines()

@@ -48,7 +48,7 @@ LINKS: dict[str, tuple[tuple[str, str], ...]] = {
     "pick": (("particles, Picasso's format", "particles.hdf5"), ("table of the particles", "particles_particles.csv")),
     "reconstruct": (
         ("report of the structure, where it can be turned", "report.html"), ("cloud", "cloud.ply"),
-        ("its mirror image, which fits as well", "cloud_mirror.ply"), ("poses", "poses.csv"), ("figures", "metrics.json"),
+        ("its mirror image", "cloud_mirror.ply"), ("poses", "poses.csv"), ("figures", "metrics.json"),
     ),
 }  # fmt: skip
 """Files of each step that exist are linked: words, and the file in its folder."""

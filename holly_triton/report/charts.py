@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-GREY, BLUE, RULE = "#7d8590", "#2f6fb5", "#9aa2ab"
+GREY, BLUE, RULE = "#6b737d", "#2f6fb5", "#9aa2ab"
 """Readable on a light and on a dark page alike."""
 CURVE_STEPS = 1500
 """A curve of more steps is thinned to about this many, which is finer than the page can show."""
@@ -64,7 +64,8 @@ def curves(history: Sequence[Mapping[str, Any]]) -> str | None:
             axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2.0, 0.5)))
         _sober(axes)
     sizes, labelled = [int(entry["size"]) for entry in history], -np.inf
-    for at in [i for i in range(len(sizes)) if i == 0 or sizes[i] != sizes[i - 1]]:
+    grown = [i for i in range(len(sizes)) if i == 0 or sizes[i] != sizes[i - 1]]
+    for at in grown if len(grown) > 1 else ():  # localisations in 3D have no size of pictures
         for axes in (upper, lower):
             axes.axvline(steps[at], color=RULE, linewidth=0.7, linestyle=":")
         if steps[at] - labelled < LABEL_ROOM * (steps[-1] - steps[0]):

@@ -35,7 +35,8 @@ class Section:
         pictures: Embedded, in this order.
         commands: Lines to type.
         links: Words, and the file that they lead to, relative to the page.
-        printed: Lines of a program, which are shown on request.
+        printed: Lines of a program, which are shown on request
+        is_short: or at once.
     """
 
     heading: str
@@ -45,6 +46,7 @@ class Section:
     commands: Sequence[str] = ()
     links: Sequence[tuple[str, str]] = ()
     printed: Sequence[str] = ()
+    is_short: bool = False
 
 
 def write_sections(
