@@ -142,13 +142,26 @@ def store_tile(images, image, b, split, i, j, B, H, quads):
 
 
 @triton.jit
+def bounds(offsets, b, E):
+    """First element of picture b and the one after its last, from offsets [B + 1] into E elements.
+
+    They are clamped, so that offsets out of order or out of range give nonsense but never a read outside.
+    """
+    first = tl.minimum(tl.maximum(tl.load(offsets + b), 0), E)
+    return first, tl.minimum(tl.maximum(tl.load(offsets + b + 1), first), E)
+
+
+@triton.jit
 def load_pose(rotation, shift, sigma, sigma_stride, b):
-    """Two rows of the rotation [B, 3, 3], the shift [B, 2] and sigma [B] (stride 0: shared) of picture b."""
+    """What maps points to x and to y of picture b, and its sigma [B] (stride 0: shared).
+
+    Each map is a row of the rotation [B, 3, 3] with its part of the shift [B, 2].
+    """
     row = rotation + b * 9
     xx, xy, xz = tl.load(row), tl.load(row + 1), tl.load(row + 2)
     yx, yy, yz = tl.load(row + 3), tl.load(row + 4), tl.load(row + 5)
     tx, ty = tl.load(shift + b * 2), tl.load(shift + b * 2 + 1)
-    return xx, xy, xz, tx, yx, yy, yz, ty, tl.load(sigma + b * sigma_stride)
+    return (xx, xy, xz, tx), (yx, yy, yz, ty), tl.load(sigma + b * sigma_stride)
 
 
 @triton.jit
@@ -182,9 +195,16 @@ def load_cloud(points, weights, point_sigma, weighted, own, start, N, POINTS: tl
 
 
 @triton.jit
-def project(row_x, row_y, row_z, shift, px, py, pz):
+def project(to, px, py, pz):
     """One coordinate of points on a picture. Infinity becomes FAR, where 0 times it is 0; a NaN stays one."""
-    return tl.clamp(row_x * px + row_y * py + row_z * pz + shift, -FAR, FAR, propagate_nan=tl.PropagateNan.ALL)
+    position = to[0] * px + to[1] * py + to[2] * pz + to[3]
+    return tl.clamp(position, -FAR, FAR, propagate_nan=tl.PropagateNan.ALL)
+
+
+@triton.jit
+def spot_width(sigma, own):
+    """Standard deviation along an axis of points that have a width of their own."""
+    return tl.sqrt(sigma * sigma + own * own)
 
 
 @triton.jit

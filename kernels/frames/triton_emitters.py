@@ -18,7 +18,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..arguments import Shape
-from ..launch import aligned, launch, tile_of_program
+from ..launch import aligned, bounds, launch, tile_of_program
 from .table import PsfTable
 
 CONSTANTS: dict[str, Any] = {"EMITTERS": 16, "TILE": 16, "warps": 2}
@@ -101,10 +101,8 @@ def draw_psf(
     EMITTERS: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """Frames [B, H, W]; program (b, tile) adds every emitter of frame b that lights its tile."""
-    b, split, i, y_centres, j, x_centres = tile_of_program(H, W, 1, TILE)
-    # Clamped, so that offsets out of order or out of range can draw nonsense but never read outside.
-    first = tl.minimum(tl.maximum(tl.load(offsets + b), 0), E)
-    last = tl.minimum(tl.maximum(tl.load(offsets + b + 1), first), E)
+    b, _, i, _, j, _ = tile_of_program(H, W, 1, TILE)
+    first, last = bounds(offsets, b, E)
     top, left = tl.min(i, 0), tl.min(j, 0)
     lane = tl.arange(0, EMITTERS)
     image = tl.zeros([TILE, TILE], tl.float32)

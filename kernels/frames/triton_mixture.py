@@ -1,5 +1,5 @@
 # mypy: disable-error-code="no-untyped-def, no-untyped-call, misc, untyped-decorator, no-any-return"
-r"""The Triton backend of ``emitter_nll``: three kernels for what ``mixture`` derives.
+r"""The Triton backend of ``emitter_nll``: three kernels for what ``mixture`` derives, in its notation.
 
 1. ``frame_totals``: ``log sum_j p_j`` of every frame, a program a frame.
 2. ``mixture_nll``: a program takes a block of emitters of any frames and visits the pixels of their windows one after
@@ -19,7 +19,7 @@ import triton.language as tl
 from torch import Tensor
 
 from ..autograd import differentiable_once
-from ..launch import aligned, launch, tile_of_program
+from ..launch import aligned, bounds, launch, tile_of_program
 from .output import Output
 
 TOTAL_CONSTANTS: dict[str, Any] = {"PIXELS": 1024, "warps": 4}
@@ -154,25 +154,23 @@ def mixture_gradients(
     E, B, H, W, window, EMITTERS: tl.constexpr, TILE: tl.constexpr,
 ):  # fmt: skip
     """Gradients of logits [B, H, W], mean and sigma [B, 4, H, W]; program (b, tile)."""
-    b, split, i, rows, j, columns = tile_of_program(H, W, 1, TILE)
-    # Clamped, so that offsets out of order or out of range can give nonsense but never read outside.
-    first = tl.minimum(tl.maximum(tl.load(offsets + b), 0), E)
-    last = tl.minimum(tl.maximum(tl.load(offsets + b + 1), first), E)
+    b, _, i, rows, j, columns = tile_of_program(H, W, 1, TILE)
+    first, last = bounds(offsets, b, E)
     pixel = (i * W)[:, None] + j[None, :]
     within = (i < H)[:, None] & (j < W)[None, :]
     logit, means, sigmas = load_output(logits, mean, sigma, b, pixel, H * W, within)
-    share = log_sigmoid(logit) - tl.load(totals + b)
+    log_share = log_sigmoid(logit) - tl.load(totals + b)  # log p_k - log sum_j p_j
     lane = tl.arange(0, EMITTERS)
     zero = tl.zeros([TILE, TILE], tl.float32)
-    whole, pulled = tl.zeros([EMITTERS], tl.float32), zero
+    sum_g, sum_gr = tl.zeros([EMITTERS], tl.float32), zero  # of g_e over the frame, of g_e r_ek in each pixel
     sum_mean_x, sum_mean_y, sum_mean_z, sum_mean_n = zero, zero, zero, zero
     sum_sigma_x, sum_sigma_y, sum_sigma_z, sum_sigma_n = zero, zero, zero, zero
     for start in range(first, last, EMITTERS):
-        known = start + lane < last
-        some = load_emitters(emitters, start + lane, known)
-        first_i, first_j = first_pixel(some[1], H, window), first_pixel(some[0], W, window)
-        scored = known & (first_i < H) & (first_i + window > 0) & (first_j < W) & (first_j + window > 0)
-        whole += tl.load(grad_nll + start + lane, mask=scored, other=0.0)
+        valid = start + lane < last
+        block = load_emitters(emitters, start + lane, valid)
+        first_i, first_j = first_pixel(block[1], H, window), first_pixel(block[0], W, window)
+        scored = valid & (first_i < H) & (first_i + window > 0) & (first_j < W) & (first_j + window > 0)
+        sum_g += tl.load(grad_nll + start + lane, mask=scored, other=0.0)
         reaches = scored & (first_i <= tl.max(i, 0)) & (first_i + window > tl.min(i, 0))
         reaches = reaches & (first_j <= tl.max(j, 0)) & (first_j + window > tl.min(j, 0))
         hits = tl.sum(tl.where(reaches, 1 << lane, 0), 0)
@@ -183,20 +181,20 @@ def mixture_gradients(
                 j_in = j - first_pixel(emitter[0], W, window)
                 inside = ((i_in >= 0) & (i_in < window))[:, None] & ((j_in >= 0) & (j_in < window))[None, :]
                 slope = slopes(emitter, columns[None, :], rows[:, None], means, sigmas)
-                likelihood = share + log_density(slope, sigmas)
-                weight = tl.exp(tl.where(inside, likelihood + tl.load(nll + start + k), -FAR))
-                pull = tl.where(inside, tl.load(grad_nll + start + k) * weight, 0.0)
-                pulled += pull
-                sum_mean_x += tl.where(inside, pull * slope[0], 0.0)
-                sum_mean_y += tl.where(inside, pull * slope[1], 0.0)
-                sum_mean_z += tl.where(inside, pull * slope[2], 0.0)
-                sum_mean_n += tl.where(inside, pull * slope[3], 0.0)
-                sum_sigma_x += tl.where(inside, pull * (slope[0] * slope[0] - 1), 0.0)
-                sum_sigma_y += tl.where(inside, pull * (slope[1] * slope[1] - 1), 0.0)
-                sum_sigma_z += tl.where(inside, pull * (slope[2] * slope[2] - 1), 0.0)
-                sum_sigma_n += tl.where(inside, pull * (slope[3] * slope[3] - 1), 0.0)
+                likelihood = log_share + log_density(slope, sigmas)
+                r = tl.exp(tl.where(inside, likelihood + tl.load(nll + start + k), -FAR))
+                gr = tl.where(inside, tl.load(grad_nll + start + k) * r, 0.0)
+                sum_gr += gr
+                sum_mean_x += tl.where(inside, gr * slope[0], 0.0)
+                sum_mean_y += tl.where(inside, gr * slope[1], 0.0)
+                sum_mean_z += tl.where(inside, gr * slope[2], 0.0)
+                sum_mean_n += tl.where(inside, gr * slope[3], 0.0)
+                sum_sigma_x += tl.where(inside, gr * (slope[0] * slope[0] - 1), 0.0)
+                sum_sigma_y += tl.where(inside, gr * (slope[1] * slope[1] - 1), 0.0)
+                sum_sigma_z += tl.where(inside, gr * (slope[2] * slope[2] - 1), 0.0)
+                sum_sigma_n += tl.where(inside, gr * (slope[3] * slope[3] - 1), 0.0)
     wide = tl.cast(H * W, tl.int64)
-    gradient = tl.exp(log_sigmoid(-logit)) * (tl.exp(share) * tl.sum(whole, 0) - pulled)
+    gradient = tl.exp(log_sigmoid(-logit)) * (tl.exp(log_share) * tl.sum(sum_g, 0) - sum_gr)
     tl.store(grad_logits + b * wide + pixel, gradient, mask=within)
     grad_mean += 4 * b * wide + pixel
     grad_sigma += 4 * b * wide + pixel

@@ -25,6 +25,7 @@ from ..launch import (
     aligned,
     architecture,
     blocks_at_tile,
+    bounds,
     box_edges,
     is_nonfinite,
     lanes,
@@ -87,9 +88,7 @@ def draw_emitters(
 ):  # fmt: skip
     """Partial pictures [splits, B, H, 4 quads]; program (b, tile, split) adds every splits-th group."""
     b, split, i, rows, j, columns = tile_of_program(H, W, splits, TILE)
-    # Clamped, so that offsets out of order or out of range can draw nonsense but never read outside.
-    first = tl.minimum(tl.maximum(tl.load(offsets + b), 0), E)
-    last = tl.minimum(tl.maximum(tl.load(offsets + b + 1), first), E)
+    first, last = bounds(offsets, b, E)
     first_group = first // (POINTS * GROUP)
     groups = tl.cdiv(last, POINTS * GROUP)
     image = tl.zeros([TILE, TILE], tl.float32)

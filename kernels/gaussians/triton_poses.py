@@ -12,7 +12,7 @@ import triton
 import triton.language as tl
 from torch import Tensor
 
-from ..launch import aligned, launch
+from ..launch import aligned, bounds, launch
 
 CONSTANTS: dict[str, Any] = {"POSES": 32, "LOCALISATIONS": 16, "warps": 4}
 
@@ -66,9 +66,7 @@ def score_poses(
     zx, zy, zz = tl.load(matrix + 6, valid, 0.0), tl.load(matrix + 7, valid, 0.0), tl.load(matrix + 8, valid, 0.0)
     move, moves = shift + 3 * (p * R + r), valid & (shifted != 0)
     tx, ty, tz = tl.load(move, moves, 0.0), tl.load(move + 1, moves, 0.0), tl.load(move + 2, moves, 0.0)
-    # Clamped, so that offsets out of order or out of range can score nonsense but never read outside.
-    first = tl.minimum(tl.maximum(tl.load(offsets + p), 0), E)
-    last = tl.minimum(tl.maximum(tl.load(offsets + p + 1), first), E)
+    first, last = bounds(offsets, p, E)
     total = tl.zeros([POSES, LOCALISATIONS], tl.float32)
     for start in range(first, last, LOCALISATIONS):
         e = start + tl.arange(0, LOCALISATIONS)

@@ -66,6 +66,7 @@ from ..launch import (
     pixel_centres,
     product,
     project,
+    spot_width,
     store_boxes,
     store_tile,
     tile_of_program,
@@ -89,12 +90,12 @@ def cloud_boxes(
     first = (tl.program_id(0) % groups) * GROUP
     start = first * POINTS
     valid = tl.arange(0, GROUP * POINTS) < N - start
-    xx, xy, xz, tx, yx, yy, yz, ty, width = load_pose(rotation, shift, sigma, sigma_stride, b)
+    to_x, to_y, width = load_pose(rotation, shift, sigma, sigma_stride, b)
     px, py, pz, weight, own_x, own_y = load_cloud(
         points, weights, point_sigma, weighted, own, start, N, GROUP * POINTS, 1
     )
-    x, y = project(xx, xy, xz, tx, px, py, pz), project(yx, yy, yz, ty, px, py, pz)
-    sigma_x, sigma_y = tl.sqrt(width * width + own_x * own_x), tl.sqrt(width * width + own_y * own_y)
+    x, y = project(to_x, px, py, pz), project(to_y, px, py, pz)
+    sigma_x, sigma_y = spot_width(width, own_x), spot_width(width, own_y)
     nonfinite = is_nonfinite(x, y, sigma_x, sigma_y, weight)
     x_low, x_high = box_edges(x, sigma_x, valid, nonfinite, GROUP)
     y_low, y_high = box_edges(y, sigma_y, valid, nonfinite, GROUP)
@@ -111,7 +112,7 @@ def draw_cloud(
     """Partial pictures [splits, B, H, 4 quads]; program (b, tile, split) adds every splits-th group."""
     b, split, i, rows, j, columns = tile_of_program(H, W, splits, TILE)
     blocks = tl.cdiv(N, POINTS)
-    xx, xy, xz, tx, yx, yy, yz, ty, width = load_pose(rotation, shift, sigma, sigma_stride, b)
+    to_x, to_y, width = load_pose(rotation, shift, sigma, sigma_stride, b)
     image = tl.zeros([TILE, TILE], tl.float32)
     for group in range(split, tl.cdiv(blocks, GROUP), splits):
         hits = blocks_at_tile(boxes + b * 4 * blocks, group, blocks, columns, rows, GROUP)
@@ -121,14 +122,50 @@ def draw_cloud(
                 px, py, pz, weight, own_x, own_y = load_cloud(
                     points, weights, point_sigma, weighted, own, start, N, POINTS, LANES
                 )
-                x, y = project(xx, xy, xz, tx, px, py, pz), project(yx, yy, yz, ty, px, py, pz)
-                sigma_x, sigma_y = (
-                    tl.sqrt(width * width + own_x * own_x),
-                    tl.sqrt(width * width + own_y * own_y),
-                )
+                x, y = project(to_x, px, py, pz), project(to_y, px, py, pz)
+                sigma_x, sigma_y = spot_width(width, own_x), spot_width(width, own_y)
                 amplitude = peak(weight, sigma_x, sigma_y)
                 image = add_spots(image, x, y, sigma_x, sigma_y, amplitude, columns, rows, PRECISION)
     store_tile(images, image, b, split, i, j, B, H, quads)
+
+
+@triton.jit
+def spot_moments(
+    D, x, y, sigma_x, sigma_y, range_x, range_y, H, W, quads,
+    TILE: tl.constexpr, WIDTHS: tl.constexpr, PRECISION: tl.constexpr,
+):  # fmt: skip
+    """The moments m0, mx1, mx2, my1 and my2 of spots [POINTS] on the picture D [H, 4 quads]; without WIDTHS mx2 and my2 are 0.
+
+    The spots reach the tiles of ``range_x`` and ``range_y``, each the first of them and their number.
+    """
+    POINTS: tl.constexpr = x.shape[0]
+    m0 = tl.zeros([POINTS], tl.float32)
+    mx1 = tl.zeros([POINTS], tl.float32)
+    mx2 = tl.zeros([POINTS], tl.float32)
+    my1 = tl.zeros([POINTS], tl.float32)
+    my2 = tl.zeros([POINTS], tl.float32)
+    first_x, tiles_x = range_x
+    first_y, tiles_y = range_y
+    for tile in range(tiles_x * tiles_y):
+        i, rows = pixel_centres(first_y + tile // tiles_x, H, TILE)
+        j, columns = pixel_centres(first_x + tile % tiles_x, W, TILE)
+        inside = (i < H)[:, None] & (j < 4 * quads)[None, :]
+        part = tl.load(D + (i * 4 * quads)[:, None] + j[None, :], mask=inside, other=0.0)  # [TILE, TILE]
+        u = axis_offsets(columns[None, :], x[:, None], sigma_x[:, None])  # [POINTS, TILE]
+        v = axis_offsets(rows[None, :], y[:, None], sigma_y[:, None])
+        gx, gy = tl.exp2(-u * u), tl.exp2(-v * v)
+        factor = transposed(halves(part, PRECISION))
+        zero = tl.zeros([POINTS, TILE], tl.float32)
+        # The highest power of u first: each product after it keeps less in registers.
+        if WIDTHS:
+            mx2 += tl.sum(gy * product(halves(gx * u * u, PRECISION), factor, zero, PRECISION), 1)
+        mx1 += tl.sum(gy * product(halves(gx * u, PRECISION), factor, zero, PRECISION), 1)
+        Q = gy * product(halves(gx, PRECISION), factor, zero, PRECISION)
+        m0 += tl.sum(Q, 1)
+        my1 += tl.sum(Q * v, 1)
+        if WIDTHS:
+            my2 += tl.sum(Q * v * v, 1)
+    return m0, mx1, mx2, my1, my2
 
 
 @triton.jit(do_not_specialize=RUNTIME)
@@ -163,46 +200,25 @@ def cloud_gradients(
     sum_own_y = tl.zeros([POINTS], tl.float32)
     first = split.to(tl.int64) * share
     for b in range(first, tl.minimum(first + share, B)):
-        xx, xy, xz, tx, yx, yy, yz, ty, width = load_pose(rotation, shift, sigma, sigma_stride, b)
-        x, y = project(xx, xy, xz, tx, px, py, pz), project(yx, yy, yz, ty, px, py, pz)
-        sigma_x, sigma_y = tl.sqrt(width * width + own_x * own_x), tl.sqrt(width * width + own_y * own_y)
+        to_x, to_y, width = load_pose(rotation, shift, sigma, sigma_stride, b)
+        x, y = project(to_x, px, py, pz), project(to_y, px, py, pz)
+        sigma_x, sigma_y = spot_width(width, own_x), spot_width(width, own_y)
         nonfinite = is_nonfinite(x, y, sigma_x, sigma_y, weight)
         x_low, x_high = box_edges(x, sigma_x, valid, nonfinite, 1)
         y_low, y_high = box_edges(y, sigma_y, valid, nonfinite, 1)
-        first_x, tiles_x = tile_range(tl.min(x_low, 0), tl.max(x_high, 0), W, TILE)
-        first_y, tiles_y = tile_range(tl.min(y_low, 0), tl.max(y_high, 0), H, TILE)
-        m0 = tl.zeros([POINTS], tl.float32)
-        mx1 = tl.zeros([POINTS], tl.float32)
-        mx2 = tl.zeros([POINTS], tl.float32)
-        my1 = tl.zeros([POINTS], tl.float32)
-        my2 = tl.zeros([POINTS], tl.float32)
+        range_x = tile_range(tl.min(x_low, 0), tl.max(x_high, 0), W, TILE)
+        range_y = tile_range(tl.min(y_low, 0), tl.max(y_high, 0), H, TILE)
         picture = grad_images + b * H * quads * 4
-        for tile in range(tiles_x * tiles_y):
-            i, rows = pixel_centres(first_y + tile // tiles_x, H, TILE)
-            j, columns = pixel_centres(first_x + tile % tiles_x, W, TILE)
-            inside = (i < H)[:, None] & (j < 4 * quads)[None, :]
-            D = tl.load(picture + (i * 4 * quads)[:, None] + j[None, :], mask=inside, other=0.0)  # [TILE, TILE]
-            u = axis_offsets(columns[None, :], x[:, None], sigma_x[:, None])  # [POINTS, TILE]
-            v = axis_offsets(rows[None, :], y[:, None], sigma_y[:, None])
-            gx, gy = tl.exp2(-u * u), tl.exp2(-v * v)
-            factor = transposed(halves(D, PRECISION))
-            zero = tl.zeros([POINTS, TILE], tl.float32)
-            # The highest power of u first: each product after it keeps less in registers.
-            if WIDTHS:
-                mx2 += tl.sum(gy * product(halves(gx * u * u, PRECISION), factor, zero, PRECISION), 1)
-            mx1 += tl.sum(gy * product(halves(gx * u, PRECISION), factor, zero, PRECISION), 1)
-            Q = gy * product(halves(gx, PRECISION), factor, zero, PRECISION)
-            m0 += tl.sum(Q, 1)
-            my1 += tl.sum(Q * v, 1)
-            if WIDTHS:
-                my2 += tl.sum(Q * v * v, 1)
+        m0, mx1, mx2, my1, my2 = spot_moments(
+            picture, x, y, sigma_x, sigma_y, range_x, range_y, H, W, quads, TILE, WIDTHS, PRECISION
+        )
         scale = tl.load(grad_scale + b, mask=scaled != 0, other=1.0)
         a = peak(weight, sigma_x, sigma_y) * scale
         dx, dy = a * mx1 / (K * sigma_x), a * my1 / (K * sigma_y)
         dsigma_x, dsigma_y = a * (mx2 / (K * K) - m0) / sigma_x, a * (my2 / (K * K) - m0) / sigma_y
-        sum_px += xx * dx + yx * dy
-        sum_py += xy * dx + yy * dy
-        sum_pz += xz * dx + yz * dy
+        sum_px += to_x[0] * dx + to_y[0] * dy
+        sum_py += to_x[1] * dx + to_y[1] * dy
+        sum_pz += to_x[2] * dx + to_y[2] * dy
         sum_weight += scale * m0 * INVERSE_TAU / (sigma_x * sigma_y)
         sum_own_x += dsigma_x * own_x / sigma_x
         sum_own_y += dsigma_y * own_y / sigma_y

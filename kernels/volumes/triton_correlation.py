@@ -97,11 +97,9 @@ def correlate(
         real, imaginary = sample_reference(values, x, y, z, side)  # [FREQUENCIES, ROTATIONS]
         there = valid[:, None] & given[None, :]
         w = tl.load(weight + f[None, :], there, 0.0)  # [ROWS, FREQUENCIES]
-        f_real, f_imaginary = (
-            tl.load(spectra + 2 * f[None, :], there, 0.0),
-            tl.load(spectra + 2 * f[None, :] + 1, there, 0.0),
-        )
-        cosine, sine = tl.load(phase + 2 * f[None, :], there, 0.0), tl.load(phase + 2 * f[None, :] + 1, there, 0.0)
+        entry = 2 * f[None, :]
+        f_real, f_imaginary = tl.load(spectra + entry, there, 0.0), tl.load(spectra + entry + 1, there, 0.0)
+        cosine, sine = tl.load(phase + entry, there, 0.0), tl.load(phase + entry + 1, there, 0.0)
         a_real, a_imaginary = w * (f_real * cosine - f_imaginary * sine), w * (f_real * sine + f_imaginary * cosine)
         # A block's own sums begin at 0: tensor cores cut the last bits of what they add to, in each of thousands of blocks.
         nothing = tl.zeros([ROWS, ROTATIONS], tl.float32)
