@@ -6,8 +6,12 @@ import numpy as np
 import pytest
 import torch
 
+from holly_triton.geometry import Grid
+from holly_triton.kernels import splat_emitters
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config, Schedule, Sharpen
+from holly_triton.particles.data import Dataset
+from holly_triton.particles.data.pictures import pictures_from_pixels
 from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import Simulation, simulate
 from holly_triton.validation.alignment import align
@@ -15,9 +19,9 @@ from holly_triton.validation.alignment import align
 SCATTER_NM = 15.0
 
 
-def _trainer(simulation: Simulation, config: Config, misplaced: float = 0.5):
+def _trainer(simulation: Simulation, config: Config, misplaced: float = 0.5, data: Dataset | None = None):
     """A run at the end of its polish: the true poses, and points misplaced by some of the labels' scatter."""
-    data, generator = simulation.localisations, torch.Generator().manual_seed(1)
+    data, generator = data or simulation.localisations, torch.Generator().manual_seed(1)
     trainer = make_trainer(config, data)
     state, points = trainer.state, torch.from_numpy(simulation.points).float()
     state.points.data = points + misplaced * SCATTER_NM * torch.randn(points.shape, generator=generator)
@@ -59,6 +63,19 @@ def test_points_come_to_where_the_likelihood_has_its_maximum(points):
     assert align(found_points, best).rmsd < 0.05 * SCATTER_NM
 
 
+def test_pictures_of_pixels_follow_their_own_likelihood(points):
+    simulation = simulate(points, 400, scatter_nm=SCATTER_NM, generator=torch.Generator().manual_seed(0))
+    grid = Grid(40, simulation.grid.field_nm)
+    drawn = splat_emitters(grid.to_pixels(simulation.positions), simulation.offsets, 1.0, grid.shape)
+    data = pictures_from_pixels(drawn.numpy(), [*map(str, range(400))], grid.pixel_nm, source="test")
+    trainer = _trainer(simulation, _config(), data=data)
+    began = align(trainer.state.points.detach().double().numpy(), simulation.points).rmsd
+    assert {progress.stage for progress in trainer.run()} == {"sharpen", "refine"}
+    ended = align(trainer.state.points.detach().double().numpy(), simulation.points).rmsd
+    assert ended < 0.5 * began
+    assert trainer.state.blur_nm() == pytest.approx(SCATTER_NM, rel=0.1)
+
+
 def test_the_steps_are_left_out_where_labels_hardly_scatter(points):
     simulation = simulate(points, 100, generator=torch.Generator().manual_seed(0))
     trainer = _trainer(simulation, _config())
@@ -72,7 +89,7 @@ def test_the_steps_are_left_out_where_labels_hardly_scatter(points):
     assert again.plan.total_steps == trainer.plan.total_steps
 
 
-def test_no_steps_are_planned_for_pictures_merged_points_or_no_passes(points):
+def test_no_steps_are_planned_for_photons_merged_points_or_no_passes(points):
     data = simulate(points, 100, scatter_nm=SCATTER_NM, generator=torch.Generator().manual_seed(0)).localisations
     photons = dataclasses.replace(data, by_photons=True)
     for config, dataset in (

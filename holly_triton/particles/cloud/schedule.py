@@ -75,7 +75,7 @@ class Plan:
     gyration_nm: float  # radius of gyration of the structure, 3D
     field_nm: float
     finest_nm: float  # localisation precision: the data have no detail below this sigma
-    localised: bool = field(default=False, kw_only=True)  # whether the cloud follows each localisation at the end
+    sharpens: float = field(default=0.0, kw_only=True)  # steps at the finest of the data for each step of the polish
 
     @staticmethod
     def of(config: Config, dataset: Dataset) -> "Plan":
@@ -89,8 +89,7 @@ class Plan:
         if config.pose == "search" and is_sparse(config, dataset):
             return SparsePlan(*scales)
         if config.pose == "search":
-            localised = isinstance(dataset, Localisations) and not dataset.by_photons and not config.prune
-            return Plan(*scales, localised=localised)
+            return Plan(*scales, sharpens=_sharpens(config, dataset))
         if config.tilt is not None:
             raise HollyError(f"--tilt {config.tilt:g}: needs --pose search; {config.pose} poses can't be limited")
         settings = config.amortised if config.pose == "amortised" else config.direct
@@ -113,8 +112,8 @@ class Plan:
 
     @property
     def sharpen_steps(self) -> int:
-        """Steps along the likelihood of each localisation."""
-        return round(self.config.sharpen.per_polish * self.config.schedule.polish_steps) if self.localised else 0
+        """Steps of the cloud alone, after the polish."""
+        return round(self.sharpens * self.config.schedule.polish_steps)
 
     @property
     def drawn_steps(self) -> int:
@@ -168,6 +167,10 @@ class Plan:
         if step >= schedule.search_steps:
             return self.searching(1.0, blur_nm, "rescue")
         return self.searching(step / schedule.search_steps, blur_nm)
+
+    def finest(self, stage: Stage[float]) -> Stage[float]:
+        """A stage at the smallest sigma of the data."""
+        return replace(stage, sigma_nm=self.finest_nm, grid=self.grid_for(self.finest_nm))
 
     def searching(
         self, done: float, blur_nm: float, name: str = "search", rate: float = 1.0, sharpened: float = 1.0
@@ -300,6 +303,15 @@ class SparsePlan(Plan):
         part = min(1.0, step / self.steps / settings.annealed)
         fallen: float = (settings.sigma_end / settings.sigma_start) ** part
         return self.gyration_nm * settings.sigma_start * fallen
+
+
+def _sharpens(config: Config, dataset: Dataset) -> float:
+    """Steps of the cloud alone for each step of the polish."""
+    if config.prune:
+        return 0.0
+    if not isinstance(dataset, Localisations):
+        return config.sharpen.pictures_per_polish
+    return 0.0 if dataset.by_photons else config.sharpen.per_polish
 
 
 def is_sparse(config: Config, dataset: Dataset) -> bool:

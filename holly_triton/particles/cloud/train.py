@@ -47,7 +47,7 @@ class Trainer:
 
     def __init__(self, plan: Plan, dataset: Dataset, state: TrainingState, device: torch.device) -> None:
         """Set up the pose method and the random generator as ``state`` left them."""
-        self.plan = dataclasses.replace(plan, localised=plan.localised and state.sharpens)
+        self.plan = dataclasses.replace(plan, sharpens=plan.sharpens * state.sharpens)
         self.dataset, self.state = dataset, state
         self.generator = torch.Generator(device)
         self.generator.set_state(state.generator)
@@ -104,10 +104,10 @@ class Trainer:
         return float(objective.mean()), float(loss.mean())
 
     def _settle(self) -> None:
-        """After the polish, leave out the steps along each localisation where pictures show all that the data hold."""
-        if self.plan.localised and self.state.step == self.plan.drawn_steps and not self.plan.is_limited(self._blur_nm):
+        """After the polish, leave out the steps of the cloud alone where the pictures of the polish show all that the data hold."""
+        if self.plan.sharpens and self.state.step == self.plan.drawn_steps and not self.plan.is_limited(self._blur_nm):
             self.state.sharpens = False
-            self.plan = dataclasses.replace(self.plan, localised=False)
+            self.plan = dataclasses.replace(self.plan, sharpens=0.0)
 
     def _step(self, stage: Stage[float]) -> Tensor:
         """One batch ``[B]``, for the cloud and its poses; after the last one, the method's final pose of every picture."""

@@ -14,12 +14,11 @@ from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Dataset, Localisations
 from holly_triton.particles.data.counts import noisy_counts
-from holly_triton.particles.sparse.likelihood import differentiate, flat_model, flat_particles
-from holly_triton.particles.spatial.mixture import Weighed
 
 from .candidates import search_poses
 from .refine import Poses, objective_of, step_poses
 from .rescue import rescue_poses
+from .sharpen import follow_localisations, follow_pictures
 
 
 class SearchedPoses:
@@ -84,25 +83,23 @@ class SearchedPoses:
 
     @torch.no_grad()
     def _sharpen(self, index: Tensor, stage: Stage[float]) -> None:
-        """One step of the cloud along the likelihood of each localisation of some particles ``[B]``, in their poses.
+        """One step of the cloud along the likelihood of some particles ``[B]`` at their finest, in their poses.
 
         Every rank computes the same, so that random numbers stay alike.
         """
-        state, config = self.state, self.config
-        assert isinstance(self.dataset, Localisations)
-        if state.step == self.plan.drawn_steps:
+        state, plan = self.state, self.plan
+        if state.step == plan.drawn_steps:
             self.optimiser.state.clear()  # of gradients of another scale
-        model = flat_model(state, config.sparse.background_width * self.plan.gyration_nm)
-        most = max(1, config.sharpen.most_pairs // len(state.points))
-        data = flat_particles(self.dataset, index, most, self.generator)
-        rotation, shift = state.rotation[index], state.shift[index]
-        particle = torch.arange(len(index), device=index.device)
-        differentiate(state, model, data, Weighed(particle, rotation, shift, torch.ones_like(state.loss[index])))
-        self._step_cloud(config.optimiser.point_rate * stage.rate * math.hypot(state.blur_nm(), self.plan.finest_nm))
+        if isinstance(self.dataset, Localisations):
+            follow_localisations(state, plan, self.dataset, index, self.generator)
+        else:
+            follow_pictures(state, plan, self.dataset, index, stage)
+        length = plan.config.sharpen.point_rate * math.hypot(state.blur_nm(), plan.finest_nm)
+        self._step_cloud(length * stage.rate)
         state.centre(keep_pictures=True)
         self._flatten()
         target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
-        _, state.loss[index] = objective_of(state, rotation, state.shift[index], target, stage)
+        _, state.loss[index] = objective_of(state, state.rotation[index], state.shift[index], target, stage)
 
     @torch.no_grad()
     def _flatten(self) -> None:
