@@ -168,7 +168,7 @@ class Worker:
         if hasattr(
             self.trainer.plan, "localised"
         ):  # an earlier commit has no such steps, and a run on these data leaves them out
-            self.trainer.plan = dataclasses.replace(self.trainer.plan, localised=False)
+            self.trainer.plan = dataclasses.replace(self.trainer.plan, sharpens=0.0)
         self.steps = self.trainer.run()
 
     def kinds(self) -> list[str]:
