@@ -165,10 +165,12 @@ class Worker:
         ).localisations
         self.longest = int(data.counts.max())
         self.trainer = make_trainer(Config(points=points, seed=seed, device=device), data)  # type: ignore[arg-type]
-        if hasattr(
-            self.trainer.plan, "localised"
-        ):  # an earlier commit has no such steps, and a run on these data leaves them out
-            self.trainer.plan = dataclasses.replace(self.trainer.plan, sharpens=0.0)
+        for name in (
+            "sharpens",
+            "localised",
+        ):  # its name in earlier commits, or none; a run on these data leaves these steps out
+            if hasattr(self.trainer.plan, name):
+                self.trainer.plan = dataclasses.replace(self.trainer.plan, **{name: 0})  # type: ignore[arg-type]
         self.steps = self.trainer.run()
 
     def kinds(self) -> list[str]:
