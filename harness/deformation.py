@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m holly_triton.harness.deformation", description=__doc__)
     parser.add_argument("folder", type=Path, help="of the figures of each run; continued if it exists")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--heights", type=float, nargs="+", default=[8.0, 0.0], help="standard deviations, nm")
+    parser.add_argument("--heights", type=float, nargs="*", default=[8.0, 0.0], help="standard deviations, nm")
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="particles of 3D localisations")
     parser.add_argument("--report", type=Path, default=Path("reports/particles/deformation.md"))
     options = parser.parse_args(arguments)

@@ -116,15 +116,15 @@ class DeformationTrainer:
             yield Progress(stage.name, state.step, self.total_steps, stage.sigma_nm, loss)
 
     @property
-    def field(self) -> Tensor:
-        """Displacements of the points ``[N, 3]``, nm, at one standard deviation of the amplitude; outwards on the whole."""
-        field = self.fields.displacements(self.state.coefficients)
-        return field if float((field * self.state.points).sum()) >= 0 else -field
+    def sign(self) -> float:
+        """1 or -1: with it a positive amplitude moves the points outwards on the whole."""
+        outwards = float((self.fields.displacements(self.state.coefficients) * self.state.points).sum())
+        return 1.0 if outwards >= 0 else -1.0
 
     @property
-    def sign(self) -> float:
-        """1 or -1: that of the field relative to the coefficients."""
-        return 1.0 if float((self.field * self.fields.displacements(self.state.coefficients)).sum()) >= 0 else -1.0
+    def field(self) -> Tensor:
+        """Displacements of the points ``[N, 3]``, nm, at one standard deviation of the amplitude; outwards on the whole."""
+        return self.sign * self.fields.displacements(self.state.coefficients)
 
     @property
     def spread_nm(self) -> float:
