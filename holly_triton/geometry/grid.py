@@ -28,7 +28,3 @@ class Grid:
     def to_pixels(self, lengths_nm: Lengths) -> Lengths:
         """Lengths, or positions relative to the picture's centre: nm to pixels."""
         return lengths_nm / self.pixel_nm
-
-    def to_nm(self, lengths_px: Lengths) -> Lengths:
-        """Lengths, or positions relative to the picture's centre: pixels to nm."""
-        return lengths_px * self.pixel_nm

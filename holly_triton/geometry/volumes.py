@@ -16,11 +16,6 @@ def centre(size: int) -> int:
     return size // 2
 
 
-def binned(position: float, factor: int) -> float:
-    """The coordinate of a point in a volume of which ``factor`` voxels were averaged to one along each axis, in its voxels."""
-    return (position - (factor - 1) / 2) / factor
-
-
 def splat_centred(points: Tensor, rotation: Tensor, shift: Tensor, sigma: float, shape: tuple[int, int], *, weights: Tensor | None = None) -> Tensor:  # fmt: skip
     """``splat`` whose origin is pixel ``(H // 2, W // 2)``; lengths in pixels, pictures ``[B, H, W]``."""
     apart = torch.tensor([centre(size) - (size - 1) / 2 for size in reversed(shape)], dtype=shift.dtype)

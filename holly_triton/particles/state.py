@@ -49,6 +49,10 @@ class State:
         """Sigma of the drawn points, nm: the pictures' sigma widened by the label scatter."""
         return (sigma_nm**2 + (2 * self.log_blur).exp()).sqrt()
 
+    def blur_share(self, variance: Tensor) -> Tensor:
+        """Share of the label scatter in the variance of the points: the derivative of log width by log scatter."""
+        return (2 * self.log_blur).exp() / variance
+
     def blur_nm(self) -> float:
         """Label scatter (standard deviation about a point along each axis), nm."""
         return math.exp(float(self.log_blur.detach()))

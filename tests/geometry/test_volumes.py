@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from holly_triton.geometry.volumes import binned, centre, splat_centred, wedge
+from holly_triton.geometry.volumes import centre, splat_centred, wedge
 
 
 @pytest.mark.parametrize("size", [12, 13])
@@ -14,10 +14,6 @@ def test_a_point_at_the_origin_is_drawn_at_the_centre_of_the_fft(size):
     row, column = divmod(int(picture.argmax()), size + 3)
     assert (row, column) == (centre(size), centre(size + 3))
     assert torch.allclose(picture[row, column - 1], picture[row, column + 1], rtol=1e-4)
-
-
-def test_binning_by_two_puts_the_first_pair_at_a_quarter():
-    assert binned(0, 2) == -0.25 and binned(0.5, 2) == 0 and binned(2.5, 2) == 1
 
 
 def test_a_series_of_sixty_degrees_measures_two_thirds_of_a_disc():

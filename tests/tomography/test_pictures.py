@@ -17,7 +17,7 @@ from holly_triton.tomography.pictures.confusion import draw_confusion
 from holly_triton.tomography.pictures.curves import Shells, draw_fsc, draw_thresholds
 from holly_triton.tomography.pictures.marks import marks_of
 from holly_triton.tomography.pictures.page import render_picks
-from holly_triton.tomography.pictures.slices import crowded_slab, draw_scores, draw_slices
+from holly_triton.tomography.pictures.slices import crowded_slab, draw_slices
 from holly_triton.tomography.score.evaluate import evaluate
 from holly_triton.view.scene import VIEWS
 from holly_triton.view.surface import draw_surface
@@ -97,14 +97,13 @@ def test_figures_and_the_page_are_drawn_without_pyvista(seed: int, tmp_path: Pat
     monkeypatch.setitem(__import__("sys").modules, "pyvista", None)
     values, truth, picks = scene(seed)
     score = evaluate(picks, truth)
-    paths = [tmp_path / f"{name}.png" for name in ("confusion", "thresholds", "fsc", "averages", "scores")]
+    paths = [tmp_path / f"{name}.png" for name in ("confusion", "thresholds", "fsc", "averages")]
     draw_confusion(paths[0], {name: (list(score.classes), score.confusion) for name in "abcd"})
     draw_thresholds(paths[1], {name: each.curve for name, each in score.classes.items()})
     frequency = np.linspace(0, 0.05, 20)
     curves = {"half sets": Shells(frequency, np.exp(-(frequency**2) * 2000), 32.1), "random": Shells(frequency, 0 * frequency, np.inf)}  # fmt: skip
     draw_fsc(paths[2], curves)
     draw_averages(paths[3], {"70S": values[:32, :32, :32], "GroEL": values[8:40, :32, :32]}, VOXEL)
-    draw_scores(paths[4], values, {"70S": -values, "GroEL": values}, VOXEL, truth)
     for path in paths:
         assert pixels(path).std() > 10, path
     page = tmp_path / "page.html"

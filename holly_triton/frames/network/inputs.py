@@ -1,7 +1,5 @@
 """What a network sees of a camera frame: photons relative to the frame's own background, padded to its stride."""
 
-import math
-
 import torch
 from torch import Tensor
 
@@ -46,8 +44,3 @@ def _reflected(size: int, extra: int) -> Tensor:
     period = max(1, 2 * (size - 1))
     place = torch.arange(size + extra) % period
     return torch.minimum(place, period - place).clamp(max=size - 1)
-
-
-def whole_number_of(stride: int, pixels: float) -> int:
-    """The least multiple of a stride that is not below a number of pixels."""
-    return stride * math.ceil(pixels / stride)

@@ -21,7 +21,6 @@ from .against_z import AgainstZ
 from .matching import Pairs
 
 COUNTED = ("matched", "missed", "false")
-SQUARES = ("lateral_square", "axial_square")
 
 
 class PerFrame(NamedTuple):

@@ -47,9 +47,7 @@ def differentiate(state: TrainingState, model: Model, data: Padded, poses: Weigh
         poses: Their poses.
     """
     found = expected(model, data, poses)
-    # The blur is a part of the points' width, of which the gradient is.
-    own = (2 * state.log_blur).exp() / model.variance
     count = data.mask.sum()
     state.points.grad = -found.points / count
-    state.log_blur.grad = -found.log_blur * own / count
+    state.log_blur.grad = -found.log_blur * state.blur_share(model.variance) / count
     state.background.grad = -found.share / count

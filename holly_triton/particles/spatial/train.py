@@ -241,10 +241,9 @@ class SpatialTrainer:
 
     def descend(self, stage: Stage, model: Model, step: Expected, count: Tensor) -> None:
         """A step of points, blur and background along a gradient over ``count`` localisations."""
-        # The blur is a part of the points' width, of which the gradient is.
-        own = (2 * self.state.log_blur).exp() / model.variance
+        blur = step.log_blur * self.state.blur_share(model.variance)
         points = folded(step.points, self.group)
-        for tensor, gradient in zip(self.fitted, (points, step.log_blur * own, step.share), strict=True):
+        for tensor, gradient in zip(self.fitted, (points, blur, step.share), strict=True):
             tensor.grad = -gradient / count
         optimiser = self.plan.config.optimiser
         self.optimiser.param_groups[0]["lr"] = optimiser.point_rate * stage.rate * float(model.variance.sqrt())

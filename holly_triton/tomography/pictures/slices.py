@@ -122,38 +122,6 @@ def draw_slices(
         figure.savefig(partial, format="png", dpi=DPI)
 
 
-def draw_scores(path: Path, values: Array, maps: dict[str, Array], voxel: float, particles: ParticleList) -> None:
-    """Write a PNG of the x-y slab with the most particles, beside the same slab of each score map, at its maximum along z.
-
-    Args:
-        path: Its name.
-        values: The tomogram ``[Z, Y, X]``.
-        maps: Score maps of the same shape, by name.
-        voxel: Side of a voxel, Å.
-        particles: Which decide the slab.
-
-    Raises:
-        HollyError: The file can't be written.
-    """
-    shape = values.shape[0], values.shape[1], values.shape[2]
-    slab = crowded_slab(shape, particles, voxel, 0)
-    columns = min(4, 1 + len(maps))
-    rows = -(-(1 + len(maps)) // columns)
-    ratio = shape[1] / shape[2]
-    figure = new_figure(PANEL_INCHES * 0.7 * columns, (PANEL_INCHES * 0.7 * ratio + 0.4) * rows, facecolor="white")
-    grid = figure.subplots(rows, columns, squeeze=False).ravel()
-    for axes in grid:
-        axes.set_axis_off()
-    _show(grid[0], slab.picture(values), slab, voxel)
-    for axes, (name, scores) in zip(grid[1:], maps.items(), strict=False):
-        # The maximum and not the mean: a peak is narrower than a slab.
-        drawn = axes.imshow(np.asarray(scores[slab.first : slab.last]).max(axis=0), cmap="cividis", origin="upper")
-        axes.set_title(name, fontsize=9, parse_math=False)
-        figure.colorbar(drawn, ax=axes, shrink=0.75).ax.tick_params(labelsize=7)
-    with replacing(path) as partial:
-        figure.savefig(partial, format="png", dpi=DPI)
-
-
 def _shown(
     slab: Slab, picks: ParticleList, truth: ParticleList | None, voxel: float, tolerance: float
 ) -> list[ParticleList]:
