@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from holly_triton.core.files import foreign, replacing
 
-from .charts import data_uri, new_figure
+from .charts import data_uri
 from .folder import Reprojections
 from .numbers import length
 
@@ -21,6 +21,8 @@ SEEN_SIGMA = 1 / 70
 """Least sigma, as a fraction of a picture's width: with a smaller one, single labels are dots that vanish on the page."""
 STRENGTH = 2
 """Factor on the brightness of differences, which are fainter than the pictures."""
+SHOWN_PX, GAP_PX, MARGIN_PX, NAME_PX, HEAD_PX = 156, 2, 10, 24, 44
+"""Side of a picture on the sheet, the gaps beside it and beside three, and the height of the lines of its name and of the title."""
 TOO_DARK, EQUAL, TOO_BRIGHT = "#6db3f2", "#000000", "#f59b42"
 """Colours of a difference: blue and orange are distinguishable with any colour vision."""
 
@@ -66,22 +68,25 @@ def write_sheet(reprojections: Reprojections, blur_nm: float, path: Path) -> Non
     Raises:
         HollyError: The file can't be written.
     """
-    columns = 3
+    import matplotlib
+    from PIL import Image, ImageDraw, ImageFont
+
+    font = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+    small, large = (ImageFont.truetype(font, size) for size in (12, 18))
+    columns, wide, high = 3, 3 * (SHOWN_PX + GAP_PX) + MARGIN_PX, SHOWN_PX + NAME_PX
     rows = -(-len(reprojections.names) // columns)
-    figure = new_figure(columns * 4.4, rows * 1.75 + 0.45, facecolor="white")
-    figure.set_layout_engine("none")  # of so many axes a layout takes longer than their pictures
-    room = {"left": 0.01, "right": 0.99, "bottom": 0.01, "top": 1 - 0.65 / (rows * 1.75 + 0.45)}
-    grid = figure.subplots(rows, columns, squeeze=False, gridspec_kw={**room, "wspace": 0.02, "hspace": 0.2})
-    figure.suptitle(f"Input, reprojection, difference; each {length(reprojections.width_nm)} nm wide")
-    for axes in grid.flat:
-        axes.set_axis_off()
-    for axes, name, trio in zip(grid.flat, reprojections.names, _trios(reprojections, blur_nm), strict=False):
-        axes.imshow(np.hstack(trio))
-        for edge in (1, 2):
-            axes.axvline(edge * trio[0].shape[1] - 0.5, color="white", linewidth=1.5)
-        axes.set_title(name[:40], fontsize=8, parse_math=False)
+    sheet = Image.new("RGB", (columns * wide + MARGIN_PX, rows * high + HEAD_PX + MARGIN_PX), "white")
+    draw = ImageDraw.Draw(sheet)
+    title = f"Input, reprojection, difference; each {length(reprojections.width_nm)} nm wide"
+    draw.text((sheet.width / 2, HEAD_PX / 2), title, "black", large, anchor="mm")
+    for place, (name, trio) in enumerate(zip(reprojections.names, _trios(reprojections, blur_nm), strict=True)):
+        left, top = MARGIN_PX + place % columns * wide, HEAD_PX + place // columns * high
+        draw.text((left + (wide - MARGIN_PX) / 2, top + NAME_PX / 2), name[:40], "black", small, anchor="mm")
+        for column, picture in enumerate(trio):
+            shown = Image.fromarray(picture).resize((SHOWN_PX, SHOWN_PX), Image.Resampling.BICUBIC)
+            sheet.paste(shown, (left + column * (SHOWN_PX + GAP_PX), top + NAME_PX))
     with replacing(path) as partial:
-        figure.savefig(partial, format="png", dpi=110)
+        sheet.save(partial, format="PNG")
 
 
 def _trios(reprojections: Reprojections, blur_nm: float) -> Iterator[tuple[Array, Array, Array]]:
