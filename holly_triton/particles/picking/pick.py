@@ -20,17 +20,11 @@ from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.rows import Rows, channels_of, places_among
 from holly_triton.io.tables.table import read_folder, read_rows
-from holly_triton.view.gallery import (
-    PICKED_INK,
-    REJECTED_INK,
-    Section,
-    density_picture,
-    draw_field,
-    draw_sheet,
-    evenly,
-)
+from holly_triton.view.gallery import draw_field
 
+from .candidates import Candidates
 from .fiducials import OCCUPANCY, find_fiducials
+from .gallery import draw_gallery
 from .segmentation import FEWEST_NEAR, find_clusters, measure, typical_diameter
 
 Array = NDArray[Any]
@@ -46,12 +40,6 @@ CIRCLE = 1.3
 its neighbours."""
 PIXEL_NM = 100.0
 """Picasso requires positions in camera pixels. Where their size is not known, any value may be used."""
-
-COLUMNS, SHOWN, SHOWN_REJECTED = 8, 40, 16
-"""Pictures per row of the gallery, and the most picked and rejected candidates that it shows."""
-TILE_PX, TILE_PER_CIRCLE = 64, 1.3
-"""Side of one of its pictures, in pixels and as a multiple of the diameter of the circle."""
-
 
 OPTIONS = {
     "diameter": "--diameter", "smallest": "--min-diameter", "largest": "--max-diameter",
@@ -97,38 +85,6 @@ class PickSettings:
                 )
         if not 0 <= self.roundness < 1:
             raise HollyError(f"--roundness {self.roundness:g}: must be from 0, which keeps all, to below 1, a circle")
-
-
-@dataclass(frozen=True)
-class Candidates:
-    """C clusters of a field of E localisations, and which of them are particles.
-
-    Attributes:
-        centre: Centroids ``[C, 2]``, nm.
-        diameter: Diameter of the circle about the centroid that holds 90 % of the cluster ``[C]``, nm.
-        count: Number of localisations ``[C]``.
-        roundness: Ratio of the short to the long axis ``[C]``.
-        why: The first filter that each failed ``[C]``: ``"small"``, ``"large"``, ``"few"``, ``"many"``, ``"slender"``;
-            ``"fiducial"`` for a bead; or ``""`` for a particle.
-        group: The particle whose circle each localisation lies in ``[E]``, numbered from 0; -1 for none.
-        circle_nm: Diameter of the circles.
-        said: Sentences about what was derived, found and left out.
-    """
-
-    centre: Array
-    diameter: Array
-    count: Array
-    roundness: Array
-    why: Array
-    group: Array
-    circle_nm: float
-    said: list[str]
-
-    @property
-    def picked(self) -> Array:
-        """Whether each candidate is a particle ``[C]``."""
-        kept: Array = self.why == ""
-        return kept
 
 
 @dataclass(frozen=True)
@@ -208,7 +164,7 @@ def _pick(path: Path, out: Path, reading: Reading, settings: PickSettings, begin
     _write_particles(table, files, finite, xy, found)
     begin("drawing the particles and the field")
     gallery, overview = (out.with_name(f"{out.stem}_{drawing}.png") for drawing in ("gallery", "overview"))
-    _draw_gallery(gallery, xy, found)
+    draw_gallery(gallery, xy, found)
     draw_field(overview, xy, found.centre, np.where(found.picked, found.circle_nm, found.diameter), found.picked)
     return Picked(out, table, gallery, overview, int(found.picked.sum()), len(rows), [*notes, *found.said])
 
@@ -287,33 +243,6 @@ def _in_circles(xy: Array, centre: Array, radius: float) -> Array:
         return np.full(len(xy), -1)
     nearest = cKDTree(centre).query(xy, distance_upper_bound=radius)[1]
     return np.where(nearest < len(centre), nearest, -1)
-
-
-def _draw_gallery(path: Path, xy: Array, found: Candidates) -> None:
-    """Some of the particles and, below, some of the rejected candidates, all at one scale."""
-    side = TILE_PER_CIRCLE * found.circle_nm
-    sections = []
-    for which, name, shown, colour in (
-        (found.picked, "picked", SHOWN, PICKED_INK), (~found.picked, "rejected", SHOWN_REJECTED, REJECTED_INK),
-    ):  # fmt: skip
-        rows = np.flatnonzero(which)
-        # Of the rejected candidates those with most localisations are shown: most others are small clusters.
-        some = rows[evenly(len(rows), shown)] if name == "picked" else rows[np.argsort(-found.count[rows])[:shown]]
-        sections.append(
-            Section(
-                f"{len(rows)} {name}" + (f", {len(some)} of them shown" if len(some) < len(rows) else ""),
-                [_tile(xy, found.centre[row], side) for row in some],
-                [f"{found.diameter[row]:.0f} nm, {found.count[row]} {found.why[row]}" for row in some],
-                colour,
-            )
-        )
-    explanation = f"Each picture is {side:.0f} nm wide. Below: diameter, localisations, and why it was rejected."
-    draw_sheet(path, "Particles of the field", explanation, sections, COLUMNS)
-
-
-def _tile(xy: Array, centre: Array, side: float) -> Array:
-    near = xy[(np.abs(xy - centre) < side).all(axis=1)]
-    return density_picture(near, centre - side / 2, side / TILE_PX, (TILE_PX, TILE_PX))
 
 
 def _rows(values: Array | None, rows: Array) -> Array | None:
