@@ -1,6 +1,6 @@
 """The Triton kernel of volumes on the CPU, under TRITON_INTERPRET=1, against the dense float64 oracle.
 
-``test_interpreter.py`` starts it in a process of its own, and ``TRITON_INTERPRET=1 pytest
+``test_interpreter.py`` starts it with the others in a process of their own, and ``TRITON_INTERPRET=1 pytest
 tests/kernels/interpreter_volumes.py`` runs it alone.
 """
 

@@ -1,8 +1,7 @@
-"""Every Triton kernel on the CPU, under TRITON_INTERPRET=1, against the dense float64 oracle.
+"""The Triton kernels of Gaussians on the CPU, under TRITON_INTERPRET=1, against the dense float64 oracle.
 
-Triton reads the variable when a kernel is decorated, so this file has a process of its own:
-``test_interpreter.py`` starts it, and ``TRITON_INTERPRET=1 pytest tests/kernels/interpreter_tier.py`` runs it
-alone.
+Triton reads the variable when a kernel is decorated: ``test_interpreter.py`` starts this file with the others in a process
+of their own, and ``TRITON_INTERPRET=1 pytest tests/kernels/interpreter_gaussians.py`` runs it alone.
 """
 
 import mmap
