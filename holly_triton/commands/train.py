@@ -40,7 +40,7 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 @click.command()
 @click.argument("data", type=SOME_PATH, required=False)
 @click.option("--out", type=SOME_PATH, metavar="RUN", help="Folder for the results. [default: DATA's name + -run]")
-@click.option("--points", type=click.IntRange(FEWEST_POINTS, MOST_POINTS), metavar="N", help="Points of the cloud. By default as many as a typical particle has localisations (80 to 500, to 160 in 3D; 300 for pictures). Choose about the number of sites you expect; twice as many does little harm, half as many loses detail.")  # fmt: skip
+@click.option("--points", type=click.IntRange(FEWEST_POINTS, MOST_POINTS), metavar="N", help="Points of the cloud. By default as many as a typical particle has localisations (80 to 500, to 160 in 3D; 300 for pictures). Choose about the number of sites you expect; twice as many does little harm, half as many loses detail. In 3D, where N is not given, points are merged at the end as far as the likelihood allows.")  # fmt: skip
 @click.option("--pose", type=words(Pose), help="Pose estimation method. [default: search]")
 @click.option("--config", "config_file", type=SOME_PATH, metavar="FILE", help="Settings from a config.toml; options given here take precedence.")  # fmt: skip
 @click.option(

@@ -93,6 +93,9 @@ class Metrics:
     threads: int | None = None
     seed: int | None = None
     points: int | None = None
+    points_tried: list[dict[str, float]] | None = None
+    """Where the likelihood chose their number, each number of ``points`` that was compared: ``log_likelihood``, the mean of a
+    localisation, density in nm^-3, natural logarithm, and ``score``, the same less the penalty."""
     channels: list[dict[str, Any]] | None = None
     """Of each channel that has a cloud of its own, in the order of the points: ``name`` and number of ``points``."""
     dimensions: int | None = None

@@ -300,6 +300,9 @@ class Config(Settings):
     """Directions per particle with ``views = "random"``."""
     points: Annotated[int, Bounds(FEWEST_POINTS, MOST_POINTS)] | None = None
     """Points of the cloud; None follows from the data (``default_points``)."""
+    choose_points: bool | None = None
+    """Of 3D localisations: whether that is where the run begins, and points are merged at the end as far as the likelihood allows.
+    None: where no number is given, no symmetry is imposed and no deformation is fitted."""
     symmetry: str | None = None
     """Rotational symmetry that is imposed, as C8, D2, T, O or I; of 3D localisations."""
     prune: bool = False

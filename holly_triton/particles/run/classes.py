@@ -56,7 +56,7 @@ def holds_classes(folder: Path) -> bool:
 
 def consensus_of(config: Config, folder: Path) -> Member:
     """The run of all particles."""
-    return Member(folder / "consensus", dataclasses.replace(config, structures=1))
+    return Member(folder / "consensus", dataclasses.replace(config, structures=1, choose_points=False))
 
 
 def structures_of(config: Config, folder: Path) -> list[Member]:

@@ -128,6 +128,7 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         threads=torch.get_num_threads(),
         seed=run.config.seed,
         points=len(state.points),
+        points_tried=state.number.get("tried") if isinstance(state, SpatialState) else None,
         channels=_channels(trainer),
         dimensions=run.config.dimensions,
         pose_entropy=_entropy(run.dataset, state),

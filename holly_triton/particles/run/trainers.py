@@ -15,6 +15,7 @@ from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import DEFAULT_POINTS, Config
 from holly_triton.particles.data import Dataset, Localisations
 from holly_triton.particles.spatial.choice import channels_of, dimensions_of, lacking_channels, lacking_depth, sizes_of
+from holly_triton.particles.spatial.number import explain_number
 from holly_triton.particles.spatial.particles import Particles
 from holly_triton.particles.spatial.plan import Plan as SpatialPlan
 from holly_triton.particles.spatial.state import SpatialState
@@ -44,13 +45,16 @@ def settled(config: Config, dataset: Dataset) -> Config:
     """
     config = dataclasses.replace(config, dimensions=dimensions_of(config, dataset))
     config = dataclasses.replace(config, channels=channels_of(config, dataset))
-    points = config.points or default_points(dataset, config)
+    points, chooses = config.points or default_points(dataset, config), config.choose_points
+    if chooses is None:
+        free = config.points is None and config.symmetry is None and not config.deformation
+        chooses = config.dimensions == 3 and free
     if config.symmetry is not None:
         _check_symmetry(config)
         points = nearest_count(config.symmetry, points)
     if config.deformation:
         _check_deformation(config, dataset)
-    return dataclasses.replace(config, points=points)
+    return dataclasses.replace(config, points=points, choose_points=chooses)
 
 
 def _check_symmetry(config: Config) -> None:
@@ -173,6 +177,8 @@ def notes_of(trainer: AnyTrainer) -> list[str]:
     if isinstance(trainer, SpatialTrainer):
         imposed, count = trainer.plan.config.symmetry, len(trainer.state.points)
         said = [*trainer.particles.notes, *pooled]
+        if trainer.plan.numbers:
+            said.append(explain_number(trainer.state, trainer.plan.numbers[0]))
         if imposed is not None:
             unit = counted(len(trainer.unit), "point")
             said.append(

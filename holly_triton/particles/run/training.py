@@ -55,6 +55,7 @@ STAGES = {
     "polish": "polishing",
     "sharpen": "fitting each localisation",
     "refine": "refining poses",
+    "number": "choosing the number of points",
     "poses": "searching the poses of all particles",
     "classify": "classifying particles",
     "compare": "comparing all particles with the structures",

@@ -44,6 +44,7 @@ class Model(NamedTuple):
     spread: Tensor  # [] nm^2: variance of the background about the particle's centre, along each axis
     sizes: tuple[int, ...] = ()  # points of each channel, one channel after the other; () where there is one
     field: Tensor | None = None  # [N, 3] nm: displacement of the points at amplitude 1; None for a rigid structure
+    mass: Tensor | None = None  # [N]: share of each point in the density of its channel, times the number of its points
 
     @property
     def of_channels(self) -> tuple[Tensor, ...]:
@@ -210,7 +211,8 @@ def _evaluate(model: Model, data: Padded, poses: Weighed) -> _Parts:
         places = places + poses.amplitude[:, None, None] * (model.field @ turn)
     of = model.membership
     against = torch.cat([places, places * places, of.expand(len(places), -1, -1)], dim=-1)
-    joint = features @ against.transpose(-1, -2) + ((1 - model.share) / (of @ of.sum(0))).log()
+    part = (1 - model.share) / (of @ of.sum(0))
+    joint = features @ against.transpose(-1, -2) + (part if model.mass is None else part * model.mass).log()
     squares = (off * off).sum(-1)
     outside = model.share.log() - 0.5 * squares / model.spread - 0.5 * axes * (2 * math.pi * model.spread).log()
     mixed = torch.logaddexp(joint.logsumexp(-1), outside)

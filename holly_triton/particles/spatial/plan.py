@@ -2,11 +2,12 @@
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 from torch import Tensor
 
-from holly_triton.particles.config import Config
+from holly_triton.particles.config import DEFAULT_POINTS, Config
 
 from .config import Spatial
 from .particles import Particles
@@ -20,7 +21,7 @@ MARGIN = 1.15
 class Stage(NamedTuple):
     """The lengths of one step."""
 
-    name: str  # "search", "refine" or "poses"
+    name: str  # "search", "refine", "number" or "poses"
     sigma_nm: float  # blur of the points in addition to their own
     everywhere: bool  # whether candidates come from all of SO(3) too
     rate: float  # factor on the length of the points' step
@@ -37,6 +38,7 @@ class Plan:
     field_nm: float  # of the reprojections
     variance: float  # of a typical localisation, nm^2, mean over the axes
     localisations: float  # of a particle, mean
+    fewest: int  # points
 
     @staticmethod
     def of(config: Config, particles: Particles) -> "Plan":
@@ -44,7 +46,7 @@ class Plan:
         return Plan(
             config, len(particles), particles.gyration_nm(), MARGIN * particles.reach_nm(),
             config.schedule.field_of_view * particles.data.radius_nm, particles.typical_variance,
-            float(particles.data.counts.double().mean()),
+            float(particles.data.counts.double().mean()), DEFAULT_POINTS.fewest_of_channel * max(1, len(particles.channels)),
         )  # fmt: skip
 
     @property
@@ -67,10 +69,26 @@ class Plan:
         """Steps in which the cloud moves."""
         return self.settings.steps
 
+    @cached_property
+    def numbers(self) -> list[int]:
+        """The numbers of points that are compared after these, a step for each, the largest first; none where one was given."""
+        points, fine = self.config.points, self.settings.counting.fine
+        if not self.config.choose_points or points is None:
+            return []
+        found = [points]
+        while found[-1] > self.fewest:
+            found.append(max(self.fewest, found[-1] - max(1, found[-1] // fine)))
+        return found
+
+    @property
+    def moving_steps(self) -> int:
+        """Steps after which the cloud is held."""
+        return self.steps + len(self.numbers)
+
     @property
     def total_steps(self) -> int:
         """All steps: at the end every particle's poses are searched once more, with the cloud held."""
-        return self.steps + math.ceil(self.particles / self.batch)
+        return self.moving_steps + math.ceil(self.particles / self.batch)
 
     @property
     def sigma_start_nm(self) -> float:
@@ -88,7 +106,7 @@ class Plan:
         part = min(1.0, done / settings.annealed)
         sigma = self.gyration_nm * settings.sigma_start * (settings.sigma_end / settings.sigma_start) ** part
         if step >= self.steps:
-            return Stage("poses", sigma, everywhere=True, rate=0.0)
+            return Stage("number" if step < self.moving_steps else "poses", sigma, everywhere=True, rate=0.0)
         searching = done < settings.global_search
         rate = min(1.0, (1 - done) / (1 - settings.slowing))
         return Stage("search" if searching else "refine", sigma, searching, rate)

@@ -1,7 +1,7 @@
 """Everything that changes during a run on 3D localisations, in one serialisable dataclass."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import torch
@@ -29,6 +29,8 @@ class SpatialState(State):
     shifts: Tensor  # [P, K, 3] nm
     scores: Tensor  # [P, K]: log-likelihood when the particle was last processed
     entropy: Tensor  # [P]: of the weights of the orientations, natural logarithm
+    number: dict[str, Any] = field(default_factory=dict)
+    """What was found of the number of points so far; empty until it is chosen by the likelihood (``number``)."""
 
     @staticmethod
     def fresh(plan: Plan, sizes: list[int], generator: torch.Generator) -> "SpatialState":
@@ -74,7 +76,8 @@ class SpatialState(State):
         Raises:
             KeyError, TypeError, ValueError: As for any ``State``.
         """
-        return super().from_payload({"sizes": [len(payload["points"])], **payload})  # earlier versions had one channel
+        # Earlier versions had one channel, and the number of points that a run began with.
+        return super().from_payload({"sizes": [len(payload["points"])], "number": {}, **payload})
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the tensors that lie on the device."""

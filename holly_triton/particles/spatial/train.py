@@ -10,6 +10,7 @@ import math
 import statistics
 import time
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import NamedTuple
 
@@ -26,6 +27,7 @@ from holly_triton.particles.data import Localisations
 
 from .config import PoseEffort
 from .mixture import Expected, Model, expected
+from .number import Posed, compare, take_up_
 from .particles import Particles
 from .plan import Plan, Stage
 from .poses import Chosen, Kept, exact, weighed
@@ -121,7 +123,8 @@ class SpatialTrainer:
             state.step += 1
             state.seconds += time.perf_counter() - began
             state.optimiser, state.generator = self.optimiser.state_dict(), self.generator.get_state()
-            self._record(stage, loss)
+            if stage.name != "number":  # of clouds among which one is chosen
+                self._record(stage, loss)
             yield Progress(stage.name, state.step, self.plan.total_steps, stage.sigma_nm, loss)
 
     @property
@@ -194,9 +197,11 @@ class SpatialTrainer:
     def _step(self, stage: Stage) -> Tensor:
         """One batch of particles ``[B]``: their poses and, until the last stage, the cloud."""
         state, plan = self.state, self.plan
+        if stage.name == "number":
+            return self._count(stage)
         last = stage.name == "poses"
         if last:
-            start = plan.batch * (state.step - plan.steps)
+            start = plan.batch * (state.step - plan.moving_steps)
             index = self.particles.by_size[start : start + plan.batch]
         else:
             index = state.next_batch(plan.batch, self.generator)
@@ -205,6 +210,34 @@ class SpatialTrainer:
         if not last:
             self.move(stage, found, torch.ones_like(found.loss), relocates=plan.relocates(state.step))
         return index
+
+    def _count(self, stage: Stage) -> Tensor:
+        """Compare one number of points with those before, by some particles ``[B]``, and take up the chosen one in the end."""
+        state, plan = self.state, self.plan
+        index, posed = self._posed
+        done = state.step - plan.steps
+        each = compare(state, posed, plan.numbers[done], stage.sigma_nm, plan.settings.counting)
+        state.loss[index] = (-each / posed.data.mask.sum(dim=1)).exp().float()
+        if state.number["ended"] or done + 1 == len(plan.numbers):
+            take_up_(state)
+            state.optimiser = {}  # of points that are no more
+            self._set_up()
+            state.step = plan.moving_steps - 1
+        return index
+
+    @cached_property
+    def _posed(self) -> tuple[Tensor, Posed]:
+        """Some particles ``[B]``, evenly spaced, in the poses of the end of the steps, weighed by the cloud of then."""
+        state, settings = self.state, self.plan.settings
+        known = state.loss.isfinite().nonzero().flatten()  # particles that a step has taken
+        some = torch.linspace(0, len(known) - 1, min(settings.counting.particles, len(known))).long()
+        index = known[some.to(known.device)]
+        data = self.particles.batch(index, settings.counting.localisations, self.sampler()).padded
+        poses = Kept(state.rotations[index], state.shifts[index], state.scores[index])
+        if not state.number:
+            poses = exact(self.final_model, data, poses)
+            state.rotations[index], state.shifts[index], state.scores[index] = poses
+        return index, Posed(data, weighed(poses, settings.least_weight))
 
     def find(self, stage: Stage, index: Tensor, effort: PoseEffort) -> Found:
         """Search the poses of some particles ``[B]`` under the present cloud, on from those that are known, and keep them."""
@@ -298,4 +331,6 @@ class SpatialTrainer:
             )  # fmt: skip
         if state.step % max(1, total // FRAMES) == 0 or ends:
             some = state.points[:: -(-len(state.points) // FRAME_POINTS)].cpu().clone()
+            if state.growth:  # all frames have as many points, of which some are drawn twice where there are fewer now
+                some = some[torch.arange(len(state.growth[0]["points"])) % len(some)]
             state.growth.append({"step": state.step, "sigma_nm": stage.sigma_nm, "points": some})
