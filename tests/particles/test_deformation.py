@@ -40,6 +40,7 @@ SITES = np.array([[0, 0, -20], [60, 0, -25], [0, 40, 25], [10, 0, 30], [60, 40, 
 BRIEF = """
 [spatial]
 steps = 12
+kept = 2
 batch = 32
 [spatial.search]
 candidates = 100

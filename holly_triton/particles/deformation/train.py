@@ -217,7 +217,7 @@ class DeformationTrainer:
         return Kept(state.rotations[index], state.shifts[index], state.scores[index])
 
     def _keep(self, trainer: SpatialTrainer, index: Tensor, data: Padded, found: Flexed) -> None:
-        kept = self.settings.poses
+        kept = self.state.amplitudes.shape[1]
         trainer.keep(index, Found(found.poses.best(kept), data, trainer.group))
         if trainer is self.clouds[0]:
             self.state.amplitudes[index] = found.amplitude[:, :kept]

@@ -44,7 +44,7 @@ WRITTEN = (
 
 
 BOUND = (
-    "points", "choose_points", "symmetry", "pose", "dimensions", "channels", "held_out", "spatial.kept", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
+    "points", "choose_points", "symmetry", "pose", "dimensions", "channels", "held_out", "spatial.kept", "deforming.degree", "deforming.poses", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
 )  # fmt: skip
 """Settings that a checkpoint's cloud, poses, network and optimiser depend on."""
 
