@@ -29,7 +29,7 @@ def test_the_tables_hold_each_size_once_in_order(tmp_path: Path) -> None:
     ]
     numbers = [line.split(" | ")[0].strip("| ") for line in rows]
     assert numbers == ["points", "350", "100000", "pictures", "2000", "40000"]
-    assert rows[2].endswith("| 10.000 | 5.000 | 50.00 | 400 |")
+    assert rows[2].endswith("| 10.000 | 5.000 | 50.00 | 400 | abc |")
 
 
 def test_every_pair_of_sizes_is_measured_once() -> None:
