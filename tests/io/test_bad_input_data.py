@@ -452,7 +452,10 @@ GOES_ON: dict[str, tuple[Maker, str]] = {
         "Numbers are written with decimal commas.",
     ),
     "metres": (lambda d: csv(d, "x,y,particle\n" + METRES), "nm if they are in metres; check the unit"),
-    "a particle of centimetres": (lambda d: csv(d, HEADER + HUGE), "wider than a field of view; check the unit"),
+    "a particle of centimetres": (
+        lambda d: csv(d, HEADER + HUGE),
+        "which is implausible (more than 5000 nm): is the unit",
+    ),
     "two pixel sizes": (
         lambda d: picasso(d, yaml="Pixelsize: 130\n---\nPixelsize: 160\n"),
         "The file states pixels of 160 and of 130 nm",
