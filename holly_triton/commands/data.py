@@ -31,7 +31,7 @@ from .options import (
 @click.option("--max-spawn", type=click.IntRange(min=1), default=1, metavar="K", help="Most fluorophores on a site.")
 @click.option("--spawn-rate", type=Number(0, 1), default=1.0, metavar="R", help="Probability of each of them.")  # fmt: skip
 @click.option("--shift", type=Number(min=0), default=0.0, metavar="S", help="Largest shift along x and y, in the cloud's unit.")  # fmt: skip
-@click.option("--stretch", type=Number(min=0), metavar="S", help="Standard deviation, over the particles, of the structure's height along its z, in the cloud's unit: each is stretched or compressed.")  # fmt: skip
+@click.option("--stretch", type=Number(min=0), metavar="S", help="Standard deviation, over the particles, of the structure's height along its z, in the cloud's unit: each is stretched or compressed. A part moves by its share of that, each of two rings by half.")  # fmt: skip
 @click.option("--in-plane", type=click.IntRange(min=1), default=1, metavar="M", help="Copies of each picture, rotated in its plane.")  # fmt: skip
 @click.option(
     "--blinking",

@@ -66,6 +66,10 @@ def read_run_cloud(folder: Path) -> Array:
     Raises:
         HollyError: The folder holds no cloud.
     """
+    if not folder.is_dir():
+        raise HollyError(
+            f"{folder}: there is no such folder" if not folder.exists() else f"{folder}: is not the folder of a run"
+        )
     if (folder / "structure-1").is_dir():
         raise HollyError(
             f"{folder}: holds several structures; pass the folder of one, such as {folder / 'structure-1'}"

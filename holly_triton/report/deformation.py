@@ -27,6 +27,6 @@ def explain_deformation(found: Mapping[str, Any]) -> str:
     else:
         verdict = "do not prefer the deformation over a rigid structure"
     return (
-        f"{said} {counted(held['particles'], 'held-out particle')} {verdict}: it raises the mean log-likelihood of a localisation by "
-        f"{held['gain']:.3f} (natural logarithm), with a standard error of {held['standard_error']:.3f}."
+        f"{said} {counted(held['particles'], 'held-out particle')} {verdict}: it {'raises' if held['gain'] > 0 else 'lowers'} the mean log-likelihood of a localisation by "
+        f"{abs(held['gain']):.3f} (natural logarithm), with a standard error of {held['standard_error']:.3f}."
     )

@@ -299,14 +299,21 @@ def test_a_damaged_state_is_not_taken_up(made: Path) -> None:
     ("options", "code", "said"),
     [
         (["--dimensions", 2], 1, "--deformation needs localisations in 3D"),
+        (["--views", "random"], 1, "--views random asks for projections"),
         (["--structures", 2], 2, "--deformation is for one structure"),
     ],
 )
 def test_what_does_not_go_with_a_deformation_is_refused(
     made: Path, options: list[object], code: int, said: str
 ) -> None:
+    """Each by the option that is given, not by another."""
     found, output = invoke("train", made / "data", "--deformation", "--out", made / "none", *options)
     assert found == code and said in output and not (made / "none").exists()
+
+
+def test_a_ranking_warns_of_particles_that_deform(made: Path) -> None:
+    found, output = invoke("rank", made / "run", "--bad-share", 0.2)
+    assert found == 0 and "amplitudes.csv" in output
 
 
 def test_too_few_particles_are_refused(made: Path) -> None:

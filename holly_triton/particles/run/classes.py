@@ -26,9 +26,9 @@ from holly_triton.particles.classes.state import ClassState
 from holly_triton.particles.classes.train import ClassTrainer
 from holly_triton.particles.cloud.train import Progress
 from holly_triton.particles.config import Config
-from holly_triton.particles.data import Dataset, Localisations
+from holly_triton.particles.data import Localisations
 from holly_triton.particles.data.dataset import FEWEST_PICTURES
-from holly_triton.particles.spatial.choice import lacking_depth
+from holly_triton.particles.spatial.choice import check_spatial
 from holly_triton.particles.spatial.particles import Particles
 from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.particles.spatial.train import SpatialTrainer
@@ -89,7 +89,7 @@ def make_classes(config: Config, folder: Path, *, overwrite: bool) -> None:
     dataset = pictures_of(open_whole(config), config)
     training = split(dataset, config.held_out).training
     config = settled(config, training)
-    _check_space(config, dataset)
+    check_spatial(config, dataset, "--structures")
     least = config.classes.particles
     if len(training) < config.structures * least:
         most = len(training) // least
@@ -100,13 +100,6 @@ def make_classes(config: Config, folder: Path, *, overwrite: bool) -> None:
         )
     make_folder(folder, overwrite, WRITTEN)
     write_config(folder / "config.toml", absolute(config))
-
-
-def _check_space(config: Config, dataset: Dataset) -> None:
-    if config.dimensions == 3:
-        return
-    why = lacking_depth(dataset) or "other settings ask for projections of them"
-    raise HollyError(f"{config.data}: --structures needs localisations in 3D: {why}")
 
 
 def are_classified(folder: Path) -> bool:

@@ -58,6 +58,7 @@ class Ranking:
         reason: The reason in words, empty if not marked ``[P]``.
         table: The written table, with columns ``picture``, ``score``, ``bad`` (yes or no) and ``reason``, worst first.
         gallery: The written drawing of the best and the worst pictures beside the reprojections of the structure.
+        deforms: Whether a deformation was fitted, which is not used here.
     """
 
     noun: str
@@ -67,12 +68,17 @@ class Ranking:
     reason: list[str]
     table: Path
     gallery: Path
+    deforms: bool
 
     def explain(self) -> str:
-        """The result in a sentence."""
+        """The result in a sentence or two."""
         marked = int(self.bad.sum())
         said = part_of(marked, len(self.names), self.noun, "{are} marked as bad")
-        return f"{said} in {self.table}; look at {self.gallery}."
+        warning = (
+            " They were compared with the structure at amplitude 0, so those that deform most are among the marked: "
+            "see amplitudes.csv before any is left out."
+        )
+        return f"{said} in {self.table}; look at {self.gallery}.{warning if marked and self.deforms else ''}"
 
 
 def rank_pictures(folder: Path, bad_share: float | None = None) -> Ranking:
@@ -99,7 +105,9 @@ def rank_pictures(folder: Path, bad_share: float | None = None) -> Ranking:
         bad = score > limit
         reason = [_reason(picture, counts, which) if bad[picture] else "" for picture in range(len(score))]
         table, gallery = folder / "ranking.csv", folder / "pictures" / "ranking.png"
-        ranking = Ranking(run.dataset.noun, run.pictures.names, score, bad, reason, table, gallery)
+        ranking = Ranking(
+            run.dataset.noun, run.pictures.names, score, bad, reason, table, gallery, run.config.deformation
+        )
         begin("drawing the best and the worst")
         _write(ranking)
         _draw(pictures, ranking)

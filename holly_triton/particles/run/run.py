@@ -122,6 +122,8 @@ def run_config(folder: Path) -> Config:
 
 def _lost_config(path: Path) -> Config:
     state = load_state(path.parent / CHECKPOINTS, torch.device("cpu"))
+    if not path.parent.is_dir():
+        raise HollyError(f"{path.parent}: there is no such folder")
     if state is None:
         raise HollyError(
             f"{path.parent}: is not the folder of a run (no {path.name}); pass what train wrote with --out"

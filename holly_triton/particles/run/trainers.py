@@ -14,7 +14,13 @@ from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import DEFAULT_POINTS, Config
 from holly_triton.particles.data import Dataset, Localisations
-from holly_triton.particles.spatial.choice import channels_of, dimensions_of, lacking_channels, lacking_depth, sizes_of
+from holly_triton.particles.spatial.choice import (
+    channels_of,
+    check_spatial,
+    dimensions_of,
+    lacking_channels,
+    sizes_of,
+)
 from holly_triton.particles.spatial.number import explain_number
 from holly_triton.particles.spatial.particles import Particles
 from holly_triton.particles.spatial.plan import Plan as SpatialPlan
@@ -81,9 +87,7 @@ def _check_deformation(config: Config, dataset: Dataset) -> None:
     Raises:
         HollyError: They are of projections, or too few.
     """
-    if config.dimensions == 2:
-        why = lacking_depth(dataset) or "other settings ask for projections of them"
-        raise HollyError(f"{config.data}: --deformation needs localisations in 3D: {why}")
+    check_spatial(config, dataset, "--deformation")
     if len(dataset) < (least := config.deforming.particles):
         raise HollyError(
             f"{config.data}: has {counted(len(dataset), 'particle')} for the structure, and --deformation needs {least}; leave it out"

@@ -53,7 +53,7 @@ STAGES = {
     "rescue": "searching poorly fitted poses again",
     "train": "training",
     "polish": "polishing",
-    "sharpen": "fitting each localisation",
+    "sharpen": "fitting the finest detail",
     "refine": "refining poses",
     "number": "choosing the number of points",
     "poses": "searching the poses of all particles",

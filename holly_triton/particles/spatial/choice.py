@@ -37,7 +37,7 @@ def dimensions_of(config: Config, dataset: Dataset) -> int:
     if config.dimensions == 3 and flat:
         raise HollyError(f"--dimensions 3: does not go with {', '.join(flat)}; leave one or the other out")
     if config.dimensions == 3 and (lacking := lacking_depth(dataset)):
-        raise HollyError(f"{config.data}: --dimensions 3: {lacking}")
+        raise HollyError(f"{config.data}: --dimensions 3: {lacking}. --dimensions 2 projects the particles.")
     return config.dimensions
 
 
@@ -54,12 +54,27 @@ def _for_pictures(config: Config) -> list[str]:
     return [option for option, is_given in options.items() if is_given]
 
 
+def check_spatial(config: Config, dataset: Dataset, option: str) -> None:
+    """Refuse an option of 3D runs where the settings, whose dimensions are known, ask for projections, or the data have no z.
+
+    Raises:
+        HollyError: They do.
+    """
+    if config.dimensions == 3:
+        return
+    asked = ", ".join(_for_pictures(config))
+    # Views at random have no z themselves, so the options come first.
+    lacking = "" if asked else lacking_depth(dataset)
+    why = lacking or f"{asked or '--dimensions 2'} asks for projections of them"
+    raise HollyError(f"{config.data}: {option} needs localisations in 3D: {why}. Leave one or the other out.")
+
+
 def lacking_depth(dataset: Dataset) -> str:
     """Why particles can't be reconstructed as 3D localisations; empty where they can."""
     if not isinstance(dataset, Localisations):
         return "it holds pictures; localisations in 3D are needed"
     if not dataset.has_z:
-        return "its localisations have no z, or the same one everywhere; project them with --dimensions 2"
+        return "its localisations have no z, or the same one everywhere"
     xyz, _ = dataset.emitters(torch.arange(0, len(dataset), -(-len(dataset) // 1000), device=dataset.starts.device))
     # Half of the distance between quantiles: a few localisations far away do not count.
     low, high = (torch.quantile(xyz[:: -(-len(xyz) // 2**20)], share, dim=0) for share in (0.16, 0.84))
@@ -68,14 +83,11 @@ def lacking_depth(dataset: Dataset) -> str:
     if not LEAST_DEPTH * across <= z <= MOST_DEPTH * across:
         return (
             f"within a particle z spreads by {z:.3g} nm and x and y by {across:.3g} nm (standard deviations): is z in another "
-            'unit? --columns "z=NAME[um]" says so; else project the particles with --dimensions 2'
+            'unit? --columns "z=NAME[um]" says so'
         )
     axial = dataset.precision_z_nm
     if axial is not None and axial > RESOLVED * z:
-        return (
-            f"the precision along z, {axial:.3g} nm, is no better than the spread of z within a particle, {z:.3g} nm; "
-            "project them with --dimensions 2"
-        )
+        return f"the precision along z, {axial:.3g} nm, is no better than the spread of z within a particle, {z:.3g} nm"
     return ""
 
 
