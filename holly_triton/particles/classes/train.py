@@ -6,20 +6,14 @@ weight for that particle. Each cloud then follows the gradient of its particles 
 sigma that falls.
 """
 
-import math
-import time
-from collections.abc import Iterator
-
 import torch
 from torch import Tensor
 
-from holly_triton.core.errors import HollyError
-from holly_triton.particles.cloud.train import RECORDS, Progress
 from holly_triton.particles.spatial.mixture import Model
 from holly_triton.particles.spatial.particles import Particles
 from holly_triton.particles.spatial.plan import Plan, Stage
 from holly_triton.particles.spatial.poses import Kept
-from holly_triton.particles.spatial.train import SpatialTrainer
+from holly_triton.particles.spatial.several import SeveralTrainer
 
 from .config import Classes
 from .score import Compared, Preference, compare, preference, probabilities
@@ -29,64 +23,27 @@ LARGEST_SEED = 2**31
 """Of a step's random choices, which every cloud makes alike."""
 
 
-class ClassTrainer:
-    """Classifies the particles of a consensus run from any state; between two steps ``state`` is complete."""
+class ClassTrainer(SeveralTrainer):
+    """Classifies the particles of a consensus run."""
+
+    state: ClassState
+    settings: Classes
+    moving, comparing = "classify", "compare"
+    remedy = "the classification; go on with fewer --structures"
 
     def __init__(self, plan: Plan, particles: Particles, state: ClassState, device: torch.device) -> None:
         """Set up the optimisers and the random generator as ``state`` left them."""
-        self.plan, self.state = plan, state
-        self.clouds = [SpatialTrainer(plan, particles, cloud, device) for cloud in state.clouds]
-        self.particles = self.clouds[0].particles
-        self.generator = torch.Generator(device)
-        self.generator.set_state(state.generator)
+        super().__init__(plan, particles, state, device)
+        self.settings = plan.config.classes
 
-    @property
-    def settings(self) -> Classes:
-        """Those of the classification."""
-        return self.plan.config.classes
+    def step(self, stage: Stage) -> Tensor:
+        """One batch of particles ``[B]``, whose numbers are returned."""
+        seed = int(torch.randint(LARGEST_SEED, (), generator=self.generator, device=self.generator.device))
+        return self._move(stage, seed) if stage.name == self.moving else self._compare(seed)
 
-    @property
-    def total_steps(self) -> int:
-        """All steps: at the end every particle is compared with all clouds once more, which are held."""
-        return self.settings.steps + math.ceil(self.plan.particles / self.plan.batch)
-
-    @property
-    def finished(self) -> bool:
-        """Whether all steps are done."""
-        return self.state.step >= self.total_steps
-
-    def at(self, step: int) -> Stage:
-        """The lengths of a step."""
-        settings, done = self.settings, step / self.settings.steps
-        end = self.plan.settings.sigma_end
-        sigma = (
-            self.plan.gyration_nm
-            * settings.sigma_start
-            * (end / settings.sigma_start) ** min(1.0, done / settings.annealed)
-        )
-        rate = min(1.0, (1 - done) / (1 - settings.slowing))
-        name = "classify" if step < settings.steps else "compare"
-        return Stage(name, sigma, everywhere=False, rate=rate)
-
-    @torch.no_grad()
-    def run(self) -> Iterator[Progress]:
-        """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
-        state = self.state
-        while not self.finished:
-            began = time.perf_counter()
-            stage = self.at(state.step)
-            seed = int(torch.randint(LARGEST_SEED, (), generator=self.generator, device=self.generator.device))
-            index = self._move(stage, seed) if stage.name == "classify" else self._compare(seed)
-            loss = self._read(index)
-            state.step += 1
-            state.seconds += time.perf_counter() - began
-            state.generator = self.generator.get_state()
-            for trainer in self.clouds:
-                trainer.state.optimiser = trainer.optimiser.state_dict()
-            if state.step % max(1, self.total_steps // RECORDS) == 0 or self.finished:
-                shares = {f"share_{k + 1}": share for k, share in enumerate(state.share.tolist())}
-                state.history.append({"step": state.step, "sigma_nm": stage.sigma_nm, "loss": loss, **shares})
-            yield Progress(stage.name, state.step, self.total_steps, stage.sigma_nm, loss)
+    def figures_of_step(self) -> dict[str, float]:
+        """The shares of the structures."""
+        return {f"share_{k + 1}": share for k, share in enumerate(self.state.share.tolist())}
 
     @property
     def models(self) -> list[Model]:
@@ -135,14 +92,13 @@ class ClassTrainer:
 
     def _compare(self, seed: int) -> Tensor:
         """One batch of particles ``[B]`` under the clouds, which are held; at the end the shares are those of all particles."""
-        state, start = self.state, self.plan.batch * (self.state.step - self.settings.steps)
-        index = self.particles.by_size[start : start + self.plan.batch]
+        state, index = self.state, self.compared()
         clouds = [trainer.state for trainer in self.clouds]
         known = [Kept(one.rotations[index], one.shifts[index], one.scores[index]) for one in clouds]
         compared = compare(self.plan, self.models, self.particles, index, seed, known)
         state.weight[index] = probabilities(compared.log_likelihood[:, :-1], state.share)
         self._keep(index, compared)
-        if start + self.plan.batch >= self.plan.particles:
+        if state.step + 1 == self.total_steps:
             state.share = state.weight.mean(dim=0)
         return index
 
@@ -150,13 +106,7 @@ class ClassTrainer:
         for trainer, found in zip(self.clouds, compared.found, strict=True):
             trainer.keep(index, found)
 
-    def _read(self, index: Tensor) -> float:
+    def loss_of(self, index: Tensor) -> float:
         """The loss of some particles ``[B]``: the geometric mean of theirs, each under its likeliest structure."""
         each = torch.stack([trainer.state.loss[index] for trainer in self.clouds[:-1]], dim=1)
-        loss = float(each.gather(1, self.state.weight[index].argmax(dim=1)[:, None]).log().mean().exp())
-        if not math.isfinite(loss):
-            raise HollyError(
-                f"{self.particles.data.source}: the likelihood of a particle is not finite at step {self.state.step} of the "
-                "classification; go on with fewer --structures"
-            )
-        return loss
+        return float(each.gather(1, self.state.weight[index].argmax(dim=1)[:, None]).log().mean().exp())

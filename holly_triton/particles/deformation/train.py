@@ -6,23 +6,19 @@ and moves points, blur, background and field along the gradient of the expected 
 component analysis (Tipping and Bishop 1999) of shapes which are seen through their localisations.
 """
 
-import math
-import time
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from holly_triton.core.errors import HollyError
 from holly_triton.particles.classes.score import Preference, preference
 from holly_triton.particles.classes.split import pulls_of
-from holly_triton.particles.cloud.train import RECORDS, Progress
 from holly_triton.particles.spatial.mixture import Model, Padded, expected
 from holly_triton.particles.spatial.particles import Particles
 from holly_triton.particles.spatial.plan import Stage
 from holly_triton.particles.spatial.poses import Kept
 from holly_triton.particles.spatial.search import Found, find_poses
+from holly_triton.particles.spatial.several import SeveralTrainer
 from holly_triton.particles.spatial.train import SpatialTrainer
 
 from .config import Deforming
@@ -60,60 +56,36 @@ def fields_of(structure: SpatialTrainer, settings: Deforming) -> Fields:
     return Fields(structure.state.points, settings.degree, structure.group)
 
 
-class DeformationTrainer:
-    """Fits the deformation of a finished run from any state; between two steps ``state`` is complete."""
+class DeformationTrainer(SeveralTrainer):
+    """Fits the deformation of a finished run."""
+
+    state: DeformationState
+    settings: Deforming
+    moving, comparing = "deform", "amplitudes"
+    remedy = "the deformation; leave --deformation out"
 
     def __init__(self, structure: SpatialTrainer, settings: Deforming, state: DeformationState) -> None:
         """Set up the optimisers and the random generator as ``state`` left them."""
-        self.plan, self.settings, self.state = structure.plan, settings, state
-        device = structure.state.points.device
+        super().__init__(structure.plan, structure.particles, state, structure.state.points.device)
+        self.settings = settings
         self.fields = fields_of(structure, settings)
-        self.clouds = [SpatialTrainer(structure.plan, structure.particles, cloud, device) for cloud in state.clouds]
-        self.particles = structure.particles
-        self.generator = torch.Generator(device)
-        self.generator.set_state(state.generator)
         optimiser = self.plan.config.optimiser
         self.optimiser = torch.optim.Adam([state.coefficients], betas=(optimiser.momentum, optimiser.second_moment))
         if state.optimiser:
             self.optimiser.load_state_dict(state.optimiser)
 
-    @property
-    def total_steps(self) -> int:
-        """All steps: at the end every particle is compared with both clouds once more, which are held."""
-        return self.settings.steps + math.ceil(self.plan.particles / self.plan.batch)
+    def step(self, stage: Stage) -> Tensor:
+        """One batch of particles ``[B]``, whose numbers are returned."""
+        return self._move(stage) if stage.name == self.moving else self._compare(stage)
 
-    @property
-    def finished(self) -> bool:
-        """Whether all steps are done."""
-        return self.state.step >= self.total_steps
+    def save(self) -> None:
+        """Leave the random generator and the optimisers in the state."""
+        super().save()
+        self.state.optimiser = self.optimiser.state_dict()
 
-    def at(self, step: int) -> Stage:
-        """The lengths of a step."""
-        settings, done, end = self.settings, step / self.settings.steps, self.plan.settings.sigma_end
-        sigma = settings.sigma_start * (end / settings.sigma_start) ** min(1.0, done / settings.annealed)
-        rate = min(1.0, (1 - done) / (1 - settings.slowing))
-        name = "deform" if step < settings.steps else "amplitudes"
-        return Stage(name, self.plan.gyration_nm * sigma, everywhere=False, rate=rate)
-
-    @torch.no_grad()
-    def run(self) -> Iterator[Progress]:
-        """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
-        state = self.state
-        while not self.finished:
-            began = time.perf_counter()
-            stage = self.at(state.step)
-            index = self._move(stage) if stage.name == "deform" else self._compare(stage)
-            loss = self._read(index)
-            state.step += 1
-            state.seconds += time.perf_counter() - began
-            state.generator, state.optimiser = self.generator.get_state(), self.optimiser.state_dict()
-            for trainer in self.clouds:
-                trainer.state.optimiser = trainer.optimiser.state_dict()
-            if state.step % max(1, self.total_steps // RECORDS) == 0 or self.finished:
-                state.history.append(
-                    {"step": state.step, "sigma_nm": stage.sigma_nm, "loss": loss, "spread_nm": self.spread_nm}
-                )
-            yield Progress(stage.name, state.step, self.total_steps, stage.sigma_nm, loss)
+    def figures_of_step(self) -> dict[str, float]:
+        """The standard deviation of the amplitudes."""
+        return {"spread_nm": self.spread_nm}
 
     @property
     def sign(self) -> float:
@@ -190,9 +162,8 @@ class DeformationTrainer:
 
     def _compare(self, stage: Stage) -> Tensor:
         """One batch of particles ``[B]`` under both clouds, which are held."""
-        start, plan = self.plan.batch * (self.state.step - self.settings.steps), self.plan
-        index = self.particles.by_size[start : start + plan.batch]
-        data = self.particles.batch(index, plan.settings.last.localisations, self.generator).padded
+        index = self.compared()
+        data = self.particles.batch(index, self.plan.settings.last.localisations, self.generator).padded
         known = [self._known(trainer, index) for trainer in self.clouds]
         amplitude = self.state.amplitudes[index, :1]
         found, _ = self._compared(self.models(stage.sigma_nm), data, known, amplitude)
@@ -223,12 +194,6 @@ class DeformationTrainer:
             self.state.amplitudes[index] = found.amplitude[:, :kept]
             self.state.mean[index], self.state.deviation[index] = found.moments()
 
-    def _read(self, index: Tensor) -> float:
+    def loss_of(self, index: Tensor) -> float:
         """The loss of some particles ``[B]``: the geometric mean of theirs."""
-        loss = float(self.clouds[0].state.loss[index].log().mean().exp())
-        if not math.isfinite(loss):
-            raise HollyError(
-                f"{self.particles.data.source}: the likelihood of a particle is not finite at step {self.state.step} of the "
-                "deformation; leave --deformation out"
-            )
-        return loss
+        return float(self.clouds[0].state.loss[index].log().mean().exp())
