@@ -102,7 +102,7 @@ def simulate(
     write_simulation(out, parts[0] if not also else mixed(parts, generator, in_plane), tiff=tiff)
     sites = " and ".join(counted(len(one.points), "site") for one in structures)
     mixture = f" --structures {len(structures)}" if also and dimensions == 3 else ""
-    mixture = " --deformation" if stretch and dimensions == 3 and not also else mixture
+    mixture = " --deformation --held-out 0.1" if stretch and dimensions == 3 and not also else mixture
     kind, several = (
         (f"{noun} of 3D localisations" for noun in ("particle", "particles"))
         if dimensions == 3

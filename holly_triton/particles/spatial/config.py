@@ -31,9 +31,9 @@ class PoseEffort(Settings):
 class Counting(Settings):
     """How the number of points is chosen by the likelihood (``spatial.number``).
 
-    One seed each: two sets of 15 simulated tetrahedra ended with 4 points at 0.37 and 0.25 nm from the truth (7.2 and 7.4 nm with
-    160), 100 simulated pores of 32 sites with 32 points at 0.27 nm (0.53 nm with 160), 240 others, 40 % of the labels missing,
-    with 30 at 2.1 nm (2.7 nm with 80); 306 real ones kept their 89 points.
+    Two sets of 15 simulated tetrahedra ended with 4 points at 0.34 to 0.43 and 0.25 to 0.55 nm from the truth (three seeds; 7.2 and
+    7.4 nm with 160). One seed each: 100 simulated pores of 32 sites with 32 points at 0.27 nm (0.53 nm with 160), 240 others, 40 %
+    of the labels missing, with 30 at 2.1 nm (2.7 nm with 80); of 306 real ones 88 of 89 points were left.
     """
 
     particles: Count = 1000
