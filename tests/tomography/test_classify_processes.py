@@ -22,16 +22,13 @@ from holly_triton.tomography.config.classification import Network, Training
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-PATIENCE_S = 600
-"""Processes that wait for one another for ever end; nothing is measured by it."""
 SIZE, VOXEL, COUNT, CHUNK = 8, 20.0, 15, 4
 """Chunks of 4, 4, 4 and 3: two rounds of two processes, of which the second ends with fewer."""
 
 
-def torchrun(*lines: str) -> subprocess.CompletedProcess[str]:
-    """Commands one after the other, each by the same two processes."""
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__, *lines]
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_S)
+def torchrun(*words: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", __file__]
+    return subprocess.run([*command, *map(str, words)], env=ENVIRONMENT, capture_output=True, text=True, timeout=600)
 
 
 @pytest.fixture
@@ -64,19 +61,24 @@ def the_same(one: Path, two: Path) -> bool:
     return torch.equal(*(part.nan_to_num(7) for part in linear)) and tables[0] == tables[1]
 
 
-def test_two_processes_leave_what_one_does_and_go_on_where_one_stopped(
-    given: tuple[Path, Path], alone: Path, tmp_path: Path
-) -> None:
+def test_two_processes_leave_what_one_does(given: tuple[Path, Path], alone: Path, tmp_path: Path) -> None:
     data, model = given
-    two, continued = tmp_path / "two", shutil.copytree(alone, tmp_path / "continued")
-    (continued / "classes.csv").unlink()
-    subtomograms, network, asked = open_set(data), read_model(model), iter([False, True])
-    stopped = start_features(continued / "features.h5", subtomograms, network, digest(model), resume=False)
-    assert extend_features(stopped, subtomograms, network, lambda _: None, lambda: next(asked)).done == CHUNK
-    done = torchrun(f"tomo classify {data} {two} --model {model}", f"tomo classify {data} {continued} --resume")
+    done = torchrun("tomo", "classify", data, tmp_path / "two", "--model", model)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("15 subtomograms classified") == 2
-    assert the_same(alone, two) and the_same(alone, continued)
+    assert done.stdout.count("15 subtomograms classified") == 1
+    assert the_same(alone, tmp_path / "two")
+
+
+def test_two_processes_go_on_where_one_stopped(given: tuple[Path, Path], alone: Path, tmp_path: Path) -> None:
+    data, model = given
+    two = shutil.copytree(alone, tmp_path / "two")
+    (two / "classes.csv").unlink()
+    subtomograms, network, asked = open_set(data), read_model(model), iter([False, True])
+    stopped = start_features(two / "features.h5", subtomograms, network, digest(model), resume=False)
+    assert extend_features(stopped, subtomograms, network, lambda _: None, lambda: next(asked)).done == CHUNK
+    done = torchrun("tomo", "classify", data, two, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert the_same(alone, two)
 
 
 def test_what_one_process_does_is_refused_to_several(
@@ -93,9 +95,4 @@ def test_what_one_process_does_is_refused_to_several(
 
 if __name__ == "__main__":
     features.CHUNK = CHUNK
-    for line in sys.argv[1:]:
-        try:
-            main(line.split())
-        except SystemExit as end:
-            if end.code:
-                raise
+    main(sys.argv[1:])
