@@ -1,8 +1,8 @@
 """Checkpoints of a run: its training state, as ``core.checkpoint`` keeps it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 
@@ -10,6 +10,7 @@ from holly_triton.core.checkpoint import load_checkpoint, save_checkpoint
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.cloud.train import Progress
 from holly_triton.particles.config import Config
+from holly_triton.particles.spatial.several import SeveralTrainer
 from holly_triton.particles.spatial.state import SpatialState
 
 KIND = "holly-triton state 6"
@@ -42,32 +43,10 @@ def load_state(folder: Path, device: torch.device) -> TrainingState | SpatialSta
     return None if state is None else state.to(device)
 
 
-class Saved(Protocol):
-    """A state that can be saved."""
-
-    def payload(self) -> dict[str, Any]:
-        """It as plain containers and tensors."""
-
-
-class Stepping(Protocol):
-    """What goes on from a run, step by step: between two steps ``state`` is complete."""
-
-    @property
-    def state(self) -> Saved:
-        """All that changes."""
-
-    @property
-    def finished(self) -> bool:
-        """Whether all steps are done."""
-
-    def run(self) -> Iterator[Progress]:
-        """Step to the end."""
-
-
 def carry_on(
-    trainer: Stepping, folder: Path, kind: str, every: int, callback: Callable[[Progress], None], should_stop: Callable[[], bool]
+    trainer: SeveralTrainer, folder: Path, kind: str, every: int, callback: Callable[[Progress], None], should_stop: Callable[[], bool]
 ) -> bool:  # fmt: skip
-    """Step to the end or until asked to stop, saving on the way; True when it is finished.
+    """Fit several clouds to the end or until asked to stop, saving on the way; True when it is finished.
 
     Args:
         trainer: What is carried on.
