@@ -113,7 +113,9 @@ def explain_order(figures: Mapping[str, Any]) -> str:
         parts.append("no C2-C12 rotational symmetry of the points was detected")
     if symmetry is not None and symmetry["supported"]:
         change = symmetry["loss_change"]
-        parts.append("compatible with the data" + ("" if change is None else f" (loss {change:+.0%} when imposed)"))
+        parts.append(
+            "compatible with the data" + ("" if change is None else f" (loss {_percent(change)}% when imposed)")
+        )
     elif symmetry is not None:
         parts.append("not tested against the data")
     return "; ".join(parts)

@@ -115,7 +115,7 @@ def _draw(path: Path, points: Array, field: Array) -> None:
     try:
         render_cloud(
             (points + 2 * field) @ frame, path, truth=(points - 2 * field) @ frame, title="The structure at two amplitudes", front=front,
-            caption="blue: two standard deviations above the mean amplitude;  orange: two below;  dark is near, pale is far",
+            caption="blue, small: two standard deviations above the mean amplitude;  orange, large: two below;  dark is near, pale is far",
         )  # fmt: skip
     except MissingExtraError as error:
         LOG.warning("%s: not drawn; %s", path, error)
