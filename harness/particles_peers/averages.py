@@ -65,7 +65,14 @@ def registered_row(particles: Particles) -> AverageRow:
 
 
 def run_ours(particles: Particles, folder: Path) -> AverageRow:
-    """``holly-triton train`` with its defaults, and without tilt where the particles are flat.
+    """The figures of the particles in the poses of ``reconstructed``."""
+    run, seconds = reconstructed(particles, folder)
+    placed = in_poses(particles, run / "poses.csv")
+    return _row("holly-triton", holly_triton.__version__, particles, placed, seconds)
+
+
+def reconstructed(particles: Particles, folder: Path) -> tuple[Path, float]:
+    """The folder of ``holly-triton train`` with its defaults, without tilt where the particles are flat, and its seconds.
 
     Raises:
         UnavailableError: It fails or takes too long.
@@ -74,9 +81,9 @@ def run_ours(particles: Particles, folder: Path) -> AverageRow:
     names = ["x [nm]", "y [nm]", "z [nm]"][: particles.xyz.shape[1]]
     columns = np.column_stack([particles.xyz, particles.particle])
     np.savetxt(data, columns, delimiter=",", header=",".join([*names, "particle"]), comments="", fmt="%.4f")
-    _, seconds = train(data, folder / "run", particles.seed, LIMIT_S, *(("--tilt", "0") if flat else ()))
-    placed = in_poses(particles, folder / "run" / "poses.csv")
-    return _row("holly-triton", holly_triton.__version__, particles, placed, seconds)
+    run = folder / "run"
+    _, seconds = train(data, run, particles.seed, LIMIT_S, *(("--tilt", "0") if flat else ()))
+    return run, seconds
 
 
 def in_poses(particles: Particles, poses: Path) -> Array:

@@ -22,27 +22,52 @@ class Ring(NamedTuple):
     layers_nm: float
 
 
-def ring_figures(points: Array, seed: int = 0) -> Ring:
-    """Figures of localisations ``[E, 2]`` about one ring, or ``[E, 3]`` about two rings on one axis.
+class Cylindrical(NamedTuple):
+    """Points about the axis of one ring or of two."""
+
+    distance: Array
+    """From the axis ``[E]``, nm."""
+    angle: Array
+    """About the axis ``[E]``, radians."""
+    along: Array
+    """Along the axis ``[E]``, nm; 0 where the points are flat."""
+    rings: tuple[Array, ...]
+    """Which points are of the only ring, or of the lower and the upper one, each ``[E]``."""
+
+    @property
+    def layers_nm(self) -> float:
+        """Distance of the two rings along the axis; NaN where there is one."""
+        if len(self.rings) == 1:
+            return float("nan")
+        lower, upper = (float(np.median(self.along[ring])) for ring in self.rings)
+        return upper - lower
+
+
+def about_axis(points: Array, seed: int = 0) -> Cylindrical:
+    """Points ``[E, 2]`` about the centre of one ring, or ``[E, 3]`` about the axis of two.
 
     The axis is the direction about which the distances vary least.
     """
     centred = points - np.median(points, axis=0)
     if points.shape[1] == 2:
         across, along = centred, np.zeros(len(points))
-        rings = [np.ones(len(points), bool)]
+        rings: tuple[Array, ...] = (np.ones(len(points), bool),)
     else:
         frame = _frame(_axis(centred, seed))
         across, along = centred @ frame[:, :2], centred @ frame[:, 2]
-        rings = [along < 0, along >= 0]
+        rings = (along < 0, along >= 0)
     across = across - _centre(across)
-    distance = np.linalg.norm(across, axis=1)
-    radius = float(np.median(distance))
-    width = float(NORMAL * np.median(np.abs(distance - radius)))
-    turns = np.exp(1j * ORDER * np.arctan2(across[:, 1], across[:, 0]))
-    amplitude = float(np.mean([abs(turns[ring].mean()) for ring in rings]))
-    layers = float(np.median(along[rings[-1]]) - np.median(along[rings[0]])) if len(rings) == 2 else float("nan")
-    return Ring(radius, width, amplitude, layers)
+    return Cylindrical(np.linalg.norm(across, axis=1), np.arctan2(across[:, 1], across[:, 0]), along, rings)
+
+
+def ring_figures(points: Array, seed: int = 0) -> Ring:
+    """Figures of localisations ``[E, 2]`` about one ring, or ``[E, 3]`` about two rings on one axis."""
+    found = about_axis(points, seed)
+    radius = float(np.median(found.distance))
+    width = float(NORMAL * np.median(np.abs(found.distance - radius)))
+    turns = np.exp(1j * ORDER * found.angle)
+    amplitude = float(np.mean([abs(turns[ring].mean()) for ring in found.rings]))
+    return Ring(radius, width, amplitude, found.layers_nm)
 
 
 def _axis(centred: Array, seed: int) -> Array:
