@@ -16,7 +16,7 @@ from typing import Any
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
 from holly_triton.harness.frames_peers.environments import UnavailableError
-from holly_triton.io.metrics import METRICS, read_metrics
+from holly_triton.io.metrics import read_metrics
 from holly_triton.io.run_files import read_run_cloud
 from holly_triton.validation.angular_order import find_order, standing_order
 from holly_triton.validation.measure import measure_run
@@ -111,7 +111,7 @@ def _of_points(points: Array) -> dict[str, Any]:
 
 def _of_run(run: Path) -> dict[str, Any]:
     """What a run states of itself: its shape, the order about its axis, and how well held-out particles fit."""
-    measured, metrics = measure_run(run), read_metrics(run / METRICS)
+    measured, metrics = measure_run(run), read_metrics(run)
     turns, held = measured["turns"] or {}, metrics.held_out
     fits = (math.nan, math.nan) if held is None else (held.loss, held.loss_training)
     if metrics.dimensions == 3:  # a loss of 3D localisations is exp of the mean negative log-likelihood
