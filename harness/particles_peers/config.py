@@ -24,7 +24,8 @@ INITIAL = (
     "--sgd_inbetween_iter", "60", "--sgd_fin_iter", "20", "--sgd_ini_subset", "100", "--sgd_fin_subset", "300",
     "--sgd_write_iter", "110",
 )  # fmt: skip
-"""Stochastic gradient descent at 30 degrees. RELION's own defaults (300 iterations with oversampling) take hours of a core."""
+"""Stochastic gradient descent at 30 degrees. Its last iterations, of 300 pictures at full resolution, took 13 minutes of a core each,
+so that these twenty take four hours and a half; RELION's own defaults (300 iterations with oversampling) take longer still."""
 GLOBAL = ("--iter", "3", "--healpix_order", "1", "--oversampling", "1", "--ini_high", "35", "--tau2_fudge", "4")
 LOCAL = ("--iter", "5", "--healpix_order", "3", "--oversampling", "0", "--sigma_ang", "6.7", "--tau2_fudge", "4")
 """Maximum likelihood over all orientations, and about the best of each picture."""
@@ -38,7 +39,7 @@ FSC = 0.5
 """Fourier shell correlation with the truth at which a resolution is read."""
 MASK_EDGE_PX = 5.0
 """Width of the edge of the sphere inside which that is computed; it begins at half of this from the outermost point."""
-LIMIT_S = 4 * 3600.0
+LIMIT_S = 24 * 3600.0
 """Seconds until a run is given up."""
 
 PICASSO = "picassosr==0.11.3"
