@@ -11,7 +11,7 @@ from holly_triton.geometry.pointset import spacing
 
 from .angular_order import SIGNIFICANT, shape_order
 from .shape import fit_shape
-from .symmetry import MOST_POINTS, find_symmetries, self_distance
+from .symmetry import MOST_POINTS, conceivable, find_symmetries, self_distance
 
 Array = NDArray[Any]
 
@@ -42,7 +42,9 @@ def find_group(points: Array) -> Array:
     """
     outer = _outermost(points)
     plane = plane_frame(outer)
-    generators = [s.matrix for s in find_symmetries(outer) if s.rmsd_nm <= EXACT * s.spacing_nm]
+    exact = EXACT * spacing(outer)
+    kinds = conceivable(outer, exact)
+    generators = [s.matrix for s in find_symmetries(outer, kinds=kinds) if s.rmsd_nm <= exact]
     if plane is not None:
         generators.append(np.eye(3) - 2 * np.outer(plane[:, 2], plane[:, 2]))
     limit = EXACT * spacing(points)

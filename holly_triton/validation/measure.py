@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from scipy.stats import t
+from scipy.special import stdtrit
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import natural_order
@@ -203,7 +203,7 @@ def _half_width(sizes: Array, others: Array) -> Array:
     """Half the 95 % interval of each size ``[7]`` from those of the members ``[K, 7]``: Student's t."""
     count = len(others)
     squared = np.square(others - sizes).sum(axis=0) / (count - 1)
-    return np.asarray(t.ppf((1 + CONFIDENCE) / 2, count - 1) * np.sqrt(squared / count))
+    return np.asarray(stdtrit(count - 1, (1 + CONFIDENCE) / 2) * np.sqrt(squared / count))
 
 
 def _figures(sizes: Array, half: Array, extents: int) -> dict[str, Any]:

@@ -19,7 +19,7 @@ A flat cloud is its own mirror image across its plane, which carries no informat
 reflections across lines in it are considered, and an arbitrary one of these is what chance gives.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
@@ -61,6 +61,8 @@ WITHIN = 1.5
 EXPLAINED = 10.0
 """Masked L1 (of 100) up to which what remains is misplaced points and poses; above, it is mostly missing labels, scatter
 and noise, which average out over the particles and do not measure the error of a point."""
+MOMENTS_APART = 6.0
+"""Of two equal moments, in changes of the covariance (``conceivable``): 2 and twice 1.93."""
 LOSS_PER_WIDTH = 80.0
 """Masked L1 of a Gaussian drawn beside its place, per displacement in standard deviations: 100 sqrt(2 / pi)."""
 
@@ -147,7 +149,11 @@ class Symmetry:
 
 
 def find_symmetries(
-    points: Array, loss_of: Callable[[Array], float] | None = None, positional_error_nm: float | None = None
+    points: Array,
+    loss_of: Callable[[Array], float] | None = None,
+    positional_error_nm: float | None = None,
+    *,
+    kinds: Sequence[_Kind] = KINDS,
 ) -> list[Symmetry]:
     """The best axis of each of C2 to C12 and the best mirror plane, and further axes that are symmetric too.
 
@@ -161,6 +167,7 @@ def find_symmetries(
         loss_of: Mean loss of the pictures if the structure were these points ``[M, 3]``, of any number, in the
             frame of ``points``; poses held.
         positional_error_nm: of the points, 3D, root mean square (``residual_error`` or ``matching.positional_error``).
+        kinds: Those that are searched for.
 
     Raises:
         ValueError: not ``[N, 3]`` with at least 4 points, or NaN or inf among them.
@@ -172,13 +179,31 @@ def find_symmetries(
     cloud = points - centre
     found = [
         replace(symmetry, positional_error_nm=positional_error_nm)
-        for kind in following(KINDS)
+        for kind in following(kinds)
         for symmetry in _of_kind(kind, cloud)
     ]
     if loss_of is None:
         return found
     before = loss_of(points)
     return [_tested(symmetry, cloud, centre, loss_of, before) for symmetry in following(found)]
+
+
+def conceivable(points: Array, tolerance: float) -> list[_Kind]:
+    """The kinds that the second moments of points ``[N, 3]`` allow; the others need no search.
+
+    A rotation of order 3 or higher about a symmetry axis needs two equal moments. If images lie a distance d (root mean
+    square) from points, the covariance C changes by at most ``e = 2 d s + d^2``, s squared being its largest moment. At order
+    n that bounds the difference of the moments across the axis by ``e / sin(2 pi / n)``, so by 2 e, and the part of C
+    that couples axis and plane by ``e / (2 sin(pi / n))``, so by 1.93 e, which shifts each of both by as much.
+
+    Args:
+        points: ``[N, 3]``.
+        tolerance: The largest distance d of an operation that is looked for.
+    """
+    moments = np.linalg.eigvalsh(np.cov(points.T, bias=True))
+    change = 2 * tolerance * np.sqrt(moments[2]) + tolerance**2
+    possible = np.diff(moments).min() <= MOMENTS_APART * change
+    return [kind for kind in KINDS if kind.copies == 2 or possible]
 
 
 def residual_error(loss: float, width_nm: float) -> float | None:

@@ -10,7 +10,7 @@ from scipy.spatial.transform import Rotation
 from holly_triton.geometry.pointset import spacing
 from holly_triton.report.symmetry import explain_symmetries
 from holly_triton.structures import cep152
-from holly_triton.validation import group
+from holly_triton.validation import group, symmetry
 from holly_triton.validation.group import find_group
 from holly_triton.validation.symmetry import Symmetry, find_symmetries, residual_error, self_distance
 
@@ -184,14 +184,25 @@ def test_the_group_of_an_exact_structure(points: Array, order: int, rng: np.rand
     assert max(self_distance(moved, element) for element in found) < 1e-3 * spacing(moved)
 
 
+def test_second_moments_leave_no_rotation_out_that_a_cloud_has(rng: np.random.Generator) -> None:
+    names = lambda points: [kind.name for kind in symmetry.conceivable(points, 0.05 * spacing(points))]  # noqa: E731
+    assert names(posed(rng.normal(size=(300, 3)) * (90, 60, 30), rng)) == ["C2", "mirror"]
+    seed = rng.normal(size=(12, 3)) * (20, 20, 40) + (50, 0, 0)
+    for order in (3, 7, 12):
+        turns = Rotation.from_rotvec(np.arange(order)[:, None] * [0, 0, 2 * np.pi / order]).as_matrix()
+        cloud = posed(np.concatenate([seed @ turn.T for turn in turns]), rng)
+        cloud += rng.normal(size=cloud.shape) * 0.02 * spacing(cloud)
+        assert f"C{order}" in names(cloud)
+
+
 def test_the_group_of_many_points_is_sought_among_few(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[int] = []
 
-    def counting(points: Array) -> list[Symmetry]:
+    def counting(points: Array, **kinds: Any) -> list[Symmetry]:
         seen.append(len(points))
-        return find_symmetries(points)
+        return find_symmetries(points, **kinds)
 
     monkeypatch.setattr(group, "find_symmetries", counting)
     monkeypatch.setattr(group, "MOST_POINTS", 500)

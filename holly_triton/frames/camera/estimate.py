@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy.ndimage import convolve1d
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
@@ -20,7 +20,7 @@ from holly_triton.frames.config.camera import GAIN_BINS, GAIN_OFF, GAIN_RISE, GA
 from .model import Camera
 
 STEP = np.array([1.0, -2.0, 1.0])
-QUIET = 1 / norm.ppf(0.75)
+QUIET = 1 / float(ndtri(0.75))
 """Standard deviation over the median of the magnitudes of a normal variable."""
 FEWEST, SMALLEST_PX = 4, 8
 

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.io
-from scipy.io.matlab import MatlabFunction, MatlabOpaque
 
 from holly_triton.core.files import foreign
 
@@ -59,6 +57,8 @@ def variables(path: Path) -> Iterator[list[Variable]]:
 
 def _whosmat(path: Path) -> list[tuple[str, tuple[int, ...], str]]:
     """Name, shape and class of each variable; SciPy's own ``whosmat`` ends at the first object (a table, a string)."""
+    import scipy.io  # half a second, which no reader of another format needs
+
     try:
         return list(scipy.io.whosmat(str(path)))
     except TypeError:
@@ -68,6 +68,8 @@ def _whosmat(path: Path) -> list[tuple[str, tuple[int, ...], str]]:
 
 def _kind(value: Any) -> str:
     """MATLAB's class of a value as SciPy loads it."""
+    from scipy.io.matlab import MatlabOpaque
+
     if isinstance(value, MatlabOpaque):
         return f"object of class {value[0]['s2'].decode(errors='replace')}"
     if not isinstance(value, np.ndarray):
@@ -79,6 +81,8 @@ def _kind(value: Any) -> str:
 
 def _variable(path: Path, name: str, shape: tuple[int, ...], kind: str) -> Variable:
     def load() -> Any:
+        import scipy.io
+
         return _plain(scipy.io.loadmat(str(path), variable_names=[name])[name])
 
     return Variable(name, kind, tuple(shape), load)
@@ -93,6 +97,8 @@ def _hdf5_variable(values: Hdf5Values, name: str, item: Any) -> Variable:
 
 
 def _plain(value: Any) -> Any:
+    from scipy.io.matlab import MatlabFunction, MatlabOpaque
+
     if isinstance(value, str) or not isinstance(value, np.ndarray) or isinstance(value, MatlabFunction | MatlabOpaque):
         return value if isinstance(value, str) else None
     if value.dtype.names is not None:
