@@ -65,6 +65,8 @@ def simulate(
     """
     if axial_precision is not None and (dimensions == 2 or precision is None):
         raise click.UsageError("--axial-precision goes with --dimensions 3 and --precision")
+    if stretch and dimensions == 2:
+        raise click.UsageError("--stretch goes with --dimensions 3: a deformation is found only in 3D localisations")
     if tiff and dimensions == 3:
         raise click.UsageError("--tiff writes projections; leave it or --dimensions 3 out")
     import torch

@@ -24,7 +24,7 @@ class _Shown(logging.Handler):
     """Prints through the console that also draws bars, so that lines stay above them."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        from .progress import console  # rich takes long to import, and --help needs none
+        from .console import console  # rich takes long to import, and --help needs none
 
         try:
             console.print(self.format(record))

@@ -8,10 +8,10 @@ from datetime import timedelta
 from threading import Timer
 from typing import TypeVar
 
-from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, Task, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
+from .console import console
 from .log import LOG, shows
 
 Item = TypeVar("Item")
@@ -20,9 +20,6 @@ PATIENCE_S = 1.0
 """Seconds; shorter work is done without a bar."""
 LOG_PATIENCE_S = 10.0
 """Seconds; a shorter part of some work gets no line where there is no terminal."""
-
-# Lines are not wrapped: a log has no width, and a terminal wraps them itself. Names of files are not markup.
-console = Console(stderr=True, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def watched() -> bool:

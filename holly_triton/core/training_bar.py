@@ -6,8 +6,9 @@ from typing import TypeVar
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+from .console import console
 from .log import LOG
-from .progress import console, watched
+from .progress import watched
 from .training import Step, TrainingState
 from .types import Figures
 

@@ -9,10 +9,15 @@ from .numbers import length
 
 
 def explain_deformation(found: Mapping[str, Any]) -> str:
+    """``deformation_in_words`` as a paragraph of its own."""
+    return f"Deformation: {deformation_in_words(found)}"
+
+
+def deformation_in_words(found: Mapping[str, Any]) -> str:
     """How far the particles deform, and whether held-out particles prefer that over a rigid structure."""
     held = found["held_out"]
     said = (
-        f"Deformation: the amplitudes of {counted(found['particles'], 'particle')} have a standard deviation of {length(found['sd_nm'])} nm "
+        f"the amplitudes of {counted(found['particles'], 'particle')} have a standard deviation of {length(found['sd_nm'])} nm "
         f"(root-mean-square displacement of the points), and each an error of about {length(found['error_nm'])} nm."
     )
     if held is None:

@@ -7,6 +7,7 @@ from holly_triton.core.words import counted
 from holly_triton.validation.measure import EXTENT_PERCENTILES
 from holly_triton.validation.shape import LEFT_OUT
 
+from .deformation import deformation_in_words
 from .headline import headline, sized, with_error
 from .symmetry import explain_order
 
@@ -14,6 +15,8 @@ from .symmetry import explain_order
 def explain(figures: Mapping[str, Any]) -> str:
     """All figures as text, on one screen, and the warnings if they come with some."""
     found = rows(figures)
+    if deformation := figures.get("deformation"):
+        found.append(("Deformation", deformation_in_words(deformation)))
     indent = 2 + max(len(label) for label, _ in found)
     lines = [headline(figures), "", *(f"{label:<{indent}}{value}" for label, value in found)]
     lines.extend(f"Warning: {warning}" for warning in figures.get("warnings", ()))

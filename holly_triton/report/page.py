@@ -88,7 +88,7 @@ def _figures(run: Path, contents: Contents, views: Views | None) -> Figures:
 
     ``explained`` is whether the pictures are explained, and ``height_seen`` whether the extent along every axis is seen, each
     None if not known; ``imposed`` is the symmetry that was, if any; ``handed`` is whether the data determine the handedness; ``without_consensus`` has the number of ``runs`` of a study of which no two agree, and the one ``run``
-    that the cloud is of.
+    that the cloud is of; ``deformation`` has the amplitudes' figures, where one was fitted.
 
     Raises:
         HollyError: The folder holds no cloud, or one that cannot be measured.
@@ -106,6 +106,7 @@ def _figures(run: Path, contents: Contents, views: Views | None) -> Figures:
         "handed": contents.in_space,
         "imposed": contents.settings.get("symmetry"),
         "without_consensus": alone,
+        **({"deformation": deformation} if (deformation := contents.metrics.deformation) else {}),
     }
 
 

@@ -264,6 +264,9 @@ def test_a_run_leaves_amplitudes_displacements_and_a_section_of_its_report(made:
     assert len(read_cloud(run / "deformation.ply").points) == 8
     assert b"property double dz" in (run / "deformation.ply").read_bytes()
     assert "<h2>Deformation</h2>" in (run / "report.html").read_text()
+    code, said = invoke("measure", run)
+    assert code == 0 and f"amplitudes of {figures['particles']} particles" in said
+    assert json.loads(invoke("measure", run, "--json")[1])["deformation"] == figures
     code, said = invoke("evaluate", run, "--truth", made / "data" / "truth.ply", "--json")
     assert code == 0
     again = json.loads(said[said.index("{") : said.rindex("}") + 1])["deformation"]
@@ -321,6 +324,12 @@ def test_too_few_particles_are_refused(made: Path) -> None:
         settled(Config(deformation=True), stretched(0.0, 0).localisations.select(torch.arange(40)))
 
 
+def test_a_stretch_of_pictures_is_refused(made: Path) -> None:
+    code, output = invoke("simulate", made / "askew.ply", made / "none", "--stretch", 2)
+    assert code == 2 and "--dimensions 3" in output
+    assert not (made / "none").exists()
+
+
 def test_too_large_a_stretch_is_refused(made: Path) -> None:
-    code, output = invoke("simulate", made / "askew.ply", made / "none", "--stretch", 20)
+    code, output = invoke("simulate", made / "askew.ply", made / "none", "--dimensions", 3, "--stretch", 20)
     assert code == 1 and "give at most 12" in output and not (made / "none").exists()

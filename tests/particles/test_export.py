@@ -200,6 +200,8 @@ def test_sigma_of_a_study_is_its_resolution_or_the_widest_of_its_repeats(run: Pa
 
 
 def test_what_is_not_there_is_said_in_one_line(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(HollyError, match="nowhere: is no folder"):
+        export_run(tmp_path / "nowhere", tmp_path / "cloud.unknown")
     with pytest.raises(HollyError, match=r"no format that is known; those are \.obj, .*\.hdf5, \.mrc, \.star"):
         export_run(run, tmp_path / "out.stl")
     with pytest.raises(HollyError, match="has no voxels"):

@@ -103,9 +103,11 @@ def export_run(
         channel: Name of the channel whose points are written; all if not given.
 
     Raises:
-        HollyError: The suffix is unknown, the run lacks the data, the voxel size is not above 0, too small or not
+        HollyError: There is no such folder, the suffix is unknown, the run lacks the data, the voxel size is not above 0, too small or not
             applicable, or the file can't be written.
     """
+    if not folder.is_dir():
+        raise HollyError(f"{folder}: is no folder; give the folder that train wrote")
     write = FORMATS.get(out.suffix.lower())
     if write is None:
         raise HollyError(f"{out}: is of no format that is known; those are {', '.join(FORMATS)}")

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 
 from holly_triton import view
+from holly_triton.core.console import console
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
-from holly_triton.core.progress import console
 from holly_triton.core.types import Array
 from holly_triton.io.run_files import read_run_channels, read_run_cloud, read_spread
 from holly_triton.structures import read_structure

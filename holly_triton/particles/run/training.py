@@ -7,12 +7,13 @@ from shlex import quote
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from holly_triton.core.console import console
 from holly_triton.core.distributed import leads, size, summed, wait
 from holly_triton.core.errors import HollyError
 from holly_triton.core.jobs import Cluster, run_all
 from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
-from holly_triton.core.progress import console, in_parts, watched
+from holly_triton.core.progress import in_parts, watched
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.types import Figures
 from holly_triton.core.words import counted

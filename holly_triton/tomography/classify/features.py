@@ -19,10 +19,11 @@ import torch
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from torch import Tensor
 
+from holly_triton.core.console import console
 from holly_triton.core.distributed import joined_rows, leads, rank, summed, wait
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, missing
-from holly_triton.core.progress import console, watched
+from holly_triton.core.progress import watched
 from holly_triton.core.stop import Stop
 from holly_triton.core.types import Array
 from holly_triton.tomography.config.classification import CHUNK

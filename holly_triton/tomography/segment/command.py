@@ -6,10 +6,11 @@ from typing import NamedTuple
 import numpy as np
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from holly_triton.core.console import console
 from holly_triton.core.device import find_device
 from holly_triton.core.errors import HollyError
 from holly_triton.core.log import LOG
-from holly_triton.core.progress import console, watched
+from holly_triton.core.progress import watched
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.types import Array
 from holly_triton.core.words import counted
