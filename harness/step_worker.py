@@ -164,7 +164,10 @@ class Worker:
             np.array(sites), pictures, scatter_nm=scatter_nm, missing=missing, generator=generator
         ).localisations
         self.longest = int(data.counts.max())
-        self.trainer = make_trainer(Config(points=points, seed=seed, device=device), data)  # type: ignore[arg-type]
+        config = Config(points=points, seed=seed, device=device)  # type: ignore[arg-type]
+        if hasattr(config.schedule, "starts"):  # as earlier commits have not; the steps of one start are timed
+            config = dataclasses.replace(config, schedule=dataclasses.replace(config.schedule, starts=1))
+        self.trainer = make_trainer(config, data)
         for name in (
             "sharpens",
             "localised",

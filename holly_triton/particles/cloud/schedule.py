@@ -101,6 +101,16 @@ class Plan:
         return self.config.schedule.batch
 
     @property
+    def starts(self) -> int:
+        """Most random starts among which one is chosen."""
+        return self.config.schedule.starts
+
+    @property
+    def start_steps(self) -> int:
+        """Steps of each start before they are compared."""
+        return max(1, round(self.config.schedule.chosen_after * self.config.schedule.search_steps))
+
+    @property
     def largest_tilt(self) -> float:
         """Largest tilt of the viewing direction, radians."""
         return math.pi if self.config.tilt is None else math.radians(self.config.tilt)
@@ -217,6 +227,11 @@ class AnnealedPlan(Plan):
     """Whether sigma is constant over an epoch, as it must be where pictures are rendered ahead; else it decreases every step."""
 
     @property
+    def starts(self) -> int:
+        """One, as in the paper."""
+        return 1
+
+    @property
     def batch(self) -> int:
         """Pictures per step in which the cloud moves."""
         return self.settings.batch
@@ -274,6 +289,11 @@ class AnnealedPlan(Plan):
 @dataclass(frozen=True)
 class SparsePlan(Plan):
     """The plan of particles of few localisations, whose poses are drawn anew at each step; poses are refined at the end."""
+
+    @property
+    def starts(self) -> int:
+        """One: poses that are drawn anew at each step leave a wrong arrangement."""
+        return 1
 
     @property
     def batch(self) -> int:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import statistics
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -28,6 +29,8 @@ FRAMES = 60
 FRAME_POINTS = 2000
 """Largest number of points that a frame holds."""
 
+COMPARED = 10
+"""Last steps of each start by whose mean loss the starts are compared."""
 SAMPLE = 256
 """Pictures, evenly spaced over the data, on which structures are compared."""
 
@@ -50,9 +53,13 @@ class Trainer:
         self.plan = dataclasses.replace(plan, sharpens=plan.sharpens * state.sharpens)
         self.dataset, self.state = dataset, state
         self.generator = torch.Generator(device)
-        self.generator.set_state(state.generator)
-        self.method = choose_method(plan, dataset, state, self.generator)
-        self._blur_nm = state.blur_nm()
+        self._set_up()
+
+    def _set_up(self) -> None:
+        """What carries out the steps, as the state left it."""
+        self.generator.set_state(self.state.generator)
+        self.method = choose_method(self.plan, self.dataset, self.state, self.generator)
+        self._blur_nm = self.state.blur_nm()
         self._refined: Captured[Stage[float]] = Captured(self._refine_batch, self.generator)
 
     @property
@@ -62,7 +69,36 @@ class Trainer:
 
     def run(self) -> Iterator[Progress]:
         """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
-        while self.state.step < self.plan.total_steps:
+        if self.plan.starts > 1 and self.state.step == 0:
+            yield from self._choose_start()
+        yield from self._steps(self.plan.total_steps)
+
+    def _choose_start(self) -> Iterator[Progress]:
+        """Begin again from other random clouds and poses until the best two agree, and take up the best.
+
+        Until it is chosen nothing of it is in the state.
+        """
+        schedule, device, points = self.plan.config.schedule, self.state.points.device, len(self.state.points)
+        found: list[tuple[float, TrainingState]] = []
+        for start in range(self.plan.starts):
+            generator = torch.Generator(device).manual_seed(self.plan.config.seed + start)
+            state, losses = TrainingState.fresh(self.plan, points, generator), []
+            for progress in Trainer(self.plan, self.dataset, state, device)._steps(self.plan.start_steps):
+                losses.append(progress.loss)
+                yield progress._replace(stage="starts", step=0)
+            found.append((statistics.fmean(losses[-COMPARED:]), state))
+            found.sort(key=lambda one: one[0])
+            if start and found[1][0] <= (1 + schedule.starts_agree) * found[0][0]:
+                break
+        best = found[0][1]
+        seconds, seen = (sum(getattr(state, name) for _, state in found) for name in ("seconds", "seen"))
+        for one in dataclasses.fields(best):
+            setattr(self.state, one.name, getattr(best, one.name))
+        self.state.seconds, self.state.seen = seconds, seen
+        self._set_up()
+
+    def _steps(self, end: int) -> Iterator[Progress]:
+        while self.state.step < end:
             began = time.perf_counter()
             self._settle()
             stage = self.plan.at(self.state.step, self._blur_nm)
