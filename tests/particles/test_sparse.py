@@ -38,7 +38,7 @@ def outcome_of(seed: int) -> Outcome:
     sites = read_structure("nuclear-pore").points
     made = simulate(sites, 400, scatter_nm=5.0, missing=0.5, generator=torch.Generator().manual_seed(0))
     config = Config(points=len(sites), seed=seed, device="cpu")
-    brief = {"search_steps": 150, "rescue_passes": 0, "polish_steps": 30, "refine_steps": 1, "batch": 128}
+    brief = {"starts": 1, "search_steps": 150, "rescue_passes": 0, "polish_steps": 30, "refine_steps": 1, "batch": 128}
     config = dataclasses.replace(
         config,
         schedule=dataclasses.replace(config.schedule, **brief),

@@ -71,7 +71,7 @@ class Trainer:
         """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
         if self.plan.starts > 1 and self.state.step == 0:
             yield from self._choose_start()
-        yield from self._steps(self.plan.total_steps)
+        yield from self._steps()
 
     def _choose_start(self) -> Iterator[Progress]:
         """Begin again from other random clouds and poses until the best two agree, and take up the best.
@@ -97,8 +97,9 @@ class Trainer:
         self.state.seconds, self.state.seen = seconds, seen
         self._set_up()
 
-    def _steps(self, end: int) -> Iterator[Progress]:
-        while self.state.step < end:
+    def _steps(self, end: int | None = None) -> Iterator[Progress]:
+        # The total may become smaller on the way.
+        while self.state.step < (self.plan.total_steps if end is None else end):
             began = time.perf_counter()
             self._settle()
             stage = self.plan.at(self.state.step, self._blur_nm)
