@@ -13,6 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
 from holly_triton.harness.frames_peers.environments import UnavailableError
@@ -90,7 +92,8 @@ def _once(file: Path, folder: Path, seed: int) -> None:
     run, seconds = reconstructed(given, place)
     placed = ring_figures(in_poses(given, run / "poses.csv"))
     figures = {
-        "seed": seed, "commit": commit(), "seconds": seconds, **_of_points(read_run_cloud(run)[:, : given.xyz.shape[1]]),
+        "seed": seed, "commit": commit(), "particles": int(given.particle.max()) + 1,
+        "localisations": float(np.median(np.bincount(given.particle))), "seconds": seconds, **_of_points(read_run_cloud(run)[:, : given.xyz.shape[1]]),
         **_of_run(run), "placed_radius": placed.radius_nm, "placed_layers": placed.layers_nm,
         "placed_amplitude": placed.amplitude,
     }  # fmt: skip
@@ -136,7 +139,8 @@ def _section(name: str, runs: Sequence[Mapping[str, Any]]) -> str:
     """The table of one file of particles, in Markdown, with the medians over its runs."""
     columns = [(key, *shown) for key, shown in COLUMNS.items() if not _is_missing(runs[0][key])]
     lines = [
-        f"## {name}", "", f"Commit {', '.join(sorted({run['commit'] for run in runs}))}; {device()} of a shared machine.", "",
+        f"## {name}", "", f"{runs[0]['particles']} particles, about {runs[0]['localisations']:g} localisations each. Commit "
+        f"{', '.join(sorted({run['commit'] for run in runs}))}; {device()} of a shared machine.", "",
         "| seed | " + " | ".join(title for _, title, _ in columns) + " |", "|" + " --- |" * (len(columns) + 1),
     ]  # fmt: skip
     for run in runs:

@@ -41,7 +41,7 @@ def test_the_table_has_the_median_over_seeds_and_runs_are_not_repeated(tmp_path:
 
 def _figures() -> dict[str, Any]:
     return {
-        "commit": "abc", "seconds": 50.0, "layers": float("nan"), "inside": 0.0, "orders": "8", "points": 89, "model": "ring", "order": 8,
+        "commit": "abc", "particles": 306, "localisations": 88.0, "seconds": 50.0, "layers": float("nan"), "inside": 0.0, "orders": "8", "points": 89, "model": "ring", "order": 8,
         "amplitude": 0.5, "stands_out": "yes", "held_out": 45.0, "training": 44.0, "placed_radius": 82.0, "placed_layers": float("nan"),
         "placed_amplitude": 0.16,
     }  # fmt: skip
