@@ -116,6 +116,8 @@ class Metrics:
     """Masked L1 of the structure, and of a structureless control of its size, for the same pictures."""
     sigma_nm: float | None = None
     blur_nm: float | None = None
+    axial_blur_nm: float | None = None
+    """The same along the microscope's z, where the data state no precision along it; then ``blur_nm`` is along x and y."""
     data: dict[str, str] | None = None
     """Rows of the ``info`` screen."""
     data_path: str | None = None

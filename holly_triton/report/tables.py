@@ -21,6 +21,7 @@ LABELS = {
     "energy_wh": "Energy, Wh",
     "sigma_nm": "Sigma of the last drawing, nm",
     "blur_nm": "Label scatter (s.d.) about the points, nm",
+    "axial_blur_nm": "Label scatter (s.d.) along the microscope's z, precision included, nm",
     "loss": "Loss of the last step",
     "steps": "Steps planned",
     "step": "Steps done",
@@ -115,7 +116,10 @@ def _rows(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         # Where a cloud can hold every site of the truth, a floor of 0 would only be mistaken for a result.
         without = key in ELSEWHERE or (key == "sampling_floor" and value == 0)
         if not without and value is not None and not isinstance(value, dict | list | tuple):
-            yield _label(key), scatter(value, part.get("sigma_nm")) if key == "blur_nm" else number(value)
+            yield (
+                _label(key),
+                scatter(value, part.get("sigma_nm")) if key in ("blur_nm", "axial_blur_nm") else number(value),
+            )
 
 
 def _label(key: str) -> str:

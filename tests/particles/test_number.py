@@ -73,6 +73,22 @@ def test_four_sites_are_found_from_forty_points() -> None:
     assert "4 is the best number" in notes_of(trainer)[-1]
 
 
+def test_the_blur_along_z_is_fitted_with_the_number_where_no_precision_is_stated() -> None:
+    made = simulate(
+        CORNERS.numpy(), 60, max_spawn=4, precision=Precision(4.0, 12.0), dimensions=3, generator=torch.Generator().manual_seed(0),
+    )  # fmt: skip
+    data = dataclasses.replace(made.localisations, precision=None, precision_z=None)
+    config = dataclasses.replace(settled(Config(data="d", device="cpu", spatial=BRIEF), data), points=8)
+    trainer = begun(data, config, scattered(CORNERS, 2), made.rotation, made.shift)
+    trainer.state.log_axial += 0.1  # the steps leave it different from 0
+    for progress in trainer.run():
+        if progress.stage == "poses":
+            break
+    assert len(trainer.state.points) == 4
+    assert trainer.state.blur_nm() == pytest.approx(4.0, rel=0.1)
+    assert trainer.state.axial_blur_nm() == pytest.approx(12.0, rel=0.1)
+
+
 def test_as_many_points_as_sites_stay_and_no_fewer_are_tried_for_long() -> None:
     pore = torch.from_numpy(nuclear_pore()).float()
     many = torch.cat([pore, scattered(pore[::2], 1)])

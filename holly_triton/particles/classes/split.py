@@ -65,7 +65,7 @@ def pulls_of(consensus: SpatialTrainer, index: Tensor, blur_nm: float, generator
     """Gradient of the log-likelihood of some particles ``[B, 3 N]``, in units in which its noise is alike for all."""
     state, plan, pulls = consensus.state, consensus.plan, []
     model = state.model(blur_nm)
-    sigma = math.sqrt(float(model.variance) + plan.variance)
+    sigma = math.sqrt(float(model.mean_variance) + plan.variance)
     for some in following(torch.split(index, plan.batch)):
         data = consensus.particles.batch(some, plan.settings.search.localisations, generator).padded
         poses = weighed(Kept(state.rotations[some], state.shifts[some], state.scores[some]), plan.settings.least_weight)

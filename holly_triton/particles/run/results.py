@@ -140,6 +140,7 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         loss_of_ball=trainer.losses_of(_ball(points))[1],
         sigma_nm=state.history[-1]["sigma_nm"] if state.history else None,
         blur_nm=state.blur_nm(),
+        axial_blur_nm=_axial_blur(trainer),
         data=run.dataset.summary(),
         data_path=run.provenance.path,
         data_files=run.provenance.files,
@@ -149,6 +150,12 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         versions=versions(),
         history=state.history,
     )
+
+
+def _axial_blur(trainer: AnyTrainer) -> float | None:
+    """Label scatter along the microscope's z, nm, where it is fitted by itself."""
+    fits = isinstance(trainer, SpatialTrainer) and trainer.particles.axial_unknown
+    return trainer.state.axial_blur_nm() if fits and isinstance(trainer.state, SpatialState) else None
 
 
 def _entropy(dataset: Dataset, state: AnyState) -> float | None:

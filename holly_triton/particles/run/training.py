@@ -327,9 +327,11 @@ def _conclude(run: Run, finished: bool) -> int:
         )
         return STOPPED
     metrics = read_metrics(folder)
+    axial = metrics.axial_blur_nm
+    along = "" if axial is None else f", along the microscope's z {scatter(axial, metrics.sigma_nm)} nm"
     print(
         f"{folder / 'cloud.ply'}: {counted(len(state.points), 'point')} in nm, after {state.seconds:.0f} s; label scatter (s.d.) "
-        f"{scatter(state.blur_nm(), metrics.sigma_nm)} nm."
+        f"{scatter(state.blur_nm(), metrics.sigma_nm)} nm{along}."
     )
     print(" ".join(metrics.findings or ()))
     if metrics.deformation is not None:

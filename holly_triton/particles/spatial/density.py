@@ -22,6 +22,8 @@ class Lookup(NamedTuple):
 def look_up(model: Model, variance: Tensor | float, half_nm: float, voxel_nm: float) -> tuple[Lookup, ...]:
     """The log-density of localisations whose precision is the same along every axis, of each channel.
 
+    A blur that is another along the microscope's z counts at its mean over the axes.
+
     Args:
         model: The cloud.
         variance: Of a localisation, nm^2, in addition to the model's own.
@@ -31,7 +33,7 @@ def look_up(model: Model, variance: Tensor | float, half_nm: float, voxel_nm: fl
     size = min(LARGEST_SIDE, max(2, math.ceil(2 * half_nm / voxel_nm)))
     voxel = 2 * half_nm / size
     axis = (torch.arange(size, device=model.points.device, dtype=model.points.dtype) - (size - 1) / 2) * voxel
-    total = model.variance + variance
+    total = model.mean_variance + variance
     square = axis.square()
     squares = square[:, None, None] + square[:, None] + square
     background = model.share / (2 * math.pi * model.spread) ** 1.5 * (squares / (-2 * model.spread)).exp()

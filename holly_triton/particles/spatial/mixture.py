@@ -8,7 +8,7 @@ N points, or from the background, an isotropic Gaussian about ``t``:
 With several channels each has points of its own, and N and j are those of the localisation's channel.
 ``v`` are the variances of the localisation along the microscope's axes, which need not be equal: they are not turned, the
 points are, so that the covariances stay diagonal and the evaluation is exact for any orientation. ``s`` is the blur that all
-points have in common. Where the structure deforms, ``p_j + a d_j`` is in the place of ``p_j``: ``d`` is a field of displacements
+points have in common, and where the data state no precision along the microscope's z, the blur along it is another. Where the structure deforms, ``p_j + a d_j`` is in the place of ``p_j``: ``d`` is a field of displacements
 that all particles share, and the amplitude ``a`` of a particle, a standard normal variable, is found with its pose.
 
 The exponents of all pairs of a localisation and a point are one matrix product of 7 features, as
@@ -45,6 +45,21 @@ class Model(NamedTuple):
     sizes: tuple[int, ...] = ()  # points of each channel, one channel after the other; () where there is one
     field: Tensor | None = None  # [N, 3] nm: displacement of the points at amplitude 1; None for a rigid structure
     mass: Tensor | None = None  # [N]: share of each point in the density of its channel, times the number of its points
+    further: Tensor | None = (
+        None  # [] nm^2: variance of the blur along the microscope's z less that along x and y; None for 0
+    )
+
+    @property
+    def variances(self) -> Tensor:
+        """Variance of the blur along the microscope's axes ``[3]``, nm^2, or of all of them ``[]``."""
+        if self.further is None:
+            return self.variance
+        return torch.stack([self.variance, self.variance, self.variance + self.further])
+
+    @property
+    def mean_variance(self) -> Tensor:
+        """Mean of it over the axes ``[]``, nm^2."""
+        return self.variance if self.further is None else self.variance + self.further / 3
 
     @property
     def of_channels(self) -> tuple[Tensor, ...]:
@@ -106,6 +121,7 @@ class Expected(NamedTuple):
     value: Tensor  # []
     points: Tensor  # [N, 3]
     log_blur: Tensor  # []: with respect to log s
+    log_axial: Tensor  # []: the part of it that is of the microscope's last axis
     share: Tensor  # []: with respect to logit q
     background: Tensor  # []: weight of the localisations that the background explains
     squares: Tensor  # []: their squared distance from the particle's centre, times that weight, nm^2
@@ -198,7 +214,7 @@ def _some(model: Model, data: Padded, poses: Weighed) -> list[Weighed]:
 def _evaluate(model: Model, data: Padded, poses: Weighed) -> _Parts:
     xyz = data.xyz[poses.particle]
     axes = xyz.shape[-1]
-    total = data.variance[poses.particle] + model.variance
+    total = data.variance[poses.particle] + model.variances
     inverse = 1 / total
     # Relative to the pose's centre the numbers are small, which the differences of squares below need in float32.
     off = xyz - poses.shift[:, None]
@@ -238,8 +254,10 @@ def _gradient(model: Model, data: Padded, poses: Weighed) -> tuple[Tensor, ...]:
     field = torch.zeros_like(points) if poses.amplitude is None else torch.einsum("k,kni->ni", poses.amplitude, each)
     variance = (crossed * places + square * places * places).sum() + alone.sum()
     background = (found.outside - found.mixed).exp() * weight
+    along = (crossed * places + square * places * places)[..., -1].sum()
+    axial = along + ((0.5 * scaled * scaled + half)[..., -1] * (weight - background)).sum()
     held = background.sum()
     return (
-        (found.total * poses.weight).sum(), points, 2 * model.variance * variance, held - model.share * weight.sum(), held,
-        (background * found.squares).sum(), blame.sum((0, 1)), field,
+        (found.total * poses.weight).sum(), points, 2 * model.variance * variance, 2 * model.variance * axial,
+        held - model.share * weight.sum(), held, (background * found.squares).sum(), blame.sum((0, 1)), field,
     )  # fmt: skip

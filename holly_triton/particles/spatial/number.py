@@ -22,7 +22,7 @@ from holly_triton.particles.config import DEFAULT_POINTS
 
 from .config import Counting
 from .mixture import Model, Padded, Weighed, expected, log_likelihood
-from .state import SpatialState
+from .state import LARGEST_AXIAL, LEAST_AXIAL, SpatialState
 
 LONGEST = 0.2
 """Largest step of the logarithm of the blur in a pass."""
@@ -107,7 +107,7 @@ def take_up_(state: SpatialState) -> None:
 
 
 def _cloud(state: SpatialState) -> dict[str, Any]:
-    return {name: getattr(state, name) for name in ("points", "log_blur", "background", "spread", "sizes")}
+    return {name: getattr(state, name) for name in ("points", "log_blur", "log_axial", "background", "spread", "sizes")}
 
 
 def fit_(state: SpatialState, posed: Posed, mass: Tensor | None, sigma_nm: float) -> tuple[Tensor, float]:
@@ -124,14 +124,25 @@ def fit_(state: SpatialState, posed: Posed, mass: Tensor | None, sigma_nm: float
     """
     model = state.model(sigma_nm)._replace(mass=mass)
     found = expected(model, posed.data, posed.poses)
-    sharpness = 1 / (posed.data.variance + model.variance)
+    sharpness = 1 / (posed.data.variance + model.variances)
     load = found.load.clamp(min=LEAST_LOAD)
     state.points = state.points + found.points / (load * posed.mean(sharpness))[:, None]
     # Scoring: the information on log s of a localisation is that of three deviations, of which s^2 is a part.
     own = (2 * state.log_blur).exp()
-    information = 6 * load.sum() * posed.mean((own * sharpness).square())
-    step = found.log_blur * (own / model.variance) / information.clamp(min=torch.finfo(own.dtype).tiny)
-    state.log_blur = (state.log_blur + step.clamp(-LONGEST, LONGEST)).clamp(min=math.log(LEAST_BLUR * sigma_nm))
+    tiny, part = torch.finfo(own.dtype).tiny, own / model.variance
+    lateral, axes = found.log_blur, 3
+    if model.further is not None:  # that along z has a step of its own
+        lateral, axes = found.log_blur - found.log_axial, 2
+        along = own * (2 * state.log_axial).exp()
+        information = 2 * load.sum() * posed.mean((along * sharpness[..., 2:]).square())
+        axial = found.log_axial * along / model.variance / information.clamp(min=tiny)
+        sharpness = sharpness[..., :2]
+    information = 2 * axes * load.sum() * posed.mean((own * sharpness).square())
+    step = (lateral * part / information.clamp(min=tiny)).clamp(-LONGEST, LONGEST)
+    state.log_blur = (state.log_blur + step).clamp(min=math.log(LEAST_BLUR * sigma_nm))
+    if model.further is not None:
+        moved = state.log_axial + axial.clamp(-LONGEST, LONGEST) - step
+        state.log_axial = moved.clamp(LEAST_AXIAL, LARGEST_AXIAL)
     share = found.background / (found.background + load.sum())
     state.background = share.clamp(LEAST_SHARE, 1 - LEAST_SHARE).logit()
     if found.background > 1:

@@ -97,13 +97,20 @@ class Particles:
                 part_of(unknown, len(self.channel), "localisation", "{are} of no channel and {count} as background.")
             )
         if self.data.precision_nm is None:
-            said.append("The data state no usable localisation precision: the fitted label scatter includes it.")
+            said.append(
+                "The data state no usable localisation precision: the fitted label scatter includes it, along z by a second number."
+            )
         elif self.data.precision_z_nm is None:
             said.append(
-                "The data state no usable localisation precision along z: it was taken to be that along x and y, and the fitted label "
-                "scatter includes what is missing."
+                "The data state no usable localisation precision along z: it was taken to be that along x and y, and the label scatter "
+                "that is fitted along z includes what is missing."
             )
         return said
+
+    @property
+    def axial_unknown(self) -> bool:
+        """Whether the data state no usable precision along z, so that the blur along it is fitted by itself."""
+        return self.data.precision_z_nm is None
 
     @property
     def by_size(self) -> Tensor:

@@ -97,7 +97,7 @@ def find_poses(
     def closer_to(poses: Kept, blur_nm: float, turn: float | None = None, scale: float = 1.0) -> Kept:
         """The poses after a round of perturbations under the cloud blurred further, ``scale`` times as far as at first."""
         blurred = model._replace(variance=model.variance + blur_nm**2)
-        sigma = math.sqrt(float(blurred.variance) + plan.variance)
+        sigma = math.sqrt(float(blurred.mean_variance) + plan.variance)
         grids = look_up(blurred, plan.variance, plan.half_nm, plan.settings.voxel * sigma)
         reach = plan.reach(sigma)
         reach = Reach((reach.turn if turn is None else turn) * scale, reach.shift_nm * scale)
@@ -109,7 +109,7 @@ def find_poses(
         # half of that moves it; then both fall together.
         half = (8 * math.pi**2 / (effort.candidates * len(group))) ** (1 / 3) / 2
         coarse = model._replace(variance=model.variance + (half * plan.gyration_nm) ** 2)
-        sigma = math.sqrt(float(coarse.variance) + plan.variance)
+        sigma = math.sqrt(float(coarse.mean_variance) + plan.variance)
         grids = look_up(coarse, plan.variance, plan.half_nm, plan.settings.voxel * sigma)
         some = particles.batch(index, effort.few, generator).ragged
         found = anywhere(some, random_rotations(effort.candidates, generator), grids, kept, half, group)

@@ -10,9 +10,14 @@ from torch import Tensor
 from holly_triton.geometry import orthonormality_error, random_rotations
 from holly_triton.particles.state import ORTHONORMAL, State, gaussian_cloud
 
-from .mixture import Model
+from .mixture import Expected, Model
 from .plan import Plan
 from .symmetry import spread_
+
+LEAST_AXIAL, LARGEST_AXIAL = -math.log(3), math.log(4)
+"""Bounds on the logarithm of the blur along z over that along x and y. Astigmatic and biplane microscopes are two to three times
+as precise along x and y as along z, interferometric ones about half as precise (Shtengel et al. 2009). Beyond, where poses hardly
+differ in their direction to z, a blur could take the place of the structure's extent along it."""
 
 
 @dataclass(kw_only=True)
@@ -24,6 +29,7 @@ class SpatialState(State):
 
     dimensions: int = 3
     sizes: list[int]  # points of each channel, one channel after the other; its sum is N
+    log_axial: Tensor  # []: log of the blur along the microscope's z over that along x and y; 0 where it is not fitted
     spread: Tensor  # [], nm^2: variance of the background about the particles' centres, along each axis
     rotations: Tensor  # [P, K, 3, 3]: of the poses that are kept of each particle, the most likely first
     shifts: Tensor  # [P, K, 3] nm
@@ -48,6 +54,7 @@ class SpatialState(State):
             points=cloud,
             log_blur=torch.tensor(math.log(settings.blur_start * plan.gyration_nm), device=device),
             background=torch.tensor(settings.background_start, device=device).logit(),
+            log_axial=torch.tensor(0.0, device=device),
             spread=torch.tensor(settings.background_width**2 * plan.gyration_nm**2 / 3, device=device),
             rotations=random_rotations(P * K, generator).view(P, K, 3, 3),
             shifts=torch.zeros(P, K, 3, device=device),
@@ -67,7 +74,21 @@ class SpatialState(State):
         """The cloud as a density, its points blurred by a further ``sigma_nm``."""
         variance = (2 * self.log_blur).exp() + sigma_nm**2
         sizes = tuple(self.sizes) if len(self.sizes) > 1 else ()
-        return Model(self.points, variance, self.background.sigmoid(), self.spread, sizes)
+        own = (2 * self.log_blur).exp()
+        further = own * (2 * self.log_axial).expm1() if float(self.log_axial) else None
+        return Model(self.points, variance, self.background.sigmoid(), self.spread, sizes, further=further)
+
+    def blur_gradients(self, step: Expected, model: Model) -> tuple[Tensor, Tensor]:
+        """Gradients with respect to the logarithms of the blur, and of that along z over it."""
+        share = self.blur_share(model.variance)
+        if model.further is None:
+            return step.log_blur * share, step.log_axial * share
+        axial = step.log_axial * share * (2 * self.log_axial).exp()
+        return (step.log_blur - step.log_axial) * share + axial, axial
+
+    def axial_blur_nm(self) -> float:
+        """Label scatter along the microscope's z, nm, as ``blur_nm``."""
+        return self.blur_nm() * math.exp(float(self.log_axial))
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> Self:
@@ -76,14 +97,17 @@ class SpatialState(State):
         Raises:
             KeyError, TypeError, ValueError: As for any ``State``.
         """
-        # Earlier versions had one channel, and the number of points that a run began with.
-        return super().from_payload({"sizes": [len(payload["points"])], "number": {}, **payload})
+        # Earlier versions had one channel, the number of points that a run began with, and one blur.
+        earlier = {"sizes": [len(payload["points"])], "number": {}}
+        if "log_axial" not in payload:
+            payload = {**payload, "log_axial": torch.zeros_like(payload["log_blur"]), "optimiser": {}}
+        return super().from_payload({**earlier, **payload})
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Shapes of the tensors that lie on the device."""
         P, K = len(self.order), self.scores.shape[-1]
         poses: dict[str, tuple[int, ...]] = {"rotations": (P, K, 3, 3), "shifts": (P, K, 3), "scores": (P, K)}
-        return {**super().shapes(), "spread": (), **poses, "entropy": (P,)}
+        return {**super().shapes(), "spread": (), "log_axial": (), **poses, "entropy": (P,)}
 
     def checks(self) -> dict[str, bool]:
         """Whether each part is consistent with the rest, of a state whose tensors have their shapes."""

@@ -33,7 +33,7 @@ from .plan import Plan, Stage
 from .poses import Chosen, Kept, exact, weighed
 from .relocation import relocated
 from .search import Found, find_poses
-from .state import SpatialState
+from .state import LARGEST_AXIAL, LEAST_AXIAL, SpatialState
 from .symmetry import folded, spread_, unit_of
 
 COMPARED = 10
@@ -65,7 +65,9 @@ class SpatialTrainer:
         state, optimiser = self.state, self.plan.config.optimiser
         self.unit = unit_of(state.points, self.group)
         self.fitted = [self.unit, state.log_blur, state.background]
-        rates = (optimiser.point_rate, optimiser.blur_rate, optimiser.blur_rate)
+        if self.particles.axial_unknown:
+            self.fitted.append(state.log_axial)
+        rates = (optimiser.point_rate, *[optimiser.blur_rate] * (len(self.fitted) - 1))
         groups = [{"params": [tensor], "lr": rate} for tensor, rate in zip(self.fitted, rates, strict=True)]
         self.optimiser = torch.optim.Adam(groups, betas=(optimiser.momentum, optimiser.second_moment))
         if state.optimiser:
@@ -274,13 +276,15 @@ class SpatialTrainer:
 
     def descend(self, stage: Stage, model: Model, step: Expected, count: Tensor) -> None:
         """A step of points, blur and background along a gradient over ``count`` localisations."""
-        blur = step.log_blur * self.state.blur_share(model.variance)
+        blur, axial = self.state.blur_gradients(step, model)
         points = folded(step.points, self.group)
-        for tensor, gradient in zip(self.fitted, (points, blur, step.share), strict=True):
+        # The last is fitted, or not, by ``_set_up``.
+        for tensor, gradient in zip(self.fitted, (points, blur, step.share, axial), strict=False):
             tensor.grad = -gradient / count
         optimiser = self.plan.config.optimiser
         self.optimiser.param_groups[0]["lr"] = optimiser.point_rate * stage.rate * float(model.variance.sqrt())
         self.optimiser.step()
+        self.state.log_axial.clamp_(LEAST_AXIAL, LARGEST_AXIAL)
 
     def settle(self, step: Expected) -> None:
         """What follows each step: the images of the points, their centre and the width of the background."""
