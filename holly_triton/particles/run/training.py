@@ -329,8 +329,9 @@ def _conclude(run: Run, finished: bool) -> int:
     metrics = read_metrics(folder)
     axial = metrics.axial_blur_nm
     along = "" if axial is None else f", along the microscope's z {scatter(axial, metrics.sigma_nm)} nm"
+    seconds = state.seconds + (metrics.deformation or {}).get("seconds", 0.0)
     print(
-        f"{folder / 'cloud.ply'}: {counted(len(state.points), 'point')} in nm, after {state.seconds:.0f} s; label scatter (s.d.) "
+        f"{folder / 'cloud.ply'}: {counted(len(state.points), 'point')} in nm, after {seconds:.0f} s; label scatter (s.d.) "
         f"{scatter(state.blur_nm(), metrics.sigma_nm)} nm{along}."
     )
     print(" ".join(metrics.findings or ()))
