@@ -2,7 +2,6 @@
 
 import dataclasses
 import math
-import statistics
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -17,6 +16,7 @@ from holly_triton.kernels import splat
 from holly_triton.particles.data import Dataset
 from holly_triton.particles.poses.method import choose_method
 from holly_triton.particles.poses.refine import Poses, objective_of, refine_poses
+from holly_triton.particles.starts import choose_start
 
 from .relocation import merge_points
 from .schedule import Plan, Stage
@@ -29,8 +29,6 @@ FRAMES = 60
 FRAME_POINTS = 2000
 """Largest number of points that a frame holds."""
 
-COMPARED = 10
-"""Last steps of each start by whose mean loss the starts are compared."""
 SAMPLE = 256
 """Pictures, evenly spaced over the data, on which structures are compared."""
 
@@ -74,27 +72,15 @@ class Trainer:
         yield from self._steps()
 
     def _choose_start(self) -> Iterator[Progress]:
-        """Begin again from other random clouds and poses until the best two agree, and take up the best.
+        """Begin from several random clouds and poses until the best two agree, and take up the best."""
 
-        Until it is chosen nothing of it is in the state.
-        """
-        schedule, device, points = self.plan.config.schedule, self.state.points.device, len(self.state.points)
-        found: list[tuple[float, TrainingState]] = []
-        for start in range(self.plan.starts):
-            generator = torch.Generator(device).manual_seed(self.plan.config.seed + start)
-            state, losses = TrainingState.fresh(self.plan, points, generator), []
-            for progress in Trainer(self.plan, self.dataset, state, device)._steps(self.plan.start_steps):
-                losses.append(progress.loss)
-                yield progress._replace(stage="starts", step=0)
-            found.append((statistics.fmean(losses[-COMPARED:]), state))
-            found.sort(key=lambda one: one[0])
-            if start and found[1][0] <= (1 + schedule.starts_agree) * found[0][0]:
-                break
-        best = found[0][1]
-        seconds, seen = (sum(getattr(state, name) for _, state in found) for name in ("seconds", "seen"))
-        for one in dataclasses.fields(best):
-            setattr(self.state, one.name, getattr(best, one.name))
-        self.state.seconds, self.state.seen = seconds, seen
+        def begin(number: int) -> tuple[TrainingState, Iterator[Progress]]:
+            generator = torch.Generator(device).manual_seed(self.plan.config.seed + number)
+            state = TrainingState.fresh(self.plan, len(self.state.points), generator)
+            return state, Trainer(self.plan, self.dataset, state, device)._steps(self.plan.start_steps)
+
+        device = self.state.points.device
+        yield from choose_start(self.state, self.plan.starts, begin, self.plan.config.schedule.starts_agree)
         self._set_up()
 
     def _steps(self, end: int | None = None) -> Iterator[Progress]:

@@ -5,9 +5,7 @@ points, blur and background along the gradient of the expected log-likelihood. T
 that poses can't lock onto detail too early.
 """
 
-import dataclasses
 import math
-import statistics
 import time
 from collections.abc import Iterator
 from functools import cached_property
@@ -24,6 +22,7 @@ from holly_triton.io.channels import PointChannels
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.train import FRAME_POINTS, FRAMES, RECORDS, SAMPLE, Progress
 from holly_triton.particles.data import Localisations
+from holly_triton.particles.starts import choose_start
 
 from .config import PoseEffort
 from .mixture import Expected, Model, expected
@@ -36,8 +35,6 @@ from .search import Found, find_poses
 from .state import LARGEST_AXIAL, LEAST_AXIAL, SpatialState
 from .symmetry import folded, spread_, unit_of
 
-COMPARED = 10
-"""Last steps of each start by whose mean loss the starts are compared."""
 DRAWN = 128
 """Pixels a side of the reprojections that the report shows."""
 
@@ -91,28 +88,17 @@ class SpatialTrainer:
         yield from self._steps(self.plan.total_steps)
 
     def _choose_start(self) -> Iterator[Progress]:
-        """Begin several times, from other random clouds, and take up the one under which the data are likeliest.
-
-        Until it is chosen nothing of it is in the state.
-        """
-        settings, device, least = self.plan.settings, self.state.points.device, math.inf
-        seconds, seen = 0.0, 0  # of all starts
+        """Begin several times, from other random clouds, and take up the one under which the data are likeliest."""
+        settings, device = self.plan.settings, self.state.points.device
         steps = max(1, round(settings.chosen_after * self.plan.steps))
-        for start in range(settings.starts):
-            generator = torch.Generator(device).manual_seed(self.plan.config.seed + start)
+
+        def begin(number: int) -> tuple[SpatialState, Iterator[Progress]]:
+            generator = torch.Generator(device).manual_seed(self.plan.config.seed + number)
             state = SpatialState.fresh(self.plan, self.state.sizes, generator)
-            losses = []
-            for progress in SpatialTrainer(self.plan, self.particles, state, device)._steps(steps):
-                losses.append(math.log(progress.loss))
-                yield progress._replace(stage="starts", step=0)
-            seconds, seen = seconds + state.seconds, seen + state.seen
-            loss = statistics.fmean(losses[-COMPARED:])
-            if loss < least:
-                least, best = loss, state
-        for one in dataclasses.fields(best):
-            setattr(self.state, one.name, getattr(best, one.name))
-        self.state.seconds, self.state.seen = seconds, seen
-        self.generator.set_state(best.generator)
+            return state, SpatialTrainer(self.plan, self.particles, state, device)._steps(steps)
+
+        yield from choose_start(self.state, settings.starts, begin)
+        self.generator.set_state(self.state.generator)
         self._set_up()
 
     def _steps(self, end: int) -> Iterator[Progress]:
