@@ -1,6 +1,8 @@
 """What several test files share."""
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -13,6 +15,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores: more threads each would only wait for one another. Read when torch loads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from holly_triton.core.stop import Stop  # noqa: E402
 from holly_triton.validation import alignment  # noqa: E402
 
 
@@ -27,3 +30,25 @@ def quick_alignment(monkeypatch: pytest.MonkeyPatch) -> None:
     """The alignment has its own tests; a fraction of its starts and spins is enough for these clouds."""
     for name, value in (("STARTS", 1600), ("SPIN_STEP_DEG", 45.0), ("NUDGES", 8)):
         monkeypatch.setattr(alignment, name, value)
+
+
+@pytest.fixture
+def stop_after(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
+    """Stops ``train``, as a signal would, when it has asked so many times whether to stop: after each step, once."""
+
+    def after(steps: int) -> None:
+        class After(Stop):
+            times = 0
+
+            @property
+            def asked(self) -> bool:  # type: ignore[override]
+                self.times += 1
+                return self.times >= steps
+
+        @contextmanager
+        def stoppable() -> Iterator[Stop]:
+            yield After()
+
+        monkeypatch.setattr("holly_triton.particles.run.training.stoppable", stoppable)
+
+    return after

@@ -51,8 +51,7 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
     metrics, member = contents.metrics, contents.member
     yield from metrics.doubts or ()
     if metrics.finished is False:
-        at = f", at step {metrics.step} of {metrics.steps}" if metrics.steps else ""
-        yield f"This run was stopped before its end{at}: the structure is the one so far."
+        yield f"This run was stopped before its end{_stopped(metrics)}"
     if is_fit_explained(contents) is False:
         structure, ball = (_value(loss, contents, ".0f") for loss in (member.loss_of_structure, member.loss_of_ball))
         better = (
@@ -88,6 +87,17 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
     elif tilt is None and views is not None and contents.points is not None:
         yield from _about_views(views, contents.points, contents.in_space)
     yield from _about_agreement(metrics)
+
+
+def _stopped(metrics: Metrics) -> str:
+    """At which step a run stopped, and what its cloud is."""
+    if metrics.step == 0:
+        return ", among its random starts: the cloud is a random one, none of which was chosen yet."
+    if metrics.step is not None and metrics.step == metrics.steps:
+        return ", in the fit of its deformation: the structure is final, the deformation is missing."
+    return (
+        f", at step {metrics.step} of {metrics.steps}" if metrics.steps else ""
+    ) + ": the structure is the one so far."
 
 
 def _measure(contents: Contents) -> str:

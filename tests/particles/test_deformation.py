@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import json
 import math
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +36,7 @@ from holly_triton.particles.spatial.particles import Particles
 from holly_triton.particles.spatial.poses import Kept
 from holly_triton.particles.spatial.symmetry import rotations_of
 from holly_triton.particles.spatial.train import SpatialTrainer
+from holly_triton.report import find_warnings
 
 SITES = np.array([[0, 0, -20], [60, 0, -25], [0, 40, 25], [10, 0, 30], [60, 40, 10], [-20, 15, -30]], dtype=float)
 """A structure without symmetry, 60 nm high."""
@@ -289,6 +292,24 @@ def test_a_deformation_goes_on_where_it_was_stopped(made: Path, tmp_path: Path) 
     assert again.state.step == len(steps)
     torch.testing.assert_close(again.state.mean, whole.state.mean)
     torch.testing.assert_close(again.field, whole.field)
+
+
+def test_a_command_stopped_in_the_deformation_names_its_steps(
+    made: Path, tmp_path: Path, stop_after: Callable[[int], None], caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copytree(made / "run", tmp_path / "run", ignore=shutil.ignore_patterns(SAVED, "report.html"))
+    stop_after(2)
+    code, said = invoke("train", "--resume", tmp_path / "run")
+    assert code == 3 and "in the fit of the deformation" in said
+    assert "going on" not in caplog.text
+    warning = find_warnings(tmp_path / "run")[0]
+    assert "deformation is missing" in warning and "at step" not in warning
+    stop_after(10**6)
+    caplog.clear()
+    assert invoke("train", "--resume", tmp_path / "run")[0] == 0
+    going = [one.getMessage() for one in caplog.records if "going on" in one.getMessage()]
+    assert len(going) == 1 and going[0].endswith("at step 2 of the fit of the deformation")
+    assert (tmp_path / "run" / "amplitudes.csv").read_bytes() == (made / "run" / "amplitudes.csv").read_bytes()
 
 
 def test_a_damaged_state_is_not_taken_up(made: Path) -> None:

@@ -10,6 +10,7 @@ import torch
 from click.testing import CliRunner
 
 from holly_triton.cli import main
+from holly_triton.core.config import write_config
 from holly_triton.geometry import random_rotations
 from holly_triton.io.clouds import write_cloud
 from holly_triton.particles.config import Config, Schedule
@@ -17,6 +18,7 @@ from holly_triton.particles.data import Localisations
 from holly_triton.particles.run.run import carry_out, resume_run, start_run
 from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import simulate
+from holly_triton.report import find_warnings
 
 BRIEF = Schedule(search_steps=20, chosen_after=0.2, polish_steps=3, refine_steps=1, rescue_passes=0, batch=60)
 SITES = 40 * random_rotations(12, torch.Generator().manual_seed(3))[:, 0].double().numpy()
@@ -77,3 +79,22 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(
     again = resume_run(tmp_path / "parts")
     assert carry_out(again, lambda _: None, lambda: False)
     assert torch.equal(whole.trainer.state.points, again.trainer.state.points)
+
+
+def test_a_run_stopped_among_its_starts_claims_no_structure(
+    config: Callable[..., Config], tmp_path: Path, stop_after: Callable[[int], None]
+) -> None:
+    write_cloud(tmp_path / "sites.ply", SITES)
+    made = CliRunner().invoke(main, ["simulate", str(tmp_path / "sites.ply"), str(tmp_path / "data"), "--images", "60"])
+    assert made.exit_code == 0, made.output
+    settings = dataclasses.replace(config(starts=3, starts_agree=0.0), data=str(tmp_path / "data"), held_out=0.0)
+    write_config(tmp_path / "config.toml", settings)
+    stop_after(6)
+    options = ["--config", str(tmp_path / "config.toml"), "--out", str(tmp_path / "run")]
+    said = CliRunner().invoke(main, ["train", *options])
+    assert said.exit_code == 3 and "random start 2" in said.output and "so far" not in said.output
+    warnings = find_warnings(tmp_path / "run")
+    assert "random starts" in warnings[0] and "so far" not in warnings[0]
+    stop_after(10**6)
+    assert CliRunner().invoke(main, ["train", "--resume", str(tmp_path / "run")]).exit_code == 0
+    assert not any("stopped" in warning for warning in find_warnings(tmp_path / "run"))

@@ -51,6 +51,9 @@ class Trainer:
         self.plan = dataclasses.replace(plan, sharpens=plan.sharpens * state.sharpens)
         self.dataset, self.state = dataset, state
         self.generator = torch.Generator(device)
+        self.start: int | None = (
+            None  # the number, from 1, of the random start whose steps are taken, before one is followed
+        )
         self._set_up()
 
     def _set_up(self) -> None:
@@ -75,12 +78,14 @@ class Trainer:
         """Begin from several random clouds and poses until the best two agree, and take up the best."""
 
         def begin(number: int) -> tuple[TrainingState, Iterator[Progress]]:
+            self.start = number + 1
             generator = torch.Generator(device).manual_seed(self.plan.config.seed + number)
             state = TrainingState.fresh(self.plan, len(self.state.points), generator)
             return state, Trainer(self.plan, self.dataset, state, device)._steps(self.plan.start_steps)
 
         device = self.state.points.device
         yield from choose_start(self.state, self.plan.starts, begin, self.plan.config.schedule.starts_agree)
+        self.start = None
         self._set_up()
 
     def _steps(self, end: int | None = None) -> Iterator[Progress]:

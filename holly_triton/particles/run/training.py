@@ -101,8 +101,9 @@ def resume_training(folder: Path, cluster: Cluster | None = None) -> int:
             run = resume_run(folder)
         if run.finished and is_finished(folder):
             return _say_finished(folder)
-        step = run.trainer.state.step
-        say(f"{folder}: going on " + (f"at step {step}" if step else "from the start"))
+        if not run.finished:
+            step = run.trainer.state.step
+            say(f"{folder}: going on " + (f"at step {step}" if step else "from the start"))
         return _conclude(run, follow(run, stop))
 
 
@@ -242,7 +243,7 @@ def follow(run: Run, stop: Stop) -> bool:
         HollyError: Another process is working on it, a file can't be written, or a loss isn't finite.
     """
     with alone(run.folder):
-        finished = _under_bar(
+        finished = run.finished or _under_bar(
             run.trainer.state,
             run.trainer.plan.total_steps,
             lambda callback: carry_out(run, callback, lambda: stop.asked),
@@ -271,6 +272,8 @@ def follow(run: Run, stop: Stop) -> bool:
 def _deform(run: Run, stop: Stop) -> Figures | None:
     """Fit the deformation of a run whose steps are done; None when stopped before the end."""
     trainer = open_deformation(run)
+    if trainer.state.step:
+        say(f"{run.folder}: going on at step {trainer.state.step} of the fit of the deformation")
     if not _under_bar(
         trainer.state, trainer.total_steps, lambda callback: deform(run, trainer, callback, lambda: stop.asked)
     ):
@@ -313,18 +316,24 @@ def _handedness(config: Config) -> str:
     return ONE_SIDE if config.tilt == 0 else "The mirror image, cloud_mirror.ply, fits the pictures equally well."
 
 
+def _where(run: Run) -> str:
+    """At which step a run stopped, and what is in its folder."""
+    cloud, see = run.folder / "cloud.ply", f"see {run.folder / 'report.html'}"
+    if run.finished:
+        return f"in the fit of the deformation; the structure is in {cloud}, {see}"
+    if run.trainer.start is not None:
+        return (
+            f"in random start {run.trainer.start}, before one was chosen: there is no structure yet, {cloud} is a random cloud "
+            "and the starts will be made again"
+        )
+    at = f"at step {run.trainer.state.step} of {run.trainer.plan.total_steps}"
+    return f"{at}; the structure so far is in {cloud}, {see}"
+
+
 def _conclude(run: Run, finished: bool) -> int:
     folder, state = run.folder, run.trainer.state
     if not finished:
-        where = (
-            "in the fit of the deformation"
-            if run.finished
-            else f"at step {state.step} of {run.trainer.plan.total_steps}"
-        )
-        print(
-            f"Stopped {where}; the structure so far is in "
-            f"{folder / 'cloud.ply'}, see {folder / 'report.html'}. Go on with: holly-triton train --resume {quote(str(folder))}"
-        )
+        print(f"Stopped {_where(run)}. Go on with: holly-triton train --resume {quote(str(folder))}")
         return STOPPED
     metrics = read_metrics(folder)
     axial = metrics.axial_blur_nm

@@ -55,6 +55,9 @@ class SpatialTrainer:
         self.generator = torch.Generator(device)
         self.generator.set_state(state.generator)
         self.group = plan.group.to(device)
+        self.start: int | None = (
+            None  # the number, from 1, of the random start whose steps are taken, before one is followed
+        )
         self._set_up()
 
     def _set_up(self) -> None:
@@ -93,11 +96,13 @@ class SpatialTrainer:
         steps = max(1, round(settings.chosen_after * self.plan.steps))
 
         def begin(number: int) -> tuple[SpatialState, Iterator[Progress]]:
+            self.start = number + 1
             generator = torch.Generator(device).manual_seed(self.plan.config.seed + number)
             state = SpatialState.fresh(self.plan, self.state.sizes, generator)
             return state, SpatialTrainer(self.plan, self.particles, state, device)._steps(steps)
 
         yield from choose_start(self.state, settings.starts, begin)
+        self.start = None
         self.generator.set_state(self.state.generator)
         self._set_up()
 
