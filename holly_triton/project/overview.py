@@ -91,8 +91,10 @@ KINDS = (
     ),
     Kind(
         "structure", ("cloud.ply", "metrics.json"), _of_run,
-        [("pictures/cloud.png", "The structure from three orthogonal directions and an oblique one.", "The reconstructed cloud of points seen from four directions.")],
-        [("report of the structure, where it can be turned", REPORT), ("cloud", "cloud.ply"), ("poses", "poses.csv")],
+        [("pictures/cloud.png", "The structure from three orthogonal directions and an oblique one.", "The reconstructed cloud of points seen from four directions."),
+         ("pictures/deformation.png", "The structure two standard deviations above the mean amplitude of its deformation, blue, over that two below, orange.", "The structure at two amplitudes of its deformation, seen from four directions.")],
+        [("report of the structure, where it can be turned", REPORT), ("cloud", "cloud.ply"), ("poses", "poses.csv"),
+         ("amplitude of each particle", "amplitudes.csv"), ("displacements", "deformation.ply")],
     ),
     Kind(
         "average of particles in tomograms", ("summary.json", "average.mrc"), _from_json("summary.json", AVERAGE),

@@ -15,8 +15,6 @@ from .symmetry import explain_order
 def explain(figures: Mapping[str, Any]) -> str:
     """All figures as text, on one screen, and the warnings if they come with some."""
     found = rows(figures)
-    if deformation := figures.get("deformation"):
-        found.append(("Deformation", deformation_in_words(deformation)))
     indent = 2 + max(len(label) for label, _ in found)
     lines = [headline(figures), "", *(f"{label:<{indent}}{value}" for label, value in found)]
     lines.extend(f"Warning: {warning}" for warning in figures.get("warnings", ()))
@@ -44,6 +42,8 @@ def rows(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
         found.append(
             ("Left out", f"{counted(left_out, 'point')} more than {LEFT_OUT:g} times the median distance away")
         )
+    if deformation := figures.get("deformation"):
+        found.append(("Deformation", deformation_in_words(deformation)))
     return found
 
 

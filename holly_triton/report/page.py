@@ -155,8 +155,9 @@ def _measured(run: Path, contents: Contents, views: Views | None) -> tuple[Figur
 
 
 def _measurements(figures: Figures) -> list[tuple[str, str]]:
-    """The rows of ``measure``, but for the advice to a single run, which the page has once, below."""
-    return [row for row in measurements.rows(figures) if row[0] != "Errors" or figures["errors_from"]]
+    """The rows of ``measure``, but for the advice to a single run and a deformation, which the page has once, below."""
+    elsewhere = {"Deformation"} if figures["errors_from"] else {"Deformation", "Errors"}
+    return [row for row in measurements.rows(figures) if row[0] not in elsewhere]
 
 
 def _held_out_in_words(held: HeldOut, in_space: bool) -> str:

@@ -222,6 +222,10 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     ),
     "CSV with a word": (lambda d: csv(d, HEADER + rows() + "1,two,3\n"), "'two' to float64 in line 32, column 2"),
     "CSV with a word below an empty cell": (lambda d: csv(d, HEADER + ",5,1\n" + rows() + "1,two,3\n"), "in line 33"),
+    "CSV with words for x": (
+        lambda d: csv(d, HEADER + "A1,2,0\nB2,2,0\n"),
+        "column x [nm] holds text, such as 'A1'; it must hold numbers",
+    ),
     "CSV with names of particles": (lambda d: csv(d, HEADER + "1,2,cell7\n"), "could not convert string 'cell7'"),
     "CSV with a row cut short": (lambda d: csv(d, HEADER + rows() + "1\n"), "in line 32 with 1 columns"),
     "CSV in UTF-16": (lambda d: csv(d, HEADER + rows(), "utf-16"), "is not UTF-8 text; save it as CSV with UTF-8"),

@@ -109,3 +109,16 @@ def test_a_project_is_shown_by_its_steps(tmp_path: Path) -> None:
     (project / "project.json").write_text(json.dumps({"version": 1, "steps": {"pick": step}}))
     page = written({"project": project}, tmp_path / "page.html")
     assert "33 of 33 candidates" in page and "not begun" in page
+
+
+def test_a_deformation_is_stated_and_shown(results: dict[str, Path], tmp_path: Path) -> None:
+    run = results["run"]
+    found = {"particles": 80, "sd_nm": 3.2, "error_nm": 1.1, "seconds": 2.0, "held_out": None, "history": []}
+    (run / "metrics.json").write_text(json.dumps({"deformation": found}))
+    picture(run / "pictures" / "deformation.png")
+    (run / "amplitudes.csv").touch()
+    page = written({"run": run}, tmp_path / "page.html")
+    assert len(re.findall(r"<img ", page)) == 2 and 'href="run/amplitudes.csv"' in page
+    stated = dict(re.findall(r"<tr><td>([^<]*)</td><td>([^<]*)</td></tr>", page))["Deformation"]
+    assert "80 particles" in stated and "3.20 nm" in stated
+    assert stated in CliRunner().invoke(main, ["measure", str(run)]).output

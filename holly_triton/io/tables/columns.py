@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
-from holly_triton.io.text_table import Column, listed, parse_column
+from holly_triton.io.text_table import LONGEST_LISTED, Column, listed, parse_column
 from holly_triton.io.units import PIXEL, unit_word
 
 from . import names
@@ -103,12 +103,30 @@ def roles_of(path: Path, table: Table, reading: Reading) -> Roles:
     if "channel" not in given and "channel" in roles and roles["channel"][0].index in taken:
         del roles["channel"]
     if "x" not in roles or "y" not in roles:
+        _refuse_words(path, table)
         if table.named:
             needs = "needs the columns x [nm] and y [nm], or --columns x=NAME,y=NAME"
         else:
             needs = "its columns have no names; assign them, such as --columns x=1,y=2,particle=3"
         raise HollyError(f"{path}: {needs}; found {listed(table.columns)}")
     return Roles(roles, [] if {"x", "y"} <= given.keys() else notes)
+
+
+def _refuse_words(path: Path, table: Table) -> None:
+    """Refuse a table whose columns have the names of positions and hold words."""
+    words = [column for column in table.columns if column.text]
+    named = positions_in([replace(column, text=False) for column in table.columns]).values()
+    for column in (one for one in words if replace(one, text=False) in named):
+        cell = next((str(cell) for (part,) in table.parts([column]) for cell in part if str(cell).strip()), "")
+        raise holds_text(path, column, cell)
+
+
+def holds_text(path: Path, column: Column, cell: object) -> HollyError:
+    """The refusal of a column of words, of which ``cell`` is one, where numbers are read."""
+    return HollyError(
+        f"{path}: column {column} holds text, such as {str(cell)[:LONGEST_LISTED]!r}; it must hold numbers, such as 1234.5, or --columns "
+        "must name the column that does"
+    )
 
 
 def asked(reading: Reading) -> dict[str, str]:

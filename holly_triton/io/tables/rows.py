@@ -14,7 +14,7 @@ from holly_triton.io.text_table import Column
 from holly_triton.io.units import PIXEL, unit_word
 
 from . import names
-from .columns import Roles, Table, roles_of, stated_unit
+from .columns import Roles, Table, holds_text, roles_of, stated_unit
 from .reading import Reading
 from .selection import MOST_CHANNELS, Counts, Selection, channel_codes, selection_notes, selection_of
 
@@ -190,7 +190,7 @@ def _values(path: Path, part: dict[Column, Array], columns: list[Column], length
     arrays = [part[column] for column in columns]
     for column, array in zip(columns, arrays, strict=True):
         if array.dtype.kind not in "fiub":
-            raise HollyError(f"{path}: column {column} holds text; numbers are needed")
+            raise holds_text(path, column, array[0] if len(array) else "")
     with np.errstate(over="ignore", invalid="ignore"):  # values that are not finite are dropped later
         if lengths is not None:
             arrays = [array.astype(np.float64) * nm for array, nm in zip(arrays, lengths, strict=True)]
