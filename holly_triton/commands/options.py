@@ -70,6 +70,10 @@ unit_nm_option = click.option(
     "--unit-nm", type=ABOVE_ZERO, metavar="NM",
     help=f"nm per unit of a cloud that states no unit: {UNIT_NM:g} for the HOLLy paper's. [default: 1]",
 )  # fmt: skip
+amplitude_option = click.option(
+    "--amplitude", type=Number(), metavar="A",
+    help="The structure as it is at this amplitude of its deformation (train --deformation), in standard deviations of the amplitudes, such as 2 or -2.",
+)  # fmt: skip
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the run in an existing folder.")
 
 CLUSTER = (

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from .options import ABOVE_ZERO, SOME_PATH, Number, reading, reading_options, unit_nm_option
+from .options import ABOVE_ZERO, SOME_PATH, Number, amplitude_option, reading, reading_options, unit_nm_option
 
 
 def say_doubts(run: Path) -> None:
@@ -119,10 +119,11 @@ def evaluate(
     metavar="FILE",
     help="Also write a movie of the trajectory of the training, as MP4 or GIF.",
 )
+@amplitude_option
 @click.option("--interactive", is_flag=True, help="Open a window in which the structure can be rotated.")
 def render(
     run: Path, out: Path | None, truth: Path | None, unit_nm: float | None, movie: Path | None, growth: Path | None,
-    interactive: bool,
+    amplitude: float | None, interactive: bool,
 ) -> None:  # fmt: skip
     """Draw the structure in RUN: three orthogonal views and an oblique one, with a scale bar.
 
@@ -132,7 +133,7 @@ def render(
     """
     from holly_triton.particles.run.render import render_run
 
-    for written in render_run(run, out, truth, unit_nm, movie, growth, interactive=interactive):
+    for written in render_run(run, out, truth, unit_nm, movie, growth, amplitude=amplitude, interactive=interactive):
         click.echo(f"wrote {written}")
     say_doubts(run)
 
@@ -148,7 +149,10 @@ def render(
     help="Side of a voxel. [default: a third of sigma, or larger if the volume would be too large]",
 )
 @click.option("--channel", metavar="NAME", help="Write the points of one channel alone.")
-def export(run: Path, out: Path, mirror: bool, voxel: float | None, channel: str | None) -> None:
+@amplitude_option
+def export(
+    run: Path, out: Path, mirror: bool, voxel: float | None, channel: str | None, amplitude: float | None
+) -> None:
     """Export RUN to another program; the suffix of OUT selects the format.
 
     The cloud as .ply, .obj, .xyz, .csv or .hdf5 (Picasso), as spheres in .bild (ChimeraX) or .gltf (Blender), its density as
@@ -158,7 +162,7 @@ def export(run: Path, out: Path, mirror: bool, voxel: float | None, channel: str
     """
     from holly_triton.particles.run.export import export_run
 
-    export_run(run, out, mirror=mirror, voxel_nm=voxel, channel=channel)
+    export_run(run, out, mirror=mirror, voxel_nm=voxel, channel=channel, amplitude=amplitude)
     click.echo(f"wrote {out}")
     say_doubts(run)
 

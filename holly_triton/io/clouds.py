@@ -238,7 +238,8 @@ def _write_csv(path: Path, points: Array, channels: PointChannels | None) -> Non
 
 
 def _read_ply(path: Path) -> Parsed:
-    points, comments, channel = read_ply(path)
+    points, comments, further = read_ply(path)
+    channel = further.get("channel")
     return Parsed(points, _unit_in(comments), None if channel is None else PointChannels.of_ply(channel, comments))
 
 

@@ -21,6 +21,8 @@ TYPES = {
     "float64": "f8",
 }  # fmt: skip
 ORDERS = {"ascii": "", "binary_little_endian": "<", "binary_big_endian": ">"}
+FURTHER = ("channel", "dx", "dy", "dz")
+"""Properties of the vertices that are read beside the coordinates."""
 LONGEST = 4096
 """Largest length of a line of the header, bytes."""
 
@@ -46,7 +48,7 @@ class Vertices(NamedTuple):
 
     points: Array  # [N, 3] float64, in the file's own unit
     comments: list[str]
-    channel: Array | None  # [N]: the property channel, where there is one
+    properties: dict[str, Array]  # [N] each, of those in ``FURTHER`` that the file has
 
 
 def read_ply(path: Path) -> Vertices:
@@ -65,9 +67,9 @@ def read_ply(path: Path) -> Vertices:
         if "" in dict(vertex.properties).values():
             raise ValueError("its vertices hold lists")
         read = _read_binary if header.order else _read_text
-        has_channel = "channel" in dict(vertex.properties)
-        table = read(file, header.order, before, vertex, ["x", "y", "z", *(["channel"] if has_channel else [])])
-        return Vertices(table[:, :3], header.comments, table[:, 3] if has_channel else None)
+        further = [name for name in FURTHER if name in dict(vertex.properties)]
+        table = read(file, header.order, before, vertex, ["x", "y", "z", *further])
+        return Vertices(table[:, :3], header.comments, dict(zip(further, table[:, 3:].T, strict=True)))
 
 
 def write_ply(

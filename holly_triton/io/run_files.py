@@ -14,8 +14,11 @@ from holly_triton.core.types import Array
 from .channels import PointChannels
 from .clouds import read_cloud
 from .metrics import METRICS, read_metrics
+from .ply import read_ply
 
 AMPLITUDES = "amplitudes.csv"
+DISPLACED = "deformation.ply"
+"""The structure at amplitude 0, with the displacement of each point for an amplitude of 1 nm."""
 
 
 class PoseTable(NamedTuple):
@@ -77,6 +80,31 @@ def read_run_cloud(folder: Path) -> Array:
     if not (folder / "cloud.ply").is_file():
         raise HollyError(f"{folder}: holds no cloud.ply; pass the folder of a run that train has finished or saved")
     return read_cloud(folder / "cloud.ply").points
+
+
+def read_run_points(folder: Path, amplitude: float | None) -> Array:
+    """Points ``[N, 3]``, nm, of a run or, where an amplitude is given, of its deformed structure.
+
+    Args:
+        folder: Of the run.
+        amplitude: Of the deformation, in standard deviations of the amplitudes of the particles; None for the cloud of the run.
+
+    Raises:
+        HollyError: The folder holds no cloud or, where an amplitude is given, no deformation.
+    """
+    points = read_run_cloud(folder)
+    if amplitude is None:
+        return points
+    found = read_metrics(folder).deformation if (folder / METRICS).is_file() else None
+    if found is None or not (folder / DISPLACED).is_file():
+        raise HollyError(
+            f"{folder}: holds no deformation, which --amplitude is of; leave that out, or fit one: train --deformation"
+        )
+    with foreign(folder / DISPLACED, "a deformation"):
+        points, _, further = read_ply(folder / DISPLACED)
+        displacement = np.stack([further[name] for name in ("dx", "dy", "dz")], axis=1)
+        moved: Array = points + amplitude * found["sd_nm"] * displacement
+        return moved
 
 
 def read_run_channels(folder: Path) -> PointChannels | None:

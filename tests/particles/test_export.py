@@ -11,11 +11,15 @@ import mrcfile
 import numpy as np
 import pytest
 import yaml
+from click.testing import CliRunner
 from scipy.spatial.transform import Rotation
 
+from holly_triton.cli import main
 from holly_triton.core.config import write_config
 from holly_triton.core.errors import HollyError
+from holly_triton.geometry import mirror
 from holly_triton.io.clouds import read_cloud, write_cloud
+from holly_triton.io.ply import write_ply
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.table import read_rows
 from holly_triton.particles.config import Config
@@ -219,3 +223,27 @@ def test_what_is_not_there_is_said_in_one_line(run: Path, tmp_path: Path) -> Non
         export_run(run, tmp_path / "out.hdf5")
     with pytest.raises(HollyError, match="cannot be written"):
         export_run(run, tmp_path / "none" / "out.ply")
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_an_amplitude_moves_the_points_by_so_many_standard_deviations(
+    run: Path, tmp_path: Path, mirrored: bool
+) -> None:
+    points = read_cloud(run / "cloud.ply").points + 1  # of amplitude 0, which the cloud is near
+    displacement = np.random.default_rng(1).normal(size=points.shape)
+    write_ply(run / "deformation.ply", points, ["unit nm"], displacements=displacement)
+    write_figures(run, sigma_nm=4.0, blur_nm=3.0, deformation={"sd_nm": 5.0})
+    for amplitude in (-1.5, 0.0, 2.0):
+        export_run(run, tmp_path / "out.ply", amplitude=amplitude, mirror=mirrored)
+        moved = points + amplitude * 5.0 * displacement
+        np.testing.assert_allclose(read_cloud(tmp_path / "out.ply").points, mirror(moved) if mirrored else moved)
+    with pytest.raises(HollyError, match="holds poses"):
+        export_run(run, tmp_path / "out.star", amplitude=1.0)
+
+
+def test_an_amplitude_of_a_run_without_a_deformation_is_one_line(run: Path, tmp_path: Path) -> None:
+    for words in (["export", str(run), str(tmp_path / "out.ply")], ["render", str(run)]):
+        result = CliRunner().invoke(main, [*words, "--amplitude", "-2"])
+        assert result.exit_code == 1 and "holds no deformation" in result.output
+        assert len(result.output.strip().splitlines()) == 1
+    assert not (tmp_path / "out.ply").exists()

@@ -9,9 +9,11 @@ from holly_triton import view
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import mirror
 from holly_triton.io.clouds import write_cloud
+from holly_triton.io.ply import write_ply
 from holly_triton.particles.run.render import render_run
 from holly_triton.structures import nuclear_pore
 from holly_triton.validation.alignment import align
+from holly_triton.view.orientation import upright
 
 Array = NDArray[Any]
 
@@ -138,3 +140,13 @@ def test_an_odd_spread_is_one_line(content: str | None, said: str, run: Path, dr
         (run / "spread.csv").write_text(content)
     with pytest.raises(HollyError, match=said):
         render_run(run)
+
+
+def test_amplitudes_of_a_deformation_are_drawn_in_one_orientation(run: Path, drawn: Drawn) -> None:
+    """That of the run's cloud, so that pictures of several amplitudes can be compared."""
+    displacement = np.random.default_rng(1).normal(size=POINTS.shape)
+    write_ply(run / "deformation.ply", POINTS, ["unit nm"], displacements=displacement)
+    (run / "metrics.json").write_text('{"deformation": {"sd_nm": 20.0}}')
+    assert render_run(run, amplitude=-2) == [run / "pictures" / "cloud-amplitude-2.png"]
+    frame = upright(POINTS).frame
+    np.testing.assert_allclose(drawn["render_cloud"]["args"][0], (POINTS - 40 * displacement) @ frame)

@@ -19,7 +19,7 @@ from holly_triton.core.log import LOG
 from holly_triton.core.optional import MissingExtraError
 from holly_triton.core.types import Array, Figures
 from holly_triton.io.ply import write_ply
-from holly_triton.io.run_files import AMPLITUDES, AmplitudeTable
+from holly_triton.io.run_files import AMPLITUDES, DISPLACED, AmplitudeTable
 from holly_triton.particles.classes.score import Preference
 from holly_triton.particles.cloud.train import Progress
 from holly_triton.particles.data import Localisations
@@ -33,7 +33,7 @@ from holly_triton.view.orientation import upright
 from .checkpoints import carry_on
 from .run import Run
 
-FIELD, PICTURE, SAVED = "deformation.ply", "deformation.png", "checkpoints-deformation"
+PICTURE, SAVED = "deformation.png", "checkpoints-deformation"
 KIND = "holly-triton deformation 1"
 """What ``core.checkpoint`` writes of a deformation, with its version."""
 
@@ -87,7 +87,7 @@ def conclude_deformation(run: Run, trainer: DeformationTrainer) -> Figures:
     )  # fmt: skip
     write_amplitudes(run.folder / AMPLITUDES, found)
     points, field = (one.cpu().double().numpy() for one in (state.points, trainer.field))
-    with replacing(run.folder / FIELD) as partial:
+    with replacing(run.folder / DISPLACED) as partial:
         write_ply(partial, points, ["unit nm"], trainer.clouds[0].channels, displacements=field / spread)
     _draw(run.folder / "pictures" / PICTURE, points, field)
     return {

@@ -30,7 +30,7 @@ from holly_triton.geometry import mirror
 from holly_triton.io import clouds
 from holly_triton.io.channels import PointChannels
 from holly_triton.io.metrics import read_metrics
-from holly_triton.io.run_files import read_poses, read_run_channels, read_run_cloud, read_spread
+from holly_triton.io.run_files import read_poses, read_run_channels, read_run_points, read_spread
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.validation.fsc import RESOLUTION_PER_SD
 
@@ -63,20 +63,22 @@ class Request:
         mirror: Whether to export the mirror image.
         voxel_nm: Side of a voxel, nm; if None a third of sigma, or more where those would be too many.
         channel: Whose points are exported, by its name; None for all.
+        amplitude: Of the deformation at which they are, in standard deviations; None for the run's cloud.
     """
 
     folder: Path
     mirror: bool
     voxel_nm: float | None
     channel: str | None = None
+    amplitude: float | None = None
 
     def points(self) -> Array:
         """``[N, 3]``, nm.
 
         Raises:
-            HollyError: The folder holds no cloud, or one without the channel.
+            HollyError: The folder holds no cloud, or one without the channel, or no deformation for an amplitude.
         """
-        points: Array = read_run_cloud(self.folder)
+        points = read_run_points(self.folder, self.amplitude)
         if self.channel is not None:
             channels = read_run_channels(self.folder)
             if channels is None or self.channel not in channels.names:
@@ -91,8 +93,9 @@ class Request:
 
 
 def export_run(
-    folder: Path, out: Path, *, mirror: bool = False, voxel_nm: float | None = None, channel: str | None = None
-) -> None:
+    folder: Path, out: Path, *, mirror: bool = False, voxel_nm: float | None = None, channel: str | None = None,
+    amplitude: float | None = None,
+) -> None:  # fmt: skip
     """Write a run's cloud, volume or poses in the format of the suffix.
 
     Args:
@@ -101,6 +104,7 @@ def export_run(
         mirror: Whether to export the mirror image.
         voxel_nm: Side of a voxel of a volume, nm; a third of the run's sigma if not given.
         channel: Name of the channel whose points are written; all if not given.
+        amplitude: Of the deformation at which the structure is written, in standard deviations; the run's cloud if not given.
 
     Raises:
         HollyError: There is no such folder, the suffix is unknown, the run lacks the data, the voxel size is not above 0, too small or not
@@ -115,7 +119,9 @@ def export_run(
         raise HollyError(f"{out}: has no voxels; leave the voxel size out, or write .mrc")
     if channel is not None and write is _write_star:
         raise HollyError(f"{out}: holds poses, which all channels share; leave the channel out")
-    write(Request(folder, mirror, voxel_nm, channel), out)
+    if amplitude is not None and write is _write_star:
+        raise HollyError(f"{out}: holds poses, which are those of the run's cloud; leave the amplitude out")
+    write(Request(folder, mirror, voxel_nm, channel, amplitude), out)
 
 
 def run_sigma_nm(folder: Path) -> float:

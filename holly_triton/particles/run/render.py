@@ -9,7 +9,7 @@ from holly_triton.core.console import console
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.core.types import Array
-from holly_triton.io.run_files import read_run_channels, read_run_cloud, read_spread
+from holly_triton.io.run_files import read_run_channels, read_run_cloud, read_run_points, read_spread
 from holly_triton.structures import read_structure
 from holly_triton.validation.alignment import align
 from holly_triton.view.orientation import upright
@@ -23,6 +23,7 @@ def render_run(
     movie: Path | None = None,
     growth: Path | None = None,
     *,
+    amplitude: float | None = None,
     interactive: bool = False,
 ) -> list[Path]:
     """Draw the structure in the folder of a run; return the files that were written.
@@ -37,16 +38,18 @@ def render_run(
         unit_nm: nm per unit of a truth that states none; nm if not given.
         movie: A .mp4 or .gif of the rotating structure.
         growth: A .mp4 or .gif of the structure's trajectory during training.
+        amplitude: Of the deformation at which the structure is drawn, in standard deviations, in the orientation of the run's cloud;
+            the run's cloud if not given.
         interactive: Whether to open a window too, and wait until it is closed.
 
     Raises:
-        HollyError: There is no cloud, a file of the folder or the truth can't be read, or a file can't be written.
+        HollyError: There is no cloud, or no deformation for an amplitude, a file of the folder or the truth can't be read, or a file can't be written.
     """
-    points, known, spread, front = read_run_cloud(folder), None, None, None
+    points, known, spread, front = read_run_points(folder, amplitude), None, None, None
     channels = read_run_channels(folder)
     if truth is None:
         spread = read_spread(folder, len(points))
-        frame, front = upright(points)
+        frame, front = upright(read_run_cloud(folder))
         points = points @ frame
     else:
         given = read_structure(truth, unit_nm)
@@ -61,7 +64,7 @@ def render_run(
         frame, front = upright(first)
         view.render_halves(first @ frame, align(second, first).aligned @ frame, out, front=front)
     else:
-        out = out or folder / "pictures" / ("cloud.png" if truth is None else "truth.png")
+        out = out or folder / "pictures" / _name(truth, amplitude)
         view.render_cloud(points, out, truth=known, spread=spread, front=front, channels=channels)
     if movie is not None:
         view.turntable(points, movie, truth=known, spread=spread, channels=channels)
@@ -71,6 +74,12 @@ def render_run(
     if interactive:
         view.interactive(points, truth=known, spread=spread, channels=channels)
     return [path for path in (out, movie, growth) if path is not None]
+
+
+def _name(truth: Path | None, amplitude: float | None) -> str:
+    """Of the picture, so that those of several amplitudes lie side by side."""
+    shown = "cloud" if truth is None else "truth"
+    return f"{shown}.png" if amplitude is None else f"{shown}-amplitude{amplitude:+g}.png"
 
 
 def _read_growth(path: Path) -> tuple[Array, list[str]]:
