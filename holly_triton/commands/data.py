@@ -73,7 +73,7 @@ def simulate(
 
     from holly_triton.core.errors import HollyError
     from holly_triton.core.folder import check_free
-    from holly_triton.core.words import counted
+    from holly_triton.core.words import counted, enumerated
     from holly_triton.particles.simulate import Precision, write_simulation
     from holly_triton.particles.simulate import simulate as make
     from holly_triton.particles.simulated_mixture import mixed, shares_of_images
@@ -102,7 +102,7 @@ def simulate(
         for one, count in zip(structures, shares_of_images(images, [share for _, share in also]), strict=True)
     ]  # fmt: skip
     write_simulation(out, parts[0] if not also else mixed(parts, generator, in_plane), tiff=tiff)
-    sites = " and ".join(counted(len(one.points), "site") for one in structures)
+    sites = enumerated([counted(len(one.points), "site") for one in structures])
     mixture = f" --structures {len(structures)}" if also and dimensions == 3 else ""
     mixture = " --deformation --held-out 0.1" if stretch and dimensions == 3 and not also else mixture
     kind, several = (

@@ -1,5 +1,7 @@
 """Grammar of counts, as messages and reports need it."""
 
+from collections.abc import Sequence
+
 
 def counted(number: int, one: str, several: str | None = None) -> str:
     """A number with its noun: ``1 picture``, ``3 pictures``, ``0 fiducial beads``.
@@ -10,6 +12,11 @@ def counted(number: int, one: str, several: str | None = None) -> str:
         several: The noun for any other number; ``one`` and an s if not given.
     """
     return f"{number} {one if number == 1 else several or one + 's'}"
+
+
+def enumerated(texts: Sequence[str]) -> str:
+    """Some texts in a row: ``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
 
 
 def part_of(part: int, whole: int, one: str, rest: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import quote
 from holly_triton.core.config import read_config
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, missing
-from holly_triton.core.words import counted, rounded
+from holly_triton.core.words import counted, enumerated, rounded
 from holly_triton.report import measurements
 from holly_triton.report.headline import first_line
 from holly_triton.report.page import find_figures, find_warnings
@@ -66,7 +66,7 @@ def _from_json(name: str, words: Mapping[str, str]) -> Callable[[Path], Rows]:
 
 def _value(value: Any) -> str:
     if isinstance(value, list):
-        return " and ".join(map(str, value)) if all(isinstance(one, int) for one in value) else str(len(value))
+        return enumerated([*map(str, value)]) if all(isinstance(one, int) for one in value) else str(len(value))
     return rounded(value) if isinstance(value, float) else str(value)
 
 

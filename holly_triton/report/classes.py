@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from holly_triton.core.types import Figures
-from holly_triton.core.words import counted
+from holly_triton.core.words import counted, enumerated
 
 from .numbers import length
 from .page import REPORT
@@ -23,8 +23,8 @@ SIZES = {
 
 def explain_shares(found: Mapping[str, Any]) -> str:
     """How many particles are of each structure."""
-    shares = ", ".join(f"{share:.0%}" for share in found["shares"])
-    particles = " and ".join(str(count) for count in found["particles"])
+    shares = enumerated([f"{share:.0%}" for share in found["shares"]])
+    particles = enumerated([str(count) for count in found["particles"]])
     return (
         f"{found['structures']} structures with shares of {shares}; {particles} particles are assigned to them, {found['sure']:.0%} "
         "of all with a probability of 0.9 or more."
@@ -49,12 +49,17 @@ def explain_preference(found: Mapping[str, Any]) -> str:
         f"{counted(held['particles'], 'held-out particle')} {verdict}: the mean log-likelihood of a localisation is "
         f"{held['log_likelihood']:.3f} with {several} and {held['log_likelihood_single']:.3f} with one, a difference of "
         f"{held['difference']:.3f} with a standard error of {held['standard_error']:.3f}."
+        + (
+            f" Whether {several - 1} would do as well is not compared: that takes a run with --structures {several - 1}."
+            if several > 2
+            else ""
+        )
     )
 
 
 def classes_headline(found: Mapping[str, Any]) -> str:
     """The result in one short sentence."""
-    held, shares = found["held_out"], " and ".join(f"{share:.0%}" for share in found["shares"])
+    held, shares = found["held_out"], enumerated([f"{share:.0%}" for share in found["shares"]])
     if held is not None and held["preferred"]:
         return f"{found['structures']} structures, with shares of {shares}, which held-out particles prefer over one."
     return f"No evidence from held-out particles for {found['structures']} structures (shares of {shares})."
@@ -65,8 +70,8 @@ def explain_absence(found: Mapping[str, Any], fewest: int) -> str:
     few = [number for number, count in enumerate(found["particles"], 1) if count < fewest]
     if not few:
         return ""
-    which = " and ".join(
-        f"structure {number} with {counted(found['particles'][number - 1], 'particle')}" for number in few
+    which = enumerated(
+        [f"structure {number} with {counted(found['particles'][number - 1], 'particle')}" for number in few]
     )
     return f"No run was made of {which}; at least {fewest} are needed. Fewer --structures suffice for these data."
 

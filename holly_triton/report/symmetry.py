@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from holly_triton.core.words import counted
 from holly_triton.io.metrics import Imposed
@@ -12,8 +13,18 @@ from holly_triton.validation.symmetry import APART_DEG, KEPT, Symmetry
 
 ACROSS = np.sin(np.deg2rad(APART_DEG))
 """Cosine of the angle between two axes that count as perpendicular, at most."""
+ALONG = np.cos(np.deg2rad(1.0))
+"""Cosine of the largest angle between an axis and x, y or z that it is named after."""
 UNDECIDED = 3
 """Orders about one axis, none of them implied by another, from which on the order is not determined."""
+
+
+def axis_in_words(axis: Sequence[float] | NDArray[np.float64]) -> str:
+    """An axis as x, y or z, where it lies within a degree of one of them, or else as its unit vector."""
+    unit = np.asarray(axis, dtype=np.float64)
+    main = int(np.argmax(np.abs(unit)))
+    unit = unit * np.sign(unit[main])
+    return "xyz"[main] if unit[main] > ALONG else "({:.2f}, {:.2f}, {:.2f})".format(*(unit.round(2) + 0.0))
 
 
 def explain_symmetries(symmetries: Sequence[Symmetry]) -> str:
@@ -43,10 +54,12 @@ def explain_symmetries(symmetries: Sequence[Symmetry]) -> str:
     ]
     lines = []
     if true:
-        lines.append(f"The point cloud has {_listed(true)} at the level of individual points ({scale}).")
+        lines.append(
+            f"The point cloud has, in the frame of cloud.ply, {_listed(true)} at the level of individual points ({scale})."
+        )
     if near_ones:
-        also = "also approximately" if true else "approximately"
-        lines.append(f"To within the point spacing it is {also} symmetric under {_listed(near_ones)} ({scale}).")
+        also = "also approximately symmetric" if true else "approximately symmetric, in the frame of cloud.ply,"
+        lines.append(f"To within the point spacing it is {also} under {_listed(near_ones)} ({scale}).")
     if not any(s.supported for s in held):
         return " ".join([*lines, "It was not tested against the data."])
     lines.append("The data are compatible with the symmetry.")
@@ -60,7 +73,7 @@ def explain_symmetries(symmetries: Sequence[Symmetry]) -> str:
 def explain_standing(order: Order) -> str:
     """An order of rotation that stands out among the angles of the points, although these do not coincide when turned."""
     return (
-        f"About the axis of the shape, order {order.order} stands out among the angles of the points: amplitude "
+        f"About the axis of the shape{_of_cloud(order.axis)}, order {order.order} stands out among the angles of the points: amplitude "
         f"{order.amplitude:.2f} of 1, that of the next, order {order.next_order}, {order.next_strength**0.5:.2f}. Independent half "
         "sets test it (--half-sets)."
     )
@@ -68,7 +81,8 @@ def explain_standing(order: Order) -> str:
 
 def explain_imposed(imposed: Imposed) -> str:
     """What was imposed, and what held-out particles lose or gain by it."""
-    said = f"The symmetry {imposed.symmetry} was imposed, so that the points have it whatever the data."
+    axes = {"C": "about z", "D": "about z and x"}.get(imposed.symmetry[0], "with axes along x, y and z")
+    said = f"The symmetry {imposed.symmetry}, {axes} of cloud.ply, was imposed, so that the points have it whatever the data."
     if imposed.gain is None or imposed.gain_error is None:
         return f"{said} Whether held-out particles support it was not compared."
     change = "lose" if imposed.gain < 0 else "gain"
@@ -98,12 +112,13 @@ def explain_order(figures: Mapping[str, Any]) -> str:
         return f"{figures['imposed']} was imposed; the points show no other"
     if turns is not None:
         parts.append(
-            f"about the axis, order {turns['order']} has the largest amplitude, {turns['amplitude']:.2f} of 1 (order "
+            f"about the axis{_of_cloud(turns['axis'])}, order {turns['order']} has the largest amplitude, {turns['amplitude']:.2f} of 1 (order "
             f"{turns['next_order']}: {turns['next_strength'] ** 0.5:.2f})"
         )
         parts.append(_tested_in_words(confirmed))
     if symmetry is not None and symmetry["verdict"] == "symmetric":
-        parts.append(f"points coincide after rotation by {360 / symmetry['order']:.4g} degrees")
+        axis = "" if turns is not None else f" about the axis{_of_cloud(symmetry['axis'])}"
+        parts.append(f"points coincide after rotation by {360 / symmetry['order']:.4g} degrees{axis}")
         known = symmetry["positional_error"]
         parts.append(
             f"RMSD {symmetry['rmsd']:.2g} nm, point spacing {symmetry['spacing']:.1f} nm"
@@ -119,6 +134,11 @@ def explain_order(figures: Mapping[str, Any]) -> str:
     elif symmetry is not None:
         parts.append("not tested against the data")
     return "; ".join(parts)
+
+
+def _of_cloud(axis: Sequence[float] | NDArray[np.float64] | None) -> str:
+    """Which axis it is, behind the word."""
+    return "" if axis is None else f" {axis_in_words(axis)} of cloud.ply"
 
 
 def _tested_in_words(confirmed: Mapping[str, Any] | None) -> str:
@@ -146,7 +166,7 @@ def _listed(symmetries: Sequence[Symmetry]) -> str:
         nearest = min(rivals, key=lambda s: s.rmsd_nm)
         orders = sorted({_order(s) for s in rivals})
         texts.append(
-            f"rotation about an axis, its order not determined (C{orders[0]} to C{orders[-1]}, of which {nearest.name} is "
+            f"rotation about {axis_in_words(nearest.axis)}, its order not determined (C{orders[0]} to C{orders[-1]}, of which {nearest.name} is "
             f"nearest: {_figures([nearest])})"
         )
         kept, main = [s for s in kept if all(s is not other for other in rivals)], None
@@ -184,12 +204,12 @@ def _percent(share: float) -> str:
 
 
 def _described(alike: Sequence[Symmetry], main: Symmetry | None) -> str:
-    """Operations of one kind: ``a mirror plane``, ``C8``, ``C2 about axes perpendicular to that of C8``."""
+    """Operations of one kind: ``a mirror plane normal to x``, ``C8 about z``, ``C2 about axes perpendicular to that of C8``."""
     name, count = alike[0].name, len(alike)
     number = f"at least {count}" if count == KEPT else str(count)
     if name == "mirror":
-        return "a mirror plane" if count == 1 else f"{number} mirror planes"
-    text = name if count == 1 else f"{name} about {number} axes"
+        return f"a mirror plane normal to {axis_in_words(alike[0].axis)}" if count == 1 else f"{number} mirror planes"
+    text = f"{name} about {axis_in_words(alike[0].axis) if count == 1 else f'{number} axes'}"
     if main is None or any(s is main for s in alike) or max(abs(s.axis @ main.axis) for s in alike) > ACROSS:
         return text
     return f"{name} about {'an axis' if count == 1 else 'axes'} perpendicular to that of {main.name}"

@@ -47,6 +47,8 @@ class Order(NamedTuple):
     chance: float
     """Probability that a given order stands out so far by chance, times the number of orders tried; at most 1. It is
     a p-value only where order and axis come from other data."""
+    axis: Array | None = None
+    """``[3]`` of length 1, in the frame of the points; None for angles alone."""
 
     @property
     def amplitude(self) -> float:
@@ -57,6 +59,7 @@ class Order(NamedTuple):
         """Fit for JSON."""
         return {
             "order": self.order,
+            "axis": None if self.axis is None else self.axis.tolist(),
             "amplitude": self.amplitude,
             "strength": self.strength,
             "next_order": self.next_order,
@@ -91,7 +94,8 @@ def find_order(angles: Array, heights: Array | None = None) -> Order:
 def shape_order(shape: Shape, points: Array) -> Order:
     """``find_order`` of points ``[N, 3]`` about the axis of a fitted shape, each of its layers by itself."""
     _, height, angle = shape.fit.cylindrical(points)
-    return find_order(angle, None if shape.height is None else height)
+    found = find_order(angle, None if shape.height is None else height)
+    return found._replace(axis=shape.fit.frame[:, 2])
 
 
 def standing_order(points: Array) -> Order | None:

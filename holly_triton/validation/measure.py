@@ -70,7 +70,7 @@ def measure_points(
         extents along the principal axes, two of them where the cloud is ``flat``. ``diameter_nm`` is of the circle in the
         middle of the surface; ``height_nm`` between two rings or the ends of a cylinder; ``thickness_nm`` of a torus'
         tube; ``residual_nm`` root mean square, also of a shape that was refused. ``turns`` is the order that stands out
-        about the axis of the shape, with its ``p_value`` where two half sets give one.
+        about the ``axis`` of the shape, with its ``p_value`` where two half sets give one.
 
     Raises:
         ValueError: not finite points ``[N, 3]``, fewer than four, or all in a line.
@@ -238,5 +238,5 @@ def _symmetry(
     same: Mapping[str, Any] = next((s for s in axes if s["name"] == f"C{order}"), {})
     if order is None or same.get("supported") is False:
         return None
-    kept = ("verdict", "rmsd", "spacing", "positional_error", "loss_change", "supported")
+    kept = ("axis", "verdict", "rmsd", "spacing", "positional_error", "loss_change", "supported")
     return {"order": order, "p_value": p_value, **{key: same.get(key) for key in kept}}

@@ -1,6 +1,6 @@
 import pytest
 
-from holly_triton.core.words import counted, part_of, rounded
+from holly_triton.core.words import counted, enumerated, part_of, rounded
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 pictures"), (1, "1 picture"), (2, "2 pictures")])
@@ -29,3 +29,8 @@ def test_verbs_follow_the_part(part: int, whole: int, said: str) -> None:
 )
 def test_large_figures_have_no_exponent(value: float, said: str) -> None:
     assert rounded(value) == said
+
+
+@pytest.mark.parametrize(("texts", "said"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
+def test_the_last_of_several_is_joined_by_and(texts: list[str], said: str) -> None:
+    assert enumerated(texts) == said

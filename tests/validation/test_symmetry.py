@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
 from holly_triton.geometry.pointset import spacing
-from holly_triton.report.symmetry import explain_symmetries
+from holly_triton.report.symmetry import axis_in_words, explain_order, explain_symmetries
 from holly_triton.structures import cep152
 from holly_triton.validation import group, symmetry
 from holly_triton.validation.group import find_group
+from holly_triton.validation.measure import measure_points
 from holly_triton.validation.symmetry import Symmetry, find_symmetries, residual_error, self_distance
 
 Array = NDArray[Any]
@@ -120,6 +121,16 @@ def test_what_a_symmetry_implies_is_not_listed_beside_it(rng: np.random.Generato
     assert re.findall(r"\bC\d+\b", said) == ["C8", "C2", "C8"] and "axes perpendicular to that of C8" in said
     rough = explain_symmetries(find_symmetries(posed(torus(400, rng), rng)))
     assert "order not determined" in rough
+
+
+def test_an_axis_is_named_in_the_frame_of_the_points(rng: np.random.Generator) -> None:
+    assert "C8 about z (" in explain_symmetries(find_symmetries(pore()))
+    turn = Rotation.from_rotvec([np.pi / 6, 0, 0]).as_matrix()  # z goes to (0, -1/2, sqrt(3)/2)
+    assert "C8 about (0.00, -0.50, 0.87) (" in explain_symmetries(find_symmetries(pore() @ turn.T))
+    assert axis_in_words([0, -1, 0.01]) == "y" and axis_in_words([0, 0.1, 0.995]) == "(0.00, 0.10, 1.00)"
+    figures = measure_points(pore() @ turn.T)
+    assert abs(np.dot(figures["symmetry"]["axis"], turn[:, 2])) > 0.999
+    assert "(0.00, -0.50, 0.87) of cloud.ply" in explain_order({**figures, "imposed": None})
 
 
 def test_an_exact_symmetry_is_not_denied_for_a_share_of_a_loss_that_is_nearly_nothing() -> None:

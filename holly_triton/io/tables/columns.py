@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.words import enumerated
 from holly_triton.io.text_table import LONGEST_LISTED, Column, listed, parse_column
 from holly_triton.io.units import PIXEL, unit_word
 
@@ -261,7 +262,7 @@ def _choice(sets: Sequence[Mapping[str, Column]], by_key: Mapping[str, list[Colu
         others = dict.fromkeys(str(column) for one in sets[1:] for column in one.values())
         used = [str(column) for column in sets[0].values()]
         left = [name for name in others if name not in used] or used
-        notes.append(f"Positions are from {_and(used)}, not from {_and(left)} (--columns overrides this).")
+        notes.append(f"Positions are from {enumerated(used)}, not from {enumerated(left)} (--columns overrides this).")
     if sets and "z" not in sets[0]:
         unused = [
             by_key[key][0] for pattern in (*names.CORRECTED, *names.PLAIN) if (key := pattern.format("z")) in by_key
@@ -272,8 +273,3 @@ def _choice(sets: Sequence[Mapping[str, Column]], by_key: Mapping[str, list[Colu
                 f'{sets[0]["x"]} and {sets[0]["y"]}; --columns "z={unused[0]}[px]", or [nm], says its unit.'
             )
     return notes
-
-
-def _and(texts: Sequence[str]) -> str:
-    *most, last = texts
-    return f"{', '.join(most)} and {last}" if most else last
