@@ -122,7 +122,9 @@ def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     np.savez(run / "pictures" / "reprojections.npz", **given)
     Image.new("RGB", (64, 64), "white").save(run / "pictures" / "cloud.png")
     steps = [{"step": i, "sigma_nm": 9.0 - i, "loss": 40.0 + i, "size": 16} for i in range(3)]
-    (run / "metrics.json").write_text(json.dumps({"history": steps, "notes": ["<script>throw 2</script>"]}))
+    file = {"name": "localisations_of_all_fields.csv", "bytes": 123456789, "blake2b": 16 * "0f"}
+    told = {"history": steps, "notes": ["<script>throw 2</script>"], "data_files": [file], "pictures": 3}
+    (run / "metrics.json").write_text(json.dumps(told))
     return write_report(run)
 
 
@@ -147,6 +149,8 @@ def test_nothing_is_wider_than_the_window(browser: Browser, page: Path, width: i
     browser.ask("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
     browser.open(page)
     assert browser.run("document.documentElement.scrollWidth") <= width
+    tables = browser.run("[...document.querySelectorAll('.wide')].map(one => one.scrollWidth - one.clientWidth)")
+    assert tables == [0]  # cells wrap: no table scrolls by itself either
     browser.ask("Emulation.clearDeviceMetricsOverride")
 
 
