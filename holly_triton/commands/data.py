@@ -126,7 +126,7 @@ def info(data: Path, **settings: Any) -> None:
     Example: holly-triton info localisations.csv
     """
     from holly_triton.io.movies.summary import movie_summary
-    from holly_triton.particles.data import describe
+    from holly_triton.particles.info import describe
 
     channel = settings["channel"]
     number = int(channel) if channel and channel.isdecimal() else None

@@ -27,7 +27,8 @@ from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.particles.cloud.schedule import Plan
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config
-from holly_triton.particles.data import describe, open_dataset
+from holly_triton.particles.data import open_dataset
+from holly_triton.particles.info import describe
 from holly_triton.particles.run import render
 from holly_triton.particles.run.checkpoints import load_state, save_state
 from holly_triton.report.folder import read_folder

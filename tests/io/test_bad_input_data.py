@@ -15,7 +15,7 @@ import scipy.io
 
 from holly_triton.core.errors import HollyError
 from holly_triton.particles.data import open_dataset
-from holly_triton.particles.data.dataset import describe
+from holly_triton.particles.info import describe
 
 Maker = Callable[[Path], Path]
 

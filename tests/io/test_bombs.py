@@ -14,7 +14,7 @@ import scipy.io
 
 from holly_triton.core.errors import HollyError
 from holly_triton.io.tables import matlab_check
-from holly_triton.particles.data import describe
+from holly_triton.particles.info import describe
 
 LONGEST_S = 1.0
 """Processor time of a refusal, a hundred times what it takes."""

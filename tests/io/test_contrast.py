@@ -11,8 +11,9 @@ from PIL import Image
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import Grid
 from holly_triton.io.images.tiff import nm_per_unit
-from holly_triton.particles.data import Pictures, describe, open_dataset
+from holly_triton.particles.data import Pictures, open_dataset
 from holly_triton.particles.data.pictures import pictures_from_pixels
+from holly_triton.particles.info import describe
 from holly_triton.particles.simulate import _draw, simulate
 from holly_triton.structures import read_structure
 

@@ -7,7 +7,7 @@ import pytest
 
 from holly_triton.core.errors import HollyError
 from holly_triton.particles.data import open_dataset
-from holly_triton.particles.data.dataset import describe
+from holly_triton.particles.info import describe
 
 FAULTS = Path(__file__).parents[3] / "shared" / "faults"
 

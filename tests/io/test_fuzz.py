@@ -28,7 +28,8 @@ from holly_triton.io.clouds import read_cloud
 from holly_triton.particles.cloud.schedule import Plan
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config
-from holly_triton.particles.data import dataset, describe
+from holly_triton.particles.data import dataset
+from holly_triton.particles.info import describe
 from holly_triton.particles.run.checkpoints import load_state, save_state
 from holly_triton.report.folder import read_folder
 

@@ -16,7 +16,7 @@ from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.rows import Part
 from holly_triton.io.tables.table import read_rows
 from holly_triton.particles.data import Localisations, open_dataset
-from holly_triton.particles.data.dataset import describe
+from holly_triton.particles.info import describe
 
 RNG = np.random.default_rng(0)
 XY = RNG.uniform(3, 40, (60, 2)).astype(np.float32)

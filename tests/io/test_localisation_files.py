@@ -16,7 +16,7 @@ from holly_triton.io.tables.picasso import read_header
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.table import read_rows
 from holly_triton.io.tables.writing import FORMATS, check_name, localisation_file, write_localisations
-from holly_triton.particles.data.dataset import describe
+from holly_triton.particles.info import describe
 
 PIXEL_NM, SHAPE, ROWS = 130.0, (90, 64, 48), 400
 NAMES = {"thunderstorm": "a.csv", "challenge": "a.csv", "picasso": "a.hdf5"}

@@ -12,7 +12,8 @@ import scipy.io
 from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.table import read_rows
-from holly_triton.particles.data import describe, open_dataset
+from holly_triton.particles.data import open_dataset
+from holly_triton.particles.info import describe
 
 RNG = np.random.default_rng(9)
 COUNT, ITERATIONS = 60, 4

@@ -13,7 +13,8 @@ from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.rows import Part, Rows
 from holly_triton.io.tables.table import read_rows
-from holly_triton.particles.data import describe, open_dataset
+from holly_triton.particles.data import open_dataset
+from holly_triton.particles.info import describe
 
 RNG = np.random.default_rng(5)
 XY = RNG.uniform(3, 60, (90, 2)).astype(np.float32)

@@ -9,7 +9,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.table import read_rows
 from holly_triton.particles.data import open_dataset
-from holly_triton.particles.data.dataset import describe
+from holly_triton.particles.info import describe
 
 DATA = Path(__file__).parents[2] / "../shared/data"
 pytestmark = pytest.mark.skipif(not DATA.is_dir(), reason="the published files are not beside this repository")

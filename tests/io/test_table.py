@@ -14,7 +14,7 @@ from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.rows import Part, Rows, rows_of
 from holly_triton.io.tables.table import read_rows
 from holly_triton.particles.data import Localisations, dataset, open_dataset
-from holly_triton.particles.data.dataset import describe
+from holly_triton.particles.info import describe
 
 ROWS = 60
 

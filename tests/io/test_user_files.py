@@ -19,7 +19,7 @@ from holly_triton.io.tables.table import read_rows
 from holly_triton.io.units import NM_PER_UNIT, pixel_size_nm, unit_word
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import open_dataset
-from holly_triton.particles.data.dataset import describe
+from holly_triton.particles.info import describe
 from holly_triton.particles.run.run import open_particles
 
 ROWS = 90

@@ -9,7 +9,8 @@ from click.testing import CliRunner
 from holly_triton.cli import main
 from holly_triton.io.channels import PointChannels
 from holly_triton.io.clouds import write_cloud
-from holly_triton.particles.data.dataset import describe, truths_beside
+from holly_triton.particles.data.dataset import truths_beside
+from holly_triton.particles.info import describe
 from holly_triton.report.measurements import explain
 from holly_triton.validation.measure import measure_run
 

@@ -11,7 +11,8 @@ from click.testing import CliRunner, Result
 from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import read_cloud
-from holly_triton.particles.data import describe, open_dataset
+from holly_triton.particles.data import open_dataset
+from holly_triton.particles.info import describe
 from holly_triton.structures import read_structure
 
 DOUBT = "Positions span"

@@ -19,23 +19,14 @@ from holly_triton.io.images.png import read_png
 from holly_triton.io.images.stacks import SUFFIXES, finest_sigma
 from holly_triton.io.images.tiff import read_tiff
 from holly_triton.io.metrics import METRICS
-from holly_triton.io.tables.fields import side_by_side
 from holly_triton.io.tables.kinds import advice
 from holly_triton.io.tables.reading import Reading, Unit
-from holly_triton.io.tables.table import read_folder, read_rows, suffix_of
+from holly_triton.io.tables.table import suffix_of
 from holly_triton.io.units import NM_PER_UNIT
 
-from .grouping import particles_of
 from .localisations import Localisations
 from .pictures import Pictures, read_pictures
-from .table import (
-    depth_doubt,
-    describe_field,
-    fields_among,
-    read_localisations,
-    scale_doubt,
-    unmarked_fields,
-)
+from .table import depth_doubt, read_localisations, scale_doubt
 
 FEWEST_PICTURES = 8
 """With fewer views, the angular coverage of any structure is insufficient."""
@@ -52,9 +43,6 @@ the structures that particles are averaged of, are 500 nm long."""
 OF_PICTURES = ("crop", "background", "contrast")
 OF_TABLES = ("columns", "channel", "where", "axis", "weights")
 """Attributes of ``Reading`` that apply to pictures only, or to tables only; each is an option of the same name."""
-
-MOST_DESCRIBED = 2**16
-"""Localisations that ``describe`` keeps: they suffice for all its figures and take a few MiB."""
 
 
 @dataclass(frozen=True)
@@ -110,9 +98,9 @@ def open_dataset(path: str | Path, **options: Any) -> Localisations | Pictures:
     Raises:
         HollyError: There is nothing at the path, the format is unknown, or the data can't be used.
     """
-    path, reading = _there(path), Reading(**options)
-    data = _as_seen(_format(path, reading).read(path, reading), reading)
-    lacking = _lacking(data, reading)
+    path, reading = found_at(path), Reading(**options)
+    data = as_seen(format_for(path, reading).read(path, reading), reading)
+    lacking = lacking_in(data, reading)
     if lacking:
         raise HollyError(f"{path}: {lacking}" + (f" ({' '.join(data.notes)})" if data.notes else ""))
     return data
@@ -124,56 +112,13 @@ def data_files(path: str | Path) -> list[Path]:
     Raises:
         HollyError: As for ``open_dataset``.
     """
-    path = _there(path)
+    path = found_at(path)
     if path.is_file():
         return [path]
     suffixes, folder = _format_of(path).suffixes, finest_sigma(path) or path
     with foreign(folder, "a folder"):
         found = (file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
         return sorted(file for file in found if _suffix(file) in suffixes)
-
-
-def describe(path: str | Path, **options: Any) -> dict[str, str]:
-    """Rows of the ``info`` screen: the content of a file, even if it can't be used for training in this form.
-
-    Only part of a large file is kept while it is read, and the notes say so.
-
-    Args:
-        path: As for ``open_dataset``.
-        **options: As for ``open_dataset``.
-
-    Raises:
-        HollyError: There is nothing at the path, the format is unknown, or the file can't be read.
-    """
-    path, reading = _there(path), Reading(**options)
-    known, every = _format(path, reading), 1
-    if path.is_file() and known.read is read_localisations:
-        rows = read_rows(path, reading, MOST_DESCRIBED)
-        if "particle" not in rows.roles:
-            return describe_field(rows)
-        particles = particles_of([rows.held() if rows.every > 1 else rows])
-        if rows.every > 1 and not len(particles):  # the numbers of its few particles are all left out
-            rows = read_rows(path, reading)
-            particles = particles_of([rows])
-        data, every = _as_seen(particles, reading), rows.every
-    elif known.read is read_localisations and fields_among(files := read_folder(path, reading)):
-        return describe_field(side_by_side(path, files)) | {"can be trained on": f"no: {unmarked_fields(path, files)}"}
-    else:
-        data = _as_seen(known.read(path, reading), reading)
-    if not len(data):
-        raise HollyError(f"{path}: holds no usable particles ({' '.join(data.notes) or 'it has no rows'})")
-    screen = data.summary()
-    if every > 1:
-        screen["particles"] = f"about {every * len(data)}"
-    elif isinstance(data, Localisations):
-        from holly_triton.particles.spatial.choice import how_channels, how_depth  # which needs this module
-
-        screen["third dimension"] = how_depth(data)
-        if len(data.channels) > 1:
-            screen["channels"] = how_channels(data)
-    if len(truths := truths_beside(path)) > 1:
-        screen["structures"] = f"{len(truths)} were simulated: {', '.join(truth.name for truth in truths)}"
-    return screen | {"can be trained on": _verdict(data, reading, every)}
 
 
 def truths_beside(path: Path) -> list[Path]:
@@ -185,19 +130,7 @@ def truths_beside(path: Path) -> list[Path]:
     return several or [truth for truth in (folder / TRUTH,) if truth.is_file()]
 
 
-def _verdict(data: Localisations | Pictures, reading: Reading, every: int) -> str:
-    """Whether data, of which one row in ``every`` was kept, can be used for training, and why not or with what in doubt."""
-    if lacking := _lacking(data, reading, every):
-        return f"no: {lacking}"
-    if isinstance(data, Localisations) and _depth_doubt(data):
-        return (
-            "yes, projected along z; its z is in doubt (see the notes), so --views random and another --axis would give a "
-            "wrong structure"
-        )
-    return "yes, but with doubts (see the notes)" if data.doubts else "yes"
-
-
-def _lacking(data: Localisations | Pictures, reading: Reading, every: int = 1) -> str | None:
+def lacking_in(data: Localisations | Pictures, reading: Reading, every: int = 1) -> str | None:
     """The reason why data, of which one row in ``every`` was kept, can't be used for training; None if they can."""
     if isinstance(data, Pictures) and data.unfit is not None:
         return data.unfit
@@ -230,7 +163,7 @@ def _of_no_size(extent_nm: float) -> str | None:
     )
 
 
-def _there(path: str | Path) -> Path:
+def found_at(path: str | Path) -> Path:
     """The path, or the data set in a folder that ``simulate`` wrote."""
     path = Path(path)
     if not path.exists():
@@ -238,7 +171,7 @@ def _there(path: str | Path) -> Path:
     return next((path / name for name in SIMULATED if (path / name).is_file()), path)
 
 
-def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations | Pictures:
+def as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations | Pictures:
     """Data with the view and weights of the options applied, and a doubt where their size is implausible."""
     doubts: list[str | None] = []
     if isinstance(data, Localisations):
@@ -256,7 +189,7 @@ def _as_seen(data: Localisations | Pictures, reading: Reading) -> Localisations 
     if len(data):
         doubts.append(_size_doubt(data))
         if isinstance(data, Localisations):
-            doubts.append(_depth_doubt(data))
+            doubts.append(depth_doubt_of(data))
     data.doubts.extend(doubt for doubt in doubts if doubt)
     data.notes.extend(doubt for doubt in doubts if doubt)
     return data
@@ -276,11 +209,12 @@ def _size_doubt(data: Localisations | Pictures) -> str | None:
     )
 
 
-def _depth_doubt(data: Localisations) -> str | None:
+def depth_doubt_of(data: Localisations) -> str | None:
+    """A sentence about a z that is in doubt; None where it is plausible."""
     return depth_doubt(data.depth_nm, 2 * data.radius_nm, field=False)
 
 
-def _format(path: Path, reading: Reading) -> Format:
+def format_for(path: Path, reading: Reading) -> Format:
     """The format of a file, or of the files of a folder, to which all options that were given apply."""
     known = _format_of(path)
     is_table = known.read is read_localisations
