@@ -18,7 +18,8 @@ from click.testing import CliRunner
 from scipy.spatial.transform import Rotation
 
 from holly_triton.cli import main
-from holly_triton.particles.simulate import simulate, write_simulation
+from holly_triton.particles.simulate import simulate
+from holly_triton.particles.simulated_files import write_simulation
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WHOLE = os.environ.get("HOLLY_TRITON_TUTORIALS") == "whole"

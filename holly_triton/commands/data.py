@@ -74,8 +74,9 @@ def simulate(
     from holly_triton.core.errors import HollyError
     from holly_triton.core.folder import check_free
     from holly_triton.core.words import counted, enumerated
-    from holly_triton.particles.simulate import Precision, write_simulation
+    from holly_triton.particles.simulate import Precision
     from holly_triton.particles.simulate import simulate as make
+    from holly_triton.particles.simulated_files import write_simulation
     from holly_triton.particles.simulated_mixture import mixed, shares_of_images
     from holly_triton.particles.simulated_stretch import draw_stretch
     from holly_triton.structures import read_structure

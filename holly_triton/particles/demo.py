@@ -14,7 +14,8 @@ from holly_triton.particles.run.training import start_training
 from holly_triton.structures import cep152
 
 from .config import DEMO, Config
-from .simulate import simulate, write_simulation
+from .simulate import simulate
+from .simulated_files import write_simulation
 
 
 def run_demo(folder: Path, *, quick: bool, overwrite: bool) -> int:

@@ -30,7 +30,8 @@ from holly_triton.particles.config import Config, Schedule, Search
 from holly_triton.particles.run.checkpoints import load_state, save_state
 from holly_triton.particles.run.run import carry_out, resume_run, start_run
 from holly_triton.particles.run.trainers import make_trainer
-from holly_triton.particles.simulate import simulate, write_simulation
+from holly_triton.particles.simulate import simulate
+from holly_triton.particles.simulated_files import write_simulation
 
 CPU = torch.device("cpu")
 SITES = np.random.default_rng(6).normal(size=(12, 3)) * (40, 30, 20)

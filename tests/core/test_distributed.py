@@ -25,7 +25,8 @@ from holly_triton.particles.run.checkpoints import load_state, save_state
 from holly_triton.particles.run.held_out import score_held_out, split
 from holly_triton.particles.run.run import find_device, resume_run
 from holly_triton.particles.run.trainers import make_trainer
-from holly_triton.particles.simulate import simulate, write_simulation
+from holly_triton.particles.simulate import simulate
+from holly_triton.particles.simulated_files import write_simulation
 
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}

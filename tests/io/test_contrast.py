@@ -14,7 +14,8 @@ from holly_triton.io.images.tiff import nm_per_unit
 from holly_triton.particles.data import Pictures, open_dataset
 from holly_triton.particles.data.pictures import pictures_from_pixels
 from holly_triton.particles.info import describe
-from holly_triton.particles.simulate import _draw, simulate
+from holly_triton.particles.simulate import simulate
+from holly_triton.particles.simulated_files import _draw
 from holly_triton.structures import read_structure
 
 SHARED = Path(__file__).parents[2] / "../shared"

@@ -21,7 +21,8 @@ from holly_triton.particles.data.grouping import localisations_from_rows
 from holly_triton.particles.paper.presets import read_preset
 from holly_triton.particles.run.held_out import FEWEST_HELD_OUT, score_held_out, split
 from holly_triton.particles.run.trainers import make_trainer
-from holly_triton.particles.simulate import simulate, write_simulation
+from holly_triton.particles.simulate import simulate
+from holly_triton.particles.simulated_files import write_simulation
 
 SITES = np.random.default_rng(6).normal(size=(12, 3)) * (40, 30, 20)
 PICTURES, SHARE = 60, 0.2

@@ -22,7 +22,8 @@ from holly_triton.particles.data.own_blur import NO_BLUR
 from holly_triton.particles.data.pictures import pictures_from_pixels
 from holly_triton.particles.poses.rescue import find_poses
 from holly_triton.particles.run.checkpoints import load_state, save_state
-from holly_triton.particles.simulate import Simulation, simulate, write_simulation
+from holly_triton.particles.simulate import Simulation, simulate
+from holly_triton.particles.simulated_files import write_simulation
 
 POSES = ("amortised", "direct")
 SITES = np.random.default_rng(5).normal(size=(20, 3)) * (60, 40, 25)

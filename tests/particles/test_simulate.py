@@ -12,7 +12,8 @@ from holly_triton.geometry import rotation_from_axis_angle
 from holly_triton.io.clouds import read_cloud
 from holly_triton.particles.config import PHOTOPHYSICS
 from holly_triton.particles.data import Localisations, Pictures, open_dataset
-from holly_triton.particles.simulate import simulate, write_simulation
+from holly_triton.particles.simulate import simulate
+from holly_triton.particles.simulated_files import write_simulation
 from holly_triton.structures import cep152
 
 SITES = np.random.default_rng(0).normal(scale=50, size=(60, 3))

@@ -22,7 +22,8 @@ from holly_triton.io.metrics import HeldOut, Metrics
 from holly_triton.particles.config import Config
 from holly_triton.particles.run.results import BALL_POINTS, _ball, write_results
 from holly_triton.particles.run.run import start_run
-from holly_triton.particles.simulate import simulate, write_simulation
+from holly_triton.particles.simulate import simulate
+from holly_triton.particles.simulated_files import write_simulation
 from holly_triton.report import find_figures, write_report
 from holly_triton.report.evaluation import explain_alignment
 from holly_triton.report.folder import read_folder

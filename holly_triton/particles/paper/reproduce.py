@@ -25,7 +25,8 @@ from holly_triton.particles.config import PAPER_SHIFT, SCALES, Config, Pose, Sca
 from holly_triton.particles.run.run import resume_run, start_run
 from holly_triton.particles.run.scoring import score_cloud
 from holly_triton.particles.run.training import follow, say
-from holly_triton.particles.simulate import simulate, write_simulation
+from holly_triton.particles.simulate import simulate
+from holly_triton.particles.simulated_files import write_simulation
 from holly_triton.structures import read_structure
 
 from .presets import Preset
