@@ -41,6 +41,7 @@ LABELS = {
     "mirrored": "Mirror image fits better",
     "loss_of_ball": "Loss of a structureless control",
     "loss_of_structure": "Loss of the structure",
+    "few_labels": "Poses by the likelihood of each localisation",
     "held_out": "Held-out particles",
     "loss_training": "Loss of training particles, posed alike",
     "unexplained": "Share unexplained",

@@ -63,6 +63,11 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
             f"Poor fit: the structure has a {_measure(contents)} of {structure}, a structureless control {ball} ({better}). "
             "Shape and symmetry should not be interpreted unless independent half sets agree (train --half-sets)."
         )
+    if member.few_labels and is_fit_explained(contents) is None:
+        yield (
+            "Particles have so few localisations that the masked L1 does not show whether the structure fits them: shape and symmetry are "
+            "those of the points. Independent half sets show what is reproducible (train --half-sets)."
+        )
     held = member.held_out
     if held is not None and held.loss > OVERFITTED * held.loss_training:
         leave, training = (_value(loss, contents, ".3g") for loss in (held.loss, held.loss_training))
@@ -111,11 +116,17 @@ def _value(loss: float | None, contents: Contents, digits: str) -> str:
 
 
 def is_fit_explained(contents: Contents) -> bool | None:
-    """Whether the pictures are explained, None if not known. Two halves that agree are stronger evidence than the loss."""
+    """Whether the pictures are explained, None if not known. Two halves that agree are stronger evidence than the loss.
+
+    Most of the intensity of a picture of few labels is where its few localisations happen to be, which no structure
+    explains: there a high loss tells nothing, and only a low one does.
+    """
     if is_reproduced(contents.metrics):
         return True
     structure, ball = contents.member.loss_of_structure, contents.member.loss_of_ball
-    return None if structure is None or ball is None else is_explained(structure, ball)
+    if structure is None or ball is None:
+        return None
+    return is_explained(structure, ball) or (None if contents.member.few_labels else False)
 
 
 def is_reproduced(metrics: Metrics) -> bool:

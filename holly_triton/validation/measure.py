@@ -38,10 +38,10 @@ HARDLY_EXPLAINED = 0.82
 """Of the loss of a structureless control: a structure that leaves more gets no shape and no symmetry reported. Heuristic,
 set between these measurements: real nuclear pores 0.74, bunnies with half of their labels missing 0.77, the worst right
 run of the CEP152 model 0.79, all other right runs less; pictures of nothing but noise 0.87 and 0.89, DNA origami whose
-poses were not found 0.88, direct poses that got stuck 0.93 and 1.11. Where each picture shows little, a right structure is
-refused too: a true pore of 32 sites under its true poses comes to 0.86 with a scatter of 4 nm, to 0.95 with 60 % of the
-sites missing besides, bunnies 22 nm off with 70 % missing to 0.92. Only runs on separate pictures distinguish these
-from noise."""
+poses were not found 0.88, direct poses that got stuck 0.93 and 1.11. Where each picture shows little, right
+structures leave as much as noise does: a true pore of 32 sites under its true poses comes to 0.86 with a scatter of 4 nm, to
+0.95 with 60 % of the sites missing besides, bunnies 22 nm off with 70 % missing to 0.92. So runs on few labels are not refused
+for it; runs on separate pictures distinguish these from noise."""
 
 
 def measure_points(

@@ -24,6 +24,7 @@ from holly_triton.particles.run.results import BALL_POINTS, _ball, write_results
 from holly_triton.particles.run.run import start_run
 from holly_triton.particles.simulate import simulate
 from holly_triton.particles.simulated_files import write_simulation
+from holly_triton.particles.sparse.config import Sparse
 from holly_triton.report import find_figures, write_report
 from holly_triton.report.evaluation import explain_alignment
 from holly_triton.report.folder import read_folder
@@ -331,13 +332,33 @@ def test_a_structure_that_explains_nothing_is_a_warning(tmp_path: Path) -> None:
     assert "A ring, 96" in words(write_report(tmp_path).read_text(encoding="utf-8"))
 
 
-@pytest.mark.parametrize(("poses", "explained"), [("true", True), ("lost", False)])
-def test_a_structure_is_explained_where_it_beats_a_ball(poses: str, explained: bool, tmp_path: Path) -> None:
-    """A run as if just finished: the true structure, under its true poses or under others."""
+def test_the_loss_of_pictures_of_few_labels_refuses_no_shape(tmp_path: Path) -> None:
+    """Right structures leave as much of these as of noise, so that only the caution remains."""
+    write_cloud(tmp_path / "cloud.ply", nuclear_pore())
+    (tmp_path / "metrics.json").write_text(
+        json.dumps({"loss_of_structure": 95.0, "loss_of_ball": 101.2, "few_labels": True})
+    )
+    figures = find_figures(tmp_path)
+    assert headline(figures).startswith("A ring, 96") and figures["explained"] is None
+    assert "few localisations" in figures["warnings"][0] and "Poor fit" not in " ".join(figures["warnings"])
+    (tmp_path / "metrics.json").write_text(
+        json.dumps({"loss_of_structure": 45.7, "loss_of_ball": 63.8, "few_labels": True})
+    )
+    assert find_figures(tmp_path)["explained"] is True and "few localisations" not in warned(tmp_path)
+
+
+@pytest.mark.parametrize(("poses", "most", "explained"), [("true", 40, True), ("lost", 0, False), ("lost", 40, None)])
+def test_a_structure_is_explained_where_it_beats_a_ball(
+    poses: str, most: int, explained: bool | None, tmp_path: Path
+) -> None:
+    """A run as if just finished: the true structure, under its true poses or under others.
+
+    A loss that is hardly less than the ball's counts against it unless poses were drawn by few localisations.
+    """
     sites = nuclear_pore()
     made = simulate(sites, 40, missing=0.3, generator=torch.Generator().manual_seed(0))
     write_simulation(tmp_path / "data", made)
-    run = start_run(Config(data=str(tmp_path / "data")), tmp_path / "run")
+    run = start_run(Config(data=str(tmp_path / "data"), sparse=Sparse(most=most)), tmp_path / "run")
     state = run.trainer.state
     state.points, state.log_blur = torch.tensor(sites, dtype=torch.float32), torch.tensor(1.0).log()
     if poses == "true":  # pictures are about the centroids of the labels that are there

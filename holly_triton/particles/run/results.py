@@ -22,6 +22,7 @@ from holly_triton.geometry import axis_angle_from_rotation, mirror
 from holly_triton.io.channels import PointChannels
 from holly_triton.io.clouds import write_cloud
 from holly_triton.io.metrics import HeldOut, Imposed, Metrics, write_metrics
+from holly_triton.particles.cloud.schedule import SparsePlan
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import Dataset
 from holly_triton.particles.data.dataset import FEWEST_EMITTERS
@@ -138,6 +139,7 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         loss=state.history[-1]["loss"] if state.history else None,
         loss_of_structure=trainer.losses_of(points)[1],
         loss_of_ball=trainer.losses_of(_ball(points))[1],
+        few_labels=isinstance(trainer.plan, SparsePlan),
         sigma_nm=state.history[-1]["sigma_nm"] if state.history else None,
         blur_nm=state.blur_nm(),
         axial_blur_nm=_axial_blur(trainer),
