@@ -164,6 +164,8 @@ STRUCTURES: dict[str, Callable[[], Array]] = {
     "tripod": tripod,
 }
 """Every structure by its name on the command line."""
+OF_FOLDERS = ("truth.ply", "cloud.ply")
+"""Files of a cloud in the folders of a simulation and of a run."""
 
 
 def read_structure(cloud: str | Path, unit_nm: float | None = None) -> Cloud:
@@ -189,6 +191,10 @@ def read_structure(cloud: str | Path, unit_nm: float | None = None) -> Cloud:
                 f"have {UNIT_NM:g} nm a unit: --unit-nm {UNIT_NM:g}."
             )
         return found
+    if name not in STRUCTURES and Path(cloud).is_dir():
+        files = (Path(cloud) / file for file in OF_FOLDERS)
+        hint = next((f", such as {file}" for file in files if file.is_file()), "")
+        raise HollyError(f"{name}: is a folder; give the file of a cloud{hint}")
     if name not in STRUCTURES and Path(name).suffix:
         raise missing(Path(name), f"a cloud's file, or one of {', '.join(STRUCTURES)}")
     if name not in STRUCTURES:

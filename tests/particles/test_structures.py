@@ -126,6 +126,14 @@ def test_a_name_that_is_neither_is_answered_with_the_known_ones(name: str, says:
     assert "\n" not in str(caught.value)
 
 
+def test_a_folder_is_answered_with_the_file_of_a_cloud_in_it(tmp_path: Path) -> None:
+    with pytest.raises(HollyError, match=r"is a folder; give the file of a cloud$"):
+        read_structure(tmp_path)
+    write_cloud(tmp_path / "truth.ply", np.eye(5, 3))
+    with pytest.raises(HollyError, match=r"is a folder; .*, such as .*truth\.ply$"):
+        read_structure(tmp_path)
+
+
 def test_simulate_takes_a_name_and_its_scatter_in_nm(tmp_path: Path) -> None:
     words = ["simulate", "tripod", str(tmp_path / "data"), "--images", "10", "--scatter", "5"]
     result = CliRunner().invoke(main, words)
