@@ -6,7 +6,8 @@ from pathlib import Path
 import click
 
 from holly_triton.core.jobs import Where
-from holly_triton.particles.config import SCALES, Device, Pose
+from holly_triton.particles.config import Device, Pose
+from holly_triton.particles.paper.config import SCALES
 
 from .options import ABOVE_ZERO, SOME_PATH, cluster_options, find_cluster, words
 

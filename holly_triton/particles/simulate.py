@@ -17,7 +17,8 @@ from holly_triton.core.errors import HollyError
 from holly_triton.geometry import Grid, random_rotations, rotation_from_axis_angle
 from holly_triton.io.channels import PointChannels
 from holly_triton.particles.data.grouping import localisations_from_rows
-from holly_triton.particles.data.localisations import Localisations, offsets_from_counts, runs
+from holly_triton.particles.data.localisations import Localisations
+from holly_triton.particles.data.ragged import offsets_from_counts, runs
 
 from .config import Photophysics
 from .simulated_stretch import Stretch

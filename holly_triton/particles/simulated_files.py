@@ -16,7 +16,7 @@ from holly_triton.geometry import Grid, axis_angle_from_rotation
 from holly_triton.io.clouds import write_cloud
 from holly_triton.kernels import splat_emitters
 from holly_triton.particles.data.dataset import TRUE_POSES, TRUE_STRUCTURE, TRUTH
-from holly_triton.particles.data.localisations import runs
+from holly_triton.particles.data.ragged import runs
 
 from .simulate import PICTURE_PX, PICTURE_SIGMA_PX, Simulation
 

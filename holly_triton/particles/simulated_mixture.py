@@ -7,7 +7,7 @@ import torch
 
 from holly_triton.core.errors import HollyError
 
-from .data.localisations import runs
+from .data.ragged import runs
 from .simulate import Simulation
 
 

@@ -7,7 +7,8 @@ import torch
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import Grid
 from holly_triton.particles.data.grouping import localisations_from_rows
-from holly_triton.particles.data.localisations import Localisations, runs
+from holly_triton.particles.data.localisations import Localisations
+from holly_triton.particles.data.ragged import runs
 
 
 def particles(counts: list[int], dimensions: int = 3, seed: int = 0, **columns: np.ndarray) -> Localisations:

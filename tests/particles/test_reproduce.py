@@ -14,10 +14,11 @@ from PIL import Image
 from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
 from holly_triton.io.units import UNIT_NM
-from holly_triton.particles.config import SCALES, Config, Scale, Schedule, Search
+from holly_triton.particles.config import Config, Schedule, Search
 from holly_triton.particles.data import open_dataset
 from holly_triton.particles.paper import reproduce
 from holly_triton.particles.paper import table as paper_table
+from holly_triton.particles.paper.config import SCALES, Scale
 from holly_triton.particles.paper.presets import Preset, read_preset
 from holly_triton.particles.paper.table import random_rmsd, read_score
 from holly_triton.particles.run.training import DONE, STOPPED, Stop

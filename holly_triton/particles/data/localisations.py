@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from holly_triton.core.errors import HollyError
 from holly_triton.geometry import Grid, random_rotations
 from holly_triton.io.tables.scratch import on_disk
 from holly_triton.kernels import splat_emitters
+
+from .ragged import Runs, runs
 
 Array = NDArray[Any]
 
@@ -27,33 +29,6 @@ MOST_UNCOUNTED = 2**24
 """Rows up to which those of a batch are not counted before they are drawn on a GPU: of that many, positions take 128 MiB."""
 AXES = {"x": "yzx", "y": "zxy", "z": "xyz"}
 """Axes of a picture and, last, the viewing axis: in cyclic order, so that handedness is kept."""
-
-
-def offsets_from_counts(counts: Tensor) -> Tensor:
-    """First row of each particle ``[P + 1]`` int64, from the number of emitters of each ``[P]``."""
-    return torch.nn.functional.pad(counts.cumsum(0), (1, 0))
-
-
-class Runs(NamedTuple):
-    """The rows of several runs, one after the other."""
-
-    rows: Tensor  # [E']
-    offsets: Tensor  # [B + 1]: the first of each run among these
-    owner: Tensor  # [E']: the run of each
-
-
-def runs(starts: Tensor, counts: Tensor, total: int | None = None) -> Runs:
-    """All rows of runs, given their starts ``[B]`` and lengths ``[B]``.
-
-    With a ``total``, at least the sum of the lengths, there are so many rows, the last one repeatedly; without it the rows
-    are counted, for which this waits for the device.
-    """
-    offsets = offsets_from_counts(counts)
-    place = torch.arange(int(offsets[-1]) if total is None else total, device=counts.device)
-    if total is not None:
-        place = torch.minimum(place, offsets[-1] - 1)
-    owner = torch.searchsorted(offsets[1:], place, right=True)
-    return Runs((starts - offsets[:-1])[owner] + place, offsets, owner)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,8 @@ from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.io.clouds import Cloud, read_cloud, write_cloud
 from holly_triton.io.units import UNIT_NM
 from holly_triton.particles.annealed import Annealed
-from holly_triton.particles.config import PAPER_SHIFT, SCALES, Config, Pose, Scale
+from holly_triton.particles.config import Config, Pose
+from holly_triton.particles.paper.config import PAPER_SHIFT, SCALES, Scale
 from holly_triton.particles.run.run import resume_run, start_run
 from holly_triton.particles.run.scoring import score_cloud
 from holly_triton.particles.run.training import follow, say
@@ -63,7 +64,7 @@ def reproduce(
         presets: The rows.
         seeds: Runs of each row; the seed determines the pictures as well as the training.
         pose: Pose estimation method; None takes that of each row.
-        scale: A name of ``config.SCALES``.
+        scale: A name of ``SCALES``.
         clouds: Folder of those clouds that are files.
         out: Folder of the tables; the runs are in ``out / "runs"``, which git ignores.
         cluster: Cluster for the runs; with None they are done here, one after the other.

@@ -14,7 +14,8 @@ from holly_triton.core.files import foreign, replacing
 from holly_triton.io.clouds import read_cloud
 from holly_triton.io.metrics import read_metrics
 from holly_triton.io.units import UNIT_NM
-from holly_triton.particles.config import SCALES, SUCCESS, Pose
+from holly_triton.particles.config import Pose
+from holly_triton.particles.paper.config import SCALES, SUCCESS
 from holly_triton.validation.alignment import align
 from holly_triton.view import PANEL_PX, corner
 

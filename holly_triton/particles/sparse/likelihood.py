@@ -5,7 +5,7 @@ from torch import Tensor
 
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Localisations
-from holly_triton.particles.data.localisations import runs
+from holly_triton.particles.data.ragged import runs
 from holly_triton.particles.spatial.mixture import Model, Padded, Weighed, expected
 from holly_triton.particles.spatial.particles import variances
 

@@ -8,7 +8,8 @@ from torch import Tensor
 
 from holly_triton.core.words import part_of
 from holly_triton.particles.data import Localisations
-from holly_triton.particles.data.localisations import LARGEST, offsets_from_counts, runs
+from holly_triton.particles.data.localisations import LARGEST
+from holly_triton.particles.data.ragged import offsets_from_counts, runs
 
 from .mixture import Padded
 
