@@ -16,6 +16,7 @@ from .options import (
     Renamed,
     reading,
     reading_options,
+    spelt,
     table_options,
     unit_nm_option,
 )
@@ -112,7 +113,7 @@ def simulate(
         else ("picture", "pictures")
     )
     click.echo(
-        f"{out}: {counted(images * in_plane, kind, several)} of {sites}. Next: holly-triton train {out}{mixture}"
+        f"{out}: {counted(images * in_plane, kind, several)} of {sites}. Next: holly-triton train {quote(str(out))}{mixture}"
     )
 
 
@@ -127,6 +128,7 @@ def info(data: Path, **settings: Any) -> None:
     Example: holly-triton info localisations.csv
     """
     from holly_triton.io.movies.summary import movie_summary
+    from holly_triton.particles.data.table import NOT_MARKED
     from holly_triton.particles.info import describe
 
     channel = settings["channel"]
@@ -141,7 +143,10 @@ def info(data: Path, **settings: Any) -> None:
         # simulate --also leaves the truth of each structure; only particles in 3D are classified.
         several = rows.get("structures") if rows["third dimension"] == "yes" else None
         classes = f" --structures {several.split()[0]}" if several else ""
-        click.echo(f"Next: holly-triton train {quote(str(data))}{classes}")
+        click.echo(f"Next: holly-triton train {quote(str(data))}{classes}{spelt(settings)}")
+    elif rows["particles"] == NOT_MARKED:
+        kept = {name: value for name, value in settings.items() if name in {option.name for option in pick.params}}
+        click.echo(f"Next: holly-triton pick {quote(str(data))} particles.hdf5{spelt(kept)}")
 
 
 @click.command()
@@ -216,4 +221,4 @@ def pick(
         PickSettings(diameter, smallest, largest, fewest, most, roundness),
     )  # fmt: skip
     click.echo("\n".join(picked.said))
-    click.echo(f"See {picked.overview} and {picked.gallery}. Next: holly-triton train {out}")
+    click.echo(f"See {picked.overview} and {picked.gallery}. Next: holly-triton train {quote(str(out))}")

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from pathlib import Path
+from shlex import quote
 from typing import Any, get_args
 
 import click
@@ -147,6 +148,12 @@ def reading(settings: Mapping[str, Any]) -> dict[str, Any]:
     """The reading options that were given, as ``open_dataset`` takes them."""
     renamed = {"pixel_size": "pixel_size_nm"}
     return {renamed.get(name, name): value for name, value in settings.items() if value is not None}
+
+
+def spelt(settings: Mapping[str, Any]) -> str:
+    """The reading options that were given, as a shell takes them; each begins with a space."""
+    given = {name.replace("_", "-"): value for name, value in settings.items() if value is not None}
+    return "".join(f" --{name} {quote(str(value))}" for name, value in given.items())
 
 
 def given_options(ctx: click.Context) -> list[str]:

@@ -32,8 +32,8 @@ def start_project(folder: Path, asked: Asked, *, overwrite: bool = False) -> int
     Raises:
         HollyError: The folder exists (and ``overwrite`` is not set), a file is missing, or a step fails.
     """
-    steps_of(asked, _has_movie(asked))  # before the folder: options that don't go together leave none behind
     _check_files(asked)
+    steps_of(asked, _has_movie(asked))  # before the folder: options that don't go together leave none behind
     check_free(folder, overwrite, "project")
     _make(folder)
     (folder / LEDGER).unlink(missing_ok=True)
@@ -54,7 +54,7 @@ def resume_project(folder: Path, **changed: object) -> int:
     path = folder / SETTINGS
     if not path.is_file():
         raise HollyError(
-            f"{folder}: is no project (no {SETTINGS}); start one with: holly-triton process DATA --out {folder}"
+            f"{folder}: is no project (no {SETTINGS}); start one with: holly-triton process DATA --out {quote(str(folder))}"
         )
     before = read_config(path, Asked)
     asked = Asked.of({**before.table(), **changed}, "options")

@@ -148,8 +148,11 @@ def write_overview(results: Sequence[Path], out: Path) -> Path:
         out: The page.
 
     Raises:
-        HollyError: A result is missing or not known, a file of it is damaged, or the page can't be written.
+        HollyError: A result is missing or not known, a file of it is damaged, or the page is not named as one or can't be
+            written.
     """
+    if out.suffix.lower() not in (".html", ".htm"):
+        raise HollyError(f"{out}: is a page; give a name that ends in .html")
     sections, warnings = [], []
     for path in results:
         if not path.exists():

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from shlex import quote
 
 from holly_triton.core.config import read_config
 from holly_triton.core.errors import HollyError
@@ -153,7 +154,7 @@ def _again(folder: Path, asked: Asked) -> Section:
         "have changed; the others are left as they are."
     ]
     commands = [
-        f"holly-triton process --resume {folder.name}",
-        f"holly-triton process --resume {folder.name} --diameter 120",
+        f"holly-triton process --resume {quote(folder.name)}",
+        f"holly-triton process --resume {quote(folder.name)} --diameter 120",
     ]
     return Section("To go on, or to change an option", sentences, commands=commands)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from holly_triton.core.types import Figures
@@ -130,7 +131,10 @@ def write_classes_page(
                 "the folder consensus."
             ],
             links=[*links, ("All particles", f"consensus/{REPORT}")],
-            commands=[f"holly-triton measure {folder}/structure-1", f"holly-triton evaluate {folder}"],
+            commands=[
+                f"holly-triton measure {quote(str(folder / 'structure-1'))}",
+                f"holly-triton evaluate {quote(str(folder))}",
+            ],
         ),
     ]
     write_sections(folder / REPORT, folder.resolve().name, classes_headline(found), sections)

@@ -1,5 +1,6 @@
 """The last line of a command: what to do next."""
 
+import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -126,3 +127,31 @@ def test_after_several_structures_the_most_frequent_one_is_named(
     assert capsys.readouterr().out.strip().endswith("structure-1")
     _say("holly-triton render {run}", {"run": tmp_path})
     assert not capsys.readouterr().out.strip().endswith("structure-1")
+
+
+def next_words(output: str) -> list[str]:
+    """The command that an output names last, as a shell splits it."""
+    return shlex.split(output.rsplit("Next: ", 1)[1].strip())[1:]
+
+
+@pytest.mark.parametrize("marked", [True, False], ids=["particles", "field of view"])
+def test_what_follows_reads_the_table_as_it_was_read(marked: bool, tmp_path: Path) -> None:
+    table, rng = tmp_path / "my table.csv", np.random.default_rng(1)
+    rows = np.column_stack([rng.uniform(0, 300, (200, 3)), np.repeat(np.arange(10), 20)])
+    np.savetxt(table, rows, delimiter=",", header="a,b,c,copy", comments="")
+    columns = "x=a[px],y=b[px]" + (",particle=copy" if marked else "")
+    options = ["--columns", columns, "--pixel-size", "130.0", "--where", "c < 250"]
+    ran = CliRunner().invoke(main, ["info", str(table), *options])
+    assert ran.exit_code == 0, ran.output
+    following, rest = command(next_words(ran.output))
+    assert following.name == ("train" if marked else "pick")
+    context = following.make_context("following", rest)
+    assert table in context.params.values()
+    read = (context.params["columns"], context.params["pixel_size"], context.params["where"])
+    assert read == (columns, 130.0, "c < 250")
+
+
+def test_a_simulation_in_a_folder_with_a_space_names_it_as_a_shell_takes_it(tmp_path: Path) -> None:
+    out = tmp_path / "my pores"
+    ran = CliRunner().invoke(main, ["simulate", "nuclear-pore", str(out), "--images", "2"])
+    assert ran.exit_code == 0 and next_words(ran.output) == ["train", str(out)]

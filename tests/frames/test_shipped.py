@@ -79,6 +79,12 @@ def test_a_movie_that_states_no_psf_needs_a_model(movie: Path, tmp_path: Path) -
     assert localise(tmp_path / "alone.tif", tmp_path / "found.csv", "--camera", "scmos", "--model", "default")[0] == 0
 
 
+def test_a_movie_that_is_not_there_is_said_before_a_model_is_asked_for(movie: Path, tmp_path: Path) -> None:
+    (tmp_path / "movie.tif").write_bytes(movie.read_bytes())
+    code, said = localise(tmp_path / "movei.tif", tmp_path / "found.csv")
+    assert code == 1 and "movie.tif" in said and "--model" not in said
+
+
 OTHERS = {
     "of a wider spot": replace(default_psf(), x=replace(default_psf().x, sigma0_nm=190)),
     "of other foci": replace(default_psf(), y=replace(default_psf().y, c_nm=200)),

@@ -201,7 +201,7 @@ def test_a_field_of_view_is_described_with_what_to_do_next(tmp_path: Path) -> No
     rows = describe(path)
     assert rows["localisations"] == "60" and rows["extent"].endswith(" nm") and rows["third dimension"] == "no"
     assert rows["particles"] == "not marked"
-    assert rows["can be trained on"] == f"no: find its particles first: holly-triton pick {path} OUT"
+    assert rows["can be trained on"] == "no: its particles are not marked; holly-triton pick finds them"
     assert rows["frames"] == "11 to 90" and rows["photons"].endswith("(median)")
     with pytest.raises(HollyError, match="holds one field of view with no particle column"):
         open_dataset(path)

@@ -122,6 +122,11 @@ def test_a_stop_keeps_what_is_done_and_goes_on_where_it_was(
     assert bench.continued == {"localise": False, "pick": True, "reconstruct": False}
 
 
+def test_a_movie_that_is_not_there_is_said_before_its_psf_is_asked_for(tmp_path: Path) -> None:
+    with pytest.raises(HollyError, match="no such file"):
+        start_project(tmp_path / "project", Asked.of({"data": str(tmp_path / "movie.tif")}, "test"))
+
+
 def test_a_step_that_fails_names_the_way_on(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     bench.ends["pick"] = HollyError("no particle was found")
     with pytest.raises(HollyError, match="no particle"):

@@ -94,6 +94,13 @@ def test_what_is_no_result_is_named_in_one_line(harm: str, results: dict[str, Pa
     assert not (tmp_path / "page.html").exists()
 
 
+def test_a_page_must_be_named_as_one(results: dict[str, Path], tmp_path: Path) -> None:
+    out = tmp_path / "page.png"
+    out.write_bytes(b"a picture")
+    ran = CliRunner().invoke(main, ["report", str(results["average"]), "--out", str(out)])
+    assert ran.exit_code == 1 and ".html" in ran.output and out.read_bytes() == b"a picture"
+
+
 def test_a_project_is_shown_by_its_steps(tmp_path: Path) -> None:
     project = tmp_path / "project"
     project.mkdir()

@@ -6,10 +6,12 @@ import numpy as np
 import torch
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.files import missing
 from holly_triton.frames.camera import Camera
 from holly_triton.frames.config.shipped import MOST_NOISE, OTHER_PSF, SHIPPED_DEPTHS
 from holly_triton.frames.psf import Psf, read_psf
 from holly_triton.io.movies.movie import Movie
+from holly_triton.io.movies.opening import KNOWN
 
 from .doubts import ranges_of
 from .model import Model
@@ -31,10 +33,12 @@ def model_path(given: Path | None, movie: Path) -> Path:
         movie: The movie.
 
     Raises:
-        HollyError: Nothing was given, and nothing beside the movie states its PSF.
+        HollyError: Nothing was given, and there is no movie, or nothing beside it that states its PSF.
     """
     if given is not None:
         return SHIPPED if given == NAME and not given.is_file() else given
+    if not movie.exists():
+        raise missing(movie, f"a movie: {KNOWN}")
     if not (movie.parent / PSF_FILE).is_file():
         raise HollyError(
             f"{movie}: a model must be of this microscope's PSF; give --model with what frames train wrote, or --model "

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.files import missing
 from holly_triton.io.tables.kinds import advice
 from holly_triton.io.tables.table import READERS as TABLES
 from holly_triton.io.tables.table import suffix_of
@@ -36,7 +37,7 @@ def open_movie(path: str | Path, channel: int | None = None) -> Movie:
     """
     path = Path(path)
     if not path.exists():
-        raise HollyError(f"{path}: there is no such file or folder; give a movie: {KNOWN}")
+        raise missing(path, f"a movie: {KNOWN}")
     if path.is_dir():
         return read_folder(path, channel)
     suffix = path.suffix.lower()

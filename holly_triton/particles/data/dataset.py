@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from shlex import quote
 from typing import Any, get_args
 
 from holly_triton.core.errors import HollyError
@@ -232,7 +233,7 @@ def _format_of(path: Path) -> Format:
         raise HollyError(f"{path}: {why}")
     elif (path / METRICS).is_file():
         raise HollyError(
-            f"{path}: is the result of a run, not data; give the data that it was made from, or use holly-triton measure {path}"
+            f"{path}: is the result of a run, not data; give the data that it was made from, or use holly-triton measure {quote(str(path))}"
         )
     else:
         with foreign(path, "a folder"):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -28,6 +29,8 @@ pixel size."""
 SHALLOW_NM = 100.0
 """Axial extent, nm, that noise alone can produce, whatever the width."""
 
+NOT_MARKED = "not marked"
+"""What the description of a field of view says of its particles."""
 MOST_JUDGED = 32
 """Approximate number of files of a folder that are examined to decide whether it holds fields of view or particles."""
 
@@ -59,7 +62,7 @@ def marked(rows: Rows) -> Rows:
     if "particle" not in rows.roles:
         raise HollyError(
             f"{rows.path}: holds one field of view with no particle column; find its particles first: "
-            f"holly-triton pick {rows.path} OUT (or name the column: --columns particle=...)"
+            f"holly-triton pick {quote(str(rows.path))} OUT (or name the column: --columns particle=...)"
         )
     return rows
 
@@ -78,7 +81,7 @@ def unmarked_fields(path: Path, files: list[Rows]) -> str:
     return (
         f"holds {counted(len(files), 'field')} of view, about {width:.0f} nm wide, whose localisations lie in several clusters or spread "
         f"over more than {FIELD_NM:.0f} nm, and not one particle a file; find their particles first: "
-        f"holly-triton pick {path} OUT (or add a column particle, if each file is one)"
+        f"holly-triton pick {quote(str(path))} OUT (or add a column particle, if each file is one)"
     )
 
 
@@ -106,7 +109,7 @@ def describe_field(rows: Rows) -> dict[str, str]:
     counted = rows.selection.counts.kept if rows.selection is not None else len(field.xyz)
     return {
         "format": said["format"],
-        "particles": "not marked",
+        "particles": NOT_MARKED,
         "localisations": str(counted),
         "extent": " x ".join(f"{length:.4g}" for length in extent) + " nm",
         "localisation precision": said["localisation precision"],
@@ -114,7 +117,7 @@ def describe_field(rows: Rows) -> dict[str, str]:
         "frames": "not stated" if not len(frames) else f"{frames.min():.0f} to {frames.max():.0f}",
         "third dimension": "yes" if whole.has_z else "no",
         "notes": said["notes"],
-        "can be trained on": f"no: find its particles first: holly-triton pick {rows.path} OUT",
+        "can be trained on": "no: its particles are not marked; holly-triton pick finds them",
     }
 
 

@@ -9,6 +9,7 @@ import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from shlex import quote
 
 import torch
 
@@ -245,5 +246,5 @@ def finished_classes(folder: Path) -> Config:
     if not is_classified(config):
         raise HollyError(f"{folder}: is of one structure")
     if not are_classified(folder) or not read_metrics(folder).finished:
-        raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {folder}")
+        raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {quote(str(folder))}")
     return config

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 
 import numpy as np
 
@@ -112,7 +113,7 @@ def finished_run(folder: Path) -> Run:
         raise HollyError(f"{folder}: holds several runs; pass the folder of one of them, such as {folder / one}")
     run = resume_run(folder)
     if not run.finished:
-        raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {folder}")
+        raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {quote(str(folder))}")
     return run
 
 

@@ -351,6 +351,6 @@ def _conclude(run: Run, finished: bool) -> int:
     for warning in find_warnings(folder):
         print(f"Warning: {warning}")
     if run.config.views == "random":
-        print(f"If the particles were registered, compare with them: holly-triton evaluate {folder}")
+        print(f"If the particles were registered, compare with them: holly-triton evaluate {quote(str(folder))}")
     print(f"{_handedness(run.config)} See {folder / 'report.html'}")
     return DONE
