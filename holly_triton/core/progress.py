@@ -21,6 +21,9 @@ PATIENCE_S = 1.0
 LOG_PATIENCE_S = 10.0
 """Seconds; a shorter part of some work gets no line where there is no terminal."""
 
+EARLY = 0.1
+"""Share of a part; before it, the time that is left is not said, as what is read or made once at the start counts in full."""
+
 
 def watched() -> bool:
     """Whether bars are visible: there is a terminal, and --quiet was not given."""
@@ -28,7 +31,7 @@ def watched() -> bool:
 
 
 class _Left(ProgressColumn):
-    """Time that the rest of a part takes if it goes on as fast as before; nothing where that is not known."""
+    """Time that the rest of a part takes if it goes on as fast as before; nothing where that is not known yet."""
 
     max_refresh = 0.5
 
@@ -37,7 +40,7 @@ class _Left(ProgressColumn):
 
 
 def _left(task: Task) -> str:
-    if not task.total or not task.completed or task.elapsed is None:
+    if not task.total or task.completed < EARLY * task.total or task.elapsed is None:
         return ""
     seconds = task.elapsed * (task.total - task.completed) / task.completed
     return f"about {timedelta(seconds=round(seconds))} left"

@@ -70,6 +70,18 @@ def test_a_log_has_a_line_about_what_takes_long(
     assert re.fullmatch(r"searching \.\.\. about 0:00:0\d left", second)
 
 
+def test_the_time_left_is_not_told_from_the_first_of_many(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    watched(monkeypatch, terminal=False)
+    monkeypatch.setattr(progress, "LOG_PATIENCE_S", 0.15)
+    with caplog.at_level("INFO", "holly_triton"), progress.in_parts(1) as begin:
+        begin("placing")
+        for done in progress.following(range(40)):
+            time.sleep(0.4 if done == 1 else 0)
+    assert [record.getMessage() for record in caplog.records] == ["placing ..."]
+
+
 @pytest.mark.parametrize(("terminal", "patience_s"), [(True, 60), (False, 0.01)], ids=["quick", "nobody watches"])
 def test_nothing_is_shown(terminal: bool, patience_s: float, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = watched(monkeypatch, terminal=terminal)
