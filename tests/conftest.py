@@ -25,11 +25,22 @@ def seed() -> int:
     return int(os.environ.get("HOLLY_TRITON_SEED", "0"))
 
 
-@pytest.fixture
-def quick_alignment(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="module")
+def quick_alignment() -> Iterator[None]:
     """The alignment has its own tests; a fraction of its starts and spins is enough for these clouds."""
-    for name, value in (("STARTS", 1600), ("SPIN_STEP_DEG", 45.0), ("NUDGES", 8)):
-        monkeypatch.setattr(alignment, name, value)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in (("STARTS", 1600), ("SPIN_STEP_DEG", 45.0), ("NUDGES", 8)):
+            patch.setattr(alignment, name, value)
+        yield
+
+
+@pytest.fixture(scope="module")
+def quick_drawing() -> Iterator[None]:
+    """Charts and views have their own tests; of a run of a few steps, writing them takes a third of the time."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("holly_triton.report.charts._svg", lambda figure: "data:,")
+        patch.setattr("holly_triton.view.sheet.PANEL_PX", 190)
+        yield
 
 
 @pytest.fixture

@@ -1,6 +1,11 @@
-"""Two processes at one run: the same as one would find, whoever dies or stops. This file is also what they execute."""
+"""Two processes at one run: the same as one would find, whoever dies or stops.
+
+This file is also what they execute: pairs of processes are forked by torchrun's agent from one that has loaded PyTorch, which
+takes longer than their work. ``tests/test_tutorials.py`` types torchrun itself.
+"""
 
 import dataclasses
+import importlib
 import json
 import os
 import signal
@@ -9,6 +14,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +38,8 @@ from holly_triton.particles.simulated_files import write_simulation
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 """Of the processes here, which share a CPU: one GPU would be too few for two of them."""
+LOADED = ("torch._dynamo", "torch.distributed.nn.functional", "tensorboardX", "pyvista.plotting", "matplotlib.figure")
+"""What a run needs and takes seconds to load, beside the imports above; the first by PyTorch's optimisers."""
 PATIENCE_S = 600
 """Processes that wait for one another for ever end; nothing is measured by it."""
 SITES = np.random.default_rng(5).normal(size=(20, 3)) * (60, 40, 25)
@@ -111,18 +120,27 @@ def everything() -> dict[str, Found]:
     }
 
 
-def torchrun(*words: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *map(str, words)]
-    return subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_S)
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory) -> Path:
+    """What the three pairs of ``launch_all`` leave."""
+    folder = tmp_path_factory.mktemp("ranks")
+    write_simulation(folder / "data", simulate(SITES, 65, generator=torch.Generator().manual_seed(1)))
+    write_config(folder / "brief.toml", dataclasses.replace(WHOLE, checkpoint_every=5))
+    command = [sys.executable, __file__, str(folder)]
+    done = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def said(logs: Path, stream: str) -> str:
+    """What both processes of a pair wrote."""
+    return "".join(path.read_text() for path in logs.rglob(f"{stream}.log"))
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory) -> list[dict[str, Found]]:
+def found(pairs) -> list[dict[str, Found]]:
     """What one process finds, and each of two."""
-    folder = tmp_path_factory.mktemp("ranks")
-    done = torchrun(__file__, "find", folder)
-    assert done.returncode == 0, done.stderr
-    return [everything(), *(torch.load(folder / f"{rank}.pt", weights_only=True) for rank in range(2))]
+    return [everything(), *(torch.load(pairs / f"{rank}.pt", weights_only=True) for rank in range(2))]
 
 
 @pytest.mark.parametrize("pose", FIXED)
@@ -154,21 +172,16 @@ def test_two_explain_the_pictures_as_well_as_one(found):
     assert two == pytest.approx(one, rel=0.1)
 
 
-def test_a_run_survives_its_processes(tmp_path):
+def test_a_run_survives_its_processes(pairs):
     """Stopped with two processes, taken up by two of which one dies, and by one."""
-    write_simulation(tmp_path / "data", simulate(SITES, 65, generator=torch.Generator().manual_seed(1)))
-    write_config(tmp_path / "brief.toml", dataclasses.replace(WHOLE, checkpoint_every=5))
-    run = tmp_path / "run"
-    words = ["train", tmp_path / "data", "--config", tmp_path / "brief.toml", "--out", run]
-    stopped = torchrun(__file__, "end", "SIGTERM", run, *words)
-    assert stopped.stdout.count(f"Go on with: holly-triton train --resume {run}") == 1, stopped.stderr
+    run = pairs / "run"
+    assert said(pairs / "stopped", "stdout").count(f"Go on with: holly-triton train --resume {run}") == 1
     assert json.loads((run / "metrics.json").read_text())["processes"] == 2
     assert (run / "cloud.ply").is_file()
 
-    died = torchrun(__file__, "end", "SIGKILL", run, "train", "--resume", run)
-    assert died.returncode == 1
-    assert "another process of this run ended" in died.stderr
-    assert "holly_triton" not in "".join(line for line in died.stderr.splitlines() if line.startswith("  File")), died
+    died = said(pairs / "died", "stderr")
+    assert "another process of this run ended" in died
+    assert "holly_triton" not in "".join(line for line in died.splitlines() if line.startswith("  File")), died
 
     work = resume_run(run).trainer
     assert 0 < work.state.step < work.plan.total_steps
@@ -182,6 +195,30 @@ def test_more_processes_than_devices_are_refused(monkeypatch):
     assert find_device("cpu").type == "cpu"
     with pytest.raises(HollyError, match="--nproc-per-node 2: .* 1 CUDA device here"):
         find_device("auto")
+
+
+def launch_all(folder: Path) -> None:
+    """Three pairs of processes: they find everything; they are stopped in a run; one dies after they went on with it."""
+    run = folder / "run"
+    words = ["train", folder / "data", "--config", folder / "brief.toml", "--out", run]
+    assert launch(folder / "found", find, folder), said(folder / "found", "stderr")
+    assert not launch(folder / "stopped", end, "SIGTERM", run, *words)
+    assert not launch(folder / "died", end, "SIGKILL", run, "train", "--resume", run)
+
+
+def launch(logs: Path, work: Callable[..., None], *words: object) -> bool:
+    """Whether two processes end well, which start as torchrun starts them and write to files in ``logs``."""
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, Std
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    written = DefaultLogsSpecs(log_dir=str(logs), redirects=Std.ALL)
+    here = {"run_id": logs.name, "rdzv_backend": "c10d", "rdzv_endpoint": "localhost:0", "max_restarts": 0}
+    try:
+        elastic_launch(LaunchConfig(1, 1, 2, **here, start_method="fork", logs_specs=written), work)(*map(str, words))
+    except ChildFailedError:
+        return False
+    return True
 
 
 def find(folder: str) -> None:
@@ -209,4 +246,7 @@ def end(name: str, run: str, *words: str) -> None:
 
 
 if __name__ == "__main__":
-    {"find": find, "end": end}[sys.argv[1]](*sys.argv[2:])
+    for name in LOADED:
+        with suppress(ImportError):
+            importlib.import_module(name)
+    launch_all(Path(sys.argv[1]))

@@ -19,7 +19,9 @@ from holly_triton.particles.run import training
 from holly_triton.particles.run.run import start_run
 from holly_triton.particles.run.study import make_study, members
 
-BRIEF = "[schedule]\nsearch_steps = 60\nrescue_passes = 0\npolish_steps = 10\nrefine_steps = 2\n[search]\ncandidates = 100\n"
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
+
+BRIEF = "[schedule]\nsearch_steps = 30\nrescue_passes = 0\npolish_steps = 10\nrefine_steps = 2\n[search]\ncandidates = 100\n"
 
 
 def call(*words: object, code: int = 0) -> str:
