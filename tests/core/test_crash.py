@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
@@ -44,7 +44,9 @@ TOUCHES_A_KILL = 18
 LATER_S = 0.02
 """After that, at most: about a step. Half of the kills come at once, as files are written; the others anywhere."""
 PATIENCE_S = 600
-LOADED = ("holly_triton.particles.run.training", "torch._dynamo", "tensorboardX", "pyvista.plotting")
+LOADED = (
+    "holly_triton.particles.run.training", "torch._dynamo", "tensorboardX", "pyvista.plotting", "matplotlib.backends.backend_svg",
+)  # fmt: skip
 """What a run needs and takes seconds to load; the second by PyTorch's optimisers."""
 
 
@@ -54,18 +56,38 @@ def environment(hash_seed: int) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the same run twice, made by two processes."""
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("crash")
     xy = np.random.default_rng(SEED).normal(size=(60, 12, 2)) * (40, 20)
     rows = "".join(f"{x:.2f},{y:.2f},{picture}\n" for picture, some in enumerate(xy) for x, y in some)
     (folder / "data.csv").write_text("x [nm],y [nm],particle\n" + rows)
     (folder / "brief.toml").write_text(BRIEF)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def fork(folder: Path) -> Iterator[Callable[..., int]]:
+    """``fork_and_kill`` in the process that has loaded PyTorch; ``said`` has what the forked ones say."""
+    with (folder / "said").open("w") as said:
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": said}
+        command = [sys.executable, __file__]
+        with subprocess.Popen(command, env=environment(0), text=True, **pipes) as process:  # type: ignore[call-overload]
+
+            def ask(words: list[object], run: Path, touches: int = 0, delay_s: float = 0.0) -> int:
+                print(json.dumps([[*map(str, words)], str(run), touches, delay_s]), file=process.stdin, flush=True)
+                return int(process.stdout.readline())
+
+            yield ask
+
+
+@pytest.fixture(scope="module")
+def whole(folder: Path, fork: Callable[..., int]) -> Path:
+    """A folder with the same run twice, made by two processes."""
     words = ["train", folder / "data.csv", "--points", 12, "--config", folder / "brief.toml", "--out"]
-    for seed, name in enumerate(("one", "other"), start=1):
-        command = [sys.executable, "-m", "holly_triton", *map(str, words), str(folder / name)]
-        done = subprocess.run(command, env=environment(seed), capture_output=True, text=True, timeout=PATIENCE_S)
-        assert done.returncode == 0, done.stderr
+    assert fork([*words, folder / "one"], folder / "one") == 0, (folder / "said").read_text()
+    command = [sys.executable, "-m", "holly_triton", *map(str, words), str(folder / "other")]
+    done = subprocess.run(command, env=environment(1), capture_output=True, text=True, timeout=PATIENCE_S)
+    assert done.returncode == 0, done.stderr
     return folder
 
 
@@ -73,26 +95,14 @@ def test_two_processes_write_the_same_bytes(whole: Path) -> None:
     assert_same(whole / "one", whole / "other")
 
 
-@pytest.fixture
-def forker(whole: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [sys.executable, __file__]
-    with (whole / "said").open("w") as said:
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": said}
-        with subprocess.Popen(command, env=environment(0), text=True, **pipes) as process:  # type: ignore[call-overload]
-            yield process
-
-
-def test_a_run_that_is_killed_ends_with_the_same_bytes(whole: Path, forker: subprocess.Popen[str]) -> None:
+def test_a_run_that_is_killed_ends_with_the_same_bytes(whole: Path, fork: Callable[..., int]) -> None:
     rng = random.Random(SEED)
     run = whole / "killed"
 
     def train(touches: int = 0) -> int:
-        fresh = ["--config", str(whole / "one" / "config.toml"), "--out", str(run), "--overwrite"]
-        words = ["train", *(["--resume", str(run)] if (run / "config.toml").exists() else fresh)]
-        assert forker.stdin is not None and forker.stdout is not None
-        delay_s = max(0.0, rng.uniform(-LATER_S, LATER_S))
-        print(json.dumps([words, str(run), touches, delay_s]), file=forker.stdin, flush=True)
-        return int(forker.stdout.readline())
+        fresh = ["--config", whole / "one" / "config.toml", "--out", run, "--overwrite"]
+        words = ["train", *(["--resume", run] if (run / "config.toml").exists() else fresh)]
+        return fork(words, run, touches, max(0.0, rng.uniform(-LATER_S, LATER_S)))
 
     killed, in_results = 0, 0
     while killed < KILLS or not in_results:  # how far a process comes before its end depends on the machine

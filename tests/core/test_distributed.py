@@ -38,7 +38,9 @@ from holly_triton.particles.simulated_files import write_simulation
 ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
 """Of the processes here, which share a CPU: one GPU would be too few for two of them."""
-LOADED = ("torch._dynamo", "torch.distributed.nn.functional", "tensorboardX", "pyvista.plotting", "matplotlib.figure")
+LOADED = (
+    "torch._dynamo", "torch.distributed.nn.functional", "tensorboardX", "pyvista.plotting", "matplotlib.backends.backend_svg",
+)  # fmt: skip
 """What a run needs and takes seconds to load, beside the imports above; the first by PyTorch's optimisers."""
 PATIENCE_S = 600
 """Processes that wait for one another for ever end; nothing is measured by it."""

@@ -27,7 +27,8 @@ from holly_triton.particles.paper import reproduce
 from holly_triton.particles.paper import table as paper_table
 from holly_triton.particles.run import training
 from holly_triton.particles.run.study import make_study
-from holly_triton.validation import alignment
+
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 
 ROOT = Path(__file__).resolve().parents[2]
 BRIEF = "[schedule]\nsearch_steps = 20\nrescue_passes = 0\npolish_steps = 4\nrefine_steps = 1\n"
@@ -177,7 +178,6 @@ def score(experiment: reproduce.Experiment, truth: Cloud, stop: training.Stop) -
 def test_experiments_go_to_jobs_and_into_the_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reproduce, "_perform", score)
     monkeypatch.setattr(paper_table, "RANDOM_CLOUDS", 1)
-    monkeypatch.setattr(alignment, "STARTS", 400)
     cloudpickle.register_pickle_by_value(sys.modules[__name__])  # no module that a job can import
     said = call("reproduce", "--preset", "cep152", "--seeds", 2, "--out", tmp_path, "--cluster", "local", code=1)
     assert "cep152-search-small-0: done" in said

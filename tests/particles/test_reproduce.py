@@ -23,8 +23,10 @@ from holly_triton.particles.paper.presets import Preset, read_preset
 from holly_triton.particles.paper.table import random_rmsd, read_score
 from holly_triton.particles.run.training import DONE, STOPPED, Stop
 from holly_triton.structures import cep152
-from holly_triton.validation import alignment
 from holly_triton.validation.alignment import align
+from holly_triton.view import sheet
+
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 
 BRIEF = {
     "schedule": Schedule(search_steps=6, rescue_passes=1, polish_steps=2, refine_steps=1),
@@ -45,10 +47,10 @@ def run(out: Path, *names: str, seeds: int = 1, clouds: Path = Path("nowhere")) 
 
 
 def shrink(patch: pytest.MonkeyPatch) -> None:
-    """Few pictures, one random cloud in the baseline, and an alignment that looks less far."""
+    """Few pictures, one random cloud in the baseline, and montages of views as small as those that are drawn."""
     patch.setitem(SCALES, "small", Scale(images=40, in_plane=1, size=16, faster=1.0))
     patch.setattr(paper_table, "RANDOM_CLOUDS", 1)
-    patch.setattr(alignment, "STARTS", 400)
+    patch.setattr(paper_table, "PANEL_PX", sheet.PANEL_PX)
 
 
 @pytest.fixture(autouse=True)
