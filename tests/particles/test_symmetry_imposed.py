@@ -23,6 +23,8 @@ from holly_triton.particles.spatial.config import PoseEffort, Spatial
 from holly_triton.particles.spatial.symmetry import cosines, folded, nearest_count, rotations_of, spread_, unit_of
 from holly_triton.validation.alignment import align
 
+pytestmark = pytest.mark.usefixtures("quick_drawing")
+
 CORNER = np.array([[50.0, 0, 20], [25, 12, -15]])
 FOURFOLD = np.concatenate([CORNER @ Rotation.from_euler("z", 90 * k, degrees=True).as_matrix().T for k in range(4)])
 ASKEW = np.array([[0, 0, 0], [60, 0, 0], [0, 40, 0], [0, 0, 30], [60, 40, 10], [-20, 15, 45]], dtype=float)
