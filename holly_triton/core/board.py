@@ -1,7 +1,7 @@
 """Curves of a training for TensorBoard."""
 
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +9,18 @@ from .distributed import leads
 from .optional import MissingExtraError, require
 
 
-def board(folder: Path) -> AbstractContextManager[Any]:
-    """What writes the curves into a folder where tensorboardX is installed, else None; a run's own files hold them in any case."""
+@contextmanager
+def board(folder: Path) -> Iterator[Any]:
+    """What writes the curves into a folder where tensorboardX is installed, else None; a run's own files hold them in any case,
+    so that curves which a full disk cuts short are no error of their own."""
     try:
-        new: Callable[..., AbstractContextManager[Any]] = require("tensorboardX", "TensorBoard").SummaryWriter
+        new: Callable[..., Any] = require("tensorboardX", "TensorBoard").SummaryWriter
     except MissingExtraError:
-        return nullcontext()
-    return new(str(folder), max_queue=1000, write_to_disk=leads())
+        yield None
+        return
+    curves = new(str(folder), max_queue=1000, write_to_disk=leads())
+    try:
+        yield curves
+    finally:
+        with suppress(OSError):
+            curves.close()

@@ -120,7 +120,7 @@ def _undrift(asked: Asked, files: Files, folder: Path, continued: bool) -> Outco
     try:
         undrifted = undrift(path, out, unit=unit, pixel_nm=pixel_nm, overwrite=True)
     except HollyError as error:
-        if "too few" not in str(error):
+        if not any(words in str(error) for words in ("too few", "a column of frames")):
             raise
         print(f"Drift was not measured. {error}")
         return Outcome(DONE, {})

@@ -12,7 +12,7 @@ from holly_triton.project import chain
 from holly_triton.project.chain import resume_project, start_project
 from holly_triton.project.config import LEDGER, REPORT, SETTINGS, Asked
 from holly_triton.project.ledger import fingerprint
-from holly_triton.project.steps import Files, Outcome, Step, steps_of
+from holly_triton.project.steps import DRIFT, Files, Outcome, Step, steps_of
 
 Work = Callable[[Asked, Files, Path, bool], Outcome]
 
@@ -125,6 +125,14 @@ def test_a_stop_keeps_what_is_done_and_goes_on_where_it_was(
 def test_a_movie_that_is_not_there_is_said_before_its_psf_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(HollyError, match="no such file"):
         start_project(tmp_path / "project", Asked.of({"data": str(tmp_path / "movie.tif")}, "test"))
+
+
+def test_a_table_without_frames_goes_on_without_a_drift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = tmp_path / "table.csv"
+    table.write_text("x [nm],y [nm]\n1,2\n3,4\n")
+    asked = Asked.of({"data": str(table)}, "test")
+    outcome = DRIFT.run(asked, {"data": table, "localisations": table}, tmp_path, False)
+    assert outcome == Outcome(DONE, {}) and "frames" in capsys.readouterr().out
 
 
 def test_a_step_that_fails_names_the_way_on(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

@@ -94,7 +94,7 @@ def open_source(source: Source, reference: Density | None) -> Opened:
     """Read the lists and open the tomograms.
 
     Raises:
-        HollyError: A file can't be read, voxels differ, no pick is in a tomogram, several classes, or no box is given.
+        HollyError: A file can't be read, voxels differ, no pick is in a tomogram, several classes, or no box is given, or one too large.
     """
     volumes = {}
     for path in source.tomograms:
@@ -118,6 +118,9 @@ def open_source(source: Source, reference: Density | None) -> Opened:
         LOG.info("%s: %s", source.picks, remark)
     picks = _of_tomograms(_of_class(picks, source), source, volumes)
     size = _box(source, reference, voxel)
+    if size * source.binning > max(min(volume.values.shape) for volume in volumes.values()):
+        side = size * source.binning * voxel
+        raise HollyError(f"{source.picks}: a box of {side:g} Å does not fit in the tomogram; give a smaller --box")
     return Opened(volumes, picks, size, voxel)
 
 
