@@ -11,8 +11,10 @@ from .optional import MissingExtraError, require
 
 @contextmanager
 def board(folder: Path) -> Iterator[Any]:
-    """What writes the curves into a folder where tensorboardX is installed, else None; a run's own files hold them in any case,
-    so that curves which a full disk cuts short are no error of their own."""
+    """What writes the curves into a folder where tensorboardX is installed, else None.
+
+    A run's own files hold the curves in any case, so a full disk that cuts them short is no error of its own.
+    """
     try:
         new: Callable[..., Any] = require("tensorboardX", "TensorBoard").SummaryWriter
     except MissingExtraError:
