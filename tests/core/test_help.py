@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from holly_triton.cli import main
 
-LARGEST_S = 0.3
+LARGEST_S = 0.5
 
 
 def commands(group: click.Group, *above: str) -> Iterator[tuple[tuple[str, ...], click.Command]]:

@@ -17,7 +17,7 @@ from holly_triton.doctor import packages
 from holly_triton.doctor.checks import Check, healthy, in_words
 from holly_triton.doctor.probes import Found
 
-CORES, LARGEST_S = 2, 2.0
+CORES, LARGEST_S = 2, 4.0
 """The bound is for two cores, which work at the same time."""
 WELL: dict[str, Found] = {
     "torch": {"version": "2", "cuda": None, "hip": None, "devices": [], "errors": {"cpu": 1e-7}},

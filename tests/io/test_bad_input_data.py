@@ -276,7 +276,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
         lambda d: picasso(d, XY),
         "its dataset locs needs the columns x and y; found no columns",
     ),
-    "Picasso of strings": (lambda d: picasso(d, locs(x=XY[:, 0].astype("S8"), y=XY[:, 1])), "needs the columns x [nm]"),
+    "Picasso of strings": (lambda d: picasso(d, locs(x=XY[:, 0].astype("S8"), y=XY[:, 1])), "column x holds text"),
     "Picasso of columns that overlap": (overlapping, "the columns of /locs overlap; the file is damaged"),
     "Picasso of no row": (lambda d: picasso(d, locs()[:0]), "its dataset locs holds no localisations"),
     "Picasso that promises terabytes": (
@@ -354,7 +354,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "NPY that promises terabytes": (lambda d: binary(d, promise((10**12, 2)), "a.npy"), "cannot be read as NumPy"),
     "NPY of one dimension": (lambda d: npy(d, XY[:, 0]), "found float32 [60]"),
     "NPY of four dimensions": (lambda d: npy(d, np.ones((9, 9, 9, 2))), "needs named columns, positions [E, 2 or 3]"),
-    "NPY of columns of text": (lambda d: npy(d, np.zeros(60, [("x", "U3"), ("y", "U3")])), "needs the columns x [nm]"),
+    "NPY of columns of text": (lambda d: npy(d, np.zeros(60, [("x", "U3"), ("y", "U3")])), "column x holds text"),
     "NPY of complex numbers": (lambda d: npy(d, XY * 1j), "found complex64 [60, 2]"),
     "NPY of numbered columns": (lambda d: npy(d, np.ones((60, 4))), f"{NO_NAMES}; found 1, 2, 3, 4"),
     "NPY of a field": (lambda d: npy(d, XY), "find its particles first: holly-triton pick"),

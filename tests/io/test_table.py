@@ -13,7 +13,8 @@ from holly_triton.io.tables.columns import table_of
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.rows import Part, Rows, rows_of
 from holly_triton.io.tables.table import read_rows
-from holly_triton.particles.data import Localisations, dataset, open_dataset
+from holly_triton.particles import info
+from holly_triton.particles.data import Localisations, open_dataset
 from holly_triton.particles.info import describe
 
 ROWS = 60
@@ -219,7 +220,7 @@ def test_few_particles_are_described_though_they_cannot_be_trained_on(tmp_path: 
 def test_a_large_file_is_described_from_part_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, grouped: bool
 ) -> None:
-    monkeypatch.setattr(dataset, "MOST_DESCRIBED", 2000)
+    monkeypatch.setattr(info, "MOST_DESCRIBED", 2000)
     rows = np.zeros(
         200_000, dtype=[("x", "f4"), ("y", "f4"), ("photons", "f4"), ("group", "i4")][: 4 if grouped else 3]
     )
@@ -243,7 +244,7 @@ def test_a_large_file_is_described_from_part_of_it(
 
 
 def test_a_large_file_of_one_odd_particle_is_described_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(dataset, "MOST_DESCRIBED", 100)
+    monkeypatch.setattr(info, "MOST_DESCRIBED", 100)
     with h5py.File(tmp_path / "a.h5", "w") as file:
         file["table"] = np.array(
             [(i, i % 7, 1 if i else np.inf) for i in range(1000)], dtype=[("x", "f4"), ("y", "f4"), ("group", "f4")]

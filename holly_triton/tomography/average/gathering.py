@@ -118,7 +118,7 @@ def open_source(source: Source, reference: Density | None) -> Opened:
         LOG.info("%s: %s", source.picks, remark)
     picks = _of_tomograms(_of_class(picks, source), source, volumes)
     size = _box(source, reference, voxel)
-    if size * source.binning > max(min(volume.values.shape) for volume in volumes.values()):
+    if size * source.binning > max(max(volume.values.shape) for volume in volumes.values()):
         side = size * source.binning * voxel
         raise HollyError(f"{source.picks}: a box of {side:g} Å does not fit in the tomogram; give a smaller --box")
     return Opened(volumes, picks, size, voxel)
