@@ -17,8 +17,11 @@ from holly_triton.doctor import packages
 from holly_triton.doctor.checks import Check, healthy, in_words
 from holly_triton.doctor.probes import Found
 
-CORES, LARGEST_S = 2, 4.0
+CORES, LARGEST_S = 2, 2.0
 """The bound is for two cores, which work at the same time."""
+TORCH_S = 1.3
+"""Processor time of the import of PyTorch where the bound was set. It is most of the whole, and no work of ours: a slower processor
+has as much more time."""
 WELL: dict[str, Found] = {
     "torch": {"version": "2", "cuda": None, "hip": None, "devices": [], "errors": {"cpu": 1e-7}},
     "drawing": {"2D": "matplotlib", "3D": "pyvista"},
@@ -58,7 +61,11 @@ def test_here_all_that_is_essential_works(examined: tuple[Found, list[Check], fl
 
 def test_it_takes_two_seconds_at_most(examined: tuple[Found, list[Check], float]) -> None:
     """In processor time, which other programs do not take part in."""
-    assert examined[2] < CORES * LARGEST_S
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run([sys.executable, "-c", "import torch"], check=True)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    torch_s = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    assert examined[2] < CORES * LARGEST_S * max(1.0, torch_s / TORCH_S)
 
 
 def test_everything_works_is_exit_code_0_and_the_next_command_is_named(probed: dict[str, Found]) -> None:
