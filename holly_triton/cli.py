@@ -7,7 +7,6 @@ import copy
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -20,8 +19,8 @@ from holly_triton.core.log import LOG, configure
 from holly_triton.core.threads import wait_briefly
 
 from .commands import data, doctor, experiments, frames, process, results, tomo, train
-from .commands.following import add_following
-from .commands.options import InOrder
+from .commands.following import followed
+from .commands.groups import InOrder
 
 wait_briefly()
 
@@ -75,6 +74,7 @@ def renamed(command: click.Command, name: str) -> click.Command:
 
 def _versions() -> str:
     """Versions of this program and of what decides its speed, without importing PyTorch, which takes seconds."""
+    from importlib.metadata import PackageNotFoundError, version
 
     def installed(package: str) -> str:
         try:
@@ -129,12 +129,11 @@ def main(verbose: bool, quiet: bool, log: Path | None) -> None:
         LOG.debug("holly-triton %s, %s", holly_triton.__version__, _versions())
 
 
+main.add_command(renamed(results.rank, "sort"))
 for command in (
     train.demo, data.info, data.pick, train.train, results.measure, results.rank, results.evaluate, results.render, results.export,
     results.report,
     process.process, data.simulate, frames.frames, tomo.tomo, experiments.reproduce, experiments.bench,
     doctor.doctor,
 ):  # fmt: skip
-    main.add_command(command)
-main.add_command(renamed(results.rank, "sort"))
-add_following(main)
+    main.add_command(followed(command, str(command.name)))

@@ -49,15 +49,11 @@ LAST = ("export", "report", "reproduce", "bench", "frames reproduce", "tomo aver
 """Commands after which nothing is left to do here."""
 
 
-def add_following(main: click.Group) -> None:
-    """Let the commands in ``NEXT`` end with that line, where they end well and no JSON was asked for."""
-    for words, line in NEXT.items():
-        command: click.Command = main
-        for word in words.split():
-            assert isinstance(command, click.Group)
-            command = command.commands[word]
-        assert command.callback is not None
-        command.callback = _followed(command.callback, line)
+def followed(command: click.Command, words: str) -> click.Command:
+    """The command of these words; it ends with its line of ``NEXT`` from now on, where it ends well and no JSON was asked for."""
+    if words in NEXT:
+        command.callback = _followed(command.callback, NEXT[words])
+    return command
 
 
 def _followed(work: Any, line: str | dict[str, str]) -> Any:

@@ -16,14 +16,6 @@ SOME_PATH = click.Path(path_type=Path)
 SEED = click.IntRange(0, 2**63 - 1)
 
 
-class InOrder(click.Group):
-    """A group whose help lists the commands in the order in which they were added, that of their use."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """The names in that order."""
-        return list(self.commands)
-
-
 class Number(click.FloatRange):
     """A finite number within bounds; NaN and infinity are refused."""
 

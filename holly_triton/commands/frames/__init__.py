@@ -2,19 +2,12 @@
 
 import click
 
-from ..options import InOrder
-from .calibrate import calibrate
-from .demo import demo
-from .evaluate import evaluate
-from .fit import fit
-from .localise import localise
-from .reproduce import reproduce
-from .simulate import simulate
-from .train import train
-from .undrift import undrift
+from ..groups import InOrder, OnFirstUse
+
+COMMANDS = OnFirstUse(__name__, "frames", "demo calibrate simulate train localise fit undrift evaluate reproduce")
 
 
-@click.group(cls=InOrder)
+@click.group(cls=InOrder, commands=COMMANDS)
 def frames() -> None:
     """Localise single emitters in 3D in camera frames.
 
@@ -22,7 +15,3 @@ def frames() -> None:
     demo`. For a microscope of your own: `calibrate` with a stack of beads, `train` with the PSF that it writes and your
     camera, `localise` a movie. `pick` and `train` of particles read the localisations.
     """
-
-
-for command in (demo, calibrate, simulate, train, localise, fit, undrift, evaluate, reproduce):
-    frames.add_command(command)
