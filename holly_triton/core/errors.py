@@ -14,3 +14,7 @@ class HollyError(Exception):
 
     def __init__(self, line: str) -> None:
         super().__init__(CONTROL.sub(" ", line))
+
+
+class InsufficientError(HollyError):
+    """The data are sound but hold too little for a step, which a chain of steps may leave out."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from holly_triton.core.errors import HollyError
+from holly_triton.core.errors import HollyError, InsufficientError
 from holly_triton.core.stop import DONE
 
 from .config import Asked
@@ -119,9 +119,7 @@ def _undrift(asked: Asked, files: Files, folder: Path, continued: bool) -> Outco
         out = out.with_suffix(".csv")
     try:
         undrifted = undrift(path, out, unit=unit, pixel_nm=pixel_nm, overwrite=True)
-    except HollyError as error:
-        if not any(words in str(error) for words in ("too few", "a column of frames")):
-            raise
+    except InsufficientError as error:
         print(f"Drift was not measured. {error}")
         return Outcome(DONE, {})
     print("\n".join(undrifted.said))

@@ -127,12 +127,17 @@ def test_a_movie_that_is_not_there_is_said_before_its_psf_is_asked_for(tmp_path:
         start_project(tmp_path / "project", Asked.of({"data": str(tmp_path / "movie.tif")}, "test"))
 
 
-def test_a_table_without_frames_goes_on_without_a_drift(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("rows", "said"), [("x [nm],y [nm]\n1,2\n3,4\n", "frames"), ("frame,x [nm],y [nm]\n1,1,2\n2,3,4\n", "too few")]
+)
+def test_a_table_that_shows_no_drift_goes_on_without(
+    rows: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     table = tmp_path / "table.csv"
-    table.write_text("x [nm],y [nm]\n1,2\n3,4\n")
+    table.write_text(rows)
     asked = Asked.of({"data": str(table)}, "test")
     outcome = DRIFT.run(asked, {"data": table, "localisations": table}, tmp_path, False)
-    assert outcome == Outcome(DONE, {}) and "frames" in capsys.readouterr().out
+    assert outcome == Outcome(DONE, {}) and said in capsys.readouterr().out
 
 
 def test_a_step_that_fails_names_the_way_on(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from holly_triton.core.errors import HollyError
+from holly_triton.core.errors import HollyError, InsufficientError
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array
@@ -48,7 +48,8 @@ def undrift(
         settings: The defaults if not given.
 
     Raises:
-        HollyError: The table can't be read or holds too few localisations, or a file exists or can't be written.
+        HollyError: The table can't be read, or a file exists or can't be written.
+        InsufficientError: The table has no frames, or too few localisations.
     """
     course, picture = (out.with_name(f"{out.stem}-drift{suffix}") for suffix in (".csv", ".png"))
     check_name(out, form)
@@ -69,8 +70,8 @@ def undrift(
         begin(f"correlating segments of {counted(len(table), 'localisation')}")
         try:
             drift = find_drift(table, frames, settings)
-        except HollyError as error:
-            raise HollyError(f"{path}: {error}") from None
+        except InsufficientError as error:
+            raise InsufficientError(f"{path}: {error}") from None
         begin("writing")
         _write(out, drift.taken_from(table), pixel_nm or 1.0, frames, form)
         write_drift(course, drift.path)

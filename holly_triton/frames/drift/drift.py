@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.interpolate import CubicSpline
 
-from holly_triton.core.errors import HollyError
+from holly_triton.core.errors import InsufficientError
 from holly_triton.core.types import Array
 from holly_triton.frames.config.drift import REWEIGHTINGS, Drifting
 
@@ -63,12 +63,12 @@ def find_drift(table: Array, frames: int, settings: Drifting | None = None) -> D
         settings: The defaults if not given.
 
     Raises:
-        HollyError: There are too few localisations or frames for ``fewest_segments``.
+        InsufficientError: There are too few localisations or frames for ``fewest_segments``.
     """
     settings = settings or Drifting()
     segments = min(settings.most_segments, len(table) // settings.localisations, frames)
     if segments < settings.fewest_segments:
-        raise HollyError(
+        raise InsufficientError(
             f"{len(table)} localisations in {frames} frames are too few to measure a drift: at least "
             f"{settings.fewest_segments} segments of {settings.localisations} localisations are needed"
         )

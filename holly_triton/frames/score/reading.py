@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from holly_triton.core.errors import HollyError
+from holly_triton.core.errors import HollyError, InsufficientError
 from holly_triton.core.types import Array
 from holly_triton.frames.localisations import localisations
 from holly_triton.io.tables.columns import Table, positions_in, stated_unit
@@ -88,8 +88,9 @@ def read_localisations(path: Path, *, unit: str | None = None, pixel_nm: float |
         pixel_nm: Side of a camera pixel, for positions in pixels.
 
     Raises:
-        HollyError: The file is missing, damaged, or of an unknown format; it has no positions or no frames; or positions
-            are in pixels whose size is not known.
+        HollyError: The file is missing, damaged, or of an unknown format; it has no positions; or positions are in pixels
+            whose size is not known.
+        InsufficientError: It has no frames.
     """
     return _read(Path(path), Reading(unit=unit, pixel_size_nm=pixel_nm), "localisations")
 
@@ -168,7 +169,7 @@ def _read(path: Path, reading: Reading, what: str) -> Read:
         raise HollyError(f"{path}: needs columns of positions; {HEADER}; found {listed(table.columns)}")
     rows = rows_of(path, table, reading)
     if "frame" not in rows.roles:
-        raise HollyError(f"{path}: needs a column of frames; {HEADER}; found {listed(table.columns)}")
+        raise InsufficientError(f"{path}: needs a column of frames; {HEADER}; found {listed(table.columns)}")
     part = rows.whole()
     centred = rows.source.startswith(CENTRED) or OF_PICASSO in rows.notes
     pixel = _pixel_nm(table, reading)
