@@ -31,6 +31,12 @@ def test_bad_pictures_are_left_out_of_the_whole_and_of_the_half_that_has_them(co
     assert sorted(map(len, kept.values())) == [19, 20, 39]
 
 
+def test_a_table_of_other_columns_is_refused(config: Config) -> None:
+    Path(str(config.exclude)).write_text("particle,worst\n1,yes\n")
+    with pytest.raises(HollyError, match=r"ranking.csv: has no columns picture and bad"):
+        open_data(config)
+
+
 def test_a_table_of_other_pictures_is_refused(config: Config) -> None:
     Path(str(config.exclude)).write_text("picture,bad\nthe first,yes\n")
     with pytest.raises(HollyError, match=r"ranking.csv: names none of these particles"):

@@ -76,6 +76,15 @@ class Counts:
     channels: Counter[str] = field(default_factory=Counter)  # of all rows that meet the conditions
     files: Counter[str] = field(default_factory=Counter)
     rejected: Counter[str] = field(default_factory=Counter)  # by their mark
+    ranges: dict[str, tuple[float, float]] = field(default_factory=dict)  # of the numbers in columns of conditions
+
+    def widen(self, column: Column, values: Array) -> None:
+        """Add the finite values of a part to the range of its column."""
+        numbers = values[np.isfinite(values)] if values.dtype.kind in "fiu" else values[:0]
+        if len(numbers):
+            ends = float(numbers.min()), float(numbers.max())
+            low, high = self.ranges.get(str(column), ends)
+            self.ranges[str(column)] = min(low, ends[0]), max(high, ends[1])
 
     def add(self, other: "Counts") -> None:
         """Add the counts of another file."""
@@ -109,6 +118,7 @@ class Selection:
         counts.rows += rows
         for condition in self.conditions:
             kept &= condition.keeps(part[condition.column])
+            counts.widen(condition.column, part[condition.column])
         if self.valid is not None:
             self._leave_out(
                 kept, _refused(part[self.valid]), f"{self.valid} = {_shown_refused(part[self.valid])}", counts
@@ -156,7 +166,11 @@ class Selection:
             raise HollyError(
                 f"{self.path}: all its localisations are marked as rejected ({mark}); to read them: --where '{mark}'"
             )
-        raise HollyError(f"{self.path}: --where keeps none of its {counted(counts.rows, 'localisation')}")
+        ranges = ", ".join(f"{column} from {low:g} to {high:g}" for column, (low, high) in counts.ranges.items())
+        raise HollyError(
+            f"{self.path}: --where keeps none of its {counted(counts.rows, 'localisation')}"
+            + (f", which have {ranges}" if ranges else "; compare it with the values in that column")
+        )
 
 
 def selection_of(path: Path, table: Table, roles: Roles, reading: Reading) -> Selection:

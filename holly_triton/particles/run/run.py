@@ -259,7 +259,12 @@ def _without_bad(dataset: Dataset, table: Path) -> Dataset:
     if not table.is_file():
         raise missing(table, "the ranking.csv that holly-triton rank wrote for this data set")
     with foreign(table, "a table of holly-triton rank"), table.open(newline="", encoding="utf-8") as file:
-        is_bad = {row["picture"]: row["bad"] == "yes" for row in csv.DictReader(file)}
+        rows = csv.DictReader(file)
+        if not {"picture", "bad"} <= {*(rows.fieldnames or ())}:
+            raise HollyError(
+                f"{table}: has no columns picture and bad; pass the table that rank wrote for this data set"
+            )
+        is_bad = {row["picture"]: row["bad"] == "yes" for row in rows}
     good = [index for index, name in enumerate(dataset.names) if not is_bad.get(name)]
     if not is_bad.keys() & {*dataset.names}:
         raise HollyError(
