@@ -112,7 +112,7 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, asked: bool) -
     help="Show the versions of holly-triton, PyTorch, Triton and CUDA.",
 )  # fmt: skip
 def main(verbose: bool, quiet: bool, log: Path | None) -> None:
-    """Reconstruct a 3D structure from thousands of 2D super-resolution pictures in unknown orientations.
+    """Reconstruct a 3D structure from thousands of particles in unknown orientations: pictures, or localisations in 2D or 3D.
 
     Start with `holly-triton demo`; then run `holly-triton info DATA` and `holly-triton train DATA` on your own data.
 

@@ -25,7 +25,7 @@ NUMBER = r"-?\d{1,3}(?: \d{3})+(?!\d)|-?\d+(?:\.\d+)?(?:e-?\d+)?"
 IN_TEXT = re.compile(rf"(?<![\w.])({NUMBER})(?![\w]|\.\d)")
 HOLE = re.compile(r"\\\{(min|max)?(?:(\\\*|/)(\d+))?\\\}")
 NO_NUMBERS = re.compile(
-    r"```.*?```|^ {4}.*$|`[^`]*`|!?\[[^\]]*\.md\]\([^)]*\)|!\[[^\]]*\]\([^)]*\)|\]\([^)]*\)|https?:\S+|doi \S+|\b(?:199|20[012])\d\b(?! pictures)|\(\d{4}\)"
+    r"```.*?```|^ {4}[^\n]*$|`[^`]*`|!?\[[^\]]*\.md\]\([^)]*\)|!\[[^\]]*\]\([^)]*\)|\]\([^)]*\)|https?:\S+|doi \S+|\b(?:199|20[012])\d\b(?! pictures)|\(\d{4}\)"
     r"|Python 3\.\d+|[Ff]igures? \d+(?:(?:, \d+)* (?:and|to) \d+)*(?: to \d+)?|[Tt]able \d+(?:\.\d+)?|Frontiers in\s+Bioinformatics 1",
     re.DOTALL | re.MULTILINE,
 )

@@ -1,4 +1,4 @@
-"""The README: one page, whose commands exist, whose imports work and whose links lead somewhere."""
+"""The README: one page, whose commands exist and whose imports work. Its links, and those of the pages in docs/, lead to files."""
 
 import re
 from pathlib import Path
@@ -11,6 +11,12 @@ from holly_triton.cli import main
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^    (.+)$", README, flags=re.MULTILINE)
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+MADE = [
+    f"docs/reference/{name}.md"
+    for name in ("index", "commands", "commands-frames", "commands-tomo", "settings", "messages")
+]
+"""Pages that docs/hooks/reference.py makes when the site is built."""
 LONGEST = 70
 """Lines: one page. What does not fit belongs into docs/."""
 
@@ -40,6 +46,9 @@ def test_the_imports_work(line: str) -> None:
     exec(compile(line, "README.md", "exec"), {})
 
 
-@pytest.mark.parametrize("path", re.findall(r"\]\(([^)]+)\)", README))
-def test_the_links_lead_somewhere(path: str) -> None:
-    assert path.startswith("http") or (ROOT / path).is_file()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_the_links_lead_to_files_of_the_repository(page: Path) -> None:
+    made = {ROOT / name for name in MADE}
+    links = re.findall(r"\]\(([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
+    places = [(page.parent / link).resolve() for link in links if not link.startswith("http")]
+    assert [str(place) for place in places if not place.is_file() and place not in made] == []

@@ -1,4 +1,7 @@
-"""Pages of the reference that are made from the program itself: its commands' help, its settings, its messages."""
+"""Pages of the reference that are made from the program itself: its commands' help, its settings, its messages.
+
+The pages below ``docs/`` link to ``reports/`` as the repository has it; on the site, whose root is ``docs/``, it lies one folder lower.
+"""
 
 import ast
 import dataclasses
@@ -14,6 +17,7 @@ import click
 from latex2mathml.converter import convert
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
 
 from holly_triton.cli import main
 from holly_triton.core.config import Settings, kinds
@@ -62,6 +66,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         if found.suffix == ".png" or (found.suffix == ".md" and "raw" not in found.parts):
             files.append(File(found.relative_to(ROOT).as_posix(), str(ROOT), config.site_dir, use_directory_urls=False))
     return files
+
+
+def on_page_markdown(text: str, page: Page, **rest: Any) -> str:
+    """Links to reports, relative to the repository, as the site has them."""
+    return text if page.file.src_uri.startswith("reports/") else re.sub(r"\]\(\.\./((?:\.\./)*reports/)", r"](\1", text)
 
 
 def on_page_content(text: str, **rest: Any) -> str:

@@ -26,6 +26,10 @@ class Number(click.FloatRange):
             self.fail(f"{value} is not a finite number.", param, ctx)
         return number
 
+    def _describe_range(self) -> str:
+        """The bounds in the help; nothing where there are none."""
+        return "" if self.min is None and self.max is None else super()._describe_range()
+
 
 class Renamed(click.Option):
     """An option whose former names, all but the first, still work and are not shown."""

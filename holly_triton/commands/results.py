@@ -71,8 +71,8 @@ def evaluate(
 ) -> None:
     """Compare the structure in RUN with the truth, or with pictures that were not used for it.
 
-    With a truth, the result is the RMSD in nm after the best alignment, of the handedness that fits better, and the pose
-    error where the true poses are known. Random views of 3D particles are compared with the particles in their input
+    With a truth, the result is the RMSD in nm after the best alignment, for projections of the handedness that fits better, and
+    the pose error where the true poses are known. Random views of 3D particles are compared with the particles in their input
     frame, which should be registered. With --pictures, it is the residual of new pictures; the reading options then apply
     to these.
 
