@@ -19,6 +19,7 @@ import torch
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
+from holly_triton.core.origin import here, origin_of
 from holly_triton.core.types import Array
 from holly_triton.io.channels import PointChannels
 from holly_triton.particles.config import Config
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for way in WAYS:
             path = options.folder / f"{way}-{seed}.json"
             if not path.exists():
-                path.write_text(json.dumps(_figures(seed, way)), encoding="utf-8")
+                path.write_text(json.dumps({**here(), **_figures(seed, way)}), encoding="utf-8")
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(report(options.folder), encoding="utf-8")
     print(options.report)
@@ -120,7 +121,7 @@ def report(folder: Path) -> str:
     joint = [run for run in runs if run["way"] == "together"]
     lines = [
         "# Two channels in one frame", "",
-        f"The sites of a nuclear pore and, within it, of a tetrahedron of half its size; {PARTICLES} particles of 3D localisations, "
+        f"The sites of a nuclear pore and, within it, of a tetrahedron of half its size (the channel `plug`); {PARTICLES} particles of 3D localisations, "
         f"in which {MISSING:.0%} of the labels are missing, scatter by {SCATTER_NM:g} nm, and have a precision of {PRECISION.lateral_nm:g} nm, along z "
         f"{PRECISION.axial_nm:g} nm; {POINTS} points of each channel, {SETTINGS.batch} particles a step. Medians over seeds, with the values of all seeds "
         "in brackets; one thread. RMSD: root-mean-square distance of nearest neighbours, both ways; together, of each channel in the alignment of both.", "",
@@ -135,7 +136,7 @@ def report(folder: Path) -> str:
     return "\n".join([
         *lines, "",
         f"Together: {_median([run['seconds'] for run in joint])} s; the channels lie {_median([run['offset'] for run in joint])} nm from their true place relative to each other.", "",
-        "`python -m holly_triton.harness.channels FOLDER` makes this table.", "",
+        "`python -m holly_triton.harness.channels FOLDER` makes this table.", "", origin_of(runs), "",
     ])  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from holly_triton.core.origin import here, origin_of
 from holly_triton.geometry import random_rotations
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import Localisations, open_dataset
@@ -100,7 +101,7 @@ def _once(path: Path, data: Localisations, seed: int, made: Simulation | None = 
         pass
     held = trainer.score(Particles.of(parts.held_out))
     row: dict[str, Any] = {
-        "name": path.stem.rpartition("-")[0], "seed": seed, "height": height, "simulated": made is not None,
+        **here(), "name": path.stem.rpartition("-")[0], "seed": seed, "height": height, "simulated": made is not None,
         "particles": len(parts.training), "localisations": float(data.counts.double().mean()), "sd_nm": trainer.spread_nm,
         "gain": held.preferred.difference, "standard_error": held.preferred.error, "held_out": held.preferred.particles,
         "preferred": held.preferred.preferred, "seconds": time.process_time() - before, "seconds_before": before - began,
@@ -141,7 +142,9 @@ def report(folder: Path) -> str:
     if real := [run for run in runs if not run["simulated"]]:
         lines += ["", "## Real particles", "", "Each turned at random first; the settings are those of `train --deformation`, but for the tenth that is held out.", ""]  # fmt: skip
         lines += _table(real, "data", lambda run: run["name"])
-    return "\n".join([*lines, "", "`python -m holly_triton.harness.deformation FOLDER` makes this table.", ""])
+    return "\n".join(
+        [*lines, "", "`python -m holly_triton.harness.deformation FOLDER` makes this table.", "", origin_of(runs), ""]
+    )
 
 
 def _table(runs: list[dict[str, Any]], of: str, name: Any) -> list[str]:

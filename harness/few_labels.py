@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from holly_triton.core.origin import here, origin_of
 from holly_triton.core.types import Array
 from holly_triton.particles.config import Config
 from holly_triton.particles.run.trainers import make_trainer
@@ -81,7 +82,7 @@ def _once(folder: Path, missing: float, points: int, way: str, seed: int) -> Non
     trainer = make_trainer(config, made.localisations)
     for _ in trainer.run():
         pass
-    row = {"missing": missing, "points": points, "way": way, "seed": seed, "cpu": time.process_time() - began}
+    row = {**here(), "missing": missing, "points": points, "way": way, "seed": seed, "cpu": time.process_time() - began}
     cloud = trainer.state.points.detach().double().numpy()
     path.write_text(json.dumps({**row, **_figures(cloud), "scatter": trainer.state.blur_nm()}), encoding="utf-8")
     print(path.read_text(encoding="utf-8"), flush=True)
@@ -117,7 +118,9 @@ def _report(folder: Path) -> str:
     for (missing, points, way), rows in sorted(groups.items(), reverse=True):
         cells = [_median([row[key] for row in rows]) for key in ("rmsd", "layers", "radius", "scatter", "cpu")]
         lines.append(f"| {missing:g} | {points} | {way} | {' | '.join(cells)} | {len(rows)} |")
-    return "\n".join([*lines, "", "`python -m holly_triton.harness.few_labels FOLDER` makes this table.", ""])
+    return "\n".join(
+        [*lines, "", "`python -m holly_triton.harness.few_labels FOLDER` makes this table.", "", origin_of(runs), ""]
+    )
 
 
 def _median(values: list[float]) -> str:

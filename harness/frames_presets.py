@@ -51,7 +51,7 @@ theirs reach in the end.
 Then each localised the same movies of 64 x 64 px, not polished: emitters on {{emitters}}, {PHOTONS:g} photons over a
 background of {BACKGROUND:g} a pixel. Figures are: 3D efficiency (Jaccard index; lateral and axial RMSE, nm), for each number of emitters a
 frame. Minutes are of one processor, with validation. Networks that see three frames are trained on emitters that last; on
-frames that are independent of each other they are out of their place.
+frames that are independent of each other they are at a disadvantage.
 """
 MACHINE = """
 One seed. Where emitters last, the dimmest quarter, which are on for a small part of the frame, are set aside. Measured on

@@ -32,6 +32,10 @@ two gradient steps taken on poses and points. Seconds are medians of {timed} ste
 Memory is the largest that the process has used, with the data and the libraries. Of it the data take 8 bytes a localisation
 (354 a picture here), and to simulate them takes some 30 more at first. Measured on {device}, torch {torch}.
 """
+SHARED = """Other work shared the processor, so that seconds a step cannot be compared between rows; CPU seconds can.
+"""
+WAITED = 2.0
+"""Seconds a step over CPU seconds of one thread, above which other work had the processor for most of the time."""
 
 
 def cases(points: Sequence[int], pictures: Sequence[int]) -> Iterator[StepCase]:
@@ -64,6 +68,22 @@ def table(records: Sequence[StepRecord]) -> list[str]:
     return lines
 
 
+def notes(records: Sequence[StepRecord]) -> list[str]:
+    """What a reader has to know before rows are compared: a shared processor, and records of several commits."""
+    shared = (
+        [SHARED] if "thread" in records[0].device and any(one.step_s > WAITED * one.cpu_s for one in records) else []
+    )
+    by_commit: dict[str, list[StepRecord]] = {}
+    for one in records:
+        by_commit.setdefault(one.commit, []).append(one)
+    most = max(by_commit, key=lambda name: len(by_commit[name]))
+    others = [
+        f"The row of {one.points} points and {one.pictures} pictures is of another commit than the most, {name[:7]}.\n"
+        for name, some in by_commit.items() if name != most for one in some
+    ]  # fmt: skip
+    return [*shared, *others]
+
+
 def write_growth(raw: Path, path: Path) -> None:
     """The report of the records in a folder."""
     found = sorted(raw.glob("growth_*.json"))
@@ -72,7 +92,7 @@ def write_growth(raw: Path, path: Path) -> None:
     lines = [HOW.format(raw=", ".join(f"{raw.name}/{one.name}" for one in found))]
     for one in found:
         records = [StepRecord(**record) for record in json.loads(one.read_text())]
-        lines += [LEGEND.format(**dataclasses.asdict(records[0])), *table(records)]
+        lines += [LEGEND.format(**dataclasses.asdict(records[0])), *notes(records), *table(records)]
     path.write_text("\n".join(lines), encoding="utf-8")
 
 

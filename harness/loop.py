@@ -1,4 +1,4 @@
-"""``python -m holly_triton.harness.loop FOLDER``: the loop closed, from frames to a structure and back, as an experiment.
+"""``python -m holly_triton.harness.loop FOLDER``: training on the reconstructed structure, from frames to a structure and back, as an experiment.
 
 Nuclear pores are simulated as camera frames, localised by a network that was trained on random emitters, picked, and
 reconstructed. A second network is then trained on the cloud that was found, in as many steps and with the same seed, and
@@ -95,7 +95,7 @@ def _run(*words: Any) -> str:
 def _report(rows: Sequence[dict[str, Any]], options: argparse.Namespace) -> str:
     """The table, in Markdown."""
     lines = [
-        "# The loop closed", "",
+        "# Training on the reconstructed structure", "",
         f"{options.frames} frames of {options.size} x {options.size} px of {STRUCTURE}, {DENSITY_PER_UM2:g} nominal emitters per "
         f"square micrometre, 5000 photons over 50 a pixel; networks of width 16, {options.steps} steps, seed {options.seed}, "
         "not polished. Structures from random views of the picked copies.", "",

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.origin import commit, machine
 from holly_triton.core.types import Array
 from holly_triton.harness.frames_peers.environments import UnavailableError
 from holly_triton.io.metrics import read_metrics
@@ -25,7 +26,6 @@ from holly_triton.validation.measure import measure_run
 
 from .particles_peers.averages import in_poses, read_registered, reconstructed, turned
 from .particles_peers.figures import about_axis, ring_figures
-from .particles_peers.records import commit, device
 
 INSIDE = 0.6
 """Of the radius: points nearer to the axis lie in the hole of the ring."""
@@ -140,7 +140,7 @@ def _section(name: str, runs: Sequence[Mapping[str, Any]]) -> str:
     columns = [(key, *shown) for key, shown in COLUMNS.items() if not _is_missing(runs[0][key])]
     lines = [
         f"## {name}", "", f"{runs[0]['particles']} particles, about {runs[0]['localisations']:g} localisations each. Commit "
-        f"{', '.join(sorted({run['commit'] for run in runs}))}; {device()} of a shared machine.", "",
+        f"{', '.join(sorted({run['commit'] for run in runs}))}; {machine()} of a shared machine.", "",
         "| seed | " + " | ".join(title for _, title, _ in columns) + " |", "|" + " --- |" * (len(columns) + 1),
     ]  # fmt: skip
     for run in runs:

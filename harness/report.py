@@ -82,9 +82,19 @@ def write_report(raw: Path, folder: Path) -> Path:
             "",
             markdown(some),
         ]
+    parts += [_versions(records), ""]
     path = folder / f"{name}.md"
     path.write_text("\n".join(parts))
     return path
+
+
+def _versions(records: Sequence[Record]) -> str:
+    """The last line: commits and versions of all records."""
+    names = {
+        "Commit": (record.commit[:7] for record in records), "PyTorch": (record.torch for record in records),
+        "Triton": (record.triton or "none" for record in records),
+    }  # fmt: skip
+    return "; ".join(f"{name} {', '.join(dict.fromkeys(found))}" for name, found in names.items()) + "."
 
 
 def _conditions(record: Record) -> tuple[Any, ...]:

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from scipy.optimize import linear_sum_assignment
 
+from holly_triton.core.origin import here, origin_of
 from holly_triton.particles.classes.split import divide
 from holly_triton.particles.classes.state import ClassState
 from holly_triton.particles.classes.train import ClassTrainer
@@ -50,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for structures in options.structures:
             path = options.folder / f"{structures}-{seed}.json"
             if not path.exists():
-                path.write_text(json.dumps(_figures(structures, seed)), encoding="utf-8")
+                path.write_text(json.dumps({**here(), **_figures(structures, seed)}), encoding="utf-8")
                 print(path.read_text(encoding="utf-8"), flush=True)
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(report(options.folder), encoding="utf-8")
@@ -122,7 +123,9 @@ def report(folder: Path) -> str:
     right = [run["right"] for run in runs if run["structures"] == 2]
     if right:
         lines += ["", f"With K = 2, right in the median: {statistics.median(right):.1%}."]
-    return "\n".join([*lines, "", "`python -m holly_triton.harness.structures FOLDER` makes this table.", ""])
+    return "\n".join(
+        [*lines, "", "`python -m holly_triton.harness.structures FOLDER` makes this table.", "", origin_of(runs), ""]
+    )
 
 
 if __name__ == "__main__":

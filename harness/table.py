@@ -158,22 +158,25 @@ def plot(records: Sequence[Record], path: Path) -> None:
     figure = Figure(figsize=(5 * len(ops), 7.5), layout="constrained")
     axes = figure.subplots(2, len(ops), squeeze=False)
     for column, op in enumerate(ops):
+        passes = "forward + backward" if any(r.op == op and r.forward_backward_ms for r in records) else "forward"
         for backend, colour in COLOURS.items():
             some = sorted((r for r in records if r.op == op and r.backend == backend), key=lambda r: r.points)
             line, marker = ("--", "_") if backend == "floor" else ("-", "o")
             style: dict[str, Any] = {"color": colour, "label": backend, "linestyle": line, "marker": marker}
-            timed = [(r.points, r.forward_backward_ms / r.images) for r in some if r.forward_backward_ms]
+            both = passes == "forward + backward"
+            times = [(r.points, r.images, r.forward_backward_ms if both else r.forward_ms) for r in some]
+            timed = [(points, ms / images) for points, images, ms in times if ms]
             weighed = [(r.points, r.peak_mib) for r in some if r.peak_mib]
             for row, pairs in enumerate((timed, weighed)):
                 if pairs:
                     axes[row][column].plot(*zip(*pairs, strict=True), **style)
         axes[0][column].set_title(op)
-        axes[0][column].set_ylabel("forward + backward, ms a picture")
+        axes[0][column].set_ylabel(f"{passes}, ms a picture")
         axes[1][column].set_ylabel("peak memory, MiB (dense: of fewer pictures)")
         for row in range(2):
             axes[row][column].set(xlabel="points", xscale="log", yscale="log")
             axes[row][column].grid(True, which="both", alpha=0.3)
             if axes[row][column].has_data():
                 axes[row][column].legend()
-    figure.suptitle(title(records), fontsize=9)
+    figure.suptitle(title(records).replace("; ", "\n").replace(", products", "\nproducts"), fontsize=9)
     figure.savefig(path, dpi=120)

@@ -9,6 +9,7 @@ import torch
 from scipy import fft
 
 import holly_triton
+from holly_triton.core.origin import commit, machine
 from holly_triton.core.types import Array
 from holly_triton.geometry import Grid
 from holly_triton.kernels import splat_emitters
@@ -20,7 +21,7 @@ from holly_triton.validation.fsc import crossing, shell_correlation
 
 from .config import DIAMETER_MARGIN, FSC, LIMIT_S, MASK_EDGE_PX, MISSING, PICTURES, SCATTER, SIDE, UNIT_NM
 from .processes import train
-from .records import MeshRow, commit, device
+from .records import MeshRow
 from .relion import points_of, reconstruct, relion_version
 
 
@@ -90,7 +91,7 @@ def _row(
     return MeshRow(
         program=program, version=version, structure=scene.name, seed=scene.seed, pictures=len(scene.pictures),
         points_by=way, rms_units=fit.rmsd / UNIT_NM, fsc_half_nm=half_correlation(volume, truth, scene.pixel_nm),
-        seconds=seconds, device=device(), commit=commit(),
+        seconds=seconds, device=machine(), commit=commit(),
     )  # fmt: skip
 
 

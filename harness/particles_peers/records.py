@@ -1,9 +1,6 @@
 """Rows of the comparisons, in tables of values separated by commas."""
 
-import platform
-import subprocess
 from dataclasses import dataclass
-from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -57,16 +54,3 @@ class AverageRow:
     def run(self) -> tuple[object, ...]:
         """What a later row of the same replaces."""
         return self.program, self.particles, self.seed
-
-
-def device() -> str:
-    """Where it was measured."""
-    return f"{platform.machine()}, one thread"
-
-
-def commit() -> str:
-    """Of the checkout, or nothing where there is none."""
-    done = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False
-    )
-    return done.stdout.strip()

@@ -51,11 +51,16 @@ def write_report(averages: Sequence[AverageRow], meshes: Sequence[MeshRow], skip
         several = [row for row in meshes if (row.structure, row.pictures, row.program) == mesh]
         lines.append(_line([*mesh, len(several)], several, OF_MESHES, several[0].points_by))
     rows: list[AverageRow | MeshRow] = [*averages, *meshes]
-    versions = sorted({f"{row.program} {row.version}" for row in rows if row.version})
+    versions = sorted({f"{row.program} {version_of(row)}" for row in rows if row.version})
     devices = sorted({row.device for row in rows})
     lines.append(f"\nPrograms: {', '.join(versions)}. Device: {', '.join(devices)}. Medians over the seeds.\n")
     lines += [f"\n{sentence}\n" for sentence in skipped]
     return "".join(lines)
+
+
+def version_of(row: AverageRow | MeshRow) -> str:
+    """Of another program its release; of ours, which is measured from a checkout, the commit."""
+    return f"(commit {row.commit})" if row.program == "holly-triton" else row.version
 
 
 def _line(names: Sequence[object], rows: Sequence[object], fields: Fields, *more: str) -> str:

@@ -4,8 +4,6 @@ pytme is installed into an environment of its own, and left out, with the reason
 """
 
 import argparse
-import platform
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -18,6 +16,7 @@ import torch
 import holly_triton
 from holly_triton.core.errors import HollyError
 from holly_triton.core.log import LOG
+from holly_triton.core.origin import commit, machine
 from holly_triton.core.progress import in_parts
 from holly_triton.harness.frames_peers.environments import UnavailableError
 from holly_triton.io.particle_lists.particle_list import ParticleList
@@ -120,13 +119,8 @@ def row_of(program: str, version: str, found: Found, about: Condition) -> Row:
         rotations=found.rotations, particles=len(about.truth), f1_oracle=oracle, f1_own=2 * own / max(1, len(found.own) + len(about.truth)),
         picks_own=len(found.own), distance_a=float(np.median(pairs.distance)) if len(pairs.distance) else float("nan"),
         seconds=found.seconds, milliseconds_per_rotation=1e3 * found.seconds / max(1, found.rotations),
-        device=f"{platform.machine()}, one thread", commit=_commit(),
+        device=machine(), commit=commit(),
     )  # fmt: skip
-
-
-def _commit() -> str:
-    done = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True, check=False)  # fmt: skip
-    return done.stdout.strip()
 
 
 if __name__ == "__main__":

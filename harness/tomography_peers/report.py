@@ -34,7 +34,7 @@ def write_report(rows: Sequence[Row], skipped: Sequence[str]) -> str:
     programs = list(dict.fromkeys(row.program for row in rows))
     for program in programs:
         some = [row for row in rows if row.program == program]
-        lines.append(f"- {program} ({some[0].version}): mean F1 {_mean(some, 'f1_oracle'):.3f} (oracle), {_mean(some, 'f1_own'):.3f} (own threshold), {_mean(some, 'milliseconds_per_rotation'):.2f} ms a rotation, {_mean(some, 'seconds'):.1f} s a template\n")  # fmt: skip
+        lines.append(f"- {program} ({_version_of(some)}): mean F1 {_mean(some, 'f1_oracle'):.3f} (oracle), {_mean(some, 'f1_own'):.3f} (own threshold), {_mean(some, 'milliseconds_per_rotation'):.2f} ms a rotation, {_mean(some, 'seconds'):.1f} s a template\n")  # fmt: skip
     if len(programs) == 2:
         ours, other = ([row for row in rows if row.program == program] for program in programs)
         ratio = _mean(other, "milliseconds_per_rotation") / _mean(ours, "milliseconds_per_rotation")
@@ -42,6 +42,13 @@ def write_report(rows: Sequence[Row], skipped: Sequence[str]) -> str:
         lines.append(f"\n{programs[0]} takes a rotation in 1/{ratio:.1f} of the time of {programs[1]}, and a template at equal angle, with {_mean(ours, 'rotations') / _mean(other, 'rotations'):.1f} times the rotations, in 1/{whole:.1f}.\n")  # fmt: skip
     lines += [f"\n{sentence}\n" for sentence in skipped]
     return "".join(lines)
+
+
+def _version_of(rows: Sequence[Row]) -> str:
+    """Of another program its release; of ours, which is measured from a checkout, the commits."""
+    if rows[0].program == "holly-triton":
+        return f"commit {', '.join(sorted({row.commit for row in rows}))}"
+    return rows[0].version
 
 
 def _line(name: str, rows: Sequence[Row]) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from holly_triton.core.files import replacing
+from holly_triton.core.origin import written_here
 from holly_triton.frames.localise import read_model
 
 from .cells import Bench, Cell, by_snr
@@ -38,6 +39,16 @@ In brackets: 95 % intervals over the frames (paired bootstrap, 1000 resamplings)
 """
 
 
+CAPTIONS = {
+    "figure3.png": "Microtubules: a row for each figure, a column for each level of noise.",
+    "figure3_random.png": "The same for random frames.",
+}
+LINES = (
+    "Lines are means over the seeds of an arm, ticks its seeds, bands 95 % intervals over the frames; the dashed line is the guide that the "
+    "column Cramér-Rao holds."
+)
+
+
 def write_report(
     out: Path, title: str, nets: Sequence[Net], results: Results, ceilings: Ceilings, bench: Bench
 ) -> Path:
@@ -62,14 +73,20 @@ def write_report(
     parts = [f"# Figure 3 of Abdehkakha and Snoeyink 2023, with controls: scale {title}\n", "## Verdict\n"]
     parts += [f"{paragraph}\n" for paragraph in verdict(results)]
     parts += ["## How it was measured\n", HOW, _positions(bench), _networks(nets)]
-    parts += [f"![{Path(name).stem}]({name})\n" for name in pictures]
+    parts += [f"![{Path(name).stem}]({name})\n\n{CAPTIONS[name]} {LINES}\n" for name in pictures]
     parts += ["## Microtubules\n", *_tables(results, ceilings, [SPARSE, *DENSITIES], "figure3")]
     parts += ["## Random frames\n", *_tables(results, ceilings, None, "uniform")]
     parts += [
         "## Structures that no arm was trained on\n",
         *(part for kind in FOREIGN for part in _tables(results, ceilings, None, kind)),
     ]
-    parts += ["## Invented structure\n", _invented(results), "## Empty frames\n", _empty(results)]
+    parts += [
+        "## Invented structure\n",
+        _invented(results),
+        "## Empty frames\n",
+        _empty(results),
+        f"{written_here()}\n",
+    ]
     with replacing(out / "figure3.md") as partial:
         partial.write_text("\n".join(part for part in parts if part), encoding="utf-8")
     _write_csv(out / "figure3.csv", results, ceilings)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from holly_triton.core.files import foreign, replacing
+from holly_triton.core.origin import commit
 from holly_triton.io.clouds import read_cloud
 from holly_triton.io.metrics import read_metrics
 from holly_triton.io.units import UNIT_NM
@@ -34,7 +35,7 @@ INTRODUCTION = f"""\
 RMSD is symmetric (root of the mean of both directions' mean squared distance to the nearest point), in the paper's
 units of {UNIT_NM:g} nm, after the best rotation and shift of the better handedness, without scaling and with all points. A success is an
 RMSD under {SUCCESS:g}. Projections do not determine the handedness, so both mirror images are correct; "mirrored" states
-for every seed whether it ended with the opposite handedness. Seconds are those of the training alone. The random cloud is
+for every seed whether it ended with the opposite handedness. Times are not given, since runs share a machine. The random cloud is
 the baseline (the paper's is 0.17): as many points from an isotropic Gaussian, scaled to the truth's radius of gyration,
 aligned and scored in the same way, median of {RANDOM_CLOUDS}.
 """
@@ -48,7 +49,6 @@ class Score:
     seed: int
     rmsd: float  # units of UNIT_NM
     mirrored: bool
-    seconds: float
     points: int
     pictures: int
     machine: str
@@ -92,7 +92,6 @@ def read_score(folder: Path) -> Score | None:
             seed=values["seed"],
             rmsd=evaluation["rmsd"] / UNIT_NM,
             mirrored=evaluation["mirrored"],
-            seconds=values["seconds"],
             points=values["points"],
             pictures=values["pictures"],
             machine=f"{values['device']} ({values['threads']} thread{'s' if values['threads'] > 1 else ''})",
@@ -175,7 +174,7 @@ def _section(scale: str, rows: Sequence[Row], out: Path) -> Iterator[str]:
         return
     scores = [score for row in rows for score in row.scores]
     yield f"## Scale {scale}\n"
-    yield f"{_list(score.pictures for score in scores)} pictures; on {_list(score.machine for score in scores)}; holly-triton {_list(score.version for score in scores)}.\n"
+    yield f"{_list(score.pictures for score in scores)} pictures; on {_list(score.machine for score in scores)}; holly-triton {_list(score.version for score in scores)}; written at commit {commit()}.\n"
     energy = any(score.energy_wh is not None for score in scores)
     yield "\n".join([*_header(energy), *(_line(row, energy) for row in rows)]) + "\n"
     for row in rows:
@@ -188,7 +187,7 @@ def _section(scale: str, rows: Sequence[Row], out: Path) -> Iterator[str]:
             yield f"{row.preset.row}, {row.pose}, seed {seeds}: truth orange, result blue; front above, oblique below.\n"
 
 
-COLUMNS = ("row", "cloud", "noise", "poses by", "points", "RMSD, median", "quartiles", "every seed", "success", "mirrored", "seconds, median", "random cloud")  # fmt: skip
+COLUMNS = ("row", "cloud", "noise", "poses by", "points", "RMSD, median", "quartiles", "every seed", "success", "mirrored", "random cloud")  # fmt: skip
 
 
 def _header(energy: bool) -> list[str]:
@@ -212,7 +211,6 @@ def _line(row: Row, energy: bool) -> str:
         ", ".join(f"{value:.4f}" for value in rmsd),
         f"{sum(value < SUCCESS for value in rmsd)} of {len(rmsd)}",
         ", ".join("yes" if score.mirrored else "no" for score in scores),
-        f"{np.median([score.seconds for score in scores]):.0f}",
         f"{_baseline(scores[0].folder / 'truth.ply', points):.2f}",
     ]
     known = [score.energy_wh for score in scores if score.energy_wh is not None]

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import numpy as np
 
+from holly_triton.core.types import Array
 from holly_triton.tomography.classify.features import Activations
 from holly_triton.tomography.classify.sets import UNLABELLED, SubtomogramSet
 from holly_triton.tomography.config.discovery import GALLERY, Discovery
 from holly_triton.tomography.pictures.averages import draw_averages
+from holly_triton.tomography.pictures.confusion import shown_class
 from holly_triton.tomography.pictures.curves import Shells, draw_fsc
 from holly_triton.tomography.pictures.embedding import draw_embedding
 
@@ -42,12 +44,16 @@ def draw_pictures(
     panels = {f"clusters, {'those averaged' if averaged else 'the first'} in colour": names}
     if subtomograms.labels is not None:
         known = subtomograms.labels[rows]
-        panels["labels of the set"] = np.where(known == UNLABELLED, "not known", known)
+        panels["labels of the set"] = _shown(np.where(known == UNLABELLED, "not known", known))
     else:
-        panels["nearest class of the training"] = clusters.nearest[rows].astype(str)
+        panels["nearest class of the training"] = _shown(clusters.nearest[rows].astype(str))
     axis = "t-SNE" if settings.embedding == "tsne" else "principal component"
     shown = [f"cluster {entry.number}" for entry in coloured]
     draw_embedding(out / PLANE, places, panels, axis, shown)
+
+
+def _shown(labels: Array) -> Array:
+    return np.array([shown_class(str(label)) for label in labels])
 
 
 def _title(entry: Entry) -> str:

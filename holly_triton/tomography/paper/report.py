@@ -6,6 +6,7 @@ from math import isfinite
 from pathlib import Path
 
 from holly_triton.core.files import replacing
+from holly_triton.core.origin import written_here
 from holly_triton.tomography.pictures.averages import draw_averages
 from holly_triton.tomography.pictures.curves import Shells, draw_fsc
 from holly_triton.tomography.score.evaluate import Score
@@ -35,6 +36,14 @@ The density maps are those of the wwPDB entries 4v4r, 2uv8, 1mnf, 1aon, 3j9i, 6u
 """
 
 
+CAPTIONS = {
+    "figure7.png": "F1 of each class at SNR 0.10 and ±60°: bars are means over the seeds, dots the seeds.",
+    "figure7_confusion.png": "Rows are true classes, columns classes picked, for all seeds together: numbers are counts, colours shares of a row. The last row holds picks without a particle, the last column particles without a pick.",
+    "figure8.png": "Mean F1 over the SNR and over the range of tilts: lines are means over the seeds, ticks the seeds.",
+    "figure11.png": "Recall, precision and F1 of the first seed over the threshold of the score, for 70S and for all classes together; the dot is the highest F1.",
+}
+
+
 def write_report(
     out: Path, title: str, scale: StudyScale, results: Results, averaged: Sequence[Averaged], notes: Sequence[str]
 ) -> Path:
@@ -60,11 +69,11 @@ def write_report(
     parts = [f"# Figures 7, 8 and 11 to 13 of Moebel et al. 2018: scale {title}\n", "## Verdict\n"]
     parts += [f"- {line}" for line in (*verdict(results, scale, averaged), *notes)]
     parts += ["", "## How it was measured\n", how]
-    parts += [f"![{Path(name).stem}]({name})\n" for name in pictures]
+    parts += [f"![{Path(name).stem}]({name})\n\n{CAPTIONS[name]}\n" for name in pictures]
     parts += ["## Figure 7: classes, at SNR 0.10 and ±60°\n", *_classes(results)]
     parts += ["## Figure 8: mean F1 over the conditions\n", _conditions(results)]
     parts += ["## Figures 12 and 13: averages of 70S\n", *_averages(out, scale, averaged)]
-    parts += ["## Time\n", _times(results)]
+    parts += ["## Time\n", _times(results), f"{written_here()}\n"]
     with replacing(out / TABLE) as partial:
         partial.write_text("\n".join(parts), encoding="utf-8")
     _write_csv(out / ROWS, results)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from holly_triton.core.files import replacing
+from holly_triton.core.origin import written_here
 from holly_triton.core.types import Array
 from holly_triton.report.charts import new_figure
 from holly_triton.tomography.average.fsc import soft_sphere
@@ -110,6 +111,7 @@ def _lines(
         )
         yield f"Test subtomograms of the search for {SHOWN} where that was left out, else of the first."
         yield from ("", "## Sizes of clusters (figure 5)", "", f"![Sizes of clusters]({pictures[2].name})")
+    yield from ("", written_here())
 
 
 def _row(one: Left) -> list[str]:

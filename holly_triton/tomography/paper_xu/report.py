@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from holly_triton.core.files import replacing
+from holly_triton.core.origin import written_here
 from holly_triton.core.types import Figures
-from holly_triton.tomography.pictures.confusion import draw_matrices
+from holly_triton.tomography.pictures.confusion import draw_matrices, shown_class
 
 from .cells import Cell
 from .config import ARMS, FIRST, PUBLISHED, Arm, TableScale
@@ -36,7 +37,10 @@ def write_report(out: Path, name: str, scale: TableScale, records: Sequence[Reco
         ARMS[record.arm][1]: record.figures for record in records if _place(record.cell) == FIRST and record.seed == 0
     }
     if first:
-        matrices = {title: (figures["classes"], np.array(figures["confusion"])) for title, figures in first.items()}
+        matrices = {
+            title: ([shown_class(label) for label in figures["classes"]], np.array(figures["confusion"]))
+            for title, figures in first.items()
+        }
         draw_matrices(picture, matrices, "classified as")
     with replacing(path) as partial:
         partial.write_text("\n".join(_lines(name, scale, records, picture if first else None)) + "\n", encoding="utf-8")
@@ -88,6 +92,7 @@ def _lines(name: str, scale: TableScale, records: Sequence[Record], picture: Pat
     yield "The entries of the paper are at hand in part only; the others are stand-ins of like size and symmetry."
     yield ""
     yield from lines_of_table(["class", "structure"], ([stand.name, stand.stands_for] for stand in scale.classes))
+    yield from ("", written_here())
 
 
 def _place(cell: Cell) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from holly_triton.core.files import replacing
 from holly_triton.core.types import Array
 from holly_triton.report.charts import new_figure
 from holly_triton.tomography.config.pictures import DPI
+from holly_triton.tomography.config.simulation import NULL
 from holly_triton.tomography.score.evaluate import BACKGROUND
 
 COLUMNS = 3
@@ -29,6 +30,11 @@ def draw_confusion(path: Path, matrices: Mapping[str, tuple[Sequence[str], Array
     """
     whole = {name: ([*classes, BACKGROUND], counts) for name, (classes, counts) in matrices.items()}
     draw_matrices(path, whole, "picked as")
+
+
+def shown_class(label: str) -> str:
+    """The name of a class in pictures: boxes without a particle are noise."""
+    return "noise" if label == NULL else label
 
 
 def draw_matrices(path: Path, matrices: Mapping[str, tuple[Sequence[str], Array]], found: str) -> None:
