@@ -76,3 +76,8 @@ def test_each_shell_has_its_script(shell: str) -> None:
     if shell == "bash" and "4.4" in said.stderr:
         pytest.skip("this bash is older than 4.4")
     assert "holly-triton" in said.stdout and "_HOLLY_TRITON_COMPLETE" in said.stdout
+
+
+def test_a_number_without_bounds_shows_none() -> None:
+    shown = CliRunner().invoke(main, ["render", "--help"]).output
+    assert "--amplitude" in shown and "None" not in shown

@@ -32,6 +32,19 @@ def test_the_tables_hold_each_size_once_in_order(tmp_path: Path) -> None:
     assert rows[2].endswith("| 10.000 | 5.000 | 50.00 | 400 | abc |")
 
 
+def test_a_shared_processor_and_rows_of_another_commit_are_said() -> None:
+    alone = [
+        dataclasses.replace(record(2000, points, 1.0), device="CPU, 1 thread", step_s=1.1) for points in (350, 1000)
+    ]
+    assert growth.notes(alone) == []
+    shared = dataclasses.replace(alone[0], step_s=2.5)
+    assert growth.notes([shared, alone[1]]) == [growth.SHARED]
+    other = dataclasses.replace(record(2000, 10_000, 1.0), commit="def")
+    assert growth.notes([*alone, other]) == [
+        "The row of 10000 points and 2000 pictures is of another commit than the most, def.\n"
+    ]
+
+
 def test_every_pair_of_sizes_is_measured_once() -> None:
     sizes = [(case.pictures, case.points) for case in growth.cases((350, 1000), (2000, 5000))]
     assert sizes == [(2000, 350), (2000, 1000), (5000, 350)]

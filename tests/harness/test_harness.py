@@ -300,6 +300,23 @@ def some_records(points: int = 20, slower: float = 1.0) -> list[records.Record]:
     return [*made, records.make_record(case, "dense", "cpu", 2, status="oom")]
 
 
+def test_an_operation_without_a_backward_pass_is_drawn_by_its_forward_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from matplotlib.figure import Figure
+
+    drawn: list[Figure] = []
+    monkeypatch.setattr(Figure, "savefig", lambda figure, *_, **__: drawn.append(figure))
+    forward_only = [dataclasses.replace(one, op="pose_scores", forward_backward_ms=None) for one in some_records()]
+    table.plot(forward_only, tmp_path / "a.png")
+    table.plot(some_records(), tmp_path / "b.png")
+    assert [figure.axes[0].get_ylabel() for figure in drawn] == [
+        "forward, ms a picture",
+        "forward + backward, ms a picture",
+    ]
+    assert all(len(figure.axes[0].lines) == 3 for figure in drawn)
+
+
 def test_ratios_are_per_picture() -> None:
     case = GaussianCase("splat", 20, 4, 16, 16)
     t = measure.Timing(10.0, 9.0, 11.0)
