@@ -242,6 +242,9 @@ def end(name: str, run: str, *words: str) -> None:
             time.sleep(0.01)
         os.kill(os.getpid(), getattr(signal, name))
 
+    # A fork has the handler of the process that launched it, which would raise its error within whatever is being done when the
+    # other process died; torchrun's own processes have none.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if os.environ["RANK"] == "1":
         threading.Thread(target=watch, args=[written()], daemon=True).start()
     main(list(words))

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +14,17 @@ from scipy.spatial.transform import Rotation
 
 from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.geometry import random_rotations
 from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.particles.config import Config
-from holly_triton.particles.run.run import carry_out, resume_run, start_run
+from holly_triton.particles.run.run import Run, carry_out, resume_run, start_run
+from holly_triton.particles.run.symmetries import symmetries_of
 from holly_triton.particles.run.trainers import make_spatial_trainer, settled
 from holly_triton.particles.simulate import Precision, simulate
 from holly_triton.particles.spatial.config import PoseEffort, Spatial
 from holly_triton.particles.spatial.symmetry import cosines, folded, nearest_count, rotations_of, spread_, unit_of
+from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.validation.alignment import align
 
 pytestmark = pytest.mark.usefixtures("quick_drawing")
@@ -129,6 +133,50 @@ def test_a_symmetry_that_the_structure_lacks_is_said_to_be_contradicted(made: Pa
     assert imposed["symmetry"] == "C3" and imposed["held_out"] == 24
     assert imposed["gain"] < -5 * imposed["gain_error"]
     assert "C3 symmetry imposed" in invoke("measure", made / "run")[1]
+
+
+@pytest.fixture(scope="module")
+def fourfold(made: Path) -> Callable[[Array, str | None], Run]:
+    """Runs, not begun, on particles of the fourfold structure, whose cloud is set."""
+    write_cloud(made / "fourfold.ply", FOURFOLD)
+    noise = ("--precision", 4, "--missing", 0.2, "--max-spawn", 3, "--dimensions", 3)
+    assert invoke("simulate", made / "fourfold.ply", made / "fourfold", "--images", 60, *noise)[0] == 0
+    effort = PoseEffort(candidates=400, few=16, near=8, climbs=4)
+
+    def begin(cloud: Array, symmetry: str | None) -> Run:
+        config = Config(data=str(made / "fourfold"), device="cpu", points=8, held_out=0.2, symmetry=symmetry)
+        spatial = Spatial(last=effort)
+        run = start_run(dataclasses.replace(config, spatial=spatial), made / f"set-{symmetry}", overwrite=True)
+        run.trainer.state.points.copy_(torch.from_numpy(cloud))
+        run.trainer.state.log_blur.fill_(-3)
+        return run
+
+    return begin
+
+
+def test_particles_support_a_true_symmetry_and_no_other(fourfold: Callable[[Array, str | None], Run]) -> None:
+    """The structure has no mirror plane, and its points are off."""
+    cloud = FOURFOLD + np.random.default_rng(0).normal(0, 1.5, FOURFOLD.shape)
+    found = {s.name: s for s in symmetries_of(fourfold(cloud, None), cloud, 4.0)}
+    assert found["C4"].supported and found["C2"].supported and 0 < found["C4"].loss_error < 0.03
+    assert found["mirror"].verdict == "nearly" and not found["mirror"].supported
+
+
+def test_a_likelihood_counts_all_orientations_with_a_symmetry_and_without(
+    fourfold: Callable[[Array, str | None], Run],
+) -> None:
+    """Of a cloud that has the symmetry anyway, to impose it changes nothing: four orientations are equally likely."""
+    unit_first = np.concatenate([FOURFOLD[:2] @ turn.T for turn in rotations_of("C4").double().numpy()])
+    found = []
+    for symmetry in (None, "C4"):
+        run = fourfold(unit_first, symmetry)
+        assert isinstance(run.trainer, SpatialTrainer)
+        found.append(run.trainer.search(run.trainer.particles))
+    free, imposed = (one.log_likelihood * run.trainer.particles.data.counts for one in found)
+    best = -found[0].poses.loss.log() * run.trainer.particles.data.counts
+    # In the median, as the search misses some of the orientations of some particles.
+    assert float((free - best).median()) == pytest.approx(np.log(4), abs=0.1)
+    assert float((imposed - free).median()) == pytest.approx(0.0, abs=0.1)
 
 
 @pytest.mark.parametrize("stopped", [7, 20], ids=["among the starts", "after their choice"])

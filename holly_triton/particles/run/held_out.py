@@ -166,8 +166,8 @@ def compare_in_space(trainer: SpatialTrainer, dataset: Dataset, most: int) -> tu
     own = evenly(len(trainer.particles), min(len(dataset), len(trainer.particles), most))
     others = Particles.of(dataset, trainer.particles.channels).to(trainer.state.points.device)
     parts = others, trainer.particles.select(torch.from_numpy(own))
-    found, again = (Found(*trainer.search(part)) for part in parts)
-    return found, again
+    found, again = (trainer.search(part) for part in parts)
+    return Found(found.poses, found.unexplained), Found(again.poses, again.unexplained)
 
 
 def search(trainer: Trainer, dataset: Drawable, index: Tensor, *, passes: int) -> Found:

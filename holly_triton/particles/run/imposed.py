@@ -2,7 +2,9 @@
 
 A symmetric cloud has fewer free points, each of which more localisations determine. Where the structure has the symmetry,
 held-out particles are therefore as likely under it or likelier; where it has not, they are less likely. Both clouds are made
-from the same training particles with the same settings, and poses are searched under both in the same way.
+from the same training particles with the same settings, and poses are searched under both in the same way. A particle may
+have any orientation: its likelihood is summed over them. That of the best alone would favour the cloud without the symmetry, of
+which it may take the best of several unequal images.
 """
 
 import dataclasses
@@ -10,25 +12,22 @@ from collections.abc import Callable
 
 from holly_triton.core.progress import following
 from holly_triton.io.metrics import Imposed
-from holly_triton.particles.data import Localisations
-from holly_triton.particles.spatial.particles import Particles
-from holly_triton.particles.spatial.poses import Chosen
 from holly_triton.particles.spatial.train import SpatialTrainer
 
 from .run import Run
+from .symmetries import held_out_particles, mean_gain
 from .trainers import trainer_for
 
 
-def compare_imposed(run: Run, held_out: Chosen | None, should_stop: Callable[[], bool]) -> Imposed:
+def compare_imposed(run: Run, should_stop: Callable[[], bool]) -> Imposed:
     """Compare a finished run with the same one without its symmetry.
 
     Args:
-        run: With a symmetry.
-        held_out: Poses of its held-out particles; without any, nothing is compared.
+        run: With a symmetry. Without held-out particles nothing is compared.
         should_stop: Whether to leave the comparison out, asked before each step.
     """
-    name, dataset = run.config.symmetry or "", run.pictures.held_out
-    if held_out is None or not isinstance(dataset, Localisations):
+    name, others = run.config.symmetry or "", held_out_particles(run)
+    if others is None or not isinstance(run.trainer, SpatialTrainer):
         return Imposed(name)
     trainer = trainer_for(dataclasses.replace(run.config, symmetry=None), run.pictures.training)
     assert isinstance(trainer, SpatialTrainer)
@@ -36,9 +35,6 @@ def compare_imposed(run: Run, held_out: Chosen | None, should_stop: Callable[[],
     for _, _ in zip(following(range(trainer.plan.steps)), trainer.run(), strict=False):
         if should_stop():
             return Imposed(name)
-    others = Particles.of(dataset).to(trainer.state.points.device)
-    free, _ = trainer.search(others)
-    # A loss is exp of the mean negative log-likelihood of a localisation.
-    gain = free.loss.log().double() - held_out.loss.log().double()
-    error = float(gain.std()) / len(gain) ** 0.5
-    return Imposed(name, len(gain), float(gain.mean()), error)
+    free, imposed = (one.search(others).log_likelihood.double() for one in (trainer, run.trainer))
+    gain, error = mean_gain(imposed - free)
+    return Imposed(name, len(free), gain, error)

@@ -30,13 +30,14 @@ from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.report import REPORT, write_report
 from holly_triton.report.symmetry import explain_imposed, explain_standing, explain_symmetries
-from holly_triton.validation import symmetry
 from holly_triton.validation.angular_order import standing_order
+from holly_triton.validation.symmetry import Symmetry
 from holly_triton.view import render_cloud
 from holly_triton.view.orientation import upright
 
 from .held_out import AnyPoses, AnyTrainer
 from .run import Run
+from .symmetries import symmetries_of
 from .trainers import AnyState
 
 SHOWN = 12
@@ -85,7 +86,7 @@ def write_results(
         )
         if complete:
             begin("looking for symmetry")
-            found = _symmetry(run.trainer, points)
+            found = symmetries_of(run, points, point_sigma_nm(run.trainer))
             symmetries, findings = [one.figures() for one in found], _findings(points, found, imposed)
             metrics = dataclasses.replace(metrics, symmetry=symmetries, findings=findings, imposed=imposed)
         write_metrics(run.folder, metrics)
@@ -96,7 +97,7 @@ def write_results(
         report_run(run.folder)
 
 
-def _findings(points: Array, found: list[symmetry.Symmetry], imposed: Imposed | None) -> list[str]:
+def _findings(points: Array, found: list[Symmetry], imposed: Imposed | None) -> list[str]:
     """Sentences about the symmetry of a cloud: that was imposed, or that it has."""
     if imposed is not None:
         return [explain_imposed(imposed)]
@@ -183,18 +184,6 @@ def _ball(points: Tensor) -> Tensor:
     distance = (some - middle).norm(dim=1)
     ball: Tensor = middle + torch.nn.functional.normalize(direction, dim=1) * distance[:, None]
     return ball
-
-
-def _symmetry(trainer: AnyTrainer, points: Array) -> list[symmetry.Symmetry]:
-    """Symmetries that the cloud has or nearly has, and whether the pictures are compatible with them."""
-    device = trainer.state.points.device
-    return symmetry.find_symmetries(
-        symmetry.thinned(points),
-        lambda turned: trainer.losses_of(torch.tensor(turned, dtype=torch.float32, device=device))[0],
-        None
-        if isinstance(trainer, SpatialTrainer)
-        else symmetry.residual_error(trainer.losses_of(trainer.state.points.detach())[1], point_sigma_nm(trainer)),
-    )
 
 
 def point_sigma_nm(trainer: AnyTrainer) -> float:

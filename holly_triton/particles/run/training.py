@@ -22,7 +22,6 @@ from holly_triton.particles.classes.state import ClassState
 from holly_triton.particles.cloud.train import Progress as Step
 from holly_triton.particles.config import Config
 from holly_triton.particles.deformation.state import DeformationState
-from holly_triton.particles.spatial.poses import Chosen
 from holly_triton.particles.state import State
 from holly_triton.report import find_warnings
 from holly_triton.report.deformation import explain_deformation
@@ -261,8 +260,7 @@ def follow(run: Run, stop: Stop) -> bool:
         if finished and run.config.symmetry is not None:
             with in_parts(1) as begin:
                 begin("the same run without the symmetry, to compare held-out particles")
-                poses = held_out[1] if held_out is not None and isinstance(held_out[1], Chosen) else None
-                imposed = compare_imposed(run, poses, lambda: stop.asked)
+                imposed = compare_imposed(run, lambda: stop.asked)
         if leads():
             write_results(run, held_out, imposed, deformation)
         wait()  # until they are there for all to read

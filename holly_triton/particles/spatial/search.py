@@ -47,9 +47,12 @@ class Found(NamedTuple):
 
     @property
     def log_likelihood(self) -> Tensor:
-        """Log of the likelihood of each particle, summed over its distinct orientations ``[B]``."""
+        """Log of the likelihood of each particle, summed over its distinct orientations ``[B]``.
+
+        Those that a symmetry maps onto one another count as often as there are rotations in its group, as they do without it.
+        """
         summed: Tensor = self._distinct.logsumexp(dim=1)
-        return summed
+        return summed + math.log(len(self.group))
 
     @property
     def _distinct(self) -> Tensor:

@@ -46,6 +46,14 @@ class View(NamedTuple):
     grid: Grid
 
 
+class Searched(NamedTuple):
+    """Result of a search for the poses of P particles."""
+
+    poses: Chosen
+    unexplained: Tensor  # [P]: share of the localisations in the background
+    log_likelihood: Tensor  # [P]: of a localisation, the mean, where the particle may have any of its orientations
+
+
 class SpatialTrainer:
     """Carries out a plan on 3D particles from any state; between two steps ``state`` is complete."""
 
@@ -154,24 +162,25 @@ class SpatialTrainer:
         index = torch.linspace(0, len(self.particles) - 1, min(SAMPLE, len(self.particles))).long().to(points.device)
         data = self.particles.batch(index, self.plan.settings.last.localisations, self.sampler()).padded
         poses = Kept(self.state.rotations[index, :1], self.state.shifts[index, :1], self.state.scores[index, :1])
-        model = self.final_model._replace(points=points)
-        if model.sizes:
-            # Thinned clouds and the control have other numbers of points, in the same order.
-            ends = [round(end * len(points) / len(self.state.points)) for end in accumulate(model.sizes)]
-            model = model._replace(sizes=tuple(end - start for start, end in pairwise([0, *ends])))
-        score = exact(model, data, poses).score
+        score = exact(self._model_of(points), data, poses).score
         loss = float(score.sum().div(-data.mask.sum()).exp())
         return loss, loss
 
-    @torch.no_grad()
-    def search(self, particles: Particles) -> tuple[Chosen, Tensor]:
-        """Poses of other particles, or of the same ones, from a search without initial poses, under the final cloud.
+    def _model_of(self, points: Tensor) -> Model:
+        """The final cloud with these points ``[M, 3]``, nm, of any number, in place of its own, in the order of their channels."""
+        model = self.final_model._replace(points=points)
+        ends = [round(end * len(points) / len(self.state.points)) for end in accumulate(model.sizes)]
+        return model._replace(sizes=tuple(end - start for start, end in pairwise([0, *ends])))
 
-        Returns:
-            The poses of all P particles, and the share of each one's localisations in the background ``[P]``.
+    @torch.no_grad()
+    def search(self, particles: Particles, points: Tensor | None = None) -> Searched:
+        """Poses of P other particles, or of the same ones, from a search without initial poses, under the final cloud.
+
+        With ``points`` ``[M, 3]``, nm, these are in the place of its own.
         """
-        plan, model, generator = self.plan, self.final_model, self.sampler()
-        chosen, unexplained = [], []
+        plan, generator = self.plan, self.sampler()
+        model = self.final_model if points is None else self._model_of(points)
+        chosen, unexplained, likelihood = [], [], []
         for index in following(torch.split(particles.by_size, plan.settings.batch)):
             found = find_poses(plan, model, particles, index, plan.settings.last, generator)
             poses = found.poses
@@ -179,9 +188,11 @@ class SpatialTrainer:
                 Chosen(poses.rotation[:, 0], poses.shift[:, 0] + particles.middle[index], found.loss, found.entropy)
             )
             unexplained.append(found.unexplained(model))
+            likelihood.append(found.log_likelihood / found.data.mask.sum(dim=1))
         # From the order in which they were searched to that of the particles.
         place = particles.by_size.argsort()
-        return Chosen(*(torch.cat(rows)[place] for rows in zip(*chosen, strict=True))), torch.cat(unexplained)[place]
+        joined = Chosen(*(torch.cat(rows)[place] for rows in zip(*chosen, strict=True)))
+        return Searched(joined, torch.cat(unexplained)[place], torch.cat(likelihood)[place])
 
     def sampler(self) -> torch.Generator:
         """Random choices apart from those of the run, the same ones every time."""
