@@ -55,6 +55,17 @@ class Found(NamedTuple):
         return summed + math.log(len(self.group))
 
     @property
+    def mean_log_likelihood(self) -> Tensor:
+        """The same of a localisation, the mean over those of each particle ``[B]``."""
+        return self.log_likelihood / self.data.mask.sum(dim=1)
+
+    @torch.no_grad()
+    def under(self, model: Model, climbs: int) -> "Found":
+        """The same particles under another cloud, with poses that climb from these to its likelihood's nearest maxima."""
+        poses = exact(model, self.data, climbed(model, self.data, self.poses, climbs))
+        return self._replace(poses=poses.best(poses.score.shape[1]))
+
+    @property
     def _distinct(self) -> Tensor:
         """Log-likelihood of each pose ``[B, K]``, minus infinity where a better one is closer than ``SAME_DEG``."""
         rotation, score = self.poses.rotation, self.poses.score

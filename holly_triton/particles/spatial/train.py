@@ -162,37 +162,39 @@ class SpatialTrainer:
         index = torch.linspace(0, len(self.particles) - 1, min(SAMPLE, len(self.particles))).long().to(points.device)
         data = self.particles.batch(index, self.plan.settings.last.localisations, self.sampler()).padded
         poses = Kept(self.state.rotations[index, :1], self.state.shifts[index, :1], self.state.scores[index, :1])
-        score = exact(self._model_of(points), data, poses).score
+        score = exact(self.model_of(points), data, poses).score
         loss = float(score.sum().div(-data.mask.sum()).exp())
         return loss, loss
 
-    def _model_of(self, points: Tensor) -> Model:
+    def model_of(self, points: Tensor) -> Model:
         """The final cloud with these points ``[M, 3]``, nm, of any number, in place of its own, in the order of their channels."""
         model = self.final_model._replace(points=points)
         ends = [round(end * len(points) / len(self.state.points)) for end in accumulate(model.sizes)]
         return model._replace(sizes=tuple(end - start for start, end in pairwise([0, *ends])))
 
     @torch.no_grad()
-    def search(self, particles: Particles, points: Tensor | None = None) -> Searched:
-        """Poses of P other particles, or of the same ones, from a search without initial poses, under the final cloud.
-
-        With ``points`` ``[M, 3]``, nm, these are in the place of its own.
-        """
-        plan, generator = self.plan, self.sampler()
-        model = self.final_model if points is None else self._model_of(points)
-        chosen, unexplained, likelihood = [], [], []
-        for index in following(torch.split(particles.by_size, plan.settings.batch)):
-            found = find_poses(plan, model, particles, index, plan.settings.last, generator)
+    def search(self, particles: Particles) -> Searched:
+        """Poses of P other particles, or of the same ones, from a search without initial poses, under the final cloud."""
+        generator, chosen, unexplained, likelihood = self.sampler(), [], [], []
+        for index in following(torch.split(particles.by_size, self.plan.settings.batch)):
+            found = self.find_afresh(particles, index, generator)
             poses = found.poses
             chosen.append(
                 Chosen(poses.rotation[:, 0], poses.shift[:, 0] + particles.middle[index], found.loss, found.entropy)
             )
-            unexplained.append(found.unexplained(model))
-            likelihood.append(found.log_likelihood / found.data.mask.sum(dim=1))
+            unexplained.append(found.unexplained(self.final_model))
+            likelihood.append(found.mean_log_likelihood)
         # From the order in which they were searched to that of the particles.
         place = particles.by_size.argsort()
         joined = Chosen(*(torch.cat(rows)[place] for rows in zip(*chosen, strict=True)))
         return Searched(joined, torch.cat(unexplained)[place], torch.cat(likelihood)[place])
+
+    @torch.no_grad()
+    def find_afresh(self, particles: Particles, index: Tensor, generator: torch.Generator | None = None) -> Found:
+        """Poses of some particles ``[B]``, which need not be the run's, under the final cloud, by its sampler if none is given."""
+        return find_poses(
+            self.plan, self.final_model, particles, index, self.plan.settings.last, generator or self.sampler()
+        )
 
     def sampler(self) -> torch.Generator:
         """Random choices apart from those of the run, the same ones every time."""
