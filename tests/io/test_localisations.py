@@ -6,6 +6,7 @@ import torch
 
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import Grid
+from holly_triton.particles.data import localisations
 from holly_triton.particles.data.grouping import localisations_from_rows
 from holly_triton.particles.data.localisations import Localisations
 from holly_triton.particles.data.ragged import runs
@@ -54,6 +55,21 @@ def test_photons_do_not_weigh_in_a_picture() -> None:
         bright.draw(torch.arange(2), Grid(16, 400.0), 20.0),
         particles([5, 7]).draw(torch.arange(2), Grid(16, 400.0), 20.0),
     )
+
+
+@pytest.mark.parametrize("backend", ["triton", "separable"])
+def test_rows_go_uncounted_only_where_tritons_kernel_draws_them(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other backends refuse rows beyond the last offset, as on a GPU without Triton."""
+    data, drawn = particles([5, 1, 9]), []
+
+    def draw(xy: torch.Tensor, offsets: torch.Tensor, *_: object, **__: object) -> torch.Tensor:
+        drawn.append((len(xy), int(offsets[-1])))
+        return torch.zeros(2, 16, 16)
+
+    monkeypatch.setattr(localisations, "choose_backend", lambda *_: backend)
+    monkeypatch.setattr(localisations, "splat_emitters", draw)
+    data.draw(torch.tensor([0, 1]), Grid(16, 400.0), 20.0)
+    assert drawn == [(18 if backend == "triton" else 6, 6)]
 
 
 def test_views_turn_the_centred_particle_and_drop_z() -> None:

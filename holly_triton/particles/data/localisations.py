@@ -14,6 +14,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.geometry import Grid, random_rotations
 from holly_triton.io.tables.scratch import on_disk
 from holly_triton.kernels import splat_emitters
+from holly_triton.kernels.arguments import choose_backend
 
 from .ragged import Runs, runs
 
@@ -256,9 +257,11 @@ class Localisations:
             ``[B, S, S]`` float32, not normalised, on the device of the index.
         """
         device, index = index.device, index.to(self.starts.device)
-        # On a GPU a count of the rows would be waited for, so there are as many as there can be; the last belong to no picture.
+        # On a GPU a count of the rows would be waited for, so there are as many as there can be; the last belong to no picture,
+        # which Triton's kernel alone allows.
         most = len(index) * self._longest
-        found = runs(self.starts[index], self.counts[index], most if index.is_cuda and most <= MOST_UNCOUNTED else None)
+        uncounted = choose_backend(None, self.xyz) == "triton" and most <= MOST_UNCOUNTED
+        found = runs(self.starts[index], self.counts[index], most if uncounted else None)
         rows = found.rows
         xy = grid.to_pixels(self._positions(found, index)[:, :2].to(device))
         width: float | Tensor = sigma_nm / grid.pixel_nm
