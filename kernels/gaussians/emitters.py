@@ -105,9 +105,11 @@ def _splat_emitters_separable(
     most = CHUNK_BYTES // (xy.element_size() * sum(shape))
     for some, first, last in _buckets(counts, most):
         place = torch.arange(first, last, device=xy.device)
-        # What a picture lacks to the most of its bucket is filled with an emitter of no photons.
-        emitters = (starts[some, None] + place).clamp_(max=len(xy) - 1)
-        photons = amplitude[emitters].masked_fill_(place >= counts[some, None], 0)
+        # What a picture lacks to the most of its bucket is filled with its own first emitter, of no photons: a NaN of another
+        # picture's times 0 would be a NaN here.
+        own = place < counts[some, None]
+        emitters = starts[some, None] + place * own
+        photons = amplitude[emitters].masked_fill_(~own, 0)
         at, width = xy[emitters], sigma[emitters]  # [b, m, 2]
         gx = axis_gaussians(at[..., 0], width[..., 0], columns)  # [b, m, W]
         gy = axis_gaussians(at[..., 1], width[..., 1], rows).mul_(photons[..., None])  # [b, m, H]

@@ -130,7 +130,8 @@ def reconstruction_divergence_separable(
     cloud: Cloud, background: Tensor, target: Tensor, scale: float, mask_threshold: float
 ) -> tuple[Tensor, Tensor]:
     """``reconstruction_divergence`` for checked arguments."""
-    share, least = float(background.detach().sigmoid()), mask_threshold / scale
+    # A tensor throughout: reading it as a number would wait for a GPU, and can't be captured in a CUDA graph.
+    share, least = background.detach().sigmoid(), mask_threshold / scale
 
     def compare(images: Tensor, target: Tensor, differentiate: bool) -> Compared:
         wanted = target / target.sum((1, 2), keepdim=True).clamp_min(SMALLEST)

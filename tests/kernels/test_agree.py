@@ -12,7 +12,8 @@ from holly_triton.harness.baselines import forward_backward
 from holly_triton.harness.cases import Case, edge_cases, make_inputs, timed_cases
 from holly_triton.harness.compare import compare, validation_inputs
 from holly_triton.harness.ops.gaussians import GaussianCase
-from holly_triton.kernels import normalised_masked_l1, reconstruction_loss, splat
+from holly_triton.harness.step_worker import READS
+from holly_triton.kernels import normalised_masked_l1, reconstruction_loss, splat, splat_emitters
 from holly_triton.kernels.gaussians import reference, separable, separable_fused
 
 SEED = int(os.environ.get("HOLLY_SEED", "0"))
@@ -186,6 +187,36 @@ def test_a_bad_pose_spoils_its_own_picture_only(bad: float) -> None:
     images = splat(**{**inputs.arguments, "shift": shift})
     torch.testing.assert_close(images[[0, 2]], clean[[0, 2]])
     assert bool(torch.isnan(images[1]).all() if bad != bad else (images[1] == 0).all())
+
+
+@pytest.mark.parametrize("argument", ["xy", "sigma", "weights"])
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf], ids=["nan", "inf"])
+@pytest.mark.parametrize("place", range(9))
+def test_a_bad_emitter_spoils_its_own_picture_only(place: int, bad: float, argument: str) -> None:
+    generator = torch.Generator().manual_seed(SEED)
+    given = {
+        "xy": torch.randn(9, 2, generator=generator),
+        "sigma": 1 + torch.rand(9, generator=generator),
+        "weights": 1 + torch.rand(9, generator=generator),
+    }
+    given[argument][place] = bad
+    offsets, other = torch.tensor([0, 4, 9]), int(place < 4)
+    images = splat_emitters(given["xy"], offsets, given["sigma"], (8, 9), weights=given["weights"])
+    oracle = reference.splat_emitters(given["xy"], offsets, given["sigma"], (8, 9), weights=given["weights"])
+    torch.testing.assert_close(images[other], oracle[other])
+    assert bool(images[other].isfinite().all())
+    assert torch.equal(images[1 - other].isfinite().all(), oracle[1 - other].isfinite().all())
+
+
+@pytest.mark.parametrize("op", DIFFERENTIABLE)
+def test_a_call_and_its_gradients_read_nothing_back(op: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU without Triton the second step is captured in a CUDA graph, in which nothing may wait for the device."""
+    case = GaussianCase(op, 37, 5, 24, 17, 1.7, weights="signed", sigma_each=True)
+    inputs = make_inputs(case, SEED).to(torch.float32)
+    with monkeypatch.context() as patched:
+        for name in READS:
+            patched.setattr(Tensor, name, lambda *_, name=name: pytest.fail(f"Tensor.{name} waits for the device"))
+        forward_backward(case, "separable", inputs)
 
 
 @pytest.mark.parametrize("backend", ["oracle", "separable"])
