@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 from holly_triton.core.errors import HollyError
+from holly_triton.kernels.arguments import choose_backend
 
 from .baselines import BACKENDS, forward, needed_bytes
 from .cases import TIMED_POINTS, Answer, Case, Inputs, make_inputs, timed_cases
@@ -78,9 +79,13 @@ def bench(
     _check_outputs(json_path, plot_path)
     device = resolve_device(device)
     if tune:
+        if "triton" not in resolve_backends([], device):
+            raise HollyError(
+                f"--tune: block sizes are those of a GPU that Triton's kernels run on, which device {device} is not"
+            )
         from .tune import tune_blocks
 
-        tune_blocks(images, size, sigma_px, precision, device)
+        tune_blocks(images, size, sigma_px, precision)
         return 0
     chosen = resolve_backends(backends, device)
     precision = precision if device == "cuda" else "ieee"
@@ -137,8 +142,8 @@ def resolve_device(device: str) -> str:
 
 
 def resolve_backends(backends: Sequence[str], device: str) -> tuple[str, ...]:
-    """The requested backends, or all that the device has."""
-    known = BACKENDS if device == "cuda" else BACKENDS[1:]
+    """The requested backends, or all that the device has: Triton's only where it draws by default."""
+    known = BACKENDS if choose_backend(None, torch.empty(0, device=device)) == "triton" else BACKENDS[1:]
     for backend in backends:
         if backend not in known:
             raise HollyError(f"backend {backend}: on {device} there are {', '.join(known)}")

@@ -42,20 +42,18 @@ COMPILERS = min(16, os.cpu_count() or 1)
 Key = tuple[int, str, str]
 
 
-def tune_blocks(images: int, size: int, sigma_px: float, precision: str, device: str) -> None:
-    """Print the fastest row of ``blocks.py`` for this device, a precision and pictures of ``size`` pixels a side.
+def tune_blocks(images: int, size: int, sigma_px: float, precision: str) -> None:
+    """Print the fastest row of ``blocks.py`` for the CUDA device, a precision and pictures of ``size`` pixels a side.
 
     Training draws small pictures first, then medium and large ones: each size class has a row of its own.
 
     Raises:
-        HollyError: There is no CUDA device.
+        HollyError: No candidate gives a right result.
     """
-    if device != "cuda":
-        raise HollyError("--tune: block sizes are those of a GPU, and PyTorch sees no CUDA device here")
     major, minor = torch.cuda.get_device_capability()
     known = [row for row in blocks.ARCHITECTURES if row <= 10 * major + minor]
     name = next(name for name, side in blocks.SIZES.items() if size <= side)
-    tune_row((max(known, default=min(blocks.ARCHITECTURES)), precision, name), images, size, sigma_px, device)
+    tune_row((max(known, default=min(blocks.ARCHITECTURES)), precision, name), images, size, sigma_px, "cuda")
 
 
 def tune_row(key: Key, images: int, size: int, sigma_px: float, device: str) -> None:
@@ -101,7 +99,13 @@ def _is_faulty(key: Key, candidate: tuple[str, blocks.Blocks]) -> bool:
 def best(
     key: Key, rows: Iterable[blocks.Blocks], measure: Callable[[], list[float]], console: Console
 ) -> blocks.Blocks:
-    """The row whose times have the smallest geometric mean, each put into the table in turn; rows that fail are skipped."""
+    """The row whose times have the smallest geometric mean, each put into the table in turn.
+
+    Rows that fail, or whose result is wrong, are skipped.
+
+    Raises:
+        HollyError: None is left.
+    """
     found: list[tuple[float, blocks.Blocks]] = []
     for row in rows:
         blocks.TABLE[key] = row
@@ -110,10 +114,13 @@ def best(
         except Exception as error:  # a candidate may fail in any part of the compiler
             console.print(f"{tuple(row)}: {type(error).__name__}")
             continue
+        if not times:
+            console.print(f"{tuple(row)}: its result is wrong", highlight=False)
+            continue
         found.append((math.prod(times), row))
         console.print(f"{tuple(row)}: {', '.join(f'{ms:.3f}' for ms in times)} ms", highlight=False)
     if not found:
-        raise HollyError(f"--tune: no candidate for {key} runs on this device")
+        raise HollyError(f"--tune: no candidate for {key} gives a right result on this device")
     blocks.TABLE[key] = min(found)[1]
     return min(found)[1]
 
@@ -128,9 +135,9 @@ class Measured:
         self.answer = oracle(cases[0], self.checked.to(torch.float64, device))
 
     def score(self, backward: bool) -> list[float]:
-        """Milliseconds of the device's own work in each case; infinite if the smallest is wrong."""
+        """Milliseconds of the device's own work in each case; none if the smallest is wrong."""
         if compare(self.inputs[0][0], "triton", self.checked, self.device, answer=self.answer).wrong:
-            return [float("inf")]
+            return []
         run = forward_backward if backward else forward
         times = []
         for case, inputs in self.inputs:

@@ -4,6 +4,7 @@ import dataclasses
 import json
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -447,3 +448,33 @@ def test_the_fastest_candidate_is_printed_as_a_row_of_the_table(
     tune.tune_row(key, 2, 64, 1.41, "cuda")
     assert capsys.readouterr().out.splitlines()[-1] == '    (90, "tf32x3", "large"): Blocks(64, 64, 4, 32, 64, 4),'
     assert blocks.TABLE[key] == before
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_a_candidate_of_a_wrong_result_is_never_the_row(right: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("triton")
+    from holly_triton.harness import tune
+    from holly_triton.kernels import blocks
+
+    key, bad, good = (90, "tf32x3", "large"), blocks.Blocks(32, 32, 4, 32, 64, 4), blocks.Blocks(64, 64, 4, 64, 64, 8)
+    before = blocks.TABLE[key]
+    monkeypatch.setattr(tune, "shippable", lambda *_: ([bad, good], [bad, good]))
+    monkeypatch.setattr(tune, "time_on_device", lambda *_: 1.0)
+    monkeypatch.setattr(
+        tune, "compare", lambda *_, **__: SimpleNamespace(wrong=blocks.TABLE[key].tile != good.tile or not right)
+    )
+    monkeypatch.setattr(tune, "POINTS", (4, 5))
+    if right:
+        tune.tune_row(key, 1, 8, 1.41, "cpu")
+    else:
+        with pytest.raises(HollyError, match=r"no candidate .* gives a right result"):
+            tune.tune_row(key, 1, 8, 1.41, "cpu")
+    assert blocks.TABLE[key] == before
+
+
+@pytest.mark.parametrize("default", ["triton", "separable"])
+def test_tritons_backend_is_offered_where_it_is_the_default(default: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU without Triton, and on AMD's, it would fail in every case."""
+    monkeypatch.setattr(command, "choose_backend", lambda *_: default)
+    others = ("separable", "naive", "dense")
+    assert command.resolve_backends([], "cpu") == (("triton", *others) if default == "triton" else others)
