@@ -9,6 +9,7 @@ import torch
 
 from holly_triton.core import captured
 from holly_triton.geometry import Grid
+from holly_triton.io.tables import scratch
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import Config
 from holly_triton.particles.run.trainers import make_trainer
@@ -78,3 +79,12 @@ def test_particles_of_unequal_size_are_drawn_as_on_a_cpu() -> None:
 @pytest.mark.parametrize("pose", ["amortised", "direct"])
 def test_the_other_ways_to_poses_run_too(pose: str) -> None:
     assert bool(trained(pose=pose).state.loss.isfinite().all())
+
+
+@pytest.mark.parametrize("most", [0, 40], ids=["pictures", "few-labels"])
+def test_a_table_on_the_disk_trains_as_one_on_the_gpu(most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its rows stay off the GPU; so do its counts, which the index of a batch is not on the device of."""
+    settings = {"sparse": dataclasses.replace(Config().quick().sparse, most=most)}
+    held = trained(**settings).state.loss
+    monkeypatch.setattr(scratch, "IN_MEMORY", 0)
+    assert float(trained(**settings).state.loss.mean()) == pytest.approx(float(held.mean()), rel=0.2)

@@ -28,7 +28,8 @@ class SearchedPoses:
         """Set up the optimiser as ``state`` left it."""
         self.config, self.plan, self.dataset, self.state = plan.config, plan, dataset, state
         self.generator = generator
-        self.counts = noisy_counts(dataset.counts, plan.config.search.least_dispersion)
+        counts = noisy_counts(dataset.counts, plan.config.search.least_dispersion)
+        self.counts = None if counts is None else counts.to(state.points.device)  # a table on the disk stays off the GPU
         settings = plan.config.optimiser
         groups: list[dict[str, Any]] = [
             {"params": [state.points.requires_grad_()]},

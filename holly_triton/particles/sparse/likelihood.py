@@ -23,11 +23,15 @@ def flat_model(state: TrainingState, background_nm: float, widened_nm: float = 0
 
 
 def flat_particles(data: Localisations, index: Tensor, most: int, generator: torch.Generator) -> Padded:
-    """Localisations of some particles ``[B]`` about their centroids, at most ``most`` of each, drawn at random."""
-    found = runs(data.starts[index], data.counts[index])
-    xyz, offsets = data.emitters(index)
-    variance = variances(data.precision, found.rows)
+    """Localisations of some particles ``[B]`` about their centroids, at most ``most`` of each, drawn at random.
+
+    They are on the device of the index; a table on the disk is not.
+    """
+    own = index.to(data.starts.device)
+    xyz, offsets = data.emitters(own)
+    variance = variances(data.precision, runs(data.starts[own], data.counts[own]).rows)
     each = xyz.new_zeros(len(xyz)) if variance is None else variance
+    xyz, offsets, each = (part.to(index.device) for part in (xyz, offsets, each))
     counts = offsets.diff()
     slot = torch.rand(len(index), int(counts.max()), generator=generator, device=index.device)
     there = torch.arange(slot.shape[1], device=index.device) < counts[:, None]
