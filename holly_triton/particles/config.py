@@ -139,7 +139,7 @@ class Search(Settings):
     least_dispersion: Amount = 0.2
     """Variance over mean of the localisations of a picture, from which poses are drawn by their likelihood. Below, nearly
     every label is seen in every picture, and the best pose is taken."""
-    sharpness: Amount = 1.5
+    sharpness: Positive = 1.5
     """Power of the likelihood by which poses are drawn. Pictures are compared after smoothing by sigma, which weakens
     their likelihood by ``1 + sigma_per_blur**2``."""
     size: Pixels = 32
@@ -172,8 +172,9 @@ class Optimiser(Settings):
     point_rate: Amount = 0.07
     """Adam's step for points, in sigma: coarse pictures allow long steps, fine ones need short ones."""
     momentum: Momentum = 0.9
-    second_moment: Momentum = 0.95
-    """Adam's betas; the second is short because sigma, and with it the gradients, changes quickly."""
+    second_moment: Annotated[float, Bounds(0, 1, open_least=True, open_most=True)] = 0.95
+    """Adam's betas; the second is short because sigma, and with it the gradients, changes quickly. Of 0, a small gradient would
+    give a step of any length."""
     blur_rate: Amount = 0.02
     """Adam's step for the logarithm of the fitted blur, and for the logit of the background's share."""
     background_start: Annotated[float, Bounds(0, 1, open_least=True, open_most=True)] = 0.05
@@ -201,7 +202,7 @@ class Sharpen(Settings):
     point_rate: Amount = 0.28
     """Adam's step for points, as a fraction of the blur and of what the data resolve: long enough for points to leave a place that
     is only nearly right. With 0.14 the first of the noisy pictures named above came to 0.041, with 0.28 to 0.036, with 0.56 to 0.045 units."""
-    constant: Share = 0.5
+    constant: Annotated[float, Bounds(0, 1, open_most=True)] = 0.5
     """Share of the steps after which they become shorter, to nothing at the end."""
     most_pairs: Count = 2**18
     """Pairs of a localisation and a point, of a particle: where it has more, some of its localisations are drawn at each step."""

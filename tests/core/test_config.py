@@ -77,6 +77,9 @@ def test_defaults_lie_within_their_bounds() -> None:
     ("wrong", "right"),
     [
         ({"optimiser": {"momentum": 1.5}}, "below 1"),
+        ({"optimiser": {"second_moment": 0.0}}, "above 0"),
+        ({"search": {"sharpness": 0.0}}, "above 0"),
+        ({"sharpen": {"constant": 1.0}}, "below 1"),
         ({"schedule": {"pixel_per_sigma": 0.0}}, "above 0"),
         ({"schedule": {"sigma_start": 0.0, "sigma_end": 0.0}}, "above 0"),
         ({"schedule": {"field_of_view": 0.0}}, "from 0.1"),
