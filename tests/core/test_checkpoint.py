@@ -120,12 +120,28 @@ def test_data_may_move_and_what_was_changed_is_told_once(
     assert not caplog.messages
 
 
-@pytest.mark.parametrize("settings", [{"points": 13}, {"pose": "direct"}])
+@pytest.mark.parametrize(
+    "settings", [{"points": 13}, {"pose": "direct"}, {"axis": "x"}, {"part": "odd"}, {"views": "random"}]
+)
 def test_what_a_checkpoint_hangs_on_is_not_to_be_changed(run: Path, settings: dict[str, Any]) -> None:
     edit(run, **settings)
     (name,) = settings
     with pytest.raises(HollyError, match=f"config.toml: changed since the checkpoint: {name}; set {name} back"):
         resume_run(run)
+
+
+def test_another_seed_is_refused_where_it_would_draw_other_views(run: Path, tmp_path: Path) -> None:
+    """Elsewhere it changes no picture, and the run goes on."""
+    made = simulate(SITES, 60, dimensions=3, generator=torch.Generator().manual_seed(1))
+    write_simulation(tmp_path / "data", made)
+    random = dataclasses.replace(BRIEF, data=str(tmp_path / "data"), views="random", views_per_particle=2)
+    started = start_run(random, tmp_path / "views")
+    carry_out(started, lambda progress: None, lambda: started.trainer.state.step >= 1)
+    for folder in (run, started.folder):
+        edit(folder, seed=5)
+    with pytest.raises(HollyError, match=r"config.toml: changed since the checkpoint: seed; set seed back"):
+        resume_run(started.folder)
+    assert not resume_run(run).finished
 
 
 def test_a_run_goes_on_on_another_kind_of_device(run: Path) -> None:

@@ -44,16 +44,16 @@ WRITTEN = (
 
 
 BOUND = (
-    "points", "choose_points", "symmetry", "pose", "dimensions", "channels", "held_out", "spatial.kept", "deforming.degree", "deforming.poses", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
+    "points", "choose_points", "symmetry", "pose", "dimensions", "channels", "held_out", "axis", "views", "views_per_particle", "part", "structure", "spatial.kept", "deforming.degree", "deforming.poses", "amortised.size", "amortised.heads", "amortised.optimiser", "direct.optimiser"
 )  # fmt: skip
-"""Settings that a checkpoint's cloud, poses, network and optimiser depend on."""
+"""Settings that a checkpoint's cloud, poses, network and optimiser depend on. The data may move and be read in other ways, but a
+view along another direction, or another half of the particles, has other poses in the same number."""
 
 
 PICTURES = {
-    "data", "unit", "pixel_size", "columns", "channel", "where", "axis", "weights", "crop", "background", "contrast", "exclude",
-    "views", "views_per_particle", "part", "assignment", "structure", "held_out",
+    "data", "unit", "pixel_size", "columns", "channel", "where", "weights", "crop", "background", "contrast", "exclude", "assignment",
 }  # fmt: skip
-"""Settings by which other pictures may be read."""
+"""Other settings by which other pictures may be read."""
 
 
 @dataclass(frozen=True)
@@ -164,7 +164,9 @@ def _check_changes(path: Path, before: Config, now: Config) -> None:
     if not changed:
         return
     told = f"{path}: changed since the checkpoint: {', '.join(changed)}"
-    if bound := [name for name in changed if name in BOUND]:
+    # The seed draws the directions of random views; elsewhere other random numbers from here on change no picture.
+    held = {*BOUND, "seed"} if now.views == "random" else {*BOUND}
+    if bound := [name for name in changed if name in held]:
         raise HollyError(f"{told}; set {', '.join(bound)} back, or start another run with --config {path} --out")
     LOG.warning("%s; going on with the new values", told)
 
