@@ -30,6 +30,7 @@ from holly_triton.particles.run.held_out import score_held_out, split
 from holly_triton.particles.run.results import point_sigma_nm, write_poses
 from holly_triton.particles.run.run import WRITTEN
 from holly_triton.particles.run.trainers import notes_of, settled, trainer_for
+from holly_triton.particles.spatial.poses import Chosen
 from holly_triton.validation.alignment import align
 from holly_triton.validation.comparison import Alignment
 from holly_triton.view.orientation import upright
@@ -78,16 +79,19 @@ def open_dataset(
 
 @dataclass(frozen=True)
 class Reconstruction:
-    """A structure and the poses of its pictures. The mirror image, in mirrored poses, fits them as well.
+    """A structure and the poses of its pictures, or of its particles of 3D localisations.
+
+    The mirror image, in mirrored poses, fits pictures as well; 3D localisations determine the handedness.
 
     Attributes:
         points: ``[N, 3]`` float64, nm, about their centroid.
-        names: The pictures' ids ``[P]``, the held-out ones included unless the run was stopped.
-        rotation: Rotation of each picture, ``[P, 3, 3]``: a point x of the structure is projected to the first two
-            components of ``rotation @ x`` plus ``shift``.
-        shift: ``[P, 2]``, nm, from the picture's own centroid.
-        loss: Final masked L1 of each picture ``[P]``: 0 where it is reproduced exactly, 100 where the structure has no
-            intensity in the bright pixels, at most 200.
+        names: The ids ``[P]`` of the pictures or particles, the held-out ones included unless the run was stopped.
+        rotation: Rotation of each ``[P, 3, 3]``: a point x of the structure is at ``rotation @ x`` plus ``shift``, in a
+            picture at the first two components of it.
+        shift: ``[P, 2]``, of 3D localisations ``[P, 3]``, nm, from the centroid of the picture or particle.
+        loss: Final loss of each ``[P]``. Of a picture it is the masked L1: 0 where it is reproduced exactly, 100 where the
+            structure has no intensity in the bright pixels, at most 200. Of a particle of 3D localisations it is ``exp`` of
+            the mean negative log-likelihood of a localisation, nm^3.
         sigma_nm: Sigma of the Gaussian that each point stands for, nm.
         blur_nm: Label scatter (standard deviation about a point), nm.
         seconds: Duration of the training, s.
@@ -97,6 +101,7 @@ class Reconstruction:
         config: The settings, with the number of points.
         notes: What was skipped and assumed.
         channels: The channel of each point, where there are several.
+        entropy: Of the weights of each particle's orientations ``[P]``, natural logarithm; None but of 3D localisations.
     """
 
     points: Array
@@ -113,11 +118,18 @@ class Reconstruction:
     config: Config
     notes: list[str]
     channels: PointChannels | None = None
+    entropy: Array | None = None
 
     def mirror(self) -> "Reconstruction":
-        """The reconstruction with the opposite handedness: points with z negated, and the poses (-rx, -ry, rz)."""
+        """The reconstruction with the opposite handedness: z of points and shifts negated, and rotations (-rx, -ry, rz).
+
+        The pictures are the same. Of 3D localisations it is the reconstruction from the same data with z negated.
+        """
         flip = np.diag([1.0, 1.0, -1.0]).astype(self.rotation.dtype)
-        return dataclasses.replace(self, points=mirror_points(self.points), rotation=flip @ self.rotation @ flip)
+        shift = self.shift * np.diag(flip)[: self.shift.shape[1]]
+        return dataclasses.replace(
+            self, points=mirror_points(self.points), rotation=flip @ self.rotation @ flip, shift=shift
+        )
 
     def save(self, folder: str | Path, *, overwrite: bool = False) -> Path:
         """Write cloud.ply, cloud_mirror.ply, poses.csv, metrics.json and config.toml, as ``holly-triton train`` does.
@@ -133,13 +145,16 @@ class Reconstruction:
         write_config(folder / "config.toml", self.config)
         write_cloud(folder / "cloud.ply", self.points, self.channels)
         write_cloud(folder / "cloud_mirror.ply", mirror_points(self.points), self.channels)
-        poses = Poses(*(torch.from_numpy(rows) for rows in (self.rotation, self.shift, self.loss)))
+        rotation, shift, loss = (torch.from_numpy(rows) for rows in (self.rotation, self.shift, self.loss))
+        poses: Poses | Chosen = Poses(rotation, shift, loss)
+        if self.entropy is not None:
+            poses = Chosen(rotation, shift, loss, torch.from_numpy(self.entropy))
         write_poses(folder / "poses.csv", self.names, poses, self.sigma_nm)
         last = self.history[-1] if self.history else {}
         held_out = self.held_out.pictures if self.held_out else 0
         write_metrics(folder, Metrics(
             finished=self.finished, seconds=self.seconds, seed=self.config.seed, points=len(self.points),
-            pictures=len(self.names) - held_out, held_out=self.held_out, loss=last.get("loss"),
+            dimensions=self.config.dimensions, pictures=len(self.names) - held_out, held_out=self.held_out, loss=last.get("loss"),
             sigma_nm=last.get("sigma_nm"), blur_nm=self.blur_nm, notes=self.notes, versions=versions(), history=self.history,
         ))  # fmt: skip
         return folder
@@ -199,13 +214,12 @@ def reconstruct(
     names, poses = pictures.training.names, trainer.poses
     if scored is not None:
         names, poses = pictures.names, pictures.join_poses(poses, scored[1])
-    cloud, rotation, shift, loss = (
-        tensor.detach().cpu().numpy() for tensor in (state.points, poses.rotation, poses.shift, poses.loss)
-    )
+    cloud, rotation, shift, loss, *entropy = (tensor.detach().cpu().numpy() for tensor in (state.points, *poses))
     return Reconstruction(
         cloud.astype(np.float64), names, rotation, shift, loss, sigma_nm=point_sigma_nm(trainer), blur_nm=state.blur_nm(),
         seconds=state.seconds, finished=finished, held_out=scored and scored[0], history=state.history, config=config,
         notes=[*dataset.notes, *pictures.notes, *notes_of(trainer)], channels=trainer.channels,
+        entropy=entropy[0] if entropy else None,
     )  # fmt: skip
 
 
