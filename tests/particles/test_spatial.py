@@ -17,6 +17,7 @@ from holly_triton.particles.data import Localisations
 from holly_triton.particles.data.grouping import localisations_from_rows
 from holly_triton.particles.run.trainers import make_spatial_trainer, settled
 from holly_triton.particles.simulate import Precision, simulate
+from holly_triton.particles.spatial import poses
 from holly_triton.particles.spatial.config import PoseEffort, Spatial
 from holly_triton.particles.spatial.density import look_up
 from holly_triton.particles.spatial.mixture import (
@@ -65,6 +66,26 @@ def dense(points: Tensor, blur: Tensor, share: Tensor, spread: Tensor, data: Pad
     wide = torch.distributions.MultivariateNormal(torch.zeros(3).double(), spread * torch.eye(3).double())
     density = torch.logaddexp((1 - share).log() + mixed, share.log() + wide.log_prob(there))
     return (density * data.mask[poses.particle]).sum(-1)
+
+
+@pytest.mark.parametrize(
+    ("angles", "kept", "wanted"),
+    [
+        ((0.0, 0.01, 0.02, 0.03), 3, [5, 4, 3]),
+        ((0.0, 0.01, 2.0, 2.01), 3, [5, 3, 4]),
+        ((0.0, 0.01, 2.0, 2.01), 4, [5, 3, 4, 2]),
+        ((0.0, 1.0, 2.0, 3.0), 2, [5, 4]),
+    ],
+    ids=["all-near", "two-places", "all-of-two-places", "all-apart"],
+)
+def test_where_all_candidates_are_near_a_chosen_one_the_next_best_is_kept(
+    angles: tuple[float, ...], kept: int, wanted: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No pose is kept twice."""
+    rotation = torch.from_numpy(Rotation.from_rotvec([(0, 0, angle) for angle in angles]).as_matrix())
+    monkeypatch.setattr(poses, "looked_up", lambda *_: torch.tensor([[5.0, 4.0, 3.0, 2.0]]))
+    found = poses.anywhere([], rotation, [], kept, 0.5, torch.eye(3)[None].double())
+    assert found.score.tolist() == [wanted]
 
 
 @pytest.mark.parametrize("further", [0.0, 70.0, -15.0], ids=["same blur along z", "more", "less"])

@@ -80,16 +80,22 @@ def anywhere(
     """The best of some rotations ``[R, 3, 3]`` that all particles share, none of them shifted.
 
     Of two that are closer than ``apart``, radians, up to rotations of the cloud's symmetry ``[G, 3, 3]``, the worse is left out as
-    long as there are others, so that the best orientation does not crowd out the second best.
+    long as there are others among the ``CROWD * kept`` best, so that the best orientation does not crowd out the second best.
     """
     scores = looked_up(data, rotation, None, grids)
     score, which = scores.topk(min(CROWD * kept, len(rotation)), dim=1)
     turns = rotation[which]  # [B, C, 3, 3]
     near = cosines(turns, group) > math.cos(apart)
-    row, left, chosen = torch.arange(len(score), device=score.device), score.clone(), []
+    row, place, chosen = (
+        torch.arange(len(score), device=score.device),
+        torch.arange(score.shape[1], device=score.device),
+        [],
+    )
+    late = torch.zeros_like(which)  # 1 of one near a chosen one, which comes after all that are not; 2 of a chosen one
     for _ in range(min(kept, len(rotation))):
-        chosen.append(left.argmax(dim=1))
-        left.masked_fill_(near[row, chosen[-1]], -torch.inf)
+        chosen.append((len(place) * late + place).argmin(dim=1))  # candidates are in the order of their scores
+        late = torch.maximum(late, near[row, chosen[-1]].long())
+        late[row, chosen[-1]] = 2
     best = torch.stack(chosen, dim=1)
     return Kept(turns[row[:, None], best], turns.new_zeros(*best.shape, 3), score[row[:, None], best])
 
