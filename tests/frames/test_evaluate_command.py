@@ -17,7 +17,7 @@ from holly_triton.frames.localisations import localisations
 from holly_triton.frames.score import evaluate, read_localisations, read_truth
 from holly_triton.frames.score.limit import deviations_beside
 from holly_triton.io.tables.picasso import write_picasso
-from holly_triton.io.tables.writing import write_localisations
+from holly_triton.io.tables.writing import localisation_file
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
 SIGMA_NM = 10.0
@@ -281,7 +281,8 @@ def test_tables_with_a_header_and_no_rows(tmp_path: Path, found_csv: Path, truth
     assert nothing["rmse_lateral"] is None and nothing["efficiency_3d"] is None
     assert figures(found_csv, "--truth", empty)["false"] == 100
     assert "None of the 120" in run(empty, "--truth", truth_csv).stdout
-    write_localisations(tmp_path / "none.csv", localisations(0), 100.0, (9, 64, 64))
+    with localisation_file(tmp_path / "none.csv", 100.0, (9, 64, 64)) as append:
+        append(localisations(0))
     assert figures(tmp_path / "none.csv", "--truth", truth_csv)["missed"] == 120
 
 

@@ -15,7 +15,7 @@ from holly_triton.io.tables import writing
 from holly_triton.io.tables.picasso import read_header
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.table import read_rows
-from holly_triton.io.tables.writing import FORMATS, check_name, localisation_file, write_localisations
+from holly_triton.io.tables.writing import FORMATS, check_name, localisation_file
 from holly_triton.particles.info import describe
 
 PIXEL_NM, SHAPE, ROWS = 130.0, (90, 64, 48), 400
@@ -33,6 +33,12 @@ def table(seed: int) -> Any:
     for name in ("sigma_x", "sigma_y", "sigma_z", "sigma_photons"):
         table[name] = rng.uniform(2, 40, ROWS)
     return table
+
+
+def write(path: Path, table: Any, form: str | None = None) -> None:
+    """A whole table at once."""
+    with localisation_file(path, PIXEL_NM, SHAPE, form=form) as append:
+        append(table)
 
 
 def read_back(path: Path) -> Any:
@@ -70,7 +76,7 @@ def test_tables_come_back_through_our_readers(form: str, blocks: int, tmp_path: 
 
 def test_blocks_and_one_table_give_the_same_bytes(tmp_path: Path, table: Any) -> None:
     for form, name in NAMES.items():
-        write_localisations(tmp_path / f"whole_{name}", table, PIXEL_NM, SHAPE, form=form)
+        write(tmp_path / f"whole_{name}", table, form=form)
         with localisation_file(tmp_path / f"parts_{name}", PIXEL_NM, SHAPE, form=form) as append:
             for block in np.array_split(table, 11):
                 append(block)
@@ -79,7 +85,7 @@ def test_blocks_and_one_table_give_the_same_bytes(tmp_path: Path, table: Any) ->
 
 
 def test_columns_of_thunderstorm(tmp_path: Path, table: Any) -> None:
-    write_localisations(tmp_path / "a.csv", table, PIXEL_NM, SHAPE)
+    write(tmp_path / "a.csv", table)
     with (tmp_path / "a.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0])[:10] == [
@@ -92,7 +98,7 @@ def test_columns_of_thunderstorm(tmp_path: Path, table: Any) -> None:
 
 
 def test_columns_of_picasso(tmp_path: Path, table: Any) -> None:
-    write_localisations(tmp_path / "a.hdf5", table, PIXEL_NM, SHAPE)
+    write(tmp_path / "a.hdf5", table)
     with h5py.File(tmp_path / "a.hdf5") as file:
         locs, header = file["locs"][()], read_header(tmp_path / "a.hdf5", file)
     documents = [*yaml.safe_load_all((tmp_path / "a.yaml").read_text())]
@@ -105,7 +111,7 @@ def test_columns_of_picasso(tmp_path: Path, table: Any) -> None:
     assert {*header.neutral} == {"sx", "sy"}
     # An emitter in the middle of the first pixel is at 0, 0.
     table["x"], table["y"] = PIXEL_NM / 2, PIXEL_NM / 2
-    write_localisations(tmp_path / "b.hdf5", table, PIXEL_NM, SHAPE)
+    write(tmp_path / "b.hdf5", table)
     with h5py.File(tmp_path / "b.hdf5") as file:
         assert not file["locs"]["x"].any()
 
@@ -129,7 +135,7 @@ def test_values_that_are_not_known(tmp_path: Path, table: Any) -> None:
 
 def test_a_failure_leaves_the_old_file(tmp_path: Path, table: Any) -> None:
     for name in ("a.csv", "a.hdf5"):
-        write_localisations(tmp_path / name, table, PIXEL_NM, SHAPE)
+        write(tmp_path / name, table)
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
         with pytest.raises(HollyError, match="stopped"):
             with localisation_file(tmp_path / name, PIXEL_NM, SHAPE) as append:
@@ -140,7 +146,7 @@ def test_a_failure_leaves_the_old_file(tmp_path: Path, table: Any) -> None:
 
 def test_a_movie_without_emitters(tmp_path: Path) -> None:
     for name in ("a.csv", "a.hdf5"):
-        write_localisations(tmp_path / name, localisations(0), PIXEL_NM, SHAPE)
+        write(tmp_path / name, localisations(0))
         with pytest.raises(HollyError):
             describe(tmp_path / name)
 
@@ -151,7 +157,7 @@ def test_names_and_forms_that_do_not_fit(tmp_path: Path) -> None:
         with pytest.raises(HollyError):
             check_name(tmp_path / name, form)
     with pytest.raises(HollyError, match="cannot be written"):
-        write_localisations(tmp_path / "none" / "a.csv", localisations(0), PIXEL_NM, SHAPE)
+        write(tmp_path / "none" / "a.csv", localisations(0))
 
 
 def test_tables_that_are_wrong(tmp_path: Path, table: Any) -> None:
@@ -163,11 +169,11 @@ def test_tables_that_are_wrong(tmp_path: Path, table: Any) -> None:
     nan["z"][3] = np.nan
     for bad in (wrong, later, nan, table[["frame", "x", "y"]]):
         with pytest.raises(ValueError, match="frames|finite|columns"):
-            write_localisations(tmp_path / "a.csv", bad, PIXEL_NM, SHAPE)
+            write(tmp_path / "a.csv", bad)
     assert not list(tmp_path.iterdir())
 
 
 def test_tables_are_fields_for_pick(tmp_path: Path, table: Any) -> None:
     for name in ("a.csv", "a.hdf5"):
-        write_localisations(tmp_path / name, table, PIXEL_NM, SHAPE)
+        write(tmp_path / name, table)
         assert str(ROWS) in " ".join(describe(tmp_path / name).values())

@@ -31,10 +31,8 @@ class MeanVariance:
 
     slope: float
     """ADU per photo-electron times the excess factor; NaN where the movie is too even."""
-    slope_error: float
     zero: float
     """Mean in ADU at which the line has no variance: the offset, but for the read noise."""
-    zero_error: float
     mean: float
     """Typical mean and variance of a pixel, ADU."""
     variance: float
@@ -83,14 +81,11 @@ def _line(x: Array, y: Array, error: Array, typical: tuple[float, float]) -> Mea
     spread = (weight * (x - centre) ** 2).sum()
     height = (weight * y).sum() / weight.sum()
     if spread == 0:
-        return MeanVariance(math.nan, math.nan, math.nan, math.nan, *typical)
+        return MeanVariance(math.nan, math.nan, *typical)
     slope = (weight * (x - centre) * y).sum() / spread
-    slope_error = spread**-0.5
-    if slope < GAIN_SIGMA * slope_error or slope * np.ptp(x) < GAIN_RISE * height:
-        return MeanVariance(math.nan, slope_error, math.nan, math.nan, *typical)
-    zero = centre - height / slope
-    zero_error = math.hypot(weight.sum() ** -0.5 / slope, height / slope**2 * slope_error)
-    return MeanVariance(float(slope), float(slope_error), float(zero), zero_error, *typical)
+    if slope < GAIN_SIGMA * spread**-0.5 or slope * np.ptp(x) < GAIN_RISE * height:
+        return MeanVariance(math.nan, math.nan, *typical)
+    return MeanVariance(float(slope), float(centre - height / slope), *typical)
 
 
 def compare(found: MeanVariance, camera: Camera) -> list[str]:

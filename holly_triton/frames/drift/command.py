@@ -24,7 +24,6 @@ class Undrifted(NamedTuple):
     """What was written, and what was found."""
 
     table: Path
-    course: Path
     picture: Path
     drift: Drift
     said: list[str]
@@ -76,7 +75,7 @@ def undrift(
         _write(out, drift.taken_from(table), pixel_nm or 1.0, frames, form)
         write_drift(course, drift.path)
         draw_drift(picture, drift, f"{path.name}: {counted(len(table), 'localisation')} in {counted(frames, 'frame')}")
-    return Undrifted(out, course, picture, drift, [_in_words(drift)])
+    return Undrifted(out, picture, drift, [_in_words(drift)])
 
 
 def _write(out: Path, table: Array, pixel_nm: float, frames: int, form: str | None) -> None:

@@ -51,14 +51,6 @@ class Target:
     flat: bool = False
 
 
-def write_localisations(
-    path: Path, table: Array, pixel_nm: float, shape: Sequence[int], *, form: str | None = None
-) -> None:
-    """Write a whole table; see ``localisation_file``."""
-    with localisation_file(path, pixel_nm, shape, form=form) as append:
-        append(table)
-
-
 @contextmanager
 def localisation_file(
     path: Path, pixel_nm: float, shape: Sequence[int], *, form: str | None = None, flat: bool = False

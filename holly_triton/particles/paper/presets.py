@@ -59,11 +59,6 @@ class Preset:
         return ", ".join(words) or "none"
 
 
-def preset_names() -> list[str]:
-    """All presets, by table and row."""
-    return [preset.name for table in TABLES for preset in presets_of(table)]
-
-
 def presets_of(table: str) -> list[Preset]:
     """The rows of one table, in order.
 
