@@ -4,17 +4,14 @@ import difflib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import missing
+from holly_triton.core.types import Array
 from holly_triton.io.clouds import Cloud, read_cloud
 from holly_triton.io.units import UNIT_NM
-
-Array = NDArray[Any]
 
 SMALLEST_NM = 10.0
 """A cloud without a unit that would be smaller in nm is probably in another unit."""

@@ -24,10 +24,9 @@ import warnings
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-Array = NDArray[Any]
+from holly_triton.core.types import Array
 
 Program = Literal["deepfinder", "pytom", "motl", "relion", "warp", "dynamo"]
 

@@ -1,11 +1,8 @@
 """The plane of a flat point set, such as a reconstruction from particles in a single orientation."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from holly_triton.core.types import Array
 
 FLAT = 1e-4
 """Thickness, as a fraction of the extent, below which a structure has no depth beyond rounding."""

@@ -1,12 +1,9 @@
 """Sizes and distances of point sets, and evenly spaced directions, in NumPy and any unit of length."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-Array = NDArray[Any]
+from holly_triton.core.types import Array
 
 
 def gyration(points: Array) -> float:

@@ -1,15 +1,13 @@
 """Rotations: random ones, limits of the tilt, conversions, projection of points; and the mirror image of a cloud."""
 
 import math
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-Array = NDArray[Any]
+from holly_triton.core.types import Array
 
 SMALLEST = 1e-30
 """An angle in place of 0: its sine over itself is 1."""

@@ -8,16 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, missing
 from holly_triton.core.optional import require
+from holly_triton.core.types import Array
 from holly_triton.core.words import counted, part_of
 
 from .tables.budget import LARGEST_RATIO
-
-Array = NDArray[Any]
 
 SUFFIXES = (".pdb", ".ent", ".cif", ".mmcif")
 """Of atomic models, lower case; each may be followed by ``.gz``."""

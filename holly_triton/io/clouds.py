@@ -7,21 +7,19 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, missing, replacing
+from holly_triton.core.types import Array
 from holly_triton.core.words import counted, part_of
 
 from .channels import PointChannels
 from .ply import read_ply, write_ply
 from .text_table import Column, Header, read_columns, read_header, read_parts
 from .units import NM_PER_UNIT, unit_word
-
-Array = NDArray[Any]
 
 
 class Parsed(NamedTuple):

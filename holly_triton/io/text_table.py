@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.core.optional import import_if_there
-
-Array = NDArray[Any]
+from holly_triton.core.types import Array
 
 DELIMITERS = "\t;,"
 """Delimiters by precedence: a comma beside one of the others is a decimal comma. Without any of them, blanks separate."""

@@ -6,14 +6,14 @@ Blundell et al. 2021, section 3.3: sites without a label (missing), sites that b
 
 import math
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.geometry import Grid, random_rotations, rotation_from_axis_angle
 from holly_triton.io.channels import PointChannels
 from holly_triton.particles.data.grouping import localisations_from_rows
@@ -22,8 +22,6 @@ from holly_triton.particles.data.ragged import offsets_from_counts, runs
 
 from .config import Photophysics
 from .simulated_stretch import Stretch
-
-Array = NDArray[Any]
 
 PICTURE_PX = 128
 PICTURE_SIGMA_PX = 2**0.5

@@ -2,16 +2,15 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tifffile
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
+from holly_triton.core.types import Array
 from holly_triton.geometry import Grid, axis_angle_from_rotation
 from holly_triton.io.clouds import write_cloud
 from holly_triton.kernels import splat_emitters
@@ -19,8 +18,6 @@ from holly_triton.particles.data.dataset import TRUE_POSES, TRUE_STRUCTURE, TRUT
 from holly_triton.particles.data.ragged import runs
 
 from .simulate import PICTURE_PX, PICTURE_SIGMA_PX, Simulation
-
-Array = NDArray[Any]
 
 CHUNK_PICTURES = 256
 """Pictures drawn at a time."""

@@ -7,15 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.files import foreign, replacing
+from holly_triton.core.types import Array
 
 from .charts import data_uri
 from .folder import Reprojections
 from .numbers import length
-
-Array = NDArray[Any]
 
 SEEN_SIGMA = 1 / 70
 """Least sigma, as a fraction of a picture's width: with a smaller one, single labels are dots that vanish on the page."""

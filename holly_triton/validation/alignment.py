@@ -21,13 +21,12 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
-from .comparison import Alignment
+from holly_triton.core.types import Array
 
-Array = NDArray[Any]
+from .comparison import Alignment
 
 STARTS = 16_000
 """Random start orientations, half of each handedness: the nearest to any orientation is about 7 degrees away, close

@@ -20,11 +20,10 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+
+from holly_triton.core.types import Array
 
 from .shape import Shape, fit_shape, some_of, without_outliers
-
-Array = NDArray[Any]
 
 ORDERS = np.arange(2, 13)
 HIGHEST = 2 * int(ORDERS[-1])

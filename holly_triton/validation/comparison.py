@@ -11,14 +11,12 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from holly_triton.core.types import Array
 from holly_triton.io.units import UNIT_NM
 
 from .matching import match
-
-Array = NDArray[Any]
 
 ALIKE_COUNTS = 0.8
 """Least ratio of the numbers of points at which an assignment one to one is a figure of the whole cloud."""

@@ -19,17 +19,15 @@ from itertools import combinations
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.progress import following
+from holly_triton.core.types import Array
 from holly_triton.geometry.pointset import gyration, spacing
 
 from .alignment import align
 from .comparison import Alignment
 from .matching import match, positional_error
 from .symmetry import SYMMETRIC, Symmetry, find_symmetries, self_distance, thinned
-
-Array = NDArray[Any]
 
 AGREE_SIZE = 0.05
 """Distance to the reference within which a run agrees, as a fraction of the radius of gyration (9 nm for the CEP152 model)."""

@@ -15,12 +15,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from holly_triton.core.types import Array
 from holly_triton.geometry.pointset import hemisphere
-
-Array = NDArray[Any]
 
 PICTURES_PER_CELL = 10
 """The sphere of directions is cut so that each cell would hold about this many pictures, if all were even."""

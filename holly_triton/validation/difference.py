@@ -1,14 +1,12 @@
 """What differs between two structures: their distance after alignment, and where it is largest."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from holly_triton.core.types import Array
 
 from .alignment import align
-
-Array = NDArray[Any]
 
 FARTHEST = 0.1
 """Share of the points of both, those farthest from the other structure, that say where they differ most."""

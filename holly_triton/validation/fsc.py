@@ -24,14 +24,12 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import fft
 
+from holly_triton.core.types import Array
 from holly_triton.geometry.pointset import gyration
 
 from .alignment import align
-
-Array = NDArray[Any]
 
 THRESHOLD = 0.143
 RESOLUTION_PER_SD = 2 * math.pi / math.sqrt(-math.log(THRESHOLD))

@@ -1,19 +1,15 @@
 """The symmetry group of a known structure: what poses are scored modulo."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from holly_triton.core.types import Array
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.geometry.pointset import spacing
 
 from .angular_order import SIGNIFICANT, shape_order
 from .shape import fit_shape
 from .symmetry import MOST_POINTS, conceivable, find_symmetries, self_distance
-
-Array = NDArray[Any]
 
 EXACT = 0.05
 """RMSD of a symmetry operation of a noise-free truth, as a fraction of the point spacing; larger values are no symmetry."""

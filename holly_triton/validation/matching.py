@@ -16,19 +16,17 @@ exponentially distributed.
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import csr_matrix
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 from scipy.spatial import cKDTree
 from scipy.spatial.distance import cdist
 
+from holly_triton.core.types import Array
 from holly_triton.geometry.pointset import gyration, hemisphere
-
-Array = NDArray[Any]
 
 MOST_DENSE = 1500
 """Points up to which every pair is considered: under a second. Beyond, each point has ``NEIGHBOURS`` candidates."""

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.special import stdtrit
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import natural_order
+from holly_triton.core.types import Array
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.geometry.pointset import gyration
 from holly_triton.io.metrics import METRICS, Metrics, read_metrics
@@ -19,8 +19,6 @@ from holly_triton.io.run_files import read_run_channels, read_run_cloud
 from .angular_order import is_significant, shape_order
 from .shape import Shape, fit_shape, some_of, without_outliers
 from .symmetry import find_symmetries
-
-Array = NDArray[Any]
 
 EXTENT_PERCENTILES = (1, 99)
 CONFIDENCE = 0.95

@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from holly_triton.core.types import Array
 
 MIRROR = np.diag([1.0, 1.0, -1.0])
 RIGHT_DEG = 10.0

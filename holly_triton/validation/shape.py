@@ -16,18 +16,16 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import least_squares, minimize, minimize_scalar
 from scipy.spatial.transform import Rotation
 from scipy.special import expit
 
+from holly_triton.core.types import Array
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.geometry.pointset import gyration
-
-Array = NDArray[Any]
 
 LEFT_OUT = 4.0
 """Distance from the centre, as a multiple of the median, beyond which points are outliers. The ends of a long rod lie at 2."""

@@ -1,11 +1,9 @@
 """Colours of spheres and of kinds, chosen to be distinguishable with any colour vision."""
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from holly_triton.core.types import Array
+
 Ramp = tuple[tuple[float, float, float], ...]
 
 BLUE: Ramp = ((0.020, 0.145, 0.380), (0.180, 0.440, 0.750), (0.740, 0.850, 0.945))

@@ -9,17 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from holly_triton.core.files import replacing
+from holly_triton.core.types import Array
 
 from . import round_length
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-Array = NDArray[Any]
 
 DPI = 100
 SHEET_PX, EDGE_PX, GAP_PX, CAPTION_PX, HEADING_PX, TITLE_PX = 1440, 30, 10, 22, 44, 84

@@ -7,21 +7,18 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.optional import require
+from holly_triton.core.types import Array
 from holly_triton.io.channels import PointChannels
 
 from .page import Page
 from .scene import MARGIN, around, frame_from_anywhere, scene_of
 from .stage import stage
-
-Array = NDArray[Any]
 
 TURN_SECONDS = 5
 GROWTH_SECONDS, REST_SECONDS = 9, 3

@@ -1,14 +1,12 @@
 """Canonical orientation for display. The frame in which training ends is arbitrary."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from holly_triton.core.types import Array
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.validation.shape import fit_shape, some_of, without_outliers
-
-Array = NDArray[Any]
 
 
 class Upright(NamedTuple):

@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.files import replacing
+from holly_triton.core.types import Array
 
 from .colours import SPREAD_MAP
-
-Array = NDArray[Any]
 
 DPI = 100
 BLACK, GREY = "#1a1a1a", "#555555"

@@ -2,18 +2,15 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from holly_triton.core.types import Array
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.io.channels import CHANNEL_COLOURS, PointChannels
 
 from .colours import BLUE, ORANGE, Ramp, by_spread, ramp_of, spread_limit
-
-Array = NDArray[Any]
 
 EDGE_ON = 0.1
 """Cosine of the angle between the line of sight and a plane's normal, below which the plane is seen edge on."""

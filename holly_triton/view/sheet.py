@@ -1,20 +1,17 @@
 """Sheets of still views in one PNG, two per row, all at one scale: of one cloud, or of two side by side."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.io.channels import PointChannels
 
 from .colours import BLUE
 from .page import BLACK, GREY, Page
 from .scene import Scene, Spheres, View, frame, scene_of, sphere_radius, views_not_edge_on, views_of
 from .stage import stage
-
-Array = NDArray[Any]
 
 PANEL_PX = 760
 """Side of one view."""

@@ -6,14 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.optional import require
+from holly_triton.core.types import Array
 
 from .colours import by_depth
 from .scene import Scene, View
-
-Array = NDArray[Any]
 
 
 class Stage:

@@ -4,12 +4,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+from holly_triton.core.types import Array
 
 from .scene import View
 from .stage import load_pyvista, quiet_vtk
-
-Array = NDArray[Any]
 
 COLOUR = "#7fb2d9"
 SMOOTHING = 20

@@ -5,17 +5,15 @@ import sys
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.optional import require
+from holly_triton.core.types import Array
 from holly_triton.io.channels import PointChannels
 
 from .colours import SPREAD_MAP
 from .scene import VIEWS, Scene, frame, scene_of
 from .stage import Stage
-
-Array = NDArray[Any]
 
 WINDOW_PX = 1000
 

@@ -2,13 +2,12 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from holly_triton.core.types import Array
 from holly_triton.geometry.plane import plane_frame
 from holly_triton.io.clouds import write_cloud
 from holly_triton.report import find_figures, write_report
@@ -17,8 +16,6 @@ from holly_triton.validation import group
 from holly_triton.validation.measure import measure_points
 from holly_triton.validation.symmetry import find_symmetries
 from holly_triton.view.orientation import upright
-
-Array = NDArray[Any]
 
 LETTER = np.array([*((0, y, 0) for y in range(0, 121, 15)), *((x, y, 0) for x in (15, 30, 45) for y in (0, 60))], float)
 """An F, which in the plane is not its own mirror image."""

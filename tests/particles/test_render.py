@@ -3,10 +3,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
 from holly_triton import view
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.geometry import mirror
 from holly_triton.io.clouds import write_cloud
 from holly_triton.io.ply import write_ply
@@ -14,8 +14,6 @@ from holly_triton.particles.run.render import render_run
 from holly_triton.structures import nuclear_pore
 from holly_triton.validation.alignment import align
 from holly_triton.view.orientation import upright
-
-Array = NDArray[Any]
 
 POINTS = np.random.default_rng(7).normal(0, 50, (30, 3))
 

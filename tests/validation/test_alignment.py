@@ -1,19 +1,16 @@
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from holly_triton.core.types import Array
 from holly_triton.io.clouds import read_cloud
 from holly_triton.report.evaluation import explain_alignment
 from holly_triton.structures import cep152
 from holly_triton.validation.alignment import align
 from holly_triton.validation.comparison import Alignment, sampling_floor
-
-Array = NDArray[Any]
 
 OBJS = Path(__file__).parents[2] / "../shared/data/holly/objs"
 UNIT_NM = 297.0

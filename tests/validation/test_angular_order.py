@@ -1,16 +1,13 @@
 """Orders of rotation: found where they are, and claimed no oftener than stated where they are not."""
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 
+from holly_triton.core.types import Array
 from holly_triton.validation import shape
 from holly_triton.validation.angular_order import SIGNIFICANT, confirm_order, find_order, is_significant, standing_order
-
-Array = NDArray[Any]
 
 
 def corners(order: int, count: int, scatter: float, rng: np.random.Generator) -> Array:

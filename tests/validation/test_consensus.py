@@ -1,20 +1,17 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from holly_triton.core.types import Array
 from holly_triton.report.agreement import explain_consensus
 from holly_triton.structures import cep152
 from holly_triton.validation.alignment import align
 from holly_triton.validation.consensus import agreement_limit, average, find_consensus
 from holly_triton.validation.matching import match, positional_error
-
-Array = NDArray[Any]
 
 pytestmark = pytest.mark.usefixtures("quick_alignment")
 

@@ -1,16 +1,13 @@
 import json
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy import fft
 from scipy.spatial.transform import Rotation
 
+from holly_triton.core.types import Array
 from holly_triton.report.agreement import explain_resolution
 from holly_triton.validation.fsc import crossing, find_resolution, shell_correlation
-
-Array = NDArray[Any]
 
 pytestmark = pytest.mark.usefixtures("quick_alignment")
 

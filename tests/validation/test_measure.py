@@ -2,15 +2,14 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.io import loadmat
 from scipy.spatial.transform import Rotation
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.io.clouds import write_cloud
 from holly_triton.report.headline import headline
 from holly_triton.report.measurements import explain
@@ -19,7 +18,6 @@ from holly_triton.validation.angular_order import confirm_order
 from holly_triton.validation.measure import measure_points, measure_run
 from holly_triton.validation.shape import fit_shape
 
-Array = NDArray[Any]
 NPC = Path(__file__).parents[2] / "../shared/data/npc-particles/fig5k_306_3DNUP_PAINT.mat"
 
 

@@ -3,16 +3,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from holly_triton.core.types import Array
 from holly_triton.particles.simulate import simulate
 from holly_triton.report.evaluation import explain_poses
 from holly_triton.structures import cep152, read_structure
 from holly_triton.validation.group import find_turns_of
 from holly_triton.validation.pose_error import MIRROR, PoseError, find_pose_error
-
-Array = NDArray[Any]
 
 COUNT = 400
 CENTRE = np.array([12.0, -30.0, 7.0])

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from holly_triton.core.types import Array
 from holly_triton.geometry.pointset import spacing
 from holly_triton.report.symmetry import axis_in_words, explain_order, explain_symmetries
 from holly_triton.structures import cep152
@@ -14,8 +14,6 @@ from holly_triton.validation import group, symmetry
 from holly_triton.validation.group import find_group
 from holly_triton.validation.measure import measure_points
 from holly_triton.validation.symmetry import Change, Symmetry, find_symmetries, residual_error, self_distance
-
-Array = NDArray[Any]
 
 
 @pytest.fixture

@@ -4,18 +4,15 @@ import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from PIL import Image
 
 from holly_triton import view
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.view import movie
-
-Array = NDArray[Any]
 
 SIDE = 160
 

@@ -1,17 +1,13 @@
 """The frame that structures are drawn in, of structures that are known, turned at random."""
 
-from typing import Any
-
 import numpy as np
 import pytest
-from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
+from holly_triton.core.types import Array
 from holly_triton.geometry import mirror
 from holly_triton.structures import STRUCTURES
 from holly_triton.view.orientation import upright
-
-Array = NDArray[Any]
 
 
 def turned(points: Array, seed: int) -> Array:

@@ -1,18 +1,15 @@
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from matplotlib.image import imread
-from numpy.typing import NDArray
 
 from holly_triton import view
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.view import colours, scene, sheet, window
-
-Array = NDArray[Any]
 
 RADIUS_NM = 130.0
 

@@ -4,15 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.types import Array
 from holly_triton.io.tables.reading import Reading
 
 from .stacks import ImageStack, Stack, as_float32, check_packed, check_size, read_stacks
-
-Array = NDArray[Any]
 
 
 def read_png(path: Path, reading: Reading) -> ImageStack:

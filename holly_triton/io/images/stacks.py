@@ -3,18 +3,15 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, natural_order
+from holly_triton.core.types import Array
 from holly_triton.core.words import counted
 from holly_triton.io.tables.budget import LARGEST_RATIO
 from holly_triton.io.tables.reading import Reading
-
-Array = NDArray[Any]
 
 SUFFIXES = {
     "TIFF": (".tif", ".tiff"),

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.types import Array
 from holly_triton.core.words import counted
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.units import NM_PER_UNIT, unit_word
@@ -32,8 +32,6 @@ from .stacks import (
     square_pixel,
     truncated,
 )
-
-Array = NDArray[Any]
 
 NM_PER_INCH = 25.4e6
 NM_PER_RESOLUTION_UNIT = {2: NM_PER_INCH, 3: 1e7}

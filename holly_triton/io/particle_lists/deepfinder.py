@@ -9,10 +9,11 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.types import Array
 from holly_triton.geometry.euler import euler_from_rotation, rotation_from_euler
 
 from .particle_list import ParticleList
-from .raw import Array, RawList, numbers_of
+from .raw import RawList, numbers_of
 
 ANGLES = ("phi", "psi", "the")
 NAME = "class_name"

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
-Array = NDArray[Any]
+from holly_triton.core.types import Array
 
 
 @dataclass(frozen=True)

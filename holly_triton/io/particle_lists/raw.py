@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.core.words import counted, part_of
 
 from .particle_list import ParticleList
-
-Array = NDArray[Any]
 
 Unit = Literal["angstrom", "voxel", "centred", "fraction"]
 UNLABELLED = "particle"

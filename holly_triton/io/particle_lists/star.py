@@ -7,10 +7,11 @@ from typing import Literal
 import numpy as np
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.geometry.euler import euler_from_rotation, rotation_from_euler
 
 from .particle_list import ParticleList
-from .raw import Array, RawList, numbers_of
+from .raw import RawList, numbers_of
 from .star_table import StarTable, read_star, star_text
 
 Style = Literal["relion4", "relion5", "warp"]

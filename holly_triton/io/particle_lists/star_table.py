@@ -3,15 +3,12 @@
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
-
-Array = NDArray[Any]
+from holly_triton.core.types import Array
 
 MISSING = "<NA>"
 CELL = re.compile(r"'[^']*'|\"[^\"]*\"|\S+")

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.types import Array
 from holly_triton.geometry.euler import quaternion_from_rotation, rotation_from_quaternion
 from holly_triton.io.text_table import Column, Header, listed, read_header, read_parts
 
 from .particle_list import ParticleList
 from .raw import LARGEST, RawList
-
-Array = NDArray[Any]
 
 COLUMNS = ("class", "x", "y", "z", "qx", "qy", "qz", "qw", "score", "tomogram")
 QUATERNION = COLUMNS[4:8]

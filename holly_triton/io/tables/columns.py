@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.core.words import enumerated
 from holly_triton.io.text_table import LONGEST_LISTED, Column, listed, parse_column
 from holly_triton.io.units import PIXEL, unit_word
 
 from . import names
 from .reading import Reading
-
-Array = NDArray[Any]
 
 ROWS = 2**17
 """Rows read at a time: a few MiB, whatever the file's size."""

@@ -6,15 +6,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from holly_triton.core.types import Array
 from holly_triton.io.text_table import Column, parse_column
 
 from .columns import ROWS, Table, asked, positions_in
 from .names import letters
 from .reading import Reading
-
-Array = NDArray[Any]
 
 POSITIONS = (
     "xyz", "xy", "positions", "position", "pos", "localizations", "localisations", "locs", "loc", "coordinates",

@@ -8,15 +8,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
+from holly_triton.core.types import Array
 from holly_triton.io.text_table import Column, Header, parse_column, read_header, read_parts
 from holly_triton.io.units import pixel_size_nm, unit_word
 
 from .columns import Table
 from .reading import Reading
-
-Array = NDArray[Any]
 
 LARGEST_HELD = 2**28
 """Largest size of a text, or of a folder, in bytes, whose numbers are kept for a second pass, since parsing text is slow."""

@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from holly_triton.core.types import Array
 from holly_triton.core.words import counted
 
 from .rows import Part, Rows, channels_of, notes_of, places_among
-
-Array = NDArray[Any]
 
 ONE_PARTICLE_NM = 1000.0
 """A field of view smaller than this holds one or a few particles; those of cameras are tens of thousands of nm wide."""

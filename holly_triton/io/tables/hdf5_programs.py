@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.io.units import pixel_size_nm
 
 from .budget import Budget
@@ -15,8 +15,6 @@ from .columns import Table, table_of
 from .hdf5_check import check_layout, check_size
 from .pandas_hdf5 import read_frames
 from .picasso import read_picasso
-
-Array = NDArray[Any]
 
 PX, UM, NM = "px", "um", "nm"
 

@@ -3,14 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from numpy.typing import NDArray
-
 from holly_triton.core.files import foreign
+from holly_triton.core.types import Array
 
 from .containers import Leaf
 from .hdf5_check import check_layout, check_size
-
-Array = NDArray[Any]
 
 DEEPEST = 20
 """Depth of nested groups that is searched."""

@@ -6,18 +6,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.types import Array
 
 from .beside import table_of_leaves
 from .columns import Table
 from .containers import leaves_in
 from .minflux import minflux_table
 from .reading import Reading
-
-Array = NDArray[Any]
 
 LARGEST = 2**28
 """Largest size of a file, bytes; its numbers take some twenty times as many while it is read."""

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.core.words import part_of
 
 from .beside import table_of_leaves
@@ -18,8 +18,6 @@ from .containers import fields_in, leaves_in, table_from
 from .matlab_values import Variable, variables
 from .minflux import minflux_table
 from .reading import Reading
-
-Array = NDArray[Any]
 
 SOURCE, CELLS = "MATLAB columns", "MATLAB cell array of particles"
 DIMENSIONS = (2, 3)

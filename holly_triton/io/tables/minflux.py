@@ -11,13 +11,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from holly_triton.core.types import Array
 from holly_triton.core.words import part_of
 
 from .columns import Table, table_of
-
-Array = NDArray[Any]
 
 SOURCE = "MINFLUX"
 LOC, TRACE = ("loc", "pos"), ("tid", "id")

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 from numpy.lib import format as npy_format
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
+from holly_triton.core.types import Array
 
 from .beside import table_of_leaves
 from .columns import Table, table_of
@@ -18,8 +18,6 @@ from .containers import POSITIONS, leaf_of, leaves_in
 from .minflux import minflux_table
 from .reading import Reading
 from .zip_check import check_members
-
-Array = NDArray[Any]
 
 SOURCE = "NumPy array"
 

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 
 from .budget import Budget
 from .columns import Table, table_of
 from .hdf5_check import check_layout, check_size
-
-Array = NDArray[Any]
 
 FRAMES = ("frame", "frame_table")
 TEXT = re.compile(r"^[aV(]*V(.*)$", re.MULTILINE)

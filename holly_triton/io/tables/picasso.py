@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 import holly_triton
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, replacing
+from holly_triton.core.types import Array
 from holly_triton.io.text_table import Column
 
 from .columns import Table
@@ -26,8 +26,6 @@ from .containers import fields_in, leaf_of, table_of_fields
 from .hdf5_check import check_size
 from .hdf5_tree import leaf_of_dataset
 from .pandas_hdf5 import columns_of_frame, is_frame
-
-Array = NDArray[Any]
 
 PIXEL_SIZE = ("Pixelsize", "Camera.Pixelsize")
 """Keys of the pixel size: that of Picasso, and that of its simulation in versions without the first."""

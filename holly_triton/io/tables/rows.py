@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.io.text_table import Column
 from holly_triton.io.units import PIXEL, unit_word
 
@@ -17,8 +17,6 @@ from . import names
 from .columns import Roles, Table, holds_text, roles_of, stated_unit
 from .reading import Reading
 from .selection import MOST_CHANNELS, Counts, Selection, channel_codes, selection_notes, selection_of
-
-Array = NDArray[Any]
 
 OF_PICASSO = "Its columns are those of Picasso, whose x and y are in pixels (--unit nm overrides this)."
 

@@ -9,17 +9,15 @@ from shlex import quote
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.core.words import counted, part_of
 from holly_triton.io.text_table import Column, listed
 
 from . import names
 from .columns import Roles, Table, column_for, find_named
 from .reading import Reading
-
-Array = NDArray[Any]
 
 MOST_CHANNELS = 16
 """Largest number of different values of a column of channels."""

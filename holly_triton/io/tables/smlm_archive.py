@@ -3,10 +3,8 @@
 import json
 import zipfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
@@ -14,8 +12,6 @@ from holly_triton.core.files import foreign
 from .columns import Table, table_of
 from .reading import Reading
 from .zip_check import check_members
-
-Array = NDArray[Any]
 
 LARGEST_MANIFEST = 2**20
 """Largest size of the manifest, bytes; JSON takes some forty times as many in memory."""

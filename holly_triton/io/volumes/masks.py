@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from holly_triton.core.errors import HollyError
-
-from .raw import Array
+from holly_triton.core.types import Array
 
 
 def as_mask(path: Path, values: Array) -> Array:

@@ -5,9 +5,10 @@ from typing import Any
 import numpy as np
 
 from holly_triton.core.files import foreign
+from holly_triton.core.types import Array
 from holly_triton.io.mrc_header import MrcHeader, header_size, parse_mrc_header
 
-from .raw import Array, RawVolume, Source
+from .raw import RawVolume, Source
 
 RIGHT_ANGLE_TOLERANCE = 0.1
 """Degrees by which an angle of the cell may differ from 90."""

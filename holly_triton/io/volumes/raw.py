@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.io.tables.budget import LARGEST_RATIO
-
-Array = NDArray[Any]
 
 MAPPED_BYTES = 256 * 2**20
 """Float32 values of a file are mapped and not read if they take more bytes than this."""

@@ -8,11 +8,12 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import missing
+from holly_triton.core.types import Array
 
 from .em import read_em
 from .hdf5 import read_hdf5
 from .mrc import read_mrc
-from .raw import Array, RawVolume, Source
+from .raw import RawVolume, Source
 from .volume import Volume
 
 SUFFIXES = {"MRC": (".mrc", ".map", ".rec", ".st", ".mrcs", ".ccp4"), "EM": (".em",), "HDF5": (".h5", ".hdf5", ".hdf")}

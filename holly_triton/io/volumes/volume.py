@@ -1,11 +1,8 @@
 """A volume as the tomography family has it in memory."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
+from holly_triton.core.types import Array
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ import numpy as np
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.optional import require
+from holly_triton.core.types import Array
 
 from .em import HEADER, PC, PIXEL, TYPES, UNIT_ANGSTROM
 from .hdf5 import DATASET, VOXEL
-from .raw import Array
 from .reading import SUFFIXES, format_of
 
 NARROW = {"MRC": ("i1", "i2"), "EM": ("i2", "i4"), "HDF5": ("i1", "i2", "i4")}

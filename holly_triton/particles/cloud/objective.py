@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from holly_triton.kernels import reconstruction_divergence, reconstruction_loss
+from holly_triton.kernels.gaussians.separable_fused import SMALLEST
 
 from .schedule import AnyStage
 
 SCALE = 100.0
 """Intensity of every normalised picture in the masked L1."""
-SMALLEST = 1e-20
-"""In place of the intensity of an empty picture, whose logarithm must be finite."""
 LEAST_BACKGROUND = -9.2
 """Logit of the least share of the background, 1e-4: a localisation must remain possible where nothing is drawn."""
 

@@ -6,20 +6,17 @@ Neither pass holds more than a part of the rows in memory, and the resulting arr
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.core.words import counted, part_of
 from holly_triton.io.tables import scratch
 from holly_triton.io.tables.rows import Part, Rows, channels_of, notes_of, places_among
 
 from .localisations import LARGEST, Localisations
-
-Array = NDArray[Any]
 
 MEASURED = ("photons", "precision", "precision_z", "channel")
 """Columns of a localisation besides its position."""

@@ -7,18 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import LongTensor, Tensor
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.types import Array
 from holly_triton.geometry import Grid, random_rotations
 from holly_triton.io.tables.scratch import on_disk
 from holly_triton.kernels import splat_emitters
 from holly_triton.kernels.arguments import choose_backend
 
 from .ragged import Runs, runs
-
-Array = NDArray[Any]
 
 LARGEST = 1e15
 """Positions and precisions (nm) and photons above this are treated as not finite, since their squares exceed float32."""

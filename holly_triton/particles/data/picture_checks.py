@@ -1,15 +1,12 @@
 """Checks of stacks of pictures: contrast, neighbouring particles, and hot pixels."""
 
-from typing import Any
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from holly_triton.core.types import Array
 from holly_triton.core.words import counted
-
-Array = NDArray[Any]
 
 BORDER = 2
 """Width, in pixels, of the border from which the background is estimated."""

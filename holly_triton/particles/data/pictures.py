@@ -5,13 +5,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import LongTensor, Tensor
 
+from holly_triton.core.types import Array
 from holly_triton.core.words import part_of
 from holly_triton.geometry import Grid
 from holly_triton.io.images.stacks import ImageStack
@@ -21,8 +20,6 @@ from holly_triton.kernels.gaussians.separable import axis_gaussians, pixel_centr
 from .localisations import HELD
 from .own_blur import NO_BLUR, OwnBlur, own_blur, sharpened
 from .picture_checks import CHUNK, inside, looks_dark, neighbour_doubt, without_dust
-
-Array = NDArray[Any]
 
 NOISE_FACTOR = 3.0
 """Pixels less than this many standard deviations of the frame above the background are background."""

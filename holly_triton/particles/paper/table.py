@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from holly_triton.core.files import foreign, replacing
 from holly_triton.core.origin import commit
+from holly_triton.core.types import Array
 from holly_triton.io.clouds import read_cloud
 from holly_triton.io.metrics import read_metrics
 from holly_triton.io.units import UNIT_NM
@@ -21,8 +21,6 @@ from holly_triton.validation.alignment import align
 from holly_triton.view import PANEL_PX, corner
 
 from .presets import TABLES, Preset, presets_of
-
-Array = NDArray[Any]
 
 RANDOM_CLOUDS = 5
 """Number of random clouds over which the baseline is the median."""

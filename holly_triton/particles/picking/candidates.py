@@ -1,11 +1,8 @@
 """Clusters of a field, and which of them are particles."""
 
 from dataclasses import dataclass
-from typing import Any
 
-from numpy.typing import NDArray
-
-Array = NDArray[Any]
+from holly_triton.core.types import Array
 
 
 @dataclass(frozen=True)

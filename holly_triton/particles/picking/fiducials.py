@@ -5,13 +5,13 @@ as many localisations as any site of a particle, and it appears in a large share
 fluorophore.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-Array = NDArray[Any]
+from holly_triton.core.types import Array
 
 BIN_NM = 25.0
 """Side of the squares whose localisations are counted: about the size of a site."""

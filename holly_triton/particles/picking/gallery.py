@@ -1,16 +1,13 @@
 """The pictures of a field by which what was picked and what was rejected can be judged."""
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from holly_triton.core.types import Array
 from holly_triton.view.gallery import PICKED_INK, REJECTED_INK, Section, density_picture, draw_sheet, evenly
 
 from .candidates import Candidates
-
-Array = NDArray[Any]
 
 COLUMNS, SHOWN, SHOWN_REJECTED = 8, 40, 16
 """Pictures per row of the gallery, and the most picked and rejected candidates that it shows."""

@@ -5,15 +5,14 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.progress import following, in_parts
+from holly_triton.core.types import Array
 from holly_triton.core.words import counted, part_of
 from holly_triton.io.tables.fields import side_by_side
 from holly_triton.io.tables.picasso import write_picasso
@@ -26,8 +25,6 @@ from .candidates import Candidates
 from .fiducials import OCCUPANCY, find_fiducials
 from .gallery import draw_gallery
 from .segmentation import FEWEST_NEAR, find_clusters, measure, typical_diameter
-
-Array = NDArray[Any]
 
 # Defaults of the filters.
 SMALLEST, LARGEST = 0.6, 1.5

@@ -7,18 +7,16 @@ one particle, as the two layers of a nuclear pore in a side view, are joined. HD
 of scikit-learn's grows with the square of the localisations: 2.4 s for 20 000, which extrapolates to hours for 10^6.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 from scipy.spatial import cKDTree
 from scipy.stats import poisson
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.optional import require
-
-Array = NDArray[Any]
+from holly_triton.core.types import Array
 
 # The diameter, from pairs of localisations.
 NEAREST_NM, FARTHEST_NM, RADII = 5.0, 1500.0, 50
