@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from holly_triton.core.errors import HollyError
 from holly_triton.particles.data import Localisations, open_dataset
 
 PARTICLES, EMITTERS = 10, 6
@@ -49,6 +50,31 @@ def test_every_name_of_a_particle_column_works(tmp_path: Path, name: str) -> Non
     path = write(tmp_path / "locs.csv", f"x [nm],y [nm],{name}", table()[:, [0, 1, 5]])
     data = read(path)
     assert len(data) == PARTICLES and not data.has_z and data.photons is None and data.precision is None
+
+
+@pytest.mark.parametrize("again", ["x [nm]", "X [nm]"])
+def test_of_two_columns_of_one_name_it_is_said_which_was_used(tmp_path: Path, again: str) -> None:
+    rows = table()[:, [0, 1, 2, 5]]
+    path = write(tmp_path / "locs.csv", f"x [nm],y [nm],{again},particle", rows)
+    data = read(path)
+    assert data.notes == ["2 columns are named x [nm]; that in place 1 was used (--columns x=PLACE names another)."]
+    chosen = read(path, columns="x=3")
+    assert chosen.notes == []
+    for found, column in ((data, 0), (chosen, 2)):
+        assert float(found.centres[0, 0]) == pytest.approx(rows[:EMITTERS, column].mean(), abs=0.01)
+
+
+@pytest.mark.parametrize("row", [0, 40])
+def test_words_in_the_column_of_particles_are_refused_in_one_line(tmp_path: Path, row: int) -> None:
+    cells = table()[:, [0, 1, 5]].astype(str)
+    cells[row, 2] = "cell7"
+    path = tmp_path / "locs.csv"
+    path.write_text("\n".join(["x [nm],y [nm],particle", *map(",".join, cells)]))
+    with pytest.raises(
+        HollyError, match=rf"convert string 'cell7' .* in line {row + 2}, column 3; .* numbers"
+    ) as caught:
+        read(path)
+    assert "\n" not in str(caught.value)
 
 
 def test_rows_of_a_particle_may_lie_anywhere(tmp_path: Path) -> None:

@@ -108,7 +108,20 @@ def roles_of(path: Path, table: Table, reading: Reading) -> Roles:
         else:
             needs = "its columns have no names; assign them, such as --columns x=1,y=2,particle=3"
         raise HollyError(f"{path}: {needs}; found {listed(table.columns)}")
-    return Roles(roles, [] if {"x", "y"} <= given.keys() else notes)
+    return Roles(roles, [*([] if {"x", "y"} <= given.keys() else notes), *_repeated(table, roles, asked(reading))])
+
+
+def _repeated(table: Table, roles: Mapping[str, Sequence[Column]], given: Mapping[str, str]) -> list[str]:
+    """Notes about columns whose name others have too, unless ``--columns`` gives their number."""
+    notes = []
+    for role, column in ((role, column) for role in ROLES for column in roles.get(role, ())):
+        same = [other for other in table.columns if _plain(str(other)) == _plain(str(column))]
+        if len(same) > 1 and not given.get(role, "").isdecimal():
+            notes.append(
+                f"{len(same)} columns are named {column}; that in place {column.index + 1} was used "
+                f"(--columns {role}=PLACE names another)."
+            )
+    return notes
 
 
 def _refuse_words(path: Path, table: Table) -> None:
