@@ -1,6 +1,7 @@
 """Calibration with beads: stacks that are drawn here, bad ones, and the SMLM challenge's."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
 from holly_triton.frames.calibration import Calibration, calibrate
+from holly_triton.frames.calibration import command as calibration_command
 from holly_triton.frames.calibration.beads import BORDER, DISAGREEING, FAINT, NEAR, SATURATED
 from holly_triton.frames.calibration.ellipses import fit_ellipses
 from holly_triton.frames.camera import camera_preset
@@ -197,6 +199,19 @@ def test_a_calibration_is_not_replaced_unasked(tmp_path: Path, seed: int) -> Non
     assert code == 1 and "--overwrite" in complaint and out.read_bytes() == b"of last year"
     assert command(*arguments, "--overwrite")[0] == 0
     assert read_psf(out).pixel_nm == 100
+
+
+def test_a_movie_without_beads_is_read_and_searched_no_further(
+    tmp_path: Path, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each part is shown as it begins, the reading too, which takes longest of a long movie."""
+    begun: list[str] = []
+    monkeypatch.setattr(calibration_command, "in_parts", lambda parts: nullcontext(begun.append))
+    noise = np.random.default_rng(seed).poisson(100, (40, 48, 64)).astype(np.uint16)
+    movie = write(tmp_path / "movie.tif", noise)
+    code, _, complaint = command(movie, tmp_path / "psf.h5", "--step", 50, "--pixel-size", 100)
+    assert code == 1 and begun == [f"reading {movie}", "finding beads"]
+    assert "no beads were found" in complaint and complaint.count("\n") == 1
 
 
 def wrong(tmp_path: Path, what: str) -> tuple[list[object], str]:

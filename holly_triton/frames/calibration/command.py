@@ -80,14 +80,15 @@ def calibrate_file(
         raise HollyError(
             f"--roi {settings.roi_px}: must be odd, so that a pixel is in the middle; give {settings.roi_px + 1}"
         )
-    stack, pixel_nm = _read(beads, pixel_size, channel)
-    stack, z_nm = _depths(stack, step, zero, beads)
-    known = None if positions is None else _positions(positions)
-    try:
-        with in_parts(PARTS) as done:
+    with in_parts(1 + PARTS) as done:
+        done(f"reading {beads}")  # a movie that is given by mistake may be long
+        stack, pixel_nm = _read(beads, pixel_size, channel)
+        stack, z_nm = _depths(stack, step, zero, beads)
+        known = None if positions is None else _positions(positions)
+        try:
             found = calibrate(stack, z_nm, pixel_nm, chosen, settings, known=known, depths_nm=depths, done=done)
-    except HollyError as error:
-        raise HollyError(f"{beads}: {error}") from None
+        except HollyError as error:
+            raise HollyError(f"{beads}: {error}") from None
     picture = out.with_suffix(".png")
     draw_calibration(picture, found, settings)
     if not found.astigmatic:

@@ -114,7 +114,8 @@ def roles_of(path: Path, table: Table, reading: Reading) -> Roles:
 def _repeated(table: Table, roles: Mapping[str, Sequence[Column]], given: Mapping[str, str]) -> list[str]:
     """Notes about columns whose name others have too, unless ``--columns`` gives their number."""
     notes = []
-    for role, column in ((role, column) for role in ROLES for column in roles.get(role, ())):
+    used = [(role, column) for role in ROLES for column in roles.get(role, ())]
+    for role, column in used:
         same = [other for other in table.columns if _plain(str(other)) == _plain(str(column))]
         if len(same) > 1 and not given.get(role, "").isdecimal():
             notes.append(
