@@ -5,29 +5,23 @@ from functools import partial
 from pathlib import Path
 from shlex import quote
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-
-from holly_triton.core.console import console
 from holly_triton.core.distributed import leads, size, summed, wait
 from holly_triton.core.errors import HollyError
 from holly_triton.core.jobs import Cluster, run_all
 from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
-from holly_triton.core.progress import in_parts, watched
+from holly_triton.core.progress import in_parts
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.types import Figures
 from holly_triton.core.words import counted
 from holly_triton.io.metrics import read_metrics
-from holly_triton.particles.classes.state import ClassState
-from holly_triton.particles.cloud.train import Progress as Step
 from holly_triton.particles.config import Config
-from holly_triton.particles.deformation.state import DeformationState
-from holly_triton.particles.state import State
 from holly_triton.report import find_warnings
 from holly_triton.report.deformation import explain_deformation
 from holly_triton.report.numbers import scatter
 from holly_triton.report.warnings import HANDED, ONE_SIDE, SIGMA_IN_SPACE
 
+from .bar import under_bar
 from .classes import (
     are_classified,
     classify,
@@ -46,24 +40,6 @@ from .imposed import compare_imposed
 from .results import write_results
 from .run import Run, carry_out, resume_run, run_config, start_run
 from .study import Member, conclude_study, is_finished, is_study, make_study, members, open_member
-
-STAGES = {
-    "starts": "choosing a start",
-    "search": "searching poses",
-    "rescue": "searching poorly fitted poses again",
-    "train": "training",
-    "polish": "polishing",
-    "sharpen": "fitting the finest detail",
-    "refine": "refining poses",
-    "number": "choosing the number of points",
-    "poses": "searching the poses of all particles",
-    "classify": "classifying particles",
-    "compare": "comparing all particles with the structures",
-    "deform": "fitting the deformation",
-    "amplitudes": "fitting the amplitudes of all particles",
-}
-REPORTS = 5
-"""Lines about the progress of a run where there is no terminal for a bar."""
 
 
 def start_training(config: Config, folder: Path, *, overwrite: bool, cluster: Cluster | None = None) -> int:
@@ -180,7 +156,7 @@ def _classify(config: Config, folder: Path, stop: Stop) -> bool:
     say(f"{folder}: classifying the particles into {config.structures} structures")
     with alone(folder):
         work = open_classification(config, folder)
-        if not _under_bar(
+        if not under_bar(
             work.trainer.state, work.trainer.total_steps, lambda callback: classify(work, callback, lambda: stop.asked)
         ):
             return False
@@ -242,7 +218,7 @@ def follow(run: Run, stop: Stop) -> bool:
         HollyError: Another process is working on it, a file can't be written, or a loss isn't finite.
     """
     with alone(run.folder):
-        finished = run.finished or _under_bar(
+        finished = run.finished or under_bar(
             run.trainer.state,
             run.trainer.plan.total_steps,
             lambda callback: carry_out(run, callback, lambda: stop.asked),
@@ -272,40 +248,13 @@ def _deform(run: Run, stop: Stop) -> Figures | None:
     trainer = open_deformation(run)
     if trainer.state.step:
         say(f"{run.folder}: going on at step {trainer.state.step} of the fit of the deformation")
-    if not _under_bar(
+    if not under_bar(
         trainer.state, trainer.total_steps, lambda callback: deform(run, trainer, callback, lambda: stop.asked)
     ):
         return None
     with in_parts(1) as begin:
         begin("comparing held-out particles with the deformation")
         return conclude_deformation(run, trainer)
-
-
-def _under_bar(
-    state: State | ClassState | DeformationState, total: int, work: Callable[[Callable[[Step], None]], bool]
-) -> bool:
-    """Carry out work that reports each of its steps; its result."""
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
-        TextColumn("loss {task.fields[loss]:.4g}  sigma {task.fields[sigma]:.1f} nm"), TimeElapsedColumn(), TextColumn("left"),
-        TimeRemainingColumn(),
-    )  # fmt: skip
-    with Progress(*columns, console=console, disable=not watched()) as bar:
-        task = bar.add_task("starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"))
-
-        def callback(step: Step) -> None:
-            bar.update(task, completed=step.step, description=STAGES[step.stage], loss=step.loss, sigma=step.sigma_nm)
-            if (
-                not console.is_terminal
-                and step.step
-                and REPORTS * step.step // total > REPORTS * (step.step - 1) // total
-            ):
-                say(
-                    f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.4g}, sigma {step.sigma_nm:.1f} nm, "
-                    f"{state.seconds:.0f} s"
-                )
-
-        return work(callback)
 
 
 def _handedness(config: Config) -> str:

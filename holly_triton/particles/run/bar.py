@@ -1,0 +1,59 @@
+"""The bar of a run: its stage, its steps, its loss and its sigma; without a terminal, a few lines about them."""
+
+from collections.abc import Callable
+
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from holly_triton.core.console import console
+from holly_triton.core.log import LOG
+from holly_triton.core.progress import watched
+from holly_triton.particles.classes.state import ClassState
+from holly_triton.particles.cloud.train import Progress as Step
+from holly_triton.particles.deformation.state import DeformationState
+from holly_triton.particles.state import State
+
+STAGES = {
+    "starts": "choosing a start",
+    "search": "searching poses",
+    "rescue": "searching poorly fitted poses again",
+    "train": "training",
+    "polish": "polishing",
+    "sharpen": "fitting the finest detail",
+    "refine": "refining poses",
+    "number": "choosing the number of points",
+    "poses": "searching the poses of all particles",
+    "classify": "classifying particles",
+    "compare": "comparing all particles with the structures",
+    "deform": "fitting the deformation",
+    "amplitudes": "fitting the amplitudes of all particles",
+}
+REPORTS = 5
+"""Lines about the progress of a run where there is no terminal for a bar."""
+
+
+def under_bar(
+    state: State | ClassState | DeformationState, total: int, work: Callable[[Callable[[Step], None]], bool]
+) -> bool:
+    """Carry out work that reports each of its steps; its result."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        TextColumn("loss {task.fields[loss]:.4g}  sigma {task.fields[sigma]:.1f} nm"), TimeElapsedColumn(), TextColumn("left"),
+        TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=console, disable=not watched()) as bar:
+        task = bar.add_task("starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"))
+
+        def callback(step: Step) -> None:
+            bar.update(task, completed=step.step, description=STAGES[step.stage], loss=step.loss, sigma=step.sigma_nm)
+            if (
+                not console.is_terminal
+                and step.step
+                and REPORTS * step.step // total > REPORTS * (step.step - 1) // total
+            ):
+                LOG.info(
+                    "%s",
+                    f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.4g}, sigma {step.sigma_nm:.1f} nm, "
+                    f"{state.seconds:.0f} s",
+                )
+
+        return work(callback)
