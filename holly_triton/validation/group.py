@@ -8,8 +8,9 @@ from holly_triton.geometry.plane import plane_frame
 from holly_triton.geometry.pointset import spacing
 
 from .angular_order import SIGNIFICANT, shape_order
+from .operations import conceivable
 from .shape import fit_shape
-from .symmetry import MOST_POINTS, conceivable, find_symmetries, self_distance
+from .symmetry import MOST_POINTS, find_symmetries, self_distance
 
 EXACT = 0.05
 """RMSD of a symmetry operation of a noise-free truth, as a fraction of the point spacing; larger values are no symmetry."""

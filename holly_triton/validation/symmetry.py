@@ -24,19 +24,15 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 from scipy.spatial.transform import Rotation
 
 from holly_triton.core.progress import following
-from holly_triton.geometry.plane import plane_frame
-from holly_triton.geometry.pointset import hemisphere, spacing
+from holly_triton.core.types import Array
+from holly_triton.geometry.pointset import spacing
 
-Array = NDArray[Any]
+from .operations import DIRECTIONS, KINDS, Kind
 
-LARGEST_ORDER = 12
-DIRECTIONS = 600
-"""Start axes over the hemisphere, about 3 degrees from the nearest."""
 COARSE_SAMPLE, FINE_SAMPLE = 64, 1000
 """Points that look for their neighbour (among all) in the wide and the close search."""
 MOST_POINTS = 2000
@@ -63,34 +59,8 @@ WITHIN = 1.5
 EXPLAINED = 10.0
 """Masked L1 (of 100) up to which what remains is misplaced points and poses; above, it is mostly missing labels, scatter
 and noise, which average out over the particles and do not measure the error of a point."""
-MOMENTS_APART = 6.0
-"""Of two equal moments, in changes of the covariance (``conceivable``): 2 and twice 1.93."""
 LOSS_PER_WIDTH = 80.0
 """Masked L1 of a Gaussian drawn beside its place, per displacement in standard deviations: 100 sqrt(2 / pi)."""
-
-
-class _Kind(NamedTuple):
-    name: str
-    copies: int
-    sign: int
-    angle: float
-
-    def matrices(self, axes: Array) -> Array:
-        """The operation about unit axes ``[D, 3]``: ``[D, 3, 3]``. A mirror is half a turn, negated."""
-        return np.asarray(self.sign * Rotation.from_rotvec(self.angle * axes).as_matrix())
-
-    def start_axes(self, cloud: Array) -> Array:
-        """Axes from which the best is searched ``[D, 3]``."""
-        frame, angles = plane_frame(cloud), np.linspace(0, np.pi, DIRECTIONS)
-        if frame is None:
-            return np.concatenate([np.linalg.svd(cloud, full_matrices=False)[2], hemisphere(DIRECTIONS)])
-        if self.sign > 0:
-            return frame[:, 2:].T
-        return np.stack([np.cos(angles), np.sin(angles)], axis=1) @ frame[:, :2].T
-
-
-MIRROR = _Kind("mirror", 2, -1, np.pi)
-KINDS = [*(_Kind(f"C{n}", n, 1, 2 * np.pi / n) for n in range(2, LARGEST_ORDER + 1)), MIRROR]
 
 
 class Change(NamedTuple):
@@ -168,7 +138,7 @@ def find_symmetries(
     impose: Callable[[Array], Change] | None = None,
     positional_error_nm: float | None = None,
     *,
-    kinds: Sequence[_Kind] = KINDS,
+    kinds: Sequence[Kind] = KINDS,
 ) -> list[Symmetry]:
     """The best axis of each of C2 to C12 and the best mirror plane, and further axes that are symmetric too.
 
@@ -200,24 +170,6 @@ def find_symmetries(
     return found if impose is None else [_tested(symmetry, cloud, centre, impose) for symmetry in following(found)]
 
 
-def conceivable(points: Array, tolerance: float) -> list[_Kind]:
-    """The kinds that the second moments of points ``[N, 3]`` allow; the others need no search.
-
-    A rotation of order 3 or higher about a symmetry axis needs two equal moments. If images lie a distance d (root mean
-    square) from points, the covariance C changes by at most ``e = 2 d s + d^2``, s squared being its largest moment. At order
-    n that bounds the difference of the moments across the axis by ``e / sin(2 pi / n)``, so by 2 e, and the part of C
-    that couples axis and plane by ``e / (2 sin(pi / n))``, so by 1.93 e, which shifts each of both by as much.
-
-    Args:
-        points: ``[N, 3]``.
-        tolerance: The largest distance d of an operation that is looked for.
-    """
-    moments = np.linalg.eigvalsh(np.cov(points.T, bias=True))
-    change = 2 * tolerance * np.sqrt(moments[2]) + tolerance**2
-    possible = np.diff(moments).min() <= MOMENTS_APART * change
-    return [kind for kind in KINDS if kind.copies == 2 or possible]
-
-
 def residual_error(loss: float, width_nm: float) -> float | None:
     """Positional error, nm, to which a run's remaining loss amounts; None where most of the loss has other causes.
 
@@ -241,7 +193,7 @@ def self_distance(points: Array, matrix: Array) -> float:
     return float(np.sqrt(_mean_square(cKDTree(cloud), cloud, matrix[None])[0]))
 
 
-def _of_kind(kind: _Kind, cloud: Array) -> list[Symmetry]:
+def _of_kind(kind: Kind, cloud: Array) -> list[Symmetry]:
     """The best axis, and others, up to ``KEPT`` in all, that are symmetric."""
     tree, shuffled = cKDTree(cloud), np.random.default_rng(0).permutation(cloud)
     few, many = shuffled[:COARSE_SAMPLE], shuffled[:FINE_SAMPLE]
@@ -259,7 +211,7 @@ def _of_kind(kind: _Kind, cloud: Array) -> list[Symmetry]:
     return [s for rank, s in enumerate(found) if rank == 0 or s.verdict == "symmetric"]
 
 
-def _judged(kind: _Kind, tree: cKDTree, query_points: Array, axis: Array, rmsd: float, chance: float) -> Symmetry:
+def _judged(kind: Kind, tree: cKDTree, query_points: Array, axis: Array, rmsd: float, chance: float) -> Symmetry:
     cloud, matrix = tree.data, kind.matrices(axis[None])[0]
     scale = spacing(cloud)
     freed = _free(tree, query_points, matrix)
@@ -285,7 +237,7 @@ def _mean_square(tree: cKDTree, query_points: Array, matrices: Array) -> Array:
     return np.asarray(((tree.query(there)[0] ** 2).mean(axis=1) + (tree.query(back)[0] ** 2).mean(axis=1)) / 2)
 
 
-def _refine(kind: _Kind, tree: cKDTree, query_points: Array, axes: Array, steps: int) -> Array:
+def _refine(kind: Kind, tree: cKDTree, query_points: Array, axes: Array, steps: int) -> Array:
     """ICP with the axis alone free, of every axis ``[D, 3]``."""
     for _ in range(steps):
         moved = _best_axes(kind, _moments(tree, query_points, kind.matrices(axes)), axes)
@@ -313,7 +265,7 @@ def _moments(tree: cKDTree, query_points: Array, matrices: Array) -> Array:
     return np.asarray(target.transpose(0, 2, 1) @ query_points + query_points.T @ source)
 
 
-def _best_axes(kind: _Kind, moments: Array, axes: Array) -> Array:
+def _best_axes(kind: Kind, moments: Array, axes: Array) -> Array:
     """Axes that maximise trace(moments^T M(axis)): the least squared distance of the pairs.
 
     By Rodrigues that trace is, but for a constant, ``a^T A a + b^T a``. With A shifted to be positive the form is

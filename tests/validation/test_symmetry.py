@@ -10,9 +10,10 @@ from holly_triton.core.types import Array
 from holly_triton.geometry.pointset import spacing
 from holly_triton.report.symmetry import axis_in_words, explain_order, explain_symmetries
 from holly_triton.structures import cep152
-from holly_triton.validation import group, symmetry
+from holly_triton.validation import group
 from holly_triton.validation.group import find_group
 from holly_triton.validation.measure import measure_points
+from holly_triton.validation.operations import conceivable
 from holly_triton.validation.symmetry import Change, Symmetry, find_symmetries, residual_error, self_distance
 
 
@@ -203,7 +204,7 @@ def test_the_group_of_an_exact_structure(points: Array, order: int, rng: np.rand
 
 
 def test_second_moments_leave_no_rotation_out_that_a_cloud_has(rng: np.random.Generator) -> None:
-    names = lambda points: [kind.name for kind in symmetry.conceivable(points, 0.05 * spacing(points))]  # noqa: E731
+    names = lambda points: [kind.name for kind in conceivable(points, 0.05 * spacing(points))]  # noqa: E731
     assert names(posed(rng.normal(size=(300, 3)) * (90, 60, 30), rng)) == ["C2", "mirror"]
     seed = rng.normal(size=(12, 3)) * (20, 20, 40) + (50, 0, 0)
     for order in (3, 7, 12):

@@ -29,9 +29,8 @@ class SearchedPoses:
         self.config, self.plan, self.dataset, self.state = plan.config, plan, dataset, state
         self.generator = generator
         counts = noisy_counts(dataset.counts, plan.config.search.least_dispersion)
-        self.counts = (
-            None if counts is None else counts.to(state.points.device)
-        )  # a table on the disk stays off the GPU
+        # Those of a table on the disk are not on the GPU.
+        self.counts = None if counts is None else counts.to(state.points.device)
         settings = plan.config.optimiser
         groups: list[dict[str, Any]] = [
             {"params": [state.points.requires_grad_()]},
