@@ -18,8 +18,6 @@ import triton
 from triton.backends.compiler import GPUTarget
 from triton.compiler import ASTSource
 
-from holly_triton.core.origin import commit
-
 from .blocks import ARCHITECTURES, TABLE, Blocks
 from .frames import triton_emitters as triton_psf
 from .frames import triton_mixture
@@ -157,7 +155,7 @@ def report(inspected: list[tuple[Variant, Inspection]]) -> str:
         "| kernel | sm | precision | picture | constants | warps | registers | stack, B | shared, KiB | HGMMA | HMMA |",
         "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
-    return "\n".join([*lines, *(report_row(*one) for one in inspected), "", f"Commit {commit()}."]) + "\n"
+    return "\n".join([*lines, *(report_row(*one) for one in inspected)]) + "\n"
 
 
 def report_row(variant: Variant, seen: Inspection) -> str:

@@ -184,7 +184,7 @@ def test_structure_handedness_and_poses_are_found() -> None:
     assert np.mean(error.angle_deg < 10) >= 0.95 and np.median(error.shift_nm) < 3.0
     assert not error.mirrored
     assert float(poses.entropy.median()) < 0.1  # without a symmetry one orientation alone explains a particle
-    chosen, unexplained = trainer.search(Particles.of(made(20, seed=5, missing=0.0)))
+    chosen, unexplained, _ = trainer.search(Particles.of(made(20, seed=5, missing=0.0)))
     # Particles of the same kind fit as well: within a third of a nat of those that the structure was made from.
     assert float((chosen.loss.log() - poses.loss.log().mean()).mean().abs()) < 0.33
     assert float(unexplained.mean()) < 0.1
