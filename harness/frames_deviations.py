@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from holly_triton.core.origin import commit
 from holly_triton.core.types import Array
 from holly_triton.frames.config.simulation import FrameSettings
 from holly_triton.frames.localise import Model, read_model
@@ -19,7 +20,7 @@ from holly_triton.frames.samplers.named import Sampling, make_sampler
 from holly_triton.frames.train.stream import Stream
 from holly_triton.frames.train.validation import Examples
 
-from .records import commit, device_name
+from .records import device_name
 
 SAMPLINGS: dict[Sampling, str | None] = {"random": None, "structure": "microtubules"}
 PHOTONS = (1000.0, 5000.0, 20000.0)

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from holly_triton.core.origin import commit
 from holly_triton.core.types import Array
 from holly_triton.frames.bound import cramer_rao
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.localise import Model, localise_block, read_model
 from holly_triton.frames.simulate import emission, vary
 
-from .records import commit, device_name
+from .records import device_name
 
 LEVELS = ((1000.0, 10.0), (5000.0, 50.0), (20000.0, 200.0))
 """Photons, and background photons a pixel."""

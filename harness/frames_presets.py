@@ -16,6 +16,7 @@ import numpy as np
 import tifffile
 import torch
 
+from holly_triton.core.origin import commit
 from holly_triton.frames.camera import camera_preset
 from holly_triton.frames.config.network import Network
 from holly_triton.frames.config.training import LOSSES, ON_TIME, OPTIMISERS, Training
@@ -25,7 +26,7 @@ from holly_triton.frames.train import carry_out, start_run
 
 from .frames_peers.config import COUNTS, Condition
 from .frames_peers.movies import Clip, simulated
-from .records import commit, device_name
+from .records import device_name
 from .rows import read_table, write_table
 
 WIDTH, SEED, MINUTES, EMITTERS, PACE_STEPS = 16, 0, 3.0, 1600, 30

@@ -30,7 +30,9 @@ def environment(options: argparse.Namespace) -> None:
     """Versions, processors and the output of nvidia-smi, as JSON."""
     import torch
 
-    from .records import commit, device_name
+    from holly_triton.core.origin import commit
+
+    from .records import device_name
 
     found: dict[str, Any] = {
         "commit": commit(),

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.origin import commit, machine
+from holly_triton.core.origin import machine, short_commit
 from holly_triton.core.types import Array
 from holly_triton.harness.frames_peers.environments import UnavailableError
 from holly_triton.io.metrics import read_metrics
@@ -92,7 +92,7 @@ def _once(file: Path, folder: Path, seed: int) -> None:
     run, seconds = reconstructed(given, place)
     placed = ring_figures(in_poses(given, run / "poses.csv"))
     figures = {
-        "seed": seed, "commit": commit(), "particles": int(given.particle.max()) + 1,
+        "seed": seed, "commit": short_commit(), "particles": int(given.particle.max()) + 1,
         "localisations": float(np.median(np.bincount(given.particle))), "seconds": seconds, **_of_points(read_run_cloud(run)[:, : given.xyz.shape[1]]),
         **_of_run(run), "placed_radius": placed.radius_nm, "placed_layers": placed.layers_nm,
         "placed_amplitude": placed.amplitude,

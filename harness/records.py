@@ -4,9 +4,7 @@ import dataclasses
 import functools
 import json
 import math
-import os
 import platform
-import subprocess
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -14,7 +12,7 @@ from typing import Any
 
 import torch
 
-from holly_triton import __version__
+from holly_triton.core.origin import commit
 from holly_triton.core.words import counted
 
 from .cases import Case
@@ -108,30 +106,6 @@ def _processor() -> str:
         lines = []
     named = (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     return next(named, platform.processor() or platform.machine())
-
-
-@functools.cache
-def commit() -> str:
-    """The commit of the checkout that this file belongs to, ``+changes`` if it has any; else the release.
-
-    HOLLY_TRITON_COMMIT names it where the checkout came without its history.
-    """
-    if named := os.environ.get("HOLLY_TRITON_COMMIT"):
-        return named
-    here = Path(__file__).resolve()
-
-    def git(*arguments: str) -> str | None:
-        try:
-            done = subprocess.run(["git", "-C", str(here.parent), *arguments], capture_output=True, text=True)
-        except OSError:
-            return None
-        return done.stdout.strip() if done.returncode == 0 else None
-
-    # An installed copy may lie inside another repository, which does not track it.
-    if git("ls-files", "--error-unmatch", "__init__.py") is None:
-        return f"release {__version__}"
-    changed = git("status", "--porcelain", "--", ".", "../kernels")
-    return (git("rev-parse", "HEAD") or f"release {__version__}") + ("+changes" if changed else "")
 
 
 def installed(package: str) -> str | None:

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any, get_type_hints
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.origin import commit
 
 from .cases import OPS, TIMED_POINTS, timed_cases
 from .command import complain, measure, resolve_backends, resolve_device
 from .gpu_report import write_gpu_report
-from .records import FIELDS, Record, commit, device_name
+from .records import FIELDS, Record, device_name
 from .table import LEGEND, markdown, plot, title
 
 PARSERS: dict[object, Any] = {

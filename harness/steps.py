@@ -27,13 +27,14 @@ from rich.table import Table
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json
+from holly_triton.core.origin import commit
 from holly_triton.io.units import UNIT_NM
 from holly_triton.particles.config import DEMO
 from holly_triton.structures import cep152, read_structure
 
 from .command import resolve_device
 from .gpu_steps import BUNNY, CARRIED
-from .records import commit, device_name, installed
+from .records import device_name, installed
 
 BUNNY_SITES = 354
 """Of what stands in for the bunny."""

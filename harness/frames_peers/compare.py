@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.origin import commit
 from holly_triton.core.types import Array
-from holly_triton.harness.records import commit, device_name
+from holly_triton.harness.records import device_name
 
 from .config import EDGE_NM, LEAST_CORRELATION, Condition
 from .conversions import moved

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.spatial.transform import Rotation
 
 import holly_triton
-from holly_triton.core.origin import commit, machine
+from holly_triton.core.origin import machine, short_commit
 from holly_triton.core.types import Array
 from holly_triton.harness.frames_peers.environments import call, interpreter
 from holly_triton.particles.data import Localisations, open_dataset
@@ -122,5 +122,5 @@ def run_picasso(particles: Particles, environments: Path, folder: Path) -> Avera
 def _row(program: str, version: str, particles: Particles, placed: Array, seconds: float) -> AverageRow:
     return AverageRow(
         program=program, version=version, particles=particles.name, seed=particles.seed, **ring_figures(placed)._asdict(),
-        seconds=seconds, device=machine(), commit=commit(),
+        seconds=seconds, device=machine(), commit=short_commit(),
     )  # fmt: skip

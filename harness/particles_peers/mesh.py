@@ -9,7 +9,7 @@ import torch
 from scipy import fft
 
 import holly_triton
-from holly_triton.core.origin import commit, machine
+from holly_triton.core.origin import machine, short_commit
 from holly_triton.core.types import Array
 from holly_triton.geometry import Grid
 from holly_triton.kernels import splat_emitters
@@ -91,7 +91,7 @@ def _row(
     return MeshRow(
         program=program, version=version, structure=scene.name, seed=scene.seed, pictures=len(scene.pictures),
         points_by=way, rms_units=fit.rmsd / UNIT_NM, fsc_half_nm=half_correlation(volume, truth, scene.pixel_nm),
-        seconds=seconds, device=machine(), commit=commit(),
+        seconds=seconds, device=machine(), commit=short_commit(),
     )  # fmt: skip
 
 

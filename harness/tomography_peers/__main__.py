@@ -16,7 +16,7 @@ import torch
 import holly_triton
 from holly_triton.core.errors import HollyError
 from holly_triton.core.log import LOG
-from holly_triton.core.origin import commit, machine
+from holly_triton.core.origin import machine, short_commit
 from holly_triton.core.progress import in_parts
 from holly_triton.harness.frames_peers.environments import UnavailableError
 from holly_triton.io.particle_lists.particle_list import ParticleList
@@ -119,7 +119,7 @@ def row_of(program: str, version: str, found: Found, about: Condition) -> Row:
         rotations=found.rotations, particles=len(about.truth), f1_oracle=oracle, f1_own=2 * own / max(1, len(found.own) + len(about.truth)),
         picks_own=len(found.own), distance_a=float(np.median(pairs.distance)) if len(pairs.distance) else float("nan"),
         seconds=found.seconds, milliseconds_per_rotation=1e3 * found.seconds / max(1, found.rotations),
-        device=machine(), commit=commit(),
+        device=machine(), commit=short_commit(),
     )  # fmt: skip
 
 

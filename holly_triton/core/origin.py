@@ -1,6 +1,9 @@
 """Where the figures of a report are from: the commit of the source, and the machine; the last lines of reports."""
 
+import functools
+import os
 import platform
+import re
 import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -9,21 +12,35 @@ from typing import Any
 NOT_RECORDED = "The commit and the machine of the runs were not recorded."
 
 
+@functools.cache
 def commit() -> str:
-    """Of the checkout that this file belongs to, in short; else the release."""
+    """The commit of the checkout that this file belongs to, ``+changes`` if it has any in the source; else the release.
+
+    HOLLY_TRITON_COMMIT names it where the checkout came without its history.
+    """
     from holly_triton import __version__
 
-    def git(*arguments: str) -> str:
-        here = Path(__file__).resolve().parent
+    if named := os.environ.get("HOLLY_TRITON_COMMIT"):
+        return named
+    here = Path(__file__).resolve()
+
+    def git(*arguments: str) -> str | None:
         try:
-            done = subprocess.run(["git", *arguments], cwd=here, capture_output=True, text=True, check=False)
+            done = subprocess.run(["git", "-C", str(here.parent), *arguments], capture_output=True, text=True)
         except OSError:
-            return ""
-        return done.stdout.strip() if done.returncode == 0 else ""
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
 
     # An installed copy may lie inside another repository, which does not track it.
-    tracked = git("ls-files", "--error-unmatch", "__init__.py")
-    return (tracked and git("rev-parse", "--short", "HEAD")) or f"release {__version__}"
+    if git("ls-files", "--error-unmatch", "__init__.py") is None:
+        return f"release {__version__}"
+    changed = git("status", "--porcelain", "--", "../../harness", "../../kernels")
+    return (git("rev-parse", "HEAD") or f"release {__version__}") + ("+changes" if changed else "")
+
+
+def short_commit() -> str:
+    """The same in seven digits, for sentences."""
+    return re.sub(r"^([0-9a-f]{7})[0-9a-f]+(\+changes)?$", r"\1", commit())
 
 
 def machine() -> str:
@@ -33,7 +50,7 @@ def machine() -> str:
 
 def here() -> dict[str, str]:
     """Both, as a record of a run keeps them."""
-    return {"commit": commit(), "machine": machine()}
+    return {"commit": short_commit(), "machine": machine()}
 
 
 def origin_of(runs: Iterable[Mapping[str, Any]]) -> str:
@@ -48,4 +65,4 @@ def origin_of(runs: Iterable[Mapping[str, Any]]) -> str:
 
 def written_here() -> str:
     """The sentence of a report that is made anew from what was kept by several calls."""
-    return f"Written at commit {commit()}; what was kept from earlier calls may be of earlier commits."
+    return f"Written at commit {short_commit()}; what was kept from earlier calls may be of earlier commits."

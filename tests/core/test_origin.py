@@ -6,7 +6,7 @@ from holly_triton.core import origin
 
 
 def test_a_checkout_names_its_commit_and_an_installed_copy_its_release() -> None:
-    assert re.fullmatch(r"[0-9a-f]{7,}|release \S+", origin.commit())
+    assert re.fullmatch(r"[0-9a-f]{7,}|release \S+", origin.short_commit())
 
 
 def test_records_name_each_commit_and_machine_once() -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import torch
 
+from holly_triton.core import origin
 from holly_triton.core.errors import HollyError
 from holly_triton.harness import command, floor, measure, records, report, table
 from holly_triton.harness.baselines import forward_backward
@@ -391,13 +392,13 @@ def test_raw_records_of_another_form_are_left_alone(tmp_path: Path) -> None:
 def test_an_installed_copy_names_its_release_and_writes_no_raw_records(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(records, "__file__", str(tmp_path / "records.py"))
-    records.commit.cache_clear()
-    assert records.commit().startswith("release ")
+    monkeypatch.setattr(origin, "__file__", str(tmp_path / "origin.py"))
+    origin.commit.cache_clear()
+    assert origin.commit().startswith("release ")
     assert report.main(["--measure", "--reports", str(tmp_path)]) == 1
     assert "this is no checkout" in capsys.readouterr().err
     monkeypatch.undo()
-    records.commit.cache_clear()
+    origin.commit.cache_clear()
 
 
 def test_tuning_times_no_candidate_that_spills_or_does_not_compile(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from holly_triton.core.files import foreign, replacing
-from holly_triton.core.origin import commit
+from holly_triton.core.origin import short_commit
 from holly_triton.core.types import Array
 from holly_triton.io.clouds import read_cloud
 from holly_triton.io.metrics import read_metrics
@@ -172,7 +172,7 @@ def _section(scale: str, rows: Sequence[Row], out: Path) -> Iterator[str]:
         return
     scores = [score for row in rows for score in row.scores]
     yield f"## Scale {scale}\n"
-    yield f"{_list(score.pictures for score in scores)} pictures; on {_list(score.machine for score in scores)}; holly-triton {_list(score.version for score in scores)}; written at commit {commit()}.\n"
+    yield f"{_list(score.pictures for score in scores)} pictures; on {_list(score.machine for score in scores)}; holly-triton {_list(score.version for score in scores)}; written at commit {short_commit()}.\n"
     energy = any(score.energy_wh is not None for score in scores)
     yield "\n".join([*_header(energy), *(_line(row, energy) for row in rows)]) + "\n"
     for row in rows:
