@@ -204,6 +204,8 @@ class Sharpen(Settings):
     is only nearly right. With 0.14 the first of the noisy pictures named above came to 0.041, with 0.28 to 0.036, with 0.56 to 0.045 units."""
     constant: Annotated[float, Bounds(0, 1, open_most=True)] = 0.5
     """Share of the steps after which they become shorter, to nothing at the end."""
+    separating: Whole = 200
+    """Steps that end a run on projections whose channels have a cloud each: each follows the localisations of its own."""
     most_pairs: Count = 2**18
     """Pairs of a localisation and a point, of a particle: where it has more, some of its localisations are drawn at each step."""
 
@@ -257,8 +259,8 @@ class Config(Settings):
     channel: str | None = None
     """Name or number of the channel that is read, where localisations of several are in one file; None reads all."""
     channels: Channels | None = None
-    """Of data with a column of channels, 3D localisations alone: ``separate`` gives each channel a cloud of its own, in the
-    same frame and poses; ``pooled`` makes one cloud of all. None follows from the data (``spatial.choice.channels_of``)."""
+    """Of localisations with a column of channels: ``separate`` gives each channel a cloud of its own, in the same frame and
+    poses; ``pooled`` makes one cloud of all. None follows from the data (``spatial.choice.channels_of``)."""
     where: str | None = None
     """Which rows of a table count, as ``valid = 1 and uncertainty < 20``; None counts all."""
     axis: Axis = "z"

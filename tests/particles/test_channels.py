@@ -257,11 +257,8 @@ def test_channels_that_allow_no_cloud_each_are_pooled_or_refused(channel: list[s
         settled(Config(channels="separate"), data)
 
 
-def test_in_2d_all_channels_make_one_cloud(tmp_path: Path) -> None:
+def test_channels_are_pooled_or_read_alone_where_that_is_asked_for(tmp_path: Path) -> None:
     data = some_particles(tmp_path, ["A", "B"])
-    assert settled(Config(dimensions=2), data).channels == "pooled"
-    with pytest.raises(HollyError, match="localisations in 3D; read one channel with --channel"):
-        settled(Config(dimensions=2, channels="separate"), data)
     assert settled(Config(channels="pooled"), data).channels == "pooled"
     with pytest.raises(HollyError, match="--channel A reads one"):
         settled(Config(channel="A", channels="separate"), data)
@@ -269,8 +266,8 @@ def test_in_2d_all_channels_make_one_cloud(tmp_path: Path) -> None:
 
 def test_points_are_shared_as_the_labels_are(tmp_path: Path) -> None:
     data = some_particles(tmp_path, ["A", "A", "A", "B"], each=400)
-    assert sizes_of(None, data) == [160, 100]
-    assert sizes_of(26, data) == [16, 10]
+    assert sizes_of(None, data, 3) == [160, 100]
+    assert sizes_of(26, data, 3) == [16, 10]
     assert settled(Config(), data).points == 260
     with pytest.raises(HollyError, match="--points 9 leaves"):
         settled(Config(channels="separate", points=9), data)

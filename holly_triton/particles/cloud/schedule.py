@@ -24,7 +24,7 @@ LENGTHS = ("sigma_nm", "search_sigma_nm", "turn", "shift_nm", "rate")
 class Stage(Generic[Length]):
     """Grid and sigma of one step, and the lengths of its moves."""
 
-    name: str  # "search", "rescue", "polish", "sharpen" or "refine"; "train" where poses are not searched
+    name: str  # "search", "rescue", "polish", "sharpen", "refine" or "separate"; "train" where poses are not searched
     sigma_nm: Length
     grid: Grid
     search_sigma_nm: Length
@@ -136,14 +136,25 @@ class Plan:
         return self.drawn_steps + self.sharpen_steps
 
     @property
+    def refined_steps(self) -> int:
+        """Steps before each channel gets a cloud of its own."""
+        return self.steps + self.config.schedule.refine_steps
+
+    @property
     def total_steps(self) -> int:
         """All steps."""
-        return self.steps + self.config.schedule.refine_steps
+        return self.refined_steps + (self.config.sharpen.separating if self.config.channels == "separate" else 0)
 
     def relocates(self, step: int) -> bool:
         """Whether points are relocated after a step; never too late in the run for them to converge."""
         every = self.config.relocation.every
         return step % every == every - 1 and step + 2 * every < self.drawn_steps
+
+    def holds_poses(self, step: int) -> bool:
+        """Whether a step is one of the cloud alone, in the poses found."""
+        if self.drawn_steps <= step < self.drawn_steps + self.sharpen_steps:
+            return True
+        return self.refined_steps <= step < self.total_steps
 
     def is_limited(self, blur_nm: float) -> bool:
         """Whether the scatter of the labels limits the finest pictures, so that localisations hold more than these show."""
@@ -165,11 +176,9 @@ class Plan:
         schedule = self.config.schedule
         rescued = schedule.search_steps + self.rescue_steps
         if step >= self.steps:
-            left = 1 - (step - self.steps) / max(1, schedule.refine_steps)
-            return self.searching(1.0, blur_nm, "refine", left, schedule.sharpening)
+            return self.ending(step, blur_nm, schedule.sharpening)
         if step >= self.drawn_steps:
-            done = (step - self.drawn_steps) / self.sharpen_steps
-            rate = min(1.0, (1 - done) / (1 - self.config.sharpen.constant))
+            rate = self.slowed(step, self.drawn_steps, self.steps)
             return self.searching(1.0, blur_nm, "sharpen", rate, schedule.sharpening)
         if step >= rescued:
             done = (step - rescued) / schedule.polish_steps
@@ -177,6 +186,18 @@ class Plan:
         if step >= schedule.search_steps:
             return self.searching(1.0, blur_nm, "rescue")
         return self.searching(step / schedule.search_steps, blur_nm)
+
+    def ending(self, step: int, blur_nm: float, sharpened: float = 1.0) -> Stage[float]:
+        """The stage of a step after those of the cloud: its poses are refined, then its channels separated."""
+        if step >= self.refined_steps and self.total_steps > self.refined_steps:
+            rate = self.slowed(step, self.refined_steps, self.total_steps)
+            return self.searching(1.0, blur_nm, "separate", rate, sharpened)
+        left = 1 - (step - self.steps) / max(1, self.config.schedule.refine_steps)
+        return self.searching(1.0, blur_nm, "refine", left, sharpened)
+
+    def slowed(self, step: int, first: int, end: int) -> float:
+        """Factor on the lengths of the steps along the likelihood at the finest: constant at first, then falling to nothing."""
+        return min(1.0, (end - step) / (end - first) / (1 - self.config.sharpen.constant))
 
     def finest(self, stage: Stage[float]) -> Stage[float]:
         """A stage at the smallest sigma of the data."""
@@ -277,8 +298,7 @@ class AnnealedPlan(Plan):
         The sigma file of the paper's bunny decreases in this way: by a tenth every second epoch, interpolated geometrically.
         """
         if step >= self.steps:
-            left = 1 - (step - self.steps) / max(1, self.config.schedule.refine_steps)
-            return self.searching(1.0, blur_nm, "refine", left)
+            return self.ending(step, blur_nm)
         every = self.steps_an_epoch if self.stepped else 1
         done = (step // every) / max(1, self.steps // every - 1)
         sigma = self.sigma_start_nm * (self.sigma_end_nm / self.sigma_start_nm) ** done
@@ -312,7 +332,7 @@ class SparsePlan(Plan):
     def at(self, step: int, blur_nm: float) -> Stage[float]:
         """The stage of one step, whose grid and sigma are those of the pictures in which losses are given."""
         if step >= self.steps:
-            return super().at(super().steps + step - self.steps, blur_nm)
+            return self.ending(step, blur_nm, self.config.schedule.sharpening)
         done, settings = step / self.steps, self.config.sparse
         rate = min(1.0, (1 - done) / (1 - settings.slowing))
         return self.searching(done / settings.annealed, blur_nm, rate=rate)

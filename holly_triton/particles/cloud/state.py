@@ -21,6 +21,9 @@ class TrainingState(State):
     pose_model: dict[str, Any] = field(default_factory=dict)
     rotation: Tensor  # [P, 3, 3]
     shift: Tensor  # [P, 2] nm
+    sizes: list[int] = field(
+        default_factory=list
+    )  # points of each channel, one channel after the other; [] before each has its own
     sharpens: bool = True  # False where the steps along each localisation were found to be of no use
 
     @staticmethod
@@ -42,8 +45,8 @@ class TrainingState(State):
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> "TrainingState":
-        """The inverse of ``payload``, which may be of a version that had no steps along each localisation."""
-        return super().from_payload({"sharpens": False, **payload})
+        """The inverse of ``payload``, which may be of a version that had no steps along each localisation and pooled channels."""
+        return super().from_payload({"sharpens": False, "sizes": [], **payload})
 
     def next_batch(self, size: int, generator: torch.Generator) -> Tensor:
         """Indices of the next pictures; every picture occurs once an epoch, in a new order each time."""
@@ -83,6 +86,7 @@ class TrainingState(State):
         moments = [m for some in self.optimiser.get("state", {}).values() for m in some.values() if m is not None]
         return {
             **super().checks(),
+            "sizes": not self.sizes or sum(self.sizes) == N,
             "rotation": orthonormality_error(self.rotation) < ORTHONORMAL,
             # Merged points have fewer rows than their moments, which are no longer used by then.
             "optimiser": all(m.shape in modelled or (m.shape[1:] == (3,) and len(m) >= N) for m in moments),

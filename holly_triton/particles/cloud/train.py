@@ -12,12 +12,14 @@ from torch import Tensor
 from holly_triton.core.captured import Captured
 from holly_triton.core.distributed import gather, share
 from holly_triton.core.errors import HollyError
+from holly_triton.io.channels import PointChannels
 from holly_triton.kernels import splat
-from holly_triton.particles.data import Dataset
+from holly_triton.particles.data import Dataset, Localisations
 from holly_triton.particles.poses.method import choose_method
 from holly_triton.particles.poses.refine import Poses, objective_of, refine_poses
 from holly_triton.particles.starts import choose_start
 
+from .channels import separate
 from .relocation import merge_points
 from .schedule import Plan, Stage
 from .state import TrainingState
@@ -64,9 +66,12 @@ class Trainer:
         self._refined: Captured[Stage[float]] = Captured(self._refine_batch, self.generator)
 
     @property
-    def channels(self) -> None:
-        """The channel of each point: pictures have one."""
-        return None
+    def channels(self) -> PointChannels | None:
+        """The channel of each point; None where there is one, and before each has points of its own."""
+        if not self.state.sizes:
+            return None
+        assert isinstance(self.dataset, Localisations)
+        return PointChannels.of_sizes(self.state.sizes, self.dataset.channels)
 
     def run(self) -> Iterator[Progress]:
         """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
@@ -132,10 +137,19 @@ class Trainer:
         return float(objective.mean()), float(loss.mean())
 
     def _settle(self) -> None:
-        """After the polish, leave out the steps of the cloud alone where the pictures of the polish show all that the data hold."""
-        if self.plan.sharpens and self.state.step == self.plan.drawn_steps and not self.plan.is_limited(self._blur_nm):
-            self.state.sharpens = False
+        """Begin the steps of the cloud alone; after the polish, only where its pictures do not show all that the data hold."""
+        state = self.state
+        if self.plan.sharpens and state.step == self.plan.drawn_steps and not self.plan.is_limited(self._blur_nm):
+            state.sharpens = False
             self.plan = dataclasses.replace(self.plan, sharpens=0.0)
+        separates = state.step == self.plan.refined_steps
+        if not (separates or state.step == self.plan.drawn_steps) or not self.plan.holds_poses(state.step):
+            return
+        if separates:
+            assert isinstance(self.dataset, Localisations)
+            separate(state, self.plan, self.dataset, self.generator)
+        state.optimiser = {}  # of gradients of another scale
+        self.method = choose_method(self.plan, self.dataset, state, self.generator)
 
     def _step(self, stage: Stage[float]) -> Tensor:
         """One batch ``[B]``, for the cloud and its poses; after the last one, the method's final pose of every picture."""
@@ -143,8 +157,8 @@ class Trainer:
         if stage.name == "rescue":
             index = state.worst_fitted(self.plan.config.search.dense_batch, self.generator)
         else:
-            sharpened = stage.name == "sharpen"
-            index = state.next_batch(self.plan.config.sharpen.batch if sharpened else self.plan.batch, self.generator)
+            alone = self.plan.holds_poses(state.step)
+            index = state.next_batch(self.plan.config.sharpen.batch if alone else self.plan.batch, self.generator)
         state.seen += len(index)
         self.method.step(index, stage)
         if state.step == self.plan.steps - 1:

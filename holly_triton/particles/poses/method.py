@@ -14,6 +14,7 @@ from holly_triton.particles.sparse.poses import SampledPoses
 
 from .amortised import ReadPoses
 from .direct import FreePoses
+from .held import HeldPoses
 from .search import SearchedPoses
 
 
@@ -34,7 +35,9 @@ class PoseMethod(Protocol):
 
 
 def choose_method(plan: Plan, dataset: Dataset, state: TrainingState, generator: torch.Generator) -> PoseMethod:
-    """The method that a run's configuration names, as ``state`` left it."""
+    """The method that a run's configuration names, or what moves the cloud alone after it, as ``state`` left it."""
+    if plan.holds_poses(state.step):
+        return HeldPoses(plan, dataset, state, generator)
     if isinstance(plan, SparsePlan):
         assert isinstance(dataset, Localisations)
         return SampledPoses(plan, dataset, state, generator)

@@ -58,7 +58,7 @@ def find_poses(
         poses = seek_poses(plan, state, dataset, some, generator)
         for _ in range(passes):
             poses = better_poses(plan, state, dataset, some, poses, stage, generator)
-        for step in range(plan.steps, plan.total_steps):
+        for step in range(plan.steps, plan.refined_steps):
             stage = plan.at(step, blur)
             target = dataset.draw(some, stage.grid, stage.sigma_nm)
             poses = refine_poses(state, target, poses.rotation, poses.shift, stage)

@@ -1,24 +1,21 @@
 """``pose = "search"``: poses are searched, then followed down the gradient together with the cloud."""
 
-import math
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from holly_triton.core.captured import Captured
 from holly_triton.core.distributed import gather, share, sum_gradients
 from holly_triton.particles.cloud.objective import LEAST_BACKGROUND
+from holly_triton.particles.cloud.optimiser import flatten, optimiser_of, step_cloud
 from holly_triton.particles.cloud.relocation import relocate_points
 from holly_triton.particles.cloud.schedule import Plan, Stage
 from holly_triton.particles.cloud.state import TrainingState
-from holly_triton.particles.data import Dataset, Localisations
+from holly_triton.particles.data import Dataset
 from holly_triton.particles.data.counts import noisy_counts
 
 from .candidates import search_poses
-from .refine import Poses, objective_of, step_poses
+from .refine import Poses, step_poses
 from .rescue import rescue_poses
-from .sharpen import follow_localisations, follow_pictures
 
 
 class SearchedPoses:
@@ -31,15 +28,7 @@ class SearchedPoses:
         counts = noisy_counts(dataset.counts, plan.config.search.least_dispersion)
         # Those of a table on the disk are not on the GPU.
         self.counts = None if counts is None else counts.to(state.points.device)
-        settings = plan.config.optimiser
-        groups: list[dict[str, Any]] = [
-            {"params": [state.points.requires_grad_()]},
-            {"params": [state.log_blur.requires_grad_(), state.background.requires_grad_()], "lr": settings.blur_rate},
-        ]
-        self.optimiser = torch.optim.Adam(groups, betas=(settings.momentum, settings.second_moment), fused=True)
-        if state.optimiser:
-            # Its settings are this run's, as its moments' device is.
-            self.optimiser.load_state_dict({**self.optimiser.state_dict(), "state": state.optimiser["state"]})
+        self.optimiser = optimiser_of(state, plan.config.optimiser)
         self._improve: Captured[Stage[float]] = Captured(self._improved, generator)
 
     def step(self, index: Tensor, stage: Stage[float]) -> None:
@@ -47,9 +36,6 @@ class SearchedPoses:
         state, config = self.state, self.config
         if stage.name == "rescue":
             rescue_poses(self.plan, state, self.dataset, index, stage, self.generator)
-            return
-        if stage.name == "sharpen":
-            self._sharpen(index, stage)
             return
         mine = share(index)
         drawn = [self.dataset.draw(mine, stage.grid, stage.sigma_nm)]
@@ -60,7 +46,7 @@ class SearchedPoses:
             # Every rank computes this, so that all of them reach the same result.
             target = gather(drawn[0], len(index))
             relocate_points(state, self.optimiser, index, target, stage, config.relocation, self.generator)
-            self._flatten()
+            flatten(state, config.tilt)
 
     def _improved(self, kind: Stage[float], index: Tensor, lengths: Tensor, *drawn: Tensor) -> None:
         """Search the poses of the pictures ``[B]``, then take gradient steps on them and the cloud, in the state.
@@ -81,32 +67,7 @@ class SearchedPoses:
         )
         state.centre(keep_pictures=True)
         state.background.data.clamp_(min=LEAST_BACKGROUND)
-        self._flatten()
-
-    @torch.no_grad()
-    def _sharpen(self, index: Tensor, stage: Stage[float]) -> None:
-        """One step of the cloud along the likelihood of some particles ``[B]`` at their finest, in their poses.
-
-        Every rank computes the same, so that random numbers stay alike.
-        """
-        state, plan = self.state, self.plan
-        if state.step == plan.drawn_steps:
-            self.optimiser.state.clear()  # of gradients of another scale
-        if isinstance(self.dataset, Localisations):
-            follow_localisations(state, plan, self.dataset, index, self.generator)
-        else:
-            follow_pictures(state, plan, self.dataset, index, stage)
-        length = plan.config.sharpen.point_rate * math.hypot(state.blur_nm(), plan.finest_nm)
-        self._step_cloud(length * stage.rate)
-        state.centre(keep_pictures=True)
-        self._flatten()
-        target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
-        _, state.loss[index] = objective_of(state, state.rotation[index], state.shift[index], target, stage)
-
-    @torch.no_grad()
-    def _flatten(self) -> None:
-        if self.config.tilt == 0:
-            self.state.points[:, 2] = 0  # depth is undetermined from one viewing direction
+        flatten(state, self.config.tilt)
 
     def _noise(self, index: Tensor, stage: Stage[Tensor]) -> Tensor | None:
         """Noise that keeps this rank's poses of the pictures ``[B]`` distributed by their likelihood during the search.
@@ -129,14 +90,5 @@ class SearchedPoses:
         """This rank's poses of the pictures ``[B]``, and the cloud in the state, after a gradient step on both."""
         poses, _ = step_poses(self.state, target, rotation, shift, stage, self._noise(index, stage))
         sum_gradients(self.optimiser)
-        self._step_cloud(stage.rate * self.config.optimiser.point_rate * stage.sigma_nm)
+        step_cloud(self.optimiser, stage.rate * self.config.optimiser.point_rate * stage.sigma_nm)
         return poses
-
-    def _step_cloud(self, rate: float | Tensor) -> None:
-        """A step of the optimiser, of this length for points, nm."""
-        points, _ = self.optimiser.param_groups
-        points["lr"] = rate
-        for group in self.optimiser.param_groups:
-            group["capturable"] = self.state.points.is_cuda and torch.cuda.is_current_stream_capturing()
-        self.optimiser.step()
-        self.optimiser.zero_grad()

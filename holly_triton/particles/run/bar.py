@@ -20,6 +20,7 @@ STAGES = {
     "polish": "polishing",
     "sharpen": "fitting the finest detail",
     "refine": "refining poses",
+    "separate": "fitting each channel",
     "number": "choosing the number of points",
     "poses": "searching the poses of all particles",
     "classify": "classifying particles",

@@ -14,15 +14,17 @@ from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import DEFAULT_POINTS, Config
 from holly_triton.particles.data import Dataset, Localisations
+from holly_triton.particles.data.ragged import runs
 from holly_triton.particles.spatial.choice import (
     channels_of,
     check_spatial,
     dimensions_of,
     lacking_channels,
+    points_for,
     sizes_of,
 )
 from holly_triton.particles.spatial.number import explain_number
-from holly_triton.particles.spatial.particles import Particles
+from holly_triton.particles.spatial.particles import Particles, notes_of_channels
 from holly_triton.particles.spatial.plan import Plan as SpatialPlan
 from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.particles.spatial.symmetry import check_points, nearest_count
@@ -38,9 +40,8 @@ def default_points(dataset: Dataset, config: Config) -> int:
     if not isinstance(dataset, Localisations):
         return DEFAULT_POINTS.pictures
     if config.channels == "separate":
-        return sum(sizes_of(None, dataset))
-    most = DEFAULT_POINTS.most_in_space if config.dimensions == 3 else DEFAULT_POINTS.most
-    return int(min(most, max(DEFAULT_POINTS.fewest, int(dataset.counts.median()))))
+        return sum(sizes_of(None, dataset, config.dimensions))
+    return points_for(float(dataset.counts.median()), config.dimensions)
 
 
 def settled(config: Config, dataset: Dataset) -> Config:
@@ -146,7 +147,7 @@ def make_spatial_trainer(config: Config, dataset: Localisations, state: SpatialS
     particles = Particles.of(dataset, channels)
     plan = SpatialPlan.of(config, particles)
     if state is None:
-        sizes = sizes_of(config.points, dataset) if channels else [config.points]
+        sizes = sizes_of(config.points, dataset, 3) if channels else [config.points]
         state = SpatialState.fresh(plan, sizes, torch.Generator(device).manual_seed(config.seed))
     else:
         _take_up(state, config, dataset, device)
@@ -177,10 +178,10 @@ def _take_up(state: AnyState, config: Config, dataset: Dataset, device: torch.de
 
 def notes_of(trainer: AnyTrainer) -> list[str]:
     """Sentences about what a trainer assumes of its data, and about its method where the data choose it."""
-    pooled = _of_pooled(trainer.dataset, trainer.plan.config)
+    channels = _of_channels(trainer)
     if isinstance(trainer, SpatialTrainer):
         imposed, count = trainer.plan.config.symmetry, len(trainer.state.points)
-        said = [*trainer.particles.notes, *pooled]
+        said = [*trainer.particles.notes, *channels]
         if trainer.plan.numbers:
             said.append(explain_number(trainer.state, trainer.plan.numbers[0]))
         if imposed is not None:
@@ -192,14 +193,21 @@ def notes_of(trainer: AnyTrainer) -> list[str]:
     if isinstance(trainer.plan, SparsePlan):
         return [
             "Particles have few localisations: their poses are drawn by the likelihood of each localisation.",
-            *pooled,
+            *channels,
         ]
-    return pooled
+    return channels
 
 
-def _of_pooled(dataset: Dataset, config: Config) -> list[str]:
-    """Why several channels make one cloud, where they do."""
-    if not isinstance(dataset, Localisations) or len(dataset.channels) < 2 or config.channels == "separate":
+def _of_channels(trainer: AnyTrainer) -> list[str]:
+    """Sentences about several channels: why they make one cloud, or, of projections, that each has its own."""
+    dataset, config = trainer.dataset, trainer.plan.config
+    if not isinstance(dataset, Localisations) or len(dataset.channels) < 2:
         return []
+    if config.channels == "separate":
+        if isinstance(trainer, SpatialTrainer):
+            return []
+        return notes_of_channels(
+            dataset.channels, dataset.channel_among(dataset.channels, runs(dataset.starts, dataset.counts).rows)
+        )
     lacking = lacking_channels(config, dataset)
     return ["The channels are pooled in one cloud" + (f" (--channels separate: {lacking})." if lacking else ".")]

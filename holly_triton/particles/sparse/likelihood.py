@@ -19,26 +19,35 @@ def flat_model(state: TrainingState, background_nm: float, widened_nm: float = 0
         widened_nm: Blur of the points in addition to their own.
     """
     variance = (2 * state.log_blur).exp() + widened_nm**2
-    return Model(state.points, variance, state.background.sigmoid(), variance.new_tensor(background_nm**2))
+    spread = variance.new_tensor(background_nm**2)
+    return Model(state.points, variance, state.background.sigmoid(), spread, tuple(state.sizes))
 
 
-def flat_particles(data: Localisations, index: Tensor, most: int, generator: torch.Generator) -> Padded:
+def flat_particles(
+    data: Localisations, index: Tensor, most: int, generator: torch.Generator, channels: tuple[str, ...] = ()
+) -> Padded:
     """Localisations of some particles ``[B]`` about their centroids, at most ``most`` of each, drawn at random.
 
-    They are on the device of the index; a table on the disk is not.
+    They are on the device of the index; a table on the disk is not. With ``channels``, which of these each is of is known.
     """
     own = index.to(data.starts.device)
     xyz, offsets = data.emitters(own)
-    variance = variances(data.precision, runs(data.starts[own], data.counts[own]).rows)
+    rows = runs(data.starts[own], data.counts[own]).rows
+    variance = variances(data.precision, rows)
     each = xyz.new_zeros(len(xyz)) if variance is None else variance
-    xyz, offsets, each = (part.to(index.device) for part in (xyz, offsets, each))
+    channel = data.channel_among(channels, rows)
+    xyz, offsets, each, channel = (part.to(index.device) for part in (xyz, offsets, each, channel))
     counts = offsets.diff()
     slot = torch.rand(len(index), int(counts.max()), generator=generator, device=index.device)
     there = torch.arange(slot.shape[1], device=index.device) < counts[:, None]
     slot = slot.masked_fill(~there, 2.0).argsort(dim=1)[:, :most]  # the first of a random order
     there = torch.arange(slot.shape[1], device=index.device) < counts[:, None]
     row = torch.where(there, offsets[:-1, None] + slot, 0)
-    return Padded(xyz[row, :2], each[row, None].expand(-1, -1, 2), there.to(xyz.dtype))
+    padded = Padded(xyz[row, :2], each[row, None].expand(-1, -1, 2), there.to(xyz.dtype))
+    if not channels:
+        return padded
+    of = there[..., None] & (channel[row][..., None] == torch.arange(len(channels), device=index.device))
+    return padded._replace(membership=of.to(xyz.dtype))
 
 
 def differentiate(state: TrainingState, model: Model, data: Padded, poses: Weighed) -> None:

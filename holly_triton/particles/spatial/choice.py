@@ -120,11 +120,20 @@ def channels_of(config: Config, dataset: Dataset) -> Channels:
     return "pooled" if lacking else "separate"
 
 
+def points_for(labels: float, dimensions: int | None) -> int:
+    """Default number of points for a typical particle's number of labels."""
+    most = DEFAULT_POINTS.most_in_space if dimensions == 3 else DEFAULT_POINTS.most
+    return min(most, max(DEFAULT_POINTS.fewest, int(labels)))
+
+
 def lacking_channels(config: Config, dataset: Dataset) -> str:
     """Why the channels of a data set can't have a cloud each; empty where they can."""
-    if config.dimensions != 3:
-        return "is for localisations in 3D; read one channel with --channel NAME"
-    assert isinstance(dataset, Localisations)
+    if not isinstance(dataset, Localisations):
+        return "is for localisations; pictures hold one channel"
+    if dataset.by_photons:
+        return "counts each localisation as one; leave --weights photons out"
+    if config.prune:
+        return "keeps the points of each channel; leave --prune out"
     names = dataset.channels
     if config.channel is not None:
         return f"needs several channels, and --channel {config.channel} reads one; leave one of the two options out"
@@ -144,20 +153,28 @@ def lacking_channels(config: Config, dataset: Dataset) -> str:
                 f"cloud of its own; leave it out with --where (such as --where {quote(f'channel != {name}')}), or read "
                 "another one with --channel NAME"
             )
-    if config.points is not None and min(sizes_of(config.points, dataset)) < DEFAULT_POINTS.fewest_of_channel:
-        sizes = ", ".join(f"{name} {size}" for name, size in zip(names, sizes_of(config.points, dataset), strict=True))
+    sizes = sizes_of(config.points, dataset, config.dimensions)
+    if min(sizes) < DEFAULT_POINTS.fewest_of_channel:
+        said = ", ".join(f"{name} {size}" for name, size in zip(names, sizes, strict=True))
         return (
-            f"--points {config.points} leaves a channel fewer than {DEFAULT_POINTS.fewest_of_channel} points ({sizes}); "
+            f"--points {config.points} leaves a channel fewer than {DEFAULT_POINTS.fewest_of_channel} points ({said}); "
             "raise it, or leave it out"
         )
     return ""
 
 
-def sizes_of(points: int | None, dataset: Localisations) -> list[int]:
-    """Points of each channel: as of a data set of its own, or that many in all in the same proportions."""
-    medians = dataset.channel_counts.double().median(dim=0).values
-    alone = [min(DEFAULT_POINTS.most_in_space, max(DEFAULT_POINTS.fewest, int(median))) for median in medians.tolist()]
-    if points is None:
-        return alone
-    ends = [round(points * end / sum(alone)) for end in accumulate(alone)]
+def sizes_of(points: int | None, dataset: Localisations, dimensions: int | None) -> list[int]:
+    """Points of each channel, that many in all where a number is given.
+
+    In 3D as of a data set of its own, or in these proportions; in 2D in proportion to its localisations, since it takes its points
+    from a cloud of all channels.
+    """
+    counts = dataset.channel_counts.double()
+    if dimensions == 3:
+        weights = [points_for(median, dimensions) for median in counts.median(dim=0).values.tolist()]
+        total = points or sum(weights)
+    else:
+        weights = counts.sum(dim=0).tolist()
+        total = points or points_for(float(dataset.counts.median()), dimensions)
+    ends = [round(total * end / sum(weights)) for end in accumulate(weights)]
     return [end - start for start, end in pairwise([0, *ends])]

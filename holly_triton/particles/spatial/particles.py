@@ -88,15 +88,7 @@ class Particles:
     @property
     def notes(self) -> list[str]:
         """Sentences about the channels, and about what is assumed of the precision."""
-        said = []
-        if self.channels:
-            said.append(
-                f"Each channel ({', '.join(self.channels)}) has a cloud of its own, in the same frame and poses."
-            )
-        if unknown := int((self.channel < 0).sum()) if self.channels else 0:
-            said.append(
-                part_of(unknown, len(self.channel), "localisation", "{are} of no channel and {count} as background.")
-            )
+        said = notes_of_channels(self.channels, self.channel)
         if self.data.precision_nm is None:
             said.append(
                 "The data state no usable localisation precision: the fitted label scatter includes it, along z by a second number."
@@ -157,6 +149,16 @@ class Particles:
         of = there[..., None] & (self.channel[row][..., None] == kinds)  # [B, M, C]
         ragged = tuple(Ragged(xyz[own], offsets_from_counts(own.sum(dim=1))) for own in of.unbind(dim=2))
         return Batch(ragged, padded._replace(membership=of.to(xyz.dtype)))
+
+
+def notes_of_channels(channels: tuple[str, ...], channel: Tensor) -> list[str]:
+    """Sentences about channels that have a cloud each, of data whose localisations ``[E]`` are of these, or of none, -1."""
+    if not channels:
+        return []
+    unknown = int((channel < 0).sum())
+    none = part_of(unknown, len(channel), "localisation", "{are} of no channel and {count} as background.")
+    each = f"Each channel ({', '.join(channels)}) has a cloud of its own, in the same frame and poses."
+    return [each, none] if unknown else [each]
 
 
 def variances(column: Tensor | None, rows: Tensor) -> Tensor | None:

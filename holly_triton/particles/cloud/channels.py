@@ -1,0 +1,79 @@
+"""A cloud for each channel of localisations in projection, from the cloud and the poses of all of them."""
+
+import numpy as np
+import torch
+from scipy.spatial import cKDTree
+from torch import Tensor
+
+from holly_triton.core.types import Array
+from holly_triton.particles.data import Localisations
+from holly_triton.particles.sparse.likelihood import flat_model, flat_particles
+from holly_triton.particles.spatial.choice import sizes_of
+from holly_triton.particles.spatial.mixture import Weighed, expected
+
+from .optimiser import flatten
+from .schedule import Plan
+from .state import TrainingState
+
+COMPARED = 1024
+"""Particles, evenly spaced over the data, whose localisations are counted at each point."""
+NEIGHBOURS, ONE_SITE = 16, 1.5
+"""Most points of one site, and their largest distance in units of the labels' scatter."""
+
+
+@torch.no_grad()
+def separate(state: TrainingState, plan: Plan, dataset: Localisations, generator: torch.Generator) -> None:
+    """Put points of each channel, one channel after the other, in the place of the cloud of all.
+
+    Each channel has a share of the points, as many of them at each place as localisations of that channel are there: where two
+    channels have labels at the same place, both have points.
+    """
+    sizes = sizes_of(len(state.points), dataset, plan.config.dimensions)
+    loads = _loads(state, plan, dataset, generator)
+    clouds, places = [], state.points.detach().cpu().numpy()
+    apart_nm = ONE_SITE * state.blur_nm()
+    for load, number in zip(loads, sizes, strict=True):
+        copies = torch.from_numpy(taken(places, load.cpu().numpy(), number, apart_nm)).to(load.device)
+        cloud = state.points.detach().repeat_interleave(copies, dim=0)
+        # Two points at one place would have the same gradient for ever.
+        moved = torch.randn(cloud.shape, generator=generator, device=cloud.device) * state.blur_nm()
+        clouds.append(cloud + moved * (copies.repeat_interleave(copies) > 1)[:, None])
+    state.points, state.sizes = torch.cat(clouds), sizes
+    flatten(state, plan.config.tilt)
+
+
+def _loads(state: TrainingState, plan: Plan, dataset: Localisations, generator: torch.Generator) -> Tensor:
+    """Localisations of each channel that each point explains ``[C, N]``, of some particles."""
+    model = flat_model(state, plan.config.sparse.background_width * plan.gyration_nm)
+    most = max(1, plan.config.sharpen.most_pairs // len(state.points))
+    device, names = state.points.device, dataset.channels
+    every = torch.arange(0, len(dataset), -(-len(dataset) // COMPARED), device=device)
+    loads = state.points.new_zeros(len(names), len(state.points))
+    for index in torch.split(every, plan.config.sharpen.batch):
+        data = flat_particles(dataset, index, most, generator, names)
+        assert data.membership is not None
+        weight = torch.ones_like(state.loss[index])
+        poses = Weighed(torch.arange(len(index), device=device), state.rotation[index], state.shift[index], weight)
+        for channel, load in enumerate(loads):
+            own = data._replace(mask=data.membership[..., channel], membership=None)
+            load += expected(model, own, poses).load
+    return loads
+
+
+def taken(points: Array, load: Array, number: int, apart_nm: float) -> Array:
+    """How many of a channel's points, a number in all, begin at each point ``[N]`` of a cloud ``[N, 3]``.
+
+    They are in proportion to the localisations ``[N]`` that a point explains. Of two points of one site, less than ``apart_nm`` from
+    each other, that share its localisations, one is taken: each takes a whole share, of its neighbours where its own is less.
+    """
+    share = np.maximum(load.astype(np.float64), np.finfo(np.float32).tiny)
+    left = np.append(share * (number / share.sum()), 0.0)  # the last stands for neighbours that are not there
+    closest = [*range(1, min(NEIGHBOURS, len(points)) + 1)]
+    near = cKDTree(points).query(points, k=closest, distance_upper_bound=apart_nm)[1]
+    copies = np.zeros(len(points), dtype=np.int64)
+    for _ in range(number):
+        pick = int(left.argmax())
+        held = left[near[pick]]
+        left[near[pick]] = held - np.diff(np.minimum(held.cumsum(), 1.0), prepend=0.0)
+        copies[pick] += 1
+    return copies
