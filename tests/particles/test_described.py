@@ -58,9 +58,10 @@ def test_rows_without_a_channel_are_counted(tmp_path: Path, xyz: np.ndarray) -> 
 def test_channels_that_are_pooled_are_said_to_be(tmp_path: Path, xyz: np.ndarray) -> None:
     names = (["A", "B"] * len(xyz))[: len(xyz)]
     flat = describe(write(tmp_path / "flat.csv", xyz * (1, 1, 0), names))
-    assert flat["third dimension"] == "no" and "pooled" in flat["channels"] and "z is 0 nm everywhere" in flat["notes"]
-    shallow = describe(write(tmp_path / "shallow.csv", xyz * (1, 1, 0.1), names))
-    assert shallow["third dimension"].startswith("yes, but") and "pooled" in shallow["channels"]
+    assert flat["third dimension"] == "no" and flat["channels"] == "A, B; a cloud for each"
+    assert "z is 0 nm everywhere" in flat["notes"]
+    few = describe(write(tmp_path / "few.csv", xyz, ["A"] * (len(xyz) - 1) + ["B"]))
+    assert "pooled in one cloud" in few["channels"] and "channel B has 1 localisation" in few["channels"]
 
 
 def test_a_simulated_mixture_is_classified(tmp_path: Path) -> None:

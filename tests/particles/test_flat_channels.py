@@ -134,6 +134,17 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_points(missing: float, tmp_pa
     assert again.trainer.state.sizes == whole.trainer.state.sizes and len(again.trainer.state.sizes) == 2
 
 
+@pytest.mark.parametrize(("missing", "times"), [(0.0, 2), (0.8, 1)])
+def test_the_steps_of_the_cloud_alone_begin_once_of_each_kind(missing: float, times: int) -> None:
+    """Those of the finest detail and those of the channels; of few labels the latter, within which the former would have begun."""
+    made = simulated(sphere(30), PointChannels.of_sizes([20, 10], NAMES), images=40, missing=missing)
+    plan = make_trainer(settled(Config(dimensions=2, device="cpu"), made.localisations), made.localisations).plan
+    assert isinstance(plan, SparsePlan) == (missing == 0.8)
+    begun = [step for step in range(plan.total_steps) if plan.begins_alone(step)]
+    assert len(begun) == times and begun[-1] == plan.refined_steps
+    assert all(plan.holds_poses(step) and not plan.holds_poses(step - 1) for step in begun)
+
+
 def test_results_and_figures_name_the_channels(tmp_path: Path) -> None:
     folder = tmp_path
     write_cloud(folder / "sites.csv", sphere(30), PointChannels.of_sizes([20, 10], NAMES))

@@ -152,9 +152,13 @@ class Plan:
 
     def holds_poses(self, step: int) -> bool:
         """Whether a step is one of the cloud alone, in the poses found."""
-        if self.drawn_steps <= step < self.drawn_steps + self.sharpen_steps:
-            return True
-        return self.refined_steps <= step < self.total_steps
+        sharpens = self.drawn_steps <= step < self.drawn_steps + self.sharpen_steps
+        return sharpens or self.refined_steps <= step < self.total_steps
+
+    def begins_alone(self, step: int) -> bool:
+        """Whether it is the first of such steps, after the polish or after the refinement of the poses."""
+        first = self.refined_steps if step >= self.refined_steps else self.drawn_steps
+        return step == first and self.holds_poses(step)
 
     def is_limited(self, blur_nm: float) -> bool:
         """Whether the scatter of the labels limits the finest pictures, so that localisations hold more than these show."""

@@ -142,10 +142,9 @@ class Trainer:
         if self.plan.sharpens and state.step == self.plan.drawn_steps and not self.plan.is_limited(self._blur_nm):
             state.sharpens = False
             self.plan = dataclasses.replace(self.plan, sharpens=0.0)
-        separates = state.step == self.plan.refined_steps
-        if not (separates or state.step == self.plan.drawn_steps) or not self.plan.holds_poses(state.step):
+        if not self.plan.begins_alone(state.step):
             return
-        if separates:
+        if state.step >= self.plan.refined_steps:
             assert isinstance(self.dataset, Localisations)
             separate(state, self.plan, self.dataset, self.generator)
         state.optimiser = {}  # of gradients of another scale
