@@ -103,6 +103,10 @@ def simulate(
         )
         for one, count in zip(structures, shares_of_images(images, [share for _, share in also]), strict=True)
     ]  # fmt: skip
+    if not sum(len(part.positions) for part in parts):
+        raise HollyError(
+            f"{out}: nothing is labelled in any of {counted(images, 'picture')}; lower --missing, or give more --images"
+        )
     write_simulation(out, parts[0] if not also else mixed(parts, generator, in_plane), tiff=tiff)
     sites = enumerated([counted(len(one.points), "site") for one in structures])
     mixture = f" --structures {len(structures)}" if also and dimensions == 3 else ""

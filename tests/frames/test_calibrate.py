@@ -239,6 +239,8 @@ def wrong(tmp_path: Path, what: str) -> tuple[list[object], str]:
         rest += ["--zero", 900]
     elif what == "camera":
         rest += ["--camera", "polaroid"]
+    elif what == "deep":
+        rest[rest.index("--step") + 1] = 20_000
     elif what == "pixel":
         rest = ["--step", 50]
     if what == "colour":
@@ -249,7 +251,7 @@ def wrong(tmp_path: Path, what: str) -> tuple[list[object], str]:
     else:
         write(beads, stack)
     return [beads, out, *rest], {
-        "one plane": "has 1 plane", "few planes": "5 planes; a calibration needs at least 6", "round": "no astigmatism", "empty": "no beads were found",
+        "deep": "more than 50; are they a stack of beads", "one plane": "has 1 plane", "few planes": "5 planes; a calibration needs at least 6", "round": "no astigmatism", "empty": "no beads were found",
         "small": "cut off by the border", "step 0": "--step 0", "even": "--roi 24", "suffix": ".h5", "plane": "--zero 900",
         "camera": "polaroid", "pixel": "--pixel-size", "colour": "colour", "truncated": "truncated",
     }[what]  # fmt: skip
@@ -258,6 +260,7 @@ def wrong(tmp_path: Path, what: str) -> tuple[list[object], str]:
 @pytest.mark.parametrize(
     "what",
     [
+        "deep",
         "one plane",
         "few planes",
         "round",

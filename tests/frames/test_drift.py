@@ -107,3 +107,12 @@ def test_a_simulated_movie_drifts_as_its_file_states_and_the_command_takes_it_aw
     assert (tmp_path / "still-drift.png").stat().st_size > 1000
     again = CliRunner().invoke(main, command)
     assert again.exit_code == 1 and "--overwrite" in again.output
+
+
+def test_fewer_frames_than_the_table_has_are_refused_in_words(tmp_path: Path) -> None:
+    rows = "".join(f"{frame},{frame % 7 * 100},{frame % 5 * 100},500\n" for frame in range(1, 200))
+    (tmp_path / "found.csv").write_text("frame,x [nm],y [nm],intensity [photon]\n" + rows)
+    words = ["frames", "undrift", str(tmp_path / "found.csv"), str(tmp_path / "still.csv"), "--frames", "100"]
+    ran = CliRunner().invoke(main, words)
+    assert ran.exit_code == 1 and "up to frame 199; --frames must be at least that, not 100" in ran.output
+    assert not (tmp_path / "still.csv").exists()

@@ -9,6 +9,7 @@ from click.testing import CliRunner
 from holly_triton.cli import main
 from holly_triton.io.channels import PointChannels
 from holly_triton.io.clouds import write_cloud
+from holly_triton.particles.data import Localisations, open_dataset
 from holly_triton.particles.data.dataset import truths_beside
 from holly_triton.particles.info import describe
 from holly_triton.report.measurements import explain
@@ -96,3 +97,27 @@ def test_each_channel_of_a_cloud_is_measured(tmp_path: Path) -> None:
     assert inner["diameter_nm"] == pytest.approx(50, abs=1) and "axes_nm" not in few
     assert outer["from_centre_nm"] + inner["from_centre_nm"] == pytest.approx(40, abs=2)
     assert f"{outer['model']} 100 nm across" in explain({**figures, "height_seen": True})
+
+
+def test_particles_may_be_named_by_words(tmp_path: Path, xyz: np.ndarray) -> None:
+    """In any order of rows; a row without a name belongs to no particle."""
+    names = np.repeat([f"cell{number % 3} ñ{number}" for number in range(PARTICLES)], EACH)
+    names[5] = ""
+    order = np.random.default_rng(2).permutation(len(xyz))
+    rows = np.column_stack([xyz.astype(object), names])[order]
+    np.savetxt(
+        tmp_path / "words.csv",
+        rows,
+        fmt="%.3f,%.3f,%.3f,%s",
+        header="x [nm],y [nm],z [nm],particle",
+        comments="",
+        encoding="utf-8",
+    )
+    assert describe(tmp_path / "words.csv")["particles"].startswith("12")
+    data = open_dataset(tmp_path / "words.csv")
+    assert sorted(data.names) == sorted({*names} - {""}) and any("no particle id" in note for note in data.notes)
+    assert isinstance(data, Localisations)
+    one = data.names.index(names[-1])
+    assert np.allclose(data.centres[one], xyz[-EACH:].mean(axis=0), atol=1e-2) and int(data.counts[one]) == EACH
+    some = describe(tmp_path / "words.csv", where=f'particle != "{names[-1]}"')
+    assert some["particles"].startswith("11")

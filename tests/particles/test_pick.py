@@ -239,3 +239,18 @@ def test_a_centriole_that_its_authors_cut_out_is_found() -> None:
     # Their cut is 469 nm wide about a centriole of some 300 nm.
     distance = cKDTree(found.centre[found.picked]).query(cut[:, :2].mean(axis=0))[0]
     assert distance < 30
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_frames_are_written_as_picasso_counts_them_from_0(
+    field: tuple[Array, Array], first: int, tmp_path: Path
+) -> None:
+    rows = np.column_stack([np.arange(len(field[0])) % 1000 + first, field[0]])
+    np.savetxt(tmp_path / "field.csv", rows, delimiter=",", header="frame,x [nm],y [nm]", comments="", fmt="%g")
+    pick(tmp_path / "field.csv", tmp_path / "picked.hdf5", Reading(), PickSettings())
+    frame = read_rows(tmp_path / "picked.hdf5", Reading()).whole().frame
+    assert frame is not None and frame.min() == 0 and frame.max() == 999
+    # Of Picasso's own they remain as they are.
+    pick(tmp_path / "picked.hdf5", tmp_path / "again.hdf5", Reading(), PickSettings(diameter=120.0))
+    again = read_rows(tmp_path / "again.hdf5", Reading()).whole().frame
+    assert again is not None and again.min() == 0 and again.max() == 999

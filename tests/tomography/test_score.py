@@ -131,3 +131,5 @@ def test_axes_and_units_that_differ_are_noticed(seed: int) -> None:
     voxels = ParticleList.of(truth.labels, truth.positions / 13.68, tomogram="t0")
     assert any("--voxel-size 13.68" in doubt for doubt in doubts(voxels, truth, evaluate(voxels, truth)))
     assert doubts(truth, truth, evaluate(truth, truth)) == []
+    other = ParticleList.of(truth.labels, crowd(60, seed + 1000).positions + 1e5, tomogram="t0")
+    assert "are both lists of the same tomogram" in doubts(other, truth, evaluate(other, truth))[-1]

@@ -96,6 +96,11 @@ def calibrate(
             f"the stack has {len(stack)} plane{'s' * (len(stack) > 1)}; a calibration needs at least "
             f"{settings.fewest_planes}, at known steps through the focus"
         )
+    if (depth := float(np.ptp(z_nm))) > settings.scanned_nm:
+        raise HollyError(
+            f"the {len(stack)} planes span {depth / 1000:.4g} µm, more than {settings.scanned_nm / 1000:g}; are they a stack of beads, with "
+            "its step in nm?"
+        )
     done("finding beads")
     places = None if known is None else known / pixel_nm - 0.5
     photons = camera.photons(torch.from_numpy(stack)).numpy()

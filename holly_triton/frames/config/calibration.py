@@ -35,6 +35,8 @@ class Calibrating(Settings):
     most_beads: Annotated[int, Bounds(1)] = 50
     """Largest number of beads that are used, the brightest."""
     fewest_planes: Annotated[int, Bounds(6)] = 6
+    scanned_nm: Annotated[float, Bounds(0)] = 50_000.0
+    """Largest distance of the first plane from the last; no objective shows beads over more, so that the file is no stack of beads."""
     worst_residual: Annotated[float, Bounds(0)] = 0.15
     """A bead is unlike the others where the PSF leaves more of it unexplained than this share,"""
     residual_factor: Annotated[float, Bounds(1)] = 2.5

@@ -65,7 +65,12 @@ def undrift(
                 f"{out}: Picasso's positions are in pixels, whose size {path} does not state; give --pixel-size NM"
             )
         table = read.table
-        frames = frames or int(table["frame"].max(initial=1))
+        last = int(table["frame"].max(initial=1))
+        if frames is not None and frames < last:
+            raise HollyError(
+                f"{path}: has localisations up to frame {last}; --frames must be at least that, not {frames}"
+            )
+        frames = frames or last
         begin(f"correlating segments of {counted(len(table), 'localisation')}")
         try:
             drift = find_drift(table, frames, settings)

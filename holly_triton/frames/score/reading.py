@@ -26,8 +26,6 @@ CENTRED = ("Picasso HDF5", "storm-analysis HDF5")
 """Formats, by the beginning of their name, whose positions are whole numbers at the centres of pixels."""
 CENTRED_FROM_ONE = "Insight3"
 """Formats whose first pixel has its centre at 1."""
-FROM_ZERO = (*CENTRED, "DECODE HDF5")
-"""Formats whose first frame is 0."""
 
 
 class Order(NamedTuple):
@@ -180,7 +178,7 @@ def _read(path: Path, reading: Reading, what: str) -> Read:
         notes.append(f"Its whole numbers are centres of pixels: half a pixel of {pixel:g} nm was {change} x and y.")
     notes += [*_unit_note(table, reading), *rows.said]
     found = _table(path, part, notes)
-    _count_from_one(found, centred or rows.source.startswith(FROM_ZERO), notes)
+    _count_from_one(found, centred or rows.from_zero, notes)
     return Read(found, notes, pixel)
 
 

@@ -20,6 +20,9 @@ from .selection import MOST_CHANNELS, Counts, Selection, channel_codes, selectio
 
 OF_PICASSO = "Its columns are those of Picasso, whose x and y are in pixels (--unit nm overrides this)."
 
+FROM_ZERO = ("Picasso HDF5", "storm-analysis HDF5", "DECODE HDF5")
+"""Formats whose first frame is 0."""
+
 
 class Part(NamedTuple):
     """Some rows of a file, one localisation each."""
@@ -44,7 +47,7 @@ class Rows:
         notes: What was assumed, and what the file's reader skipped.
         parts: Iterates over the rows; may be called repeatedly.
         roles: Roles for which the file has columns, of ``columns.ROLES``.
-        names: Names of the particles 0, 1, ...; None where their numbers are their names.
+        names: Names of the particles 0, 1, ..., complete after one pass; None where their numbers are their names.
         prefix: Prefix of names that are numbers.
         every: One in this number of particles, or of localisations without particles, is kept.
         selection: Which rows are used.
@@ -55,7 +58,7 @@ class Rows:
     notes: list[str]
     parts: Callable[[], Iterator[Part]]
     roles: Collection[str]
-    names: Sequence[str] | None = None
+    names: Collection[str] | None = None
     prefix: str = ""
     every: int = 1
     selection: Selection | None = None
@@ -64,6 +67,11 @@ class Rows:
     def said(self) -> list[str]:
         """Notes about the rows, complete after one pass over them."""
         return notes_of([self])
+
+    @property
+    def from_zero(self) -> bool:
+        """Whether the format counts frames from 0."""
+        return self.source.startswith(FROM_ZERO)
 
     @property
     def dimensions(self) -> int:
@@ -135,12 +143,14 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
     roles = roles_of(path, table, reading)
     selection = selection_of(path, table, roles, reading)
     lengths, notes = _lengths(path, table, roles, reading)
+    words: dict[str, int] = {}  # names of particles that are no numbers, in the order in which they are found
     columns = {
-        role: [replace(column, text=False) for column in of]
+        role: [column if role == "particle" else replace(column, text=False) for column in of]
         for role, of in roles.columns.items()
         if role != "channel" and (role in Part._fields or role in "xyz")
     }
     wanted = [*dict.fromkeys([*(column for of in columns.values() for column in of), *selection.columns])]
+    named = next((column for column in columns.get("particle", ()) if column.text), None)
     step = max(1, table.rows // most) if most else 1
 
     def parts() -> Iterator[Part]:
@@ -149,6 +159,8 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
             part = dict(zip(wanted, arrays, strict=True))
             rows = len(arrays[0])
             kept = selection.keeps(part, rows, counts)
+            if named is not None:
+                part[named] = _numbered(part[named], words)
             if step > 1:
                 number = part[columns["particle"][0]] if "particle" in columns else np.arange(seen, seen + rows)
                 with np.errstate(invalid="ignore"):  # rows without a number belong to no particle
@@ -167,7 +179,15 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
         kind = "particle" if "particle" in columns else "localisation"
         notes.append(f"The file is large: figures are from every {step}th {kind}.")
     found = [*columns, *(["channel"] if selection.sorts else [])]
-    return Rows(path, table.source, [*table.notes, *notes], parts, found, every=step, selection=selection)
+    spelt = None if named is None else words
+    return Rows(path, table.source, [*table.notes, *notes], parts, found, spelt, every=step, selection=selection)
+
+
+def _numbered(cells: Array, words: dict[str, int]) -> Array:
+    """The place of each word ``[E]`` among all that were found, to which new ones are added; NaN for an empty cell."""
+    unique, which = np.unique(np.char.strip(cells.astype(str)), return_inverse=True)
+    places = [words.setdefault(word, len(words)) if word else np.nan for word in unique.tolist()]
+    return np.array(places)[which]
 
 
 def _part(values: dict[str, Array]) -> Part:

@@ -79,8 +79,11 @@ class Tally:
 
     def names(self, rows: Rows) -> list[str]:
         """Names of all particles, including those without a row that has a position."""
+        if rows.names is not None:
+            every = [*rows.names]
+            return [every[int(number)] for number in self.ids]
         kind = ".17g" if self.ids.dtype.kind == "f" else "d"
-        return [*rows.names] if rows.names is not None else [f"{rows.prefix}{value:{kind}}" for value in self.ids]
+        return [f"{rows.prefix}{value:{kind}}" for value in self.ids]
 
 
 def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) -> Localisations:

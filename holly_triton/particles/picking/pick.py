@@ -154,7 +154,7 @@ def _pick(path: Path, out: Path, reading: Reading, settings: PickSettings, begin
         info["Channels"] = [*channels]
     write_picasso(
         out, field.xyz[rows], pixel_nm=reading.pixel_size_nm or PIXEL_NM, group=found.group[taken],
-        photons=_rows(field.photons, rows), precision_nm=_rows(field.precision, rows), frame=_rows(field.frame, rows),
+        photons=_rows(field.photons, rows), precision_nm=_rows(field.precision, rows), frame=_from_zero(field.frame, files, rows),
         further=further, info=info,
     )  # fmt: skip
     table = out.with_name(f"{out.stem}_particles.csv")
@@ -164,6 +164,14 @@ def _pick(path: Path, out: Path, reading: Reading, settings: PickSettings, begin
     draw_gallery(gallery, xy, found)
     draw_field(overview, xy, found.centre, np.where(found.picked, found.circle_nm, found.diameter), found.picked)
     return Picked(out, table, gallery, overview, int(found.picked.sum()), len(rows), [*notes, *found.said])
+
+
+def _from_zero(frame: Array | None, files: Sequence[Rows], rows: Array) -> Array | None:
+    """The frames of some localisations ``[E]`` as Picasso counts them, from 0; None where they are not known."""
+    if frame is None:
+        return None
+    counted = any(file.from_zero for file in files) or np.nanmin(frame) < 1
+    return frame[rows] if counted else frame[rows] - 1
 
 
 def _numbered(channels: Sequence[str], place: Array) -> tuple[Array, str]:

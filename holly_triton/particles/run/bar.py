@@ -51,10 +51,11 @@ def under_bar(
                 and step.step
                 and REPORTS * step.step // total > REPORTS * (step.step - 1) // total
             ):
+                left = state.seconds * (total - step.step) / step.step
                 LOG.info(
                     "%s",
                     f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.4g}, sigma {step.sigma_nm:.1f} nm, "
-                    f"{state.seconds:.0f} s",
+                    f"{state.seconds:.0f} s, about {left:.0f} s left",
                 )
 
         return work(callback)

@@ -123,7 +123,8 @@ def run_config(folder: Path) -> Config:
 def _lost_config(path: Path) -> Config:
     state = load_state(path.parent / CHECKPOINTS, torch.device("cpu"))
     if not path.parent.is_dir():
-        raise HollyError(f"{path.parent}: there is no such folder")
+        what = "is a file; pass the folder" if path.parent.exists() else "there is no such folder; pass that"
+        raise HollyError(f"{path.parent}: {what} of a run, which train wrote with --out")
     if state is None:
         raise HollyError(
             f"{path.parent}: is not the folder of a run (no {path.name}); pass what train wrote with --out"

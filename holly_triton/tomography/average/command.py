@@ -256,7 +256,7 @@ def _say(out: Path, results: list[Result]) -> None:
     print(f"{out}: {_agreement(main)} (FSC 0.143)")
     truth = main["truth_angstrom"]
     if truth is not None:
-        print(f"The average agrees with the truth {_to(truth)} (FSC 0.5)")
+        print(f"The average agrees with the truth {_to(truth, main['finest_angstrom'])} (FSC 0.5)")
     if len(results) > 1:
         print(f"Control, random positions treated alike: {_agreement(results[1].figures)}")
         if main["reference_angstrom"] is not None and math.isfinite(results[1].figures["resolution_angstrom"]):
@@ -264,8 +264,9 @@ def _say(out: Path, results: list[Result]) -> None:
 
 
 def _agreement(figures: dict[str, Any]) -> str:
-    return f"the halves agree {_to(figures['resolution_angstrom'])}"
+    return f"the halves agree {_to(figures['resolution_angstrom'], figures['finest_angstrom'])}"
 
 
-def _to(detail: float) -> str:
-    return f"to {detail:.1f} Å" if math.isfinite(detail) else "in no detail"
+def _to(detail: float, finest: float = 0.0) -> str:
+    limited = ", the limit of the voxels" if detail <= finest else ""
+    return f"to {detail:.1f} Å{limited}" if math.isfinite(detail) else "in no detail"

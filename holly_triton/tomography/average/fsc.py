@@ -25,6 +25,11 @@ class Fsc(NamedTuple):
     at_zero: Tensor
     """Which shells are next to a zero of the CTF ``[S]``, bool."""
 
+    @property
+    def finest(self) -> float:
+        """Å of the last shell: finer detail the voxels do not hold."""
+        return 1 / float(self.frequency[-1])
+
     def resolution(self, criterion: float = CRITERION) -> float:
         """Å at which the curve first falls below a criterion, interpolated linearly; the last shell's where it never does.
 
@@ -35,7 +40,7 @@ class Fsc(NamedTuple):
         counts = [low and not zero for low, zero in zip(below, self.at_zero.tolist(), strict=True)]
         counts[-1] = below[-1]
         if not any(counts):
-            return 1 / float(self.frequency[-1])
+            return self.finest
         shell = counts.index(True)
         while shell > 0 and below[shell - 1]:
             shell -= 1

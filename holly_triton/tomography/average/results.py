@@ -85,6 +85,7 @@ def resulting(gathered: Gathered, plan: Plan, state: State, truth: Density | Non
     biased = None if plan.start is None else shell_correlation(raw, plan.start, plan.imaging, plan.mask)
     figures = {
         "resolution_angstrom": curve.resolution(),
+        "finest_angstrom": curve.finest,
         "truth_angstrom": None if against is None else against.resolution(TRUTH_CRITERION),
         "reference_angstrom": None if biased is None else biased.resolution(TRUTH_CRITERION),
         "median_score": float(state.poses.score.median()),

@@ -268,6 +268,8 @@ def _words(entry: Entry) -> str:
         return f"Cluster {entry.number}: {novelty}; too few subtomograms to average"
     resolution = entry.main["resolution_angstrom"]
     agreement = "the halves do not agree" if resolution is None else f"the halves agree to {resolution:.1f} Å"
+    if resolution is not None and resolution <= entry.main.get("finest_angstrom", 0.0):  # earlier records state none
+        agreement += ", the limit of the voxels"
     doubt = "" if entry.consistent else ", which is no evidence of a structure"
     same = "" if entry.record.same_as is None else f"; the same structure as cluster {entry.record.same_as}"
     name, detail = entry.main["structure"], entry.main["discrepancy_angstrom"]

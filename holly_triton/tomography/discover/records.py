@@ -131,6 +131,7 @@ def _figures(label: int, one: Averaged, subtomograms: SubtomogramSet) -> dict[st
         "class": label,
         "particles": len(one.rows),
         "resolution_angstrom": one.resolution,
+        "finest_angstrom": one.average.curve.finest,
         "consistent": one.consistent,
         "classes_joined": one.joined,
         "median_score": float(one.poses.score.median()),

@@ -20,7 +20,13 @@ def doubts(picks: ParticleList, truth: ParticleList, score: Score) -> list[str]:
     said = list(_classes(picks, truth))
     if min(len(picks), len(truth)) < FEWEST_TO_JUDGE or score.blind.recall > POOR:
         return said
-    return said + list(_conventions(picks, truth, score.settings.tolerance_angstrom))
+    said += _conventions(picks, truth, score.settings.tolerance_angstrom)
+    if not score.blind.matched and not said:
+        said.append(
+            f"No pick lies within {score.settings.tolerance_angstrom:.4g} Å of a particle of the truth: are both lists of the same "
+            "tomogram, with the same voxel size?"
+        )
+    return said
 
 
 def _classes(picks: ParticleList, truth: ParticleList) -> Iterator[str]:
