@@ -1,7 +1,7 @@
 """``python -m holly_triton.harness.channels FOLDER``: two channels in one data set, beside each of them alone.
 
-The sites of a nuclear pore and, within it, of a tetrahedron of half its size are simulated as particles of 3D localisations, or
-of their projections, in which half of the labels are missing. They are reconstructed together, each channel with a cloud of its own, and each from
+The sites of a nuclear pore and, within it, of a tetrahedron of half its size are simulated as particles of 3D localisations, in
+which half of the labels are missing. They are reconstructed together, each channel with a cloud of its own, and each from
 its own localisations alone. Runs that are done already are not repeated.
 """
 
@@ -25,15 +25,13 @@ from holly_triton.io.channels import PointChannels
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import Localisations
 from holly_triton.particles.data.grouping import localisations_from_rows
-from holly_triton.particles.run.trainers import settled, trainer_for
+from holly_triton.particles.run.trainers import make_spatial_trainer, settled
 from holly_triton.particles.simulate import Precision, Simulation, simulate
 from holly_triton.particles.spatial.config import Spatial
 from holly_triton.structures import nuclear_pore, tetrahedron
 from holly_triton.validation.alignment import align
 
-PARTICLES = {3: 240, 2: 600}
-"""Where localisations have a z, and in projection."""
-MISSING, SCATTER_NM, PRECISION = 0.5, 2.0, Precision(4.0, 8.0)
+PARTICLES, MISSING, SCATTER_NM, PRECISION = 240, 0.5, 2.0, Precision(4.0, 8.0)
 POINTS = 55
 """Of each channel."""
 NAMES = ("pore", "plug")
@@ -47,18 +45,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m holly_triton.harness.channels", description=__doc__)
     parser.add_argument("folder", type=Path, help="of the figures of each run; continued if it exists")
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--dimensions", type=int, choices=(2, 3), default=3)
-    parser.add_argument("--report", type=Path, default=Path("reports/particles/channels.md"), help="rewritten")
+    parser.add_argument("--report", type=Path, default=Path("reports/particles/channels.md"))
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
     for seed in range(options.seeds):
         for way in WAYS:
-            path = options.folder / f"{options.dimensions}d-{way}-{seed}.json"
+            path = options.folder / f"{way}-{seed}.json"
             if not path.exists():
-                figures = _figures(seed, way, options.dimensions)
-                path.write_text(json.dumps({**here(), **figures}), encoding="utf-8")
+                path.write_text(json.dumps({**here(), **_figures(seed, way)}), encoding="utf-8")
     options.report.parent.mkdir(parents=True, exist_ok=True)
-    options.report.write_text(report(options.folder, options.dimensions), encoding="utf-8")
+    options.report.write_text(report(options.folder), encoding="utf-8")
     print(options.report)
     return 0
 
@@ -71,15 +67,6 @@ def structure() -> tuple[Array, PointChannels]:
     return np.concatenate([pore - pore.mean(axis=0), plug]), PointChannels.of_sizes([len(pore), len(plug)], NAMES)
 
 
-def simulated(seed: int, dimensions: int) -> Simulation:
-    """The data set of one seed, in 3D or in projection."""
-    sites, channels = structure()
-    return simulate(
-        sites, PARTICLES[dimensions], scatter_nm=SCATTER_NM, missing=MISSING, precision=PRECISION, dimensions=dimensions,
-        channels=channels, generator=torch.Generator().manual_seed(seed),
-    )  # fmt: skip
-
-
 def alone(made: Simulation, name: str) -> Localisations:
     """The localisations of one channel as a data set of its own."""
     assert made.channels is not None
@@ -88,32 +75,33 @@ def alone(made: Simulation, name: str) -> Localisations:
     names = [str(particle) for particle in range(len(ends) - 1)]
     lateral, axial = (np.full(own.sum(), error) for error in PRECISION)
     xyz = made.positions.numpy()[own]
-    errors = {"precision": lateral} if xyz.shape[1] == 2 else {"precision": lateral, "precision_z": axial}
-    return localisations_from_rows(xyz, np.diff(ends), names, source="simulation", **errors)
+    return localisations_from_rows(xyz, np.diff(ends), names, source="simulation", precision=lateral, precision_z=axial)
 
 
-def _figures(seed: int, way: str, dimensions: int) -> dict[str, Any]:
-    made, (_, channels) = simulated(seed, dimensions), structure()
+def _figures(seed: int, way: str) -> dict[str, Any]:
+    sites, channels = structure()
+    made = simulate(
+        sites, PARTICLES, scatter_nm=SCATTER_NM, missing=MISSING, precision=PRECISION, dimensions=3, channels=channels,
+        generator=torch.Generator().manual_seed(seed),
+    )  # fmt: skip
     together = way == "together"
     data = made.localisations if together else alone(made, way)
     points = POINTS * len(NAMES) if together else POINTS
     config = settled(Config(device="cpu", seed=seed, points=points, spatial=SETTINGS), data)
-    trainer, began = trainer_for(config, data), time.process_time()
+    trainer, began = make_spatial_trainer(config, data), time.process_time()
     for _ in trainer.run():
         pass
     seconds, truth = time.process_time() - began, [made.points[channels.named(name)] for name in NAMES]
-    cloud = trainer.state.points.detach().numpy().astype(np.float64)
-    handed = dimensions == 3  # projections do not determine the handedness
-    said = {"seed": seed, "way": way, "dimensions": dimensions, "seconds": seconds}
+    cloud = trainer.state.points.numpy().astype(np.float64)
     if not together:
-        fit = align(cloud, truth[NAMES.index(way)], handed=handed)
-        return {**said, "rmsd": {way: fit.rmsd}}
-    fit, found = align(cloud, made.points, handed=handed), trainer.channels
+        fit = align(cloud, truth[NAMES.index(way)], handed=True)
+        return {"seed": seed, "way": way, "rmsd": {way: fit.rmsd}, "seconds": seconds}
+    fit, found = align(cloud, made.points, handed=True), trainer.channels
     assert found is not None
     rmsd = {name: fit.rmsd_of(found.named(name), channels.named(name)) for name in NAMES}
     offsets = [offset(fit.aligned[found.named(name)], true) for name, true in zip(NAMES, truth, strict=True)]
     between = float(np.linalg.norm(offsets[0] - offsets[1]))
-    return {**said, "rmsd": rmsd, "offset": between}
+    return {"seed": seed, "way": way, "rmsd": rmsd, "offset": between, "seconds": seconds}
 
 
 def offset(cloud: Array, truth: Array) -> Array:
@@ -127,22 +115,15 @@ def offset(cloud: Array, truth: Array) -> Array:
     return moved
 
 
-def report(folder: Path, dimensions: int) -> str:
-    """The table, in Markdown, of the runs in a folder that are of 3D localisations, or of projections."""
-    found = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
-    runs = [run for run in found if run["dimensions"] == dimensions]
+def report(folder: Path) -> str:
+    """The table, in Markdown, of all runs in a folder."""
+    runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
     joint = [run for run in runs if run["way"] == "together"]
-    if dimensions == 3:
-        kind, along = "3D localisations", f", along z {PRECISION.axial_nm:g} nm"
-        points = f"{POINTS} points of each channel, {SETTINGS.batch} particles a step"
-    else:
-        kind, along = "localisations in projection", ""
-        points = f"together {POINTS * len(NAMES)} points, which the channels share as they do the localisations, alone {POINTS}"
     lines = [
-        "# Two channels in one frame" + ("" if dimensions == 3 else ", in projection"), "",
-        f"The sites of a nuclear pore and, within it, of a tetrahedron of half its size (the channel `plug`); {PARTICLES[dimensions]} particles of {kind}, "
-        f"in which {MISSING:.0%} of the labels are missing, scatter by {SCATTER_NM:g} nm, and have a precision of {PRECISION.lateral_nm:g} nm{along}; "
-        f"{points}. Medians over seeds, with the values of all seeds "
+        "# Two channels in one frame", "",
+        f"The sites of a nuclear pore and, within it, of a tetrahedron of half its size (the channel `plug`); {PARTICLES} particles of 3D localisations, "
+        f"in which {MISSING:.0%} of the labels are missing, scatter by {SCATTER_NM:g} nm, and have a precision of {PRECISION.lateral_nm:g} nm, along z "
+        f"{PRECISION.axial_nm:g} nm; {POINTS} points of each channel, {SETTINGS.batch} particles a step. Medians over seeds, with the values of all seeds "
         "in brackets; one thread. RMSD: root-mean-square distance of nearest neighbours, both ways; together, of each channel in the alignment of both.", "",
         "| channel | RMSD together (nm) | RMSD alone (nm) | CPU alone (s) |", "| --- | --- | --- | --- |",
     ]  # fmt: skip
@@ -155,7 +136,7 @@ def report(folder: Path, dimensions: int) -> str:
     return "\n".join([
         *lines, "",
         f"Together: {_median([run['seconds'] for run in joint])} s; the channels lie {_median([run['offset'] for run in joint])} nm from their true place relative to each other.", "",
-        f"`python -m holly_triton.harness.channels FOLDER{'' if dimensions == 3 else ' --dimensions 2 --report FILE'}` makes this table.", "", origin_of(runs), "",
+        "`python -m holly_triton.harness.channels FOLDER` makes this table.", "", origin_of(runs), "",
     ])  # fmt: skip
 
 

@@ -33,9 +33,9 @@ NEXT: dict[str, str | dict[str, str]] = {
     "tomo train": "holly-triton tomo pick TOMOGRAM picks.star --model MODEL",
     "tomo pick": "holly-triton tomo render {tomogram} {out} picks.html",
     "tomo match": "holly-triton tomo render {tomogram} {out} picks.html",
-    "tomo render": "holly-triton tomo average {picks} average --tomogram {tomogram}",
-    "tomo evaluate": "holly-triton tomo average {picks} average --tomogram TOMOGRAM",
-    "tomo combine": "holly-triton tomo average {out} average --tomogram TOMOGRAM",
+    "tomo render": "holly-triton tomo average {picks} average --tomogram {tomogram} --class CLASS --box ANGSTROM",
+    "tomo evaluate": "holly-triton tomo average {picks} average --tomogram TOMOGRAM --class CLASS --box ANGSTROM",
+    "tomo combine": "holly-triton tomo average {out} average --tomogram TOMOGRAM --class CLASS --box ANGSTROM",
     "tomo classify": {
         "training": "holly-triton tomo discover DATA found --model {out}/model.pt",
         "": "holly-triton tomo discover {data} found --features {out}/features.h5",

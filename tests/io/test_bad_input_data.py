@@ -226,7 +226,10 @@ REFUSED: dict[str, tuple[Maker, str]] = {
         lambda d: csv(d, HEADER + "A1,2,0\nB2,2,0\n"),
         "column x [nm] holds text, such as 'A1'; it must hold numbers",
     ),
-    "CSV with names of particles": (lambda d: csv(d, HEADER + "1,2,cell7\n"), "could not convert string 'cell7'"),
+    "CSV with a name among numbers of particles": (
+        lambda d: csv(d, HEADER + rows() + "1,2,cell7\n"),
+        "could not convert string 'cell7'",
+    ),
     "CSV with a row cut short": (lambda d: csv(d, HEADER + rows() + "1\n"), "in line 32 with 1 columns"),
     "CSV in UTF-16": (lambda d: csv(d, HEADER + rows(), "utf-16"), "is not UTF-8 text; save it as CSV with UTF-8"),
     "CSV in UTF-16 without mark": (lambda d: csv(d, HEADER + rows(), "utf-16-le"), "is not UTF-8 text"),
