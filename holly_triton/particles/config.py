@@ -338,6 +338,7 @@ class Config(Settings):
             direct=dataclasses.replace(self.direct, epochs=2, size=64),
             spatial=dataclasses.replace(self.spatial, steps=60),
             sparse=dataclasses.replace(self.sparse, steps=60),
+            sharpen=dataclasses.replace(self.sharpen, separating=40),
             classes=dataclasses.replace(self.classes, steps=30),
             deforming=dataclasses.replace(self.deforming, steps=30),
         )

@@ -121,3 +121,28 @@ def test_particles_may_be_named_by_words(tmp_path: Path, xyz: np.ndarray) -> Non
     assert np.allclose(data.centres[one], xyz[-EACH:].mean(axis=0), atol=1e-2) and int(data.counts[one]) == EACH
     some = describe(tmp_path / "words.csv", where=f'particle != "{names[-1]}"')
     assert some["particles"].startswith("11")
+
+
+@pytest.mark.parametrize("held", [0, 2**30])
+def test_words_of_several_files_name_different_particles(
+    held: int, tmp_path: Path, xyz: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In memory, or read from the files at each pass."""
+    monkeypatch.setattr("holly_triton.io.tables.table.LARGEST_HELD", held)
+    names = np.repeat([f"cell{number}" for number in range(PARTICLES)], EACH)
+    for file in ("a", "b"):
+        rows = np.column_stack([xyz.astype(object), names])
+        np.savetxt(
+            tmp_path / f"{file}.csv", rows, fmt="%.3f,%.3f,%.3f,%s", header="x [nm],y [nm],z [nm],particle", comments=""
+        )
+    data = open_dataset(tmp_path)
+    assert len(data) == 2 * PARTICLES == len({*data.names}) and all(name.endswith(tuple(names)) for name in data.names)
+
+
+def test_words_may_be_bytes(tmp_path: Path, xyz: np.ndarray) -> None:
+    table = np.zeros(len(xyz), [("x [nm]", float), ("y [nm]", float), ("z [nm]", float), ("particle", "S8")])
+    for axis, name in enumerate(("x [nm]", "y [nm]", "z [nm]")):
+        table[name] = xyz[:, axis]
+    table["particle"] = np.char.encode(np.repeat([f"ñ{number}" for number in range(PARTICLES)], EACH), "utf-8")
+    np.save(tmp_path / "words.npy", table)
+    assert open_dataset(tmp_path / "words.npy").names[:3] == ["ñ0", "ñ1", "ñ10"]

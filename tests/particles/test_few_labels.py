@@ -86,6 +86,8 @@ def test_the_likelihood_of_2d_localisations_is_that_of_the_projection(seed: int)
     ("missing", "settings", "sparse"),
     [
         (0.75, {}, True),
+        (0.5, {}, True),
+        (0.3, {}, False),
         (0.75, {"sparse": Sparse(most=0)}, False),
         (0.75, {"tilt": 30.0}, False),
         (0.75, {"points": 1000}, False),
@@ -94,7 +96,7 @@ def test_the_likelihood_of_2d_localisations_is_that_of_the_projection(seed: int)
 )
 def test_poses_are_drawn_by_each_localisation_where_these_are_few_and_vary(missing, settings, sparse) -> None:
     config = Config(**{"points": 32, "device": "cpu", **settings})
-    assert isinstance(Plan.of(config, pores(60, missing).localisations), SparsePlan) == sparse
+    assert isinstance(Plan.of(config, pores(400, missing).localisations), SparsePlan) == sparse
 
 
 def test_other_methods_keep_their_plan() -> None:

@@ -24,6 +24,7 @@ from holly_triton.particles.run.run import carry_out, resume_run, start_run
 from holly_triton.particles.run.trainers import make_trainer, notes_of, settled
 from holly_triton.particles.simulate import Simulation, simulate
 from holly_triton.particles.sparse.config import Sparse
+from holly_triton.particles.spatial.choice import sizes_of
 
 pytestmark = pytest.mark.usefixtures("quick_drawing")
 
@@ -95,6 +96,14 @@ def test_channels_at_the_same_sites_have_points_at_all_of_them() -> None:
     assert trainer.state.sizes == [20, 20]
     for name in NAMES:
         assert max(distances(trainer, made.points[:20], name)) < 0.5 * SCATTER_NM
+
+
+def test_each_channel_has_enough_points_for_a_cloud() -> None:
+    made = simulated(sphere(40), PointChannels((np.arange(40) == 0).astype(int), NAMES), images=60, missing=0)
+    assert sizes_of(None, made.localisations, 2) == [76, 4]
+    assert settled(Config(dimensions=2), made.localisations).channels == "separate"
+    with pytest.raises(HollyError, match="--points 7 leaves a channel fewer than 4 points"):
+        settled(Config(dimensions=2, channels="separate", points=7), made.localisations)
 
 
 def test_points_are_taken_in_proportion_and_add_up(seed: int) -> None:
@@ -190,6 +199,21 @@ def test_a_localisation_of_no_channel_is_background_and_noted(tmp_path: Path) ->
     run = start_run(dataclasses.replace(BRIEF, data=str(tmp_path / "some.csv"), points=10), tmp_path / "run")
     assert carry_out(run, lambda _: None, lambda: False)
     assert any("1 of 240 localisations" in note and "no channel" in note for note in run.notes)
+    assert any("a cloud of its own" in note for note in run.notes)
+
+
+def test_other_channels_than_those_of_a_run_are_refused(tmp_path: Path) -> None:
+    made = simulated(sphere(30), PointChannels.of_sizes([20, 10], NAMES), images=20)
+    config = settled(BRIEF, made.localisations)
+    trainer = make_trainer(config, made.localisations)
+    assert not any("cloud of its own" in note for note in notes_of(trainer))  # before each has one
+    for _ in trainer.run():
+        pass
+    # The last loss is that of all pictures under the finished clouds.
+    assert trainer.state.history[-1]["loss"] == pytest.approx(float(trainer.state.loss.mean()), rel=1e-5)
+    three = dataclasses.replace(made.localisations, channels=("A", "B", "C"))
+    with pytest.raises(HollyError, match="holds 3 channels, but the run was made with 2"):
+        make_trainer(config, three, trainer.state)
 
 
 def test_checkpoints_of_earlier_versions_are_pooled() -> None:

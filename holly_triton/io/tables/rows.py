@@ -16,7 +16,7 @@ from holly_triton.io.units import PIXEL, unit_word
 from . import names
 from .columns import Roles, Table, holds_text, roles_of, stated_unit
 from .reading import Reading
-from .selection import MOST_CHANNELS, Counts, Selection, channel_codes, selection_notes, selection_of
+from .selection import MOST_CHANNELS, Counts, Selection, channel_codes, selection_notes, selection_of, strings
 
 OF_PICASSO = "Its columns are those of Picasso, whose x and y are in pixels (--unit nm overrides this)."
 
@@ -47,8 +47,9 @@ class Rows:
         notes: What was assumed, and what the file's reader skipped.
         parts: Iterates over the rows; may be called repeatedly.
         roles: Roles for which the file has columns, of ``columns.ROLES``.
-        names: Names of the particles 0, 1, ..., complete after one pass; None where their numbers are their names.
-        prefix: Prefix of names that are numbers.
+        names: Names of the particles 0, 1, ...; None where the file states them.
+        words: Where it names particles by words: the number of each, complete after one pass. None where it numbers them.
+        prefix: Prefix of the names that the file states.
         every: One in this number of particles, or of localisations without particles, is kept.
         selection: Which rows are used.
     """
@@ -58,7 +59,8 @@ class Rows:
     notes: list[str]
     parts: Callable[[], Iterator[Part]]
     roles: Collection[str]
-    names: Collection[str] | None = None
+    names: Sequence[str] | None = None
+    words: dict[str, int] | None = None
     prefix: str = ""
     every: int = 1
     selection: Selection | None = None
@@ -143,7 +145,6 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
     roles = roles_of(path, table, reading)
     selection = selection_of(path, table, roles, reading)
     lengths, notes = _lengths(path, table, roles, reading)
-    words: dict[str, int] = {}  # names of particles that are no numbers, in the order in which they are found
     columns = {
         role: [column if role == "particle" else replace(column, text=False) for column in of]
         for role, of in roles.columns.items()
@@ -151,6 +152,7 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
     }
     wanted = [*dict.fromkeys([*(column for of in columns.values() for column in of), *selection.columns])]
     named = next((column for column in columns.get("particle", ()) if column.text), None)
+    words: dict[str, int] = {}
     step = max(1, table.rows // most) if most else 1
 
     def parts() -> Iterator[Part]:
@@ -179,13 +181,13 @@ def rows_of(path: Path, table: Table, reading: Reading, most: int | None = None)
         kind = "particle" if "particle" in columns else "localisation"
         notes.append(f"The file is large: figures are from every {step}th {kind}.")
     found = [*columns, *(["channel"] if selection.sorts else [])]
-    spelt = None if named is None else words
-    return Rows(path, table.source, [*table.notes, *notes], parts, found, spelt, every=step, selection=selection)
+    known = None if named is None else words
+    return Rows(path, table.source, [*table.notes, *notes], parts, found, words=known, every=step, selection=selection)
 
 
 def _numbered(cells: Array, words: dict[str, int]) -> Array:
     """The place of each word ``[E]`` among all that were found, to which new ones are added; NaN for an empty cell."""
-    unique, which = np.unique(np.char.strip(cells.astype(str)), return_inverse=True)
+    unique, which = np.unique(np.char.strip(strings(cells)), return_inverse=True)
     places = [words.setdefault(word, len(words)) if word else np.nan for word in unique.tolist()]
     return np.array(places)[which]
 

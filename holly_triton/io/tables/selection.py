@@ -126,9 +126,9 @@ class Selection:
         if self.channel is not None:
             values = part[self.channel]
             if self.rejects and values.dtype.kind in "USO":
-                for word in np.unique(_strings(values[kept])):
+                for word in np.unique(strings(values[kept])):
                     if names.REJECTED.search(str(word)):
-                        self._leave_out(kept, _strings(values) == word, f"{self.channel} = {word}", counts)
+                        self._leave_out(kept, strings(values) == word, f"{self.channel} = {word}", counts)
             counts.channels.update(_tally(values[kept], counts.channels))
             if self.wanted is not None:
                 kept &= _of_channel(values, self.wanted)
@@ -256,7 +256,7 @@ def _tally(values: Array, known: Counter[str]) -> dict[str, int]:
     """Number of rows of each value, up to the number of values that shows that they are not channels."""
     if len(known) > MOST_CHANNELS:
         return {}
-    found, often = np.unique(_strings(values), return_counts=True)
+    found, often = np.unique(strings(values), return_counts=True)
     tally: Counter[str] = Counter()
     for value, count in zip(found, often, strict=True):
         if len(tally) > MOST_CHANNELS:
@@ -271,7 +271,7 @@ def channel_codes(values: Array, known: Iterable[str]) -> Array:
     place = {name: code for code, name in enumerate(known)}
     if len(place) > MOST_CHANNELS:
         return np.full(len(values), np.nan)
-    found, inverse = np.unique(_strings(values), return_inverse=True)
+    found, inverse = np.unique(strings(values), return_inverse=True)
     codes = np.array([place.get(_named(value), np.nan) for value in found], dtype=np.float64)
     return np.asarray(codes[inverse])
 
@@ -300,7 +300,7 @@ def _shown_refused(values: Array) -> str:
     return "false" if values.dtype.kind in "USOb" else "0"
 
 
-def _strings(values: Array) -> Array:
+def strings(values: Array) -> Array:
     """Text ``[E]`` of any type as str; numbers as they are."""
     if values.dtype.kind == "S":
         return np.char.decode(values, "utf-8", "replace")
@@ -308,7 +308,7 @@ def _strings(values: Array) -> Array:
 
 
 def _words(values: Array) -> Array:
-    return np.array([word.strip().casefold() for word in _strings(values)], dtype=str)
+    return np.array([word.strip().casefold() for word in strings(values)], dtype=str)
 
 
 def _listed(counts: Mapping[str, int]) -> str:

@@ -127,6 +127,8 @@ def _of_a_folder(file: Path, reading: Reading, held: bool) -> Rows:
         yield from again.parts()
         if selection is not None and again.selection is not None:
             selection.counts = again.selection.counts
+        if rows.words is not None and again.words is not None:
+            rows.words.update(again.words)
 
     return replace(rows, parts=parts)
 

@@ -359,10 +359,10 @@ def _sharpens(config: Config, dataset: Dataset) -> float:
 
 
 def is_sparse(config: Config, dataset: Dataset) -> bool:
-    """Whether particles have so few localisations, and such varying ones, that their poses are drawn by each localisation."""
+    """Whether particles have so few localisations, and in such varying numbers, that their poses are drawn by each localisation."""
     if not isinstance(dataset, Localisations) or dataset.by_photons or config.tilt is not None or config.prune:
         return False
     few, pairs = float(dataset.counts.double().median()), config.sparse.most_pairs
     if few > config.sparse.most or few * (config.points or 0) > pairs:
         return False
-    return noisy_counts(dataset.counts, config.search.least_dispersion) is not None
+    return noisy_counts(dataset.counts, config.sparse.least_dispersion) is not None

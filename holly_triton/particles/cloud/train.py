@@ -160,11 +160,22 @@ class Trainer:
             index = state.next_batch(self.plan.config.sharpen.batch if alone else self.plan.batch, self.generator)
         state.seen += len(index)
         self.method.step(index, stage)
+        if stage.name == "separate" and state.step == self.plan.total_steps - 1:
+            return self._compare_all(stage)
         if state.step == self.plan.steps - 1:
             self.method.finish(stage)
             if self.plan.config.prune:
                 state.points = merge_points(state.points.detach(), stage.sigma_nm)
         return index
+
+    @torch.no_grad()
+    def _compare_all(self, stage: Stage[float]) -> Tensor:
+        """The loss of every picture ``[P]`` in its pose under the finished cloud."""
+        state = self.state
+        for index in state.batches(self.plan.config.schedule.batch):
+            target = self.dataset.draw(index, stage.grid, stage.sigma_nm)
+            _, state.loss[index] = objective_of(state, state.rotation[index], state.shift[index], target, stage)
+        return state.order
 
     def _refine(self, stage: Stage[float]) -> Tensor:
         """One gradient step on the pose of every picture ``[P]`` with the cloud fixed, undone where the objective grows."""

@@ -80,8 +80,10 @@ class Tally:
     def names(self, rows: Rows) -> list[str]:
         """Names of all particles, including those without a row that has a position."""
         if rows.names is not None:
-            every = [*rows.names]
-            return [every[int(number)] for number in self.ids]
+            return [*rows.names]
+        if rows.words is not None:
+            words = [*rows.words]
+            return [f"{rows.prefix}{words[int(number)]}" for number in self.ids]
         kind = ".17g" if self.ids.dtype.kind == "f" else "d"
         return [f"{rows.prefix}{value:{kind}}" for value in self.ids]
 

@@ -170,7 +170,7 @@ def _from_zero(frame: Array | None, files: Sequence[Rows], rows: Array) -> Array
     """The frames of some localisations ``[E]`` as Picasso counts them, from 0; None where they are not known."""
     if frame is None:
         return None
-    counted = any(file.from_zero for file in files) or np.nanmin(frame) < 1
+    counted = all(file.from_zero for file in files) or np.nanmin(frame) < 1
     return frame[rows] if counted else frame[rows] - 1
 
 

@@ -1,6 +1,7 @@
 """What carries a configuration out on a data set: on pictures, or on localisations in 3D."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import torch
 
@@ -14,7 +15,6 @@ from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import DEFAULT_POINTS, Config
 from holly_triton.particles.data import Dataset, Localisations
-from holly_triton.particles.data.ragged import runs
 from holly_triton.particles.spatial.choice import (
     channels_of,
     check_spatial,
@@ -24,7 +24,7 @@ from holly_triton.particles.spatial.choice import (
     sizes_of,
 )
 from holly_triton.particles.spatial.number import explain_number
-from holly_triton.particles.spatial.particles import Particles, notes_of_channels
+from holly_triton.particles.spatial.particles import Particles, own_clouds
 from holly_triton.particles.spatial.plan import Plan as SpatialPlan
 from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.particles.spatial.symmetry import check_points, nearest_count
@@ -127,6 +127,8 @@ def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None =
         state = TrainingState.fresh(plan, config.points, torch.Generator(device).manual_seed(config.seed))
     else:
         _take_up(state, config, dataset, device)
+        if state.sizes and isinstance(dataset, Localisations):
+            _check_channels(state, config, dataset.channels)
     return Trainer(plan, dataset.to(device), state, device)
 
 
@@ -151,11 +153,20 @@ def make_spatial_trainer(config: Config, dataset: Localisations, state: SpatialS
         state = SpatialState.fresh(plan, sizes, torch.Generator(device).manual_seed(config.seed))
     else:
         _take_up(state, config, dataset, device)
-        if len(state.sizes) != max(1, len(channels)):
-            raise HollyError(
-                f"{config.data}: holds {counted(len(channels), 'channel')}, but the run was made with {len(state.sizes)}"
-            )
+        _check_channels(state, config, channels or ("",))
     return SpatialTrainer(plan, particles, state, device)
+
+
+def _check_channels(state: AnyState, config: Config, channels: Sequence[str]) -> None:
+    """Refuse channels of another number than that of a run whose clouds are theirs.
+
+    Raises:
+        HollyError: The data have others.
+    """
+    if len(state.sizes) != len(channels):
+        raise HollyError(
+            f"{config.data}: holds {counted(len(channels), 'channel')}, but the run was made with {len(state.sizes)}"
+        )
 
 
 def _take_up(state: AnyState, config: Config, dataset: Dataset, device: torch.device) -> None:
@@ -204,10 +215,7 @@ def _of_channels(trainer: AnyTrainer) -> list[str]:
     if not isinstance(dataset, Localisations) or len(dataset.channels) < 2:
         return []
     if config.channels == "separate":
-        if isinstance(trainer, SpatialTrainer):
-            return []
-        return notes_of_channels(
-            dataset.channels, dataset.channel_among(dataset.channels, runs(dataset.starts, dataset.counts).rows)
-        )
+        separated = isinstance(trainer, Trainer) and trainer.channels is not None  # 3D particles say so themselves
+        return [own_clouds(dataset.channels)] if separated else []
     lacking = lacking_channels(config, dataset)
     return ["The channels are pooled in one cloud" + (f" (--channels separate: {lacking})." if lacking else ".")]

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from holly_triton.core.config import Bounds, Settings
-from holly_triton.particles.bounds import Count, Positive, Whole
+from holly_triton.particles.bounds import Amount, Count, Positive, Whole
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,10 @@ class Sparse(Settings):
     most_pairs: Whole = 4000
     """the same of pairs of a localisation and a point: the cost of a pose grows with them. On particles of more labels,
     pictures determine the poses nearly as well."""
+    least_dispersion: Amount = 0.4
+    """Least variance over mean of their numbers, the share of the labels that is missing. Of two rings of 16 sites, 30 % of them
+    missing, poses that were drawn gave 4.60 nm (RMSD) in 178 s and pictures 4.44 nm in 23 s; half of them missing, 4.73 and 5.22 nm;
+    three quarters, 4.96 and 15.4 nm (medians of three seeds, 2000 pictures)."""
     localisations: Count = 100
     """Localisations of a particle that are used, drawn anew at each step where it has more."""
     steps: Count = 200

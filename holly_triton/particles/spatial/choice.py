@@ -4,6 +4,7 @@ These are the options ``--dimensions`` and ``--channels``, and their defaults.
 """
 
 import math
+from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from shlex import quote
 
@@ -167,14 +168,19 @@ def sizes_of(points: int | None, dataset: Localisations, dimensions: int | None)
     """Points of each channel, that many in all where a number is given.
 
     In 3D as of a data set of its own, or in these proportions; in 2D in proportion to its localisations, since it takes its points
-    from a cloud of all channels.
+    from a cloud of all channels, but enough for a cloud.
     """
     counts = dataset.channel_counts.double()
     if dimensions == 3:
-        weights = [points_for(median, dimensions) for median in counts.median(dim=0).values.tolist()]
-        total = points or sum(weights)
-    else:
-        weights = counts.sum(dim=0).tolist()
-        total = points or points_for(float(dataset.counts.median()), dimensions)
+        weights = [float(points_for(median, dimensions)) for median in counts.median(dim=0).values.tolist()]
+        return _shared(points or round(sum(weights)), weights)
+    sizes = _shared(points or points_for(float(dataset.counts.median()), dimensions), counts.sum(dim=0).tolist())
+    lacking = [max(0, DEFAULT_POINTS.fewest_of_channel - size) for size in sizes]
+    sizes[sizes.index(max(sizes))] -= sum(lacking)
+    return [size + more for size, more in zip(sizes, lacking, strict=True)]
+
+
+def _shared(total: int, weights: Sequence[float]) -> list[int]:
+    """A number in these proportions, in whole parts."""
     ends = [round(total * end / sum(weights)) for end in accumulate(weights)]
     return [end - start for start, end in pairwise([0, *ends])]

@@ -88,7 +88,13 @@ class Particles:
     @property
     def notes(self) -> list[str]:
         """Sentences about the channels, and about what is assumed of the precision."""
-        said = notes_of_channels(self.channels, self.channel)
+        said = []
+        if self.channels:
+            said.append(own_clouds(self.channels))
+        if unknown := int((self.channel < 0).sum()) if self.channels else 0:
+            said.append(
+                part_of(unknown, len(self.channel), "localisation", "{are} of no channel and {count} as background.")
+            )
         if self.data.precision_nm is None:
             said.append(
                 "The data state no usable localisation precision: the fitted label scatter includes it, along z by a second number."
@@ -151,14 +157,9 @@ class Particles:
         return Batch(ragged, padded._replace(membership=of.to(xyz.dtype)))
 
 
-def notes_of_channels(channels: tuple[str, ...], channel: Tensor) -> list[str]:
-    """Sentences about channels that have a cloud each, of data whose localisations ``[E]`` are of these, or of none, -1."""
-    if not channels:
-        return []
-    unknown = int((channel < 0).sum())
-    none = part_of(unknown, len(channel), "localisation", "{are} of no channel and {count} as background.")
-    each = f"Each channel ({', '.join(channels)}) has a cloud of its own, in the same frame and poses."
-    return [each, none] if unknown else [each]
+def own_clouds(channels: tuple[str, ...]) -> str:
+    """The sentence about channels that have a cloud each."""
+    return f"Each channel ({', '.join(channels)}) has a cloud of its own, in the same frame and poses."
 
 
 def variances(column: Tensor | None, rows: Tensor) -> Tensor | None:
