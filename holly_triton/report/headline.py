@@ -70,8 +70,10 @@ def _extents(figures: Mapping[str, Any]) -> str:
 def _shape_in_words(figures: Mapping[str, Any]) -> str:
     seen = figures.get("height_seen") is not False
     unseen = "seen from one side" if figures["flat"] else "its height uncertain"
-    if figures["model"] is None:
+    channels = figures.get("channels") or {}
+    if figures["model"] is None or channels:  # a shape is that of a channel, not of all of them together
         size = f"A {'flat ' if figures['flat'] else ''}structure of {_extents(figures)}"
+        size += f", of the channels {' and '.join(channels)}" if channels else ""
         return size if seen else f"{size}, {unseen}"
     across = f"{sized(figures, 'diameter_nm')} across"
     if figures["model"] == "torus":

@@ -340,6 +340,10 @@ def test_the_loss_of_pictures_of_few_labels_refuses_no_shape(tmp_path: Path) -> 
     )
     figures = find_figures(tmp_path)
     assert headline(figures).startswith("A ring, 96") and figures["explained"] is None
+    several = headline({**figures, "channels": {"pore": {}, "plug": {}}})
+    assert (
+        several.startswith("A structure of ") and "of the channels pore and plug" in several and "ring" not in several
+    )
     assert "few localisations" in figures["warnings"][0] and "Poor fit" not in " ".join(figures["warnings"])
     (tmp_path / "metrics.json").write_text(
         json.dumps({"loss_of_structure": 45.7, "loss_of_ball": 63.8, "few_labels": True})
@@ -358,7 +362,9 @@ def test_a_structure_is_explained_where_it_beats_a_ball(
     sites = nuclear_pore()
     made = simulate(sites, 40, missing=0.3, generator=torch.Generator().manual_seed(0))
     write_simulation(tmp_path / "data", made)
-    run = start_run(Config(data=str(tmp_path / "data"), sparse=Sparse(most=most)), tmp_path / "run")
+    run = start_run(
+        Config(data=str(tmp_path / "data"), sparse=Sparse(most=most, least_dispersion=0.2)), tmp_path / "run"
+    )
     state = run.trainer.state
     state.points, state.log_blur = torch.tensor(sites, dtype=torch.float32), torch.tensor(1.0).log()
     if poses == "true":  # pictures are about the centroids of the labels that are there

@@ -120,15 +120,15 @@ def _of_a_folder(file: Path, reading: Reading, held: bool) -> Rows:
     if held:
         return rows.held()
 
-    selection = rows.selection
+    selection, words = rows.selection, rows.words  # and not the rows, which hold the file open
 
     def parts() -> Iterator[Part]:
         again = read_rows(file, reading)
         yield from again.parts()
         if selection is not None and again.selection is not None:
             selection.counts = again.selection.counts
-        if rows.words is not None and again.words is not None:
-            rows.words.update(again.words)
+        if words is not None and again.words is not None:
+            words.update(again.words)
 
     return replace(rows, parts=parts)
 
