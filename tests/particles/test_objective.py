@@ -6,7 +6,8 @@ import torch
 from holly_triton.geometry import Grid, random_rotations
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.objective import divergence, log_density, masked_l1, unexplained
-from holly_triton.particles.cloud.schedule import Plan, Stage
+from holly_triton.particles.cloud.schedule import Plan
+from holly_triton.particles.cloud.stage import Stage
 from holly_triton.particles.config import Config
 
 WIDTH = torch.tensor(12.0)

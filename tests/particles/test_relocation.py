@@ -7,7 +7,8 @@ import torch
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import project, random_rotations
 from holly_triton.particles.cloud.relocation import merge_points, relocate_points, sort_points
-from holly_triton.particles.cloud.schedule import Plan, Stage
+from holly_triton.particles.cloud.schedule import Plan
+from holly_triton.particles.cloud.stage import Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config
 from holly_triton.particles.poses.rescue import rescue_poses

@@ -22,7 +22,8 @@ from holly_triton.particles.data import Dataset
 
 from .objective import masked_l1
 from .relocation import relocate_points
-from .schedule import AnnealedPlan, Stage
+from .schedule import AnnealedPlan
+from .stage import Stage
 from .state import TrainingState
 
 OUTPUTS = 6

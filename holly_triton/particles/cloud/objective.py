@@ -13,7 +13,7 @@ from torch import Tensor
 from holly_triton.kernels import reconstruction_divergence, reconstruction_loss
 from holly_triton.kernels.gaussians.separable_fused import SMALLEST
 
-from .schedule import AnyStage
+from .stage import AnyStage
 
 SCALE = 100.0
 """Intensity of every normalised picture in the masked L1."""

@@ -23,7 +23,7 @@ from holly_triton.particles.config import Relocation
 from holly_triton.particles.poses.refine import objective_of
 
 from .objective import normalised
-from .schedule import Stage
+from .stage import Stage
 from .state import TrainingState
 
 MOST_MERGED = 10_000

@@ -21,7 +21,8 @@ from holly_triton.particles.starts import choose_start
 
 from .channels import separate
 from .relocation import merge_points
-from .schedule import Plan, Stage
+from .schedule import Plan
+from .stage import Stage
 from .state import TrainingState
 
 RECORDS = 500

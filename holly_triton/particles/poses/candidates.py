@@ -22,7 +22,7 @@ from holly_triton.core.distributed import gather, share
 from holly_triton.geometry import limit_tilt, random_rotations, turned
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.objective import log_density, normalised
-from holly_triton.particles.cloud.schedule import AnyStage
+from holly_triton.particles.cloud.stage import AnyStage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Search
 

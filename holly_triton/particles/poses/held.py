@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from holly_triton.particles.cloud.optimiser import flatten, optimiser_of, step_cloud
-from holly_triton.particles.cloud.schedule import Plan, Stage
+from holly_triton.particles.cloud.schedule import Plan
+from holly_triton.particles.cloud.stage import Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Dataset, Localisations
 from holly_triton.particles.sparse.likelihood import differentiate, flat_model, flat_particles

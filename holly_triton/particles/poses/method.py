@@ -7,7 +7,8 @@ from torch import Tensor
 
 from holly_triton.core.distributed import with_common_norm
 from holly_triton.particles.cloud.descent import OUTPUTS, Descent
-from holly_triton.particles.cloud.schedule import AnnealedPlan, Plan, SparsePlan, Stage
+from holly_triton.particles.cloud.schedule import AnnealedPlan, Plan, SparsePlan
+from holly_triton.particles.cloud.stage import Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Dataset, Localisations
 from holly_triton.particles.sparse.poses import SampledPoses

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from holly_triton.geometry import limit_tilt, turned
 from holly_triton.particles.cloud.objective import divergence
-from holly_triton.particles.cloud.schedule import AnyStage
+from holly_triton.particles.cloud.stage import AnyStage
 from holly_triton.particles.cloud.state import TrainingState
 
 LEVER = (2 / 3) ** 0.5

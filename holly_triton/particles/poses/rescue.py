@@ -17,7 +17,8 @@ from holly_triton.core.progress import following
 from holly_triton.geometry import random_rotations
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.objective import unexplained
-from holly_triton.particles.cloud.schedule import Plan, Stage
+from holly_triton.particles.cloud.schedule import Plan
+from holly_triton.particles.cloud.stage import Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Drawable
 

@@ -8,7 +8,8 @@ from holly_triton.core.distributed import gather, share, sum_gradients
 from holly_triton.particles.cloud.objective import LEAST_BACKGROUND
 from holly_triton.particles.cloud.optimiser import flatten, optimiser_of, step_cloud
 from holly_triton.particles.cloud.relocation import relocate_points
-from holly_triton.particles.cloud.schedule import Plan, Stage
+from holly_triton.particles.cloud.schedule import Plan
+from holly_triton.particles.cloud.stage import Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Dataset
 from holly_triton.particles.data.counts import noisy_counts

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from holly_triton.particles.cloud.schedule import SparsePlan, Stage
+from holly_triton.particles.cloud.schedule import SparsePlan
+from holly_triton.particles.cloud.stage import Stage
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.data import Localisations
 from holly_triton.particles.poses.refine import objective_of
