@@ -2,17 +2,22 @@
 
 import dataclasses
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.geometry import random_rotations
 from holly_triton.particles.cloud.schedule import AnnealedPlan, Plan, SparsePlan
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config
+from holly_triton.particles.run.checkpoints import save_state
+from holly_triton.particles.run.run import carry_out, resume_run, start_run
 from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import Simulation, simulate
+from holly_triton.particles.simulated_files import write_simulation
 from holly_triton.particles.sparse.config import Sparse
 from holly_triton.particles.sparse.poses import SampledPoses
 from holly_triton.particles.sparse.posterior import Scales, draw_poses
@@ -145,3 +150,19 @@ def test_a_run_goes_on_from_its_state_as_if_it_had_not_been_stopped() -> None:
         pass
     for name in ("points", "rotation", "shift", "loss", "log_blur"):
         assert torch.equal(getattr(whole.state, name), getattr(again.state, name)), name
+
+
+def test_a_run_of_an_earlier_version_goes_on_by_each_localisation(tmp_path: Path) -> None:
+    """When it began, poses were drawn where a fifth of the labels was missing."""
+    write_simulation(tmp_path / "data", pores(40, 0.3))
+    brief = Sparse(steps=4, least_dispersion=0.2)
+    run = start_run(Config(data=str(tmp_path / "data"), points=32, device="cpu", sparse=brief), tmp_path / "run")
+    carry_out(run, lambda _: None, lambda: True)
+    state, settings = run.trainer.state, tmp_path / "run" / "config.toml"
+    del state.settings["sparse"]["least_dispersion"]
+    save_state(tmp_path / "run" / CHECKPOINTS, state)
+    before, sparse = settings.read_text().split("[sparse]")
+    lines = [*before.splitlines(), "[sparse]"]
+    lines += [line for line in sparse.splitlines() if not line.startswith("least_dispersion")]
+    settings.write_text("\n".join(lines))
+    assert isinstance(resume_run(tmp_path / "run").trainer.plan, SparsePlan)

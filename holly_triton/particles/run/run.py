@@ -33,7 +33,7 @@ from .assignment import of_structure
 from .checkpoints import load_state, save_state
 from .held_out import AnyTrainer, Split, split
 from .provenance import DATA, Provenance, check_unchanged, write_provenance
-from .trainers import notes_of, settled, trainer_for
+from .trainers import AnyState, notes_of, settled, trainer_for
 
 WRITTEN = (
     "config.toml", "cloud.ply", "cloud_mirror.ply", "poses.csv", "metrics.json", "report.html",
@@ -148,15 +148,25 @@ def resume_run(folder: Path) -> Run:
     if state is not None:
         _check_changes(folder / "config.toml", Config.of(state.settings, str(folder / CHECKPOINTS)), config)
     pictures = split(open_data(config), config.held_out)
-    if config.dimensions is None and state is not None:  # of a version that had pictures alone
-        config = dataclasses.replace(config, dimensions=3 if isinstance(state, SpatialState) else 2)
-    if config.channels is None and state is not None:
-        config = dataclasses.replace(config, channels="pooled")
+    if state is not None:
+        config = _as_begun(config, state)
     provenance = Provenance.of(Path(config.data), pictures)
     # Settings that choose other pictures have been reported above; a change of the data has not.
     if state is not None and not PICTURES & {*Config.of(state.settings, "settings").differing(config)}:
         check_unchanged(folder, provenance)
     return Run(folder, config, pictures, trainer_for(config, pictures.training, state), provenance)
+
+
+def _as_begun(config: Config, state: AnyState) -> Config:
+    """The settings with what a run of an earlier version followed that did not have them."""
+    if config.dimensions is None:
+        config = dataclasses.replace(config, dimensions=3 if isinstance(state, SpatialState) else 2)
+    if config.channels is None:
+        config = dataclasses.replace(config, channels="pooled")
+    if "least_dispersion" not in state.settings.get("sparse", {}):
+        sparse = dataclasses.replace(config.sparse, least_dispersion=config.search.least_dispersion)
+        config = dataclasses.replace(config, sparse=sparse)
+    return config
 
 
 def _check_changes(path: Path, before: Config, now: Config) -> None:
