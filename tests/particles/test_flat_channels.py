@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -141,6 +142,23 @@ def test_a_run_that_is_stopped_goes_on_to_the_same_points(missing: float, tmp_pa
     assert steps == [*range(1, whole.trainer.plan.total_steps + 1)] and again.finished
     assert torch.equal(again.trainer.state.points, whole.trainer.state.points)
     assert again.trainer.state.sizes == whole.trainer.state.sizes and len(again.trainer.state.sizes) == 2
+
+
+@pytest.mark.parametrize(
+    "how", [{"tilt": 0.0}, {"views": "random", "views_per_particle": 2}, {"pose": "direct"}, {"pose": "amortised"}]
+)
+def test_other_ways_to_find_poses_end_in_a_cloud_of_each_channel(how: dict[str, Any], tmp_path: Path) -> None:
+    write_cloud(tmp_path / "sites.csv", sphere(30), PointChannels.of_sizes([20, 10], NAMES))
+    dimensions = 3 if "views" in how else 2
+    call("simulate", tmp_path / "sites.csv", tmp_path / "data", "--images", 40, "--dimensions", dimensions)
+    brief = dataclasses.replace(BRIEF.quick(), schedule=BRIEF.schedule, sharpen=BRIEF.sharpen)
+    brief = dataclasses.replace(brief, amortised=dataclasses.replace(brief.amortised, epochs=1, size=32))
+    run = start_run(dataclasses.replace(brief, data=str(tmp_path / "data"), points=30, **how), tmp_path / "run")
+    assert carry_out(run, lambda _: None, lambda: False)
+    state = run.trainer.state
+    assert run.trainer.channels is not None and run.trainer.channels.names == NAMES and sum(state.sizes) == 30
+    assert torch.isfinite(state.points).all() and torch.isfinite(state.loss).all()
+    assert "tilt" not in how or (state.points[:, 2] == 0).all()
 
 
 @pytest.mark.parametrize(("missing", "times"), [(0.0, 2), (0.8, 1)])
