@@ -25,6 +25,13 @@ REQUEST = "Network.requestWillBeSent"
 COMPLAINTS = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
 START = "import os, sys; os.dup2({}, 3); os.dup2({}, 4); os.execv(sys.argv[1], sys.argv[1:])"
 MIDDLE = "(r => [r.x + r.width / 2, r.y + r.height / 2])(document.getElementById('cloud').getBoundingClientRect())"
+TURNED_MS = 60_000  # of a busy machine, which may draw nothing for seconds
+TURNED = """new Promise((done, failed) => {{
+  const {{dataset}} = document.getElementById("cloud"), before = dataset.turn;
+  const look = () => dataset.turn == before ? requestAnimationFrame(look) : done();
+  setTimeout(() => failed(Error("it does not turn")), {});
+  look();
+}})"""
 
 
 class Browser:
@@ -201,9 +208,7 @@ def test_two_fingers_zoom(browser: Browser, page: Path) -> None:
 
 def test_it_turns_by_itself_until_it_is_touched(browser: Browser, page: Path) -> None:
     browser.open(page, still=False)
-    before = browser.turned()
-    browser.run("new Promise(done => setTimeout(done, 300))")
-    assert browser.turned() != before
+    browser.run(TURNED.format(TURNED_MS))
     x, y = browser.run(MIDDLE)
     browser.mouse("mousePressed", x, y, button="left", buttons=1, clickCount=1)
     browser.mouse("mouseReleased", x, y, button="left", clickCount=1)
