@@ -51,7 +51,23 @@ class _Commands(InOrder):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         with _in_one_line():
-            return super().make_context(info_name, args, parent, **extra)
+            return super().make_context(info_name, self._own_first(args), parent, **extra)
+
+    def _own_first(self, args: list[str]) -> list[str]:
+        """The arguments with the group's own options first, so that these may also stand behind the name of a command."""
+        flags = {name: param.is_flag for param in self.params if isinstance(param, click.Option) for name in param.opts}
+        end = args.index("--") if "--" in args else len(args)
+        own: list[str] = []
+        rest: list[str] = []
+        words = iter(args[:end])
+        for word in words:
+            if flags.get(word) or ("=" in word and word.partition("=")[0] in flags):
+                own.append(word)
+            elif word in flags and (value := next(words, None)) is not None:
+                own += [word, value]
+            else:
+                rest.append(word)
+        return [*own, *rest, *args[end:]]
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -105,7 +121,7 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, asked: bool) -
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-v", "--verbose", is_flag=True, help="Report more, with the time and level of each message.")
-@click.option("-q", "--quiet", is_flag=True, help="Report warnings and errors only.")
+@click.option("-q", "--quiet", is_flag=True, help="Leave out progress and the line that says what to do next; results, warnings and errors stay.")  # fmt: skip
 @click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Also append the report to FILE.")
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
@@ -121,6 +137,8 @@ def main(verbose: bool, quiet: bool, log: Path | None) -> None:
 
     The group `holly-triton tomo` picks, classifies and averages macromolecules in cryo-electron tomograms; start with
     `holly-triton tomo demo`.
+
+    The options below may stand before a command or behind it.
     """
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet contradict each other; give one of them")

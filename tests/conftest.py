@@ -1,5 +1,6 @@
 """What several test files share."""
 
+import logging
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ if "PYTEST_XDIST_WORKER" in os.environ:
     # Workers share the cores: more threads each would only wait for one another. Read when torch loads.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+from holly_triton.core.log import LOG, SHOWN  # noqa: E402
 from holly_triton.core.stop import Stop  # noqa: E402
 from holly_triton.validation import alignment  # noqa: E402
 
@@ -23,6 +25,16 @@ from holly_triton.validation import alignment  # noqa: E402
 def seed() -> int:
     """Of random numbers; HOLLY_TRITON_SEED gives others, as the nightly check does every night."""
     return int(os.environ.get("HOLLY_TRITON_SEED", "0"))
+
+
+@pytest.fixture
+def report_as_before() -> Iterator[None]:
+    """What is reported, and where, is after the test as it was before any command."""
+    yield
+    for handler in LOG.handlers[:]:
+        LOG.removeHandler(handler)
+        handler.close()
+    SHOWN.setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="module")

@@ -91,6 +91,11 @@ def _index() -> str:
         "- [Python](python.md): public functions; [kernels](kernels.md) as a library",
         "- [Messages](messages.md): every error that the program reports", "",
         "## Exit codes", "", "| code | meaning |", "| --- | --- |", *(f"| {code} | {words} |" for code, words in CODES.items()), "",
+        "## Output", "",
+        "Results go to standard output; progress, warnings and errors go to standard error. `--quiet` leaves out progress and the "
+        "line `Next: ...`, which says what usually follows; results, warnings and errors stay. `--verbose` adds the time and "
+        "level of each message, and `--log FILE` appends all of them to a file. These options may stand before a command or "
+        "behind it.", "",
         "## Extras", "", "| extra | for |", "| --- | --- |", *(f"| `{extra}` | {words} |" for extra, words in PURPOSES.items()), "",
         "`holly-triton doctor` says which of them are installed.", "",
         "## Shell completion", "", "```bash", 'eval "$(_HOLLY_TRITON_COMPLETE=bash_source holly-triton)"', "```", "",

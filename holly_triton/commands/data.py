@@ -8,6 +8,7 @@ import click
 
 from holly_triton.particles.config import PHOTOPHYSICS
 
+from .following import say_next
 from .options import (
     ABOVE_ZERO,
     SEED,
@@ -116,9 +117,8 @@ def simulate(
         if dimensions == 3
         else ("picture", "pictures")
     )
-    click.echo(
-        f"{out}: {counted(images * in_plane, kind, several)} of {sites}. Next: holly-triton train {quote(str(out))}{mixture}"
-    )
+    click.echo(f"{out}: {counted(images * in_plane, kind, several)} of {sites}")
+    say_next(f"holly-triton train {quote(str(out))}{mixture}")
 
 
 @click.command()
@@ -142,15 +142,15 @@ def info(data: Path, **settings: Any) -> None:
     width = max(map(len, rows))
     click.echo("\n".join(f"{name:<{width}}  {value}" for name, value in {"data": str(data), **rows}.items()))
     if movie:
-        click.echo(f"Next: holly-triton frames localise {quote(str(data))} localisations.csv --model MODEL")
+        say_next(f"holly-triton frames localise {quote(str(data))} localisations.csv --model MODEL")
     elif str(rows.get("can be trained on")).startswith("yes"):  # else that line says what to do
         # simulate --also leaves the truth of each structure; only particles in 3D are classified.
         several = rows.get("structures") if rows["third dimension"] == "yes" else None
         classes = f" --structures {several.split()[0]}" if several else ""
-        click.echo(f"Next: holly-triton train {quote(str(data))}{classes}{spelt(settings)}")
+        say_next(f"holly-triton train {quote(str(data))}{classes}{spelt(settings)}")
     elif rows["particles"] == NOT_MARKED:
         kept = {name: value for name, value in settings.items() if name in {option.name for option in pick.params}}
-        click.echo(f"Next: holly-triton pick {quote(str(data))} particles.hdf5{spelt(kept)}")
+        say_next(f"holly-triton pick {quote(str(data))} particles.hdf5{spelt(kept)}")
 
 
 @click.command()
@@ -225,4 +225,4 @@ def pick(
         PickSettings(diameter, smallest, largest, fewest, most, roundness),
     )  # fmt: skip
     click.echo("\n".join(picked.said))
-    click.echo(f"See {picked.overview} and {picked.gallery}. Next: holly-triton train {quote(str(out))}")
+    click.echo(f"See {picked.overview} and {picked.gallery}")

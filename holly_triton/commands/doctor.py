@@ -32,7 +32,7 @@ def doctor(interpret: bool, json: bool) -> None:
         click.echo(f"holly-triton {versions['holly-triton']}, {versions['system']}, {versions['cores']} cores\n")
         click.echo(in_words(checks))
         click.echo(
-            "\nAll that is essential works. Next: holly-triton demo" if well
+            "\nAll that is essential works" if well
             else "\nSomething essential does not work; see the lines with 'fails', then run holly-triton doctor again"
         )  # fmt: skip
     sys.exit(not well)

@@ -1,6 +1,7 @@
-"""What to do after a command: its last line, where the command does not say so itself."""
+"""What to do after a command: its last line."""
 
 import functools
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from shlex import quote
@@ -8,12 +9,14 @@ from typing import Any
 
 import click
 
+from holly_triton.core.log import shows
 from holly_triton.core.stop import DONE
 
 DRIFTING, STILL = "holly-triton frames undrift {out} still.csv", "holly-triton info {out}"
 """After the localisations of a movie, and of a single frame, which has no drift."""
 NEXT: dict[str, str | dict[str, str]] = {
     "demo": "holly-triton info DATA",
+    "pick": "holly-triton train {out}",
     "measure": "holly-triton render {run}",
     "rank": "holly-triton train DATA --exclude {run}/ranking.csv --out cleaner",
     "evaluate": "holly-triton render {run}",
@@ -24,6 +27,7 @@ NEXT: dict[str, str | dict[str, str]] = {
     "frames train": "holly-triton frames localise MOVIE localisations.csv --model {model}",
     "frames localise": DRIFTING,
     "frames fit": DRIFTING,
+    "frames undrift": "holly-triton pick {out} particles.hdf5",
     "frames evaluate": "holly-triton frames undrift {localisations} still.csv",
     "tomo demo": "holly-triton tomo info TOMOGRAM",
     "tomo simulate": {
@@ -40,13 +44,20 @@ NEXT: dict[str, str | dict[str, str]] = {
         "training": "holly-triton tomo discover DATA found --model {out}/model.pt",
         "": "holly-triton tomo discover {data} found --features {out}/features.h5",
     },
+    "doctor": "holly-triton demo",
 }
 """Commands by their words, and what usually follows; names in braces are their own arguments and options, and words in capitals
 are for the user to fill in. Where it depends on an option, the first that was given decides."""
-OWN = ("train", "info", "pick", "process", "simulate", "doctor", "frames undrift", "tomo info")
-"""Commands that say it themselves, as it depends on what they found."""
+OWN = ("train", "info", "process", "simulate", "tomo info")
+"""Commands that call ``say_next`` themselves, as it depends on what they found."""
 LAST = ("export", "report", "reproduce", "bench", "frames reproduce", "tomo average", "tomo discover", "tomo reproduce")
 """Commands after which nothing is left to do here."""
+
+
+def say_next(line: str) -> None:
+    """Print the command that usually follows. With ``--quiet`` it is left out: it is no result."""
+    if shows(logging.INFO):
+        click.echo(f"Next: {line}")
 
 
 def followed(command: click.Command, words: str) -> click.Command:
@@ -77,12 +88,12 @@ def _say(lines: str | dict[str, str], given: Mapping[str, Any]) -> None:
         line = STILL
     known = {name: quote(str(value)) for name, value in given.items() if value is not None}
     if "run" in known:
-        known["run"] = quote(str(_first_structure(Path(given["run"]))))
+        known["run"] = quote(str(first_structure(Path(given["run"]))))
     if not given.get("json") and all(f"{{{name}}}" not in line or name in known for name in given):
-        click.echo(f"Next: {line.format_map(known)}")
+        say_next(line.format_map(known))
 
 
-def _first_structure(run: Path) -> Path:
+def first_structure(run: Path) -> Path:
     """A run, or that of the most frequent structure where there are several."""
     first = run / "structure-1"
     return first if first.is_dir() else run

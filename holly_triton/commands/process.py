@@ -2,13 +2,16 @@
 
 import sys
 from pathlib import Path
-from typing import Any
+from shlex import quote
+from typing import Any, NoReturn
 
 import click
 
+from holly_triton.core.stop import DONE
 from holly_triton.particles.config import FEWEST_POINTS, MOST_POINTS, Device
-from holly_triton.project.config import Asked
+from holly_triton.project.config import FOLDERS, Asked
 
+from .following import say_next
 from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, unit_option, words
 
 
@@ -57,7 +60,8 @@ def process(
     """
     options = {name: value for name, value in given.items() if value is not None}
     if demo:
-        sys.exit(_demo(out or Path("process-demo"), data, resume, options, overwrite))
+        out = out or Path("process-demo")
+        _end(out, _demo(out, data, resume, options, overwrite))
     from holly_triton.core.files import absolute
     from holly_triton.project.chain import resume_project, start_project
 
@@ -67,13 +71,20 @@ def process(
             raise click.UsageError(
                 "--resume PROJECT goes on in that folder with its own data; leave out DATA, --out and --overwrite"
             )
-        sys.exit(resume_project(resume, **options))
+        _end(resume, resume_project(resume, **options))
     if data is None:
         raise click.UsageError(
             "give DATA, a movie of camera frames or a table of localisations; or --demo, or --resume PROJECT"
         )
     asked = Asked(data=str(data.resolve()), **options)
-    sys.exit(start_project(out or Path(f"{data.stem}-project"), asked, overwrite=overwrite))
+    out = out or Path(f"{data.stem}-project")
+    _end(out, start_project(out, asked, overwrite=overwrite))
+
+
+def _end(project: Path, code: int) -> NoReturn:
+    if code == DONE:
+        say_next(f"holly-triton measure {quote(str(project / FOLDERS['reconstruct']))}")
+    sys.exit(code)
 
 
 def _demo(out: Path, data: Path | None, resume: Path | None, options: dict[str, Any], overwrite: bool) -> int:

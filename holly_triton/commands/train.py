@@ -11,6 +11,7 @@ from holly_triton.core.jobs import Where
 from holly_triton.core.stop import DONE
 from holly_triton.particles.config import FEWEST_POINTS, MOST_POINTS, Channels, Config, Device, Pose, Views
 
+from .following import first_structure, say_next
 from .options import (
     SEED,
     SOME_PATH,
@@ -99,14 +100,14 @@ def train(
     jobs = find_cluster(cluster, cluster_options)
     with joined():
         if resume is not None:
-            code = resume_training(resume, jobs)
+            run, code = resume, resume_training(resume, jobs)
         else:
             config = _configured(config_file, preset, data, given)
             config = config.quick() if quick else config
-            out = out or Path(f"{Path(config.data).stem}-run")
-            code = start_training(config, out, overwrite=overwrite, cluster=jobs)
+            run = out or Path(f"{Path(config.data).stem}-run")
+            code = start_training(config, run, overwrite=overwrite, cluster=jobs)
         if code == DONE and leads():
-            click.echo(f"Next: holly-triton measure {quote(str(resume or out))}")
+            say_next(f"holly-triton measure {quote(str(first_structure(run)))}")
     sys.exit(code)
 
 

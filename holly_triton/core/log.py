@@ -45,7 +45,7 @@ def configure(*, verbose: bool = False, quiet: bool = False, file: Path | None =
 
     Args:
         verbose: All of them, with time and level.
-        quiet: Warnings and errors only, and no bars.
+        quiet: Warnings and errors only, no bars and no word on what to do next; results are printed all the same.
         file: Also append all of them to this file, with time and level.
 
     Raises:

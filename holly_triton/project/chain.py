@@ -101,8 +101,7 @@ def _follow(folder: Path, asked: Asked) -> int:
                 print(f"Stopped in step {number} of {len(steps)}, {step.title}; what is done is kept. {again}")
                 return code
         report = write_project_report(folder)
-    structure = folder / FOLDERS["reconstruct"]
-    print(f"{report}: all steps on one page. Look at it. Next: holly-triton measure {quote(str(structure))}")
+    print(f"{report}: all steps on one page. Look at it")
     return DONE
 
 

@@ -1,6 +1,7 @@
 """The last line of a command: what to do next."""
 
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -155,3 +156,18 @@ def test_a_simulation_in_a_folder_with_a_space_names_it_as_a_shell_takes_it(tmp_
     out = tmp_path / "my pores"
     ran = CliRunner().invoke(main, ["simulate", "nuclear-pore", str(out), "--images", "2"])
     assert ran.exit_code == 0 and next_words(ran.output) == ["train", str(out)]
+
+
+@pytest.mark.usefixtures("report_as_before")
+@pytest.mark.parametrize("words", ["simulate nuclear-pore {out} --images 2", "tomo info {list}", "info {field}"])
+@pytest.mark.parametrize("first", [True, False], ids=["before the command", "behind it"])
+def test_quiet_leaves_out_what_follows_and_nothing_else_of_the_results(words: str, first: bool, tmp_path: Path) -> None:
+    places = {"out": tmp_path / "out", "list": tmp_path / "picks.csv", "field": tmp_path / "field.csv"}
+    places["list"].write_text("class,x,y,z,qx,qy,qz,qw,score,tomogram\na,1,2,3,0,0,0,1,1,t\n")
+    places["field"].write_text("x [nm],y [nm]\n" + "\n".join(f"{row},{row % 7}" for row in range(100)))
+    asked = words.format(**places).split()
+    said = CliRunner().invoke(main, asked).stdout
+    shutil.rmtree(places["out"], ignore_errors=True)
+    ran = CliRunner().invoke(main, ["-q", *asked] if first else [*asked, "--quiet"])
+    assert ran.exit_code == 0 and not ran.stderr
+    assert "Next: " in said and ran.stdout == said[: said.index("Next: ")] != ""

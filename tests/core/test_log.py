@@ -2,7 +2,6 @@
 
 import logging
 import re
-from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
@@ -11,16 +10,9 @@ from click.testing import CliRunner
 
 from holly_triton.cli import main
 from holly_triton.core import progress
-from holly_triton.core.log import LOG, SHOWN, configure, shows
+from holly_triton.core.log import LOG, configure, shows
 
-
-@pytest.fixture(autouse=True)
-def as_before() -> Iterator[None]:
-    yield
-    for handler in LOG.handlers[:]:
-        LOG.removeHandler(handler)
-        handler.close()
-    SHOWN.setLevel(logging.NOTSET)
+pytestmark = pytest.mark.usefixtures("report_as_before")
 
 
 def speak() -> None:
@@ -77,8 +69,10 @@ def test_bars_are_not_for_the_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     assert not progress.watched()
 
 
-def test_errors_of_commands_are_logged_too(tmp_path: Path) -> None:
-    result = CliRunner().invoke(main, ["--log", str(tmp_path / "a.log"), "info", str(tmp_path / "none.csv")])
+@pytest.mark.parametrize("words", ["--log {log} info {data}", "info {data} --log {log}", "info --log={log} {data}"])
+def test_errors_of_commands_are_logged_too(words: str, tmp_path: Path) -> None:
+    words = words.format(log=tmp_path / "a.log", data=tmp_path / "none.csv")
+    result = CliRunner().invoke(main, words.split())
     assert result.exit_code == 1
     assert result.output.startswith("holly-triton: ") and result.output.count("\n") == 1
     assert "none.csv" in (tmp_path / "a.log").read_text().splitlines()[-1]

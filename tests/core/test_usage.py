@@ -18,6 +18,9 @@ from holly_triton.cli import main
         ("simulate a b --axial-precision 3", "holly-triton simulate", "--axial-precision"),
         ("--bogus", "holly-triton", "--bogus"),
         ("-v -q info x", "holly-triton", "--quiet"),
+        ("-v info x -q", "holly-triton", "--quiet"),
+        ("frames evaluate x -q", "holly-triton frames evaluate", "--truth"),
+        ("info x --log", "holly-triton info", "--log"),
     ],
 )
 def test_an_error_of_usage_is_one_line(words: str, command: str, named: str) -> None:

@@ -1,7 +1,6 @@
 """``holly-triton frames undrift``: localisations without the drift of the sample."""
 
 from pathlib import Path
-from shlex import quote
 
 import click
 
@@ -51,4 +50,4 @@ def undrift(
         settings=settings,
     )
     click.echo("\n".join(written.said))
-    click.echo(f"See {written.picture}. Next: holly-triton pick {quote(str(out))} particles.hdf5")
+    click.echo(f"See {written.picture}")

@@ -5,6 +5,7 @@ from shlex import quote
 
 import click
 
+from ..following import say_next
 from ..options import ABOVE_ZERO, SOME_PATH
 
 
@@ -32,6 +33,6 @@ def info(file: Path, voxel_size: float | None, picks: Path | None) -> None:
     width = max(len(name) for name, _ in rows)
     click.echo("\n".join(f"{name:<{width}}  {said}" for name, said in rows))
     if is_list(file):
-        click.echo(f"Next: holly-triton tomo render TOMOGRAM {quote(str(file))} picks.html")
+        say_next(f"holly-triton tomo render TOMOGRAM {quote(str(file))} picks.html")
     elif format_of(file) is not None:
-        click.echo(f"Next: holly-triton tomo pick {quote(str(file))} picks.star --model MODEL")
+        say_next(f"holly-triton tomo pick {quote(str(file))} picks.star --model MODEL")

@@ -141,7 +141,6 @@ def _follow_classes(config: Config, folder: Path, stop: Stop) -> int:
         findings = conclude_classes(config, folder)
     print("\n".join(findings))
     print(f"See {folder / 'report.html'}")
-    print(f"Next: holly-triton measure {quote(str(folder / 'structure-1'))}")
     return DONE
 
 
