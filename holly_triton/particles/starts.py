@@ -15,26 +15,27 @@ S = TypeVar("S", bound=State)
 
 
 def choose_start(
-    state: S, starts: int, begin: Callable[[int], tuple[S, Iterator[Any]]], agree: float | None = None
+    state: S, starts: int, begin: Callable[[int], S], steps: Callable[[S], Iterator[Any]], agree: float | None = None
 ) -> Iterator[Any]:
     """Make the starts one after the other, with the progress after each step, and put the best into ``state``.
 
-    Until it is chosen nothing of it is in the state.
+    Until it is chosen, ``state.starts`` holds all that was made of them, from which a stopped run goes on.
 
     Args:
         state: Of the run, changed in place.
         starts: Most starts.
-        begin: The state of a start by its number, and its steps.
+        begin: The first state of a start by its number.
+        steps: What is left of the steps of a start, from its state, which they change.
         agree: Relative difference of the two smallest losses from which on no more starts are made; None to make all.
     """
     found: list[tuple[float, S]] = []
     for number in range(starts):
-        one, steps = begin(number)
-        losses = []
-        for progress in steps:
-            losses.append(math.log(progress.loss))
+        one, losses = _saved(state, number) or (begin(number), [])
+        for progress in steps(one):
+            losses = [*losses, math.log(progress.loss)][-COMPARED:]
+            state.starts[number:] = [{"state": one.payload(), "losses": losses}]
             yield progress._replace(stage="starts", step=0)
-        found.append((statistics.fmean(losses[-COMPARED:]), one))
+        found.append((statistics.fmean(losses), one))
         found.sort(key=lambda start: start[0])
         if agree is not None and number and found[1][0] <= math.log1p(agree) + found[0][0]:
             break
@@ -42,3 +43,11 @@ def choose_start(
     for part in dataclasses.fields(state):
         setattr(state, part.name, getattr(found[0][1], part.name))
     state.seconds, state.seen = seconds, seen
+
+
+def _saved(state: S, number: int) -> tuple[S, list[float]] | None:
+    """A start that an earlier part of the run began, with the log losses of its last steps."""
+    if number >= len(state.starts):
+        return None
+    made = state.starts[number]
+    return type(state).from_payload(made["state"]).to(state.points.device), made["losses"]

@@ -35,6 +35,8 @@ class State:
     history: list[dict[str, float]] = field(default_factory=list)
     # Now and then: step, sigma_nm and some points [M, 3] nm on the CPU.
     growth: list[dict[str, Any]] = field(default_factory=list)
+    # Of each random start, while they are made: its state as a payload, and the log losses of its last steps.
+    starts: list[dict[str, Any]] = field(default_factory=list)
 
     def next_batch(self, size: int, generator: torch.Generator) -> Tensor:
         """Indices of the next particles; every particle occurs once an epoch, in a new order each time."""
@@ -63,11 +65,12 @@ class State:
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> Self:
-        """The inverse of ``payload``.
+        """The inverse of ``payload``, which may be of a version that did not keep its random starts.
 
         Raises:
             KeyError, TypeError, ValueError: The payload is not of this version, or its parts are inconsistent.
         """
+        payload = {"starts": [], **payload}
         kinds = get_type_hints(cls)
         for name, kind in kinds.items():
             if not isinstance(payload[name], get_origin(kind) or kind):
@@ -80,6 +83,8 @@ class State:
         for name, is_sound in state.checks().items():
             if not is_sound:
                 raise ValueError(f"{name} is inconsistent with the rest")
+        for start in state.starts:
+            cls.from_payload(start["state"])
         return state
 
     def to(self, device: torch.device) -> Self:
@@ -101,6 +106,7 @@ class State:
             "cursor": 0 <= self.cursor <= P,
             "generator": self.generator.dtype == torch.uint8,
             "history": all(row.keys() >= {"step", "sigma_nm", "loss"} for row in self.history),
+            "starts": all(start["losses"] for start in self.starts),
             "growth": all(one.keys() >= {"step", "sigma_nm"} and one["points"].shape == (M, 3) for one in self.growth),
         }
 

@@ -96,8 +96,6 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
 
 def _stopped(metrics: Metrics) -> str:
     """At which step a run stopped, and what its cloud is."""
-    if metrics.step == 0:
-        return ", among its random starts: the cloud is a random one, none of which was chosen yet."
     if metrics.step is not None and metrics.step == metrics.steps:
         return ", in the fit of its deformation: the structure is final, the deformation is missing."
     return (

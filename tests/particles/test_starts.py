@@ -13,6 +13,7 @@ from holly_triton.cli import main
 from holly_triton.core.config import write_config
 from holly_triton.geometry import random_rotations
 from holly_triton.io.clouds import write_cloud
+from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.config import Config, Schedule
 from holly_triton.particles.data import Localisations
 from holly_triton.particles.run.run import carry_out, resume_run, start_run
@@ -27,6 +28,16 @@ SITES = 40 * random_rotations(12, torch.Generator().manual_seed(3))[:, 0].double
 @pytest.fixture(scope="module")
 def data() -> Localisations:
     return simulate(SITES, 120, scatter_nm=5.0, generator=torch.Generator().manual_seed(0)).localisations
+
+
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("made")
+    write_cloud(folder / "sites.ply", SITES)
+    options = ("--images", "120", "--scatter", "5")
+    made = CliRunner().invoke(main, ["simulate", str(folder / "sites.ply"), str(folder / "data"), *options])
+    assert made.exit_code == 0, made.output
+    return folder / "data"
 
 
 @pytest.fixture
@@ -58,13 +69,9 @@ def test_no_more_starts_are_made_once_two_agree(data: Localisations, config: Cal
 
 @pytest.mark.parametrize("stopped", [6, 17], ids=["among the starts", "after their choice"])
 def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(
-    config: Callable[..., Config], tmp_path: Path, stopped: int
+    data_folder: Path, config: Callable[..., Config], tmp_path: Path, stopped: int
 ) -> None:
-    write_cloud(tmp_path / "sites.ply", SITES)
-    options = ("--images", "120", "--scatter", "5")
-    made = CliRunner().invoke(main, ["simulate", str(tmp_path / "sites.ply"), str(tmp_path / "data"), *options])
-    assert made.exit_code == 0, made.output
-    settings = dataclasses.replace(config(starts=3, starts_agree=0.0), data=str(tmp_path / "data"), held_out=0.0)
+    settings = dataclasses.replace(config(starts=3, starts_agree=0.0), data=str(data_folder), held_out=0.0)
     whole, steps = start_run(settings, tmp_path / "whole"), 0
     assert carry_out(whole, lambda _: None, lambda: False)
 
@@ -76,25 +83,54 @@ def test_a_run_that_was_stopped_goes_on_to_the_same_bytes(
     parts = start_run(settings, tmp_path / "parts")
     assert not carry_out(parts, lambda _: None, after_some)
     assert bool(parts.trainer.state.step) is (stopped == 17)
-    again = resume_run(tmp_path / "parts")
-    assert carry_out(again, lambda _: None, lambda: False)
+    again, left = resume_run(tmp_path / "parts"), []
+    assert carry_out(again, left.append, lambda: False)
+    assert len(left) == 3 * 4 + (whole.trainer.plan.total_steps - 4) - stopped  # no step of a start is taken twice
     assert torch.equal(whole.trainer.state.points, again.trainer.state.points)
+    assert not again.trainer.state.starts
+
+
+def test_a_crash_among_the_starts_costs_the_steps_since_the_last_checkpoint(
+    data_folder: Path, config: Callable[..., Config], tmp_path: Path
+) -> None:
+    settings = dataclasses.replace(config(starts=3, starts_agree=0.0), data=str(data_folder), checkpoint_every=3)
+    seen: list[object] = []
+
+    def crash(step: object) -> None:
+        seen.append(step)
+        if len(seen) == 8:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(start_run(settings, tmp_path / "run"), crash, lambda: False)
+    started = resume_run(tmp_path / "run").trainer.state.starts
+    assert [start["state"]["step"] for start in started] == [4, 2]
+
+
+def test_a_damaged_start_is_found_when_the_checkpoint_is_read(
+    data: Localisations, config: Callable[..., Config]
+) -> None:
+    trainer = make_trainer(config(starts=3, starts_agree=0.0), data)
+    next(trainer.run())
+    payload = trainer.state.payload()
+    assert TrainingState.from_payload(payload).starts == trainer.state.starts
+    payload["starts"][0]["state"]["rotation"] = torch.zeros(1)
+    with pytest.raises(ValueError, match="rotation"):
+        TrainingState.from_payload(payload)
 
 
 def test_a_run_stopped_among_its_starts_claims_no_structure(
-    config: Callable[..., Config], tmp_path: Path, stop_after: Callable[[int], None]
+    data_folder: Path, config: Callable[..., Config], tmp_path: Path, stop_after: Callable[[int], None]
 ) -> None:
-    write_cloud(tmp_path / "sites.ply", SITES)
-    made = CliRunner().invoke(main, ["simulate", str(tmp_path / "sites.ply"), str(tmp_path / "data"), "--images", "60"])
-    assert made.exit_code == 0, made.output
-    settings = dataclasses.replace(config(starts=3, starts_agree=0.0), data=str(tmp_path / "data"), held_out=0.0)
+    settings = dataclasses.replace(config(starts=3, starts_agree=0.0), data=str(data_folder), held_out=0.0)
     write_config(tmp_path / "config.toml", settings)
     stop_after(6)
     options = ["--config", str(tmp_path / "config.toml"), "--out", str(tmp_path / "run")]
     said = CliRunner().invoke(main, ["train", *options])
     assert said.exit_code == 3 and "random start 2" in said.output and "so far" not in said.output
-    warnings = find_warnings(tmp_path / "run")
-    assert "random starts" in warnings[0] and "so far" not in warnings[0]
+    assert not [*(tmp_path / "run").glob("*.ply"), *(tmp_path / "run").glob("report*")]
     stop_after(10**6)
-    assert CliRunner().invoke(main, ["train", "--resume", str(tmp_path / "run")]).exit_code == 0
+    again = CliRunner().invoke(main, ["train", "--resume", str(tmp_path / "run")])
+    assert again.exit_code == 0 and "random start 2" in again.output
+    assert (tmp_path / "run" / "cloud.ply").is_file()
     assert not any("stopped" in warning for warning in find_warnings(tmp_path / "run"))

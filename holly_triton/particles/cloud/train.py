@@ -54,9 +54,6 @@ class Trainer:
         self.plan = dataclasses.replace(plan, sharpens=plan.sharpens * state.sharpens)
         self.dataset, self.state = dataset, state
         self.generator = torch.Generator(device)
-        self.start: int | None = (
-            None  # the number, from 1, of the random start whose steps are taken, before one is followed
-        )
         self._set_up()
 
     def _set_up(self) -> None:
@@ -83,15 +80,15 @@ class Trainer:
     def _choose_start(self) -> Iterator[Progress]:
         """Begin from several random clouds and poses until the best two agree, and take up the best."""
 
-        def begin(number: int) -> tuple[TrainingState, Iterator[Progress]]:
-            self.start = number + 1
+        def begin(number: int) -> TrainingState:
             generator = torch.Generator(device).manual_seed(self.plan.config.seed + number)
-            state = TrainingState.fresh(self.plan, len(self.state.points), generator)
-            return state, Trainer(self.plan, self.dataset, state, device)._steps(self.plan.start_steps)
+            return TrainingState.fresh(self.plan, len(self.state.points), generator)
+
+        def steps(state: TrainingState) -> Iterator[Progress]:
+            return Trainer(self.plan, self.dataset, state, device)._steps(self.plan.start_steps)
 
         device = self.state.points.device
-        yield from choose_start(self.state, self.plan.starts, begin, self.plan.config.schedule.starts_agree)
-        self.start = None
+        yield from choose_start(self.state, self.plan.starts, begin, steps, self.plan.config.schedule.starts_agree)
         self._set_up()
 
     def _steps(self, end: int | None = None) -> Iterator[Progress]:

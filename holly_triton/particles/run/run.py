@@ -193,14 +193,14 @@ def carry_out(run: Run, callback: Callable[[Progress], None], should_stop: Calla
     every = max(run.config.checkpoint_every, run.trainer.plan.total_steps // 100)
     meter = EnergyMeter(state.points.device)
     with board(run.folder) as curves:
-        for progress in run.trainer.run():
+        for taken, progress in enumerate(run.trainer.run(), state.step + 1):
             callback(progress)
             if curves is not None and state.history and state.history[-1]["step"] == progress.step:
                 for name, value in state.history[-1].items():
                     if name != "step":
                         curves.add_scalar(name, value, progress.step)
             stopping = summed(should_stop()) > 0 and not run.finished
-            if stopping or run.finished or (progress.step and progress.step % every == 0):
+            if stopping or run.finished or taken % every == 0:
                 state.joules += summed(meter.joules())
                 if leads():
                     save_state(run.folder / CHECKPOINTS, state)

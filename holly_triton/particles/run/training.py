@@ -77,8 +77,7 @@ def resume_training(folder: Path, cluster: Cluster | None = None) -> int:
         if run.finished and is_finished(folder):
             return _say_finished(folder)
         if not run.finished:
-            step = run.trainer.state.step
-            say(f"{folder}: going on " + (f"at step {step}" if step else "from the start"))
+            say(f"{folder}: going on {_place(run)}")
         return _conclude(run, follow(run, stop))
 
 
@@ -236,7 +235,7 @@ def follow(run: Run, stop: Stop) -> bool:
             with in_parts(1) as begin:
                 begin("the same run without the symmetry, to compare held-out particles")
                 imposed = compare_imposed(run, lambda: stop.asked)
-        if leads():
+        if leads() and not run.trainer.state.starts:  # before one is chosen, there is no structure
             write_results(run, held_out, imposed, deformation)
         wait()  # until they are there for all to read
     return finished
@@ -267,13 +266,17 @@ def _where(run: Run) -> str:
     cloud, see = run.folder / "cloud.ply", f"see {run.folder / 'report.html'}"
     if run.finished:
         return f"in the fit of the deformation; the structure is in {cloud}, {see}"
-    if run.trainer.start is not None:
-        return (
-            f"in random start {run.trainer.start}, before one was chosen: there is no structure yet, {cloud} is a random cloud "
-            "and the starts will be made again"
-        )
-    at = f"at step {run.trainer.state.step} of {run.trainer.plan.total_steps}"
-    return f"{at}; the structure so far is in {cloud}, {see}"
+    if run.trainer.state.starts:
+        return f"{_place(run)}, before one was chosen: there is no structure yet"
+    return f"{_place(run)} of {run.trainer.plan.total_steps}; the structure so far is in {cloud}, {see}"
+
+
+def _place(run: Run) -> str:
+    """Where in its steps a run is."""
+    state = run.trainer.state
+    if state.starts:
+        return f"in random start {len(state.starts)}"
+    return f"at step {state.step}" if state.step else "from the start"
 
 
 def _conclude(run: Run, finished: bool) -> int:

@@ -63,9 +63,6 @@ class SpatialTrainer:
         self.generator = torch.Generator(device)
         self.generator.set_state(state.generator)
         self.group = plan.group.to(device)
-        self.start: int | None = (
-            None  # the number, from 1, of the random start whose steps are taken, before one is followed
-        )
         self._set_up()
 
     def _set_up(self) -> None:
@@ -101,16 +98,16 @@ class SpatialTrainer:
     def _choose_start(self) -> Iterator[Progress]:
         """Begin several times, from other random clouds, and take up the one under which the data are likeliest."""
         settings, device = self.plan.settings, self.state.points.device
-        steps = max(1, round(settings.chosen_after * self.plan.steps))
+        end = max(1, round(settings.chosen_after * self.plan.steps))
 
-        def begin(number: int) -> tuple[SpatialState, Iterator[Progress]]:
-            self.start = number + 1
+        def begin(number: int) -> SpatialState:
             generator = torch.Generator(device).manual_seed(self.plan.config.seed + number)
-            state = SpatialState.fresh(self.plan, self.state.sizes, generator)
-            return state, SpatialTrainer(self.plan, self.particles, state, device)._steps(steps)
+            return SpatialState.fresh(self.plan, self.state.sizes, generator)
 
-        yield from choose_start(self.state, settings.starts, begin)
-        self.start = None
+        def steps(state: SpatialState) -> Iterator[Progress]:
+            return SpatialTrainer(self.plan, self.particles, state, device)._steps(end)
+
+        yield from choose_start(self.state, settings.starts, begin, steps)
         self.generator.set_state(self.state.generator)
         self._set_up()
 
