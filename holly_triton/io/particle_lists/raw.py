@@ -9,7 +9,8 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
-from holly_triton.core.words import counted, part_of
+from holly_triton.core.words import counted
+from holly_triton.io.places import Misplaced, misplaced_words
 
 from .particle_list import ParticleList
 
@@ -17,7 +18,7 @@ Unit = Literal["angstrom", "voxel", "centred", "fraction"]
 UNLABELLED = "particle"
 """The class of particles in a list that states none."""
 LARGEST = 1e9
-"""A coordinate beyond this, in any unit, is damage and counts as not finite."""
+"""A coordinate beyond this, in any unit, is damage."""
 ClassNames = Mapping[Any, str] | Sequence[str]
 
 
@@ -64,10 +65,9 @@ class RawList:
 
     def rows(self) -> "tuple[RawList, list[str]]":
         """The usable rows, and sentences on the others: rows without a finite position are left out."""
-        usable: Array = np.all(np.abs(self.positions) <= LARGEST, axis=1)
-        said = []
-        if not usable.all():
-            said = [part_of(int((~usable).sum()), len(usable), "row", "{have} no finite position and {were} left out") + "."]  # fmt: skip
+        lost = Misplaced(LARGEST, "")
+        usable = lost.usable(self.positions)
+        said = misplaced_words([lost], len(usable), "row", "left out", numbered=True)
         rotations = self.rotations
         if rotations is not None and (unknown := int(np.isnan(rotations[usable]).any(axis=(1, 2)).sum())):
             said.append(f"{counted(unknown, 'row')} without rotation, so that none was used.")

@@ -71,6 +71,12 @@ class Rows:
         return notes_of([self])
 
     @property
+    def complete(self) -> bool:
+        """Whether no row of the file was left out, known after one pass over them: then their places are those in the file."""
+        counts = None if self.selection is None else self.selection.counts
+        return self.every == 1 and (counts is None or counts.kept == counts.rows)
+
+    @property
     def from_zero(self) -> bool:
         """Whether the format counts frames from 0."""
         return self.source.startswith(FROM_ZERO)

@@ -13,6 +13,7 @@ import torch
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
 from holly_triton.core.words import counted, part_of
+from holly_triton.io.places import Misplaced, has_place, misplaced_words
 from holly_triton.io.tables import scratch
 from holly_triton.io.tables.rows import Part, Rows, channels_of, notes_of, places_among
 
@@ -37,6 +38,9 @@ class Tally:
     marked: int = 0  # rows that belong to a particle
     blank: int = 0  # rows in which neither the particle nor the position is a number
     below: int = 0  # rows whose particle is below 0, as programs of clustering write it for noise
+    lost: Misplaced = field(
+        default_factory=lambda: Misplaced(LARGEST, " nm")
+    )  # rows of particles without a position of use
     z: list[float] = field(default_factory=list)  # lowest and highest
 
     @staticmethod
@@ -51,11 +55,12 @@ class Tally:
     def _add(self, rows: Rows, part: Part) -> None:
         assert part.particle is not None
         belongs = _belongs(rows.path, part.particle)
-        placed = belongs & _has_position(part.xyz)
+        usable = self.lost.usable(part.xyz, belongs, before=self.rows)
+        placed = belongs & usable
         self.rows += len(belongs)
         self.marked += int(belongs.sum())
         unnamed = ~np.isfinite(part.particle)
-        self.blank += int((unnamed & ~_has_position(part.xyz)).sum())
+        self.blank += int((unnamed & ~usable).sum())
         self.below += int((~belongs & ~unnamed).sum())
         ids, number = np.unique(part.particle[belongs], return_inverse=True)
         number = number[placed[belongs]]
@@ -109,7 +114,7 @@ def particles_of(files: Sequence[Rows], tallies: Sequence[Tally] | None = None) 
     counts = np.concatenate([tally.counts for tally in tallies])
     kept = np.flatnonzero(counts)
     names = [name for rows, tally in zip(files, tallies, strict=True) for name in tally.names(rows)]
-    notes += _losses(tallies, len(counts) - len(kept))
+    notes += _losses(tallies, len(counts) - len(kept), numbered=len(files) == 1 and files[0].complete)
     dimensions = _dimensions(files, tallies)
     if dimensions < min(rows.dimensions for rows in files) and len(kept):
         height = next(z for tally in tallies for z in tally.z)
@@ -177,31 +182,26 @@ def _belongs(path: Path, ids: Array) -> Array:
     return np.asarray(np.isfinite(ids) & (ids >= 0))
 
 
-def _has_position(xyz: Array) -> Array:
-    """Which rows have a finite position ``[E]``."""
-    return np.asarray(((xyz < LARGEST) & (xyz > -LARGEST)).all(axis=1))  # NaN satisfies neither
-
-
 def _dimensions(files: Sequence[Rows], tallies: Sequence[Tally]) -> int:
     """3 if all files have a z and it is not constant, else 2."""
     heights = {height for tally in tallies for height in tally.z}
     return min(2 + (len(heights) > 1), *(rows.dimensions for rows in files))
 
 
-def _losses(tallies: Sequence[Tally], empty: int) -> list[str]:
-    """Sentences about rows and particles that are left out."""
+def _losses(tallies: Sequence[Tally], empty: int, *, numbered: bool) -> list[str]:
+    """Sentences about rows and particles that are left out; ``numbered`` where places of rows are those in the file."""
     rows, marked = sum(tally.rows for tally in tallies), sum(tally.marked for tally in tallies)
     blank, below = sum(tally.blank for tally in tallies), sum(tally.below for tally in tallies)
     unnamed = rows - marked - blank - below
-    placed, particles = sum(int(tally.counts.sum()) for tally in tallies), sum(len(tally.ids) for tally in tallies)
+    particles = sum(len(tally.ids) for tally in tallies)
     said = (
         (below, rows, "localisation", "{are} marked as noise (particle id below 0) and {were} dropped."),
         (blank, rows, "row", "{are} empty (neither position nor particle id is a number) and {were} dropped."),
         (unnamed, rows, "localisation", "{have} no particle id (the cell is no number) and {were} dropped."),
-        (marked - placed, marked, "localisation", "{have} no finite position and {were} dropped."),
-        (empty, particles, "particle", "{hold} no emitter and {were} skipped."),
     )
-    return [part_of(lost, every, one, rest) for lost, every, one, rest in said if lost]
+    left = [part_of(lost, every, one, rest) for lost, every, one, rest in said if lost]
+    left += misplaced_words([tally.lost for tally in tallies], marked, "localisation", "dropped", numbered=numbered)
+    return left + ([part_of(empty, particles, "particle", "{hold} no emitter and {were} skipped.")] if empty else [])
 
 
 def _fill(
@@ -242,7 +242,7 @@ def _changed(path: Path) -> HollyError:
 def _by_particle(path: Path, tally: Tally, part: Part) -> tuple[Array, Array]:
     """Rows of a part that are used ``[E]``, particle by particle, and the index of each one's particle in the tally ``[E]``."""
     assert part.particle is not None
-    chosen = np.flatnonzero(_belongs(path, part.particle) & _has_position(part.xyz))
+    chosen = np.flatnonzero(_belongs(path, part.particle) & has_place(part.xyz, LARGEST))
     number = np.searchsorted(tally.ids, part.particle[chosen])
     if len(number) and number.max() >= len(tally.ids):
         raise _changed(path)

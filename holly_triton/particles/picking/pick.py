@@ -14,11 +14,13 @@ from holly_triton.core.files import replacing
 from holly_triton.core.progress import following, in_parts
 from holly_triton.core.types import Array
 from holly_triton.core.words import counted, part_of
+from holly_triton.io.places import Misplaced, misplaced_words
 from holly_triton.io.tables.fields import side_by_side
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.rows import Rows, channels_of, places_among
 from holly_triton.io.tables.table import read_folder, read_rows
+from holly_triton.particles.data.localisations import LARGEST as FARTHEST_NM
 from holly_triton.view.gallery import draw_field
 
 from .candidates import Candidates
@@ -127,10 +129,10 @@ def _pick(path: Path, out: Path, reading: Reading, settings: PickSettings, begin
     files = read_folder(path, reading) if path.is_dir() else [read_rows(path, reading)]
     read = side_by_side(path, files) if path.is_dir() else files[0]
     field = read.whole()
-    finite = np.flatnonzero(np.isfinite(field.xyz).all(axis=1))
-    notes = [*read.said]
-    if lost := len(field.xyz) - len(finite):
-        notes.append(part_of(lost, len(field.xyz), "localisation", "{have} no finite position and {were} dropped."))
+    lost = Misplaced(FARTHEST_NM, " nm")
+    finite = np.flatnonzero(lost.usable(field.xyz))
+    numbered = len(files) == 1 and read.complete
+    notes = [*read.said, *misplaced_words([lost], len(field.xyz), "localisation", "dropped", numbered=numbered)]
     if len(finite) < FEWEST_NEAR:
         raise HollyError(f"{path}: holds {counted(len(finite), 'localisation')}; give a whole field")
     xy = field.xyz[finite, :2]
