@@ -1,6 +1,7 @@
 """Grammar of counts, as messages and reports need it."""
 
 from collections.abc import Sequence
+from typing import Any
 
 
 def counted(number: int, one: str, several: str | None = None) -> str:
@@ -29,6 +30,12 @@ def part_of(part: int, whole: int, one: str, rest: str) -> str:
         rest: What holds for them, with each verb in the plural and in braces: ``{show} no light and {were} skipped``.
     """
     return f"{part} of {counted(whole, one)} {rest.format_map(_Single() if part == 1 else _Several())}"
+
+
+def spanned(least: Any, most: Any, form: str = "") -> str:
+    """A range of figures, each in the same form: ``3 to 24``; one figure where both are written alike: ``24``."""
+    ends = f"{least:{form}}", f"{most:{form}}"
+    return " to ".join(dict.fromkeys(ends))
 
 
 def rounded(value: float) -> str:

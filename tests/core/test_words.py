@@ -1,6 +1,6 @@
 import pytest
 
-from holly_triton.core.words import counted, enumerated, part_of, rounded
+from holly_triton.core.words import counted, enumerated, part_of, rounded, spanned
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 pictures"), (1, "1 picture"), (2, "2 pictures")])
@@ -34,3 +34,10 @@ def test_large_figures_have_no_exponent(value: float, said: str) -> None:
 @pytest.mark.parametrize(("texts", "said"), [(["a"], "a"), (["a", "b"], "a and b"), (["a", "b", "c"], "a, b and c")])
 def test_the_last_of_several_is_joined_by_and(texts: list[str], said: str) -> None:
     assert enumerated(texts) == said
+
+
+@pytest.mark.parametrize(
+    ("ends", "form", "said"), [((3, 24), "", "3 to 24"), ((24, 24), "", "24"), ((1.01, 1.02), ".1f", "1.0")]
+)
+def test_a_range_of_one_figure_is_that_figure(ends: tuple[float, float], form: str, said: str) -> None:
+    assert spanned(*ends, form) == said

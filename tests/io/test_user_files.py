@@ -319,7 +319,7 @@ def test_a_condition_of_another_form_is_refused_in_one_line(where: str) -> None:
 
 def test_a_condition_that_keeps_nothing_and_a_channel_without_column_are_refused() -> None:
     columns = three("x [nm];y [nm]", NM[:, :2])
-    with pytest.raises(HollyError, match=r"keeps none of its 90 localisations, which have x \[nm\] from .* to "):
+    with pytest.raises(HollyError, match=r"keeps none of its 90 localisations, which have x \[nm\] of .* to "):
         xyz(table(columns, where="x [nm] < -5"))
     with pytest.raises(HollyError, match="needs a column of channels.*--columns channel"):
         table(columns, channel="1")

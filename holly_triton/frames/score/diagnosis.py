@@ -7,6 +7,7 @@ from functools import partial
 import numpy as np
 
 from holly_triton.core.types import Array
+from holly_triton.core.words import spanned
 from holly_triton.frames.config.scoring import Scoring
 
 from .evaluate import is_flat
@@ -43,7 +44,7 @@ def doubts(localisations: Array, truth: Array, score: Score) -> list[str]:
     """Sentences about conventions in which the two tables appear to differ."""
     settings, said = score.settings, []
     if len(localisations) and len(truth) and not np.isin(localisations["frame"], truth["frame"]).any():
-        first, last = (f"{table['frame'].min()} to {table['frame'].max()}" for table in (localisations, truth))
+        first, last = (spanned(table["frame"].min(), table["frame"].max()) for table in (localisations, truth))
         return [f"No frame has both localisations ({first}) and emitters ({last}): are these tables of one movie?"]
     if len(localisations) and len(truth) and (part := _part_of(localisations["frame"], truth["frame"])):
         said.append(part)
@@ -71,7 +72,7 @@ def _part_of(found: Array, true: Array) -> str:
     if last - first < FEWEST_FRAMES or np.ptp(found) > PART * (last - first):
         return ""
     return (
-        f"The localisations are of frames {found.min()} to {found.max()} and the emitters of {first} to {last}, all of which are "
+        f"The localisations are of frames {spanned(found.min(), found.max())} and the emitters of {first} to {last}, all of which are "
         "compared. If a part of the movie was localised, give --frames with its first and last frame."
     )
 

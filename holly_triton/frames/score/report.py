@@ -8,6 +8,7 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array, Figures
+from holly_triton.core.words import spanned
 from holly_triton.frames.config.common import PIXEL_NM
 from holly_triton.frames.config.scoring import Scoring
 
@@ -89,7 +90,7 @@ def compare(
         if len(kept) and not kept.any():
             least, most = (int(edge) for edge in (true.table["frame"].min(), true.table["frame"].max()))
             raise HollyError(
-                f"--frames {frames[0]} {frames[1]}: {truth} has emitters in the frames {least} to {most} only"
+                f"--frames {frames[0]} {frames[1]}: {truth} has emitters in the frames {spanned(least, most)} only"
             )
         table, emitters = table[_within(table, frames)], true.table[kept]
         deviations = None if deviations is None else deviations[kept]

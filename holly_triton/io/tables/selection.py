@@ -12,7 +12,7 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
-from holly_triton.core.words import counted, part_of
+from holly_triton.core.words import counted, part_of, spanned
 from holly_triton.io.text_table import Column, listed
 
 from . import names
@@ -164,7 +164,7 @@ class Selection:
             raise HollyError(
                 f"{self.path}: all its localisations are marked as rejected ({mark}); to read them: --where '{mark}'"
             )
-        ranges = ", ".join(f"{column} from {low:g} to {high:g}" for column, (low, high) in counts.ranges.items())
+        ranges = ", ".join(f"{column} of {spanned(low, high, 'g')}" for column, (low, high) in counts.ranges.items())
         raise HollyError(
             f"{self.path}: --where keeps none of its {counted(counts.rows, 'localisation')}"
             + (f", which have {ranges}" if ranges else "; compare it with the values in that column")

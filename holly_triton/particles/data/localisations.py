@@ -11,6 +11,7 @@ from torch import LongTensor, Tensor
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
+from holly_triton.core.words import spanned
 from holly_triton.geometry import Grid, random_rotations
 from holly_triton.io.tables.scratch import on_disk
 from holly_triton.kernels import splat_emitters
@@ -324,11 +325,12 @@ class Localisations:
 
     def summary(self) -> dict[str, str]:
         """Rows of the ``info`` screen."""
-        counts = self.counts
+        least, most = int(self.counts.min()), int(self.counts.max())
         return {
             "format": self.source,
             "particles": str(len(self)),
-            "emitters per particle": f"{counts.min()} to {counts.max()}, median {counts.median()}",
+            "emitters per particle": spanned(least, most)
+            + (f", median {self.counts.median()}" if least < most else ""),
             "pixel size": "none: positions, not pixels",
             "extent": f"{2 * self.radius_nm:.4g} nm across"
             + (f", {self.depth_nm:.4g} nm along {self.axes[2]}" if self.has_z else ""),

@@ -7,7 +7,7 @@ from shlex import quote
 import numpy as np
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.words import counted
+from holly_triton.core.words import counted, spanned
 from holly_triton.io.tables.fields import FIELD_NM, ONE_PARTICLE_NM, is_field, width_of
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.rows import Rows
@@ -114,7 +114,7 @@ def describe_field(rows: Rows) -> dict[str, str]:
         "extent": " x ".join(f"{length:.4g}" for length in extent) + " nm",
         "localisation precision": said["localisation precision"],
         "photons": said["photons"],
-        "frames": "not stated" if not len(frames) else f"{frames.min():.0f} to {frames.max():.0f}",
+        "frames": "not stated" if not len(frames) else spanned(frames.min(), frames.max(), ".0f"),
         "third dimension": "yes" if whole.has_z else "no",
         "notes": said["notes"],
         "can be trained on": "no: its particles are not marked; holly-triton pick finds them",

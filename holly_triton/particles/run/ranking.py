@@ -20,7 +20,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
 from holly_triton.core.progress import following, in_parts
 from holly_triton.core.types import Array
-from holly_triton.core.words import counted, part_of
+from holly_triton.core.words import counted, part_of, spanned
 from holly_triton.io.run_files import read_poses
 from holly_triton.kernels import splat
 from holly_triton.particles.cloud.objective import normalised
@@ -191,7 +191,8 @@ def _reason(picture: int, counts: Array | None, which: Array) -> str:
     if counts is None:
         return "fitted worse than the other pictures"
     alike = counts[which == which[picture]]
-    return f"fitted worse than others of {alike.min()} to {counted(alike.max(), 'localisation')}"
+    noun = "localisation" if alike.max() == 1 else "localisations"
+    return f"fitted worse than others of {spanned(alike.min(), alike.max())} {noun}"
 
 
 def _write(ranking: Ranking) -> None:

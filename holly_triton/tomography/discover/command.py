@@ -16,7 +16,7 @@ from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
 from holly_triton.core.resumption import JOB, read_job, write_job
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
-from holly_triton.core.words import counted
+from holly_triton.core.words import counted, spanned
 from holly_triton.tomography.average.imaging import Imaging
 from holly_triton.tomography.average.refinement import StoppedError
 from holly_triton.tomography.classify.features import Activations, extend_watched, read_features, start_features
@@ -254,7 +254,7 @@ def _wanted(clusters: Clusters, chosen: Sequence[int], settings: Discovery) -> l
 def _say(out: Path, clusters: Clusters, entries: Sequence[Entry]) -> None:
     sizes = [entry.subtomograms for entry in entries]
     print(
-        f"{out}: {int(np.sum(clusters.of != NONE))} subtomograms in {counted(len(entries), 'cluster')} of {min(sizes)} to {max(sizes)}"
+        f"{out}: {int(np.sum(clusters.of != NONE))} subtomograms in {counted(len(entries), 'cluster')} of {spanned(min(sizes), max(sizes))}"
     )
     for entry in entries:
         if entry.record is not None:

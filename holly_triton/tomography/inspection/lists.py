@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from holly_triton.core.words import counted
+from holly_triton.core.words import counted, spanned
 from holly_triton.io.particle_lists.raw import RawList, placed
 from holly_triton.io.particle_lists.reading import read_particles, read_raw_list
 from holly_triton.tomography.config.inspection import LISTED
@@ -59,7 +59,7 @@ def _box(positions: "np.ndarray[tuple[int, ...], np.dtype[np.float64]]") -> str:
     if not len(positions):
         return "no position"
     ends = zip("xyz", positions.min(axis=0), positions.max(axis=0), strict=True)
-    return ", ".join(f"{axis} {least:.6g} to {most:.6g}" for axis, least, most in ends)
+    return ", ".join(f"{axis} {spanned(least, most, '.6g')}" for axis, least, most in ends)
 
 
 def _columns(raw: RawList) -> Rows:
@@ -70,7 +70,7 @@ def _columns(raw: RawList) -> Rows:
     rows.append(("rotations", "none" if raw.rotations is None else "one for each position"))
     scores = None if raw.scores is None else np.asarray(raw.scores, dtype=np.float64)
     if scores is not None and np.isfinite(scores).any():
-        rows.append(("scores", f"{np.nanmin(scores):.4g} to {np.nanmax(scores):.4g}"))
+        rows.append(("scores", spanned(np.nanmin(scores), np.nanmax(scores), ".4g")))
     if raw.tomograms is not None and any(raw.tomograms):
         rows.append(("tomograms", _counts([str(name) for name in raw.tomograms])))
     return rows

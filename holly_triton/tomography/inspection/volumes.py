@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from holly_triton.core.words import rounded
+from holly_triton.core.words import rounded, spanned
 from holly_triton.io.volumes.raw import RawVolume
 from holly_triton.io.volumes.reading import read_raw, sides_in_words, stated_voxel, uneven
 from holly_triton.tomography.config.inspection import LISTED, MOST_POWER
@@ -48,7 +48,7 @@ def _values(figures: Values) -> str:
     if not np.isfinite(figures.mean):
         return "none is a finite number"
     return (
-        f"{figures.least:.6g} to {figures.most:.6g}, mean {figures.mean:.6g}, median {figures.median:.6g}, "
+        f"{spanned(figures.least, figures.most, '.6g')}, mean {figures.mean:.6g}, median {figures.median:.6g}, "
         f"standard deviation {figures.deviation:.6g}"
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Array
-from holly_triton.core.words import counted, part_of, rounded
+from holly_triton.core.words import counted, part_of, rounded, spanned
 from holly_triton.io.particle_lists import read_particles
 from holly_triton.io.particle_lists.particle_list import ParticleList
 from holly_triton.io.volumes import Volume, read_volume
@@ -103,7 +103,7 @@ def _counts(picks: ParticleList) -> list[tuple[str, ...]]:
     for label in picks.classes:
         scores = picks.scores[picks.labels == label]
         known = scores[np.isfinite(scores)]
-        extent = f"{rounded(known.min())} to {rounded(known.max())}" if len(known) else "none"
+        extent = spanned(rounded(known.min()), rounded(known.max())) if len(known) else "none"
         rows.append((label, str(len(scores)), extent))
     return rows
 
