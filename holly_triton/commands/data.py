@@ -132,6 +132,7 @@ def info(data: Path, **settings: Any) -> None:
     Example: holly-triton info localisations.csv
     """
     from holly_triton.io.movies.summary import movie_summary
+    from holly_triton.io.tables.reading import unused_options
     from holly_triton.particles.data.table import NOT_MARKED
     from holly_triton.particles.info import describe
 
@@ -141,15 +142,19 @@ def info(data: Path, **settings: Any) -> None:
     rows = movie or describe(data, **reading(settings))
     width = max(map(len, rows))
     click.echo("\n".join(f"{name:<{width}}  {value}" for name, value in {"data": str(data), **rows}.items()))
+    unused = (
+        unused_options(rows.get("notes", "")) if data.is_file() else set()
+    )  # of a folder, other files may need them
+    used = {name: value for name, value in settings.items() if name not in unused}
     if movie:
         say_next(f"holly-triton frames localise {quote(str(data))} localisations.csv --model MODEL")
     elif str(rows.get("can be trained on")).startswith("yes"):  # else that line says what to do
         # simulate --also leaves the truth of each structure; only particles in 3D are classified.
         several = rows.get("structures") if rows["third dimension"] == "yes" else None
         classes = f" --structures {several.split()[0]}" if several else ""
-        say_next(f"holly-triton train {quote(str(data))}{classes}{spelt(settings)}")
+        say_next(f"holly-triton train {quote(str(data))}{classes}{spelt(used)}")
     elif rows["particles"] == NOT_MARKED:
-        kept = {name: value for name, value in settings.items() if name in {option.name for option in pick.params}}
+        kept = {name: value for name, value in used.items() if name in {option.name for option in pick.params}}
         say_next(f"holly-triton pick {quote(str(data))} particles.hdf5{spelt(kept)}")
 
 

@@ -152,6 +152,19 @@ def test_what_follows_reads_the_table_as_it_was_read(marked: bool, tmp_path: Pat
     assert read == (columns, 130.0, "c < 250")
 
 
+@pytest.mark.parametrize("repeated", [False, True], ids=["stated", "not stated"])
+def test_what_follows_repeats_the_options_that_are_used(repeated: bool, tmp_path: Path) -> None:
+    table, rng = tmp_path / "table.csv", np.random.default_rng(1)
+    rows = np.column_stack([rng.uniform(0, 0.3, (200, 2)), np.repeat(np.arange(10), 20)])
+    names = "x,y,particle" if repeated else "x [nm],y [nm],particle"
+    np.savetxt(table, rows * (1 if repeated else (1000, 1000, 1)), delimiter=",", header=names, comments="")
+    ran = CliRunner().invoke(main, ["info", str(table), "--unit", "um", "--pixel-size", "100"])
+    assert ran.exit_code == 0, ran.output
+    following, rest = command(next_words(ran.output))
+    params = following.make_context("following", rest).params
+    assert params["unit"] == ("um" if repeated else None) and params["pixel_size"] is None
+
+
 def test_a_simulation_in_a_folder_with_a_space_names_it_as_a_shell_takes_it(tmp_path: Path) -> None:
     out = tmp_path / "my pores"
     ran = CliRunner().invoke(main, ["simulate", "nuclear-pore", str(out), "--images", "2"])

@@ -436,6 +436,10 @@ GOES_ON: dict[str, tuple[Maker, str]] = {
         lambda d: csv(d, HEADER + "nan,1,0\nNaN,2,1\n3,inf,1\n" + rows()),
         "3 of 33 localisations have no finite position and were dropped.",
     ),
+    "a position beyond reason": (
+        lambda d: csv(d, HEADER + "1,2,0\n3,1e30,0\nnan,1e30,0\n" + rows()),
+        "1 of 33 localisations has a coordinate beyond 1e+15 nm (row 2: 1e+30) and was dropped",
+    ),
     "empty cells": (lambda d: csv(d, HEADER + ",1,0\n" + rows()), "1 of 31 localisations has no finite position"),
     "a particle without emitters": (
         lambda d: csv(d, HEADER + rows() + "nan,nan,77\nnan,nan,77\n"),

@@ -224,6 +224,11 @@ def test_rows_without_a_position_are_left_out_and_counted(tmp_path: Path) -> Non
     )
 
 
+def test_a_row_beyond_reason_is_left_out_and_told_with_its_value(tmp_path: Path) -> None:
+    read = read_particles(table(tmp_path / "a.csv", "class,x,y,z\na,1,2,3\nb,1,-1e30,3\nc,4,5,6\n"))
+    assert read.labels.tolist() == ["a", "c"] and "beyond 1e+09 (row 2: -1e+30)" in read.remarks[1]
+
+
 def test_rotations_that_some_rows_lack_are_not_used(tmp_path: Path) -> None:
     text = "class,x,y,z,qx,qy,qz,qw\na,1,2,3,0,0,0,1\nb,1,2,3,,,,\nc,1,2,3,0,0,0,0\n"
     read = read_particles(table(tmp_path / "a.csv", text))

@@ -162,15 +162,16 @@ def write_field(path: Path, xy: Array) -> Path:
 
 def test_what_is_picked_can_be_trained_on(tmp_path: Path, field: tuple[Array, Array]) -> None:
     xy, _ = field
-    xy = np.concatenate([xy, [[np.nan, 5.0]]])
+    xy = np.concatenate([xy, [[np.nan, 5.0], [1e30, 5.0]]])
     found = pick(write_field(tmp_path / "field.csv", xy), tmp_path / "picked.hdf5", Reading(), PickSettings())
+    assert "1e+15 nm (row 16002: 1e+30)" in found.said[1]
     data = open_dataset(found.path)
     assert len(data) == found.particles
     assert int(data.counts.sum()) == found.localisations
     assert {5.0, 6.0, 7.0} == {round(value, 2) for value in data.precision.tolist()}
     assert set(data.photons.tolist()) == set(range(1000, 1007))
     assert data.radius_nm == pytest.approx(75, abs=20)
-    assert cKDTree(xy[:-1]).query(read_rows(found.path, Reading()).whole().xyz)[0].max() < 0.1
+    assert cKDTree(xy[:-2]).query(read_rows(found.path, Reading()).whole().xyz)[0].max() < 0.1
 
 
 def test_drawings_lie_beside_the_particles(tmp_path: Path, field: tuple[Array, Array]) -> None:

@@ -1,5 +1,6 @@
 """The user's information about a data set, and how it is combined with what the files state."""
 
+import re
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -99,3 +100,8 @@ class Reading:
         if self.pixel_size_nm is not None and unit != PIXEL:
             notes.append(f"Positions are in {unit}, so --pixel-size was not used.")
         return notes
+
+
+def unused_options(notes: str) -> set[str]:
+    """Options that notes about a file call unused, by their names as parameters."""
+    return {name.replace("-", "_") for name in re.findall(r"--([a-z-]+)(?: \S+)? was not used", notes)}
