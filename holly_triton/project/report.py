@@ -58,6 +58,8 @@ RESULTS = {
     "reconstruct": "point",
 }  # fmt: skip
 """A word of the line that has the result of each step."""
+UNITS = {"step": "nm", "pixel_size": "nm", "minutes": "min", "diameter": "nm", "tilt": "degrees"}
+"""Of the options that have one."""
 DETAILS = "all files of this step"
 
 
@@ -136,7 +138,7 @@ def _sections(folder: Path, steps: list[Step], ledger: Ledger) -> Iterator[Secti
         links = [(words, f"{place}/{file}") for words, file in LINKS[step.name] if (folder / place / file).is_file()]
         options = [
             ("option", "value"),
-            *((name, _shown(value)) for name, value in record.options.items() if value is not None),
+            *((_labelled(name), number(value)) for name, value in record.options.items() if value is not None),
         ]
         yield Section(
             f"{number}. {step.title[0].upper()}{step.title[1:]}", table=options if len(options) > 1 else (), pictures=pictures,
@@ -144,8 +146,9 @@ def _sections(folder: Path, steps: list[Step], ledger: Ledger) -> Iterator[Secti
         )  # fmt: skip
 
 
-def _shown(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _labelled(option: str) -> str:
+    unit = f", {UNITS[option]}" if option in UNITS else ""
+    return option.replace("_", " ") + unit
 
 
 def _again(folder: Path, asked: Asked) -> Section:

@@ -22,9 +22,13 @@ GREY, BLUE, RULE = "#6b737d", "#2f6fb5", "#9aa2ab"
 """Readable on a light and on a dark page alike."""
 CURVE_STEPS = 1500
 """A curve of more steps is thinned to about this many, which is finer than the page can show."""
-LABEL_ROOM = 0.06
+WIDTH = 5.6
+"""Of a chart, inches: its labels are readable in a window of 400 px, and not larger than the text in a wide one."""
+LABEL_ROOM = 0.1
 """Space for a label such as "128 px", as a fraction of the chart's width: where sizes change more often, some labels are
 left out."""
+LOGARITHMIC = 3.0
+"""Ratio of the largest to the smallest value from which on their axis is logarithmic: over less it has too few labels."""
 MAP_CELLS = 144
 """Small cells from pole to pole of the map of directions."""
 
@@ -50,7 +54,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> str | None:
         return None
     from matplotlib.ticker import LogFormatter
 
-    figure = new_figure(9.5, 4.8)
+    figure = new_figure(WIDTH, 4.0)
     upper, lower = figure.subplots(2, 1, sharex=True)
     steps = np.array([entry["step"] for entry in history])
     thin = slice(None, None, -(-len(steps) // CURVE_STEPS))
@@ -58,7 +62,8 @@ def curves(history: Sequence[Mapping[str, Any]]) -> str | None:
         values = np.array([entry[key] for entry in history], dtype=float)
         axes.plot(steps[thin], values[thin], color=BLUE, linewidth=1.4)
         axes.set_ylabel(label)
-        if (values > 0).all():
+        axes.ticklabel_format(axis="y", useOffset=False)
+        if (values > 0).all() and values.max() > LOGARITHMIC * values.min():
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(LogFormatter())
             axes.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(2.0, 0.5)))
@@ -81,7 +86,7 @@ def curves(history: Sequence[Mapping[str, Any]]) -> str | None:
 
 def amplitudes(amplitude_nm: Array, held_out: Array) -> str:
     """Histogram of the amplitudes of a deformation, those of held-out particles above the others."""
-    figure = new_figure(9.5, 2.6)
+    figure = new_figure(WIDTH, 2.4)
     axes = figure.subplots()
     parts, labels = [amplitude_nm[~held_out], amplitude_nm[held_out]], ["training", "held out"]
     some = [place for place, part in enumerate(parts) if len(part)]
@@ -98,15 +103,14 @@ def amplitudes(amplitude_nm: Array, held_out: Array) -> str:
 
 def agreement(resolution: Mapping[str, Any]) -> str:
     """Fourier shell correlation of two halves, from the figures of ``validation.fsc``."""
-    figure = new_figure(9.5, 3.0)
+    figure = new_figure(WIDTH, 2.8)
     axes = figure.subplots()
     frequency = np.array(resolution["frequency_per_nm"], dtype=float)
     axes.plot(frequency, resolution["correlation"], color=BLUE, linewidth=1.4)
-    axes.axhline(resolution["threshold"], color=RULE, linewidth=0.9, linestyle=":")
-    axes.annotate(
-        f"{resolution['threshold']:g}", (1, resolution["threshold"]), xycoords=("axes fraction", "data"),
-        xytext=(-3, 3), textcoords="offset points", ha="right", color=GREY, fontsize=8,
-    )  # fmt: skip
+    axes.axhline(
+        resolution["threshold"], color=RULE, linewidth=0.9, linestyle=":", label=f"{resolution['threshold']:g}"
+    )
+    axes.legend(frameon=False, fontsize=8, labelcolor=GREY)
     axes.set_xlim(0, frequency[-1])
     axes.set_xlabel("spatial frequency, 1/nm")
     axes.set_ylabel("correlation")
@@ -118,7 +122,7 @@ def coverage(views: Views) -> str:
     """The sphere of directions in Mollweide's equal-area projection, each cell in multiples of the uniform share."""
     from matplotlib.patheffects import withStroke
 
-    figure = new_figure(7.0, 3.9)
+    figure = new_figure(WIDTH, 3.1)
     axes = figure.add_subplot(projection="mollweide")
     # Many small cells for each: straight edges would cut the corners of the map.
     rows, columns = views.cells.shape

@@ -111,9 +111,13 @@ def explain_order(figures: Mapping[str, Any]) -> str:
     if figures.get("imposed"):
         return f"{figures['imposed']} was imposed; the points show no other"
     if turns is not None:
+        following = turns["next_strength"] ** 0.5
+        stands = (
+            "has the largest amplitude" if turns["amplitude"] > following else "does not stand out: its amplitude is"
+        )
         parts.append(
-            f"about the axis{_of_cloud(turns['axis'])}, order {turns['order']} has the largest amplitude, {turns['amplitude']:.2f} of 1 (order "
-            f"{turns['next_order']}: {turns['next_strength'] ** 0.5:.2f})"
+            f"about the axis{_of_cloud(turns['axis'])}, order {turns['order']} {stands}, {turns['amplitude']:.2f} of 1 (order "
+            f"{turns['next_order']}: {following:.2f})"
         )
         parts.append(_tested_in_words(confirmed))
     if symmetry is not None and symmetry["verdict"] == "symmetric":

@@ -43,6 +43,7 @@ LABELS = {
     "loss_of_structure": "Loss of the structure",
     "few_labels": "Poses by the likelihood of each localisation",
     "held_out": "Held-out particles",
+    "held_out.loss": "Loss of held-out particles",
     "loss_training": "Loss of training particles, posed alike",
     "unexplained": "Share unexplained",
     "unexplained_training": "Share unexplained of training particles, posed alike",
@@ -88,7 +89,8 @@ LABELS = {
     "right_below": "A pose is right below this angle, degrees",
     "median_shift": "Median distance between a shift and the true one, nm",
 }
-"""Labels for keys of metrics.json; any other key, such as the name of a package, is its own label."""
+"""Labels for keys of metrics.json, behind the key of their table where it gives them another meaning; any other key, such as
+the name of a package, is its own label."""
 ELSEWHERE = {
     "history", "notes", "doubts", "unit", "angle_unit", "rmsd_units", "unit_nm", "names", "schema_version", "data_path",
 }  # fmt: skip
@@ -98,27 +100,24 @@ GIVEN = {"channels": "Nearest-neighbour RMSD of each channel, nm"}
 
 
 def tables(
-    metrics: Mapping[str, Any], name: str = "The run", given: bool = False
+    metrics: Mapping[str, Any], name: str = "The run", key: str = ""
 ) -> Iterator[tuple[str, list[tuple[str, str]]]]:
-    """Groups of rows (label, value): a table's own values, then each table within it.
-
-    ``given`` keys are their own labels.
-    """
-    rows = [(key, number(value)) for key, value in metrics.items()] if given else list(_rows(metrics))
+    """Groups of rows (label, value): a table's own values, then each table within it; ``key`` is that of the table."""
+    rows = [(given, number(value)) for given, value in metrics.items()] if key in GIVEN else list(_rows(metrics, key))
     if rows:
         yield name, rows
-    for key, part in metrics.items():
+    for within, part in metrics.items():
         if isinstance(part, dict):
-            yield from tables(part, GIVEN.get(key, _label(key)), key in GIVEN)
+            yield from tables(part, GIVEN.get(within, _label(within)), within)
 
 
-def _rows(part: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+def _rows(part: Mapping[str, Any], table: str) -> Iterator[tuple[str, str]]:
     for key, value in part.items():
         # Where a cloud can hold every site of the truth, a floor of 0 would only be mistaken for a result.
         without = key in ELSEWHERE or (key == "sampling_floor" and value == 0)
         if not without and value is not None and not isinstance(value, dict | list | tuple):
             yield (
-                _label(key),
+                LABELS.get(f"{table}.{key}", _label(key)),
                 scatter(value, part.get("sigma_nm")) if key in ("blur_nm", "axial_blur_nm") else number(value),
             )
 

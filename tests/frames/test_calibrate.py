@@ -10,10 +10,12 @@ import pytest
 import tifffile
 import torch
 from click.testing import CliRunner
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
-from holly_triton.frames.calibration import Calibration, calibrate
+from holly_triton.frames.calibration import Calibration, calibrate, picture
 from holly_triton.frames.calibration import command as calibration_command
 from holly_triton.frames.calibration.beads import BORDER, DISAGREEING, FAINT, NEAR, SATURATED
 from holly_triton.frames.calibration.ellipses import fit_ellipses
@@ -21,6 +23,7 @@ from holly_triton.frames.camera import camera_preset
 from holly_triton.frames.config.calibration import Calibrating
 from holly_triton.frames.emitters import Emitters
 from holly_triton.frames.psf import GaussianPsf, HuangCurve, SplinePsf, read_psf
+from holly_triton.report.charts import new_figure
 
 CHALLENGE = Path(__file__).parents[2] / "../shared/data/challenge-mt0/beads_as.tif"
 Z = np.arange(-800, 801, 50.0)
@@ -175,6 +178,18 @@ def command(*arguments: object) -> tuple[int, str, str]:
     result = CliRunner().invoke(main, ["frames", "calibrate", *map(str, arguments)])
     assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     return result.exit_code, result.stdout, result.stderr
+
+
+def test_slices_and_beads_are_labelled(clean: Calibration, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[Figure] = []
+    monkeypatch.setattr(
+        picture, "new_figure", lambda *size, **style: drawn.append(new_figure(*size, **style)) or drawn[0]
+    )
+    picture.draw_calibration(tmp_path / "psf.png", clean, Calibrating())
+    texts = {text.get_text() for text in drawn[0].findobj(Text)}
+    depths = np.linspace(*clean.psf.z_range_nm, picture.SLICES)
+    assert texts >= {f"{depth:.0f} nm" for depth in depths}
+    assert texts >= {str(number) for number in range(1, len(clean.beads) + 1)}
 
 
 @pytest.mark.parametrize("kind", ["spline", "gaussian"])

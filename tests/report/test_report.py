@@ -25,7 +25,7 @@ from holly_triton.particles.run.run import start_run
 from holly_triton.particles.simulate import simulate
 from holly_triton.particles.simulated_files import write_simulation
 from holly_triton.particles.sparse.config import Sparse
-from holly_triton.report import find_figures, write_report
+from holly_triton.report import charts, find_figures, write_report
 from holly_triton.report.evaluation import explain_alignment
 from holly_triton.report.folder import read_folder
 from holly_triton.report.headline import headline
@@ -294,6 +294,17 @@ def test_every_figure_has_a_label_in_words(tmp_path: Path) -> None:
         name for name, _ in tables(figures, "x")
     ][1:]
     assert len(shown) > 50 and {*shown} <= {*LABELS.values()}
+    assert ("Loss of held-out particles", "31") in dict(tables(figures))["Held-out particles"]
+
+
+def test_no_two_labels_of_an_axis_are_alike() -> None:
+    """The losses of a run in 3D are large and close to each other, and its sigma may be one."""
+    history = [{"step": i, "loss": 231640.0 + 900 * i, "sigma_nm": 0.413, "size": 0} for i in range(9)]
+    chart = charts.curves(history)
+    assert chart is not None
+    labels = re.findall("<!-- (.*?) -->", base64.b64decode(chart.split(",", 1)[1]).decode())
+    losses = [label for label in labels if label.startswith("23") and len(label) == 6]
+    assert len({*losses}) == len(losses) >= 3 and not any("e+" in label or "10^" in label for label in labels)
 
 
 def test_a_floor_of_nothing_is_left_out() -> None:

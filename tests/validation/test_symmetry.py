@@ -132,6 +132,14 @@ def test_an_axis_is_named_in_the_frame_of_the_points(rng: np.random.Generator) -
     assert "(0.00, -0.50, 0.87) of cloud.ply" in explain_order({**figures, "imposed": None})
 
 
+@pytest.mark.parametrize(("order", "other"), [(0.94, 0.1), (0.09, 0.97)])
+def test_an_order_below_the_next_does_not_have_the_largest_amplitude(order: float, other: float) -> None:
+    """Two rings of eight, turned by half a step, have the order 16, which is beyond those that are tried."""
+    turns = {"axis": None, "order": 10, "amplitude": order, "next_order": 16, "next_strength": other**2}
+    said = explain_order({"turns": turns, "symmetry": None, "confirmed": None})
+    assert ("largest" in said) is (order > other) and f"{order} of 1 (order 16: {other})" in said
+
+
 def test_an_exact_symmetry_is_not_denied_for_a_share_of_a_loss_that_is_nearly_nothing() -> None:
     """On clean data a true mirror plane raised a loss of 0.3 by 7 %: a hundredth of a nanometre."""
     rng, error = np.random.default_rng(8), 0.05

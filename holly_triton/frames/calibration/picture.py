@@ -50,7 +50,9 @@ def _draw_beads(axes: "Axes", calibration: Calibration, settings: Calibrating) -
         colour = USED if bead.used else REJECTED
         row, column = bead.pixel
         axes.add_patch(Rectangle((column - half, row - half), 2 * half, 2 * half, fill=False, edgecolor=colour))
-        axes.text(column - half, row - half - 1, str(number), color=colour, fontsize=9, va="bottom", clip_on=True)
+        # Within the region and the picture, so that beads at the border have their number as well.
+        corner = max(column - half, -0.5) + 1, max(row - half, -0.5) + 1
+        axes.text(*corner, str(number), color=colour, fontsize=9, va="top", clip_on=True)
     used = [str(number) for number, bead in enumerate(calibration.beads, start=1) if bead.used]
     axes.set_title(f"mean of all planes; {len(used)} of {len(calibration.beads)} beads used (green)", fontsize=10)
     lines: dict[str, list[str]] = {}
@@ -115,13 +117,13 @@ def _draw_slices(place: Any, calibration: Calibration) -> None:
     if calibration.gaussian is not None:
         rows.append(("Gaussian", _slices(calibration.gaussian, z, side)))
     grid = left.subplots(len(rows), SLICES, squeeze=False)
+    for axes, depth in zip(grid[0], z, strict=True):
+        axes.set_title(f"{depth:.0f} nm", fontsize=9)
     for line, (name, images) in zip(grid, rows, strict=True):
-        for axes, image, depth in zip(line, images, z, strict=True):
+        for axes, image in zip(line, images, strict=True):
             axes.imshow(image, cmap="magma", vmin=0, vmax=image.max(), interpolation="nearest")
             axes.set_xticks([])
             axes.set_yticks([])
-            if line is grid[0]:
-                axes.set_title(f"{depth:.0f} nm", fontsize=9)
         line[0].set_ylabel(name)
     left.suptitle("slices at several depths, each on its own scale", fontsize=10)
     depths = np.linspace(*calibration.spline.depths_nm, 120)

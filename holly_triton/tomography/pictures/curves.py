@@ -40,7 +40,6 @@ def draw_fsc(path: Path, curves: Mapping[str, Shells]) -> None:
     """
     figure = new_figure(7.2, 4.2, facecolor="white")
     axes = figure.subplots()
-    axes.axhline(THRESHOLD, color=GREY, linewidth=0.9, linestyle=":")
     axes.axhline(0, color="#cccccc", linewidth=0.8)
     for i, (name, curve) in enumerate(curves.items()):
         resolution = f"{curve.resolution:.1f} Å" if np.isfinite(curve.resolution) else "not reached"
@@ -50,7 +49,7 @@ def draw_fsc(path: Path, curves: Mapping[str, Shells]) -> None:
         )  # fmt: skip
     axes.set_xlabel("spatial frequency, 1/Å")
     axes.set_ylabel("Fourier shell correlation")
-    axes.annotate(f"{THRESHOLD:g}", (1, THRESHOLD), xycoords=("axes fraction", "data"), xytext=(-3, 3), textcoords="offset points", ha="right", fontsize=8, color=GREY)  # fmt: skip
+    axes.axhline(THRESHOLD, color=GREY, linewidth=0.9, linestyle=":", label=f"{THRESHOLD:g}")
     axes.set_ylim(-0.2, 1.02)
     axes.set_xlim(left=0)
     axes.legend(fontsize=8, frameon=False)
