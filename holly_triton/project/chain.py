@@ -17,7 +17,7 @@ from holly_triton.core.log import LOG
 from holly_triton.core.stop import DONE, STOPPED
 
 from .config import FOLDERS, LEDGER, SETTINGS, Asked
-from .ledger import Ledger, Record, fingerprint
+from .ledger import Ledger, Record, differs, fingerprint
 from .steps import Outcome, Step, is_movie, steps_of
 
 FILES = ("data", "beads", "psf", "model")
@@ -61,7 +61,7 @@ def resume_project(folder: Path, **changed: object) -> int:
     steps_of(asked, _has_movie(asked))
     _check_files(asked)
     for name in before.differing(asked):
-        LOG.info("%s was %s and is %s now", _option(name), getattr(before, name), getattr(asked, name))
+        LOG.info("%s: %s", _option(name), differs(getattr(before, name), getattr(asked, name)))
     write_config(path, asked)
     return _follow(folder, asked)
 

@@ -39,7 +39,7 @@ class Record:
     def changes(self, options: Mapping[str, Any], inputs: Mapping[str, str]) -> list[str]:
         """What differs from another set of options and inputs, in words."""
         words = [
-            f"{name} {_word(self.options.get(name))}, now {_word(options.get(name))}"
+            f"{name} {differs(self.options.get(name), options.get(name))}"
             for name in dict.fromkeys([*self.options, *options])
             if self.options.get(name) != options.get(name)
         ]
@@ -94,6 +94,11 @@ def fingerprint(path: Path) -> str:
         file.seek(max(0, size - ENDS_BYTES))
         ends += file.read()
     return f"{size} bytes, {hashlib.sha256(ends).hexdigest()}"
+
+
+def differs(before: Any, now: Any) -> str:
+    """An option's value, and the one that it has now."""
+    return f"{_word(before)}, now {_word(now)}"
 
 
 def _word(value: Any) -> str:

@@ -9,6 +9,7 @@ from holly_triton.core.config import read_config
 from holly_triton.core.errors import HollyError
 from holly_triton.core.words import counted
 from holly_triton.report.headline import first_line
+from holly_triton.report.numbers import number
 from holly_triton.report.page import find_figures, find_warnings
 from holly_triton.report.sections import Section, Shown, write_sections
 
@@ -126,7 +127,7 @@ def _result_of(step: Step, record: Record | None) -> str:
 
 
 def _sections(folder: Path, steps: list[Step], ledger: Ledger) -> Iterator[Section]:
-    for number, step in enumerate(steps, 1):
+    for turn, step in enumerate(steps, 1):
         record, place = ledger.records.get(step.name), FOLDERS[step.name]
         if record is None:
             continue
@@ -141,7 +142,7 @@ def _sections(folder: Path, steps: list[Step], ledger: Ledger) -> Iterator[Secti
             *((_labelled(name), number(value)) for name, value in record.options.items() if value is not None),
         ]
         yield Section(
-            f"{number}. {step.title[0].upper()}{step.title[1:]}", table=options if len(options) > 1 else (), pictures=pictures,
+            f"{turn}. {step.title[0].upper()}{step.title[1:]}", table=options if len(options) > 1 else (), pictures=pictures,
             links=[*links, (DETAILS, f"{place}/")], printed=record.said,
         )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The tables of the page: figures under labels in words, and the settings that differ from the defaults."""
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -71,6 +72,10 @@ LABELS = {
     "orders_tried": "Orders tried",
     "from": "Independent data",
     "sd_nm": "Standard deviation of the amplitudes, nm",
+    "imposed": "Imposed symmetry",
+    "imposed.symmetry": "Symmetry",
+    "imposed.held_out": "Held-out particles compared",
+    "gain_error": "Standard error of that gain",
     "error_nm": "Median error of an amplitude, nm",
     "gain": "Gain of the mean log-likelihood of a localisation",
     "preferred": "Held-out particles prefer it",
@@ -129,7 +134,11 @@ def _label(key: str) -> str:
 def changed_settings(settings: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
     """Those of a run's settings that are not the defaults, as TOML would name them."""
     default = dict(_flat(defaults))
-    return [f"{name} = {value}" for name, value in _flat(settings) if value != default.get(name)]
+    return [
+        f"{name} = {json.dumps(value, ensure_ascii=False)}"
+        for name, value in _flat(settings)
+        if value != default.get(name)
+    ]
 
 
 def _flat(table: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, Any]]:

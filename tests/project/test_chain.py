@@ -78,10 +78,16 @@ def test_a_changed_option_repeats_what_depends_on_it_and_says_so(
     with caplog.at_level("INFO"):
         assert resume_project(bench.project, points=200) == DONE
     assert bench.done == ["reconstruct"]
-    assert "--points was None and is 200 now" in caplog.text
+    assert "--points: none, now 200" in caplog.text
     assert "done again (points none, now 200)" in caplog.text
     assert resume_project(bench.project) == DONE  # the new value is kept
     assert bench.done == ["reconstruct"]
+
+
+def test_the_page_gives_the_options_with_their_units(bench: Bench) -> None:
+    start_project(bench.project, asked(bench, diameter=120.0))
+    page = (bench.project / REPORT).read_text(encoding="utf-8")
+    assert "<td>diameter, nm</td><td>120</td>" in page and "<td>None</td>" not in page
 
 
 def test_an_early_option_whose_result_is_the_same_repeats_no_later_step(bench: Bench) -> None:

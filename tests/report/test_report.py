@@ -5,6 +5,7 @@ import hashlib
 import json
 import re
 import time
+import tomllib
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ from holly_triton.report.folder import read_folder
 from holly_triton.report.headline import headline
 from holly_triton.report.measurements import explain
 from holly_triton.report.numbers import scatter
-from holly_triton.report.tables import LABELS, tables
+from holly_triton.report.tables import LABELS, changed_settings, tables
 from holly_triton.report.warnings import warnings
 from holly_triton.structures import nuclear_pore
 from holly_triton.validation.alignment import align
@@ -295,6 +296,12 @@ def test_every_figure_has_a_label_in_words(tmp_path: Path) -> None:
     ][1:]
     assert len(shown) > 50 and {*shown} <= {*LABELS.values()}
     assert ("Loss of held-out particles", "31") in dict(tables(figures))["Held-out particles"]
+
+
+def test_changed_settings_are_those_of_toml() -> None:
+    settings = {"data": "a b.csv", "prune": True, "schedule": {"sizes": (16, 32), "starts": 4}}
+    said = changed_settings(settings, {"schedule": {"starts": 4}})
+    assert tomllib.loads("\n".join(said)) == {"data": "a b.csv", "prune": True, "schedule": {"sizes": [16, 32]}}
 
 
 def test_no_two_labels_of_an_axis_are_alike() -> None:

@@ -137,7 +137,7 @@ def test_an_order_below_the_next_does_not_have_the_largest_amplitude(order: floa
     """Two rings of eight, turned by half a step, have the order 16, which is beyond those that are tried."""
     turns = {"axis": None, "order": 10, "amplitude": order, "next_order": 16, "next_strength": other**2}
     said = explain_order({"turns": turns, "symmetry": None, "confirmed": None})
-    assert ("largest" in said) is (order > other) and f"{order} of 1 (order 16: {other})" in said
+    assert ("largest" in said) is (order > other) and f"{order:.2f} of 1 (order 16: {other:.2f})" in said
 
 
 def test_an_exact_symmetry_is_not_denied_for_a_share_of_a_loss_that_is_nearly_nothing() -> None:
