@@ -180,8 +180,8 @@ def follow(trainer: Trains, folder: Path, kind: str, watch: Watch) -> None:
                 losses = {name: float(value) for name, value in step.figures.items()}
                 times = {"step": float(step.step), "seconds": trainer.state.seconds, "rate": step.rate}
                 history.append({**times, **losses, **watch.measure()})
-                for name, value in history[-1].items() if curves is not None else ():
-                    if math.isfinite(value):  # of no matches there is no error
+                for name, value in history[-1].items():
+                    if curves is not None and math.isfinite(value):  # of no matches there is no error
                         curves.add_scalar(name, value, step.step)
             watch.callback(step)
             stopping = watch.should_stop() or trainer.done >= 1
