@@ -15,6 +15,7 @@ from .options import (
     SOME_PATH,
     Number,
     Renamed,
+    overwrite_out_option,
     reading,
     reading_options,
     spelt,
@@ -208,10 +209,11 @@ def info(data: Path, **settings: Any) -> None:
     metavar="R",
     help="Smallest ratio of short to long axis. Side views are elongated, and are needed.",
 )
+@overwrite_out_option
 @table_options
 def pick(
     localisations: Path, out: Path, diameter: float | None, smallest: float | None, largest: float | None,
-    fewest: int | None, most: int | None, roundness: float, **settings: Any,
+    fewest: int | None, most: int | None, roundness: float, overwrite: bool, **settings: Any,
 ) -> None:  # fmt: skip
     """Find the particles in a whole field of view of LOCALISATIONS and write them to OUT (.hdf5, in Picasso's format).
 
@@ -221,10 +223,13 @@ def pick(
 
     Example: holly-triton pick field.csv particles.hdf5 --diameter 120
     """
+    from holly_triton.core.files import check_new
     from holly_triton.io.tables.reading import Reading
     from holly_triton.particles.picking.pick import PickSettings
     from holly_triton.particles.picking.pick import pick as find
 
+    if not overwrite:
+        check_new(out)
     picked = find(
         localisations, out, Reading(**reading(settings)),
         PickSettings(diameter, smallest, largest, fewest, most, roundness),

@@ -71,6 +71,7 @@ amplitude_option = click.option(
     "--amplitude", type=Number(), metavar="A",
     help="The structure as it is at this amplitude of its deformation (train --deformation), in standard deviations of the amplitudes, such as 2 or -2.",
 )  # fmt: skip
+overwrite_out_option = click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
 overwrite_option = click.option("--overwrite", is_flag=True, help="Replace the run in an existing folder.")
 
 CLUSTER = (

@@ -5,7 +5,16 @@ from typing import Any
 
 import click
 
-from .options import ABOVE_ZERO, SOME_PATH, Number, amplitude_option, reading, reading_options, unit_nm_option
+from .options import (
+    ABOVE_ZERO,
+    SOME_PATH,
+    Number,
+    amplitude_option,
+    overwrite_out_option,
+    reading,
+    reading_options,
+    unit_nm_option,
+)
 
 
 def say_doubts(run: Path) -> None:
@@ -150,8 +159,15 @@ def render(
 )
 @click.option("--channel", metavar="NAME", help="Write the points of one channel alone.")
 @amplitude_option
+@overwrite_out_option
 def export(
-    run: Path, out: Path, mirror: bool, voxel: float | None, channel: str | None, amplitude: float | None
+    run: Path,
+    out: Path,
+    mirror: bool,
+    voxel: float | None,
+    channel: str | None,
+    amplitude: float | None,
+    overwrite: bool,
 ) -> None:
     """Export RUN to another program; the suffix of OUT selects the format.
 
@@ -160,8 +176,11 @@ def export(
 
     Example: holly-triton export run structure.mrc
     """
+    from holly_triton.core.files import check_new
     from holly_triton.particles.run.export import export_run
 
+    if not overwrite:
+        check_new(out)
     export_run(run, out, mirror=mirror, voxel_nm=voxel, channel=channel, amplitude=amplitude)
     click.echo(f"wrote {out}")
     say_doubts(run)

@@ -77,6 +77,17 @@ def check_writable(folder: Path) -> None:
         raise HollyError(f"{folder}: cannot be written ({reason}); choose a folder with write permission") from error
 
 
+def check_new(*places: Path) -> None:
+    """Refuse to replace a file.
+
+    Raises:
+        HollyError: One exists already.
+    """
+    for place in places:
+        if place.exists():
+            raise HollyError(f"{place}: exists already; choose another name, or pass --overwrite")
+
+
 @contextmanager
 def foreign(path: Path, kind: str) -> Iterator[None]:
     """Convert whatever a library raises on the bytes of ``path`` into a one-line error.

@@ -104,17 +104,6 @@ def preview_beside(out: Path) -> Path:
     return out.with_name(f"{out.stem}-preview.png")
 
 
-def check_new(*places: Path) -> None:
-    """Refuse to replace a file.
-
-    Raises:
-        HollyError: One exists already.
-    """
-    for place in places:
-        if place.exists():
-            raise HollyError(f"{place}: exists already; choose another name for the table, or pass --overwrite")
-
-
 def write_preview(
     path: Path, movie: Movie, table: Array, pixel_nm: float, *, truth: Array | None = None, words: str | None = None
 ) -> None:

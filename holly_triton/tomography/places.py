@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import check_writable
+from holly_triton.core.files import check_new, check_writable
 from holly_triton.io.particle_lists.writing import check_list_suffix
 from holly_triton.io.volumes.writing import check_volume_suffix
 
@@ -16,8 +16,8 @@ def check_place(place: Path, *, overwrite: bool) -> None:
     """
     if place.is_dir():
         raise HollyError(f"{place}: is a folder; give the name of a file in it")
-    if place.exists() and not overwrite:
-        raise HollyError(f"{place}: exists already; choose another name, or pass --overwrite")
+    if not overwrite:
+        check_new(place)
     if not place.parent.is_dir():
         raise HollyError(f"{place}: there is no folder {place.parent}; make it first, or choose another place")
     check_writable(place.parent)

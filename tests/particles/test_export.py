@@ -247,3 +247,13 @@ def test_an_amplitude_of_a_run_without_a_deformation_is_one_line(run: Path, tmp_
         assert result.exit_code == 1 and "holds no deformation" in result.output
         assert len(result.output.strip().splitlines()) == 1
     assert not (tmp_path / "out.ply").exists()
+
+
+def test_a_file_that_is_there_is_replaced_only_if_asked(run: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out.ply"
+    out.write_text("another")
+    words = ["export", str(run), str(out)]
+    refused = CliRunner().invoke(main, words)
+    assert refused.exit_code == 1 and "--overwrite" in refused.output and out.read_text() == "another"
+    assert CliRunner().invoke(main, [*words, "--overwrite"]).exit_code == 0
+    assert out.read_bytes().startswith(b"ply")

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
+from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
 from holly_triton.io.tables.reading import Reading
 from holly_triton.io.tables.table import read_rows
@@ -197,6 +199,17 @@ def test_another_ending_is_refused(tmp_path: Path) -> None:
 def test_the_field_itself_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(HollyError, match="is the field itself"):
         pick(tmp_path / "field.hdf5", tmp_path / "field.hdf5", Reading(), PickSettings())
+
+
+def test_a_file_that_is_there_is_replaced_only_if_asked(tmp_path: Path) -> None:
+    rng, out = np.random.default_rng(1), tmp_path / "picked.hdf5"
+    xy = np.concatenate([rings(grid_of_places(rng)[:20], 40, rng), background(500, rng)])
+    words = ["pick", str(write_field(tmp_path / "field.csv", xy)), str(out), "--diameter", "120"]
+    out.write_text("another")
+    refused = CliRunner().invoke(main, words)
+    assert refused.exit_code == 1 and "--overwrite" in refused.output and out.read_text() == "another"
+    assert CliRunner().invoke(main, [*words, "--overwrite"]).exit_code == 0
+    assert len(open_dataset(out)) == 20
 
 
 @pytest.mark.parametrize("count", [1, 20], ids=["one localisation", "twenty"])

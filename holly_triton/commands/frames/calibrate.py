@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from ..options import ABOVE_ZERO, SOME_PATH
+from ..options import ABOVE_ZERO, SOME_PATH, overwrite_out_option
 
 
 @click.command()
@@ -21,7 +21,7 @@ from ..options import ABOVE_ZERO, SOME_PATH
 @click.option("--depths", type=(float, float), metavar="LEAST MOST", help="Depths that the PSF describes, in nm. [default: the usable ones]")  # fmt: skip
 @click.option("--keep-brightness", is_flag=True, help="Let the PSF's brightness vary with z as the beads' does, which is else taken as bleaching.")  # fmt: skip
 @click.option("--channel", type=click.IntRange(min=1), metavar="N", help="Channel to read, where there are several.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
+@overwrite_out_option
 def calibrate(beads: Path, out: Path, **options: Any) -> None:
     """Measure the PSF from BEADS, a stack of pictures of fluorescent beads at known steps in z; write it to OUT (.h5).
 

@@ -7,7 +7,7 @@ import click
 
 from holly_triton.frames.config.fitting import Fitting
 
-from ..options import ABOVE_ZERO, SOME_PATH, given_options
+from ..options import ABOVE_ZERO, SOME_PATH, given_options, overwrite_out_option
 
 DEFAULT = Fitting()
 
@@ -27,7 +27,7 @@ DEFAULT = Fitting()
 @click.option("--channel", type=click.IntRange(min=1), metavar="N", help="Channel to read, where there are several.")
 @click.option("--form", metavar="NAME", help="Format, where the suffix of OUT stands for several.")
 @click.option("--resume", is_flag=True, help="Continue what was stopped, with its own options.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
+@overwrite_out_option
 @click.pass_context
 def fit(
     ctx: click.Context, /, movie: Path, out: Path, psf: Path | None, width: float | None, camera: str | None, pixel_size: float | None,

@@ -7,7 +7,7 @@ import click
 
 from holly_triton.frames.config.network import Device
 
-from ..options import ABOVE_ZERO, SOME_PATH, Number, given_options, words
+from ..options import ABOVE_ZERO, SOME_PATH, Number, given_options, overwrite_out_option, words
 
 
 @click.command()
@@ -23,7 +23,7 @@ from ..options import ABOVE_ZERO, SOME_PATH, Number, given_options, words
 @click.option("--device", type=words(Device), default="auto", show_default=True)
 @click.option("--polish/--no-polish", "polished", default=True, show_default=True, help="Fit isolated emitters, by maximum likelihood.")  # fmt: skip
 @click.option("--resume", is_flag=True, help="Continue what was stopped, with its own options.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
+@overwrite_out_option
 @click.pass_context
 def localise(
     ctx: click.Context, /, movie: Path, out: Path, model: Path | None, camera: str | None, pixel_size: float | None, threshold: float | None,

@@ -6,7 +6,7 @@ import click
 
 from holly_triton.frames.config.drift import Drifting
 
-from ..options import ABOVE_ZERO, SOME_PATH, unit_option
+from ..options import ABOVE_ZERO, SOME_PATH, overwrite_out_option, unit_option
 
 DEFAULT = Drifting()
 
@@ -20,7 +20,7 @@ DEFAULT = Drifting()
 @unit_option
 @click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of a camera pixel in nm.")
 @click.option("--form", metavar="NAME", help="Format, where the suffix of OUT stands for several.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
+@overwrite_out_option
 def undrift(
     localisations: Path, out: Path, frames: int | None, segment: int, largest: float, unit: str | None,
     pixel_size: float | None, form: str | None, overwrite: bool,

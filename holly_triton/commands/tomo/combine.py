@@ -6,7 +6,7 @@ import click
 
 from holly_triton.tomography.config.scoring import Scoring
 
-from ..options import ABOVE_ZERO, SOME_PATH
+from ..options import ABOVE_ZERO, SOME_PATH, overwrite_out_option
 
 HOWS = ("union", "intersection", "only-a", "only-b")
 
@@ -19,7 +19,7 @@ HOWS = ("union", "intersection", "only-a", "only-b")
 @click.option("--how", type=click.Choice(HOWS), default="union", show_default=True, help="Which picks are written.")
 @click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of a voxel in Å, for files whose positions are in voxels.")  # fmt: skip
 @click.option("--json", is_flag=True, help="Print the counts as JSON.")
-@click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
+@overwrite_out_option
 def combine(
     a: Path, b: Path, out: Path, tolerance: float, how: str, voxel_size: float | None, json: bool, overwrite: bool
 ) -> None:

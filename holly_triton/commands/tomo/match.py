@@ -11,7 +11,7 @@ from holly_triton.tomography.config.network import Device
 from holly_triton.tomography.config.optics import Optics
 from holly_triton.tomography.config.training import Contrast
 
-from ..options import ABOVE_ZERO, SOME_PATH, Number, words
+from ..options import ABOVE_ZERO, SOME_PATH, Number, overwrite_out_option, words
 
 DEFAULT, OPTICS = Matching(), Optics()
 
@@ -36,7 +36,7 @@ DEFAULT, OPTICS = Matching(), Optics()
 @click.option("--false-positives", type=ABOVE_ZERO, default=DEFAULT.false_positives, show_default=True, metavar="N", help="Expected number in the tomogram for each template, which sets the threshold.")  # fmt: skip
 @click.option("--scores", type=SOME_PATH, metavar="FILE", help="Also write the largest score of each voxel in standard deviations (.mrc, .em, .h5).")  # fmt: skip
 @click.option("--device", type=words(Device), default="auto", show_default=True)
-@click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
+@overwrite_out_option
 def match(
     tomogram: Path, templates: tuple[str, ...], out: Path, angle: float | None, tilt: str, contrast: Contrast,
     defocus: float | None, voltage: float, cs: float, phase_shift: float, mirror: bool, false_positives: float, **given: Any,

@@ -10,7 +10,7 @@ from holly_triton.tomography.config.network import Device
 from holly_triton.tomography.config.picking import Cluster
 from holly_triton.tomography.config.training import Contrast
 
-from ..options import ABOVE_ZERO, SOME_PATH, Number, words
+from ..options import ABOVE_ZERO, SOME_PATH, Number, overwrite_out_option, words
 
 
 @click.command()
@@ -24,7 +24,7 @@ from ..options import ABOVE_ZERO, SOME_PATH, Number, words
 @click.option("--contrast", type=words(Contrast), help="Of protein in the tomogram. [default: the model's]")
 @click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of a voxel in Å, where the file does not state it.")  # fmt: skip
 @click.option("--device", type=words(Device), default="auto", show_default=True)
-@click.option("--overwrite", is_flag=True, help="Replace an existing file OUT.")
+@overwrite_out_option
 def pick(tomogram: Path, out: Path, model_file: Path, **given: Any) -> None:
     """Pick the macromolecules in TOMOGRAM with a trained network and write them to OUT (.csv, .star, .xml, .tbl, .json).
 

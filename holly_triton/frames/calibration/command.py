@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from holly_triton.core.errors import HollyError
+from holly_triton.core.files import check_new
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array
@@ -72,8 +73,8 @@ def calibrate_file(
     chosen = camera_preset("photons") if camera is None else read_camera(camera)
     if out.suffix.lower() not in (".h5", ".hdf5"):
         raise HollyError(f"{out}: the PSF is written as HDF5; give a name that ends in .h5")
-    if out.exists() and not overwrite:
-        raise HollyError(f"{out}: exists already; choose another name, or pass --overwrite")
+    if not overwrite:
+        check_new(out)
     if step == 0 or not math.isfinite(step):
         raise HollyError(f"--step {step:g}: planes at one depth give no PSF; give the distance of two planes in nm")
     if settings.roi_px % 2 == 0:

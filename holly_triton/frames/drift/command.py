@@ -6,12 +6,12 @@ from typing import NamedTuple
 import numpy as np
 
 from holly_triton.core.errors import HollyError, InsufficientError
+from holly_triton.core.files import check_new
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
 from holly_triton.core.types import Array
 from holly_triton.core.words import counted
 from holly_triton.frames.config.drift import Drifting
-from holly_triton.frames.preview import check_new
 from holly_triton.frames.score.reading import read_localisations
 from holly_triton.io.tables.writing import check_name, localisation_file
 

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import absolute
+from holly_triton.core.files import absolute, check_new
 from holly_triton.core.log import LOG
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import Camera, ask_for_camera, stated_camera
 from holly_triton.frames.config.fitting import CROWDED_SHARE, FIT_PIXELS, SAME_PIXEL, Fitting
 from holly_triton.frames.likeness import Ranges, compare, look_at, widths_of
 from holly_triton.frames.localisations import KIND
-from holly_triton.frames.preview import Kept, check_new
+from holly_triton.frames.preview import Kept
 from holly_triton.frames.psf import GaussianPsf, Psf, read_psf
 from holly_triton.frames.unfinished import Block, Job, check_none, finish, go_on, job_of, localised
 from holly_triton.io.movies.movie import Movie

@@ -9,13 +9,13 @@ import numpy as np
 
 from holly_triton.core.device import find_device
 from holly_triton.core.errors import HollyError
-from holly_triton.core.files import absolute
+from holly_triton.core.files import absolute, check_new
 from holly_triton.core.log import LOG
 from holly_triton.core.types import Array
 from holly_triton.frames.camera import Camera, MappedCamera, ask_for_camera, stated_camera
 from holly_triton.frames.config.fitting import SAME_PIXEL
 from holly_triton.frames.config.localisation import STEP_PIXELS
-from holly_triton.frames.preview import Kept, check_new, preview_beside
+from holly_triton.frames.preview import Kept, preview_beside
 from holly_triton.frames.unfinished import Block, Job, check_none, finish, go_on, job_of, localised
 from holly_triton.io.movies.movie import Movie
 from holly_triton.io.movies.opening import open_movie
