@@ -1,8 +1,14 @@
 """Two lists of picks divided into what both have and what one has alone."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from holly_triton.cli import main
+from holly_triton.io.particle_lists import read_particles, write_particles
 from holly_triton.io.particle_lists.particle_list import ParticleList
 from holly_triton.tomography.score.combine import combine
 
@@ -58,5 +64,21 @@ def test_classes_and_tomograms_are_kept_apart_and_empty_lists_pass() -> None:
     none = ParticleList.of("a", np.empty((0, 3)))
     assert combine(a, none, 10).figures()["only_a"] == 2
     assert len(combine(none, none, 10).chosen("union")) == 0
-    unscored = combine(a, b, 10)
-    assert np.isfinite(unscored.chosen("union").scores).all()
+    unscored = combine(a, b, 10).chosen("union")
+    assert np.isfinite(unscored.scores[unscored.labels == "b"]).all()
+
+
+def test_of_a_class_that_the_other_method_did_not_search_the_confidence_is_absent(tmp_path: Path) -> None:
+    places = 400.0 * np.arange(12).reshape(4, 3)
+    network = ParticleList.of(["a", "a", "b", "b"], places, scores=[0.9, 0.8, 0.7, 0.6], tomogram="t")
+    matching = ParticleList.of("a", places[:1], scores=[5.0], tomogram="t")
+    for name, each in (("network", network), ("matching", matching)):
+        write_particles(tmp_path / f"{name}.csv", each)
+    words = [str(tmp_path / f"{name}.csv") for name in ("network", "matching", "both")]
+    ran = CliRunner().invoke(main, ["tomo", "combine", *words, "--json"])
+    assert ran.exit_code == 0 and f"{words[1]}: has no b" in ran.stderr and f"{words[0]}: has no" not in ran.stderr
+    figures = json.loads(ran.stdout)
+    assert figures["classes"]["b"]["confidence"]["only_a"] is None
+    assert figures["confidence"]["only_a"] == figures["classes"]["a"]["confidence"]["only_a"]
+    found = read_particles(tmp_path / "both.csv")
+    assert np.isnan(found.scores[found.labels == "b"]).all() and np.isfinite(found.scores[found.labels == "a"]).all()

@@ -28,7 +28,7 @@ def combine(
     What both found is likely right; what one found alone is worth a look, or an average of its own (tomo average). In OUT the
     score of each pick is a confidence between 0 and 1. Of picks in both lists it is the probability that they did not meet by
     chance, and position and orientation are those of A; of others it is the share of picks of that list and about that score
-    which the other list has too.
+    which the other list has too, and absent for a class of which the other list has no pick.
 
     \b
     Examples:

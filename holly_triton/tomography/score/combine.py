@@ -8,6 +8,7 @@ number for that, between 0 and 1:
   the volume v of a sphere of the tolerance and the volume V that the picks occupy;
 - of one alone: the share of picks of the same list, class and about the same score that the other list has too, as an
   increasing function of the score (isotonic regression). It is low for the scores at which a method is alone with its picks.
+  It is not known (NaN) for a class of which the other list has no pick at all: that method may not have searched for it.
 
 Neither knows the truth: two methods may be wrong for the same reason.
 """
@@ -68,7 +69,9 @@ def combine(a: ParticleList, b: ParticleList, tolerance: float) -> Combined:
     in_both = np.zeros(len(a), bool), np.zeros(len(b), bool)
     in_both[0][pairs.pick] = in_both[1][pairs.particle] = True
     alone = [each.take(~shared) for each, shared in zip((a, b), in_both, strict=True)]
-    confidence = [_confirmed(each, shared)[~shared] for each, shared in zip((a, b), in_both, strict=True)]
+    confidence = [
+        _confirmed(each, shared, other)[~shared] for each, shared, other in zip((a, b), in_both, (b, a), strict=True)
+    ]
     both = a.take(pairs.pick)
     return Combined(
         both=replace(both, scores=1 - _by_chance(both, b, joined([a, b]), tolerance)),
@@ -77,12 +80,17 @@ def combine(a: ParticleList, b: ParticleList, tolerance: float) -> Combined:
     )
 
 
-def _confirmed(picks: ParticleList, shared: Array) -> Array:
-    """For each pick ``[P]`` the share of those of its class and about its score that the other list has."""
+def unconfirmed(picks: ParticleList, other: ParticleList) -> list[str]:
+    """Classes of which another list has no pick, so that it says nothing of those."""
+    return [label for label in picks.classes if label not in other.classes]
+
+
+def _confirmed(picks: ParticleList, shared: Array, other: ParticleList) -> Array:
+    """For each pick ``[P]`` the share of those of its class and about its score that the other list has; NaN if not known."""
     from scipy.optimize import isotonic_regression
 
-    share = np.zeros(len(picks))
-    for label in picks.classes:
+    share = np.full(len(picks), np.nan)
+    for label in set(picks.classes).difference(unconfirmed(picks, other)):
         rows = np.flatnonzero(picks.labels == label)
         scores = np.where(np.isnan(picks.scores[rows]), -np.inf, picks.scores[rows])
         _, level, count = np.unique(scores, return_inverse=True, return_counts=True)
@@ -109,9 +117,10 @@ def _groups(picks: ParticleList) -> Iterator[tuple[str, str]]:
 
 def _figures(sets: dict[str, ParticleList]) -> Figures:
     counts = {name: len(each) for name, each in sets.items()}
+    known = {name: each.scores[~np.isnan(each.scores)] for name, each in sets.items()}
     return {
         "a": counts["both"] + counts["only_a"],
         "b": counts["both"] + counts["only_b"],
         **counts,
-        "confidence": {name: float(each.scores.mean()) if len(each) else float("nan") for name, each in sets.items()},
+        "confidence": {name: float(each.mean()) if len(each) else float("nan") for name, each in known.items()},
     }

@@ -1,11 +1,13 @@
 """Two files of picks combined, and the counts of the sets as text."""
 
+from itertools import permutations
 from pathlib import Path
 
 from holly_triton.core.types import Figures
+from holly_triton.core.words import enumerated
 from holly_triton.io.particle_lists import read_particles, write_particles
 
-from .combine import Combined, How, combine
+from .combine import Combined, How, combine, unconfirmed
 from .selection import check_common, named_alike
 from .words import columns, shown
 
@@ -25,6 +27,9 @@ def combine_files(a: Path, b: Path, out: Path, tolerance: float, how: How, voxel
     read = [f"{path}: {remark}" for path, each in zip((a, b), lists, strict=True) for remark in each.remarks]
     lists, said = named_alike(lists, (a, b))
     check_common(lists, (a, b))
+    for (one, picks), (two, other) in permutations(zip((a, b), lists, strict=True)):
+        if silent := unconfirmed(picks, other):
+            said.append(f"{two}: has no {enumerated(silent)}, so that the confidence of those in {one} is not known")
     found = combine(*lists, tolerance)
     write_particles(out, found.chosen(how))
     return found, [*read, *said]
