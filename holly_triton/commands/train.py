@@ -50,7 +50,7 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 @click.option("--seed", type=SEED, metavar="I", help="Seed of every random choice. [default: 0]")
 @click.option("--device", type=words(Device), help="[default: auto]")
 @click.option("--dimensions", type=click.IntRange(2, 3), metavar="2|3", help="3: reconstruct from localisations in 3D as such; 2: from their projections along the axis. [default: 3 if the localisations have a z of use]")  # fmt: skip
-@click.option("--channels", type=words(Channels), help="separate: a cloud for each channel of localisations, in the same frame and poses; pooled: one cloud of all. --channel reads one alone. [default: separate where a table's column of channels holds several]")  # fmt: skip
+@click.option("--channels", type=words(Channels), help="separate: a cloud for each channel of localisations or pictures, in the same frame and poses; pooled: one cloud of all. --channel reads one alone. [default: separate where the data have several]")  # fmt: skip
 @click.option("--views", type=words(Views), help="random: project 3D particles along random directions. [default: given]")  # fmt: skip
 @click.option("--views-per-particle", type=click.IntRange(min=1), metavar="V", help="With --views random. [default: 8]")
 @click.option("--symmetry", metavar="GROUP", help="Impose a rotational symmetry (C2, C3, ..., D2, D3, ..., T, O, I) on a structure from 3D localisations: only its asymmetric unit is fitted. A second run without it shows what held-out particles lose or gain. [default: none]")  # fmt: skip

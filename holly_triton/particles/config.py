@@ -205,7 +205,7 @@ class Sharpen(Settings):
     constant: Annotated[float, Bounds(0, 1, open_most=True)] = 0.5
     """Share of the steps after which they become shorter, to nothing at the end."""
     separating: Whole = 200
-    """Steps that end a run on projections whose channels have a cloud each: each follows the localisations of its own."""
+    """Steps that end a run on projections whose channels have a cloud each, which follows the localisations or pictures of its own."""
     most_pairs: Count = 2**18
     """Pairs of a localisation and a point, of a particle: where it has more, some of its localisations are drawn at each step."""
 
@@ -257,10 +257,10 @@ class Config(Settings):
     columns: str | None = None
     """Which column of a table holds what, as ``x=...,y=...[px],particle=...``, where its column names are unknown."""
     channel: str | None = None
-    """Name or number of the channel that is read, where localisations of several are in one file; None reads all."""
+    """Name or number of the channel that is read, where localisations or pictures of several are in one file; None reads all."""
     channels: Channels | None = None
-    """Of localisations with a column of channels: ``separate`` gives each channel a cloud of its own, in the same frame and
-    poses; ``pooled`` makes one cloud of all. None follows from the data (``spatial.choice.channels_of``)."""
+    """Of localisations with a column of channels, or pictures with that axis: ``separate`` gives each channel a cloud of its own, in
+    the same frame and poses; ``pooled`` makes one cloud of all. None follows from the data (``spatial.choice.channels_of``)."""
     where: str | None = None
     """Which rows of a table count, as ``valid = 1 and uncertainty < 20``; None counts all."""
     axis: Axis = "z"

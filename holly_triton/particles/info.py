@@ -52,8 +52,8 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
         screen["particles"] = f"about {every * len(data)}"
     elif isinstance(data, Localisations):
         screen["third dimension"] = how_depth(data)
-        if len(data.channels) > 1:
-            screen["channels"] = how_channels(data)
+    if every == 1 and len(data.channels) > 1:
+        screen["channels"] = how_channels(data)
     if len(truths := truths_beside(path)) > 1:
         screen["structures"] = f"{len(truths)} were simulated: {', '.join(truth.name for truth in truths)}"
     return screen | {"can be trained on": _verdict(data, reading, every)}

@@ -1,7 +1,9 @@
 """The files of a simulation: its data, which ``open_dataset`` reads, and the truth."""
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
@@ -17,7 +19,7 @@ from holly_triton.kernels import splat_emitters
 from holly_triton.particles.data.dataset import TRUE_POSES, TRUE_STRUCTURE, TRUTH
 from holly_triton.particles.data.ragged import runs
 
-from .simulate import PICTURE_PX, PICTURE_SIGMA_PX, Simulation
+from .simulate import PICTURE_SIGMA_PX, Simulation
 
 CHUNK_PICTURES = 256
 """Pictures drawn at a time."""
@@ -31,7 +33,8 @@ def write_simulation(folder: str | Path, simulation: Simulation, *, tiff: bool =
     ``localisations.csv`` (or ``pictures.tif``), ``truth.ply`` (the structure; of a mixture ``truth-1.ply``, ``truth-2.ply`` and
     so on) and ``truth_poses.csv`` (a row for every picture, of a mixture with the number of its structure, of
     stretched particles with the amplitude). There are no
-    columns for photons, which are not simulated; the channels of the structure are in the column ``channel``.
+    columns for photons, which are not simulated; the channels of the structure are in the column ``channel``, or channels of the
+    pictures.
 
     Args:
         folder: Output folder.
@@ -91,30 +94,44 @@ def _write_table(path: Path, simulation: Simulation) -> None:
 
 
 def _write_pictures(path: Path, simulation: Simulation) -> None:
-    grid, pictures = simulation.grid, len(simulation.rotation)
-    if pictures * PICTURE_PX**2 * 4 > LARGEST_TIFF:
+    """Write pictures, as ImageJ does, or as OME-TIFF where channels have names."""
+    grid, pictures, channels = simulation.grid, len(simulation.rotation), simulation.channels
+    names = () if channels is None else channels.names
+    shape = (pictures, *([len(names)] if names else []), *grid.shape)
+    if math.prod(shape) * 4 > LARGEST_TIFF:
         raise HollyError(
             f"{path}: {pictures} pictures exceed the 4 GiB of a TIFF; write localisations, or fewer pictures"
         )
+    if names:
+        pixel = {
+            f"PhysicalSize{axis}{what}": value for axis in "XY" for what, value in (("", grid.pixel_nm), ("Unit", "nm"))
+        }
+        layout: dict[str, Any] = {"ome": True, "metadata": {"axes": "TCYX", "Channel": {"Name": [*names]}, **pixel}}
+    else:
+        resolution = (1000 / grid.pixel_nm, 1000 / grid.pixel_nm)
+        layout = {"imagej": True, "resolution": resolution, "metadata": {"axes": "TYX", "unit": "micron"}}
     with replacing(path) as partial:
-        tifffile.imwrite(
-            partial,
-            _draw(simulation, grid),
-            shape=(pictures, *grid.shape),
-            dtype=np.float32,
-            imagej=True,
-            resolution=(1000 / grid.pixel_nm, 1000 / grid.pixel_nm),
-            metadata={"axes": "TYX", "unit": "micron"},
-        )
+        tifffile.imwrite(partial, _draw(simulation, grid), shape=shape, dtype=np.float32, **layout)
 
 
 def _draw(simulation: Simulation, grid: Grid) -> Iterator[Array]:
-    """The pictures one by one, drawn a chunk at a time. Every emitter has integral 1, since photons are not simulated."""
+    """The pictures one by one, of several channels one channel after the other, drawn a chunk at a time.
+
+    Every emitter has integral 1, since photons are not simulated.
+    """
+    channels = simulation.channels
+    own = torch.zeros(1) if channels is None else torch.from_numpy(channels.of)[simulation.site]
     for start in range(0, len(simulation.rotation), CHUNK_PICTURES):
         index = torch.arange(start, min(start + CHUNK_PICTURES, len(simulation.rotation)))
         emitters, offsets, _ = runs(simulation.offsets[index], simulation.offsets.diff()[index])
         xy = grid.to_pixels(simulation.positions[emitters, :2])
-        yield from splat_emitters(xy, offsets, PICTURE_SIGMA_PX, grid.shape).numpy()
+        weights = (
+            [None]
+            if channels is None
+            else [(own[emitters] == place).to(xy.dtype) for place in range(len(channels.names))]
+        )
+        drawn = [splat_emitters(xy, offsets, PICTURE_SIGMA_PX, grid.shape, weights=one).numpy() for one in weights]
+        yield from np.stack(drawn, axis=1).reshape(-1, *grid.shape)
 
 
 def _fixed(lengths_nm: Tensor) -> Array:

@@ -146,7 +146,10 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     "TIFF that is RGB": (lambda d: tiff(d, np.zeros((10, 24, 24, 3), np.uint8), photometric="rgb"), "is a colour picture"),
     "TIFF that is RGBA": (lambda d: tiff(d, np.zeros((24, 24, 4), np.uint8), photometric="rgb"), "is a colour picture"),
     "TIFF with a palette": (palette, "is a colour picture"),
-    "TIFF of two channels": (lambda d: ome(d, "TCYX", (10, 2, 24, 24)), "has 2 channels; save one of them"),
+    "TIFFs of different channels": (
+        lambda d: folder_of(d, lambda p: ome(p, "TCYX", (10, 2, 24, 24)), tiff),
+        "has one channel, but s.ome.tif has the channels 1, 2",
+    ),
     "TIFF of complex numbers": (lambda d: tiff(d, SPOTS.astype(np.complex64)), "has complex64 pixels; save real numbers"),
     "TIFF of several sizes": (several_series, "several sizes (24 x 24 px, 24 x 20 px)"),
     "TIFF of few pictures": (lambda d: tiff(d, SPOTS[:7]), "holds 7 pictures; at least 8 are needed"),
@@ -249,7 +252,7 @@ def test_a_folder_whose_files_disagree_on_the_pixel_size(tmp_path: Path) -> None
         open_dataset(tmp_path)
 
 
-@pytest.mark.parametrize("options", [{"columns": "x=1"}, {"channel": "1"}, {"where": "a < 1"}, {"weights": "photons"}])
+@pytest.mark.parametrize("options", [{"columns": "x=1"}, {"where": "a < 1"}, {"weights": "photons"}])
 def test_options_of_tables_are_refused_for_pictures(tmp_path, options):
     tifffile.imwrite(tmp_path / "stack.tif", np.ones((9, 24, 24), np.float32))
     refused(tmp_path / "stack.tif", f"is pictures, and --{[*options][0]} is an option for tables", **options)

@@ -10,6 +10,7 @@ import tifffile
 import torch
 from astropy.io import fits
 
+from holly_triton.core.errors import HollyError
 from holly_triton.geometry import Grid
 from holly_triton.particles.data import Pictures, open_dataset
 from holly_triton.particles.data.own_blur import NO_BLUR
@@ -113,6 +114,39 @@ def test_a_hyperstack_is_summed_along_z_whatever_the_order(tmp_path: Path, kind:
 def test_slices_of_a_file_that_holds_nothing_else_are_particles(tmp_path: Path) -> None:
     data = read(imagej(tmp_path / "stack.tif", spots(), "ZYX"))
     assert len(data) == 9 and "Each slice along z was taken as one particle" in data.notes[1]
+
+
+@pytest.mark.parametrize("axes", ["TCYX", "CTYX", "TZCYX"])
+def test_channels_are_read_as_bright_as_each_other(tmp_path: Path, axes: str) -> None:
+    parts = {"A": spots(seed=1), "B": 40 * spots(seed=2)}
+    stacks = [*parts.values()] if "Z" not in axes else [0.25 * np.stack(4 * [part], axis=1) for part in parts.values()]
+    path = tmp_path / "stack.ome.tif"
+    about = {"axes": axes, "Channel": {"Name": [*parts]}, "PhysicalSizeX": 0.01, "PhysicalSizeY": 0.01}
+    tifffile.imwrite(path, np.stack(stacks, axis=axes.index("C")), ome=True, metadata=about)
+    data = read(path)
+    assert data.channels == ("A", "B") and data.parts is not None and len(data) == 9
+    np.testing.assert_allclose(data.parts[:, 0], 40 * spots(seed=1), rtol=1e-4, atol=1e-2)
+    np.testing.assert_allclose(data.parts[:, 1], 40 * spots(seed=2), rtol=1e-4, atol=1e-2)
+    assert torch.equal(data.images, data.parts.sum(1))
+    grid = Grid(32, 320.0)
+    index = torch.arange(4)
+    both = sum(data.draw(index, grid, 60.0, channel) for channel in range(2))
+    torch.testing.assert_close(both, data.draw(index, grid, 60.0), rtol=1e-3, atol=1e-3)
+    for chosen in ("B", "2"):
+        one = read(path, channel=chosen)
+        assert one.channels == () and one.parts is None
+        np.testing.assert_allclose(one.images, 40 * spots(seed=2), rtol=1e-4, atol=1e-2)
+    with pytest.raises(HollyError, match="has no channel C; it has A, B"):
+        read(path, channel="C")
+
+
+def test_channels_without_names_are_numbered_and_one_may_be_dark(tmp_path: Path) -> None:
+    path = imagej(tmp_path / "stack.tif", np.stack([spots(), np.zeros_like(spots())], axis=1), "TCYX")
+    with pytest.raises(HollyError, match="no light in channel 2"):
+        read(path)
+    assert read(path, channel="1").images.shape == (9, 32, 40)
+    with pytest.raises(HollyError, match="holds one channel; leave --channel out"):
+        read(imagej(tmp_path / "one.tif", spots()), channel="1")
 
 
 def test_pages_without_metadata_are_particles(tmp_path: Path) -> None:
@@ -325,5 +359,7 @@ def test_the_summary_says_what_was_found(tmp_path: Path) -> None:
 
 
 def test_to_moves_every_tensor() -> None:
-    data = pictures_from_pixels(spots(), [*"012345678"], PIXEL_NM, source="test").to("meta")
-    assert data.images.device.type == data.centroids.device.type == "meta"
+    images = np.stack([spots(), spots()], axis=1)
+    data = pictures_from_pixels(images, [*"012345678"], PIXEL_NM, source="test", channels=("A", "B")).to("meta")
+    assert data.parts is not None
+    assert data.images.device.type == data.centroids.device.type == data.parts.device.type == "meta"

@@ -1,7 +1,7 @@
 """Common parts of all readers of pixels: a file or a folder of files becomes one stack of images."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,14 +39,16 @@ class Stack:
     """One file.
 
     Attributes:
-        images: ``[n, H, W]`` float32.
+        images: ``[n, H, W]`` float32, or ``[n, C, H, W]`` where it has channels.
         stated: The pixel size that it states, nm, and the place where it does; None if it does not.
+        channels: Names of its C channels; none where it has one.
         notes: How it was read; what holds for all files of a folder is reported once.
         remarks: Irregularities of this file.
     """
 
     images: Array
     stated: tuple[float, str] | None = None
+    channels: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
 
@@ -56,11 +58,12 @@ class ImageStack:
     """All images of a file or a folder.
 
     Attributes:
-        images: ``[n, H, W]`` float32, as the files hold them.
+        images: ``[n, H, W]`` float32, as the files hold them, or ``[n, C, H, W]`` of several channels.
         names: Names of the images ``[n]``.
         pixel_nm: Side of a pixel, nm.
         source: The format, in words.
         notes: How they were read, and irregularities of single files.
+        channels: Names of the C channels; none where there is one.
     """
 
     images: Array
@@ -68,13 +71,14 @@ class ImageStack:
     pixel_nm: float
     source: str
     notes: list[str]
+    channels: tuple[str, ...] = ()
 
 
 def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], Stack]) -> ImageStack:
     """Read a file of pictures, or a folder of such files in natural order.
 
-    The pixel size is that of ``--pixel-size``, else the one that the files state. ``--crop`` is applied to each file before
-    the next is read.
+    The pixel size is that of ``--pixel-size``, else the one that the files state. ``--crop`` and ``--channel`` are applied to each
+    file before the next is read.
 
     Args:
         path: A file, a folder of files, or a folder of such folders, each named by its sigma (HOLLy's ``--fitspath``).
@@ -83,9 +87,10 @@ def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], 
         read: Reads one file.
 
     Raises:
-        HollyError: ``read`` fails, pictures differ in size or are too many, or there is no pixel size.
+        HollyError: ``read`` fails, pictures differ in size or channels or are too many, or there is no pixel size.
     """
     files, notes = _files(path, kind)
+    channels: tuple[str, ...] = ()
     if reading.crop is not None:
         notes.append(f"Pictures were cropped to {reading.crop} x {reading.crop} px about their centre.")
     stacks, stated, remarks = [], [], []
@@ -93,8 +98,17 @@ def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], 
     nbytes = 0
     for file in files:
         stack = read(file)
+        if reading.channel is not None:
+            stack = _of_channel(file, stack, reading.channel)
+        if file == files[0]:
+            channels = stack.channels
+        elif stack.channels != channels:
+            found, wanted = (
+                f"the channels {', '.join(names)}" if names else "one channel" for names in (stack.channels, channels)
+            )
+            raise HollyError(f"{file}: has {found}, but {files[0].name} has {wanted}; give files of the same channels")
         stacks.append(stack.images if reading.crop is None else _cropped(file, stack.images, reading.crop))
-        _check_same_size(file, files[0], stacks[-1].shape[1:], stacks[0].shape[1:])
+        _check_same_size(file, files[0], stacks[-1].shape[-2:], stacks[0].shape[-2:])
         nbytes += stacks[-1].nbytes
         check_size(path, nbytes)
         names += _names(file, len(stack.images), alone=len(files) == 1)
@@ -105,7 +119,7 @@ def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], 
         remarks[MOST_REMARKS:] = [f"{counted(len(remarks) - MOST_REMARKS, 'more remark')} of this kind left out."]
     pixel_nm, said = _pixel_size(files, stated, reading)
     source = f"{kind} stack" if path.is_file() else f"folder of {counted(len(files), f'{kind} file')}"
-    return ImageStack(_joined(stacks), names, pixel_nm, source, [*said, *notes, *remarks])
+    return ImageStack(_joined(stacks), names, pixel_nm, source, [*said, *notes, *remarks], channels)
 
 
 def finest_sigma(folder: Path) -> Path | None:
@@ -217,15 +231,26 @@ def _names(file: Path, pictures: int, *, alone: bool) -> list[str]:
     return [file.stem] if pictures == 1 else [f"{file.stem}/{page}" for page in range(pictures)]
 
 
+def _of_channel(file: Path, stack: Stack, wanted: str) -> Stack:
+    """One channel of a file, by its name or its number from 1."""
+    numbered = {str(place): place - 1 for place in range(1, len(stack.channels) + 1)}
+    known = numbered | {name: place for place, name in enumerate(stack.channels)}
+    if not known:
+        raise HollyError(f"{file}: holds one channel; leave --channel out")
+    if wanted not in known:
+        raise HollyError(f"{file}: has no channel {wanted}; it has {', '.join(stack.channels)}")
+    return replace(stack, images=stack.images[:, known[wanted]].copy(), channels=())
+
+
 def _cropped(file: Path, images: Array, side: int) -> Array:
-    height, width = images.shape[1:]
+    height, width = images.shape[-2:]
     if side > min(height, width):
         raise HollyError(
             f"{file}: is {width} x {height} px, too small for --crop {side}; give at most {min(height, width)}"
         )
     top, left = (height - side) // 2, (width - side) // 2
     # A copy releases the memory of the rest.
-    return images[:, top : top + side, left : left + side].copy()
+    return images[..., top : top + side, left : left + side].copy()
 
 
 def _check_same_size(file: Path, first: Path, size: tuple[int, ...], first_size: tuple[int, ...]) -> None:

@@ -1,4 +1,4 @@
-"""TIFF and OME-TIFF: a page is a picture of one particle, or a slice along z where the metadata name that axis."""
+"""TIFF and OME-TIFF: a page is a picture of one particle, or a slice along z or a channel where the metadata name that axis."""
 
 import html
 import logging
@@ -44,15 +44,15 @@ def read_tiff(path: Path, reading: Reading) -> ImageStack:
     """Read a TIFF stack, or a folder of TIFFs in natural order.
 
     Slices along z (the metadata's axis Z; ImageJ's ``slices``) are summed to one picture of each particle, as for the
-    paper's expansion microscopy. Pages along any other axis except channels are one particle each. So are those of a single
-    file with one axis of any name, since ImageJ calls every stack slices, and a single particle is not a data set.
+    paper's expansion microscopy; channels (the axis C) are kept. Pages along any other axis are one particle each. So are those of
+    a single file with one axis of any name, since ImageJ calls every stack slices, and a single particle is not a data set.
 
     The pixel size comes from ``--pixel-size``, else from OME or ImageJ metadata or the file's resolution. Dots per inch of
     printers, which most programs set to a constant, are ignored: their pixels are larger than a microscope's.
 
     Raises:
-        HollyError: Pixels are in colour, complex or have channels, pictures differ in size, the file is truncated or too
-            large, or there is no pixel size.
+        HollyError: Pixels are in colour or complex, pictures differ in size or channels, the file is truncated or too large, or
+            there is no pixel size.
     """
     return read_stacks(path, reading, "TIFF", partial(_read_stack, single=path.is_file()))
 
@@ -63,7 +63,7 @@ def _read_stack(path: Path, *, single: bool) -> Stack:
         _check_complete(path, tiff)
         plain = single and [len(series.axes) for series in tiff.series] == [3]
         for series in tiff.series:
-            _check_grey(path, series, plain=plain)
+            _check_grey(path, series)
         sizes = dict.fromkeys(series.shape[-2:] for series in tiff.series)
         if len(sizes) != 1:
             found = ", ".join(f"{width} x {height} px" for height, width in [*sizes][:4])
@@ -73,22 +73,42 @@ def _read_stack(path: Path, *, single: bool) -> Stack:
         _check_promise(path, tiff)
         notes: list[str] = []
         parts = [_particles(path, series, notes, plain=plain) for series in tiff.series]
+        if len({part.shape[1:] for part in parts}) != 1:
+            raise HollyError(f"{path}: holds pictures of different numbers of channels; all must have the same")
         images = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        return Stack(images, stated_size(path, tiff), notes, said)
+        channels = _channel_names(tiff, images.shape[1]) if images.ndim == 4 else ()
+        return Stack(images, stated_size(path, tiff), channels, notes, said)
 
 
 def _particles(path: Path, series: Any, notes: list[str], *, plain: bool) -> Array:
-    """Pictures ``[n, H, W]`` float32 of one series; ``plain`` treats every axis as particles. How z was read goes to ``notes``."""
-    pixels = decoded(path, series)
+    """Pictures ``[n, H, W]`` float32 of one series, ``[n, C, H, W]`` of several channels; how z was read goes to ``notes``.
+
+    ``plain`` treats every axis as particles.
+    """
+    pixels, axes = decoded(path, series), series.axes
     summed_along = None
-    if "Z" in series.axes and plain:
+    if "Z" in axes and plain:
         notes.append(
             "Each slice along z was taken as one particle, as the file has no other axis; z-stacks must be in one file each."
         )
-    elif "Z" in series.axes:
+    elif "Z" in axes:
         notes.append("The slices along z of each particle were summed: the metadata name that axis.")
-        summed_along = series.axes.index("Z")
-    return as_float32(pixels, summed_along=summed_along).reshape(-1, *series.shape[-2:])
+        summed_along = axes.index("Z")
+        axes = axes.replace("Z", "")
+    images = as_float32(pixels, summed_along=summed_along)
+    channels = 1 if plain or "C" not in axes else images.shape[axes.index("C")]
+    if channels == 1:
+        return images.reshape(-1, *series.shape[-2:])
+    return np.ascontiguousarray(np.moveaxis(images, axes.index("C"), -3)).reshape(-1, channels, *series.shape[-2:])
+
+
+def _channel_names(tiff: tifffile.TiffFile, channels: int) -> tuple[str, ...]:
+    """Names of the channels that OME metadata state, else their numbers from 1."""
+    stated = re.findall(r'<Channel\b[^<>]*?\bName="([^"<>]+)"', tiff.ome_metadata or "")[:channels]
+    names = tuple(html.unescape(name).strip() for name in stated)
+    if len({*names} - {""}) == channels:
+        return names
+    return tuple(str(number) for number in range(1, channels + 1))
 
 
 def decoded(path: Path, pixels: Any) -> Array:
@@ -154,15 +174,12 @@ def _check_complete(path: Path, tiff: tifffile.TiffFile) -> None:
             raise truncated(path, f"page {number} ends at byte {end}, the file at {size}")
 
 
-def _check_grey(path: Path, series: Any, *, plain: bool) -> None:
+def _check_grey(path: Path, series: Any) -> None:
     page = series.keyframe
     if page.samplesperpixel != 1 or "S" in series.axes or page.photometric.name in ("RGB", "PALETTE"):
         raise HollyError(f"{path}: is a colour picture; save one channel as grey values")
     if series.dtype.kind not in "uifb":
         raise HollyError(f"{path}: has {series.dtype} pixels; save real numbers (the modulus, for instance)")
-    if "C" in series.axes and not plain:
-        channels = series.shape[series.axes.index("C")]
-        raise HollyError(f"{path}: has {channels} channels; save one of them (if they are particles, as frames)")
     if series.is_multifile:
         raise HollyError(f"{path}: is one part of an OME data set over several files; save that as one file")
 

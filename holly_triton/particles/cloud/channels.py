@@ -1,4 +1,4 @@
-"""A cloud for each channel of localisations in projection, from the cloud and the poses of all of them."""
+"""A cloud for each channel of projections, from the cloud and the poses of all of them."""
 
 import numpy as np
 import torch
@@ -6,11 +6,13 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from holly_triton.core.types import Array
-from holly_triton.particles.data import Localisations
+from holly_triton.kernels.gaussians.separable import axis_gaussians, pixel_centres
+from holly_triton.particles.data import Dataset, Localisations, Pictures
 from holly_triton.particles.sparse.likelihood import flat_model, flat_particles
 from holly_triton.particles.spatial.choice import sizes_of
 from holly_triton.particles.spatial.mixture import Weighed, expected
 
+from .objective import log_density, normalised
 from .optimiser import flatten
 from .schedule import Plan
 from .state import TrainingState
@@ -22,14 +24,21 @@ NEIGHBOURS, ONE_SITE = 16, 1.5
 
 
 @torch.no_grad()
-def separate(state: TrainingState, plan: Plan, dataset: Localisations, generator: torch.Generator) -> None:
+def separate(state: TrainingState, plan: Plan, dataset: Dataset, generator: torch.Generator) -> None:
     """Put points of each channel, one channel after the other, in the place of the cloud of all.
 
-    Each channel has a share of the points, as many of them at each place as localisations of that channel are there: where two
-    channels have labels at the same place, both have points.
+    Each channel has a share of the points, as many of them at each place as localisations of that channel are there, or as much of
+    its light: where two channels have labels at the same place, both have points.
     """
     sizes = sizes_of(len(state.points), dataset, plan.config.dimensions)
-    loads = _loads(state, plan, dataset, generator)
+    every = torch.arange(0, len(dataset), -(-len(dataset) // COMPARED), device=state.points.device)
+    loads = state.points.new_zeros(len(sizes), len(state.points))
+    for index in torch.split(every, plan.config.sharpen.batch):
+        if isinstance(dataset, Localisations):
+            loads += _of_localisations(state, plan, dataset, index, generator)
+        else:
+            assert isinstance(dataset, Pictures)
+            loads += _of_pictures(state, plan, dataset, index)
     clouds, places = [], state.points.detach().cpu().numpy()
     apart_nm = ONE_SITE * state.blur_nm()
     for load, number in zip(loads, sizes, strict=True):
@@ -42,22 +51,35 @@ def separate(state: TrainingState, plan: Plan, dataset: Localisations, generator
     flatten(state, plan.config.tilt)
 
 
-def _loads(state: TrainingState, plan: Plan, dataset: Localisations, generator: torch.Generator) -> Tensor:
-    """Localisations of each channel that each point explains ``[C, N]``, of some particles."""
+def _of_localisations(
+    state: TrainingState, plan: Plan, dataset: Localisations, index: Tensor, generator: torch.Generator
+) -> Tensor:
+    """Localisations of each channel that each point explains ``[C, N]``, of some particles ``[B]``."""
     model = flat_model(state, plan.config.sparse.background_width * plan.gyration_nm)
     most = max(1, plan.config.sharpen.most_pairs // len(state.points))
-    device, names = state.points.device, dataset.channels
-    every = torch.arange(0, len(dataset), -(-len(dataset) // COMPARED), device=device)
-    loads = state.points.new_zeros(len(names), len(state.points))
-    for index in torch.split(every, plan.config.sharpen.batch):
-        data = flat_particles(dataset, index, most, generator, names)
-        assert data.membership is not None
-        weight = torch.ones_like(state.loss[index])
-        poses = Weighed(torch.arange(len(index), device=device), state.rotation[index], state.shift[index], weight)
-        for channel, load in enumerate(loads):
-            own = data._replace(mask=data.membership[..., channel], membership=None)
-            load += expected(model, own, poses).load
-    return loads
+    data = flat_particles(dataset, index, most, generator, dataset.channels)
+    assert data.membership is not None
+    particle, weight = torch.arange(len(index), device=index.device), torch.ones_like(state.loss[index])
+    poses = Weighed(particle, state.rotation[index], state.shift[index], weight)
+    each = (data._replace(mask=mask, membership=None) for mask in data.membership.unbind(-1))
+    return torch.stack([expected(model, own, poses).load for own in each])
+
+
+def _of_pictures(state: TrainingState, plan: Plan, dataset: Pictures, index: Tensor) -> Tensor:
+    """Light of each channel that each point explains ``[C, N]``, of some normalised pictures ``[B]``."""
+    stage = plan.finest(plan.at(state.step, state.blur_nm()))
+    px, centres = stage.grid.to_pixels, pixel_centres(stage.grid.size, state.points)
+    at = px(state.rotation[index, :2] @ state.points.T + state.shift[index, :, None])  # [B, 2, N]
+    gx, gy = (axis_gaussians(along, px(state.width(stage.sigma_nm)), centres) for along in at.unbind(1))  # [B, N, S]
+    drawn = gy.transpose(1, 2) @ gx
+    # A point's share of a pixel is the density that it draws there over that of all and of the background.
+    density = log_density(drawn, state.background).exp()
+    own = (1 - state.background.sigmoid()) / drawn.sum((1, 2))  # [B]
+    loads = []
+    for channel in range(len(dataset.channels)):
+        target = normalised(dataset.draw(index, stage.grid, stage.sigma_nm, channel))
+        loads.append(((gy @ (target / density) * gx).sum(2) * own[:, None]).sum(0))
+    return torch.stack(loads)
 
 
 def taken(points: Array, load: Array, number: int, apart_nm: float) -> Array:

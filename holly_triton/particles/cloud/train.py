@@ -14,7 +14,7 @@ from holly_triton.core.distributed import gather, share
 from holly_triton.core.errors import HollyError
 from holly_triton.io.channels import PointChannels
 from holly_triton.kernels import splat
-from holly_triton.particles.data import Dataset, Localisations
+from holly_triton.particles.data import Dataset
 from holly_triton.particles.poses.method import choose_method
 from holly_triton.particles.poses.refine import Poses, objective_of, refine_poses
 from holly_triton.particles.starts import choose_start
@@ -68,7 +68,6 @@ class Trainer:
         """The channel of each point; None where there is one, and before each has points of its own."""
         if not self.state.sizes:
             return None
-        assert isinstance(self.dataset, Localisations)
         return PointChannels.of_sizes(self.state.sizes, self.dataset.channels)
 
     def run(self) -> Iterator[Progress]:
@@ -143,7 +142,6 @@ class Trainer:
         if not self.plan.begins_alone(state.step):
             return
         if state.step >= self.plan.refined_steps:
-            assert isinstance(self.dataset, Localisations)
             separate(state, self.plan, self.dataset, self.generator)
         state.optimiser = {}  # of gradients of another scale
         self.method = choose_method(self.plan, self.dataset, state, self.generator)

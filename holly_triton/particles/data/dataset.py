@@ -42,7 +42,7 @@ LIKELY_NM = 5000.0
 the structures that particles are averaged of, are 500 nm long."""
 
 OF_PICTURES = ("crop", "background", "contrast")
-OF_TABLES = ("columns", "channel", "where", "axis", "weights")
+OF_TABLES = ("columns", "where", "axis", "weights")
 """Attributes of ``Reading`` that apply to pictures only, or to tables only; each is an option of the same name."""
 
 

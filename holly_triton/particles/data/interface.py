@@ -67,6 +67,11 @@ class Dataset(Drawable, Protocol):
         ...
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels; none where there is one without a name."""
+        ...
+
+    @property
     def counts(self) -> Tensor | None:
         """Localisations of each picture ``[P]``; None where that is not known."""
         ...

@@ -49,6 +49,8 @@ class Pictures:
         notes: What was skipped and why, what was assumed.
         doubts: Those notes that make any result from the pictures doubtful.
         unfit: Why they can't be trained on as they are, if so.
+        parts: ``[P, C, H, W]`` of several channels, as bright as each other in the mean, whose sum ``images`` is.
+        channels: Their names.
     """
 
     images: Tensor
@@ -60,6 +62,8 @@ class Pictures:
     notes: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
     unfit: str | None = None
+    parts: Tensor | None = None
+    channels: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.names)
@@ -131,14 +135,16 @@ class Pictures:
 
     def to(self, device: torch.device | str) -> "Pictures":
         """The same data on another device."""
-        return replace(self, images=self.images.to(device), centroids=self.centroids.to(device))
+        parts = None if self.parts is None else self.parts.to(device)
+        return replace(self, images=self.images.to(device), centroids=self.centroids.to(device), parts=parts)
 
     def select(self, index: Tensor) -> "Pictures":
         """Some pictures ``[B]``, in the order of the index."""
         names = [self.names[picture] for picture in index.tolist()]
-        return replace(self, images=self.images[index], centroids=self.centroids[index], names=names)
+        parts = None if self.parts is None else self.parts[index]
+        return replace(self, images=self.images[index], centroids=self.centroids[index], names=names, parts=parts)
 
-    def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float) -> Tensor:
+    def draw(self, index: LongTensor | Tensor, grid: Grid, sigma_nm: float, channel: int | None = None) -> Tensor:
         """Pictures moved to their centroid, resampled onto a grid and blurred.
 
         A Gaussian about each input pixel separates into x and y, so a picture is two matrix products:
@@ -150,11 +156,12 @@ class Pictures:
             grid: The picture's size and field of view.
             sigma_nm: Width that a point source ends with, nm, of which the pictures' own blur is a part; at least
                 ``finest_nm``, or that is what it is.
+            channel: Place of one of several channels; None draws all.
 
         Returns:
             ``[B, S, S]`` float32, not normalised.
         """
-        images = self.images[index]
+        images = self.images[index] if channel is None or self.parts is None else self.parts[index, channel]
         sigma = max(sigma_nm, self.finest_nm) / self.pixel_nm
         added = math.sqrt(max(LATTICE**2, sigma**2 - self.blur.sigma**2))
         left = math.sqrt(sigma**2 - added**2)
@@ -181,6 +188,7 @@ class Pictures:
             "localisation precision": "not stated",
             "photons": "not stated",
             "third dimension": "no",
+            **({"channels": ", ".join(self.channels)} if self.channels else {}),
             "notes": " ".join(self.notes) or "nothing was skipped",
         }
 
@@ -199,7 +207,7 @@ def read_pictures(path: Path, reading: Reading, read: Callable[[Path, Reading], 
     stack = read(path, reading)
     return pictures_from_pixels(
         stack.images, stack.names, stack.pixel_nm, source=stack.source, notes=stack.notes,
-        background=reading.background, contrast=reading.contrast,
+        background=reading.background, contrast=reading.contrast, channels=stack.channels,
     )  # fmt: skip
 
 
@@ -212,11 +220,12 @@ def pictures_from_pixels(
     notes: Sequence[str] = (),
     background: str = "subtract",
     contrast: str | None = None,
+    channels: tuple[str, ...] = (),
 ) -> Pictures:
     """Pictures from raw pixels: background subtracted or kept, pictures without light skipped, and the notes say so.
 
     Args:
-        images: ``[P, H, W]`` float32; changed in place, since it may be most of the memory.
+        images: ``[P, H, W]`` float32, or ``[P, C, H, W]`` of several channels; changed in place, since it may be most of the memory.
         names: ``[P]``.
         pixel_nm: Side of a pixel, nm.
         source: The format.
@@ -224,38 +233,43 @@ def pictures_from_pixels(
         background: ``"subtract"`` or ``"keep"``. Light is never negative: what is below 0 becomes 0 either way.
         contrast: ``"dark"`` inverts the pictures, ``"bright"`` takes them as they are; if None they are taken as they are
             and, where they look dark, ``unfit`` says so.
+        channels: Names of the C channels.
     """
-    notes = [*notes]
+    notes, pixels_of = [*notes], tuple(range(1, images.ndim))
     # NaN is the maximum where there is one, and below nothing.
-    finite: Array = (images.max(axis=(1, 2)) < BRIGHTEST) & (images.min(axis=(1, 2)) > -BRIGHTEST)
+    finite: Array = (images.max(axis=pixels_of) < BRIGHTEST) & (images.min(axis=pixels_of) > -BRIGHTEST)
     if not finite.all():
         notes.append(
             part_of(int((~finite).sum()), len(images), "picture", "{hold} NaN or infinity and {were} skipped.")
         )
     images, names = _keep(finite, images, names)
-    dark = looks_dark(images)
+    each = images.reshape(-1, *images.shape[-2:])  # every picture of every channel, in the same memory
+    dark = looks_dark(each)
     if contrast == "dark":
-        np.subtract(images.max(axis=(1, 2), keepdims=True), images, out=images)
+        np.subtract(each.max(axis=(1, 2), keepdims=True), each, out=each)
         notes.append("The pictures were inverted (--contrast dark).")
     if background == "keep":
-        negative = int((images.min(axis=(1, 2)) < 0).sum())
+        negative = int((images.min(axis=pixels_of) < 0).sum())
         np.maximum(images, 0, out=images)
         said = "Background was kept in the pictures."
         said += f" Pixels below 0, in {negative} of them, count as 0." if negative else ""
     else:
-        for chunk in np.split(images, range(CHUNK, len(images), CHUNK)):
+        for chunk in np.split(each, range(CHUNK, len(each), CHUNK)):
             _subtract_background(chunk)
         said = "Background (median of each picture's border) was subtracted; noise below 3 sigma of it is 0."
-    lit: Array = np.asarray(images.max(axis=(1, 2)) > images.min(axis=(1, 2)))
+    lit: Array = np.asarray(images.max(axis=pixels_of) > images.min(axis=pixels_of))
     if not lit.all():
         notes.append(part_of(int((~lit).sum()), len(images), "picture", "{show} no light and {were} skipped."))
     images, names = _keep(lit, images, names)
     notes.append(said)
-    pixels = torch.from_numpy(images)
+    parts = _evened(torch.from_numpy(images)) if channels else None
+    pixels = torch.from_numpy(images) if parts is None else parts.sum(1)
     blur = own_blur(pixels) if len(pixels) else NO_BLUR
-    data = Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, blur, notes)
+    data = Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, blur, notes, parts=parts, channels=channels)
     if contrast is None and dark:
         return replace(data, unfit=LOOKS_DARK)
+    if parts is not None and len(data) and (empty := [*np.array(channels)[parts.amax((0, 2, 3)).numpy() <= 0]]):
+        return replace(data, unfit=f"shows no light in channel {empty[0]}; read another one with --channel NAME|NUMBER")
     if len(data):
         if contrast == "dark" and not dark:
             data.doubts.append("The pictures were inverted (--contrast dark), though they look bright as they are.")
@@ -269,6 +283,13 @@ def pictures_from_pixels(
                 "spectrum; it is not part of the label scatter."
             )
     return data
+
+
+def _evened(parts: Tensor) -> Tensor:
+    """Pictures ``[P, C, H, W]`` in place, each channel as bright in the mean as the brightest: dyes and cameras differ."""
+    light = parts.sum((0, 2, 3), dtype=torch.float64)
+    factor = torch.where(light > 0, light.max() / light, 1.0)
+    return parts.mul_(factor.to(parts.dtype)[:, None, None])
 
 
 def _keep(chosen: Array, images: Array, names: Sequence[str]) -> tuple[Array, Sequence[str]]:

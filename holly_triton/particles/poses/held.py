@@ -1,6 +1,8 @@
 """Steps of the cloud alone, in the poses found, along the likelihood of the data at their finest."""
 
+import dataclasses
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor
@@ -9,7 +11,7 @@ from holly_triton.particles.cloud.optimiser import flatten, optimiser_of, step_c
 from holly_triton.particles.cloud.schedule import Plan
 from holly_triton.particles.cloud.stage import Stage
 from holly_triton.particles.cloud.state import TrainingState
-from holly_triton.particles.data import Dataset, Localisations
+from holly_triton.particles.data import Dataset, Localisations, Pictures
 from holly_triton.particles.sparse.likelihood import differentiate, flat_model, flat_particles
 from holly_triton.particles.spatial.mixture import Weighed
 
@@ -19,7 +21,7 @@ from .refine import objective_of
 class HeldPoses:
     """A step moves the cloud along the gradient of each localisation, or of whole pictures; poses do not change.
 
-    Where each channel has points of its own, these follow the localisations of their channel.
+    Where each channel has points of its own, these follow the localisations, or the pictures, of their channel.
     """
 
     def __init__(self, plan: Plan, dataset: Dataset, state: TrainingState, generator: torch.Generator) -> None:
@@ -58,13 +60,25 @@ class HeldPoses:
     def _follow_pictures(self, index: Tensor, stage: Stage[float]) -> None:
         """Leave the gradient of the mean divergence of some pictures, as sharp as they are, in the cloud."""
         state, finest = self.state, self.plan.finest(stage)
-        target = self.dataset.draw(index, finest.grid, finest.sigma_nm)
+        cloud = [state.points, state.log_blur, state.background]
         with torch.enable_grad():
-            objective, _ = objective_of(state, state.rotation[index], state.shift[index], target, finest)
-            cloud = [state.points, state.log_blur, state.background]
-            gradients = torch.autograd.grad(objective.mean(), cloud)
+            objectives = [
+                objective_of(own, state.rotation[index], state.shift[index], target, finest)[0].mean()
+                for own, target in self._pictures(index, finest)
+            ]
+            gradients = torch.autograd.grad(sum(objectives[1:], objectives[0]) / len(objectives), cloud)
         for part, gradient in zip(cloud, gradients, strict=True):
             part.grad = gradient.contiguous()  # as the fused optimiser takes it
+
+    def _pictures(self, index: Tensor, stage: Stage[float]) -> Iterator[tuple[TrainingState, Tensor]]:
+        """Some pictures ``[B, S, S]`` and the state with the points that they show; of several channels those of each."""
+        state, dataset = self.state, self.dataset
+        if not state.sizes or not isinstance(dataset, Pictures):
+            yield state, dataset.draw(index, stage.grid, stage.sigma_nm)
+            return
+        for channel, points in enumerate(torch.split(state.points, state.sizes)):
+            drawn = dataset.draw(index, stage.grid, stage.sigma_nm, channel)
+            yield dataclasses.replace(state, points=points), drawn
 
     def finish(self, stage: Stage[float]) -> None:
         """Every picture's pose is in the state already."""

@@ -37,10 +37,10 @@ AnyState = TrainingState | SpatialState
 
 def default_points(dataset: Dataset, config: Config) -> int:
     """The number of labels of a typical particle, within what can be resolved and computed in minutes; of all channels."""
-    if not isinstance(dataset, Localisations):
-        return DEFAULT_POINTS.pictures
     if config.channels == "separate":
         return sum(sizes_of(None, dataset, config.dimensions))
+    if not isinstance(dataset, Localisations):
+        return DEFAULT_POINTS.pictures
     return points_for(float(dataset.counts.median()), config.dimensions)
 
 
@@ -127,7 +127,7 @@ def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None =
         state = TrainingState.fresh(plan, config.points, torch.Generator(device).manual_seed(config.seed))
     else:
         _take_up(state, config, dataset, device)
-        if state.sizes and isinstance(dataset, Localisations):
+        if state.sizes:
             _check_channels(state, config, dataset.channels)
     return Trainer(plan, dataset.to(device), state, device)
 
@@ -212,7 +212,7 @@ def notes_of(trainer: AnyTrainer) -> list[str]:
 def _of_channels(trainer: AnyTrainer) -> list[str]:
     """Sentences about several channels: why they make one cloud, or, of projections, that each has its own."""
     dataset, config = trainer.dataset, trainer.plan.config
-    if not isinstance(dataset, Localisations) or len(dataset.channels) < 2:
+    if len(dataset.channels) < 2:
         return []
     if config.channels == "separate":
         separated = isinstance(trainer, Trainer) and trainer.channels is not None  # 3D particles say so themselves

@@ -14,7 +14,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.words import counted
 from holly_triton.io.channels import CHANNEL_COLOURS
 from holly_triton.particles.config import DEFAULT_POINTS, Channels, Config
-from holly_triton.particles.data import Dataset, Localisations
+from holly_triton.particles.data import Dataset, Localisations, Pictures
 
 LEAST_DEPTH, MOST_DEPTH = 0.15, 6.0
 """Bounds on the standard deviation of z about the particles' centres, in units of that of x and y: outside them z is of
@@ -100,7 +100,7 @@ def how_depth(dataset: Localisations) -> str:
     return f"yes, but particles are projected by default: {lacking}" if lacking else "yes"
 
 
-def how_channels(dataset: Localisations) -> str:
+def how_channels(dataset: Localisations | Pictures) -> str:
     """The names of several channels, and whether each has a cloud of its own by default."""
     lacking = lacking_channels(Config(dimensions=2 if lacking_depth(dataset) else 3), dataset)
     how = f"pooled in one cloud (--channels separate: {lacking})" if lacking else "a cloud for each"
@@ -129,9 +129,7 @@ def points_for(labels: float, dimensions: int | None) -> int:
 
 def lacking_channels(config: Config, dataset: Dataset) -> str:
     """Why the channels of a data set can't have a cloud each; empty where they can."""
-    if not isinstance(dataset, Localisations):
-        return "is for localisations; pictures hold one channel"
-    if dataset.by_photons:
+    if isinstance(dataset, Localisations) and dataset.by_photons:
         return "counts each localisation as one; leave --weights photons out"
     if config.prune:
         return "keeps the points of each channel; leave --prune out"
@@ -139,21 +137,18 @@ def lacking_channels(config: Config, dataset: Dataset) -> str:
     if config.channel is not None:
         return f"needs several channels, and --channel {config.channel} reads one; leave one of the two options out"
     if len(names) < 2:
-        found = f"one channel, {names[0]}" if names else "no column of channels (--columns channel=NAME names it)"
+        lacking = "no column of channels (--columns channel=NAME names it)"
+        if not isinstance(dataset, Localisations):
+            lacking = "one channel"
+        found = f"one channel, {names[0]}" if names else lacking
         return f"needs at least two channels; found {found}"
     if len(names) > len(CHANNEL_COLOURS):
         return (
             f"is for at most {len(CHANNEL_COLOURS)} channels; found {len(names)}: {', '.join(names)}. Leave some out with "
             "--where, or read one with --channel NAME"
         )
-    counts = dataset.channel_counts.double()
-    for name, mean, total in zip(names, counts.mean(dim=0).tolist(), counts.sum(dim=0).long().tolist(), strict=True):
-        if mean < FEWEST_A_PARTICLE:
-            return (
-                f"channel {name} has {counted(total, 'localisation')} in {counted(len(counts), 'particle')}, too few for a "
-                f"cloud of its own; leave it out with --where (such as --where {quote(f'channel != {name}')}), or read "
-                "another one with --channel NAME"
-            )
+    if isinstance(dataset, Localisations) and (scarce := _scarce_channel(dataset)):
+        return scarce
     sizes = sizes_of(config.points, dataset, config.dimensions)
     if min(sizes) < DEFAULT_POINTS.fewest_of_channel:
         said = ", ".join(f"{name} {size}" for name, size in zip(names, sizes, strict=True))
@@ -164,12 +159,28 @@ def lacking_channels(config: Config, dataset: Dataset) -> str:
     return ""
 
 
-def sizes_of(points: int | None, dataset: Localisations, dimensions: int | None) -> list[int]:
+def _scarce_channel(dataset: Localisations) -> str:
+    """Which channel has too few localisations for a cloud; empty where none has."""
+    counts = dataset.channel_counts.double()
+    means, totals = counts.mean(dim=0).tolist(), counts.sum(dim=0).long().tolist()
+    for name, mean, total in zip(dataset.channels, means, totals, strict=True):
+        if mean < FEWEST_A_PARTICLE:
+            return (
+                f"channel {name} has {counted(total, 'localisation')} in {counted(len(counts), 'particle')}, too few for a "
+                f"cloud of its own; leave it out with --where (such as --where {quote(f'channel != {name}')}), or read "
+                "another one with --channel NAME"
+            )
+    return ""
+
+
+def sizes_of(points: int | None, dataset: Dataset, dimensions: int | None) -> list[int]:
     """Points of each channel, that many in all where a number is given.
 
     In 3D as of a data set of its own, or in these proportions; in 2D in proportion to its localisations, since it takes its points
-    from a cloud of all channels, but enough for a cloud.
+    from a cloud of all channels, but enough for a cloud; of pictures, whose light does not count labels, the same for each.
     """
+    if not isinstance(dataset, Localisations):
+        return _shared(points or DEFAULT_POINTS.pictures, [1.0] * len(dataset.channels))
     counts = dataset.channel_counts.double()
     if dimensions == 3:
         weights = [float(points_for(median, dimensions)) for median in counts.median(dim=0).values.tolist()]
