@@ -96,13 +96,20 @@ def in_parts(parts: int) -> Iterator[Callable[[str], None]]:
         shown.end()
 
 
-def following(items: Sequence[Item]) -> Iterator[Item]:
-    """The items one after the other; each is an equal share of the part of ``in_parts`` that is being done, if there is one."""
-    shown = _current.get()
-    for done, item in enumerate(items):
+def following(items: Sequence[Item], works: Sequence[int] | None = None) -> Iterator[Item]:
+    """The items one after the other; each is a share of the part of ``in_parts`` that is being done, if there is one.
+
+    Args:
+        items: The items.
+        works: How much work each is, in any unit; None takes all as equal.
+    """
+    shown, done = _current.get(), 0
+    works = [1] * len(items) if works is None else works
+    for item, work in zip(items, works, strict=True):
         if shown is not None:
-            shown.at(done, len(items))
+            shown.at(done, sum(works))
         yield item
+        done += work
 
 
 def _timer(seconds: float, work: Callable[[], object]) -> Timer:

@@ -117,12 +117,12 @@ def simulate_tomogram(
 
 
 def _until(stopped: Callable[[], bool], scene: list[Group]) -> Iterator[Group]:
-    """The groups one after the other, each a share of the progress that is shown.
+    """The groups one after the other, each a share of the progress that is shown, by the number of its particles.
 
     Raises:
         StoppedError: As ``stopped`` says.
     """
-    for group in following(scene):
+    for group in following(scene, [len(group.position) for group in scene]):
         if stopped():
             raise StoppedError
         yield group
