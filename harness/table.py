@@ -172,11 +172,11 @@ def plot(records: Sequence[Record], path: Path) -> None:
                     axes[row][column].plot(*zip(*pairs, strict=True), **style)
         axes[0][column].set_title(op)
         axes[0][column].set_ylabel(f"{passes}, ms a picture")
-        axes[1][column].set_ylabel("peak memory, MiB (dense: of fewer pictures)")
+        axes[1][column].set_ylabel("peak memory, MiB\n(dense: of fewer pictures)")
         for row in range(2):
             axes[row][column].set(xlabel="points", xscale="log", yscale="log")
             axes[row][column].grid(True, which="both", alpha=0.3)
-            if axes[row][column].has_data():
-                axes[row][column].legend()
+    if axes[0][0].has_data():
+        figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     figure.suptitle(title(records).replace("; ", "\n").replace(", products", "\nproducts"), fontsize=9)
     figure.savefig(path, dpi=120)

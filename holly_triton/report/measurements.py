@@ -34,7 +34,9 @@ def rows(figures: Mapping[str, Any]) -> list[tuple[str, str]]:
             nearest["median"], *nearest["quartiles"])),
     ]  # fmt: skip
     if figures.get("explained") is not False:
-        found += [("Shape", _fit_in_words(figures)), ("Symmetry", explain_order(figures))]
+        # Several channels have no common shape.
+        found += [] if figures.get("channels") else [("Shape", _fit_in_words(figures))]
+        found.append(("Symmetry", explain_order(figures)))
     for name, channel in (figures.get("channels") or {}).items():
         found.append((f"Channel {name}", _channel_in_words(channel, figures.get("explained") is not False)))
     found.append(("Errors", _errors_in_words(figures)))
