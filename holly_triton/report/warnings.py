@@ -59,9 +59,13 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
             if contents.in_space
             else "lower is better: 0 for identical pictures, 100 for an empty one"
         )
+        tested = metrics.resolution is not None
+        halves = (
+            ", and the half sets do not agree" if tested else " unless independent half sets agree (train --half-sets)"
+        )
         yield (
             f"Poor fit: the structure has a {_measure(contents)} of {structure}, a structureless control {ball} ({better}). "
-            "Shape and symmetry should not be interpreted unless independent half sets agree (train --half-sets)."
+            f"Shape and symmetry should not be interpreted{halves}."
         )
     if member.few_labels and is_fit_explained(contents) is None:
         yield (

@@ -480,6 +480,14 @@ def test_runs_that_differ_and_halves_with_nothing_in_common_are_warnings(tmp_pat
     assert "FSC" not in warnings
 
 
+def test_half_sets_that_were_made_are_not_advised(tmp_path: Path) -> None:
+    study(tmp_path, {"verdict": "nothing in common", "resolution": None}, [1])
+    half = tmp_path / "half-2" / "metrics.json"
+    half.write_text(json.dumps({**metrics(), "loss_of_structure": 95, "loss_of_ball": 100}))
+    poor = next(one for one in find_figures(tmp_path)["warnings"] if one.startswith("Poor fit"))
+    assert "do not agree" in poor and "--half-sets" not in poor
+
+
 def test_runs_of_which_no_two_agree_are_not_called_a_consensus(tmp_path: Path) -> None:
     page = study(tmp_path, {"verdict": "nothing in common", "resolution": 80.0}, [2])
     answer = words(page)[: words(page).index("Size along")]

@@ -101,7 +101,7 @@ def _errors(score: Score) -> "Figure":
         error = score.errors[:, i]
         reach = float(np.quantile(np.abs(error), 0.99)) or 1.0
         axes.hist(error, bins=61, range=(-1.2 * reach, 1.2 * reach), color=BLUE, density=True)
-        spread = f"mean {error.mean():+.1f}, s.d. {error.std():.1f} nm"
+        spread = f"mean {error.mean():+z.1f}, s.d. {error.std():.1f} nm"
         bound = score.limits[:, i] if score.limits is not None else np.empty(0)
         if len(bound := bound[np.isfinite(bound) & (bound > 0)]):
             x = np.linspace(-1.2 * reach, 1.2 * reach, 200)
@@ -115,6 +115,7 @@ def _errors(score: Score) -> "Figure":
         axes.set_xlabel(f"error of {axis}, nm")
         axes.set_yticks([])
         _plain(axes)
+    figure.axes[0].set_ylabel("density of localisations")
     return figure
 
 
@@ -131,7 +132,7 @@ def _bias(score: Score) -> "Figure":
             )
         axes.set_xlabel(f"true {axis} within a pixel of {score.settings.pixel_nm:g} nm, as a fraction")
         _plain(axes)
-    figure.axes[0].set_ylabel("mean error, nm")
+    figure.axes[0].set_ylabel("mean error and its standard error, nm")
     return figure
 
 
@@ -145,7 +146,7 @@ def _by_z(score: Score) -> "Figure":
     left.set_ylim(0, 1.02)
     left.set_ylabel("recall")
     if np.isfinite([by_z.low, by_z.high]).all():
-        left.axvspan(by_z.low, by_z.high, color=BLUE, alpha=0.08, linewidth=0)
+        left.axvspan(by_z.low, by_z.high, color=BLUE, alpha=0.08, linewidth=0, label="above half of its largest value")
     right.plot(by_z.z, by_z.rmse_lateral, ".-", color=BLUE, label="lateral")
     right.plot(by_z.z, by_z.rmse_axial, ".-", color=ORANGE, label="axial")
     right.set_ylabel("RMSE, nm")
