@@ -16,6 +16,7 @@ from holly_triton.tomography.config.simulation import TomogramSettings
 from holly_triton.tomography.config.structures import SIGMA_PER_RESOLUTION
 from holly_triton.tomography.simulate.packing import Body, pack
 from holly_triton.tomography.simulate.reconstruction import back_project, fourier_invert
+from holly_triton.tomography.simulate.scene import Group
 from holly_triton.tomography.simulate.series import Series, Tilts
 from holly_triton.tomography.simulate.tomogram import read_classes, simulate_tomogram
 from holly_triton.tomography.simulate.volume import WholeVolume
@@ -277,3 +278,16 @@ def test_a_whole_volume_holds_its_density_where_it_is(size: int, seed: int) -> N
     whole.add(density, rotation, position)
     drawn = draw_map(density, size, VOXEL, 30.0, rotation=rotation, shift=position).sum(0) * VOXEL**3
     assert correlation(within(whole.density(), 89.0), within(drawn, 89.0)) > 0.9999
+
+
+def test_progress_is_shared_by_the_number_of_particles(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares: list[list[int]] = []
+
+    def following(items: list[Group], works: list[int]) -> list[Group]:
+        shares.append(works)
+        return items
+
+    monkeypatch.setattr("holly_triton.tomography.simulate.tomogram.following", following)
+    settings = TomogramSettings(structures="sphere:3,apoferritin:2", membranes=0, size_x=48, size_y=48, size_z=32)
+    made = simulate_tomogram(settings, torch.Generator().manual_seed(0))
+    assert sorted(shares[0]) == [2, 3] and sum(shares[0]) == len(made.truth)
