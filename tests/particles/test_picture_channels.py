@@ -84,6 +84,17 @@ def test_each_channel_has_points_at_its_sites_and_nowhere_else(made: Simulation,
         assert nearest(points, made.points[~own]) > 4 * SCATTER_NM
 
 
+def test_a_particle_may_lack_a_channel(made: Simulation, folder: Path) -> None:
+    data = open_dataset(folder)
+    assert isinstance(data, Pictures) and data.parts is not None
+    parts = data.parts.clone()
+    parts[::3, 1] = 0
+    trainer = refined(made, dataclasses.replace(data, parts=parts, images=parts.sum(1)))
+    for _, _ in zip(trainer.run(), range(3), strict=False):
+        pass
+    assert torch.isfinite(trainer.state.points).all() and torch.isfinite(trainer.state.loss).all()
+
+
 def test_a_run_that_is_stopped_goes_on_to_the_same_points(folder: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(BRIEF, data=str(folder))
     whole = start_run(config, tmp_path / "whole")

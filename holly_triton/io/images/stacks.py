@@ -93,20 +93,16 @@ def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], 
     channels: tuple[str, ...] = ()
     if reading.crop is not None:
         notes.append(f"Pictures were cropped to {reading.crop} x {reading.crop} px about their centre.")
-    stacks, stated, remarks = [], [], []
+    stacks: list[Array] = []
+    stated, remarks = [], []
     names: list[str] = []
     nbytes = 0
     for file in files:
         stack = read(file)
         if reading.channel is not None:
             stack = _of_channel(file, stack, reading.channel)
-        if file == files[0]:
-            channels = stack.channels
-        elif stack.channels != channels:
-            found, wanted = (
-                f"the channels {', '.join(names)}" if names else "one channel" for names in (stack.channels, channels)
-            )
-            raise HollyError(f"{file}: has {found}, but {files[0].name} has {wanted}; give files of the same channels")
+        channels = channels if stacks else stack.channels
+        _check_same_channels(file, files[0], stack.channels, channels)
         stacks.append(stack.images if reading.crop is None else _cropped(file, stack.images, reading.crop))
         _check_same_size(file, files[0], stacks[-1].shape[-2:], stacks[0].shape[-2:])
         nbytes += stacks[-1].nbytes
@@ -260,6 +256,14 @@ def _check_same_size(file: Path, first: Path, size: tuple[int, ...], first_size:
             f"{file}: is {found} but {first.name} is {wanted}; all must have one size "
             f"(--crop {min(*size, *first_size)} would crop them to it)"
         )
+
+
+def _check_same_channels(file: Path, first: Path, channels: Sequence[str], first_channels: Sequence[str]) -> None:
+    if channels != first_channels:
+        found, wanted = (
+            f"the channels {', '.join(names)}" if names else "one channel" for names in (channels, first_channels)
+        )
+        raise HollyError(f"{file}: has {found}, but {first.name} has {wanted}; give files of the same channels")
 
 
 def _joined(stacks: list[Array]) -> Array:

@@ -18,7 +18,7 @@ from .schedule import Plan
 from .state import TrainingState
 
 COMPARED = 1024
-"""Particles, evenly spaced over the data, whose localisations are counted at each point."""
+"""Particles, evenly spaced over the data, whose localisations, or light, are counted at each point."""
 NEIGHBOURS, ONE_SITE = 16, 1.5
 """Most points of one site, and their largest distance in units of the labels' scatter."""
 
@@ -85,7 +85,7 @@ def _of_pictures(state: TrainingState, plan: Plan, dataset: Pictures, index: Ten
 def taken(points: Array, load: Array, number: int, apart_nm: float) -> Array:
     """How many of a channel's points, a number in all, begin at each point ``[N]`` of a cloud ``[N, 3]``.
 
-    They are in proportion to the localisations ``[N]`` that a point explains. Of two points of one site, less than ``apart_nm`` from
+    They are in proportion to the localisations, or the light, ``[N]`` that a point explains. Of two points of one site, less than ``apart_nm`` from
     each other, that share its localisations, one is taken: each takes a whole share, of its neighbours where its own is less.
     """
     share = np.maximum(load.astype(np.float64), np.finfo(np.float32).tiny)
