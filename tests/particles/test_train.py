@@ -36,16 +36,17 @@ import os, sys
 from holly_triton.cli import main
 
 def watch(event, details):
-    global number
-    if number and event == "os.rename" and str(details[1]).endswith("last.pt"):
-        number, sent = 0, number
-        os.kill(os.getpid(), sent)
+    global left
+    if event == "os.rename" and str(details[1]).endswith("last.pt"):
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), number)
 
-number = int(sys.argv.pop(1))
+number, left = int(sys.argv.pop(1)), int(sys.argv.pop(1))
 sys.addaudithook(watch)
 main()
 """
-"""The command line, whose process gets a signal as it writes its first checkpoint."""
+"""The command line, whose process gets a signal as it writes a checkpoint: its number, and how many checkpoints there are by then."""
 
 
 def call(*words: object) -> str:
@@ -155,16 +156,22 @@ def test_a_folder_inside_a_file_is_refused(made):
     assert "sites.ply" in result.output
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_the_run_goes_on_to_the_same_bytes(brief, tmp_path, number):
-    words = [sys.executable, "-c", SIGNALLED, str(int(number)), "train", "--config", brief / "config.toml"]
+@pytest.mark.parametrize(
+    ("number", "checkpoint"), [(signal.SIGINT, 1), (signal.SIGTERM, 4)], ids=["among the starts", "later"]
+)
+def test_a_signal_saves_and_the_run_goes_on_to_the_same_bytes(brief, tmp_path, number, checkpoint):
+    words = [sys.executable, "-c", SIGNALLED, int(number), checkpoint, "train", "--config", brief / "config.toml"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     run = tmp_path / "run"
-    stopped = subprocess.run([*words, "--out", run], env=environment, capture_output=True, text=True)
+    stopped = subprocess.run([*map(str, words), "--out", run], env=environment, capture_output=True, text=True)
     assert stopped.returncode == 3, stopped.stderr
-    assert "--resume" in stopped.stdout and "report.html" in stopped.stdout
-    assert (run / "cloud.ply").is_file()
-    assert "This run was stopped before its end" in (run / "report.html").read_text()
+    assert "--resume" in stopped.stdout
+    results = [(run / name).is_file() for name in ("cloud.ply", "report.html")]
+    if checkpoint == 1:
+        assert "random start 2" in stopped.stdout and not any(results)
+    else:
+        assert "report.html" in stopped.stdout and all(results)
+        assert "This run was stopped before its end" in (run / "report.html").read_text()
     call("train", "--resume", run)
     assert "This run was stopped" not in (run / "report.html").read_text()
     assert (run / "cloud.ply").read_bytes() == (brief / "cloud.ply").read_bytes()
