@@ -211,6 +211,9 @@ def reconstruct(
         pass
     finished = state.step >= steps
     scored = score_held_out(pictures, trainer) if finished else None
+    notes = [*dataset.notes, *pictures.notes, *notes_of(trainer)]
+    if state.starts:
+        notes.append("The run ended among its random starts, before one was chosen: the points are a random cloud.")
     names, poses = pictures.training.names, trainer.poses
     if scored is not None:
         names, poses = pictures.names, pictures.join_poses(poses, scored[1])
@@ -218,7 +221,7 @@ def reconstruct(
     return Reconstruction(
         cloud.astype(np.float64), names, rotation, shift, loss, sigma_nm=point_sigma_nm(trainer), blur_nm=state.blur_nm(),
         seconds=state.seconds, finished=finished, held_out=scored and scored[0], history=state.history, config=config,
-        notes=[*dataset.notes, *pictures.notes, *notes_of(trainer)], channels=trainer.channels,
+        notes=notes, channels=trainer.channels,
         entropy=entropy[0] if entropy else None,
     )  # fmt: skip
 

@@ -96,8 +96,8 @@ def _index() -> str:
         "line `Next: ...`, which says what usually follows; results, warnings and errors stay. `--verbose` adds the time and "
         "level of each message, and `--log FILE` appends all of them to a file. These options may stand before a command or "
         "behind it.", "",
-        "What a command writes, the file OUT or a folder, is replaced only with `--overwrite`. Without it are replaced what belongs "
-        "to OUT and is named after it, and what is drawn or measured of a finished result: pictures and movies of `render`, the page of `report`, "
+        "What a command writes, the file OUT or a folder, is replaced only with `--overwrite`. These are replaced without it: what belongs "
+        "to OUT and is named after it, and what is drawn or measured of a finished result, that is pictures and movies of `render`, the page of `report`, "
         "`ranking.csv`, and what `evaluate` and `bench` write.", "",
         "## Extras", "", "| extra | for |", "| --- | --- |", *(f"| `{extra}` | {words} |" for extra, words in PURPOSES.items()), "",
         "`holly-triton doctor` says which of them are installed.", "",

@@ -154,7 +154,7 @@ def info(data: Path, **settings: Any) -> None:
         several = rows.get("structures") if rows["third dimension"] == "yes" else None
         classes = f" --structures {several.split()[0]}" if several else ""
         say_next(f"holly-triton train {quote(str(data))}{classes}{spelt(used)}")
-    elif rows["particles"] == NOT_MARKED:
+    elif rows.get("particles") == NOT_MARKED:
         kept = {name: value for name, value in used.items() if name in {option.name for option in pick.params}}
         say_next(f"holly-triton pick {quote(str(data))} particles.hdf5{spelt(kept)}")
 

@@ -105,9 +105,10 @@ def following(items: Sequence[Item], works: Sequence[int] | None = None) -> Iter
     """
     shown, done = _current.get(), 0
     works = [1] * len(items) if works is None else works
+    total = sum(works)
     for item, work in zip(items, works, strict=True):
         if shown is not None:
-            shown.at(done, sum(works))
+            shown.at(done, total)
         yield item
         done += work
 

@@ -67,6 +67,6 @@ def misplaced_words(files: Sequence[Misplaced], rows: int, one: str, left: str, 
         file = next(file for file in files if file.first is not None)
         row, value = file.first or (0, 0.0)
         where = f"row {row}: " if numbered else "such as "
-        far_away = f"{{have}} a coordinate beyond {file.largest:g}{file.unit} ({where}{value:g}) and {{were}} {left}; "
+        far_away = f"{{have}} a coordinate beyond {file.largest:g}{file.unit} ({where}{value:g}{file.unit}) and {{were}} {left}; "
         said.append(part_of(far, rows, one, f"{far_away}check that value and the unit."))
     return said

@@ -3,6 +3,7 @@
 import csv
 import warnings
 from pathlib import Path
+from shlex import quote
 from typing import NamedTuple
 
 import numpy as np
@@ -78,6 +79,8 @@ def read_run_cloud(folder: Path) -> Array:
             f"{folder}: holds several structures; pass the folder of one, such as {folder / 'structure-1'}"
         )
     if not (folder / "cloud.ply").is_file():
+        if (folder / "config.toml").is_file():
+            raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {quote(str(folder))}")
         raise HollyError(f"{folder}: holds no cloud.ply; pass the folder of a run that train has finished or saved")
     return read_cloud(folder / "cloud.ply").points
 

@@ -39,15 +39,17 @@ def choose_start(
         found.sort(key=lambda start: start[0])
         if agree is not None and number and found[1][0] <= math.log1p(agree) + found[0][0]:
             break
-    seconds, seen = sum(one.seconds for _, one in found), sum(one.seen for _, one in found)
+    kept = {"settings": state.settings, "joules": state.joules}  # of the whole run
+    kept |= {name: sum(getattr(one, name) for _, one in found) for name in ("seconds", "seen")}
     for part in dataclasses.fields(state):
-        setattr(state, part.name, getattr(found[0][1], part.name))
-    state.seconds, state.seen = seconds, seen
+        setattr(state, part.name, kept.get(part.name, getattr(found[0][1], part.name)))
 
 
 def _saved(state: S, number: int) -> tuple[S, list[float]] | None:
     """A start that an earlier part of the run began, with the log losses of its last steps."""
     if number >= len(state.starts):
         return None
-    made = state.starts[number]
-    return type(state).from_payload(made["state"]).to(state.points.device), made["losses"]
+    made, device = state.starts[number], state.points.device
+    one = type(state).from_payload(made["state"]).to(device)
+    one.take_up(state.settings, device)
+    return one, made["losses"]

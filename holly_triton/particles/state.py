@@ -59,6 +59,15 @@ class State:
         """Label scatter (standard deviation about a point along each axis), nm."""
         return math.exp(float(self.log_blur.detach()))
 
+    def take_up(self, settings: dict[str, Any], device: torch.device) -> None:
+        """Go on with these settings, and with a random generator of this device."""
+        self.settings = settings
+        generator = torch.Generator(device)
+        try:
+            generator.set_state(self.generator)
+        except RuntimeError:  # made on another type of device, which has different random numbers
+            self.generator = generator.manual_seed(settings["seed"] + self.step).get_state()
+
     def payload(self) -> dict[str, Any]:
         """The state as plain containers and tensors, which can be read back without executing code."""
         return {one.name: getattr(self, one.name) for one in dataclasses.fields(self)}

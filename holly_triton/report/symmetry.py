@@ -113,10 +113,10 @@ def explain_order(figures: Mapping[str, Any]) -> str:
     if turns is not None:
         following = turns["next_strength"] ** 0.5
         stands = (
-            "has the largest amplitude" if turns["amplitude"] > following else "does not stand out: its amplitude is"
+            "has the largest amplitude," if turns["amplitude"] > following else "does not stand out: its amplitude is"
         )
         parts.append(
-            f"about the axis{_of_cloud(turns['axis'])}, order {turns['order']} {stands}, {turns['amplitude']:.2f} of 1 (order "
+            f"about the axis{_of_cloud(turns['axis'])}, order {turns['order']} {stands} {turns['amplitude']:.2f} of 1 (order "
             f"{turns['next_order']}: {following:.2f})"
         )
         parts.append(_tested_in_words(confirmed))

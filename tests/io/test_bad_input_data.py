@@ -182,7 +182,7 @@ REFUSED: dict[str, tuple[Maker, str]] = {
     ),
     "the folder of a run": (
         lambda d: folder_of(d, ("poses.csv", HEADER), ("metrics.json", "{}")),
-        "is the result of a run, not data",
+        "is the folder of a run, not data",
     ),
     "a folder where nothing can be read": (lambda d: folder_of(d, ("a.csv", ""), ("b.csv", "")), "a.csv: is empty"),
     # Tables in text.
@@ -438,7 +438,11 @@ GOES_ON: dict[str, tuple[Maker, str]] = {
     ),
     "a position beyond reason": (
         lambda d: csv(d, HEADER + "1,2,0\n3,1e30,0\nnan,1e30,0\n" + rows()),
-        "1 of 33 localisations has a coordinate beyond 1e+15 nm (row 2: 1e+30) and was dropped",
+        "1 of 33 localisations has a coordinate beyond 1e+15 nm (row 2: 1e+30 nm) and was dropped",
+    ),
+    "a position beyond reason in um": (
+        lambda d: csv(d, HEADER.replace("nm", "um") + "1,2,0\n3,1e27,0\n" + rows()),
+        "1 of 32 localisations has a coordinate beyond 1e+15 nm (row 2: 1e+30 nm) and was dropped",
     ),
     "empty cells": (lambda d: csv(d, HEADER + ",1,0\n" + rows()), "1 of 31 localisations has no finite position"),
     "a particle without emitters": (
@@ -455,7 +459,7 @@ GOES_ON: dict[str, tuple[Maker, str]] = {
     ),
     "rows that are NaN throughout": (
         lambda d: csv(d, HEADER + "nan,nan,nan\nnan,nan,nan\n" + rows()),
-        "2 of 32 rows are empty (neither position nor particle id is a number) and were dropped.",
+        "2 of 32 rows have neither a position nor a particle id that can be used and were dropped.",
     ),
     "no unit": (lambda d: csv(d, "x,y,particle\n" + rows()), "The file states no unit: nm was assumed"),
     "decimal commas between semicolons": (

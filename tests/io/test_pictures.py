@@ -9,7 +9,9 @@ import pytest
 import tifffile
 import torch
 from astropy.io import fits
+from click.testing import CliRunner
 
+from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import Grid
 from holly_triton.particles.data import Pictures, open_dataset
@@ -142,11 +144,20 @@ def test_channels_are_read_as_bright_as_each_other(tmp_path: Path, axes: str) ->
 
 def test_channels_without_names_are_numbered_and_one_may_be_dark(tmp_path: Path) -> None:
     path = imagej(tmp_path / "stack.tif", np.stack([spots(), np.zeros_like(spots())], axis=1), "TCYX")
-    with pytest.raises(HollyError, match="no light in channel 2"):
-        read(path)
+    both = read(path)
+    assert both.channels == ("1", "2") and both.dark_channels() == ["2"] and torch.isfinite(both.images).all()
+    assert "There is no light in channel 2." in both.notes
     assert read(path, channel="1").images.shape == (9, 32, 40)
     with pytest.raises(HollyError, match="holds one channel; leave --channel out"):
         read(imagej(tmp_path / "one.tif", spots()), channel="1")
+
+
+def test_too_few_pictures_are_described_and_their_channels_are_not_particles_in_silence(tmp_path: Path) -> None:
+    path = tmp_path / "one.ome.tif"
+    tifffile.imwrite(path, spots(2), ome=True, metadata={"axes": "CYX", "PhysicalSizeX": 0.01, "PhysicalSizeY": 0.01})
+    ran = CliRunner().invoke(main, ["info", str(path)])
+    assert ran.exit_code == 0 and "no: holds 2 pictures; at least 8 are needed" in ran.output
+    assert "Each channel was taken as one particle" in ran.output
 
 
 def test_pages_without_metadata_are_particles(tmp_path: Path) -> None:

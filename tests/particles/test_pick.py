@@ -166,7 +166,7 @@ def test_what_is_picked_can_be_trained_on(tmp_path: Path, field: tuple[Array, Ar
     xy, _ = field
     xy = np.concatenate([xy, [[np.nan, 5.0], [1e30, 5.0]]])
     found = pick(write_field(tmp_path / "field.csv", xy), tmp_path / "picked.hdf5", Reading(), PickSettings())
-    assert "1e+15 nm (row 16002: 1e+30)" in found.said[1]
+    assert "1e+15 nm (row 16002: 1e+30 nm)" in found.said[1]
     data = open_dataset(found.path)
     assert len(data) == found.particles
     assert int(data.counts.sum()) == found.localisations

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from click.testing import CliRunner
 
@@ -17,8 +18,9 @@ from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import Config, Schedule, Sharpen
 from holly_triton.particles.data import Pictures, open_dataset
+from holly_triton.particles.data.pictures import pictures_from_pixels
 from holly_triton.particles.run.run import carry_out, resume_run, start_run
-from holly_triton.particles.run.trainers import make_trainer, settled
+from holly_triton.particles.run.trainers import make_trainer, notes_of, settled
 from holly_triton.particles.simulate import Simulation, simulate
 from holly_triton.particles.simulated_files import write_simulation
 
@@ -95,6 +97,50 @@ def test_a_particle_may_lack_a_channel(made: Simulation, folder: Path) -> None:
     assert torch.isfinite(trainer.state.points).all() and torch.isfinite(trainer.state.loss).all()
 
 
+def test_a_picture_in_which_nothing_is_drawn_does_not_count(made: Simulation, folder: Path) -> None:
+    data = open_dataset(folder)
+    trainer = refined(made, data)
+    trainer.state.shift[7] = 1e5
+    next(trainer.run())
+    sizes, cloud = trainer.state.sizes, trainer.state.points.detach()
+    assert min(float(own.std(0).min()) for own in torch.split(cloud, sizes)) > 20
+
+
+@pytest.mark.parametrize("channels", [7, 2])
+def test_channels_that_allow_no_cloud_each_are_pooled_and_said(channels: int) -> None:
+    """Too many, or one without light; the parts are not kept."""
+    rng = np.random.default_rng(0)
+    images = rng.random((12, channels, 24, 24)).astype(np.float32) ** 8
+    if channels == 2:
+        images[:, 1] = 0
+    names = tuple("ABCDEFG"[:channels])
+    data = pictures_from_pixels(images, [*map(str, range(12))], 5.0, source="test", channels=names)
+    config = settled(dataclasses.replace(BRIEF, dimensions=2), data)
+    assert config.channels == "pooled"
+    why = "at most 6 channels; found 7" if channels == 7 else "no light in channel B"
+    with pytest.raises(HollyError, match=why) as caught:
+        settled(dataclasses.replace(BRIEF, dimensions=2, channels="separate"), data)
+    assert "--where" not in str(caught.value)
+    trainer = make_trainer(config, data)
+    assert isinstance(trainer.dataset, Pictures) and trainer.dataset.parts is None
+    assert any("pooled" in note for note in notes_of(trainer))
+
+
+def test_channels_are_cropped_and_inverted_and_a_folder_of_them_is_read(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    spots = np.zeros((9, 2, 32, 32), np.float32)
+    spots[:, :, 12:20, 12:20] = rng.random((9, 2, 8, 8)) + 0.5
+    for number, spot in enumerate(spots):
+        about = {"axes": "CYX", "PhysicalSizeX": 0.005, "PhysicalSizeY": 0.005}
+        tifffile.imwrite(tmp_path / f"{number}.ome.tif", 100 - spot, ome=True, metadata=about)
+    data = open_dataset(tmp_path, crop=24, contrast="dark")
+    assert isinstance(data, Pictures) and data.parts is not None
+    assert data.channels == ("1", "2") and len(data) == 9
+    parts = data.parts / data.parts.sum((0, 2, 3), keepdim=True)
+    expected = torch.from_numpy(spots[:, :, 4:-4, 4:-4])
+    torch.testing.assert_close(parts, expected / expected.sum((0, 2, 3), keepdim=True), rtol=1e-3, atol=1e-6)
+
+
 def test_a_run_that_is_stopped_goes_on_to_the_same_points(folder: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(BRIEF, data=str(folder))
     whole = start_run(config, tmp_path / "whole")
@@ -129,6 +175,10 @@ def test_commands_name_the_channels(made: Simulation, tmp_path: Path) -> None:
     assert [(one["name"], one["points"]) for one in metrics["channels"]] == [(name, 15) for name in NAMES]
     figures = json.loads(call("evaluate", tmp_path / "run", "--truth", tmp_path / "data" / "truth.ply", "--json"))
     assert {*figures["channels"]} == {*NAMES}
+    refused = CliRunner().invoke(
+        main, ["export", str(tmp_path / "run"), str(tmp_path / "run" / "cloud.ply"), "--overwrite"]
+    )
+    assert refused.exit_code == 1 and "is a file of the run itself" in refused.output
     options = ["--channel", "tubulin", "--points", 30, "--config", tmp_path / "brief.toml"]
     call("train", tmp_path / "data", "--out", tmp_path / "one", *options)
     assert read_cloud(tmp_path / "one" / "cloud.ply").channels is None

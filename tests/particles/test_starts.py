@@ -107,6 +107,44 @@ def test_a_crash_among_the_starts_costs_the_steps_since_the_last_checkpoint(
     assert [start["state"]["step"] for start in started] == [4, 2]
 
 
+@pytest.mark.parametrize("schedule", [{"starts": 1}, {"starts": 2, "polish_steps": 5}])
+def test_settings_may_change_among_the_starts(
+    schedule: dict[str, int], data_folder: Path, config: Callable[..., Config], tmp_path: Path
+) -> None:
+    settings = dataclasses.replace(config(starts=3, starts_agree=0.0), data=str(data_folder), held_out=0.0)
+    run = start_run(settings, tmp_path / "run")
+    carry_out(run, lambda _: None, lambda: True)
+    changed = dataclasses.replace(run.config, schedule=dataclasses.replace(settings.schedule, **schedule))  # type: ignore[arg-type]
+    write_config(tmp_path / "run" / "config.toml", changed)
+    again = CliRunner().invoke(main, ["train", "--resume", str(tmp_path / "run")])
+    assert again.exit_code == 0 and (tmp_path / "run" / "cloud.ply").is_file(), again.output
+    run = resume_run(tmp_path / "run")
+    assert run.finished and Config.of(run.trainer.state.settings, "settings").schedule == changed.schedule
+
+
+def test_starts_go_on_with_the_random_numbers_of_another_device(
+    data: Localisations, config: Callable[..., Config]
+) -> None:
+    trainer = make_trainer(config(starts=3, starts_agree=0.0), data)
+    for _, _ in zip(trainer.run(), range(6), strict=False):
+        pass
+    payload = trainer.state.payload()
+    for state in (payload, *(start["state"] for start in payload["starts"])):
+        state["generator"] = torch.zeros(16, dtype=torch.uint8)  # as long as that of a GPU
+    again = make_trainer(trainer.plan.config, data, TrainingState.from_payload(payload))
+    assert [*again.run()][-1].step == trainer.plan.total_steps
+    assert torch.isfinite(again.state.points).all()
+
+
+def test_the_energy_of_all_starts_is_counted(data: Localisations, config: Callable[..., Config]) -> None:
+    trainer = make_trainer(config(starts=3, starts_agree=0.0), data)
+    for progress in trainer.run():
+        trainer.state.joules += 1.0
+        if progress.step:
+            break
+    assert trainer.state.joules == 3 * 4 + 1
+
+
 def test_a_damaged_start_is_found_when_the_checkpoint_is_read(
     data: Localisations, config: Callable[..., Config]
 ) -> None:
@@ -129,6 +167,11 @@ def test_a_run_stopped_among_its_starts_claims_no_structure(
     said = CliRunner().invoke(main, ["train", *options])
     assert said.exit_code == 3 and "random start 2" in said.output and "so far" not in said.output
     assert not [*(tmp_path / "run").glob("*.ply"), *(tmp_path / "run").glob("report*")]
+    for command in ("measure", "render"):
+        asked = CliRunner().invoke(main, [command, str(tmp_path / "run")])
+        assert asked.exit_code == 1 and "is not finished; go on with: holly-triton train --resume" in asked.output
+    asked = CliRunner().invoke(main, ["info", str(tmp_path / "run")])
+    assert asked.exit_code == 1 and "is the folder of a run, not data" in asked.output
     stop_after(10**6)
     again = CliRunner().invoke(main, ["train", "--resume", str(tmp_path / "run")])
     assert again.exit_code == 0 and "random start 2" in again.output

@@ -91,6 +91,10 @@ def _particles(path: Path, series: Any, notes: list[str], *, plain: bool) -> Arr
         notes.append(
             "Each slice along z was taken as one particle, as the file has no other axis; z-stacks must be in one file each."
         )
+    elif "C" in axes and plain:
+        notes.append(
+            "Each channel was taken as one particle, as the file has no other axis; particles with channels must be in one file each."
+        )
     elif "Z" in axes:
         notes.append("The slices along z of each particle were summed: the metadata name that axis.")
         summed_along = axes.index("Z")

@@ -22,7 +22,7 @@ class Reading:
         unit: One of ``Unit``, in any spelling: the unit of positions in a file that does not state it.
         pixel_size_nm: Side of an input pixel, nm.
         columns: Which column holds what, as ``"x=...,y=...[px],particle=..."``, for tables with unknown column names.
-        channel: Name or number of the channel whose localisations are read; None reads all.
+        channel: Name or number of the channel that is read, of localisations or pictures; None reads all.
         where: Which rows count, as ``selection.parse_where`` reads it; None counts all.
         axis: ``"x"``, ``"y"`` or ``"z"``: viewing axis for localisations in 3D.
         weights: ``"photons"`` weighs each localisation by its photons; ``"equal"`` counts it as one.

@@ -7,12 +7,13 @@ from torch import Tensor
 
 from holly_triton.core.types import Array
 from holly_triton.kernels.gaussians.separable import axis_gaussians, pixel_centres
+from holly_triton.kernels.gaussians.separable_fused import SMALLEST
 from holly_triton.particles.data import Dataset, Localisations, Pictures
 from holly_triton.particles.sparse.likelihood import flat_model, flat_particles
 from holly_triton.particles.spatial.choice import sizes_of
 from holly_triton.particles.spatial.mixture import Weighed, expected
 
-from .objective import log_density, normalised
+from .objective import LEAST_BACKGROUND, log_density, normalised
 from .optimiser import flatten
 from .schedule import Plan
 from .state import TrainingState
@@ -74,7 +75,8 @@ def _of_pictures(state: TrainingState, plan: Plan, dataset: Pictures, index: Ten
     drawn = gy.transpose(1, 2) @ gx
     # A point's share of a pixel is the density that it draws there over that of all and of the background.
     density = log_density(drawn, state.background).exp()
-    own = (1 - state.background.sigmoid()) / drawn.sum((1, 2))  # [B]
+    share = state.background.clamp_min(LEAST_BACKGROUND).sigmoid()
+    own = (1 - share) / drawn.sum((1, 2)).clamp_min(SMALLEST)  # [B]
     loads = []
     for channel in range(len(dataset.channels)):
         target = normalised(dataset.draw(index, stage.grid, stage.sigma_nm, channel))

@@ -74,6 +74,7 @@ class Trainer:
         """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
         if self.plan.starts > 1 and self.state.step == 0:
             yield from self._choose_start()
+        self.state.starts = []  # those of a run that was resumed with settings that choose none
         yield from self._steps()
 
     def _choose_start(self) -> Iterator[Progress]:

@@ -12,6 +12,7 @@ from typing import Any, get_args
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, missing, natural_order
+from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.core.words import counted
 from holly_triton.io.images.fits import read_fits
 from holly_triton.io.images.mrc import read_mrc
@@ -231,9 +232,9 @@ def _format_of(path: Path) -> Format:
         suffixes = {_suffix(path)}
     elif why := advice(path):
         raise HollyError(f"{path}: {why}")
-    elif (path / METRICS).is_file():
+    elif (path / METRICS).is_file() or (path / CHECKPOINTS).is_dir():
         raise HollyError(
-            f"{path}: is the result of a run, not data; give the data that it was made from, or use holly-triton measure {quote(str(path))}"
+            f"{path}: is the folder of a run, not data; give the data that it was made from, or use holly-triton measure {quote(str(path))}"
         )
     else:
         with foreign(path, "a folder"):

@@ -196,7 +196,7 @@ def _losses(tallies: Sequence[Tally], empty: int, *, numbered: bool) -> list[str
     particles = sum(len(tally.ids) for tally in tallies)
     said = (
         (below, rows, "localisation", "{are} marked as noise (particle id below 0) and {were} dropped."),
-        (blank, rows, "row", "{are} empty (neither position nor particle id is a number) and {were} dropped."),
+        (blank, rows, "row", "{have} neither a position nor a particle id that can be used and {were} dropped."),
         (unnamed, rows, "localisation", "{have} no particle id (the cell is no number) and {were} dropped."),
     )
     left = [part_of(lost, every, one, rest) for lost, every, one, rest in said if lost]

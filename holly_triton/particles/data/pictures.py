@@ -108,6 +108,13 @@ class Pictures:
         inside = held.cumsum(0) / held.sum()
         return float((inside < HELD).sum()) / 2 * self.pixel_nm
 
+    def dark_channels(self) -> list[str]:
+        """Names of the channels without light."""
+        if self.parts is None:
+            return []
+        lit = self.parts.amax((0, 2, 3)) > 0
+        return [name for name, is_lit in zip(self.channels, lit.tolist(), strict=True) if not is_lit]
+
     def filled(self) -> list[str]:
         """What to say where light lies in the corners, too far out for a particle that the pictures hold whole."""
         if self._reach_nm <= self.radius_nm:
@@ -262,15 +269,18 @@ def pictures_from_pixels(
         notes.append(part_of(int((~lit).sum()), len(images), "picture", "{show} no light and {were} skipped."))
     images, names = _keep(lit, images, names)
     notes.append(said)
-    parts = _evened(torch.from_numpy(images)) if channels else None
+    parts = torch.from_numpy(images) if channels else None
+    if parts is not None:
+        factors = zip(channels, _even(parts), strict=True)
+        told = ", ".join(f"{name} by {factor:.3g}" for name, factor in factors)
+        notes.append(f"Channels were multiplied to be as bright as each other in the mean: {told}.")
     pixels = torch.from_numpy(images) if parts is None else parts.sum(1)
     blur = own_blur(pixels) if len(pixels) else NO_BLUR
     data = Pictures(pixels, _centroids(pixels), pixel_nm, [*names], source, blur, notes, parts=parts, channels=channels)
     if contrast is None and dark:
         return replace(data, unfit=LOOKS_DARK)
-    if parts is not None and len(data) and (empty := [*np.array(channels)[parts.amax((0, 2, 3)).numpy() <= 0]]):
-        return replace(data, unfit=f"shows no light in channel {empty[0]}; read another one with --channel NAME|NUMBER")
     if len(data):
+        data.notes.extend(f"There is no light in channel {name}." for name in data.dark_channels())
         if contrast == "dark" and not dark:
             data.doubts.append("The pictures were inverted (--contrast dark), though they look bright as they are.")
         if found := neighbour_doubt(pixels):
@@ -285,11 +295,12 @@ def pictures_from_pixels(
     return data
 
 
-def _evened(parts: Tensor) -> Tensor:
-    """Pictures ``[P, C, H, W]`` in place, each channel as bright in the mean as the brightest: dyes and cameras differ."""
+def _even(parts: Tensor) -> list[float]:
+    """Make each channel of pictures ``[P, C, H, W]`` as bright in the mean as the brightest, by these factors: dyes and cameras differ."""
     light = parts.sum((0, 2, 3), dtype=torch.float64)
     factor = torch.where(light > 0, light.max() / light, 1.0)
-    return parts.mul_(factor.to(parts.dtype)[:, None, None])
+    parts.mul_(factor.to(parts.dtype)[:, None, None])
+    return [float(one) for one in factor]
 
 
 def _keep(chosen: Array, images: Array, names: Sequence[str]) -> tuple[Array, Sequence[str]]:

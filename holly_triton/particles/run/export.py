@@ -34,7 +34,7 @@ from holly_triton.io.run_files import read_poses, read_run_channels, read_run_po
 from holly_triton.io.tables.picasso import write_picasso
 from holly_triton.validation.fsc import RESOLUTION_PER_SD
 
-from .run import run_config
+from .run import WRITTEN, run_config
 from .spheres import sphere_colours, write_bild, write_gltf
 from .study import is_study, members
 
@@ -112,6 +112,8 @@ def export_run(
     """
     if not folder.is_dir():
         raise HollyError(f"{folder}: is no folder; give the folder that train wrote")
+    if out.resolve().parent == folder.resolve() and any(out.match(name) for name in WRITTEN):
+        raise HollyError(f"{out}: is a file of the run itself; choose another name")
     write = FORMATS.get(out.suffix.lower())
     if write is None:
         raise HollyError(f"{out}: is of no format that is known; those are {', '.join(FORMATS)}")

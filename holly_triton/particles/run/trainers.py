@@ -14,7 +14,7 @@ from holly_triton.particles.cloud.schedule import Plan, SparsePlan
 from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import DEFAULT_POINTS, Config
-from holly_triton.particles.data import Dataset, Localisations
+from holly_triton.particles.data import Dataset, Localisations, Pictures
 from holly_triton.particles.spatial.choice import (
     channels_of,
     check_spatial,
@@ -129,6 +129,8 @@ def make_trainer(config: Config, dataset: Dataset, state: TrainingState | None =
         _take_up(state, config, dataset, device)
         if state.sizes:
             _check_channels(state, config, dataset.channels)
+    if isinstance(dataset, Pictures) and config.channels != "separate":
+        dataset = dataclasses.replace(dataset, parts=None)  # as large as the pictures, and never drawn
     return Trainer(plan, dataset.to(device), state, device)
 
 
@@ -179,12 +181,7 @@ def _take_up(state: AnyState, config: Config, dataset: Dataset, device: torch.de
         raise HollyError(
             f"{config.data}: holds {counted(len(dataset), dataset.noun)}, but the run was made with {len(state.order)}"
         )
-    state.settings = config.table()
-    generator = torch.Generator(device)
-    try:
-        generator.set_state(state.generator)
-    except RuntimeError:  # made on another type of device, which has different random numbers
-        state.generator = generator.manual_seed(config.seed + state.step).get_state()
+    state.take_up(config.table(), device)
 
 
 def notes_of(trainer: AnyTrainer) -> list[str]:

@@ -143,12 +143,13 @@ def lacking_channels(config: Config, dataset: Dataset) -> str:
         found = f"one channel, {names[0]}" if names else lacking
         return f"needs at least two channels; found {found}"
     if len(names) > len(CHANNEL_COLOURS):
-        return (
-            f"is for at most {len(CHANNEL_COLOURS)} channels; found {len(names)}: {', '.join(names)}. Leave some out with "
-            "--where, or read one with --channel NAME"
-        )
+        some = "Leave some out with --where, or read" if isinstance(dataset, Localisations) else "Read"
+        found = f"found {len(names)}: {', '.join(names)}"
+        return f"is for at most {len(CHANNEL_COLOURS)} channels; {found}. {some} one with --channel NAME"
     if isinstance(dataset, Localisations) and (scarce := _scarce_channel(dataset)):
         return scarce
+    if isinstance(dataset, Pictures) and (dark := dataset.dark_channels()):
+        return f"there is no light in channel {dark[0]}; read another one with --channel NAME"
     sizes = sizes_of(config.points, dataset, config.dimensions)
     if min(sizes) < DEFAULT_POINTS.fewest_of_channel:
         said = ", ".join(f"{name} {size}" for name, size in zip(names, sizes, strict=True))

@@ -93,6 +93,7 @@ class SpatialTrainer:
         """Step to the end, with the progress after each step; a loop that is left between two steps can be continued later."""
         if self.plan.config.symmetry is not None and self.state.step == 0:
             yield from self._choose_start()
+        self.state.starts = []  # those of a run that was resumed with settings that choose none
         yield from self._steps(self.plan.total_steps)
 
     def _choose_start(self) -> Iterator[Progress]:

@@ -29,7 +29,9 @@ def combine_files(a: Path, b: Path, out: Path, tolerance: float, how: How, voxel
     check_common(lists, (a, b))
     for (one, picks), (two, other) in permutations(zip((a, b), lists, strict=True)):
         if silent := unconfirmed(picks, other):
-            said.append(f"{two}: has no {enumerated(silent)}, so that the confidence of those in {one} is not known")
+            said.append(
+                f"{two}: has no picks of {enumerated(silent)}, so that the confidence of those in {one} is not known"
+            )
     found = combine(*lists, tolerance)
     write_particles(out, found.chosen(how))
     return found, [*read, *said]
