@@ -157,7 +157,7 @@ def render(
     metavar="NM",
     help="Side of a voxel. [default: a third of sigma, or larger if the volume would be too large]",
 )
-@click.option("--channel", metavar="NAME", help="Write the points of one channel alone.")
+@click.option("--channel", metavar="NAME|NUMBER", help="Write the points of one channel alone.")
 @amplitude_option
 @overwrite_out_option
 def export(

@@ -46,7 +46,9 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
     else:
         data = as_seen(known.read(path, reading), reading)
     if not len(data):
-        raise HollyError(f"{path}: holds no usable particles ({' '.join(data.notes) or 'it has no rows'})")
+        unfit = data.unfit if isinstance(data, Pictures) else None
+        why = unfit or f"holds no usable particles ({' '.join(data.notes) or 'it has no rows'})"
+        raise HollyError(f"{path}: {why}")
     screen = data.summary()
     if every > 1:
         screen["particles"] = f"about {every * len(data)}"

@@ -141,6 +141,28 @@ def test_channels_are_cropped_and_inverted_and_a_folder_of_them_is_read(tmp_path
     torch.testing.assert_close(parts, expected / expected.sum((0, 2, 3), keepdim=True), rtol=1e-3, atol=1e-6)
 
 
+def test_channels_in_another_order_are_told_by_their_names_and_dark_ones_are_refused(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(9):
+        spot = np.zeros((2, 24, 24), np.float32)
+        spot[:, 8:16, 8:16] = rng.random((2, 8, 8)) + np.array([1, 3])[:, None, None]
+        names, turn = (["A", "B"], 1) if number % 2 else (["B", "A"], -1)
+        about = {"axes": "CYX", "PhysicalSizeX": 0.005, "PhysicalSizeY": 0.005, "Channel": {"Name": names}}
+        tifffile.imwrite(tmp_path / f"{number}.ome.tif", spot[::turn], ome=True, metadata=about)
+    data = open_dataset(tmp_path)
+    assert isinstance(data, Pictures) and data.parts is not None and data.channels == ("B", "A")
+    assert data.parts.sum((2, 3)).std(0).max() < 0.2 * data.parts.sum((2, 3)).mean()
+    for file in tmp_path.iterdir():
+        tifffile.imwrite(
+            file,
+            100 - tifffile.imread(file),
+            ome=True,
+            metadata={"axes": "CYX", "PhysicalSizeX": 0.005, "PhysicalSizeY": 0.005},
+        )
+    said = CliRunner().invoke(main, ["info", str(tmp_path)])
+    assert said.exit_code == 1 and "--contrast dark" in said.output
+
+
 def test_a_run_that_is_stopped_goes_on_to_the_same_points(folder: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(BRIEF, data=str(folder))
     whole = start_run(config, tmp_path / "whole")
@@ -179,6 +201,12 @@ def test_commands_name_the_channels(made: Simulation, tmp_path: Path) -> None:
         main, ["export", str(tmp_path / "run"), str(tmp_path / "run" / "cloud.ply"), "--overwrite"]
     )
     assert refused.exit_code == 1 and "is a file of the run itself" in refused.output
+    call("export", tmp_path / "run", tmp_path / "second.csv", "--channel", 2)
+    assert len(read_cloud(tmp_path / "second.csv").points) == 15
     options = ["--channel", "tubulin", "--points", 30, "--config", tmp_path / "brief.toml"]
     call("train", tmp_path / "data", "--out", tmp_path / "one", *options)
     assert read_cloud(tmp_path / "one" / "cloud.ply").channels is None
+    refused = CliRunner().invoke(
+        main, ["export", str(tmp_path / "one"), str(tmp_path / "x.ply"), "--channel", "tubulin"]
+    )
+    assert refused.exit_code == 1 and "of one channel" in refused.output

@@ -102,6 +102,7 @@ def read_stacks(path: Path, reading: Reading, kind: str, read: Callable[[Path], 
         if reading.channel is not None:
             stack = _of_channel(file, stack, reading.channel)
         channels = channels if stacks else stack.channels
+        stack = _in_order(stack, channels)
         _check_same_channels(file, files[0], stack.channels, channels)
         stacks.append(stack.images if reading.crop is None else _cropped(file, stack.images, reading.crop))
         _check_same_size(file, files[0], stacks[-1].shape[-2:], stacks[0].shape[-2:])
@@ -256,6 +257,14 @@ def _check_same_size(file: Path, first: Path, size: tuple[int, ...], first_size:
             f"{file}: is {found} but {first.name} is {wanted}; all must have one size "
             f"(--crop {min(*size, *first_size)} would crop them to it)"
         )
+
+
+def _in_order(stack: Stack, channels: Sequence[str]) -> Stack:
+    """A file with its channels in another order, where it has the same ones."""
+    if stack.channels == channels or {*stack.channels} != {*channels}:
+        return stack
+    order = [stack.channels.index(name) for name in channels]
+    return replace(stack, images=stack.images[:, order], channels=tuple(channels))
 
 
 def _check_same_channels(file: Path, first: Path, channels: Sequence[str], first_channels: Sequence[str]) -> None:

@@ -109,7 +109,7 @@ def _particles(path: Path, series: Any, notes: list[str], *, plain: bool) -> Arr
 def _channel_names(tiff: tifffile.TiffFile, channels: int) -> tuple[str, ...]:
     """Names of the channels that OME metadata state, else their numbers from 1."""
     stated = re.findall(r'<Channel\b[^<>]*?\bName="([^"<>]+)"', tiff.ome_metadata or "")[:channels]
-    names = tuple(html.unescape(name).strip() for name in stated)
+    names = tuple(" ".join(html.unescape(name).split()) for name in stated)
     if len({*names} - {""}) == channels:
         return names
     return tuple(str(number) for number in range(1, channels + 1))

@@ -62,7 +62,7 @@ class Request:
         folder: Folder of the run or study.
         mirror: Whether to export the mirror image.
         voxel_nm: Side of a voxel, nm; if None a third of sigma, or more where those would be too many.
-        channel: Whose points are exported, by its name; None for all.
+        channel: Whose points are exported, by its name or number; None for all.
         amplitude: Of the deformation at which they are, in standard deviations; None for the run's cloud.
     """
 
@@ -81,10 +81,11 @@ class Request:
         points = read_run_points(self.folder, self.amplitude)
         if self.channel is not None:
             channels = read_run_channels(self.folder)
-            if channels is None or self.channel not in channels.names:
-                found = ", ".join(channels.names) if channels else "no channels"
-                raise HollyError(f"{self.folder}: its cloud has no channel {self.channel}; found {found}")
-            points = points[channels.named(self.channel)]
+            if channels is None:
+                raise HollyError(
+                    f"{self.folder}: its cloud is of one channel, or of several that were pooled; leave --channel out"
+                )
+            points = points[channels.named(_known(self.folder, channels.names, self.channel))]
         return mirror(points) if self.mirror else points
 
     def channels(self) -> PointChannels | None:
@@ -103,7 +104,7 @@ def export_run(
         out: Name of the file, which ends in one of ``FORMATS``.
         mirror: Whether to export the mirror image.
         voxel_nm: Side of a voxel of a volume, nm; a third of the run's sigma if not given.
-        channel: Name of the channel whose points are written; all if not given.
+        channel: Name of the channel whose points are written, or its number from 1; all if not given.
         amplitude: Of the deformation at which the structure is written, in standard deviations; the run's cloud if not given.
 
     Raises:
@@ -124,6 +125,15 @@ def export_run(
     if amplitude is not None and write is _write_star:
         raise HollyError(f"{out}: holds poses, which are those of the run's cloud; leave the amplitude out")
     write(Request(folder, mirror, voxel_nm, channel, amplitude), out)
+
+
+def _known(folder: Path, names: Sequence[str], wanted: str) -> str:
+    """The channel of a run with a name, or a number from 1."""
+    numbered = {str(number): name for number, name in enumerate(names, start=1)}
+    found = wanted if wanted in names else numbered.get(wanted)
+    if found is None:
+        raise HollyError(f"{folder}: its cloud has no channel {wanted}; found {', '.join(names)}")
+    return found
 
 
 def run_sigma_nm(folder: Path) -> float:
