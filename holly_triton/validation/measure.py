@@ -16,6 +16,7 @@ from holly_triton.geometry.pointset import gyration
 from holly_triton.io.metrics import METRICS, Metrics, read_metrics
 from holly_triton.io.run_files import read_run_channels, read_run_cloud
 
+from .alignment import align
 from .angular_order import is_significant, shape_order
 from .shape import Shape, fit_shape, some_of, without_outliers
 from .symmetry import find_symmetries
@@ -53,8 +54,9 @@ def measure_points(
     """Sizes, shape and rotational symmetry of a cloud.
 
     With two members or more, 95 % intervals are ``value ± t s``: s is the standard error of the members' mean, taken about
-    the cloud's own value, and t is Student's for their number less one; each is measured in its own frame, on which
-    no size depends. A single cloud gives no interval: its points are not independent measurements.
+    the cloud's own value, and t is Student's for their number less one. Each is aligned with the cloud first: where two
+    extents are alike, the directions along which a cloud extends most are arbitrary. A single cloud gives no interval: its
+    points are not independent measurements.
 
     Args:
         points_nm: ``[N, 3]``, at least 4, not all in a line.
@@ -73,18 +75,38 @@ def measure_points(
     Raises:
         ValueError: not finite points ``[N, 3]``, fewer than four, or all in a line.
     """
+    return _measured(points_nm, _aligned(points_nm, members, seed), seed, symmetries, confirmed)
+
+
+def _aligned(points: Array, members: Sequence[Array], seed: int = 0) -> list[Array]:
+    """Clouds ``[N_k, 3]`` in the frame and handedness of points ``[N, 3]``; one alone, of which nothing is measured, as it is."""
+    _checked(points)
+    if len(members) < 2:
+        return [*members]
+    return [align(member, points, seed).aligned for member in members]
+
+
+def _measured(
+    points_nm: Array,
+    members: Sequence[Array],
+    seed: int = 0,
+    symmetries: Sequence[Mapping[str, Any]] | None = None,
+    confirmed: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """``measure_points`` of members in the frame of the points."""
     rng = np.random.default_rng(seed)
     points, left_out = _checked(points_nm)
     some = some_of(points, rng)
     shape = fit_shape(some)
     found = shape if shape and not shape.against else None
-    sizes = _sizes(points, found)
+    axes = _axes(points)
+    sizes = _sizes(points, found, axes)
     half = np.full_like(sizes, np.nan)
     if len(members) > 1:
         clouds = [_checked(member)[0] for member in members]
-        half = _half_width(
-            sizes, np.array([_sizes(cloud, found and fit_shape(some_of(cloud, rng), like=found)) for cloud in clouds])
-        )
+        shapes = [found and fit_shape(some_of(cloud, rng), like=found) for cloud in clouds]
+        others = [_sizes(cloud, own, axes) for cloud, own in zip(clouds, shapes, strict=True)]
+        half = _half_width(sizes, np.array(others))
     if symmetries is None:
         symmetries = [one.figures() for one in find_symmetries(some)]
     p_value = None if confirmed is None else confirmed["p_value"]
@@ -128,7 +150,8 @@ def measure_run(folder: Path) -> dict[str, Any]:
     members = [read_run_cloud(cloud.parent) for cloud in repeats or halves]
     metrics = read_metrics(folder) if (folder / METRICS).is_file() else Metrics()
     try:
-        figures = measure_points(points, members=members, symmetries=metrics.symmetry, confirmed=metrics.angular_order)
+        members = _aligned(points, members)
+        figures = _measured(points, members, symmetries=metrics.symmetry, confirmed=metrics.angular_order)
     except ValueError as error:
         raise HollyError(f"{folder}: its cloud cannot be measured: {error}") from error
     if len(members) > 1 and not repeats:
@@ -159,9 +182,9 @@ def _channel_of(folders: Sequence[Path], clouds: Sequence[Array], name: str) -> 
 
 
 def _sizes_of_channel(points: Array, members: Sequence[Array]) -> dict[str, Any]:
-    """The sizes of one channel; only the number of its points where these are too few or in a line."""
+    """The sizes of one channel, of members in its frame; only the number of its points where these are too few or in a line."""
     try:
-        figures = measure_points(points, members=members, symmetries=())
+        figures = _measured(points, members, symmetries=())
     except ValueError:
         return {"points": len(points)}
     return {"points": len(points), **{key: figures[key] for key in OF_CHANNEL}}
@@ -188,13 +211,22 @@ def _checked(points: Array) -> tuple[Array, int]:
     return kept, len(points) - len(kept)
 
 
-def _sizes(points: Array, shape: Shape | None) -> Array:
-    """Three extents, largest first, gyration, diameter, height and thickness ``[7]``, nm; NaN for what is not there."""
-    centred = points - points.mean(axis=0)
-    along = centred @ np.linalg.svd(centred, full_matrices=False)[2].T
-    extents = np.sort(np.ptp(np.percentile(along, EXTENT_PERCENTILES, axis=0), axis=0))[::-1]
+def _axes(points: Array) -> Array:
+    """The principal axes of points as rows ``[3, 3]``, that of the largest extent first."""
+    axes: Array = np.linalg.svd(points - points.mean(axis=0), full_matrices=False)[2]
+    return axes[np.argsort(-_extents(points, axes))]
+
+
+def _extents(points: Array, axes: Array) -> Array:
+    """Extents of points along axes, the rows ``[3, 3]``: ``[3]``, nm."""
+    along = (points - points.mean(axis=0)) @ axes.T
+    return np.asarray(np.ptp(np.percentile(along, EXTENT_PERCENTILES, axis=0), axis=0))
+
+
+def _sizes(points: Array, shape: Shape | None, axes: Array) -> Array:
+    """Extents along three axes, gyration, diameter, height and thickness ``[7]``, nm; NaN for what is not there."""
     surface = (None, None, None) if shape is None else (2 * shape.radius, shape.height, shape.tube)
-    return np.array([*extents, gyration(points), *surface], dtype=np.float64)
+    return np.array([*_extents(points, axes), gyration(points), *surface], dtype=np.float64)
 
 
 def _half_width(sizes: Array, others: Array) -> Array:

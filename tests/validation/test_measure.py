@@ -198,6 +198,16 @@ def test_306_real_pores_pooled() -> None:
     assert figures["height_nm"] == pytest.approx(64.8, rel=0.08)
 
 
+def test_members_whose_principal_axes_are_arbitrary_agree_on_their_extents(seed: int) -> None:
+    """A ring of eight is as wide along any axis in its plane, but not as its own widest: 111 or 120 nm."""
+    angle, rng = np.arange(8) * np.pi / 4, np.random.default_rng(seed)
+    ring = 60 * np.column_stack([np.cos(angle), np.sin(angle), 0.1 * np.cos(4 * angle)])
+    members = [ring @ Rotation.random(rng=rng).as_matrix() + rng.normal(0, 0.05, ring.shape) for _ in range(2)]
+    figures = measure_points(ring, members=members, symmetries=[])
+    for size, (low, high) in zip(figures["axes_nm"], figures["axes_interval_nm"], strict=True):
+        assert low <= size <= high and high - low < 4
+
+
 def test_a_folder_of_runs_is_measured_with_its_runs_as_members(tmp_path: Path) -> None:
     write_cloud(folder(tmp_path) / "cloud.ply", seen("torus"))
     alone = measure_run(tmp_path)
