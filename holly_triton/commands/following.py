@@ -18,7 +18,7 @@ NEXT: dict[str, str | dict[str, str]] = {
     "demo": "holly-triton info DATA",
     "pick": "holly-triton train {out}",
     "measure": "holly-triton render {run}",
-    "rank": "holly-triton train DATA --exclude {run}/ranking.csv --out cleaner",
+    "rank": "holly-triton train --config {run}/config.toml --exclude {run}/ranking.csv --out cleaner",
     "evaluate": "holly-triton render {run}",
     "render": "holly-triton export {run} structure.mrc",
     "frames demo": "holly-triton frames calibrate BEADS psf.h5 --step NM",

@@ -55,7 +55,7 @@ def rank(run: Path, bad_share: float | None) -> None:
     \b
     Example:
       holly-triton rank run
-      holly-triton train DATA --exclude run/ranking.csv
+      holly-triton train --config run/config.toml --exclude run/ranking.csv --out cleaner
     """
     from holly_triton.particles.run.ranking import rank_pictures
 

@@ -148,6 +148,9 @@ def test_channels_without_names_are_numbered_and_one_may_be_dark(tmp_path: Path)
     assert both.channels == ("1", "2") and both.dark_channels() == ["2"] and torch.isfinite(both.images).all()
     assert "There is no light in channel 2." in both.notes
     assert read(path, channel="1").images.shape == (9, 32, 40)
+    half = imagej(tmp_path / "half.tif", np.stack([spots(), np.full_like(spots(), np.nan)], axis=1), "TCYX")
+    with pytest.raises(HollyError, match=r"No picture of channel 2 is finite; read another one with --channel"):
+        read(half)
     with pytest.raises(HollyError, match="holds one channel; leave --channel out"):
         read(imagej(tmp_path / "one.tif", spots()), channel="1")
 

@@ -244,7 +244,11 @@ def pictures_from_pixels(
     """
     notes, pixels_of = [*notes], tuple(range(1, images.ndim))
     # NaN is the maximum where there is one, and below nothing.
-    finite: Array = (images.max(axis=pixels_of) < BRIGHTEST) & (images.min(axis=pixels_of) > -BRIGHTEST)
+    usable = (images.max(axis=(-2, -1)) < BRIGHTEST) & (images.min(axis=(-2, -1)) > -BRIGHTEST)
+    usable = usable.reshape(len(images), max(1, len(channels)))
+    lost = (name for name, some in zip(channels, usable.any(axis=0), strict=False) if not some)
+    notes.extend(f"No picture of channel {name} is finite; read another one with --channel." for name in lost)
+    finite: Array = np.asarray(usable.all(axis=1))
     if not finite.all():
         notes.append(
             part_of(int((~finite).sum()), len(images), "picture", "{hold} NaN or infinity and {were} skipped.")
