@@ -298,7 +298,7 @@ def test_pick_keeps_the_channels_of_a_field_and_of_a_folder(tmp_path: Path) -> N
             [["x [nm]", "y [nm]", "z [nm]", "uncertainty_z [nm]", "channel"], *rows],
         )
     for path in (tmp_path / "fields" / "0.csv", tmp_path / "fields"):
-        said = call("pick", path, tmp_path / "picked.hdf5", "--diameter", 100)
+        said = call("pick", path, tmp_path / "picked.hdf5", "--diameter", 100, "--overwrite")
         assert "1 is A, 2 is dye é" in said
         data = open_dataset(tmp_path / "picked.hdf5")
         assert isinstance(data, Localisations) and data.channels == ("1", "2") and data.channel is not None

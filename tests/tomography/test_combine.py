@@ -76,7 +76,11 @@ def test_of_a_class_that_the_other_method_did_not_search_the_confidence_is_absen
         write_particles(tmp_path / f"{name}.csv", each)
     words = [str(tmp_path / f"{name}.csv") for name in ("network", "matching", "both")]
     ran = CliRunner().invoke(main, ["tomo", "combine", *words, "--json"])
-    assert ran.exit_code == 0 and f"{words[1]}: has no b" in ran.stderr and f"{words[0]}: has no" not in ran.stderr
+    assert (
+        ran.exit_code == 0
+        and f"{words[1]}: has no picks of b" in ran.stderr
+        and f"{words[0]}: has no" not in ran.stderr
+    )
     figures = json.loads(ran.stdout)
     assert figures["classes"]["b"]["confidence"]["only_a"] is None
     assert figures["confidence"]["only_a"] == figures["classes"]["a"]["confidence"]["only_a"]

@@ -200,7 +200,7 @@ def carry_out(run: Run, callback: Callable[[Progress], None], should_stop: Calla
                     if name != "step":
                         curves.add_scalar(name, value, progress.step)
             stopping = summed(should_stop()) > 0 and not run.finished
-            if stopping or run.finished or taken % every == 0:
+            if stopping or run.finished or (progress.step or taken) % every == 0:
                 state.joules += summed(meter.joules())
                 if leads():
                     save_state(run.folder / CHECKPOINTS, state)
