@@ -79,7 +79,7 @@ def read_run_cloud(folder: Path) -> Array:
             f"{folder}: holds several structures; pass the folder of one, such as {folder / 'structure-1'}"
         )
     if not (folder / "cloud.ply").is_file():
-        if (folder / "config.toml").is_file():
+        if (folder / "config.toml").is_file() and not (folder / METRICS).is_file():
             raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {quote(str(folder))}")
         raise HollyError(f"{folder}: holds no cloud.ply; pass the folder of a run that train has finished or saved")
     return read_cloud(folder / "cloud.ply").points

@@ -175,5 +175,9 @@ def test_a_run_stopped_among_its_starts_claims_no_structure(
     stop_after(10**6)
     again = CliRunner().invoke(main, ["train", "--resume", str(tmp_path / "run")])
     assert again.exit_code == 0 and "random start 2" in again.output
-    assert (tmp_path / "run" / "cloud.ply").is_file()
+    (tmp_path / "run" / "cloud.ply").rename(tmp_path / "kept.ply")
+    lost = CliRunner().invoke(main, ["measure", str(tmp_path / "run")])
+    assert (
+        lost.exit_code == 1 and "holds no cloud.ply" in lost.output
+    )  # of a finished run, which --resume would not make again
     assert not any("stopped" in warning for warning in find_warnings(tmp_path / "run"))
