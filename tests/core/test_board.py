@@ -21,7 +21,7 @@ def full_disk(monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.skip("there is no /dev/full")
 
     def opened(path: str) -> BinaryIO:
-        return open("/dev/full", "wb")  # noqa: SIM115: the writer closes it
+        return open("/dev/full", "wb")  # which the writer closes
 
     monkeypatch.setattr(record_writer, "open_file", opened)
 
