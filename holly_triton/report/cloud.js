@@ -152,7 +152,7 @@
   makeSprites();
   reset();
   new ResizeObserver(draw).observe(canvas);
-  new IntersectionObserver((entries) => { visible = entries[0].isIntersecting; }).observe(canvas);
+  new IntersectionObserver((entries) => { visible = entries.at(-1).isIntersecting; }).observe(canvas); // the newest of several
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { makeSprites(); draw(); });
   requestAnimationFrame(spin);
 })();
