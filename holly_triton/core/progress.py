@@ -40,10 +40,29 @@ class _Left(ProgressColumn):
 
 
 def _left(task: Task) -> str:
-    if not task.total or task.completed < EARLY * task.total or task.elapsed is None:
+    return _in_words(task.elapsed or 0, task.completed, task.total or 0)
+
+
+def _in_words(seconds: float, done: float, total: float) -> str:
+    """How long the rest takes if it goes on as fast as what was done in these seconds; empty where that is too early to say."""
+    if done <= 0 or done < EARLY * total or not total:
         return ""
-    seconds = task.elapsed * (task.total - task.completed) / task.completed
-    return f"about {timedelta(seconds=round(seconds))} left"
+    return f"about {timedelta(seconds=round(seconds * (total - done) / done))} left"
+
+
+class Pace:
+    """How long the rest of some work takes, from what was done since the first call.
+
+    An earlier part of it may have been done on another machine.
+    """
+
+    def __init__(self) -> None:
+        self.first: tuple[float, float] | None = None
+
+    def left(self, seconds: float, done: float, total: float) -> str:
+        """Such as ``about 0:01:05 left``, from a clock and what is done at it; empty where that is too early to say."""
+        self.first = self.first or (seconds, done)
+        return _in_words(seconds - self.first[0], done - self.first[1], total - self.first[1])
 
 
 class _Parts:

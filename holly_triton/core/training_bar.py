@@ -8,7 +8,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from .console import console
 from .log import LOG
-from .progress import watched
+from .progress import Pace, watched
 from .training import Step, TrainingState
 from .types import Figures
 
@@ -30,23 +30,23 @@ def under_bar(
     """
     columns = (
         TextColumn("training"), BarColumn(), TextColumn("{task.percentage:.0f} %  step {task.fields[step]}"),
-        TextColumn("{task.fields[figures]}"), TimeElapsedColumn(),
+        TextColumn("{task.fields[figures]}"), TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
     )  # fmt: skip
-    said, shown = time.monotonic(), len(state.history)
+    said, shown, pace = time.monotonic(), len(state.history), Pace()
     with Progress(*columns, console=console, disable=not watched()) as bar:
-        task = bar.add_task("training", total=1.0, step=state.step, figures="")
+        task = bar.add_task("training", total=1.0, step=state.step, figures="", left="")
 
         def callback(step: Step) -> None:
             nonlocal said, shown
+            left = pace.left(time.monotonic(), step.done, 1.0)
             figures = words(state.history[-1]) if state.history else ""
-            bar.update(task, completed=step.done, step=step.step, figures=figures)
+            bar.update(task, completed=step.done, step=step.step, figures=figures, left=left)
             if not console.is_terminal and (
                 len(state.history) > shown or time.monotonic() - said > SECONDS_BETWEEN_LINES
             ):
                 said, shown = time.monotonic(), len(state.history)
                 loss = float(step.figures["loss"])
-                LOG.info(
-                    "%3.0f %%: step %d, loss %.3f, %s", 100 * step.done, step.step, loss, figures or "not yet validated"
-                )
+                line = f"{100 * step.done:3.0f} %: step {step.step}, loss {loss:.3f}, {figures or 'not yet validated'}"
+                LOG.info("%s", f"{line}{left and ', '}{left}")
 
         return train(callback)

@@ -6,7 +6,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from holly_triton.core.console import console
 from holly_triton.core.log import LOG
-from holly_triton.core.progress import watched
+from holly_triton.core.progress import Pace, watched
 from holly_triton.particles.classes.state import ClassState
 from holly_triton.particles.cloud.train import Progress as Step
 from holly_triton.particles.deformation.state import DeformationState
@@ -43,19 +43,17 @@ def under_bar(
     )  # fmt: skip
     with Progress(*columns, console=console, disable=not watched()) as bar:
         task = bar.add_task("starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"))
+        pace = Pace()
 
         def callback(step: Step) -> None:
+            left = "" if step.stage == "starts" else pace.left(state.seconds, step.step, total)
             bar.update(task, completed=step.step, description=STAGES[step.stage], loss=step.loss, sigma=step.sigma_nm)
             if (
                 not console.is_terminal
                 and step.step
                 and REPORTS * step.step // total > REPORTS * (step.step - 1) // total
             ):
-                left = state.seconds * (total - step.step) / step.step
-                LOG.info(
-                    "%s",
-                    f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.4g}, sigma {step.sigma_nm:.1f} nm, "
-                    f"{state.seconds:.0f} s, about {left:.0f} s left",
-                )
+                said = f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.4g}, sigma {step.sigma_nm:.1f} nm"
+                LOG.info("%s", f"{said}, {state.seconds:.0f} s{left and ', '}{left}")
 
         return work(callback)
