@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -63,8 +64,8 @@ class _Commands(InOrder):
         for word in words:
             if flags.get(word) or ("=" in word and word.partition("=")[0] in flags):
                 own.append(word)
-            elif word in flags and (value := next(words, None)) is not None:
-                own += [word, value]
+            elif word in flags:
+                own += [word, *islice(words, 1)]
             else:
                 rest.append(word)
         return [*own, *rest, *args[end:]]

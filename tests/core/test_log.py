@@ -88,6 +88,12 @@ def test_what_cannot_be_is_refused(words: list[str], code: int, said: str, tmp_p
     assert said in result.output
 
 
+def test_a_file_that_is_not_named_is_asked_for() -> None:
+    result = CliRunner().invoke(main, ["info", "data.csv", "--log"])
+    assert result.exit_code == 2
+    assert "--log" in result.output and "requires an argument" in result.output
+
+
 def test_the_version_names_what_decides_speed() -> None:
     import torch
 

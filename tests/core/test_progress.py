@@ -1,10 +1,11 @@
 import io
-import re
 import time
 from collections.abc import Callable
+from typing import ClassVar
 
 import pytest
 from rich.console import Console
+from rich.progress import Task
 
 from holly_triton.core import progress
 
@@ -39,17 +40,44 @@ def test_long_work_says_what_is_being_done_and_how_far_it_is(monkeypatch: pytest
     assert "2/2" in said
 
 
-def test_the_time_left_is_that_of_a_part_which_says_how_far_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
+class Alarm:
+    """A timer that goes off when the test says so, as if the patience had just ended."""
+
+    set: ClassVar[list["Alarm"]] = []
+
+    def __init__(self, seconds: float, work: Callable[[], object]) -> None:
+        self.work, self.cancelled = work, False
+        self.set.append(self)
+
+    def cancel(self) -> None:
+        self.cancelled = True
+
+    def join(self) -> None:
+        pass
+
+
+@pytest.fixture
+def alarms(monkeypatch: pytest.MonkeyPatch) -> list[Alarm]:
+    """What waits for the end of a patience, the newest last."""
+    monkeypatch.setattr(Alarm, "set", [])
+    monkeypatch.setattr(progress, "_timer", Alarm)
+    monkeypatch.setattr(Task, "elapsed", 6.0)
+    return Alarm.set
+
+
+def test_the_time_left_is_that_of_a_part_which_says_how_far_it_is(
+    monkeypatch: pytest.MonkeyPatch, alarms: list[Alarm]
+) -> None:
     seen = watched(monkeypatch, terminal=True)
-    monkeypatch.setattr(progress, "PATIENCE_S", 0.0)
     items = []
     with progress.in_parts(1) as begin:
         begin("comparing pictures")
         for item in progress.following(range(4)):
-            time.sleep(0.3)
+            if item == 3:
+                alarms[-1].work()
             items.append(item)
     assert items == [0, 1, 2, 3]
-    assert re.search(r"about 0:00:0\d left", seen.getvalue())
+    assert "about 0:00:02 left" in seen.getvalue()
     assert list(progress.following("abc")) == ["a", "b", "c"]  # nothing is shown, and nothing is needed
 
 
@@ -69,31 +97,34 @@ def test_the_time_left_follows_the_work_of_each_item(monkeypatch: pytest.MonkeyP
 
 
 def test_a_log_has_a_line_about_what_takes_long(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, alarms: list[Alarm]
 ) -> None:
     watched(monkeypatch, terminal=False)
-    monkeypatch.setattr(progress, "LOG_PATIENCE_S", 0.15)
     with caplog.at_level("INFO", "holly_triton"), progress.in_parts(3) as begin:
         begin("reading")
         begin("looking for symmetry")
-        time.sleep(0.3)
+        alarms[-1].work()
         begin("searching")
-        for _ in progress.following(range(4)):
-            time.sleep(0.1)
-    first, second = (record.getMessage() for record in caplog.records)
-    assert first == "looking for symmetry ..."
-    assert re.fullmatch(r"searching \.\.\. about 0:00:0\d left", second)
+        for done in progress.following(range(4)):
+            if done == 1:
+                alarms[-1].work()
+    reading, looking, searching = alarms
+    assert reading.cancelled and looking.cancelled and searching.cancelled
+    assert [record.getMessage() for record in caplog.records] == [
+        "looking for symmetry ...",
+        "searching ... about 0:00:18 left",
+    ]
 
 
 def test_the_time_left_is_not_told_from_the_first_of_many(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, alarms: list[Alarm]
 ) -> None:
     watched(monkeypatch, terminal=False)
-    monkeypatch.setattr(progress, "LOG_PATIENCE_S", 0.15)
     with caplog.at_level("INFO", "holly_triton"), progress.in_parts(1) as begin:
         begin("placing")
         for done in progress.following(range(40)):
-            time.sleep(0.4 if done == 1 else 0)
+            if done == 1:
+                alarms[-1].work()
     assert [record.getMessage() for record in caplog.records] == ["placing ..."]
 
 

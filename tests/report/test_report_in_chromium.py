@@ -107,7 +107,7 @@ class Browser:
     def close(self) -> None:
         self.ask("Browser.close")
         self.to.close()
-        self.process.wait(10)
+        self.process.wait(60)
         self.back.close()
 
 
