@@ -8,7 +8,6 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +64,10 @@ class _Commands(InOrder):
             if flags.get(word) or ("=" in word and word.partition("=")[0] in flags):
                 own.append(word)
             elif word in flags:
-                own += [word, *islice(words, 1)]
+                value = next(words, None)
+                if value is None:
+                    raise click.BadOptionUsage(word, f"Option {word!r} requires an argument.")
+                own += [word, value]
             else:
                 rest.append(word)
         return [*own, *rest, *args[end:]]
