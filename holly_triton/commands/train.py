@@ -128,8 +128,6 @@ def _configured(config_file: Path | None, preset: str | None, data: Path | None,
             "--structures goes with neither --repeats nor --half-sets; classify first, then repeat the run of one structure: "
             "holly-triton train --config RUN/structure-1/config.toml --repeats 3"
         )
-    if config.symmetry is not None and config.structures > 1:
-        raise click.UsageError("--symmetry is for one structure; leave it or --structures out")
     if config.deformation and config.structures > 1:
         raise click.UsageError(
             "--deformation is for one structure; classify first, then fit the deformation of one: "

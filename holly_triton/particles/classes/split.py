@@ -18,6 +18,7 @@ from holly_triton.core.progress import following
 from holly_triton.core.types import Array
 from holly_triton.particles.spatial.mixture import expected
 from holly_triton.particles.spatial.poses import Kept, weighed
+from holly_triton.particles.spatial.symmetry import folded
 from holly_triton.particles.spatial.train import SpatialTrainer
 
 from .config import Classes
@@ -62,7 +63,10 @@ def clusters(pulls: Array, structures: int, seed: int) -> Array:
 
 
 def pulls_of(consensus: SpatialTrainer, index: Tensor, blur_nm: float, generator: torch.Generator) -> Tensor:
-    """Gradient of the log-likelihood of some particles ``[B, 3 N]``, in units in which its noise is alike for all."""
+    """Gradient of the log-likelihood of some particles ``[B, 3 N]``, in units in which its noise is alike for all.
+
+    With a symmetry it is that of the points of the unit: any image may be at the place of any other in a particle's pose.
+    """
     state, plan, pulls = consensus.state, consensus.plan, []
     model = state.model(blur_nm)
     sigma = math.sqrt(float(model.mean_variance) + plan.variance)
@@ -74,5 +78,6 @@ def pulls_of(consensus: SpatialTrainer, index: Tensor, blur_nm: float, generator
             pairs = poses.select(mine)
             pairs = pairs._replace(particle=torch.zeros_like(pairs.particle))
             found = expected(model, data.select(row[None]), pairs)
-            pulls.append(found.points.flatten() * sigma / found.load.sum().clamp(min=1).sqrt())
+            pull = folded(found.points, consensus.group).flatten()
+            pulls.append(pull * sigma / found.load.sum().clamp(min=1).sqrt())
     return torch.stack(pulls)
