@@ -163,6 +163,19 @@ def test_channels_in_another_order_are_told_by_their_names_and_dark_ones_are_ref
     assert said.exit_code == 1 and "--contrast dark" in said.output
 
 
+@pytest.mark.parametrize(("names", "channels", "noted"), [(["A", "A"], ("1", "2"), 1), (["A", "B"], ("A", "B"), 0)])
+def test_channels_of_one_name_are_numbered_and_that_is_said(
+    names: list[str], channels: tuple[str, ...], noted: int, tmp_path: Path
+) -> None:
+    spots = np.zeros((9, 2, 24, 24), np.float32)
+    spots[..., 8:16, 8:16] = np.random.default_rng(0).random((9, 2, 8, 8)) + 0.5
+    about = {"axes": "TCYX", "PhysicalSizeX": 0.005, "PhysicalSizeY": 0.005, "Channel": {"Name": names}}
+    tifffile.imwrite(tmp_path / "spots.ome.tif", spots, ome=True, metadata=about)
+    data = open_dataset(tmp_path / "spots.ome.tif")
+    assert isinstance(data, Pictures) and data.channels == channels
+    assert len([note for note in data.notes if "a name of its own (A, A)" in note]) == noted
+
+
 def test_a_run_that_is_stopped_goes_on_to_the_same_points(folder: Path, tmp_path: Path) -> None:
     config = dataclasses.replace(BRIEF, data=str(folder))
     whole = start_run(config, tmp_path / "whole")

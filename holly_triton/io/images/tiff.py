@@ -76,7 +76,7 @@ def _read_stack(path: Path, *, single: bool) -> Stack:
         if len({part.shape[1:] for part in parts}) != 1:
             raise HollyError(f"{path}: holds pictures of different numbers of channels; all must have the same")
         images = parts[0] if len(parts) == 1 else np.concatenate(parts)
-        channels = _channel_names(tiff, images.shape[1]) if images.ndim == 4 else ()
+        channels = _channel_names(tiff, images.shape[1], notes) if images.ndim == 4 else ()
         return Stack(images, stated_size(path, tiff), channels, notes, said)
 
 
@@ -106,12 +106,16 @@ def _particles(path: Path, series: Any, notes: list[str], *, plain: bool) -> Arr
     return np.ascontiguousarray(np.moveaxis(images, axes.index("C"), -3)).reshape(-1, channels, *series.shape[-2:])
 
 
-def _channel_names(tiff: tifffile.TiffFile, channels: int) -> tuple[str, ...]:
-    """Names of the channels that OME metadata state, else their numbers from 1."""
+def _channel_names(tiff: tifffile.TiffFile, channels: int, notes: list[str]) -> tuple[str, ...]:
+    """Names of the channels that OME metadata state, else their numbers from 1; names that can't be used are noted."""
     stated = re.findall(r'<Channel\b[^<>]*?\bName="([^"<>]+)"', tiff.ome_metadata or "")[:channels]
     names = tuple(" ".join(html.unescape(name).split()) for name in stated)
     if len({*names} - {""}) == channels:
         return names
+    if {*names} - {""}:
+        notes.append(
+            f"The file does not give each channel a name of its own ({', '.join(names)}); they are numbered from 1."
+        )
     return tuple(str(number) for number in range(1, channels + 1))
 
 
