@@ -76,6 +76,7 @@ def test_each_particle_is_of_its_structure_and_each_structure_has_the_symmetry(r
         images = points @ rotations_of("C4")[1].mT
         assert float(torch.cdist(points, images).amin(dim=1).max()) < 0.01
     assert "C4 symmetry imposed" in call("measure", run / "structure-2")
+    assert "C4" in (run / "report.html").read_text()
 
 
 def test_particles_are_divided_alike_in_poses_that_the_symmetry_makes_equal(run: Path) -> None:

@@ -65,6 +65,10 @@ def conclude_classes(config: Config, folder: Path) -> list[str]:
     sentences = [explain_shares(found), explain_preference(found)]
     if missing := explain_absence(found, FEWEST_PICTURES):
         sentences.append(missing)
+    if config.symmetry is not None:
+        sentences.append(
+            f"The symmetry {config.symmetry} was imposed on all of them; whether particles support it is said of each run."
+        )
     write_classes_page(folder, found, sizes, sentences, words, pictures)
     findings = [*sentences, *words.values()]
     of_all = read_metrics(folder / "consensus")
