@@ -227,10 +227,12 @@ def _distinct(poses: _Poses, squared: Array, count: int) -> _Poses:
     flat = poses.matrix.reshape(-1, 9)
     alike = 1 + 2 * np.cos(np.deg2rad(2.0))  # the trace of a relative rotation
     kept: list[int] = []
+    among = np.empty((count, 9), flat.dtype)
     for row in np.argsort(squared, kind="stable"):
         if len(kept) == count:
             break
-        if (flat[kept] @ flat[row] < alike).all():
+        if (among[: len(kept)] @ flat[row] < alike).all():
+            among[len(kept)] = flat[row]
             kept.append(row)
     return poses.take(kept)
 

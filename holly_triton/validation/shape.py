@@ -217,9 +217,14 @@ def _search(surface: _Surface, points: Array) -> list[Fit]:
 def _fit(start: Fit, points: Array) -> Fit:
     scale = gyration(points)
 
+    # Kept: most steps of the numerical derivative leave the tilt as it is.
+    @lru_cache(maxsize=4)
+    def tilted(x: float, y: float) -> Array:
+        tilt = Rotation.from_rotvec([x / scale, y / scale, 0])  # all parameters are lengths
+        return np.asarray(start.frame @ tilt.as_matrix())
+
     def placed(x: Array) -> Fit:
-        tilt = Rotation.from_rotvec([x[0] / scale, x[1] / scale, 0])  # all parameters are lengths
-        return start._replace(frame=start.frame @ tilt.as_matrix(), centre=x[2:5], sizes=np.abs(x[5:]))
+        return start._replace(frame=tilted(x[0], x[1]), centre=x[2:5], sizes=np.abs(x[5:]))
 
     found = least_squares(
         lambda x: np.concatenate(placed(x).residuals(points)),
