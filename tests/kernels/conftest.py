@@ -1,12 +1,37 @@
 """What the tests of the kernels share, those under the interpreter too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import cache
+from inspect import getmembers
+from typing import Any
 
 import pytest
 import torch
 
 from holly_triton.kernels import splat, splat_emitters
 from holly_triton.kernels.gaussians import reference
+from holly_triton.kernels.launch import INTERPRETED
+
+if INTERPRETED:
+    from triton.language.core import is_builtin
+    from triton.runtime import interpreter
+
+    @cache
+    def _builtins(part: Any) -> list[str]:
+        return [name for name, member in getmembers(part) if is_builtin(member)]
+
+    def _patch_builtin(part: Any, builder: Any, scope: Any) -> None:
+        """What Triton's function of this name does, which looks for the names of the language again in every call of a function."""
+        for name in _builtins(part):
+            if is_builtin(member := getattr(part, name)):
+                interpreter._patch_attr(part, name, member, builder, scope)
+
+    @pytest.fixture(scope="session", autouse=True)
+    def quick_interpreter() -> Iterator[None]:
+        """The search takes half of the time of these tests."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(interpreter, "_patch_builtin", _patch_builtin)
+            yield
 
 
 @pytest.fixture
