@@ -92,8 +92,11 @@ LINES = [(page, line) for page in PAGES for line in commands(page)]
 
 
 @pytest.fixture(scope="module")
-def reader(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def reader(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> dict[str, Path]:
     """An empty folder for each tutorial, but for the settings that make commands brief."""
+    if not WHOLE:
+        request.getfixturevalue("quick_alignment")
+        request.getfixturevalue("quick_drawing")
     made = {page: tmp_path_factory.mktemp(Path(page).name) for page in PAGES}
     for page, folder in made.items():
         (folder / "brief.toml").write_text(BRIEF)

@@ -29,7 +29,7 @@ from holly_triton.particles.spatial.relocation import relocated
 from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.view.scene import scene_of
 
-pytestmark = pytest.mark.usefixtures("quick_drawing")
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 
 OUTER = np.array([[0, 0, 0], [60, 0, 0], [0, 40, 0], [0, 0, 30], [60, 40, 10]], dtype=float)
 INNER = np.array([[20, 20, 20], [40, -20, 30], [-20, 15, 45]], dtype=float)

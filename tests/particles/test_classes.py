@@ -27,7 +27,7 @@ from holly_triton.particles.run.run import open_data
 from holly_triton.report.classes import classes_headline, explain_absence, explain_preference
 from holly_triton.validation.difference import find_difference
 
-pytestmark = pytest.mark.usefixtures("quick_drawing")
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 
 SITES = np.array([[0, 0, 0], [60, 0, 0], [0, 40, 0], [0, 0, 30], [60, 40, 10], [-20, 15, 45]], dtype=float)
 OTHER = SITES.copy()

@@ -38,7 +38,7 @@ from holly_triton.particles.spatial.symmetry import rotations_of
 from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.report import find_warnings
 
-pytestmark = pytest.mark.usefixtures("quick_drawing")
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 
 SITES = np.array([[0, 0, -20], [60, 0, -25], [0, 40, 25], [10, 0, 30], [60, 40, 10], [-20, 15, -30]], dtype=float)
 """A structure without symmetry, 60 nm high."""

@@ -15,7 +15,7 @@ from holly_triton.particles.data import open_dataset
 from holly_triton.particles.info import describe
 from holly_triton.structures import read_structure
 
-pytestmark = pytest.mark.usefixtures("quick_drawing")
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 
 DOUBT = "Positions span"
 

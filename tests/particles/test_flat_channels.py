@@ -27,7 +27,7 @@ from holly_triton.particles.simulate import Simulation, simulate
 from holly_triton.particles.sparse.config import Sparse
 from holly_triton.particles.spatial.choice import sizes_of
 
-pytestmark = pytest.mark.usefixtures("quick_drawing")
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 
 NAMES = ("A", "B")
 SCATTER_NM = 8.0

@@ -24,7 +24,7 @@ from holly_triton.particles.run.trainers import make_trainer
 from holly_triton.particles.simulate import simulate
 from holly_triton.particles.simulated_files import write_simulation
 
-pytestmark = pytest.mark.usefixtures("quick_drawing")
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 
 SITES = np.random.default_rng(6).normal(size=(12, 3)) * (40, 30, 20)
 PICTURES, SHARE = 60, 0.2

@@ -24,7 +24,7 @@ from holly_triton.particles.run.trainers import make_trainer, notes_of, settled
 from holly_triton.particles.simulate import Simulation, simulate
 from holly_triton.particles.simulated_files import write_simulation
 
-pytestmark = pytest.mark.usefixtures("quick_drawing")
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 
 NAMES = ("CEP152", "tubulin")
 SCATTER_NM = 4.0
