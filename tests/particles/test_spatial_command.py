@@ -16,7 +16,7 @@ from holly_triton.io.clouds import write_cloud
 from holly_triton.particles.config import Config
 from holly_triton.particles.run.run import carry_out, resume_run, start_run
 
-pytestmark = pytest.mark.usefixtures("quick_drawing")
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 
 SITES = np.array([[0, 0, 0], [60, 0, 0], [0, 40, 0], [0, 0, 30], [60, 40, 10], [-20, 15, 45]], dtype=float)
 BRIEF = """

@@ -27,7 +27,7 @@ from holly_triton.particles.spatial.symmetry import cosines, folded, nearest_cou
 from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.validation.alignment import align
 
-pytestmark = pytest.mark.usefixtures("quick_drawing")
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 
 CORNER = np.array([[50.0, 0, 20], [25, 12, -15]])
 FOURFOLD = np.concatenate([CORNER @ Rotation.from_euler("z", 90 * k, degrees=True).as_matrix().T for k in range(4)])

@@ -18,6 +18,8 @@ from holly_triton.core.config import read_config
 from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.particles.config import Config
 
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
+
 ROOT = Path(__file__).resolve().parents[2]
 BRIEF = "[schedule]\nsearch_steps = 150\nrescue_passes = 1\npolish_steps = 10\nrefine_steps = 2\n[search]\ndense_candidates = 4000\n"
 BRIEFER = """

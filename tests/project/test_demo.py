@@ -12,6 +12,8 @@ from click.testing import CliRunner
 from holly_triton.cli import main
 from holly_triton.project.config import FOLDERS, LEDGER
 
+pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
+
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
