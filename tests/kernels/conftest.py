@@ -28,7 +28,7 @@ if INTERPRETED:
 
     @pytest.fixture(scope="session", autouse=True)
     def quick_interpreter() -> Iterator[None]:
-        """The search takes half of the time of these tests."""
+        """The search takes a third of the time of these tests."""
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(interpreter, "_patch_builtin", _patch_builtin)
             yield
