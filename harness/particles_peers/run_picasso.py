@@ -45,7 +45,11 @@ def average_flat(xyz: Any, particle: Any, job: dict[str, Any]) -> Any:
 
 
 def average_in_3d(xyz: Any, particle: Any, job: dict[str, Any], folder: Path) -> Any:
-    """Positions after Average3: centre of mass, then rotation about each axis in turn in the plane across it."""
+    """Positions after Average3: centre of mass, then rotation about z and about x in turn, each in the plane across it.
+
+    Those about y are left out: in the plane xz, 0.11.3 subtracts the shift along x from z and the shift along z, in nm, from x in
+    pixels, so that particles leave the field. Rotations about z and x make up any other.
+    """
     widgets: Any = import_module("PyQt6.QtWidgets")
     average3: Any = import_module("picasso.gui.average3")
     widgets.QInputDialog.getInt = lambda *_, **__: (PIXEL_NM, True)  # the dialogue that asks for the pixel
@@ -65,7 +69,7 @@ def average_in_3d(xyz: Any, particle: Any, job: dict[str, Any], folder: Path) ->
     window.parameters_dialog.oversampling.setValue(PIXEL_NM / job["display_nm"])
     window.centerofmass()
     for _ in range(job["iterations"]):
-        for axis, plane in (("z", "xy"), ("x", "yz"), ("y", "xz")):
+        for axis, plane in (("z", "xy"), ("x", "yz")):
             getattr(window, f"{axis}_axisbtn").setChecked(True)
             getattr(window, f"{plane}_projbtn").setChecked(True)
             window.rotate_groups()
