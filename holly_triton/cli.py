@@ -125,7 +125,12 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, asked: bool) -
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-v", "--verbose", is_flag=True, help="Report more, with the time and level of each message.")
 @click.option("-q", "--quiet", is_flag=True, help="Leave out progress and the line that says what to do next; results, warnings and errors stay.")  # fmt: skip
-@click.option("--log", type=click.Path(path_type=Path), metavar="FILE", help="Also append the report to FILE.")
+@click.option(
+    "--log",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Also append progress, warnings and errors to FILE, each with its time and level.",
+)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version,
     help="Show the versions of holly-triton, PyTorch, Triton and CUDA.",

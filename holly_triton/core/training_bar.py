@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from .console import console
 from .log import LOG
@@ -30,7 +30,7 @@ def under_bar(
     """
     columns = (
         TextColumn("training"), BarColumn(), TextColumn("{task.percentage:.0f} %  step {task.fields[step]}"),
-        TextColumn("{task.fields[figures]}"), TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
+        TextColumn("{task.fields[figures]}"), TextColumn("{task.fields[left]}"),
     )  # fmt: skip
     said, shown, pace = time.monotonic(), len(state.history), Pace()
     with Progress(*columns, console=console, disable=not watched()) as bar:

@@ -12,7 +12,9 @@ from holly_triton.core.config import read_config
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, missing
 from holly_triton.core.words import counted, enumerated, rounded
+from holly_triton.io.metrics import read_metrics
 from holly_triton.report import measurements
+from holly_triton.report.classes import classes_headline
 from holly_triton.report.headline import first_line
 from holly_triton.report.page import find_figures, find_warnings
 from holly_triton.report.sections import Section, Shown, write_sections
@@ -50,6 +52,20 @@ def _of_project(folder: Path) -> Rows:
 
 def _of_run(folder: Path) -> Rows:
     return [("figure", "value"), *measurements.rows(find_figures(folder))]
+
+
+def _of_structures(folder: Path) -> Rows:
+    found = _classes(folder)
+    numbers = [str(number) for number in range(1, found["structures"] + 1)]
+    shares = [f"{share:.1%}" for share in found["shares"]]
+    return [("structure", *numbers), ("share", *shares), ("particles assigned", *map(str, found["particles"]))]
+
+
+def _classes(folder: Path) -> Mapping[str, Any]:
+    found = read_metrics(folder).classes
+    if found is None:
+        raise HollyError(f"{folder}: is not finished; go on with it by train --resume")
+    return found
 
 
 def _from_json(name: str, words: Mapping[str, str]) -> Callable[[Path], Rows]:
@@ -95,6 +111,11 @@ KINDS = (
          ("pictures/deformation.png", "The structure two standard deviations above the mean amplitude of its deformation, blue, over that two below, orange.", "The structure at two amplitudes of its deformation, seen from four directions.")],
         [("report of the structure, where it can be turned", REPORT), ("cloud", "cloud.ply"), ("poses", "poses.csv"),
          ("amplitude of each particle", "amplitudes.csv"), ("displacements", "deformation.ply")],
+    ),
+    Kind(
+        "structures in one data set", ("structures.csv", "metrics.json"), _of_structures,
+        [(f"pictures/structure-{number}.png", f"Structure {number}, blue, over structure 1, orange, aligned.", f"Structures 1 and {number} from four directions.") for number in range(2, 10)],
+        [("report of the structures", REPORT), ("probability of each structure for each particle", "structures.csv")],
     ),
     Kind(
         "average of particles in tomograms", ("summary.json", "average.mrc"), _from_json("summary.json", AVERAGE),
@@ -178,7 +199,11 @@ def _kind(folder: Path) -> Kind:
 def _of_folder(folder: Path, kind: Kind, out: Path) -> Section:
     shown = [Shown(folder / file, words, alt) for file, words, alt in kind.pictures if (folder / file).is_file()]
     links = [(words, _link(folder / file, out)) for words, file in kind.links if (folder / file).is_file()]
-    sentences = [first_line(find_figures(folder), None)] if kind.words == "structure" else []
+    sentences = []
+    if kind.table is _of_run:
+        sentences = [first_line(find_figures(folder), None)]
+    elif kind.table is _of_structures:
+        sentences = [classes_headline(_classes(folder))]
     return Section(f"{_name(folder)}: {kind.words}", sentences, kind.table(folder), shown, links=links)
 
 

@@ -63,6 +63,8 @@ def classes_headline(found: Mapping[str, Any]) -> str:
     held, shares = found["held_out"], enumerated([f"{share:.0%}" for share in found["shares"]])
     if held is not None and held["preferred"]:
         return f"{found['structures']} structures, with shares of {shares}, which held-out particles prefer over one."
+    if held is None:
+        return f"{found['structures']} structures, with shares of {shares}; whether there are several was not tested."
     return f"No evidence from held-out particles for {found['structures']} structures (shares of {shares})."
 
 

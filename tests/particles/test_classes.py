@@ -261,6 +261,7 @@ def test_equal_clouds_are_not_preferred_and_right_ones_are(seed: int) -> None:
     three = explain_preference({"structures": 3, "held_out": said[0.1]["held_out"]})
     assert "prefer 3 structures over one" in three and "--structures 2" in three and "--structures" not in words[0]
     found = {**said[-0.05], "shares": [0.6, 0.4]}
+    assert "was not tested" in classes_headline({**found, "held_out": None})
     assert classes_headline(found).startswith("No evidence") and "prefer" in classes_headline({**found, **said[0.1]})
 
 

@@ -1,6 +1,7 @@
 """Several structures that share a symmetry, which is imposed on each: --structures with --symmetry."""
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -77,6 +78,23 @@ def test_each_particle_is_of_its_structure_and_each_structure_has_the_symmetry(r
         assert float(torch.cdist(points, images).amin(dim=1).max()) < 0.01
     assert "C4 symmetry imposed" in call("measure", run / "structure-2")
     assert "C4" in (run / "report.html").read_text()
+    call("report", run, "--out", run.parent / "overview.html")
+    assert (
+        "structure-2.png" not in (page := (run.parent / "overview.html").read_text()) and "particles assigned" in page
+    )
+
+
+def test_a_setting_that_the_structures_depend_on_stays(run: Path, tmp_path: Path) -> None:
+    """It is refused before anything is made with it."""
+    shutil.copytree(run, tmp_path / "run")
+    shutil.rmtree(tmp_path / "run" / "structure-2")
+    (tmp_path / "run" / "report.html").unlink()
+    settings = tmp_path / "run" / "config.toml"
+    settings.write_text(settings.read_text().replace('symmetry = "C4"', 'symmetry = "C2"'))
+    result = CliRunner().invoke(main, ["train", "--resume", str(tmp_path / "run")])
+    assert result.exit_code == 1
+    assert "changed since consensus was begun: symmetry; set symmetry back" in result.output
+    assert not (tmp_path / "run" / "structure-2").exists()
 
 
 def test_particles_are_divided_alike_in_poses_that_the_symmetry_makes_equal(run: Path) -> None:

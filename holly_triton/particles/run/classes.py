@@ -95,6 +95,9 @@ def make_classes(config: Config, folder: Path, *, overwrite: bool) -> None:
     if len(training) < config.structures * least:
         most = len(training) // least
         advice = f"ask for {most} at most" if most > 1 else "leave --structures out"
+        held = len(dataset) - len(training)
+        if len(dataset) >= config.structures * least:
+            advice = f"hold out fewer than {held} particles (--held-out), or {advice}"
         raise HollyError(
             f"{config.data}: has {counted(len(training), 'particle')} to classify, and --structures {config.structures} needs "
             f"{config.structures * least}, {least} for each structure; {advice}"

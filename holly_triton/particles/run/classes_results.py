@@ -27,6 +27,7 @@ from holly_triton.report.classes import (
     explain_shares,
     write_classes_page,
 )
+from holly_triton.report.symmetry import explain_imposed
 from holly_triton.validation.alignment import align
 from holly_triton.validation.difference import Difference, find_difference
 from holly_triton.validation.measure import measure_run
@@ -65,13 +66,13 @@ def conclude_classes(config: Config, folder: Path) -> list[str]:
     sentences = [explain_shares(found), explain_preference(found)]
     if missing := explain_absence(found, FEWEST_PICTURES):
         sentences.append(missing)
-    if config.symmetry is not None:
+    of_all = read_metrics(folder / "consensus")
+    if of_all.imposed is not None:
         sentences.append(
-            f"The symmetry {config.symmetry} was imposed on all of them; whether particles support it is said of each run."
+            f"{explain_imposed(of_all.imposed)} That is of the run of all particles, consensus; the symmetry was imposed on each structure too."
         )
     write_classes_page(folder, found, sizes, sentences, words, pictures)
     findings = [*sentences, *words.values()]
-    of_all = read_metrics(folder / "consensus")
     metrics = dataclasses.replace(
         of_all, finished=True, history=None, held_out=None, findings=findings, symmetry=None,
         seconds=sum(read_metrics(path).seconds or 0 for path in (folder / "consensus", *members.values())) + (metrics.seconds or 0),

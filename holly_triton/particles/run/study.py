@@ -28,7 +28,7 @@ from holly_triton.report.agreement import explain_consensus, explain_resolution
 from holly_triton.validation import angular_order, consensus, fsc
 
 from .results import draw_cloud, report_run
-from .run import WRITTEN, Run, absolute, open_whole, pictures_of, resume_run, run_config, start_run
+from .run import BOUND, WRITTEN, Run, absolute, open_whole, pictures_of, resume_run, run_config, start_run
 from .trainers import settled
 
 
@@ -99,6 +99,24 @@ def open_member(member: Member) -> Run:
     if (member.folder / "config.toml").is_file():
         return resume_run(member.folder)
     return start_run(member.config, member.folder, overwrite=True)
+
+
+def check_begun(folder: Path, begun: Sequence[Member]) -> None:
+    """Refuse settings of a study that were changed since its runs were begun, and on which these depend.
+
+    Raises:
+        HollyError: There are such settings.
+    """
+    path = folder / "config.toml"
+    for member in begun:
+        changed = list[str]()
+        with suppress(HollyError):  # of a run that is not begun, or whose settings are damaged, which it says itself
+            changed = [name for name in run_config(member.folder).differing(absolute(member.config)) if name in BOUND]
+        if changed:
+            raise HollyError(
+                f"{path}: changed since {member.folder.name} was begun: {', '.join(changed)}; set {', '.join(changed)} back, or "
+                f"start another study with --config {path} --out"
+            )
 
 
 def finished_run(folder: Path) -> Run:

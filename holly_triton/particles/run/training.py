@@ -39,7 +39,7 @@ from .held_out import explain_fit, score_held_out
 from .imposed import compare_imposed
 from .results import write_results
 from .run import Run, carry_out, resume_run, run_config, start_run
-from .study import Member, conclude_study, is_finished, is_study, make_study, members, open_member
+from .study import Member, check_begun, conclude_study, is_finished, is_study, make_study, members, open_member
 
 
 def start_training(config: Config, folder: Path, *, overwrite: bool, cluster: Cluster | None = None) -> int:
@@ -68,9 +68,15 @@ def resume_training(folder: Path, cluster: Cluster | None = None) -> int:
         config = run_config(folder)
         if is_classified(config):
             _check_here(config, cluster)
-            return _say_finished(folder) if is_finished(folder) else _follow_classes(config, folder, stop)
+            if is_finished(folder):
+                return _say_finished(folder)
+            check_begun(folder, [consensus_of(config, folder)])
+            return _follow_classes(config, folder, stop)
         if _is_study(config, cluster):
-            return _say_finished(folder) if is_finished(folder) else _follow_study(config, folder, stop, cluster)
+            if is_finished(folder):
+                return _say_finished(folder)
+            check_begun(folder, members(config, folder))
+            return _follow_study(config, folder, stop, cluster)
         with in_parts(1) as begin:
             begin("reading")
             run = resume_run(folder)
