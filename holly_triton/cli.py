@@ -51,10 +51,13 @@ class _Commands(InOrder):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         with _in_one_line():
-            return super().make_context(info_name, self._own_first(args), parent, **extra)
+            return super().make_context(info_name, self._own_first(args, **extra), parent, **extra)
 
-    def _own_first(self, args: list[str]) -> list[str]:
-        """The arguments with the group's own options first, so that these may also stand behind the name of a command."""
+    def _own_first(self, args: list[str], *, resilient_parsing: bool = False, **_: Any) -> list[str]:
+        """The arguments with the group's own options first, so that these may also stand behind the name of a command.
+
+        Where a shell asks for completions, ``resilient_parsing``, an option may lack its value.
+        """
         flags = {name: param.is_flag for param in self.params if isinstance(param, click.Option) for name in param.opts}
         end = args.index("--") if "--" in args else len(args)
         own: list[str] = []
@@ -63,11 +66,10 @@ class _Commands(InOrder):
         for word in words:
             if flags.get(word) or ("=" in word and word.partition("=")[0] in flags):
                 own.append(word)
-            elif word in flags:
-                value = next(words, None)
-                if value is None:
-                    raise click.BadOptionUsage(word, f"Option {word!r} requires an argument.")
+            elif word in flags and (value := next(words, None)) is not None:
                 own += [word, value]
+            elif word in flags and not resilient_parsing:
+                raise click.BadOptionUsage(word, f"Option {word!r} requires an argument.")
             else:
                 rest.append(word)
         return [*own, *rest, *args[end:]]

@@ -17,9 +17,10 @@ are those of the localisations of all particles in the poses that a program foun
 vary least: median distance (radius), its standard deviation (width), |mean exp(8 i angle)| (eightfold amplitude), and the distance
 of the rings' medians along the axis. Picasso: its function `average` with its defaults, pixels of {DISPLAY_NM:g} nm and {ITERATIONS}
 iterations, for flat data; for the others the window Average3, which needed two repairs to run at all (in `run_picasso.py`), with the same
-pixels and as many rounds of rotation about z and x: about y it shifts by the wrong axis and unit, and particles leave the field. Time is of a processor, one thread, all steps; Picasso's without import and
-compilation; for flat data half of it is its main process, which waits for the worker in a loop. Poses are judged by the same localisations that they were found with, so that an amplitude holds some of what
-noise aligns; it is so for both programs.
+pixels and as many rounds of rotation about z and x. About y it shifts by the wrong axis and in the wrong unit, so that particles
+leave the field. Time is of a processor, one thread, all steps; Picasso's without import and compilation; for flat data half of it
+is its main process, which waits for the worker in a loop. Poses are judged by the same localisations that they were found with, so
+that an amplitude holds some of what noise aligns; it is so for both programs.
 
 | particles | program | seeds | radius, nm | width, nm | eightfold amplitude | rings apart, nm | seconds |
 |---|---|---|---|---|---|---|---|

@@ -54,7 +54,7 @@ def average_in_3d(xyz: Any, particle: Any, job: dict[str, Any], folder: Path) ->
     average3: Any = import_module("picasso.gui.average3")
     widgets.QInputDialog.getInt = lambda *_, **__: (PIXEL_NM, True)  # the dialogue that asks for the pixel
     # Two repairs of what 0.11.3 can't do since its tables are those of pandas: compiled code is given columns of them, and
-    # the preview calls a function with an argument that it has lost. What is computed stays the same.
+    # the preview calls a function with an argument that it has lost. They change nothing of what is computed.
     histogram = average3.render_histxyz
     average3.render_histxyz = lambda a, b, *limits: histogram(np.asarray(a), np.asarray(b), *limits)
     window = average3.Window()

@@ -29,7 +29,7 @@ def under_bar(
         train: The work; it calls what it is given after every step.
     """
     columns = (
-        TextColumn("training"), BarColumn(), TextColumn("{task.percentage:.0f} %  step {task.fields[step]}"),
+        BarColumn(bar_width=8), TextColumn("{task.percentage:.0f} %  step {task.fields[step]}"),
         TextColumn("{task.fields[figures]}"), TextColumn("{task.fields[left]}"),
     )  # fmt: skip
     said, shown, pace = time.monotonic(), len(state.history), Pace()

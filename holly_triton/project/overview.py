@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from holly_triton.core.files import foreign, missing
 from holly_triton.core.words import counted, enumerated, rounded
 from holly_triton.io.metrics import read_metrics
 from holly_triton.report import measurements
-from holly_triton.report.classes import classes_headline
+from holly_triton.report.classes import classes_headline, contradicted
 from holly_triton.report.headline import first_line
 from holly_triton.report.page import find_figures, find_warnings
 from holly_triton.report.sections import Section, Shown, write_sections
@@ -36,6 +37,8 @@ class Kind:
         table: Its figures, the head first.
         pictures: File, caption, and text for a reader who does not see it; those that exist are shown.
         links: Words, and file; those that exist are linked.
+        sentences: What it says first.
+        warnings: Sentences about its limitations.
     """
 
     words: str
@@ -43,6 +46,8 @@ class Kind:
     table: Callable[[Path], Rows]
     pictures: Sequence[tuple[str, str, str]] = ()
     links: Sequence[tuple[str, str]] = ()
+    sentences: Callable[[Path], list[str]] = lambda folder: []
+    warnings: Callable[[Path], list[str]] = lambda folder: []
 
 
 def _of_project(folder: Path) -> Rows:
@@ -62,10 +67,12 @@ def _of_structures(folder: Path) -> Rows:
 
 
 def _classes(folder: Path) -> Mapping[str, Any]:
-    found = read_metrics(folder).classes
-    if found is None:
-        raise HollyError(f"{folder}: is not finished; go on with it by train --resume")
-    return found
+    metrics = read_metrics(folder)
+    if metrics.classes is None or not metrics.finished:
+        raise HollyError(
+            f"{folder}: is not finished; go on with: holly-triton train --resume {shlex.quote(str(folder))}"
+        )
+    return metrics.classes
 
 
 def _from_json(name: str, words: Mapping[str, str]) -> Callable[[Path], Rows]:
@@ -99,6 +106,8 @@ DISCOVERED = {
     "subtomograms": "subtomograms", "clusters": "clusters", "averaged": "clusters averaged", "consistent": "of them with halves that agree",
     "purity": "purity, where the labels are known",
 }  # fmt: skip
+MOST_DRAWN = 12
+"""Structures of one data set that are drawn; more are in their report."""
 KINDS = (
     Kind(
         "project", (SETTINGS, LEDGER), _of_project,
@@ -111,11 +120,13 @@ KINDS = (
          ("pictures/deformation.png", "The structure two standard deviations above the mean amplitude of its deformation, blue, over that two below, orange.", "The structure at two amplitudes of its deformation, seen from four directions.")],
         [("report of the structure, where it can be turned", REPORT), ("cloud", "cloud.ply"), ("poses", "poses.csv"),
          ("amplitude of each particle", "amplitudes.csv"), ("displacements", "deformation.ply")],
+        lambda folder: [first_line(find_figures(folder), None)], find_warnings,
     ),
     Kind(
         "structures in one data set", ("structures.csv", "metrics.json"), _of_structures,
-        [(f"pictures/structure-{number}.png", f"Structure {number}, blue, over structure 1, orange, aligned.", f"Structures 1 and {number} from four directions.") for number in range(2, 10)],
+        [(f"pictures/structure-{number}.png", f"Structure {number}, blue, over structure 1, orange, aligned.", f"Structures 1 and {number} from four directions.") for number in range(2, MOST_DRAWN + 1)],
         [("report of the structures", REPORT), ("probability of each structure for each particle", "structures.csv")],
+        lambda folder: [classes_headline(_classes(folder))], lambda folder: contradicted(read_metrics(folder)),
     ),
     Kind(
         "average of particles in tomograms", ("summary.json", "average.mrc"), _from_json("summary.json", AVERAGE),
@@ -180,8 +191,8 @@ def write_overview(results: Sequence[Path], out: Path) -> Path:
             raise missing(path, "the folder or file of a result")
         kind = _kind(path) if path.is_dir() else None
         sections.append(_of_file(path, out) if kind is None else _of_folder(path, kind, out))
-        if kind is not None and kind.words == "structure":
-            warnings += [f"{_name(path)}: {warning}" for warning in find_warnings(path)]
+        if kind is not None:
+            warnings += [f"{_name(path)}: {warning}" for warning in kind.warnings(path)]
     write_sections(out, out.resolve().parent.name, f"{counted(len(sections), 'result')} on one page", sections, warnings)  # fmt: skip
     return out
 
@@ -199,12 +210,7 @@ def _kind(folder: Path) -> Kind:
 def _of_folder(folder: Path, kind: Kind, out: Path) -> Section:
     shown = [Shown(folder / file, words, alt) for file, words, alt in kind.pictures if (folder / file).is_file()]
     links = [(words, _link(folder / file, out)) for words, file in kind.links if (folder / file).is_file()]
-    sentences = []
-    if kind.table is _of_run:
-        sentences = [first_line(find_figures(folder), None)]
-    elif kind.table is _of_structures:
-        sentences = [classes_headline(_classes(folder))]
-    return Section(f"{_name(folder)}: {kind.words}", sentences, kind.table(folder), shown, links=links)
+    return Section(f"{_name(folder)}: {kind.words}", kind.sentences(folder), kind.table(folder), shown, links=links)
 
 
 def _of_file(path: Path, out: Path) -> Section:

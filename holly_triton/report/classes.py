@@ -7,10 +7,12 @@ from typing import Any
 
 from holly_triton.core.types import Figures
 from holly_triton.core.words import counted, enumerated
+from holly_triton.io.metrics import Metrics
 
 from .numbers import length
 from .page import REPORT
 from .sections import Section, Shown, write_sections
+from .symmetry import explain_imposed
 
 SIZES = {
     "model": "Nearest shape",
@@ -68,6 +70,12 @@ def classes_headline(found: Mapping[str, Any]) -> str:
     return f"No evidence from held-out particles for {found['structures']} structures (shares of {shares})."
 
 
+def contradicted(metrics: Metrics) -> list[str]:
+    """A sentence where held-out particles contradict the symmetry that was imposed; none elsewhere."""
+    imposed = metrics.imposed
+    return [explain_imposed(imposed)] if imposed is not None and imposed.is_contradicted else []
+
+
 def explain_absence(found: Mapping[str, Any], fewest: int) -> str:
     """Which structures have too few particles for a run; empty if none has."""
     few = [number for number, count in enumerate(found["particles"], 1) if count < fewest]
@@ -91,7 +99,7 @@ def explain_difference(number: int, figures: Mapping[str, float]) -> str:
 
 def write_classes_page(
     folder: Path, found: Mapping[str, Any], sizes: Mapping[int, Figures], sentences: Sequence[str], differences: Mapping[int, str],
-    pictures: Mapping[int, Path],
+    pictures: Mapping[int, Path], warnings: Sequence[str],
 ) -> None:  # fmt: skip
     """Write the page of a study of several structures.
 
@@ -102,6 +110,7 @@ def write_classes_page(
         sentences: Shares, preference, and what is missing.
         differences: A sentence for each structure that is compared with the first.
         pictures: A drawing of each over the first.
+        warnings: Sentences about limitations.
 
     Raises:
         HollyError: A picture can't be read, or the page can't be written.
@@ -139,7 +148,7 @@ def write_classes_page(
             ],
         ),
     ]
-    write_sections(folder / REPORT, folder.resolve().name, classes_headline(found), sections)
+    write_sections(folder / REPORT, folder.resolve().name, classes_headline(found), sections, warnings)
 
 
 def _cell(value: Any) -> str:

@@ -217,7 +217,7 @@ def _search(surface: _Surface, points: Array) -> list[Fit]:
 def _fit(start: Fit, points: Array) -> Fit:
     scale = gyration(points)
 
-    # Kept: most steps of the numerical derivative leave the tilt as it is.
+    # The last tilts are kept, as most steps of the numerical derivative change neither angle.
     @lru_cache(maxsize=4)
     def tilted(x: float, y: float) -> Array:
         tilt = Rotation.from_rotvec([x / scale, y / scale, 0])  # all parameters are lengths

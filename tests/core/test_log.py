@@ -92,6 +92,8 @@ def test_a_file_that_is_not_named_is_asked_for() -> None:
     result = CliRunner().invoke(main, ["info", "data.csv", "--log"])
     assert result.exit_code == 2
     assert "--log" in result.output and "requires an argument" in result.output
+    with main.make_context("holly-triton", ["info", "x", "--log"], resilient_parsing=True):
+        pass  # a shell that completes the line gets no error
 
 
 def test_the_version_names_what_decides_speed() -> None:

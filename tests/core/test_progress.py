@@ -46,7 +46,7 @@ class Alarm:
     set: ClassVar[list["Alarm"]] = []
 
     def __init__(self, seconds: float, work: Callable[[], object]) -> None:
-        self.work, self.cancelled = work, False
+        self.seconds, self.work, self.cancelled = seconds, work, False
         self.set.append(self)
 
     def cancel(self) -> None:
@@ -109,6 +109,7 @@ def test_a_log_has_a_line_about_what_takes_long(
             if done == 1:
                 alarms[-1].work()
     reading, looking, searching = alarms
+    assert {alarm.seconds for alarm in alarms} == {progress.LOG_PATIENCE_S}
     assert reading.cancelled and looking.cancelled and searching.cancelled
     assert [record.getMessage() for record in caplog.records] == [
         "looking for symmetry ...",

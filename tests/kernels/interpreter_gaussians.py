@@ -89,7 +89,7 @@ def test_splat_draws_and_differentiates_as_the_oracle(n: int, b: int, shape: tup
 
 @pytest.mark.parametrize("precision", ["tf32", "tf32x3", "bf16x3", "ieee"])
 def test_every_precision_has_its_blocks(precision: str) -> None:
-    single, double = both_sides(make_cloud(40, 1))
+    single, double = both_sides(make_cloud(40, 2))
     for shape in (16, 16), (30, 32), (33, 66):
         images = splat(**single, shape=shape, backend="triton", precision=precision)
         assert distance(images, reference.splat(**double, shape=shape)) < ROUNDING

@@ -1,6 +1,7 @@
 """Several runs of the same data: their folders, what they agree on, stopping and going on."""
 
 import csv
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -10,14 +11,15 @@ import pytest
 from click.testing import CliRunner
 
 from holly_triton.cli import main
-from holly_triton.core.config import read_config
+from holly_triton.core.config import read_config, write_config
+from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import open_dataset
 from holly_triton.particles.run import run as run_of_particles
 from holly_triton.particles.run import training
 from holly_triton.particles.run.run import start_run
-from holly_triton.particles.run.study import make_study, members
+from holly_triton.particles.run.study import check_begun, make_study, members
 
 pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 
@@ -137,3 +139,15 @@ def test_new_pictures_are_explained_by_one_run_not_by_a_study(made: Path) -> Non
     assert "repeat-1" in call("evaluate", made / "whole", "--pictures", made / "data", code=1)
     assert "60 new pictures" in call("evaluate", made / "whole" / "repeat-1", "--pictures", made / "data")
     assert (made / "whole" / "repeat-1" / "poses_data.csv").is_file()
+
+
+def test_settings_that_earlier_versions_left_to_each_run_are_not_changed_ones(tmp_path: Path) -> None:
+    config = Config(data="a.csv", repeats=2, points=20, dimensions=2, channels="pooled", choose_points=False)
+    for member in members(config, tmp_path):
+        member.folder.mkdir()
+        earlier = dataclasses.replace(member.config, dimensions=None, channels=None, choose_points=None)
+        write_config(member.folder / "config.toml", earlier)
+    check_begun(tmp_path, members(config, tmp_path))
+    for change in ({"points": 21}, {"views": "random"}, {"pose": "direct"}):
+        with pytest.raises(HollyError, match=f"since repeat-1 was begun: {next(iter(change))}; set"):
+            check_begun(tmp_path, members(dataclasses.replace(config, **change), tmp_path))  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """Several structures that share a symmetry, which is imposed on each: --structures with --symmetry."""
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -13,6 +14,7 @@ from scipy.spatial.transform import Rotation
 from holly_triton.cli import main
 from holly_triton.core.types import Array
 from holly_triton.io.clouds import read_cloud, write_cloud
+from holly_triton.io.metrics import read_metrics, write_metrics
 from holly_triton.particles.classes.split import pulls_of
 from holly_triton.particles.run.run import resume_run
 from holly_triton.particles.spatial.symmetry import rotations_of
@@ -77,11 +79,10 @@ def test_each_particle_is_of_its_structure_and_each_structure_has_the_symmetry(r
         images = points @ rotations_of("C4")[1].mT
         assert float(torch.cdist(points, images).amin(dim=1).max()) < 0.01
     assert "C4 symmetry imposed" in call("measure", run / "structure-2")
-    assert "C4" in (run / "report.html").read_text()
+    assert "The symmetry C4, about z" in (run / "report.html").read_text()
     call("report", run, "--out", run.parent / "overview.html")
-    assert (
-        "structure-2.png" not in (page := (run.parent / "overview.html").read_text()) and "particles assigned" in page
-    )
+    page = (run.parent / "overview.html").read_text()
+    assert "particles assigned" in page and "Structures 1 and 2 from four directions" in page
 
 
 def test_a_setting_that_the_structures_depend_on_stays(run: Path, tmp_path: Path) -> None:
@@ -89,6 +90,10 @@ def test_a_setting_that_the_structures_depend_on_stays(run: Path, tmp_path: Path
     shutil.copytree(run, tmp_path / "run")
     shutil.rmtree(tmp_path / "run" / "structure-2")
     (tmp_path / "run" / "report.html").unlink()
+    metrics = read_metrics(tmp_path / "run")
+    write_metrics(tmp_path / "run", dataclasses.replace(metrics, finished=False))
+    result = CliRunner().invoke(main, ["report", str(tmp_path / "run")])
+    assert result.exit_code == 1 and "is not finished; go on with: holly-triton train --resume" in result.output
     settings = tmp_path / "run" / "config.toml"
     settings.write_text(settings.read_text().replace('symmetry = "C4"', 'symmetry = "C2"'))
     result = CliRunner().invoke(main, ["train", "--resume", str(tmp_path / "run")])
@@ -109,3 +114,16 @@ def test_particles_are_divided_alike_in_poses_that_the_symmetry_makes_equal(run:
     assert before.shape == (6, 2 * 3)  # of the points of the unit
     trainer.state.rotations[:3] = trainer.state.rotations[:3] @ rotations_of("C4")[1]
     torch.testing.assert_close(pulls(), before, atol=1e-4 * float(before.abs().max()), rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("held_out", "advice"), [(0.5, "--held-out 0), or leave"), (0.3, "--held-out 0.166), or leave")]
+)
+def test_held_out_particles_that_are_too_many_are_named(
+    held_out: float, advice: str, run: Path, tmp_path: Path
+) -> None:
+    images = 54 if advice.startswith("--held-out 0)") else 60
+    call("simulate", run.parent / "above.ply", tmp_path / "data", "--images", images, "--dimensions", 3)
+    words = ["train", tmp_path / "data", "--out", tmp_path / "run", "--structures", 2, "--held-out", held_out]
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == 1 and advice in result.output, result.output

@@ -25,7 +25,7 @@ REQUEST = "Network.requestWillBeSent"
 COMPLAINTS = ("Runtime.exceptionThrown", "Runtime.consoleAPICalled", "Log.entryAdded")
 START = "import os, sys; os.dup2({}, 3); os.dup2({}, 4); os.execv(sys.argv[1], sys.argv[1:])"
 MIDDLE = "(r => [r.x + r.width / 2, r.y + r.height / 2])(document.getElementById('cloud').getBoundingClientRect())"
-TURNED_MS = 20_000  # of a busy machine, which may draw nothing for seconds
+TURNED_MS = 60_000  # of a busy machine, which may draw nothing for seconds
 TURNED = """new Promise((done, failed) => {{
   const {{dataset}} = document.getElementById("cloud"), before = dataset.turn;
   const look = () => dataset.turn == before ? requestAnimationFrame(look) : done();
@@ -226,6 +226,8 @@ def test_it_turns_by_itself_until_it_is_touched(browser: Browser, page: Path) ->
 
 def test_it_turns_where_two_frames_are_told_of_at_once(browser: Browser, page: Path) -> None:
     fake = browser.ask("Page.addScriptToEvaluateOnNewDocument", source=TWO_AT_ONCE)
-    browser.open(page, still=False)
-    browser.run(TURNED.format(TURNED_MS))
-    browser.ask("Page.removeScriptToEvaluateOnNewDocument", **fake)
+    try:
+        browser.open(page, still=False)
+        browser.run(TURNED.format(TURNED_MS))
+    finally:
+        browser.ask("Page.removeScriptToEvaluateOnNewDocument", **fake)

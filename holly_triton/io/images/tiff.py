@@ -114,7 +114,7 @@ def _channel_names(tiff: tifffile.TiffFile, channels: int, notes: list[str]) -> 
         return names
     if {*names} - {""}:
         notes.append(
-            f"The file does not give each channel a name of its own ({', '.join(names)}); they are numbered from 1."
+            f"The file does not give each channel a name of its own ({', '.join(filter(None, names))}); they are numbered from 1."
         )
     return tuple(str(number) for number in range(1, channels + 1))
 

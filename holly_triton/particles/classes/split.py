@@ -63,9 +63,9 @@ def clusters(pulls: Array, structures: int, seed: int) -> Array:
 
 
 def pulls_of(consensus: SpatialTrainer, index: Tensor, blur_nm: float, generator: torch.Generator) -> Tensor:
-    """Gradient of the log-likelihood of some particles ``[B, 3 N]``, in units in which its noise is alike for all.
+    """Gradient of the log-likelihood of some particles ``[B, 3 N / G]``, in units in which its noise is alike for all.
 
-    With a symmetry it is that of the points of the unit: any image may be at the place of any other in a particle's pose.
+    With a symmetry of G rotations it is that of the points of the unit: any image may be at the place of any other in a particle's pose.
     """
     state, plan, pulls = consensus.state, consensus.plan, []
     model = state.model(blur_nm)

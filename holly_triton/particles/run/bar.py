@@ -43,9 +43,13 @@ def under_bar(
     )  # fmt: skip
     with Progress(*columns, console=console, disable=not watched()) as bar:
         task = bar.add_task("starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"))
-        pace = Pace()
+        pace, last = Pace(), state.step
 
         def callback(step: Step) -> None:
+            nonlocal pace, last
+            if step.step > last + 1:  # steps were left out, which took no time
+                pace = Pace()
+            last = step.step
             left = "" if step.stage == "starts" else pace.left(state.seconds, step.step, total)
             bar.update(task, completed=step.step, description=STAGES[step.stage], loss=step.loss, sigma=step.sigma_nm)
             if (

@@ -6,6 +6,7 @@ particle), metrics.json and report.html.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,7 +37,7 @@ from holly_triton.particles.spatial.train import SpatialTrainer
 
 from .assignment import TABLE, Assignment, in_order, write_assignment
 from .checkpoints import carry_on, save_state
-from .held_out import split
+from .held_out import FEWEST_HELD_OUT, split
 from .run import WRITTEN, Run, absolute, open_whole, pictures_of, resume_run, run_config, start_run
 from .study import Member
 from .trainers import settled
@@ -95,9 +96,10 @@ def make_classes(config: Config, folder: Path, *, overwrite: bool) -> None:
     if len(training) < config.structures * least:
         most = len(training) // least
         advice = f"ask for {most} at most" if most > 1 else "leave --structures out"
-        held = len(dataset) - len(training)
-        if len(dataset) >= config.structures * least:
-            advice = f"hold out fewer than {held} particles (--held-out), or {advice}"
+        spare = len(dataset) - config.structures * least
+        if spare >= 0:
+            share = spare // FEWEST_HELD_OUT and spare / len(dataset)
+            advice = f"hold out fewer (--held-out {math.floor(1000 * share) / 1000:g}), or {advice}"
         raise HollyError(
             f"{config.data}: has {counted(len(training), 'particle')} to classify, and --structures {config.structures} needs "
             f"{config.structures * least}, {least} for each structure; {advice}"
@@ -220,6 +222,12 @@ def open_structure(member: Member) -> Run:
         (member.folder / CHECKPOINTS).mkdir(exist_ok=True)
         save_state(member.folder / CHECKPOINTS, begun)
     return resume_run(member.folder)
+
+
+def continues_classes(run: Run) -> bool:
+    """Whether a run is that of a structure in the folder of its study, which goes on from the classification."""
+    table = run.config.assignment
+    return table is not None and Path(table).parent == run.folder.resolve().parent
 
 
 def _begun(run: Run, cloud: SpatialState, names: list[str]) -> SpatialState:

@@ -21,6 +21,7 @@ from holly_triton.particles.config import Config
 from holly_triton.particles.data.dataset import FEWEST_PICTURES, TRUE_POSES, TRUE_STRUCTURE
 from holly_triton.report import REPORT
 from holly_triton.report.classes import (
+    contradicted,
     explain_absence,
     explain_difference,
     explain_preference,
@@ -67,12 +68,15 @@ def conclude_classes(config: Config, folder: Path) -> list[str]:
     if missing := explain_absence(found, FEWEST_PICTURES):
         sentences.append(missing)
     of_all = read_metrics(folder / "consensus")
+    warnings = contradicted(of_all)
     if of_all.imposed is not None:
         sentences.append(
-            f"{explain_imposed(of_all.imposed)} That is of the run of all particles, consensus; the symmetry was imposed on each structure too."
+            f"The symmetry {of_all.imposed.symmetry} was imposed on the run of all particles, consensus, and on each structure."
         )
-    write_classes_page(folder, found, sizes, sentences, words, pictures)
-    findings = [*sentences, *words.values()]
+        if not warnings:
+            sentences.append(f"Of consensus: {explain_imposed(of_all.imposed)}")
+    write_classes_page(folder, found, sizes, sentences, words, pictures, warnings)
+    findings = [*warnings, *sentences, *words.values()]
     metrics = dataclasses.replace(
         of_all, finished=True, history=None, held_out=None, findings=findings, symmetry=None,
         seconds=sum(read_metrics(path).seconds or 0 for path in (folder / "consensus", *members.values())) + (metrics.seconds or 0),

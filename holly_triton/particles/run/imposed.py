@@ -14,6 +14,7 @@ from holly_triton.core.progress import following
 from holly_triton.io.metrics import Imposed
 from holly_triton.particles.spatial.train import SpatialTrainer
 
+from .classes import continues_classes
 from .run import Run
 from .symmetries import held_out_particles, mean_gain
 from .trainers import trainer_for
@@ -23,11 +24,12 @@ def compare_imposed(run: Run, should_stop: Callable[[], bool]) -> Imposed:
     """Compare a finished run with the same one without its symmetry.
 
     Args:
-        run: With a symmetry. Without held-out particles nothing is compared.
+        run: With a symmetry. Without held-out particles nothing is compared, nor is a structure that goes on from a classification,
+            whose clouds have the symmetry.
         should_stop: Whether to leave the comparison out, asked before each step.
     """
     name, others = run.config.symmetry or "", held_out_particles(run)
-    if others is None or not isinstance(run.trainer, SpatialTrainer):
+    if others is None or not isinstance(run.trainer, SpatialTrainer) or continues_classes(run):
         return Imposed(name)
     trainer = trainer_for(dataclasses.replace(run.config, symmetry=None), run.pictures.training)
     assert isinstance(trainer, SpatialTrainer)

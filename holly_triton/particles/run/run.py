@@ -6,7 +6,7 @@ checkpoints/last.pt, with a deformation what ``.deformation`` says, and, where t
 
 import csv
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -169,16 +169,21 @@ def _as_begun(config: Config, state: AnyState) -> Config:
     return config
 
 
+def bound(changed: Iterable[str], now: Config) -> list[str]:
+    """Changed settings on which an earlier part of a run depends."""
+    # The seed draws the directions of random views; elsewhere other random numbers from here on change no picture.
+    held = {*BOUND, "seed"} if now.views == "random" else {*BOUND}
+    return [name for name in changed if name in held]
+
+
 def _check_changes(path: Path, before: Config, now: Config) -> None:
     """Report settings that were changed between two parts of a run; refuse those on which the first part depends."""
     changed = list(before.differing(now))
     if not changed:
         return
     told = f"{path}: changed since the checkpoint: {', '.join(changed)}"
-    # The seed draws the directions of random views; elsewhere other random numbers from here on change no picture.
-    held = {*BOUND, "seed"} if now.views == "random" else {*BOUND}
-    if bound := [name for name in changed if name in held]:
-        raise HollyError(f"{told}; set {', '.join(bound)} back, or start another run with --config {path} --out")
+    if held := bound(changed, now):
+        raise HollyError(f"{told}; set {', '.join(held)} back, or start another run with --config {path} --out")
     LOG.warning("%s; going on with the new values", told)
 
 

@@ -28,7 +28,7 @@ from holly_triton.report.agreement import explain_consensus, explain_resolution
 from holly_triton.validation import angular_order, consensus, fsc
 
 from .results import draw_cloud, report_run
-from .run import BOUND, WRITTEN, Run, absolute, open_whole, pictures_of, resume_run, run_config, start_run
+from .run import WRITTEN, Run, absolute, bound, open_whole, pictures_of, resume_run, run_config, start_run
 from .trainers import settled
 
 
@@ -101,6 +101,10 @@ def open_member(member: Member) -> Run:
     return start_run(member.config, member.folder, overwrite=True)
 
 
+SETTLED = ("points", "choose_points", "dimensions", "channels")
+"""Settings that ``settled`` gives a value."""
+
+
 def check_begun(folder: Path, begun: Sequence[Member]) -> None:
     """Refuse settings of a study that were changed since its runs were begun, and on which these depend.
 
@@ -111,7 +115,10 @@ def check_begun(folder: Path, begun: Sequence[Member]) -> None:
     for member in begun:
         changed = list[str]()
         with suppress(HollyError):  # of a run that is not begun, or whose settings are damaged, which it says itself
-            changed = [name for name in run_config(member.folder).differing(absolute(member.config)) if name in BOUND]
+            before, now = run_config(member.folder), member.config
+            # Earlier versions left some of them to each run.
+            unknown = {name for name in SETTLED if None in (getattr(before, name), getattr(now, name))}
+            changed = bound((name for name in before.differing(now) if name not in unknown), now)
         if changed:
             raise HollyError(
                 f"{path}: changed since {member.folder.name} was begun: {', '.join(changed)}; set {', '.join(changed)} back, or "

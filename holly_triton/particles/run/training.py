@@ -70,7 +70,8 @@ def resume_training(folder: Path, cluster: Cluster | None = None) -> int:
             _check_here(config, cluster)
             if is_finished(folder):
                 return _say_finished(folder)
-            check_begun(folder, [consensus_of(config, folder)])
+            begun = structures_of(config, folder) if are_classified(folder) else []
+            check_begun(folder, [consensus_of(config, folder), *begun])
             return _follow_classes(config, folder, stop)
         if _is_study(config, cluster):
             if is_finished(folder):
