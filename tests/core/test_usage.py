@@ -20,7 +20,7 @@ from holly_triton.cli import main
         ("-v -q info x", "holly-triton", "--quiet"),
         ("-v info x -q", "holly-triton", "--quiet"),
         ("frames evaluate x -q", "holly-triton frames evaluate", "--truth"),
-        ("info x --log", "holly-triton info", "--log"),
+        ("info x --log", "holly-triton", "--log"),
     ],
 )
 def test_an_error_of_usage_is_one_line(words: str, command: str, named: str) -> None:
