@@ -15,10 +15,11 @@ from holly_triton.core.files import foreign, missing
 from holly_triton.core.words import counted, enumerated, rounded
 from holly_triton.io.metrics import read_metrics
 from holly_triton.report import measurements
-from holly_triton.report.classes import classes_headline, contradicted
+from holly_triton.report.classes import classes_headline
 from holly_triton.report.headline import first_line
 from holly_triton.report.page import find_figures, find_warnings
 from holly_triton.report.sections import Section, Shown, write_sections
+from holly_triton.report.symmetry import warn_of_imposed
 
 from .config import FOLDERS, LEDGER, REPORT, SETTINGS, Asked
 from .ledger import Ledger
@@ -126,7 +127,7 @@ KINDS = (
         "structures in one data set", ("structures.csv", "metrics.json"), _of_structures,
         [(f"pictures/structure-{number}.png", f"Structure {number}, blue, over structure 1, orange, aligned.", f"Structures 1 and {number} from four directions.") for number in range(2, MOST_DRAWN + 1)],
         [("report of the structures", REPORT), ("probability of each structure for each particle", "structures.csv")],
-        lambda folder: [classes_headline(_classes(folder))], lambda folder: contradicted(read_metrics(folder)),
+        lambda folder: [classes_headline(_classes(folder))], lambda folder: warn_of_imposed(read_metrics(folder).imposed),
     ),
     Kind(
         "average of particles in tomograms", ("summary.json", "average.mrc"), _from_json("summary.json", AVERAGE),

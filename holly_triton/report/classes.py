@@ -7,12 +7,10 @@ from typing import Any
 
 from holly_triton.core.types import Figures
 from holly_triton.core.words import counted, enumerated
-from holly_triton.io.metrics import Metrics
 
 from .numbers import length
 from .page import REPORT
 from .sections import Section, Shown, write_sections
-from .symmetry import explain_imposed
 
 SIZES = {
     "model": "Nearest shape",
@@ -68,12 +66,6 @@ def classes_headline(found: Mapping[str, Any]) -> str:
     if held is None:
         return f"{found['structures']} structures, with shares of {shares}; whether there are several was not tested."
     return f"No evidence from held-out particles for {found['structures']} structures (shares of {shares})."
-
-
-def contradicted(metrics: Metrics) -> list[str]:
-    """A sentence where held-out particles contradict the symmetry that was imposed; none elsewhere."""
-    imposed = metrics.imposed
-    return [explain_imposed(imposed)] if imposed is not None and imposed.is_contradicted else []
 
 
 def explain_absence(found: Mapping[str, Any], fewest: int) -> str:

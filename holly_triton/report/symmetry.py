@@ -93,6 +93,11 @@ def explain_imposed(imposed: Imposed) -> str:
     )
 
 
+def warn_of_imposed(imposed: Imposed | None) -> list[str]:
+    """A sentence where held-out particles contradict a symmetry that was imposed; none elsewhere."""
+    return [explain_imposed(imposed)] if imposed is not None and imposed.is_contradicted else []
+
+
 def explain_contradicted(symmetries: Sequence[Mapping[str, Any]]) -> str | None:
     """A sentence about symmetries that the points have and the data contradict, from their figures; None where there are none."""
     against = [s for s in symmetries if s["verdict"] == "symmetric" and s["supported"] is False]

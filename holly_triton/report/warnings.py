@@ -12,7 +12,7 @@ from holly_triton.validation.measure import EXTENT_PERCENTILES, is_explained
 
 from .folder import Contents
 from .numbers import length
-from .symmetry import explain_contradicted, explain_imposed
+from .symmetry import explain_contradicted, warn_of_imposed
 
 FEW_PICTURES = 100
 """Pictures that suffice: simulated pores were recovered from this number; nine real grids of DNA origami gave a wrong shape."""
@@ -184,8 +184,7 @@ def _about_agreement(metrics: Metrics) -> Iterator[str]:
         yield f"The runs differ. {findings[0]}"
     if metrics.resolution is not None and metrics.resolution["verdict"] == "nothing in common":
         yield findings[1]
-    if metrics.imposed is not None and metrics.imposed.is_contradicted:
-        yield explain_imposed(metrics.imposed)
+    yield from warn_of_imposed(metrics.imposed)
     if said := explain_contradicted(metrics.symmetry or ()):
         yield said
 

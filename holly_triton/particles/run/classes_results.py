@@ -21,14 +21,13 @@ from holly_triton.particles.config import Config
 from holly_triton.particles.data.dataset import FEWEST_PICTURES, TRUE_POSES, TRUE_STRUCTURE
 from holly_triton.report import REPORT
 from holly_triton.report.classes import (
-    contradicted,
     explain_absence,
     explain_difference,
     explain_preference,
     explain_shares,
     write_classes_page,
 )
-from holly_triton.report.symmetry import explain_imposed
+from holly_triton.report.symmetry import explain_imposed, warn_of_imposed
 from holly_triton.validation.alignment import align
 from holly_triton.validation.difference import Difference, find_difference
 from holly_triton.validation.measure import measure_run
@@ -68,7 +67,7 @@ def conclude_classes(config: Config, folder: Path) -> list[str]:
     if missing := explain_absence(found, FEWEST_PICTURES):
         sentences.append(missing)
     of_all = read_metrics(folder / "consensus")
-    warnings = contradicted(of_all)
+    warnings = warn_of_imposed(of_all.imposed)
     if of_all.imposed is not None:
         sentences.append(
             f"The symmetry {of_all.imposed.symmetry} was imposed on the run of all particles, consensus, and on each structure."
