@@ -233,7 +233,10 @@ def measure_case(
             stack.callback(trainings[-1].close)
         kinds = trainings[0].kinds
         if any(training.kinds != kinds for training in trainings):
-            raise HollyError(f"--against {against}: its runs consist of other steps; compare whole trainings instead")
+            raise HollyError(
+                f"--against {against}: its runs consist of other steps; compare whole trainings instead, with "
+                f"python -m holly_triton.harness.trainings {against} FOLDER"
+            )
         chosen = list(dict.fromkeys(kinds))[: case.most]
         measured = {}
         for kind in chosen:

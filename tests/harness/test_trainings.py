@@ -1,0 +1,75 @@
+"""Whole trainings beside those of another commit: what is compared, and the table."""
+
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from holly_triton.core.errors import HollyError
+from holly_triton.harness import trainings
+from holly_triton.harness.steps import StepCase
+from holly_triton.io.metrics import Metrics, write_metrics
+from holly_triton.structures import tetrahedron
+
+SMALL = StepCase("demo", "tetrahedron", tetrahedron().tolist(), pictures=12, points=4)
+
+
+def test_a_seed_is_measured_once_and_stands_in_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[Sequence[str]] = []
+
+    def together(asked: Mapping[Path, Sequence[str]]) -> list[float]:
+        for log, command in asked.items():
+            commands.append(command)
+            log.with_suffix("").mkdir()
+            write_metrics(log.with_suffix(""), Metrics(loss_of_structure=40.0 + len(commands)))
+        return [50.0, 100.0]
+
+    monkeypatch.setattr(trainings, "environment_of", lambda commit: nullcontext("another/python"))
+    monkeypatch.setattr(trainings, "together", together)
+    report, particles = tmp_path / "trainings.md", tmp_path / "pore.mat"
+    words = ["abc", str(tmp_path / "runs"), "--cases", "--data", str(particles), "--options", "--views random"]
+    for _ in range(2):
+        assert trainings.main([*words, "--seeds", "3", "--report", str(report)]) == 0
+    assert [command[0] for command in commands] == [sys.executable, "another/python"]
+    for command in commands:
+        assert str(particles) in command and "--seed 3 " in " ".join(command) and "--views random" in " ".join(command)
+    text = report.read_text()
+    assert "## pore --views random" in text and "| 3 | 50 | 100 | 0.50 | 41 | 42 |" in text
+
+
+def test_pictures_of_a_seed_are_the_same_and_of_another_others(tmp_path: Path) -> None:
+    training = trainings.Training("demo", SMALL)
+    tables = [
+        (training.written(tmp_path / str(turn), seed) / "localisations.csv").read_text()
+        for turn, seed in enumerate((0, 0, 1))
+    ]
+    assert tables[0] == tables[1] != tables[2]
+
+
+def test_a_row_for_each_seed_and_medians() -> None:
+    rows = [line.strip("| ").split(" | ") for line in trainings.table([_figures(seed) for seed in (0, 1, 2)])]
+    assert rows[0] == ["seed", "s", "s, 0123456", "ratio", "RMSD, nm", "RMSD, nm, 0123456"]
+    assert rows[2:5] == [["0", "10", "20", "0.50", "1.5", "2"], ["1", "11", "20", "0.55", "1.5", "2"], ["2", "12", "20", "0.60", "1.5", "2"]]  # fmt: skip
+    assert rows[5] == ["median of 3 seeds", "11", "20", "0.55", "1.5", "2"]
+
+
+def test_both_run_at_the_same_time_and_one_that_fails_is_named(tmp_path: Path) -> None:
+    meet = "import pathlib, sys, time\npathlib.Path(sys.argv[1]).touch()\nwhile not pathlib.Path(sys.argv[2]).exists(): time.sleep(0.01)"
+    one, two = str(tmp_path / "1"), str(tmp_path / "2")
+    python = (sys.executable, "-c")
+    logs = tmp_path / "1.log", tmp_path / "2.log"
+    seconds = trainings.together({logs[0]: [*python, meet, one, two], logs[1]: [*python, meet, two, one]})
+    assert len(seconds) == 2 and min(seconds) > 0
+    ends = [*python, "print('no such particles'); raise SystemExit(3)"]
+    with pytest.raises(HollyError, match=r"2\.log: exit code 3; no such particles$"):
+        trainings.together({logs[0]: [*python, "pass"], logs[1]: ends})
+
+
+def _figures(seed: int) -> dict[str, Any]:
+    return {
+        "commit": "abc", "machine": "one", "other": "0123456789", "seed": seed, "figure": "RMSD, nm",
+        "seconds": [10.0 + seed, 20.0], "found": [1.5, 2.0],
+    }  # fmt: skip
