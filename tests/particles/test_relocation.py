@@ -136,6 +136,15 @@ def test_only_the_worse_half_is_sought_anew(solved) -> None:
     assert chosen.min() >= 150
 
 
+@pytest.mark.parametrize("pictures", [1, 300, 2000, 2328, 3000, 5001, 40_000])
+def test_a_pass_covers_half_of_the_pictures(pictures: int) -> None:
+    plan = Plan(Config(), pictures, 70.0, 300.0, 0.0)
+    schedule, search = plan.config.schedule, plan.config.search
+    covered = plan.rescue_steps * plan.rescue_batch
+    assert covered == pytest.approx(schedule.rescue_passes * pictures / 2, rel=0.001, abs=schedule.rescue_passes)
+    assert plan.rescue_batch < 1.5 * search.dense_batch + 1
+
+
 def test_surplus_points_are_not_thrown_out_of_the_frame(made, solved) -> None:
     plan, state = solved
     state.points = torch.cat([state.points, state.points[:5], state.points[:5]])

@@ -69,7 +69,16 @@ class Plan:
     @property
     def rescue_steps(self) -> int:
         """Steps between search and polish in which poses are searched again; each pass is over the worst-fitted half."""
-        return self.config.schedule.rescue_passes * math.ceil(self.pictures / 2 / self.config.search.dense_batch)
+        return self.config.schedule.rescue_passes * self._pass_steps
+
+    @property
+    def rescue_batch(self) -> int:
+        """Pictures of such a step."""
+        return math.ceil(self.pictures / 2 / self._pass_steps)
+
+    @property
+    def _pass_steps(self) -> int:
+        return max(1, round(self.pictures / 2 / self.config.search.dense_batch))
 
     @property
     def sharpen_steps(self) -> int:

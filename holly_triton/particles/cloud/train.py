@@ -151,7 +151,7 @@ class Trainer:
         """One batch ``[B]``, for the cloud and its poses; after the last one, the method's final pose of every picture."""
         state = self.state
         if stage.name == "rescue":
-            index = state.worst_fitted(self.plan.config.search.dense_batch, self.generator)
+            index = state.worst_fitted(self.plan.rescue_batch, self.generator)
         else:
             alone = self.plan.holds_poses(state.step)
             index = state.next_batch(self.plan.config.sharpen.batch if alone else self.plan.batch, self.generator)
