@@ -2,6 +2,8 @@
 
 import csv
 import json
+import shlex
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import random_rotations
-from holly_triton.tomography.classify import features
+from holly_triton.tomography.classify import command, features
 from holly_triton.tomography.classify.augmentation import TURNS, augmented, turned
 from holly_triton.tomography.classify.evaluation import best_temperature, calibration_error, figures_of
 from holly_triton.tomography.classify.invariants import invariants
@@ -217,19 +219,18 @@ def test_the_baseline_and_its_file(tmp_path, seed):
 
 @pytest.mark.parametrize("network", ["own", "inception3d"])
 def test_a_resumed_training_is_the_same(tmp_path, seed, network):
-    from holly_triton.core.training import folder_of
     from holly_triton.tomography.classify.run import carry_out
 
     train = written(tmp_path / "train.h5", *blobs(seed))
     settings = Training(data=str(train), epochs=6, batch=14, network=Network(network), device="cpu", validations=1)
     whole = start_run(tmp_path / "whole.pt", settings)
-    wanted = carry_out(whole, folder_of(whole.path))
+    wanted = carry_out(whole)
     part = start_run(tmp_path / "part.pt", settings)
-    carry_out(part, folder_of(part.path), should_stop=lambda: part.trainer.state.step >= 5)
+    carry_out(part, should_stop=lambda: part.trainer.state.step >= 5)
     assert part.trainer.done < 1
     again = resume_run(tmp_path / "part.pt")
     assert again.trainer.state.step == 5
-    found = carry_out(again, folder_of(again.path))
+    found = carry_out(again)
     for name, value in wanted.network.state_dict().items():
         assert torch.equal(value, found.network.state_dict()[name]), name
     assert read_model(tmp_path / "part.pt").temperature == wanted.temperature
@@ -263,6 +264,29 @@ def test_resume_of_the_command(tmp_path, seed):
     assert run(tmp_path / "none.h5", tmp_path / "out", "--resume")[0] == 1
     assert run(train, tmp_path / "new", "--resume")[0] == 1
     assert run(train, tmp_path / "out", "--train", "--epochs", 2)[0] == 1  # exists already
+
+
+def test_a_signal_stops_the_training_and_the_line_goes_on_with_it(tmp_path, seed, monkeypatch):
+    train, real = written(tmp_path / "the train.h5", *blobs(seed, 6)), command.carry_out
+
+    def interrupted(run, callback, should_stop):
+        def after(step):
+            callback(step)
+            signal.raise_signal(signal.SIGINT)
+
+        run.trainer.state.skipped = 2  # as if two gradients had not been finite
+        return real(run, after, should_stop)
+
+    monkeypatch.setattr(command, "carry_out", interrupted)
+    code, said = run(train, tmp_path / "out", "--train", "--epochs", 2)
+    assert code == 3 and (tmp_path / "out" / "model.pt").is_file(), said
+    assert said.count("2 steps were left out") == 1
+    monkeypatch.undo()
+    words = shlex.split(said.partition("Go on with: ")[2].splitlines()[0])
+    assert words[:3] == ["holly-triton", "tomo", "classify"]
+    code, said = run(*words[3:])
+    assert code == 0 and (tmp_path / "out" / "classes.csv").is_file(), said
+    assert said.count("2 steps were left out") == 1
 
 
 def test_set_model_and_results_can_be_moved_together(tmp_path, seed):

@@ -12,12 +12,11 @@ from holly_triton.core.distributed import leads, size, wait
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json, replacing
 from holly_triton.core.folder import check_free
-from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
 from holly_triton.core.resumption import JOB, read_job, write_job
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.training import folder_of
-from holly_triton.core.training_bar import under_bar
+from holly_triton.core.training_command import carried_out, ended
 from holly_triton.core.types import Array, Figures
 from holly_triton.tomography.config.classification import Training
 from holly_triton.tomography.pictures.confusion import draw_matrices
@@ -116,31 +115,17 @@ def _prepare(out: Path) -> None:
 
 
 def _train(run: Run, stop: Stop) -> int:
-    trainer, path = run.trainer, run.path
-    kinds, settings = trainer.source.kinds, trainer.settings
+    trainer, settings, kinds = run.trainer, run.trainer.settings, run.trainer.source.kinds
     LOG.info(
         "%s: network %s, %d thousand parameters; %d subtomograms of %d classes, boxes of %d voxels of %g Å; steps of %d on %s",
-        path, settings.network.name, parameters(trainer.network) // THOUSAND, trainer.source.epoch, len(kinds.classes),
+        run.model, settings.network.name, parameters(trainer.network) // THOUSAND, trainer.source.epoch, len(kinds.classes),
         kinds.size, kinds.voxel, settings.batch, trainer.device.type,
     )  # fmt: skip
-    folder = folder_of(path)
-    with alone(folder):
-        model = under_bar(
-            trainer.state, _words, lambda callback: carry_out(run, folder, callback, lambda: stop.asked)
-        )  # fmt: skip
-    figures = model.figures
+    figures = carried_out(run, stop, _words, carry_out).figures
     print(
-        f"{path}: {figures['steps']} steps in {figures['seconds']:.0f} s; on validation {_words(figures['validation'])}"
+        f"{run.model}: {figures['steps']} steps in {figures['seconds']:.0f} s; on validation {_words(figures['validation'])}"
     )
-    if trainer.state.skipped:
-        LOG.warning("%d steps were left out, because their gradients were not finite", trainer.state.skipped)
-    if trainer.done < 1:
-        out = path.parent
-        print(
-            f"Stopped at step {trainer.state.step}. Go on with: holly-triton tomo classify {quote(settings.data)} {quote(str(out))} --resume"
-        )
-        return STOPPED
-    return DONE
+    return ended(run, f"holly-triton tomo classify {quote(settings.data)} {quote(str(run.model.parent))} --resume")
 
 
 def _words(figures: Figures) -> str:

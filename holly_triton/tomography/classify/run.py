@@ -14,6 +14,7 @@ from holly_triton.core.training import (
     TrainingState,
     Watch,
     check_new,
+    folder_of,
     follow,
     make_training_folder,
     read_training,
@@ -38,8 +39,13 @@ SMALLEST = 8
 class Run:
     """A model's file, and a trainer in the state of the last checkpoint."""
 
-    path: Path
+    model: Path
     trainer: Trainer
+
+    @property
+    def folder(self) -> Path:
+        """Where everything but the model is."""
+        return folder_of(self.model)
 
 
 def start_run(path: Path, settings: Training, *, overwrite: bool = False) -> Run | Model:
@@ -72,8 +78,8 @@ def resume_run(path: Path) -> Run:
 
 
 def carry_out(
-    run: Run, folder: Path, callback: Callable[[Step], None] = lambda _: None, should_stop: Callable[[], bool] = lambda: False
-) -> Model:  # fmt: skip
+    run: Run, callback: Callable[[Step], None] = lambda _: None, should_stop: Callable[[], bool] = lambda: False
+) -> Model:
     """Train to the end or until asked to stop, saving on the way; write and return the model.
 
     Raises:
@@ -85,9 +91,9 @@ def carry_out(
         figures = trainer.model().figures["validation"]
         return {name: figures[name] for name in ("accuracy", "top2", "cross_entropy")}
 
-    follow(trainer, folder, KIND, Watch(measure, trainer.settings.validations, callback, should_stop))
+    follow(trainer, run.folder, KIND, Watch(measure, trainer.settings.validations, callback, should_stop))
     model = trainer.model()
-    write_model(run.path, model)
+    write_model(run.model, model)
     return model
 
 

@@ -18,12 +18,11 @@ from holly_triton.core.config import write_config
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import as_json, replacing
 from holly_triton.core.jobs import Cluster, run_all
-from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
 from holly_triton.core.progress import in_parts
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.training import folder_of, make_training_folder, read_training
-from holly_triton.core.training_bar import under_bar
+from holly_triton.core.training_command import carried_out
 from holly_triton.core.types import Figures
 from holly_triton.tomography.classify.evaluation import figures_of
 from holly_triton.tomography.classify.model import Model, parameters
@@ -212,17 +211,14 @@ def trained(settings: Training, source: Source, path: Path, stop: Stop) -> Model
     settings = settings.planned(source.epoch)
     if settings.network.name == "rif-svm":
         return fit_baseline(settings, source)
-    folder, state = folder_of(path), None
-    if (folder / "config.toml").is_file():
+    state = None
+    if (folder_of(path) / "config.toml").is_file():
         settings, state = read_training(path, KIND, Training)
     else:
         write_config(make_training_folder(path) / "config.toml", settings)
     run = Run(path, trainer_for(settings, source, state))
     LOG.info("%s: training", path.stem)
-    with alone(folder):
-        model = under_bar(
-            run.trainer.state, _words, lambda callback: carry_out(run, folder, callback, lambda: stop.asked)
-        )
+    model = carried_out(run, stop, _words, carry_out)
     return model if run.trainer.done >= 1 else None
 
 
