@@ -14,6 +14,7 @@ from holly_triton.cli import main
 from holly_triton.core.config import read_config, write_config
 from holly_triton.core.errors import HollyError
 from holly_triton.io.clouds import read_cloud, write_cloud
+from holly_triton.io.metrics import read_metrics
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import open_dataset
 from holly_triton.particles.run import run as run_of_particles
@@ -67,6 +68,11 @@ def test_repeats_differ_in_their_seed_and_leave_what_they_agree_on(made: Path) -
 def test_half_sets_share_no_particle_and_give_a_resolution(made: Path, tmp_path: Path) -> None:
     said = call(*study(made, tmp_path / "run", "--half-sets"))
     assert "FSC 0.143" in said
+    (note,) = read_metrics(tmp_path / "run" / "half-1").notes or ()
+    assert said.count(note) == 1  # of both
+    for part in (1, 2):
+        last = [line for line in said.splitlines() if line.startswith(f"part {part} of 2: ")][-1]
+        assert last.endswith("left of this part")
     names = []
     for half in (1, 2):
         with (tmp_path / "run" / f"half-{half}" / "poses.csv").open() as file:
@@ -82,9 +88,9 @@ def test_a_stopped_study_goes_on(made: Path, tmp_path: Path, monkeypatch: pytest
     with monkeypatch.context() as patched:
         follow = training.follow
 
-        def stop_after_the_first(run: training.Run, stop: training.Stop) -> bool:
+        def stop_after_the_first(run: training.Run, stop: training.Stop, part: str) -> bool:
             stop.asked = True
-            return follow(run, training.Stop())
+            return follow(run, training.Stop(), part)
 
         patched.setattr(training, "follow", stop_after_the_first)
         said = call(*study(made, tmp_path / "run", "--repeats", 2), code=3)

@@ -48,10 +48,10 @@ def fourfold(height: float) -> Array:
     return np.concatenate([unit @ turn.T for turn in turns])
 
 
-def call(*words: object) -> str:
+def call(*words: object, progress: bool = False) -> str:
     result = CliRunner().invoke(main, [str(word) for word in words])
     assert result.exit_code == 0, result.output
-    return result.stdout
+    return result.output if progress else result.stdout
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "simulate", folder / "above.ply", folder / "data", "--also", folder / "below.ply", 0.4, "--images", 100, *noise
     )
     settings = ("--points", 8, "--config", folder / "brief.toml", "--held-out", 0)
-    call("train", folder / "data", "--out", folder / "run", "--structures", 2, "--symmetry", "C4", *settings)
+    train = ("train", folder / "data", "--out", folder / "run", "--structures", 2, "--symmetry", "C4", *settings)
+    (folder / "said.txt").write_text(call(*train, progress=True))
     return folder / "run"
 
 
@@ -83,6 +84,16 @@ def test_each_particle_is_of_its_structure_and_each_structure_has_the_symmetry(r
     call("report", run, "--out", run.parent / "overview.html")
     page = (run.parent / "overview.html").read_text()
     assert "particles assigned" in page and "Structures 1 and 2 from four directions" in page
+
+
+def test_the_notes_of_each_run_are_said_and_the_time_left_is_that_of_a_part(run: Path) -> None:
+    said = (run.parent / "said.txt").read_text()
+    for one in ("consensus", "structure-1", "structure-2"):
+        notes = read_metrics(run / one).notes
+        assert notes and all(note in said for note in notes)
+    for part in range(1, 5):
+        last = [line for line in said.splitlines() if line.startswith(f"part {part} of 4: ")][-1]
+        assert last.endswith("left of this part")
 
 
 def test_a_setting_that_the_structures_depend_on_stays(run: Path, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from holly_triton.core.console import console
 from holly_triton.core.log import LOG
@@ -33,16 +33,29 @@ REPORTS = 5
 
 
 def under_bar(
-    state: State | ClassState | DeformationState, total: int, work: Callable[[Callable[[Step], None]], bool]
+    state: State | ClassState | DeformationState,
+    total: int,
+    work: Callable[[Callable[[Step], None]], bool],
+    part: str = "",
 ) -> bool:
-    """Carry out work that reports each of its steps; its result."""
+    """Carry out work that reports each of its steps; its result.
+
+    Args:
+        state: Of the work.
+        total: Its steps.
+        work: Calls what it is given after every step.
+        part: Which of several parts of a study it is, ``part 2 of 4``; the time left is that of the part.
+    """
     columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
-        TextColumn("loss {task.fields[loss]:.4g}  sigma {task.fields[sigma]:.1f} nm"), TimeElapsedColumn(), TextColumn("left"),
-        TimeRemainingColumn(),
+        TextColumn("{task.description}"), BarColumn(bar_width=8), TextColumn("{task.completed}/{task.total}"),
+        TextColumn("loss {task.fields[loss]:.4g}  sigma {task.fields[sigma]:.1f} nm"), TimeElapsedColumn(),
+        TextColumn("{task.fields[left]}"),
     )  # fmt: skip
     with Progress(*columns, console=console, disable=not watched()) as bar:
-        task = bar.add_task("starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"))
+        which = part and f"{part}: "
+        task = bar.add_task(
+            f"{which}starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"), left=""
+        )
         pace, last = Pace(), state.step
 
         def callback(step: Step) -> None:
@@ -51,13 +64,16 @@ def under_bar(
                 pace = Pace()
             last = step.step
             left = "" if step.stage == "starts" else pace.left(state.seconds, step.step, total)
-            bar.update(task, completed=step.step, description=STAGES[step.stage], loss=step.loss, sigma=step.sigma_nm)
+            if left and part:
+                left += " of this part"
+            stage = f"{which}{STAGES[step.stage]}"
+            bar.update(task, completed=step.step, description=stage, loss=step.loss, sigma=step.sigma_nm, left=left)
             if (
                 not console.is_terminal
                 and step.step
                 and REPORTS * step.step // total > REPORTS * (step.step - 1) // total
             ):
-                said = f"{STAGES[step.stage]}: step {step.step} of {total}, loss {step.loss:.4g}, sigma {step.sigma_nm:.1f} nm"
+                said = f"{stage}: step {step.step} of {total}, loss {step.loss:.4g}, sigma {step.sigma_nm:.1f} nm"
                 LOG.info("%s", f"{said}, {state.seconds:.0f} s{left and ', '}{left}")
 
         return work(callback)

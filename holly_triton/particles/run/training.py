@@ -106,12 +106,12 @@ def _is_study(config: Config, cluster: Cluster | None) -> bool:
 
 def _follow_study(config: Config, folder: Path, stop: Stop, cluster: Cluster | None) -> int:
     """Carry out the unfinished runs of a study, then compare all of them."""
-    left = _unfinished(members(config, folder))
+    runs = members(config, folder)
     again = f"Go on with: holly-triton train --resume {quote(str(folder))}" + (f" {cluster}" if cluster else "")
-    if not _follow_members(left, stop, open_member, cluster):
+    if not _follow_members(runs, stop, open_member, cluster):
         print(f"Stopped. {again}")
         return STOPPED
-    failed = [member.folder.name for member in left if not member.finished]
+    failed = [member.folder.name for member in runs if not member.finished]
     if failed:
         raise HollyError(f"{folder}: nothing to compare before {', '.join(failed)} is done. {again}")
     if leads():
@@ -135,12 +135,12 @@ def _check_here(config: Config, cluster: Cluster | None) -> None:
 
 def _follow_classes(config: Config, folder: Path, stop: Stop) -> int:
     """Carry out what is left of the consensus, of the classification and of the run of each structure, then compare these."""
+    consensus = [consensus_of(config, folder)]
     if not (
-        _follow_members(_unfinished([consensus_of(config, folder)]), stop, open_member, None)
-        and _classify(config, folder, stop)
+        _follow_members(consensus, stop, open_member, after=1 + config.structures) and _classify(config, folder, stop)
     ):
         return _say_stopped(folder)
-    if not _follow_members(_unfinished(structures_of(config, folder)), stop, open_structure, None):
+    if not _follow_members(structures_of(config, folder), stop, open_structure, before=2):
         return _say_stopped(folder)
     with in_parts(1) as begin:
         begin("comparing the structures")
@@ -148,10 +148,6 @@ def _follow_classes(config: Config, folder: Path, stop: Stop) -> int:
     print("\n".join(findings))
     print(f"See {folder / 'report.html'}")
     return DONE
-
-
-def _unfinished(members: Sequence[Member]) -> list[Member]:
-    return [member for member in members if not member.finished]
 
 
 def _classify(config: Config, folder: Path, stop: Stop) -> bool:
@@ -162,7 +158,10 @@ def _classify(config: Config, folder: Path, stop: Stop) -> bool:
     with alone(folder):
         work = open_classification(config, folder)
         if not under_bar(
-            work.trainer.state, work.trainer.total_steps, lambda callback: classify(work, callback, lambda: stop.asked)
+            work.trainer.state,
+            work.trainer.total_steps,
+            lambda callback: classify(work, callback, lambda: stop.asked),
+            f"part 2 of {2 + config.structures}",
         ):
             return False
         with in_parts(1) as begin:
@@ -177,15 +176,29 @@ def _say_stopped(folder: Path) -> int:
 
 
 def _follow_members(
-    left: Sequence[Member], stop: Stop, opened: Callable[[Member], Run], cluster: Cluster | None
-) -> bool:
-    """Carry out runs of a study, one after the other here or all on a cluster; False when stopped before the end."""
+    members: Sequence[Member], stop: Stop, opened: Callable[[Member], Run], cluster: Cluster | None = None,
+    *, before: int = 0, after: int = 0,
+) -> bool:  # fmt: skip
+    """Carry out what is left of some runs, one after the other here or all on a cluster; False when stopped before the end.
+
+    The study has so many other parts ``before`` and ``after`` them.
+    """
     if cluster is not None:
-        work = {member.folder: partial(finish_member, member) for member in left}
+        work = {member.folder: partial(finish_member, member) for member in members if not member.finished}
         return run_all(work, cluster, finished=is_finished, say=say, should_stop=lambda: stop.asked)
-    for member in left:
+    told = set[str]()
+    for number, member in enumerate(members, before + 1):
+        if member.finished:
+            continue
         say(f"{member.folder}")
-        if summed(stop.asked) or not follow(opened(member), stop):
+        if summed(stop.asked):
+            return False
+        run = opened(member)
+        for note in run.notes:
+            if note not in told:  # most are those of the runs before
+                say(f"  {note}")
+        told.update(run.notes)
+        if not follow(run, stop, f"part {number} of {before + len(members) + after}"):
             return False
     return True
 
@@ -216,8 +229,13 @@ def _introduce(run: Run) -> None:
         say(f"  {SIGMA_IN_SPACE}")
 
 
-def follow(run: Run, stop: Stop) -> bool:
+def follow(run: Run, stop: Stop, part: str = "") -> bool:
     """Carry a run out under a bar that shows how far it is, and write its results; True when it is finished.
+
+    Args:
+        run: The run.
+        stop: The signal.
+        part: Which of several parts of a study it is, as ``under_bar`` takes it.
 
     Raises:
         HollyError: Another process is working on it, a file can't be written, or a loss isn't finite.
@@ -227,8 +245,9 @@ def follow(run: Run, stop: Stop) -> bool:
             run.trainer.state,
             run.trainer.plan.total_steps,
             lambda callback: carry_out(run, callback, lambda: stop.asked),
+            part,
         )
-        deformation = _deform(run, stop) if finished and run.config.deformation else None
+        deformation = _deform(run, stop, part) if finished and run.config.deformation else None
         finished = finished and run.config.deformation == (deformation is not None)
         held_out = None
         if finished and run.pictures.held_out is not None:
@@ -248,13 +267,13 @@ def follow(run: Run, stop: Stop) -> bool:
     return finished
 
 
-def _deform(run: Run, stop: Stop) -> Figures | None:
+def _deform(run: Run, stop: Stop, part: str) -> Figures | None:
     """Fit the deformation of a run whose steps are done; None when stopped before the end."""
     trainer = open_deformation(run)
     if trainer.state.step:
         say(f"{run.folder}: going on at step {trainer.state.step} of the fit of the deformation")
     if not under_bar(
-        trainer.state, trainer.total_steps, lambda callback: deform(run, trainer, callback, lambda: stop.asked)
+        trainer.state, trainer.total_steps, lambda callback: deform(run, trainer, callback, lambda: stop.asked), part
     ):
         return None
     with in_parts(1) as begin:
