@@ -124,12 +124,23 @@ def _show_version(ctx: click.Context, parameter: click.Parameter, asked: bool) -
         ctx.exit()
 
 
+def _only_file(ctx: click.Context, parameter: click.Parameter, files: tuple[str, ...]) -> Path | None:
+    """The file of --log, which is one, or a usage error."""
+    if len(files) > 1:
+        raise click.UsageError(f"--log is given {len(files)} times; give it once, as --log FILE")
+    if "" in files:
+        raise click.UsageError("--log names no file; give it as --log FILE")
+    return Path(files[0]) if files else None
+
+
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.option("-v", "--verbose", is_flag=True, help="Report more, with the time and level of each message.")
 @click.option("-q", "--quiet", is_flag=True, help="Leave out progress and the line that says what to do next; results, warnings and errors stay.")  # fmt: skip
 @click.option(
     "--log",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
+    multiple=True,
+    callback=_only_file,
     metavar="FILE",
     help="Also append progress, warnings and errors to FILE, each with its time and level.",
 )

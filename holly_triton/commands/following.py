@@ -34,7 +34,6 @@ NEXT: dict[str, str | dict[str, str]] = {
         "subtomograms": "holly-triton tomo classify {out}/subtomograms.h5 classes --train",
         "": "holly-triton tomo train {out} model.pt",
     },
-    "tomo train": "holly-triton tomo pick TOMOGRAM picks.star --model MODEL",
     "tomo pick": "holly-triton tomo render {tomogram} {out} picks.html",
     "tomo match": "holly-triton tomo render {tomogram} {out} picks.html",
     "tomo render": "holly-triton tomo average {picks} average --tomogram {tomogram} --class CLASS --box ANGSTROM",
@@ -48,8 +47,8 @@ NEXT: dict[str, str | dict[str, str]] = {
 }
 """Commands by their words, and what usually follows; names in braces are their own arguments and options, and words in capitals
 are for the user to fill in. Where it depends on an option, the first that was given decides."""
-OWN = ("train", "info", "process", "simulate", "tomo info")
-"""Commands that call ``say_next`` themselves, as it depends on what they found."""
+OWN = ("train", "info", "process", "simulate", "tomo info", "tomo train")
+"""Commands that call ``say_next`` themselves, as it depends on what they found, or on which of their words is what."""
 LAST = ("export", "report", "reproduce", "bench", "frames reproduce", "tomo average", "tomo discover", "tomo reproduce")
 """Commands after which nothing is left to do here."""
 

@@ -58,6 +58,12 @@ def tilt_range(ctx: click.Context, parameter: click.Parameter, value: str) -> tu
     return least, most
 
 
+def check_length(quick: bool, config: Path | None) -> None:
+    """Refuse --quick beside a file of settings, which states how long the work is."""
+    if quick and config is not None:
+        raise click.UsageError("--quick and --config both say how much is done; give one of them")
+
+
 def words(kind: Any) -> click.Choice[str]:
     """The words of a ``Literal`` type as the choices of an option."""
     return click.Choice(get_args(kind))

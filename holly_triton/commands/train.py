@@ -16,6 +16,7 @@ from .options import (
     SEED,
     SOME_PATH,
     Number,
+    check_length,
     cluster_options,
     find_cluster,
     overwrite_option,
@@ -94,6 +95,7 @@ def train(
         )
     if config_file is not None and preset is not None:
         raise click.UsageError("--config and --preset both give the settings; use one of them")
+    check_length(quick, config_file)
     from holly_triton.core.distributed import joined, leads
     from holly_triton.particles.run.training import resume_training, start_training
 

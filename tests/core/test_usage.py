@@ -21,6 +21,11 @@ from holly_triton.cli import main
         ("-v info x -q", "holly-triton", "--quiet"),
         ("frames evaluate x -q", "holly-triton frames evaluate", "--truth"),
         ("info x --log", "holly-triton", "--log"),
+        ("info x --log=", "holly-triton", "--log FILE"),
+        ("--log a.log info x --log b.log", "holly-triton", "give it once"),
+        ("train x --quick --config f.toml", "holly-triton train", "give one of them"),
+        ("tomo train x net.pt --quick --config f.toml", "holly-triton tomo train", "give one of them"),
+        ("tomo simulate out --quick --config f.toml", "holly-triton tomo simulate", "give one of them"),
     ],
 )
 def test_an_error_of_usage_is_one_line(words: str, command: str, named: str) -> None:

@@ -155,7 +155,7 @@ def test_a_checkpoint_of_another_number_of_structures_is_refused(made: Path) -> 
 
 def test_one_structure_is_an_ordinary_run(made: Path) -> None:
     words = ["train", made / "data", "--out", made / "single", "--points", 8, "--config", made / "brief.toml"]
-    call(*words, "--structures", 1, "--quick")
+    call(*words, "--structures", 1)
     assert (made / "single" / "cloud.ply").is_file() and not (made / "single" / "consensus").exists()
     assert "structure" in call("evaluate", made / "single", code=1)
 

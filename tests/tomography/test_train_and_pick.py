@@ -229,6 +229,7 @@ def test_a_signal_stops_and_resume_goes_on(folder: Path, tmp_path: Path, monkeyp
     assert stopped.exit_code == 3 and "--resume" in stopped.output
     resumed = run("tomo", "train", "--resume", model)
     assert resumed.exit_code == 0 and "4 steps" in resumed.output
+    assert resumed.output.splitlines()[-1].endswith(f"--model {model}") and "Next: " not in stopped.output
     assert run("tomo", "train", "--resume", model, "--steps", 5).exit_code == 2
     assert run("tomo", "train", "--resume", tmp_path / "none.pt").exit_code == 1
 

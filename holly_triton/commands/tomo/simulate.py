@@ -10,7 +10,7 @@ import click
 from holly_triton.tomography.config.network import Device
 from holly_triton.tomography.config.simulation import QUICK, SimulationSettings, TomogramSettings
 
-from ..options import ABOVE_ZERO, SEED, SOME_PATH, Number, words
+from ..options import ABOVE_ZERO, SEED, SOME_PATH, Number, check_length, words
 
 DEFAULT, TOMOGRAM = SimulationSettings(), TomogramSettings()
 SIZE = f"{TOMOGRAM.size_x}x{TOMOGRAM.size_y}x{TOMOGRAM.size_z}"
@@ -80,6 +80,7 @@ def simulate(
         raise click.UsageError("--resume continues what is there and --overwrite replaces it; give one of them")
     if given["snr"] is not None and given["no_noise"]:
         raise click.UsageError("--snr and --no-noise contradict each other; give one of them")
+    check_length(quick, config)
     from holly_triton.core.config import read_config
     from holly_triton.core.device import find_device
     from holly_triton.core.stop import STOPPED

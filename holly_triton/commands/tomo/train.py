@@ -2,14 +2,17 @@
 
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
 
+from holly_triton.core.stop import DONE
 from holly_triton.tomography.config.network import Device, Preset
 from holly_triton.tomography.config.training import Contrast, Target, Training
 
-from ..options import ABOVE_ZERO, SEED, SOME_PATH, words
+from ..following import say_next
+from ..options import ABOVE_ZERO, SEED, SOME_PATH, check_length, words
 
 MINUTES, QUICK_STEPS = 10.0, 200
 """Budget where neither minutes nor steps are given; steps of a quick training."""
@@ -49,6 +52,7 @@ def train(
       holly-triton tomo train --resume net.pt
     """
     options = {name: value for name, value in given.items() if value is not None}
+    check_length(quick, config_file)
     if quick and not {"steps", "minutes"} & options.keys():
         options["steps"] = QUICK_STEPS
     if resume and (options or config_file or overwrite):
@@ -62,11 +66,14 @@ def train(
     from holly_triton.tomography.train.command import resume_training, start_training
 
     model = paths[-1]
-    sys.exit(
+    code = (
         resume_training(model)
         if resume
         else start_training(model, _settings(config_file, {**options, "data": str(paths[0])}), overwrite=overwrite)
     )
+    if code == DONE:
+        say_next(f"holly-triton tomo pick TOMOGRAM picks.star --model {quote(str(model))}")
+    sys.exit(code)
 
 
 def _settings(config_file: Path | None, options: dict[str, Any]) -> Training:
