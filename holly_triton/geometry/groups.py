@@ -17,9 +17,13 @@ KNOWN = "C1, C2, ... about z, D1, D2, ... with a twofold axis along x, T, O, or 
 def point_group(name: str) -> Tensor:
     """The rotations ``[G, 3, 3]``, float32, that map a reference of this symmetry onto itself, the identity first.
 
+    Args:
+        name: Of the group; its letter may be small.
+
     Raises:
         ValueError: No such group is known; the message lists those that are.
     """
+    name = name.upper()
     if not NAME.fullmatch(name):
         raise ValueError(f"{name!r} is no known symmetry; known are {KNOWN}")
     group = Rotation.create_group(name)

@@ -328,6 +328,11 @@ class Config(Settings):
     classes: Classes = field(default_factory=Classes)
     deforming: Deforming = field(default_factory=Deforming)
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.symmetry is not None:
+            object.__setattr__(self, "symmetry", self.symmetry.upper())
+
     def quick(self) -> "Config":
         """The same run at a fraction of the steps, for smoke tests."""
         brief = dataclasses.replace(self.schedule, search_steps=100, rescue_passes=0, polish_steps=20, refine_steps=5)

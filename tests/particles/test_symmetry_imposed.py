@@ -102,7 +102,7 @@ def test_the_number_of_points_is_rounded_to_whole_orbits(points: int, found: int
         (["--symmetry", "Q5"], "must be C2"),
         (["--symmetry", "C1000"], "more than 360"),
         (["--symmetry", "C8", "--points", 6], "6 is too few"),
-        (["--symmetry", "C4", "--pose", "direct"], "--symmetry C4"),
+        (["--symmetry", "c4", "--pose", "direct"], "--symmetry C4"),
         (["--symmetry", "C4", "--dimensions", 2], "3D localisations"),
     ],
 )
@@ -123,7 +123,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_symmetry_that_the_structure_lacks_is_said_to_be_contradicted(made: Path) -> None:
-    settings = ("--symmetry", "C3", "--points", 10, "--config", made / "brief.toml", "--held-out", 0.2)
+    settings = ("--symmetry", "c3", "--points", 10, "--config", made / "brief.toml", "--held-out", 0.2)
     code, output = invoke("train", made / "askew", "--out", made / "run", *settings)
     assert code == 0 and "Warning: The symmetry C3" in output and "9 points are 3 points" in output
     points = read_cloud(made / "run" / "cloud.ply").points

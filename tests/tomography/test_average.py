@@ -239,7 +239,8 @@ def test_halves_add_up_and_a_symmetry_counts_every_particle_in_all_orientations(
     parts = [add_up(some.take(rows), true.take(rows)) for rows in (torch.arange(3), torch.arange(3, 6))]
     whole, together = add_up(some, true), parts[0].plus(parts[1])
     assert torch.allclose(whole.numerator, together.numerator, atol=1e-3 * float(whole.numerator.abs().max()))
-    group = point_group("C2")
+    group = point_group(Averaging(symmetry="c2").symmetry)
+    assert torch.equal(group, point_group("c2")) and Averaging(symmetry="c2").symmetry == "C2"
     volume = volume_of(add_up(some, true, group))
     turned = volume.flip(1).flip(2).roll((1, 1), (1, 2))  # half a turn about z, which keeps index n // 2
     inner = soft_sphere(SIZE)

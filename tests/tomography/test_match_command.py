@@ -33,7 +33,7 @@ def run(*words):
 
 
 def test_a_map_and_a_name_find_the_same(folder):
-    found = run(folder / "tomogram.mrc", folder / "disc.mrc", folder / "a.csv", "--tilt", "90", "--angle", "30", "--symmetry", "D2", "--scores", folder / "s.mrc")  # fmt: skip
+    found = run(folder / "tomogram.mrc", folder / "disc.mrc", folder / "a.csv", "--tilt", "90", "--angle", "30", "--symmetry", "d2", "--scores", folder / "s.mrc")  # fmt: skip
     assert found.exit_code == 0, found.output
     assert "1 particle: disc 1" in found.output
     named = run(folder / "tomogram.mrc", "disc", folder / "b.star", "--tilt", "-90,90", "--angle", "30")

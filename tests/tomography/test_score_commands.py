@@ -107,7 +107,7 @@ def test_symmetry_of_a_class_reduces_its_angles(tmp_path: Path, files: tuple[Pat
     turned = ParticleList.of(truth.labels, truth.positions, rotations=truth.rotations @ turn, tomogram=truth.tomograms)
     path = tmp_path / "turned.csv"
     write_particles(path, turned)
-    found = figures(path, "--truth", files[1], "--symmetry", "GroEL=D7")
+    found = figures(path, "--truth", files[1], "--symmetry", "GroEL=d7")
     assert found["classes"]["GroEL"]["median_angle_deg"] == pytest.approx(0, abs=0.01)
     assert found["classes"]["70S"]["median_angle_deg"] == pytest.approx(360 / 7, abs=0.01)
 

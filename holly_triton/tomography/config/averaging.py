@@ -61,3 +61,7 @@ class Averaging(Settings):
     align: bool = True
     """False: the average at the given positions and rotations."""
     seed: Annotated[int, Bounds(0)] = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        object.__setattr__(self, "symmetry", self.symmetry.upper())
