@@ -20,7 +20,7 @@ def angles_to_grid(grid, group, count=4000):
 
 
 @pytest.mark.parametrize(
-    ("name", "order"), [("C1", 1), ("C7", 7), ("D1", 2), ("D7", 14), ("T", 12), ("O", 24), ("I", 60)]
+    ("name", "order"), [("C1", 1), ("C7", 7), ("D1", 2), ("d7", 14), ("T", 12), ("O", 24), ("I", 60)]
 )
 def test_a_group_is_closed_and_starts_with_the_identity(name, order):
     group = point_group(name)
@@ -41,7 +41,7 @@ def test_axes_of_the_groups():
     assert holds("O", (1, 0, 0), 90) and not holds("T", (1, 0, 0), 90)
 
 
-@pytest.mark.parametrize("name", ["", "C0", "c7", "D", "X", "C7 ", "I3", "C1000"])
+@pytest.mark.parametrize("name", ["", "C0", "7", "D", "X", "C7 ", "I3", "C1000"])
 def test_other_names_are_refused(name):
     with pytest.raises(ValueError, match="no known symmetry"):
         point_group(name)
