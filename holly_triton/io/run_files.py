@@ -2,6 +2,7 @@
 
 import csv
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from shlex import quote
 from typing import NamedTuple
@@ -64,6 +65,24 @@ def read_amplitudes(folder: Path) -> AmplitudeTable | None:
         return AmplitudeTable([row["particle"] for row in rows], amplitude, error, held_out)
 
 
+def is_unfinished(folder: Path) -> bool:
+    """Whether a folder is that of a run or a study that was stopped, or that is being worked on."""
+    if (
+        not (folder / "config.toml").is_file() or not (folder / "pictures").is_dir()
+    ):  # the latter tells it from a network's
+        return False
+    if not (folder / METRICS).is_file():
+        return True
+    with suppress(HollyError):  # a damaged file is reported where it is read
+        return read_metrics(folder).finished is False
+    return False
+
+
+def unfinished(folder: Path) -> str:
+    """What is said of such a folder."""
+    return f"is not finished; go on with: holly-triton train --resume {quote(str(folder))}"
+
+
 def read_run_cloud(folder: Path) -> Array:
     """Points ``[N, 3]``, nm, of a run.
 
@@ -79,8 +98,8 @@ def read_run_cloud(folder: Path) -> Array:
             f"{folder}: holds several structures; pass the folder of one, such as {folder / 'structure-1'}"
         )
     if not (folder / "cloud.ply").is_file():
-        if (folder / "config.toml").is_file() and not (folder / METRICS).is_file():
-            raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {quote(str(folder))}")
+        if is_unfinished(folder):
+            raise HollyError(f"{folder}: {unfinished(folder)}")
         raise HollyError(f"{folder}: holds no cloud.ply; pass the folder of a run that train has finished or saved")
     return read_cloud(folder / "cloud.ply").points
 

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, missing
 from holly_triton.core.words import counted, enumerated, rounded
 from holly_triton.io.metrics import read_metrics
+from holly_triton.io.run_files import is_unfinished, unfinished
 from holly_triton.report import measurements
 from holly_triton.report.classes import classes_headline
 from holly_triton.report.headline import first_line
@@ -70,9 +70,7 @@ def _of_structures(folder: Path) -> Rows:
 def _classes(folder: Path) -> Mapping[str, Any]:
     metrics = read_metrics(folder)
     if metrics.classes is None or not metrics.finished:
-        raise HollyError(
-            f"{folder}: is not finished; go on with: holly-triton train --resume {shlex.quote(str(folder))}"
-        )
+        raise HollyError(f"{folder}: {unfinished(folder)}")
     return metrics.classes
 
 
@@ -202,7 +200,9 @@ def _kind(folder: Path) -> Kind:
     found = next((kind for kind in KINDS if all((folder / mark).is_file() for mark in kind.marks)), None)
     if found is None:
         raise HollyError(
-            f"{folder}: is no folder of a result that is known; give that of process, train, tomo average, tomo classify, "
+            f"{folder}: {unfinished(folder)}"
+            if is_unfinished(folder)
+            else f"{folder}: is no folder of a result that is known; give that of process, train, tomo average, tomo classify, "
             "tomo discover, or of the pictures of an evaluation"
         )
     return found

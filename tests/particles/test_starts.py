@@ -167,9 +167,10 @@ def test_a_run_stopped_among_its_starts_claims_no_structure(
     said = CliRunner().invoke(main, ["train", *options])
     assert said.exit_code == 3 and "random start 2" in said.output and "so far" not in said.output
     assert not [*(tmp_path / "run").glob("*.ply"), *(tmp_path / "run").glob("report*")]
-    for command in ("measure", "render"):
-        asked = CliRunner().invoke(main, [command, str(tmp_path / "run")])
-        assert asked.exit_code == 1 and "is not finished; go on with: holly-triton train --resume" in asked.output
+    going_on = f"is not finished; go on with: holly-triton train --resume {tmp_path / 'run'}"
+    for command in (["measure"], ["render"], ["report"], ["train", *options[:2], "--out"]):
+        asked = CliRunner().invoke(main, [*command, str(tmp_path / "run")])
+        assert asked.exit_code == 1 and going_on in asked.output
     asked = CliRunner().invoke(main, ["info", str(tmp_path / "run")])
     assert asked.exit_code == 1 and "is the folder of a run, not data" in asked.output
     stop_after(10**6)

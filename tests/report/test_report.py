@@ -538,7 +538,7 @@ def test_a_stopped_run_without_truth_says_so(run: Path, tmp_path: Path) -> None:
     figures = {**metrics(), "finished": False, "step": 40, "steps": 900, "notes": [], "history": [], "evaluation": None}
     (tmp_path / "metrics.json").write_text(json.dumps(figures))
     text = words(write_report(tmp_path).read_text(encoding="utf-8"))
-    assert "stopped before its end, at step 40 of 900" in text
+    assert "stopped before its end, at step 40 of 900" in text and "train --resume" in text
     assert "not compared with a known structure" in text
     assert "No data were skipped" in text
 

@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from shlex import quote
 
 import torch
 
@@ -18,10 +17,11 @@ from holly_triton.core.checkpoint import LAST, load_checkpoint
 from holly_triton.core.config import write_config
 from holly_triton.core.device import find_device
 from holly_triton.core.errors import HollyError
-from holly_triton.core.folder import check_free, make_folder
+from holly_triton.core.folder import make_folder
 from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.core.words import counted
 from holly_triton.io.metrics import METRICS, Metrics, read_metrics, write_metrics
+from holly_triton.io.run_files import unfinished
 from holly_triton.particles.classes.score import Preference
 from holly_triton.particles.classes.split import divide
 from holly_triton.particles.classes.state import ClassState
@@ -38,7 +38,7 @@ from holly_triton.particles.spatial.train import SpatialTrainer
 from .assignment import TABLE, Assignment, in_order, write_assignment
 from .checkpoints import carry_on, save_state
 from .held_out import FEWEST_HELD_OUT, split
-from .run import WRITTEN, Run, absolute, open_whole, pictures_of, resume_run, run_config, start_run
+from .run import WRITTEN, Run, absolute, check_place, open_whole, pictures_of, resume_run, run_config, start_run
 from .study import Member
 from .trainers import settled
 
@@ -87,7 +87,7 @@ def make_classes(config: Config, folder: Path, *, overwrite: bool) -> None:
         HollyError: The data are unusable or too few, settings don't go together, the folder exists (and ``overwrite`` is not
             set) or can't be written.
     """
-    check_free(folder, overwrite)
+    check_place(folder, overwrite)
     dataset = pictures_of(open_whole(config), config)
     training = split(dataset, config.held_out).training
     config = settled(config, training)
@@ -257,5 +257,5 @@ def finished_classes(folder: Path) -> Config:
     if not is_classified(config):
         raise HollyError(f"{folder}: is of one structure")
     if not are_classified(folder) or not read_metrics(folder).finished:
-        raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {quote(str(folder))}")
+        raise HollyError(f"{folder}: {unfinished(folder)}")
     return config

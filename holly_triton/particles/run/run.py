@@ -23,6 +23,7 @@ from holly_triton.core.folder import check_free, make_folder
 from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.core.log import LOG
 from holly_triton.core.words import counted, part_of
+from holly_triton.io.run_files import is_unfinished, unfinished
 from holly_triton.particles.cloud.train import Progress
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import Dataset, Localisations, open_dataset
@@ -89,7 +90,7 @@ def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
         HollyError: The data are unusable, the folder exists (and ``overwrite`` is not set) or can't be written.
     """
     if leads():
-        check_free(folder, overwrite)
+        check_place(folder, overwrite)
     config = absolute(config)
     pictures = split(open_data(config), config.held_out)
     config = settled(config, pictures.training)
@@ -102,6 +103,17 @@ def start_run(config: Config, folder: Path, *, overwrite: bool = False) -> Run:
         write_config(folder / "config.toml", config)
         write_provenance(folder, provenance)
     return Run(folder, config, pictures, trainer, provenance)
+
+
+def check_place(folder: Path, overwrite: bool) -> None:
+    """Refuse a folder as ``check_free`` does; of an unfinished run it says how to go on with that.
+
+    Raises:
+        HollyError: As there.
+    """
+    if not overwrite and is_unfinished(folder):
+        raise HollyError(f"{folder}: holds a run that {unfinished(folder)}, or pass --overwrite to replace it")
+    check_free(folder, overwrite)
 
 
 def absolute(config: Config) -> Config:

@@ -10,25 +10,24 @@ import dataclasses
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
-from shlex import quote
 
 import numpy as np
 
 from holly_triton.core.config import write_config
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import replacing
-from holly_triton.core.folder import check_free, make_folder
+from holly_triton.core.folder import make_folder
 from holly_triton.geometry import mirror
 from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.io.metrics import METRICS, Metrics, read_metrics, write_metrics
-from holly_triton.io.run_files import read_run_channels
+from holly_triton.io.run_files import read_run_channels, unfinished
 from holly_triton.particles.config import Config, Part
 from holly_triton.report import REPORT
 from holly_triton.report.agreement import explain_consensus, explain_resolution
 from holly_triton.validation import angular_order, consensus, fsc
 
 from .results import draw_cloud, report_run
-from .run import WRITTEN, Run, absolute, bound, open_whole, pictures_of, resume_run, run_config, start_run
+from .run import WRITTEN, Run, absolute, bound, check_place, open_whole, pictures_of, resume_run, run_config, start_run
 from .trainers import settled
 
 
@@ -84,7 +83,7 @@ def make_study(config: Config, folder: Path, *, overwrite: bool) -> None:
     """
     if config.exclude and config.views == "random":
         raise HollyError("--exclude: names views of one run, and each run of a study draws others; leave it out")
-    check_free(folder, overwrite)
+    check_place(folder, overwrite)
     dataset = open_whole(config)
     for member in members(config, folder):
         pictures_of(dataset, member.config)
@@ -138,7 +137,7 @@ def finished_run(folder: Path) -> Run:
         raise HollyError(f"{folder}: holds several runs; pass the folder of one of them, such as {folder / one}")
     run = resume_run(folder)
     if not run.finished:
-        raise HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {quote(str(folder))}")
+        raise HollyError(f"{folder}: {unfinished(folder)}")
     return run
 
 
