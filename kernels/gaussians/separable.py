@@ -52,13 +52,11 @@ class Block(NamedTuple):
 def project(cloud: Cloud, images: slice, points: slice) -> Block:
     """Positions, widths and amplitudes of some points in some pictures, a block at a time to save memory."""
     # Not a matrix product: in tf32, positions would lose three digits.
-    turn, along = cloud.rotation[images], cloud.points[points].T.contiguous()
-    x, y = (cloud.shift[images, axis, None] + turn[:, axis, :1] * along[0] for axis in range(2))
+    turn, along = cloud.rotation[images, :2, :, None], cloud.points[points].T.contiguous()
+    both = cloud.shift[images, :, None] + turn[:, :, 0] * along[0]  # [b, 2, n]
     for k in (1, 2):
-        x.addcmul_(turn[:, 0, k, None], along[k])
-        y.addcmul_(turn[:, 1, k, None], along[k])
-    x.clamp_(-FAR, FAR)  # a NaN stays one
-    y.clamp_(-FAR, FAR)
+        both.addcmul_(turn[:, :, k], along[k])
+    x, y = both.clamp_(-FAR, FAR).unbind(1)  # a NaN stays one
     sigma_x = sigma_y = cloud.sigma[images, None]  # [b, 1]
     if cloud.point_sigma is not None:
         sigma_x, sigma_y = (torch.hypot(sigma_x, width) for width in cloud.point_sigma[points].unbind(1))
