@@ -162,6 +162,16 @@ def test_two_lists_are_combined_into_a_list_with_confidences(tmp_path: Path, fil
     assert "only A" in run("combine", *files, out, "--overwrite").output
 
 
+def test_a_table_of_positions_alone_is_no_list_of_picks(tmp_path: Path, files: tuple[Path, Path]) -> None:
+    table, out = tmp_path / "cloud.csv", tmp_path / "out.csv"
+    for head, cell, code in (("x,y,z", "", 1), ("x,y,z,tomogram", ",t0", 0)):
+        table.write_text(f"{head}\n" + f"100,100,100{cell}\n200,100,100{cell}\n")
+        for pair in ((files[0], table), (table, files[0])):
+            ran = run("combine", *pair, out, "--overwrite")
+            assert ran.exit_code == code and out.exists() is (code == 0), ran.output
+            assert code == 0 or all(word in ran.output for word in ("cloud.csv", "class", "score", "tomogram"))
+
+
 def test_an_existing_list_is_not_replaced_by_a_combination(files: tuple[Path, Path]) -> None:
     before = files[0].read_bytes()
     ran = run("combine", *files, files[0])

@@ -19,6 +19,8 @@ from .particle_list import ParticleList
 from .raw import LARGEST, RawList
 
 COLUMNS = ("class", "x", "y", "z", "qx", "qy", "qz", "qw", "score", "tomogram")
+PLAIN = "CSV"
+"""The kind of a CSV that is not of napari."""
 QUATERNION = COLUMNS[4:8]
 NAPARI = ("index", "axis-0", "axis-1", "axis-2")
 """Columns of a points layer: axes z, y, x in voxels."""
@@ -57,7 +59,7 @@ def read_csv(path: Path) -> RawList:
     return RawList(
         factor * np.stack([table[name] for name in "xyz"], axis=1),
         unit,  # type: ignore[arg-type]
-        "CSV",
+        PLAIN,
         labels=_one(table, CLASS_NAMES),
         rotations=_rotations(np.stack([table[name] for name in quaternion], axis=1)) if quaternion else None,
         scores=_one(table, SCORE_NAMES),

@@ -3,9 +3,13 @@
 from itertools import permutations
 from pathlib import Path
 
+from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Figures
 from holly_triton.core.words import enumerated
-from holly_triton.io.particle_lists import read_particles, write_particles
+from holly_triton.io.particle_lists import ParticleList, write_particles
+from holly_triton.io.particle_lists.raw import placed
+from holly_triton.io.particle_lists.reading import read_raw_list
+from holly_triton.io.particle_lists.text import PLAIN
 
 from .combine import Combined, How, combine, unconfirmed
 from .selection import check_common, named_alike
@@ -21,9 +25,9 @@ def combine_files(a: Path, b: Path, out: Path, tolerance: float, how: How, voxel
         The sets, and sentences about what was assumed or left out.
 
     Raises:
-        HollyError: A file cannot be read or written, or they have no tomogram in common.
+        HollyError: A file cannot be read or written, is no list of picks, or they have no tomogram in common.
     """
-    lists = read_particles(a, voxel_size=voxel_size), read_particles(b, voxel_size=voxel_size)
+    lists = _read_picks(a, voxel_size), _read_picks(b, voxel_size)
     read = [f"{path}: {remark}" for path, each in zip((a, b), lists, strict=True) for remark in each.remarks]
     lists, said = named_alike(lists, (a, b))
     check_common(lists, (a, b))
@@ -35,6 +39,16 @@ def combine_files(a: Path, b: Path, out: Path, tolerance: float, how: How, voxel
     found = combine(*lists, tolerance)
     write_particles(out, found.chosen(how))
     return found, [*read, *said]
+
+
+def _read_picks(path: Path, voxel_size: float | None) -> ParticleList:
+    """A list of picks; a table of nothing but positions may be of anything."""
+    raw = read_raw_list(path)
+    if raw.kind == PLAIN and all(column is None for column in (raw.labels, raw.scores, raw.tomograms)):
+        raise HollyError(
+            f"{path}: is no list of picks; beside x, y and z it needs a column class, score or tomogram, or several of them"
+        )
+    return placed(path, raw, voxel_size=voxel_size)
 
 
 def in_words(found: Combined) -> str:
