@@ -27,7 +27,7 @@ from .options import (
 @click.command()
 @click.argument("cloud", type=SOME_PATH)
 @click.argument("out", type=SOME_PATH)
-@click.option("--also", type=(SOME_PATH, Number(0, 1, min_open=True, max_open=True)), multiple=True, metavar="CLOUD2 SHARE", help="A further structure, and its share of the particles; may be repeated.")  # fmt: skip
+@click.option("--also", type=(SOME_PATH, Number(0, 1, min_open=True, max_open=True)), multiple=True, metavar="CLOUD2 SHARE", help="A further structure, and its share of the particles; may be repeated. All must be of one channel.")  # fmt: skip
 @click.option("--images", type=click.IntRange(min=1), default=2000, show_default=True, metavar="N", help="Pictures, or particles in 3D.")  # fmt: skip
 @click.option("--scatter", type=Number(min=0), default=0.0, metavar="S", help="Scatter of the labels about their site, in the cloud's unit.")  # fmt: skip
 @click.option("--missing", type=Number(0, 1), default=0.0, metavar="P", help="Probability that a site is not labelled.")  # fmt: skip

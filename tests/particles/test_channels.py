@@ -13,11 +13,14 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from holly_triton.cli import main
+from holly_triton.core.config import write_config
 from holly_triton.core.errors import HollyError
 from holly_triton.io.channels import CHANNEL_COLOURS, PointChannels
 from holly_triton.io.clouds import read_cloud, write_cloud
+from holly_triton.io.metrics import Metrics, write_metrics
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import Localisations, open_dataset
+from holly_triton.particles.run import study
 from holly_triton.particles.run.run import carry_out, resume_run, start_run
 from holly_triton.particles.run.trainers import settled
 from holly_triton.particles.spatial.choice import sizes_of
@@ -316,3 +319,27 @@ def test_pictures_show_each_channel_in_its_colour() -> None:
     assert scene.clouds[0].colours != scene.clouds[1].colours
     # Beside the truth, or with the spread of repeats, colours show something else.
     assert not scene_of(points, points, channels=PointChannels.of_sizes(SIZES, NAMES)).legend
+
+
+def test_the_picture_of_a_study_shows_each_channel_in_its_colour(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config, points = Config(data="data.csv", half_sets=True), np.concatenate([OUTER, INNER])
+    channels = PointChannels.of_sizes(SIZES, NAMES)
+    for half in study.members(config, tmp_path):
+        half.folder.mkdir()
+        write_cloud(half.folder / "cloud.ply", points, channels)
+        write_metrics(half.folder, Metrics(finished=True, sigma_nm=2.0, dimensions=3))
+    write_config(tmp_path / "config.toml", config)
+    drawn = []
+    monkeypatch.setattr(study, "draw_cloud", lambda path, points, channels: drawn.append(channels))
+    study.conclude_study(config, tmp_path)
+    (found,) = drawn
+    assert found.names == NAMES and [int(found.named(name).sum()) for name in NAMES] == [*SIZES]
+
+
+def test_structures_in_one_data_set_are_of_one_channel_as_the_help_says(tmp_path: Path) -> None:
+    write_cloud(tmp_path / "two.csv", np.concatenate([OUTER, INNER]), PointChannels.of_sizes(SIZES, NAMES))
+    refused = invoke("simulate", tmp_path / "two.csv", tmp_path / "data", "--also", tmp_path / "two.csv", 0.5)
+    assert refused.exit_code == 1 and "one channel" in refused.output and not (tmp_path / "data").exists()
+    assert "of one channel" in " ".join(call("simulate", "--help").split())

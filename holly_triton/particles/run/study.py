@@ -165,7 +165,7 @@ def conclude_study(config: Config, folder: Path) -> list[str]:
     if common.is_consensus:
         _write_spread(folder / "spread.csv", common)
     write_metrics(folder, dataclasses.replace(metrics, findings=findings))
-    draw_cloud(folder / "pictures" / "cloud.png", common.points)
+    draw_cloud(folder / "pictures" / "cloud.png", common.points, channels=channels)
     report_run(folder)
     return findings
 
