@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, TextColumn
 
 from holly_triton.core.console import console
 from holly_triton.core.log import LOG
@@ -30,6 +30,8 @@ STAGES = {
 }
 REPORTS = 5
 """Lines about the progress of a run where there is no terminal for a bar."""
+WIDE = 120
+"""Columns of a terminal where loss and sigma have room in the bar; on a narrower one all else would be cut."""
 
 
 def under_bar(
@@ -48,13 +50,12 @@ def under_bar(
     """
     columns = (
         TextColumn("{task.description}"), BarColumn(bar_width=8), TextColumn("{task.completed}/{task.total}"),
-        TextColumn("loss {task.fields[loss]:.4g}  sigma {task.fields[sigma]:.1f} nm"), TimeElapsedColumn(),
+        *[TextColumn("loss {task.fields[loss]:.4g}  sigma {task.fields[sigma]:.1f} nm")] * (console.width >= WIDE),
         TextColumn("{task.fields[left]}"),
     )  # fmt: skip
     with Progress(*columns, console=console, disable=not watched()) as bar:
-        which = part and f"{part}: "
         task = bar.add_task(
-            f"{which}starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"), left=""
+            "starting", total=total, completed=state.step, loss=float("nan"), sigma=float("nan"), left=part
         )
         pace, last = Pace(), state.step
 
@@ -64,9 +65,8 @@ def under_bar(
                 pace = Pace()
             last = step.step
             left = "" if step.stage == "starts" else pace.left(state.seconds, step.step, total)
-            if left and part:
-                left += " of this part"
-            stage = f"{which}{STAGES[step.stage]}"
+            left = f"{left} in {part}" if left and part else left or part
+            stage = STAGES[step.stage]
             bar.update(task, completed=step.step, description=stage, loss=step.loss, sigma=step.sigma_nm, left=left)
             if (
                 not console.is_terminal
