@@ -44,8 +44,8 @@ def _left(task: Task) -> str:
 
 
 def _in_words(seconds: float, done: float, total: float) -> str:
-    """How long the rest takes if it goes on as fast as what was done in these seconds; empty where that is too early to say."""
-    if done <= 0 or done < EARLY * total or not total:
+    """How long the rest takes if it goes on as fast as what was done in these seconds; empty too early, and at the end."""
+    if not 0 < done < total or done < EARLY * total:
         return ""
     return f"about {timedelta(seconds=round(seconds * (total - done) / done))} left"
 
@@ -60,7 +60,7 @@ class Pace:
         self.first: tuple[float, float] | None = None
 
     def left(self, seconds: float, done: float, total: float) -> str:
-        """Such as ``about 0:01:05 left``, from a clock and what is done at it; empty where that is too early to say."""
+        """Such as ``about 0:01:05 left``, from a clock and what is done at it; empty too early, and at the end."""
         self.first = self.first or (seconds, done)
         return _in_words(seconds - self.first[0], done - self.first[1], total - self.first[1])
 

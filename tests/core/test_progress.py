@@ -155,4 +155,4 @@ def test_the_pace_of_what_goes_on_is_not_that_of_an_earlier_part() -> None:
     assert pace.left(5000.0, 0.5, 1.0) == ""
     assert pace.left(5001.0, 0.51, 1.0) == ""  # a fiftieth of the rest
     assert pace.left(5010.0, 0.75, 1.0) == "about 0:00:10 left"
-    assert pace.left(5020.0, 1.0, 1.0) == "about 0:00:00 left"
+    assert pace.left(5020.0, 1.0, 1.0) == ""
