@@ -8,6 +8,7 @@ pictures, and the run. Runs that are done already are not repeated.
 import argparse
 import json
 import os
+import shlex
 import statistics
 import subprocess
 import sys
@@ -73,20 +74,28 @@ class Training:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a script."""
-    parser = argparse.ArgumentParser(prog="python -m holly_triton.harness.trainings", description=__doc__)
-    parser.add_argument("commit", help="the other commit of this checkout")
+    parser = argparse.ArgumentParser(
+        prog="python -m holly_triton.harness.trainings",
+        description="Whole trainings of this commit and of another, over seeds; runs that are done already are not repeated.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+    )
+    parser.add_argument("commit", help="the other commit of this checkout, by its hash")
     parser.add_argument("folder", type=Path, help="of the runs and their figures; continued if it exists")
-    parser.add_argument("--cases", nargs="*", choices=CASES, default=CASES)
+    parser.add_argument(
+        "--cases", nargs="*", choices=CASES, default=CASES, help="simulated data; none with --cases alone"
+    )
     parser.add_argument("--data", type=Path, nargs="*", default=[], help="files of real particles")
-    parser.add_argument("--options", default="", help="of train, for real particles, such as '--views random'")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
-    parser.add_argument("--report", type=Path, default=Path("reports/trainings.md"))
+    parser.add_argument("--options", default="", help="of train, for real particles: --options='--views random'")
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4], help="of pictures and runs")
+    parser.add_argument("--report", type=Path, default=Path("reports/trainings.md"), help="the file of the tables")
     options = parser.parse_args(arguments)
     try:
+        trainings = _trainings(options)
         with environment_of(options.commit) as python:
-            for training in _trainings(options):
+            for training in trainings:
                 for seed in options.seeds:
-                    _once(training, options.folder / training.name / str(seed), seed, options.commit, python)
+                    place = options.folder / training.name / f"{options.commit}-{seed}"
+                    _once(training, place, seed, options.commit, python)
     except HollyError as error:
         print(error, file=sys.stderr)
         return 1
@@ -97,13 +106,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _trainings(options: argparse.Namespace) -> list[Training]:
-    known, words = step_cases("cpu"), tuple(options.options.split())
-    simulated = [
-        Training(name, known[name], options=("--points", str(known[name].points))) for name in options.cases
-    ]  # fmt: skip
+    known, words = step_cases("cpu"), tuple(shlex.split(options.options))
+    simulated = [Training(name, known[name], options=("--points", str(known[name].points))) for name in options.cases]
     given = [
         Training(" ".join((path.stem, *words)).replace("/", "_"), data=path, options=words) for path in options.data
     ]
+    names = [training.name for training in (*simulated, *given)]
+    if twice := sorted({name for name in names if names.count(name) > 1}):
+        raise HollyError(f"--data: two files are named {twice[0]}; rename one, since runs are kept by this name")
     return [*simulated, *given]
 
 
@@ -157,10 +167,17 @@ def together(commands: Mapping[Path, Sequence[str]]) -> list[float]:
     return seconds
 
 
-def _found(run: Path, simulated: StepCase | None) -> tuple[str, float | None]:
-    """The name of the figure that tells how good a run is, and the figure."""
+def _found(run: Path, simulated: StepCase | None) -> tuple[str, float]:
+    """The name of the figure that tells how good a run is, and the figure.
+
+    Raises:
+        HollyError: The run does not state it.
+    """
     if simulated is None:
-        return "loss", read_metrics(run).loss_of_structure
+        loss = read_metrics(run).loss_of_structure
+        if loss is None:
+            raise HollyError(f"{run}: states no loss of its structure, so that runs cannot be compared")
+        return "loss", loss
     return "RMSD, nm", align(read_run_cloud(run), np.array(simulated.sites)).rmsd
 
 
@@ -169,9 +186,11 @@ def report(folder: Path) -> str:
     parts, every = [HEAD], []
     for place in sorted({path.parents[1] for path in folder.glob("*/*/figures.json")}):
         runs = [json.loads(path.read_text(encoding="utf-8")) for path in place.glob("*/figures.json")]
-        runs.sort(key=lambda run: int(run["seed"]))
         every += runs
-        parts.append("\n".join([f"## {place.name}", "", *table(runs), ""]))
+        parts.append(f"## {place.name}\n")
+        for other in sorted({run["other"] for run in runs}):
+            some = sorted((run for run in runs if run["other"] == other), key=lambda run: int(run["seed"]))
+            parts.append("\n".join([*table(some), ""]))
     return "\n".join([*parts, origin_of(every), "", TAIL])
 
 

@@ -61,7 +61,7 @@ def tilt_range(ctx: click.Context, parameter: click.Parameter, value: str) -> tu
 def check_length(quick: bool, config: Path | None) -> None:
     """Refuse --quick beside a file of settings, which states how long the work is."""
     if quick and config is not None:
-        raise click.UsageError("--quick and --config both say how much is done; give one of them")
+        raise click.UsageError("--quick changes settings that --config may state; give one of them")
 
 
 def words(kind: Any) -> click.Choice[str]:

@@ -68,7 +68,7 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 @click.option("--deformation", is_flag=True, default=None, help="Then fit a deformation of the structure, from 3D localisations, and its amplitude in each particle: a stretch, a bend or an opening in which they differ.")  # fmt: skip
 @click.option("--half-sets", is_flag=True, default=None, help="Two runs on half of the particles each, for the resolution (FSC).")  # fmt: skip
 @click.option("--prune", is_flag=True, default=None, help="Merge points closer than the final sigma.")
-@click.option("--quick", is_flag=True, help="A fraction of the steps, for smoke tests.")
+@click.option("--quick", is_flag=True, help="A fraction of the steps, for smoke tests; not with --config.")
 @click.option("--resume", type=SOME_PATH, metavar="RUN", help="Continue a run that was stopped.")
 @cluster_options
 @overwrite_option

@@ -154,7 +154,7 @@ class Search(Settings):
     dense_candidates: Count = 16_000
     """Random rotations of a dense search; the nearest one is about 8 degrees away."""
     dense_batch: Count = 1024
-    """Pictures that share these rotations, about: a pass of a run is in equal steps."""
+    """About how many pictures share these rotations; a run divides each pass into equal steps of at most 1.5 times as many."""
     dense_rounds: Count = 4
     """Rounds of a dense search, at falling sigma."""
     dense_from: Share = 0.6

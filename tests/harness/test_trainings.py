@@ -17,7 +17,9 @@ from holly_triton.structures import tetrahedron
 SMALL = StepCase("demo", "tetrahedron", tetrahedron().tolist(), pictures=12, points=4)
 
 
-def test_a_seed_is_measured_once_and_stands_in_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_seed_is_measured_once_and_stands_in_the_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     commands: list[Sequence[str]] = []
 
     def together(asked: Mapping[Path, Sequence[str]]) -> list[float]:
@@ -38,6 +40,12 @@ def test_a_seed_is_measured_once_and_stands_in_the_report(tmp_path: Path, monkey
         assert str(particles) in command and "--seed 3 " in " ".join(command) and "--views random" in " ".join(command)
     text = report.read_text()
     assert "## pore --views random" in text and "| 3 | 50 | 100 | 0.50 | 41 | 42 |" in text
+    assert (
+        trainings.main(["def", *words[1:], "--seeds", "3", "--report", str(report)]) == 0
+    )  # another commit, other runs
+    assert len(commands) == 4 and "| seed | s | s, def |" in report.read_text()
+    assert trainings.main([*words[:4], str(particles), str(particles), "--report", str(report)]) == 1
+    assert len(commands) == 4 and "named pore" in capsys.readouterr().err
 
 
 def test_pictures_of_a_seed_are_the_same_and_of_another_others(tmp_path: Path) -> None:

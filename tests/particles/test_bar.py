@@ -13,10 +13,11 @@ from holly_triton.core import progress
 from holly_triton.particles.run import bar
 
 
+@pytest.mark.parametrize("stage", [*bar.STAGES][1:])
 @pytest.mark.parametrize("part", ["", "part 2 of 4"])
 @pytest.mark.parametrize(("width", "has_loss"), [(80, False), (120, True)])
 def test_nothing_is_cut_and_the_time_left_is_that_of_the_part(
-    part: str, width: int, has_loss: bool, monkeypatch: pytest.MonkeyPatch
+    stage: str, part: str, width: int, has_loss: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = io.StringIO()
     console = Console(file=seen, force_terminal=True, width=width)
@@ -27,7 +28,7 @@ def test_nothing_is_cut_and_the_time_left_is_that_of_the_part(
     def work(callback: Callable[[Any], None]) -> bool:
         for step in range(1, 301):
             state.seconds = 10.0 * step
-            callback(SimpleNamespace(step=step, stage="rescue", loss=1.234e5, sigma_nm=12.3))
+            callback(SimpleNamespace(step=step, stage=stage, loss=1.234e5, sigma_nm=12.3))
         return True
 
     assert bar.under_bar(state, 1000, work, part)

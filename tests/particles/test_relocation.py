@@ -1,5 +1,7 @@
 """What mends a run that is nearly right: points that are of no use, poses that are plainly wrong."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import torch
@@ -143,6 +145,17 @@ def test_a_pass_covers_half_of_the_pictures(pictures: int) -> None:
     covered = plan.rescue_steps * plan.rescue_batch
     assert covered == pytest.approx(schedule.rescue_passes * pictures / 2, rel=0.001, abs=schedule.rescue_passes)
     assert plan.rescue_batch < 1.5 * search.dense_batch + 1
+
+
+def test_a_run_that_an_earlier_version_began_keeps_its_steps(solved) -> None:
+    plan, state = solved
+    plan = dataclasses.replace(plan, pictures=2328)
+    payload = state.payload()
+    assert TrainingState.from_payload(payload).even_passes
+    del payload["even_passes"]
+    before = dataclasses.replace(plan, even_passes=TrainingState.from_payload(payload).even_passes)
+    assert before.rescue_batch == plan.config.search.dense_batch == 1024
+    assert before.total_steps == plan.total_steps + plan.config.schedule.rescue_passes
 
 
 def test_surplus_points_are_not_thrown_out_of_the_frame(made, solved) -> None:

@@ -54,7 +54,7 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--path", type=click.Choice(["series", "whole"]), help="Through a tilt series and its reconstruction, or by the transform of the whole volume, which is faster. [default: series]")  # fmt: skip
 @click.option("--subtomograms", type=click.IntRange(min=1), metavar="N", help="In place of tomograms write N boxes of each structure, and of noise alone; --size is the side of a box. [default side: 40]")  # fmt: skip
 @click.option("--config", type=SOME_PATH, metavar="FILE", help="Settings (TOML), such as the settings.toml of an earlier simulation; options take precedence.")  # fmt: skip
-@click.option("--quick", is_flag=True, help="A small tomogram, in seconds.")
+@click.option("--quick", is_flag=True, help="A small tomogram, in seconds; not with --config.")
 @click.option("--seed", type=SEED, metavar="I", help="The same seed gives the same bytes on a CPU. [default: 0]")
 @click.option("--device", type=words(Device), default="auto", show_default=True)
 @click.option("--resume", is_flag=True, help="Go on where a stopped simulation was, with the same options.")

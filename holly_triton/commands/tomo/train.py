@@ -22,7 +22,9 @@ MINUTES, QUICK_STEPS = 10.0, 200
 @click.argument("paths", nargs=-1, type=SOME_PATH, metavar="DATA MODEL")
 @click.option("--minutes", type=ABOVE_ZERO, metavar="M", help=f"Time for the training. [default: {MINUTES:g}, without --steps]")  # fmt: skip
 @click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Number of steps, in place of a time; the same seed then gives the same model.")  # fmt: skip
-@click.option("--quick", is_flag=True, help=f"A short training, {QUICK_STEPS} steps, to try things out.")
+@click.option(
+    "--quick", is_flag=True, help=f"A short training, {QUICK_STEPS} steps, to try things out; not with --config."
+)
 @click.option("--network", "preset", type=words(Preset), help="Our own network, or DeepFinder's. [default: own]")
 @click.option("--width", type=click.IntRange(4, 128), metavar="W", help="Features of the network at its finest level. [default: 16, or 32 for deepfinder]")  # fmt: skip
 @click.option("--targets", type=words(Target), help="What the network answers: heat maps, spheres, or average shapes turned as the particles are. [default: heat]")  # fmt: skip

@@ -27,6 +27,9 @@ class Plan:
     field_nm: float
     finest_nm: float  # localisation precision: the data have no detail below this sigma
     sharpens: float = field(default=0.0, kw_only=True)  # steps at the finest of the data for each step of the polish
+    even_passes: bool = field(
+        default=True, kw_only=True
+    )  # False for a run of an earlier version, whose last step overlapped
 
     @staticmethod
     def of(config: Config, dataset: Dataset) -> "Plan":
@@ -74,11 +77,12 @@ class Plan:
     @property
     def rescue_batch(self) -> int:
         """Pictures of such a step."""
-        return math.ceil(self.pictures / 2 / self._pass_steps)
+        return math.ceil(self.pictures / 2 / self._pass_steps) if self.even_passes else self.config.search.dense_batch
 
     @property
     def _pass_steps(self) -> int:
-        return max(1, round(self.pictures / 2 / self.config.search.dense_batch))
+        batches = self.pictures / 2 / self.config.search.dense_batch
+        return max(1, round(batches)) if self.even_passes else math.ceil(batches)
 
     @property
     def sharpen_steps(self) -> int:

@@ -25,6 +25,7 @@ class TrainingState(State):
         default_factory=list
     )  # points of each channel, one channel after the other; [] before each has its own
     sharpens: bool = True  # False where the steps along each localisation were found to be of no use
+    even_passes: bool = True  # False of a run that was begun when a pass of the dense search took more steps
 
     @staticmethod
     def fresh(plan: Plan, points: int, generator: torch.Generator) -> "TrainingState":
@@ -45,8 +46,11 @@ class TrainingState(State):
 
     @classmethod
     def from_payload(cls, payload: dict[str, Any]) -> "TrainingState":
-        """The inverse of ``payload``, which may be of a version that had no steps along each localisation and pooled channels."""
-        return super().from_payload({"sharpens": False, "sizes": [], **payload})
+        """The inverse of ``payload``.
+
+        It may be of a version that had no steps along each localisation, pooled channels, or divided passes unevenly.
+        """
+        return super().from_payload({"sharpens": False, "sizes": [], "even_passes": False, **payload})
 
     def next_batch(self, size: int, generator: torch.Generator) -> Tensor:
         """Indices of the next pictures; every picture occurs once an epoch, in a new order each time."""

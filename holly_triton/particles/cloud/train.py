@@ -51,7 +51,7 @@ class Trainer:
 
     def __init__(self, plan: Plan, dataset: Dataset, state: TrainingState, device: torch.device) -> None:
         """Set up the pose method and the random generator as ``state`` left them."""
-        self.plan = dataclasses.replace(plan, sharpens=plan.sharpens * state.sharpens)
+        self.plan = dataclasses.replace(plan, sharpens=plan.sharpens * state.sharpens, even_passes=state.even_passes)
         self.dataset, self.state = dataset, state
         self.generator = torch.Generator(device)
         self._set_up()

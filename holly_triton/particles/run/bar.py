@@ -22,11 +22,11 @@ STAGES = {
     "refine": "refining poses",
     "separate": "fitting each channel",
     "number": "choosing the number of points",
-    "poses": "searching the poses of all particles",
+    "poses": "searching all poses",
     "classify": "classifying particles",
-    "compare": "comparing all particles with the structures",
+    "compare": "comparing all particles",
     "deform": "fitting the deformation",
-    "amplitudes": "fitting the amplitudes of all particles",
+    "amplitudes": "fitting all amplitudes",
 }
 REPORTS = 5
 """Lines about the progress of a run where there is no terminal for a bar."""

@@ -20,7 +20,7 @@ from holly_triton.core.energy import EnergyMeter
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign, missing
 from holly_triton.core.folder import check_free, make_folder
-from holly_triton.core.lock import CHECKPOINTS
+from holly_triton.core.lock import CHECKPOINTS, check_idle
 from holly_triton.core.log import LOG
 from holly_triton.core.words import counted, part_of
 from holly_triton.io.run_files import is_unfinished, unfinished
@@ -112,6 +112,7 @@ def check_place(folder: Path, overwrite: bool) -> None:
         HollyError: As there.
     """
     if not overwrite and is_unfinished(folder):
+        check_idle(folder)
         raise HollyError(f"{folder}: holds a run that {unfinished(folder)}, or pass --overwrite to replace it")
     check_free(folder, overwrite)
 
