@@ -18,7 +18,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 REPORTS = ROOT / "reports"
-PAGES = ("README.md", "docs/index.md", *(f"docs/explanation/{name}.md" for name in ("comparison", "results", "speed")))
+EXPLAINED = ("comparison", "results", "speed")
+TAUGHT = ("particles", "frames", "tomography")
+PAGES = (
+    "README.md", "docs/index.md", *(f"docs/explanation/{name}.md" for name in EXPLAINED), *(f"docs/tutorials/{name}.md" for name in TAUGHT),
+)  # fmt: skip
 CONDITION = "condition"
 MARK = re.compile(r"<!--= (.+?) -->", re.DOTALL)
 NUMBER = r"-?\d{1,3}(?: \d{3})+(?!\d)|-?\d+(?:\.\d+)?(?:e-?\d+)?"
