@@ -101,7 +101,7 @@ def warnings(contents: Contents, views: Views | None) -> Iterator[str]:
 def _stopped(metrics: Metrics) -> str:
     """At which step a run stopped, and what its cloud is."""
     if metrics.step is not None and metrics.step == metrics.steps:
-        return ", in the fit of its deformation: the structure is final, and train --resume with this run's folder fits the rest."
+        return ", in the fit of its deformation: the structure is final, the deformation is missing. train --resume with this run's folder fits it."
     return (
         f", at step {metrics.step} of {metrics.steps}" if metrics.steps else ""
     ) + ": the structure is the one so far, and train --resume with this run's folder goes on with it."
