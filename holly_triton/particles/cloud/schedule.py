@@ -27,9 +27,7 @@ class Plan:
     field_nm: float
     finest_nm: float  # localisation precision: the data have no detail below this sigma
     sharpens: float = field(default=0.0, kw_only=True)  # steps at the finest of the data for each step of the polish
-    even_passes: bool = field(
-        default=True, kw_only=True
-    )  # False for a run of an earlier version, whose last step overlapped
+    even_passes: bool = field(default=True, kw_only=True)  # False for a run that an earlier version began
 
     @staticmethod
     def of(config: Config, dataset: Dataset) -> "Plan":
