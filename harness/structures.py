@@ -41,17 +41,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a script."""
     parser = argparse.ArgumentParser(prog="python -m holly_triton.harness.structures", description=__doc__)
     parser.add_argument("folder", type=Path, help="of the figures of each run; continued if it exists")
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--structures", type=int, nargs="+", default=[2])
+    parser.add_argument("--symmetry", help="imposed on the structures, such as C8")
     parser.add_argument("--report", type=Path, default=Path("reports/particles/structures.md"))
     options = parser.parse_args(arguments)
     options.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     for seed in options.seeds:
         for structures in options.structures:
-            path = options.folder / f"{structures}-{seed}.json"
+            path = options.folder / f"{structures}-{options.symmetry or 'C1'}-{seed}.json"
             if not path.exists():
-                path.write_text(json.dumps({**here(), **_figures(structures, seed)}), encoding="utf-8")
+                found = {**here(), **_figures(structures, seed, options.symmetry)}
+                path.write_text(json.dumps(found), encoding="utf-8")
                 print(path.read_text(encoding="utf-8"), flush=True)
     options.report.parent.mkdir(parents=True, exist_ok=True)
     options.report.write_text(report(options.folder), encoding="utf-8")
@@ -72,12 +74,15 @@ def pores(seed: int) -> Simulation:
     return mixed(parts, generator)
 
 
-def _figures(structures: int, seed: int) -> dict[str, Any]:
+def _figures(structures: int, seed: int, symmetry: str | None) -> dict[str, Any]:
     made, began = pores(seed), time.process_time()
     assert made.structure is not None
     parts = split(made.localisations, HELD_OUT)
     config = settled(
-        Config(device="cpu", seed=seed, points=POINTS, held_out=HELD_OUT, spatial=Spatial(steps=STEPS)), parts.training
+        Config(
+            device="cpu", seed=seed, points=POINTS, symmetry=symmetry, held_out=HELD_OUT, spatial=Spatial(steps=STEPS)
+        ),
+        parts.training,
     )
     consensus = make_spatial_trainer(config, parts.training)  # type: ignore[arg-type]
     for _ in consensus.run():
@@ -95,7 +100,7 @@ def _figures(structures: int, seed: int) -> dict[str, Any]:
     np.add.at(counts, (found, true), 1)
     own, matched = linear_sum_assignment(-counts)
     return {
-        "structures": structures, "seed": seed, "particles": PARTICLES, "shares": sorted(state.share.tolist(), reverse=True),
+        "structures": structures, "symmetry": symmetry or "none", "seed": seed, "particles": PARTICLES, "shares": sorted(state.share.tolist(), reverse=True),
         "counts": counts.tolist(), "right": float(counts[own, matched].sum() / PARTICLES), "gain": held.difference,
         "standard_error": held.error, "preferred": held.preferred, "held_out": held.particles, "seconds": time.process_time() - began,
     }  # fmt: skip
@@ -111,13 +116,13 @@ def report(folder: Path) -> str:
         f"{MISSING:.0%} of the labels are missing, at most {MOST_FLUOROPHORES} fluorophores a site, precision {PRECISION.lateral_nm:g} nm along each axis; {POINTS} points, {STEPS} steps of "
         "the consensus. Right: share of the particles in the structure that is matched with theirs, where each true structure is matched with one. "
         "Gain: of the mean log-likelihood of a localisation of held-out particles over one structure, with its standard error. One thread of a shared machine.", "",
-        "| K | seed | shares | right | gain | its standard error | held-out particles prefer K | CPU (s) |", "|" + " --- |" * 8,
+        "| K | symmetry imposed | seed | shares | right | gain | its standard error | held-out particles prefer K | CPU (s) |", "|" + " --- |" * 9,
     ]  # fmt: skip
-    for run in sorted(runs, key=lambda run: (run["structures"], run["seed"])):
+    for run in sorted(runs, key=lambda run: (run["structures"], run["symmetry"], run["seed"])):
         shares = ", ".join(f"{share:.2f}" for share in run["shares"])
         verdict = "yes" if run["preferred"] else "no"
         lines.append(
-            f"| {run['structures']} | {run['seed']} | {shares} | {run['right']:.1%} | {run['gain']:.3f} | {run['standard_error']:.3f} | {verdict} | "
+            f"| {run['structures']} | {run['symmetry']} | {run['seed']} | {shares} | {run['right']:.1%} | {run['gain']:.3f} | {run['standard_error']:.3f} | {verdict} | "
             f"{run['seconds']:.0f} |"
         )
     right = [run["right"] for run in runs if run["structures"] == 2]

@@ -40,6 +40,7 @@ def test_records_become_rows(tmp_path: Path) -> None:
 def test_classifications_become_rows(tmp_path: Path) -> None:
     run = {
         "structures": 2,
+        "symmetry": "none",
         "shares": [0.6, 0.4],
         "gain": 0.2,
         "standard_error": 0.02,
@@ -49,4 +50,4 @@ def test_classifications_become_rows(tmp_path: Path) -> None:
     for seed, right in enumerate((0.9, 1.0)):
         (tmp_path / f"2-{seed}.json").write_text(json.dumps({**run, "seed": seed, "right": right}))
     found = structures.report(tmp_path)
-    assert "| 2 | 1 | 0.60, 0.40 | 100.0% | 0.200 | 0.020 | yes | 9 |" in found and "median: 95.0%" in found
+    assert "| 2 | none | 1 | 0.60, 0.40 | 100.0% | 0.200 | 0.020 | yes | 9 |" in found and "median: 95.0%" in found

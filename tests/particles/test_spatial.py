@@ -276,3 +276,11 @@ def test_options_for_pictures_choose_pictures_and_are_refused_beside_3d(options:
     assert settled(Config(data="d", **options), data).dimensions == 2  # type: ignore[arg-type]
     with pytest.raises(HollyError, match="--dimensions 3"):
         settled(Config(data="d", dimensions=3, **options), data)  # type: ignore[arg-type]
+
+
+def test_a_particle_whose_weights_are_all_small_keeps_its_largest() -> None:
+    weight = torch.tensor([[0.5, 0.3, 0.2], [0.9, 0.1, 0.0]], dtype=torch.float64)
+    torch.testing.assert_close(poses.counting(weight, 0.25), torch.tensor([[0.625, 0.375, 0], [1, 0, 0]]).double())
+    assert poses.counting(weight, 1.0).tolist() == [[1, 0, 0], [1, 0, 0]]
+    nodes = torch.tensor([[[0.3, 0.2], [0.4, 0.1]]])  # poses and amplitudes
+    assert poses.counting(nodes, 0.8).tolist() == [[[0, 0], [1, 0]]]

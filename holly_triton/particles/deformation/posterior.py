@@ -13,7 +13,7 @@ from torch import Tensor
 
 from holly_triton.geometry import orthonormalised, turned
 from holly_triton.particles.spatial.mixture import Model, Padded, Weighed, climb, log_likelihood
-from holly_triton.particles.spatial.poses import Kept
+from holly_triton.particles.spatial.poses import Kept, counting
 
 from .config import Deforming
 
@@ -34,10 +34,8 @@ class Flexed(NamedTuple):
     """and the share of each in its pose's likelihood ``[B, K, G]``."""
 
     def pairs(self, least: float) -> Weighed:
-        """Poses and amplitudes with a weight of at least ``least``; the weights of each particle have the sum 1."""
-        weight = self.poses.weights()[..., None] * self.weights
-        weight = torch.where(weight >= least, weight, 0)
-        weight = weight / weight.sum(dim=(1, 2), keepdim=True)
+        """Poses and amplitudes that count (``spatial.poses.counting``); the weights of each particle have the sum 1."""
+        weight = counting(self.poses.weights()[..., None] * self.weights, least)
         particle, which, node = weight.nonzero(as_tuple=True)
         return Weighed(
             particle, self.poses.rotation[particle, which], self.poses.shift[particle, which], weight[particle, which, node],
@@ -93,7 +91,7 @@ def flex(model: Model, data: Padded, poses: Kept, amplitude: Tensor, settings: D
 
 def _integrand(model: Model, data: Padded, pairs: Weighed, nodes: Tensor, score: Tensor, least: float) -> Tensor:
     """Log of the likelihood times the prior at the nodes ``[B K, G]``, but for their widths; only of poses that count."""
-    counts = (score - score.max(dim=1, keepdim=True).values > math.log(max(least, 1e-12))).flatten()
+    counts = (score - score.max(dim=1, keepdim=True).values >= math.log(max(least, 1e-12))).flatten()
     each = torch.full_like(nodes, -torch.inf)
     G = nodes.shape[1]
     some = pairs.select(counts.nonzero()[:, 0].repeat_interleave(G))

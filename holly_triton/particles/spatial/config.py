@@ -82,8 +82,8 @@ class Spatial(Settings):
     """after this share of the steps."""
     kept: Count = 8
     """Poses that are kept of each particle."""
-    least_weight: Annotated[float, Bounds(0, 0.5)] = 0.02
-    """Poses of a smaller weight are left out of the gradient."""
+    least_weight: Share = 0.02
+    """Poses of a smaller weight are left out of the gradient; with 1 a particle counts in its most likely pose alone."""
     turn: Positive = 1.0
     """Standard deviation of the perturbations of a rotation, radians, in units of the points' blur."""
     least_turn: Amount = 0.04

@@ -136,14 +136,19 @@ def exact(model: Model, data: Padded, poses: Kept) -> Kept:
 
 
 def weighed(poses: Kept, least: float, part: Tensor | None = None) -> Weighed:
-    """The poses with a weight of at least ``least``; the weights of each particle have the sum 1, or ``part`` ``[B]``.
+    """The poses that count (``counting``); the weights of each particle have the sum 1, or ``part`` ``[B]``.
 
-    A particle of which the part is less than ``least`` is left out.
+    A particle of which the part is less than ``least``, or than a half where ``least`` is more, is left out.
     """
-    weight = poses.weights()
-    weight = torch.where(weight >= least, weight, 0)
-    weight = weight / weight.sum(dim=1, keepdim=True)
-    return _pairs(poses, weight if part is None else weight * torch.where(part >= least, part, 0)[:, None])
+    weight = counting(poses.weights(), least)
+    return _pairs(poses, weight if part is None else weight * torch.where(part >= min(least, 0.5), part, 0)[:, None])
+
+
+def counting(weight: Tensor, least: float) -> Tensor:
+    """Weights ``[B, ...]`` without those below ``least``, scaled to the sum 1; of a particle of which all are, the largest is left."""
+    each = weight.flatten(1)
+    each = torch.where(each >= each.amax(dim=1, keepdim=True).clamp(max=least), each, 0)
+    return (each / each.sum(dim=1, keepdim=True)).view_as(weight)
 
 
 def _pairs(poses: Kept, weight: Tensor) -> Weighed:

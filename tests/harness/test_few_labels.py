@@ -1,0 +1,29 @@
+"""The table of particles of few labels: what is simulated, and how records become rows."""
+
+import json
+from pathlib import Path
+
+from holly_triton.harness import few_labels
+
+
+def test_particles_of_forty_localisations_on_ten_sites() -> None:
+    for case in few_labels.CASES[-2:]:
+        data = case.simulation(0).localisations
+        assert len(data) == 1000 and 36 <= float(data.counts.median()) <= 44
+        assert data.xyz.shape[1] == case.dimensions
+        assert float(data.counts.min()) % case.fluorophores == 0  # a site that is labelled has all of them
+
+
+def test_records_become_rows_by_case_and_way(tmp_path: Path) -> None:
+    case, other = few_labels.CASES[-1], few_labels.CASES[0]
+    for way, errors in (("weighed poses", (1.0, 3.0, 8.0)), ("the likeliest pose", (4.0,))):
+        for seed, error in enumerate(errors):
+            run = {**case._asdict(), "localisations": 40.0, "way": way, "seed": seed, "rmsd": error, "layers": 60.0}
+            run |= {"radius": 50.0, "scatter": 5.0, "cpu": 9.0}
+            (tmp_path / f"{way}-{seed}.json").write_text(json.dumps(run))
+            if seed == 0:
+                (tmp_path / f"2d-{way}.json").write_text(json.dumps({**run, **other._asdict(), "way": way}))
+    found = few_labels.report(tmp_path)
+    assert "| 3 | 1000 | 0.7 | 40 | 32 | weighed poses | 3 (1, 3, 8) |" in found
+    assert "| 3 | 1000 | 0.7 | 40 | 32 | the likeliest pose | 4 |" in found
+    assert found.index("| 2 | 2000") < found.index("| 3 | 1000")
