@@ -74,9 +74,8 @@ class Case(NamedTuple):
 CASES = (
     *(Case(2, 2000, missing, 1) for missing in (0.75, 0.5, 0.3)),
     Case(2, 1000, 0.7, 4),
-    Case(3, 1000, 0.7, 4),
+    *(Case(3, 1000, missing, 4) for missing in (0.7, 0.5, 0.3)),
 )
-"""The last two have about 40 localisations a particle, of about ten sites."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
