@@ -30,10 +30,6 @@ NEXT: dict[str, str | dict[str, str]] = {
     "frames undrift": "holly-triton pick {out} particles.hdf5",
     "frames evaluate": "holly-triton frames undrift {localisations} still.csv",
     "tomo demo": "holly-triton tomo info TOMOGRAM",
-    "tomo simulate": {
-        "subtomograms": "holly-triton tomo classify {out}/subtomograms.h5 classes --train",
-        "": "holly-triton tomo train {out} model.pt",
-    },
     "tomo pick": "holly-triton tomo render {tomogram} {out} picks.html",
     "tomo match": "holly-triton tomo render {tomogram} {out} picks.html",
     "tomo render": "holly-triton tomo average {picks} average --tomogram {tomogram} --class CLASS --box ANGSTROM",
@@ -47,7 +43,7 @@ NEXT: dict[str, str | dict[str, str]] = {
 }
 """Commands by their words, and what usually follows; names in braces are their own arguments and options, and words in capitals
 are for the user to fill in. Where it depends on an option, the first that was given decides."""
-OWN = ("train", "info", "process", "simulate", "tomo info", "tomo train")
+OWN = ("train", "info", "process", "simulate", "tomo info", "tomo simulate", "tomo train")
 """Commands that call ``say_next`` themselves, as it depends on what they found, or on which of their words is what."""
 LAST = ("export", "report", "reproduce", "bench", "frames reproduce", "tomo average", "tomo discover", "tomo reproduce")
 """Commands after which nothing is left to do here."""

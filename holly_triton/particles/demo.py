@@ -5,10 +5,10 @@ from pathlib import Path
 
 import torch
 
-from holly_triton.core.folder import check_free
 from holly_triton.core.log import LOG
 from holly_triton.core.stop import DONE
 from holly_triton.io.clouds import write_cloud
+from holly_triton.particles.run.run import check_place
 from holly_triton.particles.run.scoring import explain_cloud, score_cloud
 from holly_triton.particles.run.training import start_training
 from holly_triton.structures import cep152
@@ -26,7 +26,7 @@ def run_demo(folder: Path, *, quick: bool, overwrite: bool) -> int:
     Raises:
         HollyError: The folder exists or can't be written.
     """
-    check_free(folder, overwrite)
+    check_place(folder, overwrite)
     data, truth = folder / "data", folder / "truth.ply"
     images = DEMO.quick_images if quick else DEMO.images
     LOG.info(

@@ -14,6 +14,8 @@ from click.testing import CliRunner
 
 from holly_triton.cli import main
 from holly_triton.commands.following import DRIFTING, LAST, NEXT, OWN, _followed, _say
+from holly_triton.commands.tomo.simulate import what_follows
+from holly_triton.tomography.config.simulation import SimulationSettings
 
 
 def lines_of(words: str) -> dict[str, str]:
@@ -128,6 +130,18 @@ def test_after_several_structures_the_most_frequent_one_is_named(
     assert capsys.readouterr().out.strip().endswith("structure-1")
     _say("holly-triton render {run}", {"run": tmp_path})
     assert not capsys.readouterr().out.strip().endswith("structure-1")
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        (SimulationSettings(), "tomo info 'a b/tomogram_1.mrc'"),
+        (SimulationSettings(tomograms=2), "tomo train 'a b' model.pt"),
+        (SimulationSettings(subtomograms=5), "tomo classify 'a b/subtomograms.h5' classes --train"),
+    ],
+)
+def test_nothing_is_trained_on_a_single_tomogram(settings: SimulationSettings, wanted: str) -> None:
+    assert what_follows(Path("a b"), settings) == f"holly-triton {wanted}"
 
 
 def next_words(output: str) -> list[str]:

@@ -412,3 +412,8 @@ def test_the_truth_of_the_storm_analysis_movie() -> None:
     other = read_truth(path.with_name("test_ref.hdf5")).table
     for axis in "xy":
         assert np.sort(table[axis][table["frame"] == 1]) == pytest.approx(np.sort(other[axis]), abs=0.01)
+
+
+def test_frames_that_end_before_they_begin_are_refused(found: Array, truth_csv: Path, tmp_path: Path) -> None:
+    ran = run(truth_csv, "--truth", truth_csv, "--frames", 5, 2)
+    assert ran.exit_code == 1 and "before" in ran.stderr

@@ -69,7 +69,12 @@ def test_where_nothing_is_found_that_is_said(tmp_path: Path) -> None:
     np.save(tmp_path / "empty.npy", photons)
     asked = ("--model", "default", "--pixel-size", "100", "--camera", "photons")
     code, said = localise(tmp_path / "empty.npy", tmp_path / "found.csv", *asked)
-    assert code == 0 and "no emitter was found" in said
+    assert code == 0 and "no emitter was found" in said and "--max-sigma" not in said
+
+
+def test_where_an_option_left_all_out_it_is_named(movie: Path, tmp_path: Path) -> None:
+    code, said = localise(movie, tmp_path / "found.csv", "--max-sigma", "0.01")
+    assert code == 0 and "no emitter was found within --max-sigma 0.01:" in said
 
 
 def test_a_movie_that_states_no_psf_needs_a_model(movie: Path, tmp_path: Path) -> None:

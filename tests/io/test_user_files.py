@@ -366,7 +366,11 @@ def test_the_first_line_of_excel_names_the_separator(tmp_path: Path) -> None:
     [
         ("a.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 99, "CSV"),
         ("a.xlsx", b"PK\x03\x04" + b"\0" * 99, "CSV"),
-        ("a.dat", b"PK\x03\x04" + b"\0" * 99, "CSV"),
+        ("a.dat", b"PK\x03\x04" + b"\0" * 26 + b"[Content_Types].xml", "workbook.*CSV"),
+        ("a.dat", b"PK\x03\x04" + b"\0" * 26 + b"docProps/app.xml", "workbook.*CSV"),
+        ("a.dat", b"PK\x03\x04" + b"\0" * 26 + b"table.csv", "zip archive"),
+        ("a.zip", b"PK\x03\x04" + b"\0" * 26 + b"table.csv", "zip archive"),
+        ("a.pt", b"PK\x03\x04" + b"\0" * 26 + b"archive/data.pkl", "model"),
         ("a.parquet", b"PAR1" + b"\0" * 99, "read_parquet"),
         ("a.bin", b"PAR1" + b"\0" * 99, "read_parquet"),
         ("a.feather", b"ARROW1" + b"\0" * 99, "read_feather"),

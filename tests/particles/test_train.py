@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -150,6 +151,13 @@ def test_a_place_that_may_not_be_written_to_is_named(made, tmp_path, monkeypatch
         result = CliRunner().invoke(main, [*words, *out])
         assert result.exit_code == 1, result.output
         assert re.search(r"new.*(permission|Permission denied)", result.output)
+
+
+def test_a_demonstration_that_was_stopped_says_how_it_goes_on(made, tmp_path):
+    (tmp_path / "demo" / "pictures").mkdir(parents=True)
+    shutil.copy(made / "run" / "config.toml", tmp_path / "demo")
+    result = CliRunner().invoke(main, ["demo", "--quick", "--out", str(tmp_path / "demo")])
+    assert result.exit_code == 1 and f"train --resume {tmp_path / 'demo'}" in result.output
 
 
 def test_a_folder_inside_a_file_is_refused(made):

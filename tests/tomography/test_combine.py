@@ -86,3 +86,23 @@ def test_of_a_class_that_the_other_method_did_not_search_the_confidence_is_absen
     assert figures["confidence"]["only_a"] == figures["classes"]["a"]["confidence"]["only_a"]
     found = read_particles(tmp_path / "both.csv")
     assert np.isnan(found.scores[found.labels == "b"]).all() and np.isfinite(found.scores[found.labels == "a"]).all()
+
+
+@pytest.mark.parametrize("form", [".star", ".tbl", ".xml"])
+def test_the_size_of_the_voxels_is_that_of_the_lists_or_the_one_that_is_given(form: str, tmp_path: Path) -> None:
+    picks = ParticleList.of("a", 160.0 * np.arange(9).reshape(3, 3), scores=[3, 2, 1], tomogram="t")
+    for name, voxel in (("network", 16.0), ("matching", 8.0)):
+        write_particles(tmp_path / f"{name}.star", picks, voxel_size=voxel)
+        write_particles(tmp_path / f"{name}.csv", picks)
+    for kind, given, voxel in ((".star", [], 16.0), (".csv", ["--voxel-size", "4"], 4.0)):
+        words = [str(tmp_path / f"{name}{kind}") for name in ("network", "matching")]
+        ran = CliRunner().invoke(main, ["tomo", "combine", *words, str(out := tmp_path / f"{voxel:g}{form}"), *given])
+        assert ran.exit_code == 0, ran.output
+        found = read_particles(out, voxel_size=None if form == ".star" else voxel)
+        np.testing.assert_allclose(np.sort(found.positions, axis=0), picks.positions, atol=1e-2)
+
+
+def test_a_size_of_voxels_that_no_list_states_is_asked_for(tmp_path: Path) -> None:
+    write_particles(tmp_path / "a.csv", ParticleList.of("a", np.zeros((3, 3)), tomogram="t"))
+    ran = CliRunner().invoke(main, ["tomo", "combine", *2 * [str(tmp_path / "a.csv")], str(tmp_path / "b.tbl")])
+    assert ran.exit_code == 1 and "--voxel-size" in ran.stderr

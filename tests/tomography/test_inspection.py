@@ -261,3 +261,10 @@ def test_the_wedge_of_a_published_subtomogram_is_found() -> None:
 )
 def test_published_files_in_one_screen(name: str, row: str, part: str) -> None:
     assert part in dict(describe(published(name)))[row]
+
+
+def test_what_follows_picks_in_a_density_and_not_in_labels(tmp_path: Path) -> None:
+    write_volume(tmp_path / "a.mrc", tomogram(), VOXEL)
+    write_volume(tmp_path / "labels.mrc", np.random.default_rng(0).integers(0, 4, SHAPE).astype(np.int8), VOXEL)
+    assert "Next: holly-triton tomo pick" in info(tmp_path / "a.mrc")
+    assert "Next: " not in info(tmp_path / "labels.mrc")

@@ -26,7 +26,6 @@ def info(file: Path, voxel_size: float | None, picks: Path | None) -> None:
       holly-triton tomo info object_list.xml --voxel-size 10
     """
     from holly_triton.io.particle_lists.reading import is_list
-    from holly_triton.io.volumes.reading import format_of
     from holly_triton.tomography.inspection.command import describe
 
     rows = describe(file, voxel_size=voxel_size, picks=picks)
@@ -34,5 +33,5 @@ def info(file: Path, voxel_size: float | None, picks: Path | None) -> None:
     click.echo("\n".join(f"{name:<{width}}  {said}" for name, said in rows))
     if is_list(file):
         say_next(f"holly-triton tomo render TOMOGRAM {quote(str(file))} picks.html")
-    elif format_of(file) is not None:
+    elif dict(rows).get("content") == "density":  # not labels or a mask, in which there is nothing to pick
         say_next(f"holly-triton tomo pick {quote(str(file))} picks.star --model MODEL")

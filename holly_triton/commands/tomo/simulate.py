@@ -3,6 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import click
@@ -10,6 +11,7 @@ import click
 from holly_triton.tomography.config.network import Device
 from holly_triton.tomography.config.simulation import QUICK, SimulationSettings, TomogramSettings
 
+from ..following import say_next
 from ..options import ABOVE_ZERO, SEED, SOME_PATH, Number, check_length, words
 
 DEFAULT, TOMOGRAM = SimulationSettings(), TomogramSettings()
@@ -91,11 +93,22 @@ def simulate(
     if quick:
         base = replace(base, tomogram=replace(base.tomogram, **dict[str, Any](QUICK)))
     try:
-        lines = make(out, changed(base, given), find_device(device), overwrite=overwrite, resume=resume)
+        settings = changed(base, given)
+        lines = make(out, settings, find_device(device), overwrite=overwrite, resume=resume)
     except StoppedError as stopped:
         click.echo(stopped)
         sys.exit(STOPPED)
     click.echo("\n".join(lines))
+    say_next(what_follows(out, settings))
+
+
+def what_follows(out: Path, settings: SimulationSettings) -> str:
+    """The command that usually follows. One tomogram is none to train on: thresholds are chosen on another."""
+    if settings.subtomograms is not None:
+        return f"holly-triton tomo classify {quote(str(out / 'subtomograms.h5'))} classes --train"
+    if settings.tomograms > 1:
+        return f"holly-triton tomo train {quote(str(out))} model.pt"
+    return f"holly-triton tomo info {quote(str(out / 'tomogram_1.mrc'))}"
 
 
 def changed(base: SimulationSettings, given: dict[str, Any]) -> SimulationSettings:

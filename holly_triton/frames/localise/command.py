@@ -100,11 +100,20 @@ def _carry_out(path: Path, out: Path, file: Path, options: Options, begun: Job |
         LOG.warning("%s: %s", path, sentence)
     if not kept.found:
         LOG.warning(
-            "%s: no emitter was found: are there spots in the picture? If so, check the camera and the PSF.", path
+            "%s: no emitter was found%s: are there spots in the picture? If so, check the camera and the PSF.",
+            path,
+            _limits(options),
         )
     if kept.frames == len(movie):
         finish(out)
     return kept.report(out, movie, pixel_nm, go_on("localise", path, out))
+
+
+def _limits(options: Options) -> str:
+    """Options that leave localisations out, where they were given."""
+    given = {"--threshold": options.threshold, "--max-sigma": options.max_sigma_nm}
+    said = " and ".join(f"{name} {value:g}" for name, value in given.items() if value is not None)
+    return f" within {said}" if said else ""
 
 
 def _work(model: Model, camera: Camera, options: Options) -> Callable[[int, Array], Block]:

@@ -86,6 +86,10 @@ def compare(
 
         deviations = deviations_beside(truth, true.table)
     if frames is not None:
+        if frames[0] > frames[1]:
+            raise HollyError(
+                f"--frames {frames[0]} {frames[1]}: ends before it begins; give the first frame, then the last"
+            )
         kept = _within(true.table, frames)
         if len(kept) and not kept.any():
             least, most = (int(edge) for edge in (true.table["frame"].min(), true.table["frame"].max()))

@@ -60,7 +60,7 @@ def write_particles(
         raise HollyError(f"{path}: there is no style {style!r}; {known}")
     chosen = style or next(iter(STYLES[suffix]), "")
     if voxel_size is None and (suffix in IN_VOXELS or chosen in ("napari", "relion5")):
-        raise HollyError(f"{path}: positions are written in voxels; give their size in Å")
+        raise HollyError(f"{path}: positions are written in voxels; give their size in Å, such as by --voxel-size")
     if shape is None and chosen == "relion5":
         raise HollyError(f"{path}: positions are written from the centre of the tomogram; give its shape")
     if suffix == ".json":

@@ -21,8 +21,10 @@ SIGNATURES = (
     (b"\xff\xd8\xff", ".jpg"),
 )
 """First bytes of files, and the suffix that such files should have."""
-ZIPPED = (".npz", ".smlm", ".xlsx", ".ods", ".zarr")
+ZIPPED = (".npz", ".smlm", ".xlsx", ".xlsm", ".ods", ".zarr", ".pt")
 """Suffixes of files that are zip archives, which their first bytes alone do not distinguish."""
+IN_EXCEL = (b"[Content_Types].xml", b"docProps/", b"xl/")
+"""Names of members of a workbook of Excel, one of which is its first."""
 NAMES_OF_TEXT = (".xls", ".bin", ".sml")
 """Suffixes that some programs give to tables in text."""
 EXPORT = "export it as CSV"
@@ -31,6 +33,8 @@ ADVICE = {
     ".xlsx": f"is a workbook of Excel; {EXPORT} (File, Save as, CSV UTF-8)",
     ".xlsm": f"is a workbook of Excel; {EXPORT} (File, Save as, CSV UTF-8)",
     ".ods": f"is a spreadsheet; {EXPORT}",
+    ".pt": "is a model; data are needed: give it as --model to the command that uses it",
+    ".zip": "is a zip archive; unpack it, and give a file that it holds",
     ".parquet": f"is Parquet, which is not read; {EXPORT}, such as by pandas.read_parquet(NAME).to_csv(OUT, index=False)",
     ".feather": f"is Feather, which is not read; {EXPORT}, such as by pandas.read_feather(NAME).to_csv(OUT, index=False)",
     ".arrow": f"is Arrow, which is not read; {EXPORT}, such as by pandas.read_feather(NAME).to_csv(OUT, index=False)",
@@ -68,8 +72,10 @@ def kind_of(path: Path, known: Collection[str]) -> str | None:
     found = next((ending for signature, ending in SIGNATURES if start.startswith(signature)), None)
     if found == ".hdf5" and suffix in (".mat", ".h5"):  # MATLAB 7.3 may come without its own signature
         return None
-    if found is not None or start.startswith(b"PK\x03\x04"):
-        return found or (None if suffix in (*ZIPPED, *known) else ".xlsx")
+    if found is None and start.startswith(b"PK\x03\x04"):
+        return None if suffix in (*ZIPPED, *known) else ".xlsx" if any(name in start for name in IN_EXCEL) else ".zip"
+    if found is not None:
+        return found
     if suffix not in NAMES_OF_TEXT and (suffix in known or suffix in ADVICE):
         return None
     return ".csv" if _is_table(path, start) else None

@@ -6,8 +6,8 @@ from pathlib import Path
 from holly_triton.core.errors import HollyError
 from holly_triton.core.types import Figures
 from holly_triton.core.words import enumerated
-from holly_triton.io.particle_lists import ParticleList, write_particles
-from holly_triton.io.particle_lists.raw import placed
+from holly_triton.io.particle_lists import write_particles
+from holly_triton.io.particle_lists.raw import RawList, placed
 from holly_triton.io.particle_lists.reading import read_raw_list
 from holly_triton.io.particle_lists.text import PLAIN
 
@@ -27,7 +27,9 @@ def combine_files(a: Path, b: Path, out: Path, tolerance: float, how: How, voxel
     Raises:
         HollyError: A file cannot be read or written, is no list of picks, or they have no tomogram in common.
     """
-    lists = _read_picks(a, voxel_size), _read_picks(b, voxel_size)
+    raw = _read_picks(a), _read_picks(b)
+    first, second = (placed(path, each, voxel_size=voxel_size) for path, each in zip((a, b), raw, strict=True))
+    lists = first, second
     read = [f"{path}: {remark}" for path, each in zip((a, b), lists, strict=True) for remark in each.remarks]
     lists, said = named_alike(lists, (a, b))
     check_common(lists, (a, b))
@@ -37,18 +39,18 @@ def combine_files(a: Path, b: Path, out: Path, tolerance: float, how: How, voxel
                 f"{two}: has no picks of {enumerated(silent)}, so that the confidence of those in {one} is not known"
             )
     found = combine(*lists, tolerance)
-    write_particles(out, found.chosen(how))
+    write_particles(out, found.chosen(how), voxel_size=voxel_size or raw[0].side or raw[1].side)
     return found, [*read, *said]
 
 
-def _read_picks(path: Path, voxel_size: float | None) -> ParticleList:
+def _read_picks(path: Path) -> RawList:
     """A list of picks; a table of nothing but positions may be of anything."""
     raw = read_raw_list(path)
     if raw.kind == PLAIN and all(column is None for column in (raw.labels, raw.scores, raw.tomograms)):
         raise HollyError(
             f"{path}: is no list of picks; beside x, y and z it needs a column class, score or tomogram, or several of them"
         )
-    return placed(path, raw, voxel_size=voxel_size)
+    return raw
 
 
 def in_words(found: Combined) -> str:
