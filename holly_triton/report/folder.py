@@ -76,6 +76,16 @@ class Contents:
         return self.settings.get("tilt") == 0
 
     @property
+    def alone(self) -> bool:
+        """Whether the cloud is that of one run, of several of which no two agree."""
+        return self.metrics.consensus is not None and len(self.metrics.consensus["agree"]) < 2
+
+    @property
+    def pictures(self) -> int | None:
+        """How many pictures or particles the cloud is from."""
+        return (self.member if self.alone else self.metrics).pictures
+
+    @property
     def noun(self) -> str:
         """What one of the data is called."""
         return "particle" if self.in_space else "picture"

@@ -96,9 +96,8 @@ def _figures(run: Path, contents: Contents, views: Views | None) -> Figures:
     seen = None if views is None else not is_missing(views)
     if contents.one_side or contents.in_space:
         seen = contents.in_space
-    found, alone = contents.metrics.consensus, None
-    if found is not None and len(found["agree"]) < 2:
-        alone = {"runs": found["runs"], "run": found["reference"]}
+    found = contents.metrics.consensus
+    alone = {"runs": found["runs"], "run": found["reference"]} if found is not None and contents.alone else None
     return {
         **measure_run(run),
         "explained": is_fit_explained(contents),

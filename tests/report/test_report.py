@@ -453,11 +453,13 @@ def study(folder: Path, resolution: dict[str, Any], agree: list[int]) -> str:
     member.mkdir()
     write_poses(member, Rotation.random(300, 1))
     write_pictures(member)
-    (member / "metrics.json").write_text(json.dumps({**metrics(), "loss": 30}))
+    (member / "metrics.json").write_text(json.dumps({**metrics(), "loss": 30, "pictures": 301}))
     consensus = {"runs": 2, "reference": 2, "agree": agree, "extra_symmetries": [[], []]}
     curve = {"threshold": 0.143, "frequency_per_nm": [0, 0.1, 0.2], "correlation": [1, 0.4, 0.0], "limit": 5.0}
     findings = ["2 of 2 runs agree within 3 nm.", "The two halves differ."]
-    figures = {"consensus": consensus, "resolution": {**curve, **resolution}, "findings": findings, "notes": []}
+    figures = {
+        "consensus": consensus, "resolution": {**curve, **resolution}, "findings": findings, "notes": [], "pictures": 601,
+    }  # fmt: skip
     (folder / "metrics.json").write_text(json.dumps(figures))
     return write_report(folder).read_text(encoding="utf-8")
 
@@ -493,6 +495,12 @@ def test_runs_of_which_no_two_agree_are_not_called_a_consensus(tmp_path: Path) -
     answer = words(page)[: words(page).index("Size along")]
     assert "No two of 2 runs agree, so there is no consensus; this is run 2 alone." in answer
     assert find_figures(tmp_path)["without_consensus"] == {"runs": 2, "run": 2}
+
+
+@pytest.mark.parametrize(("agree", "pictures"), [([1, 2], 601), ([2], 301)])
+def test_the_pictures_that_are_counted_are_those_of_the_cloud(agree: list[int], pictures: int, tmp_path: Path) -> None:
+    page = study(tmp_path, {"verdict": "measured", "resolution": 20.0}, agree)
+    assert f"from {pictures} pictures, each" in words(page)
 
 
 def test_reprojections_are_written_as_a_picture_too(run: Path) -> None:

@@ -30,7 +30,7 @@ from .fsc import soft_sphere
 from .gathering import Gathered, Opened, Source, gather, gather_control, open_source
 from .particles import Poses
 from .refinement import Plan, State, StoppedError, begin, iterate
-from .results import PROGRESS, WRITTEN, Result, resulting, write_results
+from .results import PROGRESS, SUMMARY, WRITTEN, Result, resulting, write_results
 
 HALF_VOXELS = 2.0
 """Resolution at which a given structure is drawn as a reference, voxels."""
@@ -96,6 +96,8 @@ def average_files(out: Path, source: Source, settings: Averaging, options: Optio
 
 def _check_folder(out: Path, options: Options) -> None:
     if options.resume:
+        if not _saved(out) and (out / SUMMARY).is_file():
+            raise HollyError(f"{out}: is finished already; to make it again, pass --overwrite in place of --resume")
         if not _saved(out):
             raise HollyError(f"{out}: holds no average that was stopped; leave out --resume")
         return

@@ -25,7 +25,8 @@ from .refinement import Plan, State, half_sums, kept_shells, register, turned_vo
 PROGRESS = "progress.pt"
 """What is kept after each iteration, so that an average can be resumed; gone at the end."""
 VOLUMES, PICTURES = ("average", "half1", "half2", "control"), ("fsc.png", "slices.png")
-WRITTEN = (*(f"{name}.mrc" for name in VOLUMES), *PICTURES, "aligned.star", "fsc.csv", "summary.json", PROGRESS)
+SUMMARY = "summary.json"
+WRITTEN = (*(f"{name}.mrc" for name in VOLUMES), *PICTURES, "aligned.star", "fsc.csv", SUMMARY, PROGRESS)
 """All that an average leaves in its folder."""
 
 
@@ -133,7 +134,7 @@ def write_results(out: Path, results: list[Result], plan: Plan, summary: dict[st
     }  # fmt: skip
     draw_fsc(out / PICTURES[0], drawn)
     draw_averages(out / PICTURES[1], {name: volume.cpu().numpy() for name, volume in volumes.items()}, plan.voxel)
-    with replacing(out / "summary.json") as partial:
+    with replacing(out / SUMMARY) as partial:
         partial.write_text(as_json(summary) + "\n", encoding="utf-8")
 
 
