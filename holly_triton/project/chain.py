@@ -77,6 +77,10 @@ def _follow(folder: Path, asked: Asked) -> int:
 
     steps = steps_of(asked, _has_movie(asked))
     again = f"Go on with: holly-triton process --resume {quote(str(folder))}"
+    for name in unused(asked, steps):
+        LOG.warning(
+            "%s is not used: none of the steps reads it (%s)", _option(name), ", ".join(step.title for step in steps)
+        )
     with alone(folder):
         ledger = Ledger.read(folder)
         files = project_files(asked)
@@ -103,6 +107,12 @@ def _follow(folder: Path, asked: Asked) -> int:
         report = write_project_report(folder)
     print(f"{report}: all steps on one page. Look at it")
     return DONE
+
+
+def unused(asked: Asked, steps: list[Step]) -> list[str]:
+    """Options that were given and that no step depends on, such as a PSF for data that are localised already."""
+    known = {"data", "drift", *(name for step in steps for name in (*step.options, *step.reads))}
+    return [name for name in Asked(data=asked.data).differing(asked) if name not in known]
 
 
 def _carry_out(step: Step, words: str, folder: Path, asked: Asked, files: dict[str, Path], ledger: Ledger) -> int:

@@ -81,6 +81,8 @@ def test_pairs_that_contradict_the_others_do_not_count() -> None:
 
 
 def test_too_few_localisations_are_refused_in_words() -> None:
+    with pytest.raises(HollyError, match="0 localisations in 1 frame are too few"):
+        find_drift(localisations(0), 1)
     table, _ = sample(50.0, rows=900)
     with pytest.raises(HollyError, match="900 localisations in 600 frames are too few"):
         find_drift(table, FRAMES, BRIEF)

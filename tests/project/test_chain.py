@@ -9,7 +9,7 @@ import pytest
 from holly_triton.core.errors import HollyError
 from holly_triton.core.stop import DONE, STOPPED
 from holly_triton.project import chain
-from holly_triton.project.chain import resume_project, start_project
+from holly_triton.project.chain import resume_project, start_project, unused
 from holly_triton.project.config import LEDGER, REPORT, SETTINGS, Asked
 from holly_triton.project.ledger import fingerprint
 from holly_triton.project.steps import DRIFT, Files, Outcome, Step, steps_of
@@ -131,6 +131,24 @@ def test_a_stop_keeps_what_is_done_and_goes_on_where_it_was(
 def test_a_movie_that_is_not_there_is_said_before_its_psf_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(HollyError, match="no such file"):
         start_project(tmp_path / "project", Asked.of({"data": str(tmp_path / "movie.tif")}, "test"))
+
+
+@pytest.mark.parametrize(
+    ("options", "movie", "names"),
+    [
+        ({"psf": "psf.h5", "minutes": 3.0, "diameter": 100.0, "drift": False}, False, ["psf", "minutes"]),
+        ({"model": "default", "minutes": 3.0, "camera": "scmos", "seed": 1}, True, ["minutes"]),
+        ({"psf": "psf.h5", "minutes": 3.0, "quick": True}, True, []),
+    ],
+)
+def test_options_that_no_step_reads_are_known(options: dict[str, object], movie: bool, names: list[str]) -> None:
+    asked = Asked.of({"data": "data", **options}, "test")
+    assert unused(asked, steps_of(asked, movie)) == names
+
+
+def test_an_option_that_is_not_used_is_said(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    start_project(bench.project, asked(bench, tilt=0.0))
+    assert "--tilt is not used" in caplog.text
 
 
 @pytest.mark.parametrize(

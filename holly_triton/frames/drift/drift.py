@@ -7,6 +7,7 @@ from scipy.interpolate import CubicSpline
 
 from holly_triton.core.errors import InsufficientError
 from holly_triton.core.types import Array
+from holly_triton.core.words import counted
 from holly_triton.frames.config.drift import REWEIGHTINGS, Drifting
 
 from .correlation import axial_shifts, lateral_shifts, pairs_of
@@ -69,7 +70,7 @@ def find_drift(table: Array, frames: int, settings: Drifting | None = None) -> D
     segments = min(settings.most_segments, len(table) // settings.localisations, frames)
     if segments < settings.fewest_segments:
         raise InsufficientError(
-            f"{len(table)} localisations in {frames} frames are too few to measure a drift: at least "
+            f"{counted(len(table), 'localisation')} in {counted(frames, 'frame')} are too few to measure a drift: at least "
             f"{settings.fewest_segments} segments of {settings.localisations} localisations are needed"
         )
     half = np.random.default_rng(settings.seed).random(len(table)) < 0.5
