@@ -14,6 +14,7 @@ from holly_triton.core.errors import HollyError
 from holly_triton.geometry.volumes import wedge
 from holly_triton.io.particle_lists import ParticleList, write_particles
 from holly_triton.io.volumes import write_volume
+from holly_triton.tomography.classify.set_hdf5 import SetWriter
 from holly_triton.tomography.inspection.command import describe
 from holly_triton.tomography.inspection.contrast import find_contrast
 from holly_triton.tomography.inspection.values import describe_values
@@ -268,3 +269,12 @@ def test_what_follows_picks_in_a_density_and_not_in_labels(tmp_path: Path) -> No
     write_volume(tmp_path / "labels.mrc", np.random.default_rng(0).integers(0, 4, SHAPE).astype(np.int8), VOXEL)
     assert "Next: holly-triton tomo pick" in info(tmp_path / "a.mrc")
     assert "Next: " not in info(tmp_path / "labels.mrc")
+
+
+@pytest.mark.parametrize("words", [["tomo", "info"], ["info"]])
+def test_a_set_of_subtomograms_is_taken_for_nothing_else(words: list[str], tmp_path: Path) -> None:
+    with SetWriter(tmp_path / "boxes.h5", 8, 10.0) as write:
+        turned = np.tile(np.eye(3), (12, 1, 1))
+        write.append(np.zeros((12, 8, 8, 8)), labels=["a"] * 12, rotations=turned, positions=np.zeros((12, 3)))
+    done = CliRunner().invoke(main, [*words, str(tmp_path / "boxes.h5")])
+    assert done.exit_code == 1 and "set of 12 subtomograms" in done.output and "tomo classify" in done.output

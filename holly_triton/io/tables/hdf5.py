@@ -7,6 +7,7 @@ from holly_triton.core.files import foreign
 
 from .beside import table_of_leaves
 from .columns import Table
+from .hdf5_check import check_no_set
 from .hdf5_programs import PROGRAMS
 from .hdf5_tree import leaves_of
 from .reading import Reading
@@ -26,6 +27,7 @@ def read_hdf5(path: Path, reading: Reading) -> Table:
         for read in PROGRAMS:
             if (table := read(path, file)) is not None:
                 return table
+        check_no_set(path, file, "localisations")
         table = table_of_leaves("HDF5", leaves_of(path, file), reading)
         if table is None:
             found = ", ".join([*file][:12]) or "nothing"

@@ -9,6 +9,9 @@ from holly_triton.core.errors import HollyError
 
 from .budget import LARGEST_RATIO
 
+BOXES = "volumes"
+"""The data set of a set of subtomograms that holds its boxes."""
+
 
 def check_size(path: Path, dataset: Any, what: str = "values") -> None:
     """Refuse a data set whose header declares more than its bytes can hold, or whose numbers are in another file.
@@ -42,3 +45,16 @@ def _overlap(dtype: Any) -> bool:
     places = sorted((offset, offset + kind.itemsize) for offset, kind in kinds)
     shared = any(end > start for (_, end), (start, _) in pairwise([*places, (dtype.itemsize, 0)]))
     return shared or any(_overlap(kind) for _, kind in kinds)
+
+
+def check_no_set(path: Path, file: Any, wanted: str) -> None:
+    """Refuse a set of subtomograms: the numbers beside its boxes could be taken for something else.
+
+    Raises:
+        HollyError: It is one.
+    """
+    boxes = file.get(BOXES)
+    if len(getattr(boxes, "shape", ())) == 4 and len(boxes) > 1:
+        raise HollyError(
+            f"{path}: is a set of {len(boxes)} subtomograms, not {wanted}; holly-triton tomo classify and tomo discover read it"
+        )

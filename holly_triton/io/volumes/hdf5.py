@@ -8,7 +8,7 @@ import numpy as np
 
 from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
-from holly_triton.io.tables.hdf5_check import check_size
+from holly_triton.io.tables.hdf5_check import check_no_set, check_size
 
 from .raw import MAPPED_BYTES, RawVolume, as_float32
 
@@ -30,6 +30,7 @@ def read_hdf5(path: Path) -> RawVolume:
     import h5py
 
     with foreign(path, "HDF5"), h5py.File(path) as file:
+        check_no_set(path, file, "one volume")
         dataset = _chosen(path, file)
         check_size(path, dataset, "voxels")
         values = _values(path, dataset)
