@@ -8,7 +8,7 @@ from holly_triton.geometry import Grid
 from holly_triton.particles.annealed import Amortised, Direct
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import Dataset, Localisations, Pictures
-from holly_triton.particles.data.counts import noisy_counts
+from holly_triton.particles.sparse.choice import has_few_labels
 
 from .stage import Stage
 
@@ -324,7 +324,4 @@ def is_sparse(config: Config, dataset: Dataset) -> bool:
     """Whether particles have so few localisations, and in such varying numbers, that their poses are drawn by each localisation."""
     if not isinstance(dataset, Localisations) or dataset.by_photons or config.tilt is not None or config.prune:
         return False
-    few, pairs = float(dataset.counts.double().median()), config.sparse.most_pairs
-    if few > config.sparse.most or few * (config.points or 0) > pairs:
-        return False
-    return noisy_counts(dataset.counts, config.sparse.least_dispersion) is not None
+    return has_few_labels(dataset, config.points or 0, config.sparse)

@@ -15,8 +15,10 @@ def noisy_counts(counts: Tensor | None, least: float) -> Tensor | None:
         counts: Localisations of each picture ``[P]``; None where that is not known.
         least: Variance over mean from which poses are drawn.
     """
-    if counts is None:
-        return None
+    return counts if counts is not None and dispersion_of(counts) >= least else None
+
+
+def dispersion_of(counts: Tensor) -> float:
+    """Variance over mean of the numbers of localisations ``[P]``."""
     numbers = counts.double()
-    dispersion = float(numbers.var(correction=0) / numbers.mean())
-    return counts if dispersion >= least else None
+    return float(numbers.var(correction=0) / numbers.mean())

@@ -190,6 +190,8 @@ def notes_of(trainer: AnyTrainer) -> list[str]:
     if isinstance(trainer, SpatialTrainer):
         imposed, count = trainer.plan.config.symmetry, len(trainer.state.points)
         said = [*trainer.particles.notes, *channels]
+        if (power := trainer.plan.power) is not None:
+            said.append(_of_drawn_poses(power))
         if trainer.plan.numbers:
             said.append(explain_number(trainer.state, trainer.plan.numbers[0]))
         if imposed is not None:
@@ -199,11 +201,16 @@ def notes_of(trainer: AnyTrainer) -> list[str]:
             )
         return said
     if isinstance(trainer.plan, SparsePlan):
-        return [
-            "Particles have few localisations: their poses are drawn by the likelihood of each localisation.",
-            *channels,
-        ]
+        return [_of_drawn_poses(1.0), *channels]
     return channels
+
+
+def _of_drawn_poses(power: float) -> str:
+    """The sentence about particles of few labels; the power is that of the likelihood."""
+    said = "Particles have few localisations: their poses are drawn by the likelihood of each localisation"
+    if power < 1:
+        said += f". Their numbers vary as if each label gave {1 / power:.2g}, so that each counts as 1/{1 / power:.2g}"
+    return said + "."
 
 
 def _of_channels(trainer: AnyTrainer) -> list[str]:

@@ -9,9 +9,10 @@ from holly_triton.particles.bounds import Amount, Count, Positive, Whole
 
 @dataclass(frozen=True)
 class Sparse(Settings):
-    """2D particles of few localisations, whose poses are drawn by the likelihood of each localisation (``poses``).
+    """Particles of few localisations, whose poses are drawn by the likelihood of each localisation (``posterior``).
 
-    Lengths are relative to the radius of gyration of the structure.
+    Those of 2D localisations follow all of these settings (``poses``), those of 3D localisations the ones about whether poses are
+    drawn and how; the others are in ``[spatial]``. Lengths are relative to the radius of gyration of the structure.
     """
 
     most: Whole = 40
@@ -23,6 +24,9 @@ class Sparse(Settings):
     """Least variance over mean of their numbers, the share of the labels that is missing. Of two rings of 16 sites, 30 % of them
     missing, poses that were drawn gave 4.60 nm (RMSD) in 178 s and pictures 4.44 nm in 23 s; half of them missing, 4.73 and 5.22 nm;
     three quarters, 4.96 and 15.4 nm (medians of three seeds, 2000 pictures)."""
+    independent: Positive = 8.0
+    """In 3D, where several localisations come of a label, the least number of independent ones as which those of a particle count: a
+    pose has six parameters."""
     localisations: Count = 100
     """Localisations of a particle that are used, drawn anew at each step where it has more."""
     steps: Count = 200

@@ -62,9 +62,8 @@ class SampledPoses:
         state, model = self.state, self._model(widened_nm)
         kept = min(self.settings.kept, self.settings.samples)
         particle = torch.arange(len(data.mask), device=data.mask.device).repeat_interleave(kept)
-        # After resampling and a walk the order of the poses means nothing, but neighbours may be copies.
-        every = self.settings.samples // kept
-        rotation, shift = (part[:, : every * kept : every].flatten(0, 1) for part in (drawn.rotation, drawn.shift))
+        some = drawn.spaced(kept)
+        rotation, shift = some.rotation.flatten(0, 1), some.shift.flatten(0, 1)
         weight = torch.full((len(particle),), 1 / kept, device=particle.device)
         differentiate(state, model, data, Weighed(particle, rotation, shift, weight))
         self.optimiser.param_groups[0]["lr"] = (

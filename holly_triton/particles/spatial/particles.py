@@ -149,12 +149,17 @@ class Particles:
         row = torch.where(there, self.offsets[index, None] + slot, 0)
         xyz, variance = self.xyz[row], self.variance[row]
         padded = Padded(xyz, variance, there.to(xyz.dtype))
-        if not self.channels:
-            return Batch((Ragged(xyz[there], offsets_from_counts(counts)),), padded)
-        kinds = torch.arange(len(self.channels), device=index.device)
-        of = there[..., None] & (self.channel[row][..., None] == kinds)  # [B, M, C]
-        ragged = tuple(Ragged(xyz[own], offsets_from_counts(own.sum(dim=1))) for own in of.unbind(dim=2))
-        return Batch(ragged, padded._replace(membership=of.to(xyz.dtype)))
+        if self.channels:
+            kinds = torch.arange(len(self.channels), device=index.device)
+            of = there[..., None] & (self.channel[row][..., None] == kinds)  # [B, M, C]
+            padded = padded._replace(membership=of.to(xyz.dtype))
+        return Batch(ragged(padded), padded)
+
+
+def ragged(data: Padded) -> tuple[Ragged, ...]:
+    """The same localisations one particle after the other, those of each channel."""
+    own = data.mask[..., None] if data.membership is None else data.membership
+    return tuple(Ragged(data.xyz[of], offsets_from_counts(of.sum(dim=1))) for of in (own > 0).unbind(dim=2))
 
 
 def own_clouds(channels: tuple[str, ...]) -> str:

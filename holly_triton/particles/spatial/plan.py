@@ -8,6 +8,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from holly_triton.particles.config import DEFAULT_POINTS, Config
+from holly_triton.particles.sparse.choice import has_few_labels, power_of
 
 from .config import Spatial
 from .particles import Particles
@@ -18,10 +19,14 @@ MARGIN = 1.15
 """Half the side of the grid of the log-density, in units of the distance that holds nearly all localisations."""
 
 
+MOVING = ("search", "refine")
+"""Names of the steps in which the cloud moves."""
+
+
 class Stage(NamedTuple):
     """The lengths of one step."""
 
-    name: str  # "search", "refine", "number" or "poses"
+    name: str  # one of those, "number" or "poses"
     sigma_nm: float  # blur of the points in addition to their own
     everywhere: bool  # whether candidates come from all of SO(3) too
     rate: float  # factor on the length of the points' step
@@ -39,14 +44,19 @@ class Plan:
     variance: float  # of a typical localisation, nm^2, mean over the axes
     localisations: float  # of a particle, mean
     fewest: int  # points
+    power: (
+        float | None
+    )  # of the likelihood by which poses are drawn while the cloud moves; None where the best are taken
 
     @staticmethod
     def of(config: Config, particles: Particles) -> "Plan":
         """The plan for some particles."""
+        few = has_few_labels(particles.data, config.points or 0, config.sparse)
         return Plan(
             config, len(particles), particles.gyration_nm(), MARGIN * particles.reach_nm(),
             config.schedule.field_of_view * particles.data.radius_nm, particles.typical_variance,
             float(particles.data.counts.double().mean()), DEFAULT_POINTS.fewest_of_channel * max(1, len(particles.channels)),
+            power_of(particles.data, config.sparse) if few else None,
         )  # fmt: skip
 
     @property

@@ -1,5 +1,6 @@
 """The search for the poses of some particles under a cloud: candidates first by look-up, then the exact weights."""
 
+import dataclasses
 import math
 from typing import NamedTuple
 
@@ -7,6 +8,7 @@ import torch
 from torch import Tensor
 
 from holly_triton.geometry import orthonormalised, random_rotations
+from holly_triton.particles.sparse.posterior import Scales, draw_poses
 
 from .config import PoseEffort
 from .density import look_up
@@ -28,10 +30,17 @@ class Found(NamedTuple):
     """The localisations that were compared."""
     group: Tensor
     """Rotations ``[G, 3, 3]`` under which the cloud is symmetric, identity first."""
+    drawn: bool = False
+    """Whether the poses are draws from the posterior, all of one weight, rather than the best ones."""
 
     def select(self, rows: Tensor) -> "Found":
         """Some of the particles."""
-        return Found(Kept(*(part[rows] for part in self.poses)), self.data.select(rows), self.group)
+        return self._replace(poses=Kept(*(part[rows] for part in self.poses)), data=self.data.select(rows))
+
+    def weighed(self, least: float, part: Tensor | None = None) -> Weighed:
+        """The poses that count, as ``poses.weighed``."""
+        even = torch.zeros_like(self.poses.score)
+        return weighed(self.poses._replace(score=even) if self.drawn else self.poses, least, part)
 
     @property
     def loss(self) -> Tensor:
@@ -136,3 +145,22 @@ def find_poses(
         poses = closer_to(poses, 0.0, scale=effort.closer**rank)
     poses = exact(model, batch.padded, poses._replace(rotation=orthonormalised(poses.rotation)))
     return Found(poses.best(kept), batch.padded, group)
+
+
+def sample_poses(plan: Plan, model: Model, particles: Particles, index: Tensor, generator: torch.Generator) -> Found:
+    """Poses of some particles ``[B]`` of few labels, drawn from their posterior.
+
+    Args:
+        plan: The scales of the data, and the power of the likelihood.
+        model: The cloud.
+        particles: All particles.
+        index: Which of them.
+        generator: Of all random choices.
+    """
+    assert plan.power is not None
+    data = particles.batch(index, plan.settings.search.localisations, generator).padded
+    scales = Scales(plan.gyration_nm, plan.half_nm, plan.power)
+    settings = dataclasses.replace(plan.config.sparse, samples=plan.settings.samples)
+    drawn = draw_poses(model, data, scales, settings, generator).spaced(plan.settings.kept)
+    poses = Kept(drawn.rotation, drawn.shift, drawn.score).best(plan.settings.kept)
+    return Found(poses, data, plan.group.to(index.device), drawn=True)

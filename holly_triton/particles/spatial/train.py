@@ -28,10 +28,10 @@ from .config import PoseEffort
 from .mixture import Expected, Model, expected
 from .number import Posed, compare, take_up_
 from .particles import Particles
-from .plan import Plan, Stage
-from .poses import Chosen, Kept, exact, weighed
+from .plan import MOVING, Plan, Stage
+from .poses import Chosen, Kept, exact
 from .relocation import relocated
-from .search import Found, find_poses
+from .search import Found, find_poses, sample_poses
 from .state import LARGEST_AXIAL, LEAST_AXIAL, SpatialState
 from .symmetry import folded, spread_, unit_of
 
@@ -241,15 +241,23 @@ class SpatialTrainer:
         if not state.number:
             poses = exact(self.final_model, data, poses)
             state.rotations[index], state.shifts[index], state.scores[index] = poses
-        return index, Posed(data, weighed(poses, settings.least_weight))
+        found = Found(poses, data, self.group, drawn=self.plan.power is not None)
+        return index, Posed(data, found.weighed(settings.least_weight))
 
     def find(self, stage: Stage, index: Tensor, effort: PoseEffort) -> Found:
-        """Search the poses of some particles ``[B]`` under the present cloud, on from those that are known, and keep them."""
-        state = self.state
-        found = find_poses(
-            self.plan, state.model(stage.sigma_nm), self.particles, index, effort, self.generator,
-            known=Kept(state.rotations[index], state.shifts[index], state.scores[index]), everywhere=stage.everywhere,
-        )  # fmt: skip
+        """Search the poses of some particles ``[B]`` under the present cloud, on from those that are known, and keep them.
+
+        Those of few labels are drawn anew while the cloud of the run moves.
+        """
+        state, plan = self.state, self.plan
+        model = state.model(stage.sigma_nm)
+        if plan.power is not None and stage.name in MOVING:
+            found = sample_poses(plan, model, self.particles, index, self.generator)
+        else:
+            known = Kept(state.rotations[index], state.shifts[index], state.scores[index])
+            found = find_poses(
+                plan, model, self.particles, index, effort, self.generator, known=known, everywhere=stage.everywhere
+            )
         self.keep(index, found)
         return found
 
@@ -267,7 +275,7 @@ class SpatialTrainer:
         """
         state, settings = self.state, self.plan.settings
         model = state.model(stage.sigma_nm)
-        poses = weighed(found.poses, settings.least_weight, part)
+        poses = found.weighed(settings.least_weight, part)
         if not len(poses.weight):  # these particles are of another structure
             return
         step = expected(model, found.data, poses)

@@ -1,0 +1,25 @@
+"""Whether particles have so few labels that their poses are drawn, and how much each localisation counts then."""
+
+from holly_triton.particles.data import Localisations
+from holly_triton.particles.data.counts import dispersion_of, noisy_counts
+
+from .config import Sparse
+
+
+def has_few_labels(data: Localisations, points: int, settings: Sparse) -> bool:
+    """Whether particles have so few localisations, and in such varying numbers, that their poses are drawn by each localisation."""
+    few = float(data.counts.double().median())
+    if few > settings.most or few * points > settings.most_pairs:
+        return False
+    return noisy_counts(data.counts, settings.least_dispersion) is not None
+
+
+def power_of(data: Localisations, settings: Sparse) -> float:
+    """Power of the likelihood of a particle's localisations, which are not independent where several come of each label.
+
+    It is one over the variance of their numbers over its mean, the dispersion of quasi-likelihood, which is the number of
+    localisations of a label where few are seen. Numbers that vary for other reasons do not make localisations count as fewer than
+    ``settings.independent``.
+    """
+    least = settings.independent / float(data.counts.double().median())
+    return min(1.0, max(least, 1 / dispersion_of(data.counts)))
