@@ -6,12 +6,12 @@ from holly_triton.particles.data.counts import dispersion_of, noisy_counts
 from .config import Sparse
 
 
-def has_few_labels(data: Localisations, points: int, settings: Sparse) -> bool:
+def has_few_labels(data: Localisations, points: int, settings: Sparse, least_dispersion: float) -> bool:
     """Whether particles have so few localisations, and in such varying numbers, that their poses are drawn by each localisation."""
     few = float(data.counts.double().median())
     if few > settings.most or few * points > settings.most_pairs:
         return False
-    return noisy_counts(data.counts, settings.least_dispersion) is not None
+    return noisy_counts(data.counts, least_dispersion) is not None
 
 
 def power_of(data: Localisations, settings: Sparse) -> float:

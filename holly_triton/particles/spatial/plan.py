@@ -51,12 +51,13 @@ class Plan:
     @staticmethod
     def of(config: Config, particles: Particles) -> "Plan":
         """The plan for some particles."""
-        few = has_few_labels(particles.data, config.points or 0, config.sparse)
+        sparse = config.sparse
+        few = has_few_labels(particles.data, config.points or 0, sparse, sparse.least_dispersion_in_space)
         return Plan(
             config, len(particles), particles.gyration_nm(), MARGIN * particles.reach_nm(),
             config.schedule.field_of_view * particles.data.radius_nm, particles.typical_variance,
             float(particles.data.counts.double().mean()), DEFAULT_POINTS.fewest_of_channel * max(1, len(particles.channels)),
-            power_of(particles.data, config.sparse) if few else None,
+            power_of(particles.data, sparse) if few else None,
         )  # fmt: skip
 
     @property
