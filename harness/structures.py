@@ -106,6 +106,11 @@ def _figures(structures: int, seed: int, symmetry: str | None) -> dict[str, Any]
     }  # fmt: skip
 
 
+def imposed(run: dict[str, Any]) -> str:
+    """The symmetry of a run; earlier records have none."""
+    return str(run.get("symmetry", "none"))
+
+
 def report(folder: Path) -> str:
     """The table, in Markdown, of all runs in a folder."""
     runs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
@@ -118,16 +123,20 @@ def report(folder: Path) -> str:
         "Gain: of the mean log-likelihood of a localisation of held-out particles over one structure, with its standard error. One thread of a shared machine.", "",
         "| K | symmetry imposed | seed | shares | right | gain | its standard error | held-out particles prefer K | CPU (s) |", "|" + " --- |" * 9,
     ]  # fmt: skip
-    for run in sorted(runs, key=lambda run: (run["structures"], run["symmetry"], run["seed"])):
+    for run in sorted(runs, key=lambda run: (run["structures"], imposed(run), run["seed"])):
         shares = ", ".join(f"{share:.2f}" for share in run["shares"])
         verdict = "yes" if run["preferred"] else "no"
         lines.append(
-            f"| {run['structures']} | {run['symmetry']} | {run['seed']} | {shares} | {run['right']:.1%} | {run['gain']:.3f} | {run['standard_error']:.3f} | {verdict} | "
+            f"| {run['structures']} | {imposed(run)} | {run['seed']} | {shares} | {run['right']:.1%} | {run['gain']:.3f} | {run['standard_error']:.3f} | {verdict} | "
             f"{run['seconds']:.0f} |"
         )
-    right = [run["right"] for run in runs if run["structures"] == 2]
-    if right:
-        lines += ["", f"With K = 2, right in the median: {statistics.median(right):.1%}."]
+    for symmetry in sorted({imposed(run) for run in runs}):
+        right = [run["right"] for run in runs if run["structures"] == 2 and imposed(run) == symmetry]
+        if right:
+            lines += [
+                "",
+                f"With K = 2 and the symmetry {symmetry}, right in the median: {statistics.median(right):.1%}.",
+            ]
     return "\n".join(
         [*lines, "", "`python -m holly_triton.harness.structures FOLDER` makes this table.", "", origin_of(runs), ""]
     )

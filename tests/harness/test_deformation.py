@@ -48,6 +48,6 @@ def test_classifications_become_rows(tmp_path: Path) -> None:
         "seconds": 9.0,
     }
     for seed, right in enumerate((0.9, 1.0)):
-        (tmp_path / f"2-{seed}.json").write_text(json.dumps({**run, "seed": seed, "right": right}))
+        (tmp_path / f"2-C1-{seed}.json").write_text(json.dumps({**run, "seed": seed, "right": right}))
     found = structures.report(tmp_path)
     assert "| 2 | none | 1 | 0.60, 0.40 | 100.0% | 0.200 | 0.020 | yes | 9 |" in found and "median: 95.0%" in found

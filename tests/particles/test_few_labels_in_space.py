@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -36,13 +37,21 @@ def trainer_of(data: Localisations, config: Config = CONFIG) -> SpatialTrainer:
     return make_spatial_trainer(config, data)
 
 
-@pytest.mark.parametrize(("missing", "fluorophores", "power"), [(0.7, 1, 1.0), (0.7, 4, 1 / 2.8), (0.9, 8, 1.0)])
-def test_localisations_of_one_label_count_together(missing: float, fluorophores: int, power: float) -> None:
+@pytest.mark.parametrize(("fluorophores", "power"), [(1, 1.0), (4, 1 / 2.8)])
+def test_localisations_of_one_label_count_together(fluorophores: int, power: float) -> None:
     """Of a Bernoulli number of labels the dispersion is the share that is missing times the localisations of each."""
-    data = particles(2000, missing, fluorophores).localisations
-    if missing == 0.9:  # one over 7.2 would leave fewer than eight independent ones of 24
-        power = 8 / float(data.counts.median())
-    assert trainer_of(data).plan.power == pytest.approx(power, rel=0.1)
+    assert trainer_of(particles(2000, 0.7, fluorophores).localisations).plan.power == pytest.approx(power, rel=0.1)
+
+
+def test_particles_count_as_eight_localisations_at_least() -> None:
+    data = particles(2000, 0.9, 8).localisations  # 24 in the median; one over the dispersion of 7.2 would leave three
+    assert trainer_of(data).plan.power == pytest.approx(8 / float(data.counts.median()))
+
+
+def test_equal_numbers_of_localisations_are_independent() -> None:
+    data = particles(40, 0.0).localisations
+    config = dataclasses.replace(CONFIG, sparse=Sparse(least_dispersion_in_space=0.0))
+    assert trainer_of(data, config).plan.power == 1.0
 
 
 def test_the_best_poses_are_taken_where_labels_are_seen() -> None:
@@ -64,17 +73,30 @@ def test_poses_that_were_drawn_count_alike() -> None:
 
 
 def test_rings_keep_their_distance_where_most_labels_are_missing() -> None:
-    """The best poses bring them to 35 to 40 nm in as many steps."""
-    config = dataclasses.replace(CONFIG, spatial=Spatial(steps=120))
-    trainer = trainer_of(particles(300, 0.7).localisations, config)
-    assert any("each localisation" in note for note in notes_of(trainer))
-    for progress in trainer.run():
-        if progress.step == 120:
-            break
-    points = trainer.state.points.double().numpy()
-    spread, axes = np.linalg.eigh(np.cov(points.T))
-    height = (points - points.mean(axis=0)) @ axes[:, np.argmax(np.abs(spread - np.median(spread)))]
-    assert 52 < np.median(height[height > 0]) - np.median(height[height < 0]) < 65
+    data, apart = particles(300, 0.7).localisations, []
+    for sparse in (Sparse(), Sparse(most=0)):
+        trainer = trainer_of(data, dataclasses.replace(CONFIG, spatial=Spatial(steps=120), sparse=sparse))
+        assert any("each localisation" in note for note in notes_of(trainer)) == trainer.draws == (sparse.most > 0)
+        for progress in trainer.run():
+            if progress.step == 120:
+                break
+        points = trainer.state.points.double().numpy()
+        spread, axes = np.linalg.eigh(np.cov(points.T))
+        height = (points - points.mean(axis=0)) @ axes[:, np.argmax(np.abs(spread - np.median(spread)))]
+        apart.append(np.median(height[height > 0]) - np.median(height[height < 0]))
+    drawn, best = apart
+    assert 52 < drawn < 65 and best < 48
+
+
+@pytest.mark.parametrize(
+    "changes", [{"symmetry": "C8"}, {"choose_points": True}, {"spatial": Spatial(steps=6, kept=20)}]
+)
+def test_runs_with_drawn_poses_end(changes: dict[str, Any]) -> None:
+    """With a symmetry, with the number of points chosen, and with more poses kept than drawn."""
+    trainer = trainer_of(particles(40, 0.7).localisations, dataclasses.replace(CONFIG, **changes))
+    for _ in trainer.run():
+        pass
+    assert trainer.draws and trainer.state.points.isfinite().all() and trainer.state.loss.isfinite().all()
 
 
 def test_a_stopped_run_goes_on_with_the_same_bits() -> None:
@@ -94,14 +116,14 @@ def test_a_stopped_run_goes_on_with_the_same_bits() -> None:
 
 def test_a_run_of_an_earlier_version_goes_on_with_the_best_poses(tmp_path: Path) -> None:
     write_simulation(tmp_path / "data", particles(40, 0.7))
-    run = start_run(dataclasses.replace(CONFIG, data=str(tmp_path / "data"), sparse=Sparse(most=40)), tmp_path / "run")
+    run = start_run(dataclasses.replace(CONFIG, data=str(tmp_path / "data")), tmp_path / "run")
     carry_out(run, lambda _: None, lambda: True)
-    assert run.trainer.plan.power is not None  # type: ignore[union-attr]
-    state, settings = run.trainer.state, tmp_path / "run" / "config.toml"
-    earlier = ("independent", "least_dispersion_in_space")
-    for name in earlier:
-        del state.settings["sparse"][name]
-    save_state(tmp_path / "run" / CHECKPOINTS, state)
-    kept = [line for line in settings.read_text().splitlines() if not line.startswith(earlier)]
-    settings.write_text("\n".join(kept))
-    assert resume_run(tmp_path / "run").trainer.plan.power is None  # type: ignore[union-attr]
+    assert resume_run(tmp_path / "run").trainer.draws  # type: ignore[union-attr]
+    state = run.trainer.state
+    assert isinstance(state, SpatialState)
+    earlier = {name: value for name, value in state.payload().items() if name != "draws"}
+    save_state(tmp_path / "run" / CHECKPOINTS, SpatialState.from_payload(earlier))
+    for _ in range(2):  # what it follows is kept when it is stopped again
+        run = resume_run(tmp_path / "run")
+        assert not run.trainer.draws  # type: ignore[union-attr]
+        carry_out(run, lambda _: None, lambda: True)

@@ -179,8 +179,6 @@ def _as_begun(config: Config, state: AnyState) -> Config:
     if "least_dispersion" not in state.settings.get("sparse", {}):
         sparse = dataclasses.replace(config.sparse, least_dispersion=config.search.least_dispersion)
         config = dataclasses.replace(config, sparse=sparse)
-    if isinstance(state, SpatialState) and "independent" not in state.settings.get("sparse", {}):
-        config = dataclasses.replace(config, sparse=dataclasses.replace(config.sparse, most=0))
     return config
 
 

@@ -190,8 +190,8 @@ def notes_of(trainer: AnyTrainer) -> list[str]:
     if isinstance(trainer, SpatialTrainer):
         imposed, count = trainer.plan.config.symmetry, len(trainer.state.points)
         said = [*trainer.particles.notes, *channels]
-        if (power := trainer.plan.power) is not None:
-            said.append(_of_drawn_poses(power))
+        if trainer.draws:
+            said.append(_of_drawn_poses(trainer.plan.power or 1.0))
         if trainer.plan.numbers:
             said.append(explain_number(trainer.state, trainer.plan.numbers[0]))
         if imposed is not None:
@@ -209,7 +209,7 @@ def _of_drawn_poses(power: float) -> str:
     """The sentence about particles of few labels; the power is that of the likelihood."""
     said = "Particles have few localisations: their poses are drawn by the likelihood of each localisation"
     if power < 1:
-        said += f". Their numbers vary as if each label gave {1 / power:.2g}, so that each counts as 1/{1 / power:.2g}"
+        said += f", which counts as {power:.2f} of one, as several come of each label"
     return said + "."
 
 

@@ -22,4 +22,4 @@ def power_of(data: Localisations, settings: Sparse) -> float:
     ``settings.independent``.
     """
     least = settings.independent / float(data.counts.double().median())
-    return min(1.0, max(least, 1 / dispersion_of(data.counts)))
+    return min(1.0, max(least, 1 / max(1.0, dispersion_of(data.counts))))

@@ -1,4 +1,4 @@
-"""Defaults of the reconstruction from 2D particles of few labels."""
+"""Defaults of the reconstruction from particles of few labels."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -11,8 +11,8 @@ from holly_triton.particles.bounds import Amount, Count, Positive, Whole
 class Sparse(Settings):
     """Particles of few localisations, whose poses are drawn by the likelihood of each localisation (``posterior``).
 
-    Those of 2D localisations follow all of these settings (``poses``), those of 3D localisations the ones about whether poses are
-    drawn and how; the others are in ``[spatial]``. Lengths are relative to the radius of gyration of the structure.
+    2D localisations follow these settings (``poses``). 3D ones follow those about when poses are drawn, and how, but for their number;
+    the steps of the cloud are those of ``[spatial]``. Lengths are relative to the radius of gyration of the structure.
     """
 
     most: Whole = 40
@@ -25,7 +25,9 @@ class Sparse(Settings):
     missing, poses that were drawn gave 4.60 nm (RMSD) in 178 s and pictures 4.44 nm in 23 s; half of them missing, 4.73 and 5.22 nm;
     three quarters, 4.96 and 15.4 nm (medians of three seeds, 2000 pictures)."""
     least_dispersion_in_space: Amount = 0.6
-    """The same of 3D localisations, whose poses each particle determines better."""
+    """The same of 3D localisations. Of 300 particles of these rings (one seed), 60 % of the labels missing, poses that were drawn gave an
+    RMSD of 2.2 nm and rings 59.7 nm apart, the best poses 6.4 and 49.6 nm; half of them missing, 5.3 and 59.5 against 4.1 and 53.2 nm. Of 60
+    particles of six sites, nine of ten seen up to four times (dispersion 0.5), 50 steps gave 6.4 nm, and with the best poses 2.7."""
     independent: Positive = 8.0
     """In 3D, where several localisations come of a label, the least number of independent ones as which those of a particle count: a
     pose has six parameters."""

@@ -1,7 +1,7 @@
 """Poses of particles of few localisations, drawn from their posterior by sequential Monte Carlo.
 
-A projection of eight labels fits very many poses almost equally well. Whatever keeps the best of them puts the noise of the
-particle into the structure, which comes out flattened. So poses are drawn exactly by their likelihood, anew at each visit:
+A particle of eight labels fits very many poses almost equally well. Whatever keeps the best of them puts the noise of the
+particle into the structure, which comes out distorted, in projection flattened. So poses are drawn exactly by their likelihood, anew at each visit:
 
 1. Orientations that all particles of a step share, each with a few shifts of its own for each particle, are compared by look-up
    in projections of the cloud, or in its density, at a coarse blur, at which their spacing does not matter, and some are drawn by
@@ -13,7 +13,7 @@ This is annealed importance sampling with resampling (Del Moral, Doucet and Jasr
 the evidence, the likelihood of a particle averaged over all poses.
 
 Localisations of one label are not independent: where several come of each, their likelihood is taken to a power, one over their
-number, as overdispersed counts are (quasi-likelihood; Wedderburn 1974). The poses would else be far too certain.
+number, as overdispersed counts are (quasi-likelihood; Wedderburn 1974). The poses would otherwise be far too certain.
 """
 
 import math
@@ -61,7 +61,8 @@ class Drawn(NamedTuple):
 
     def spaced(self, count: int) -> "Drawn":
         """As many of the poses: after resampling and a walk their order means nothing, but neighbours may be copies."""
-        which = torch.arange(count, device=self.score.device) * self.score.shape[1] // count
+        drawn = self.score.shape[1]
+        which = torch.arange(count, device=self.score.device) * max(1, drawn // count) % drawn
         return Drawn(self.rotation[:, which], self.shift[:, which], self.score[:, which], self.evidence)
 
 

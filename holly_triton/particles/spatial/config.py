@@ -87,7 +87,8 @@ class Spatial(Settings):
     alike. The best ones, weighed, distort the cloud where ten of 32 sites are seen: two rings 60 nm apart came to 48, 76 and 54 nm (three
     seeds), and with these to 59."""
     least_weight: Share = 0.02
-    """Poses of a smaller weight are left out of the gradient; with 1 a particle counts in its most likely pose alone."""
+    """Poses of a smaller weight are left out of the gradient; with 1 a particle counts in its most likely pose alone,
+    unless poses are drawn."""
     turn: Positive = 1.0
     """Standard deviation of the perturbations of a rotation, radians, in units of the points' blur."""
     least_turn: Amount = 0.04

@@ -26,7 +26,7 @@ MOVING = ("search", "refine")
 class Stage(NamedTuple):
     """The lengths of one step."""
 
-    name: str  # one of those, "number" or "poses"
+    name: str  # one of MOVING, "number" or "poses"
     sigma_nm: float  # blur of the points in addition to their own
     everywhere: bool  # whether candidates come from all of SO(3) too
     rate: float  # factor on the length of the points' step
@@ -44,9 +44,7 @@ class Plan:
     variance: float  # of a typical localisation, nm^2, mean over the axes
     localisations: float  # of a particle, mean
     fewest: int  # points
-    power: (
-        float | None
-    )  # of the likelihood by which poses are drawn while the cloud moves; None where the best are taken
+    power: float | None  # of the likelihood by which poses are drawn; None where the best ones are taken
 
     @staticmethod
     def of(config: Config, particles: Particles) -> "Plan":

@@ -35,6 +35,9 @@ class SpatialState(State):
     shifts: Tensor  # [P, K, 3] nm
     scores: Tensor  # [P, K]: log-likelihood when the particle was last processed
     entropy: Tensor  # [P]: of the weights of the orientations, natural logarithm
+    draws: bool = (
+        True  # whether poses are drawn where particles have few labels; not in runs that an earlier version began
+    )
     number: dict[str, Any] = field(default_factory=dict)
     """What was found of the number of points so far; empty until it is chosen by the likelihood (``number``)."""
 
@@ -97,8 +100,8 @@ class SpatialState(State):
         Raises:
             KeyError, TypeError, ValueError: As for any ``State``.
         """
-        # Earlier versions had one channel, the number of points that a run began with, and one blur.
-        earlier = {"sizes": [len(payload["points"])], "number": {}}
+        # Earlier versions had one channel, the number of points that a run began with, one blur, and the best poses alone.
+        earlier = {"sizes": [len(payload["points"])], "number": {}, "draws": False}
         if "log_axial" not in payload:
             payload = {**payload, "log_axial": torch.zeros_like(payload["log_blur"]), "optimiser": {}}
         return super().from_payload({**earlier, **payload})

@@ -79,6 +79,11 @@ class SpatialTrainer:
             self.optimiser.load_state_dict(state.optimiser)
 
     @property
+    def draws(self) -> bool:
+        """Whether poses are drawn while the cloud moves."""
+        return self.plan.power is not None and self.state.draws
+
+    @property
     def dataset(self) -> Localisations:
         """The particles as read."""
         return self.particles.data
@@ -241,17 +246,17 @@ class SpatialTrainer:
         if not state.number:
             poses = exact(self.final_model, data, poses)
             state.rotations[index], state.shifts[index], state.scores[index] = poses
-        found = Found(poses, data, self.group, drawn=self.plan.power is not None)
+        found = Found(poses, data, self.group, drawn=self.draws)
         return index, Posed(data, found.weighed(settings.least_weight))
 
     def find(self, stage: Stage, index: Tensor, effort: PoseEffort) -> Found:
         """Search the poses of some particles ``[B]`` under the present cloud, on from those that are known, and keep them.
 
-        Those of few labels are drawn anew while the cloud of the run moves.
+        Those of few labels are drawn anew while the cloud of one structure moves; classification and deformation take the best.
         """
         state, plan = self.state, self.plan
         model = state.model(stage.sigma_nm)
-        if plan.power is not None and stage.name in MOVING:
+        if self.draws and stage.name in MOVING:
             found = sample_poses(plan, model, self.particles, index, self.generator)
         else:
             known = Kept(state.rotations[index], state.shifts[index], state.scores[index])
