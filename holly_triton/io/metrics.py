@@ -115,7 +115,7 @@ class Metrics:
     loss_of_ball: float | None = None
     """Masked L1 of the structure, and of a structureless control of its size, for the same pictures."""
     few_labels: bool | None = None
-    """Whether particles have so few localisations that poses were drawn by the likelihood of each localisation."""
+    """Whether particles of 2D localisations have so few that the masked L1 is high for the right structure too."""
     sigma_nm: float | None = None
     blur_nm: float | None = None
     axial_blur_nm: float | None = None

@@ -42,7 +42,7 @@ LABELS = {
     "mirrored": "Mirror image fits better",
     "loss_of_ball": "Loss of a structureless control",
     "loss_of_structure": "Loss of the structure",
-    "few_labels": "Poses by the likelihood of each localisation",
+    "few_labels": "Few localisations a particle",
     "held_out": "Held-out particles",
     "held_out.loss": "Loss of held-out particles",
     "loss_training": "Loss of training particles, posed alike",

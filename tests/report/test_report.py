@@ -375,14 +375,12 @@ def test_a_structure_is_explained_where_it_beats_a_ball(
 ) -> None:
     """A run as if just finished: the true structure, under its true poses or under others.
 
-    A loss that is hardly less than the ball's counts against it unless poses were drawn by few localisations.
+    A loss that is hardly less than the ball's counts against it unless particles have few localisations.
     """
     sites = nuclear_pore()
     made = simulate(sites, 40, missing=0.3, generator=torch.Generator().manual_seed(0))
     write_simulation(tmp_path / "data", made)
-    run = start_run(
-        Config(data=str(tmp_path / "data"), sparse=Sparse(most=most, least_dispersion=0.2)), tmp_path / "run"
-    )
+    run = start_run(Config(data=str(tmp_path / "data"), sparse=Sparse(most=most)), tmp_path / "run")
     state = run.trainer.state
     state.points, state.log_blur = torch.tensor(sites, dtype=torch.float32), torch.tensor(1.0).log()
     if poses == "true":  # pictures are about the centroids of the labels that are there

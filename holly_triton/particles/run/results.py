@@ -22,7 +22,6 @@ from holly_triton.geometry import axis_angle_from_rotation, mirror
 from holly_triton.io.channels import PointChannels
 from holly_triton.io.clouds import write_cloud
 from holly_triton.io.metrics import HeldOut, Imposed, Metrics, write_metrics
-from holly_triton.particles.cloud.schedule import SparsePlan
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import Dataset
 from holly_triton.particles.data.dataset import FEWEST_EMITTERS
@@ -140,7 +139,7 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         loss=state.history[-1]["loss"] if state.history else None,
         loss_of_structure=trainer.losses_of(points)[1],
         loss_of_ball=trainer.losses_of(_ball(points))[1],
-        few_labels=isinstance(trainer.plan, SparsePlan),
+        few_labels=_has_few_labels(run),
         sigma_nm=state.history[-1]["sigma_nm"] if state.history else None,
         blur_nm=state.blur_nm(),
         axial_blur_nm=_axial_blur(trainer),
@@ -159,6 +158,14 @@ def _axial_blur(trainer: AnyTrainer) -> float | None:
     """Label scatter along the microscope's z, nm, where it is fitted by itself."""
     fits = isinstance(trainer, SpatialTrainer) and trainer.particles.axial_unknown
     return trainer.state.axial_blur_nm() if fits and isinstance(trainer.state, SpatialState) else None
+
+
+def _has_few_labels(run: Run) -> bool:
+    """Whether particles of 2D localisations have few: most of a picture's intensity is then where these happen to be."""
+    counts = run.dataset.counts
+    return (
+        run.config.dimensions != 3 and counts is not None and float(counts.double().median()) <= run.config.sparse.most
+    )
 
 
 def _entropy(dataset: Dataset, state: AnyState) -> float | None:

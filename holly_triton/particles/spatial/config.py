@@ -84,8 +84,8 @@ class Spatial(Settings):
     """Poses that are kept of each particle."""
     samples: Count = 16
     """Poses of a particle of few labels that are drawn while the cloud moves, as ``[sparse]`` says; all that are kept of them count
-    alike. The best ones, weighed, distort the cloud where ten of 32 sites are seen: two rings 60 nm apart came to 48, 76 and 54 nm (three
-    seeds), and with these to 59."""
+    alike. The best ones, weighed, distort the cloud where ten of 32 sites are seen: two rings 60 nm apart came to 48, 76, 54 and 38 nm
+    (four seeds), and with these to 59 to 60."""
     least_weight: Share = 0.02
     """Poses of a smaller weight are left out of the gradient; with 1 a particle counts in its most likely pose alone,
     unless poses are drawn."""
