@@ -25,6 +25,7 @@ from holly_triton.io.metrics import HeldOut, Imposed, Metrics, write_metrics
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import Dataset
 from holly_triton.particles.data.dataset import FEWEST_EMITTERS
+from holly_triton.particles.sparse.choice import are_few
 from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.report import REPORT, write_report
@@ -139,7 +140,7 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         loss=state.history[-1]["loss"] if state.history else None,
         loss_of_structure=trainer.losses_of(points)[1],
         loss_of_ball=trainer.losses_of(_ball(points))[1],
-        few_labels=_has_few_labels(run),
+        few_labels=_shows_few(run),
         sigma_nm=state.history[-1]["sigma_nm"] if state.history else None,
         blur_nm=state.blur_nm(),
         axial_blur_nm=_axial_blur(trainer),
@@ -160,12 +161,10 @@ def _axial_blur(trainer: AnyTrainer) -> float | None:
     return trainer.state.axial_blur_nm() if fits and isinstance(trainer.state, SpatialState) else None
 
 
-def _has_few_labels(run: Run) -> bool:
+def _shows_few(run: Run) -> bool:
     """Whether particles of 2D localisations have few: most of a picture's intensity is then where these happen to be."""
     counts = run.dataset.counts
-    return (
-        run.config.dimensions != 3 and counts is not None and float(counts.double().median()) <= run.config.sparse.most
-    )
+    return run.config.dimensions != 3 and counts is not None and are_few(counts, run.config.sparse)
 
 
 def _entropy(dataset: Dataset, state: AnyState) -> float | None:

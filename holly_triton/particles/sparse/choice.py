@@ -1,15 +1,21 @@
 """Whether particles have so few labels that their poses are drawn, and how much each localisation counts then."""
 
+from torch import Tensor
+
 from holly_triton.particles.data import Localisations
 from holly_triton.particles.data.counts import dispersion_of, noisy_counts
 
 from .config import Sparse
 
 
+def are_few(counts: Tensor, settings: Sparse) -> bool:
+    """Whether particles have few localisations, of which there are ``counts`` ``[P]``."""
+    return float(counts.double().median()) <= settings.most
+
+
 def has_few_labels(data: Localisations, points: int, settings: Sparse, least_dispersion: float) -> bool:
     """Whether particles have so few localisations, and in such varying numbers, that their poses are drawn by each localisation."""
-    few = float(data.counts.double().median())
-    if few > settings.most or few * points > settings.most_pairs:
+    if not are_few(data.counts, settings) or float(data.counts.double().median()) * points > settings.most_pairs:
         return False
     return noisy_counts(data.counts, least_dispersion) is not None
 
