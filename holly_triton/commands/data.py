@@ -77,6 +77,7 @@ def simulate(
     from holly_triton.core.errors import HollyError
     from holly_triton.core.folder import check_free
     from holly_triton.core.words import counted, enumerated
+    from holly_triton.particles.run.enough import enough_to_classify, enough_to_deform, enough_to_train
     from holly_triton.particles.simulate import Precision
     from holly_triton.particles.simulate import simulate as make
     from holly_triton.particles.simulated_files import write_simulation
@@ -111,14 +112,21 @@ def simulate(
         )
     write_simulation(out, parts[0] if not also else mixed(parts, generator, in_plane), tiff=tiff)
     sites = enumerated([counted(len(one.points), "site") for one in structures])
-    mixture = f" --structures {len(structures)}" if also and dimensions == 3 else ""
-    mixture = " --deformation --held-out 0.1" if stretch and dimensions == 3 and not also else mixture
     kind, several = (
         (f"{noun} of 3D localisations" for noun in ("particle", "particles"))
         if dimensions == 3
         else ("picture", "pictures")
     )
     click.echo(f"{out}: {counted(images * in_plane, kind, several)} of {sites}")
+    particles = sum(int((part.offsets.diff() > 0).sum()) for part in parts)
+    if not enough_to_train(particles):
+        say_next(f"holly-triton info {quote(str(out))}")
+        return
+    mixture = ""
+    if also and dimensions == 3 and enough_to_classify(particles, len(structures)):
+        mixture = f" --structures {len(structures)}"
+    elif stretch and not also and enough_to_deform(particles, 0.1):
+        mixture = " --deformation --held-out 0.1"
     say_next(f"holly-triton train {quote(str(out))}{mixture}")
 
 
@@ -135,7 +143,7 @@ def info(data: Path, **settings: Any) -> None:
     from holly_triton.io.movies.summary import movie_summary
     from holly_triton.io.tables.reading import unused_options
     from holly_triton.particles.data.table import NOT_MARKED
-    from holly_triton.particles.info import describe
+    from holly_triton.particles.info import classified_into, describe
 
     channel = settings["channel"]
     number = int(channel) if channel and channel.isdecimal() else None
@@ -148,11 +156,10 @@ def info(data: Path, **settings: Any) -> None:
     )  # of a folder, other files may need them
     used = {name: value for name, value in settings.items() if name not in unused}
     if movie:
-        say_next(f"holly-triton frames localise {quote(str(data))} localisations.csv --model MODEL")
+        known = spelt({name: used[name] for name in ("pixel_size", "channel")})
+        say_next(f"holly-triton frames localise {quote(str(data))} localisations.csv --model MODEL{known}")
     elif str(rows.get("can be trained on")).startswith("yes"):  # else that line says what to do
-        # simulate --also leaves the truth of each structure; only particles in 3D are classified.
-        several = rows.get("structures") if rows["third dimension"] == "yes" else None
-        classes = f" --structures {several.split()[0]}" if several else ""
+        classes = f" --structures {structures}" if (structures := classified_into(rows)) > 1 else ""
         say_next(f"holly-triton train {quote(str(data))}{classes}{spelt(used)}")
     elif rows.get("particles") == NOT_MARKED:
         kept = {name: value for name, value in used.items() if name in {option.name for option in pick.params}}
@@ -227,6 +234,7 @@ def pick(
     from holly_triton.io.tables.reading import Reading
     from holly_triton.particles.picking.pick import PickSettings
     from holly_triton.particles.picking.pick import pick as find
+    from holly_triton.particles.run.enough import enough_to_train
 
     if not overwrite:
         check_new(out)
@@ -236,3 +244,4 @@ def pick(
     )  # fmt: skip
     click.echo("\n".join(picked.said))
     click.echo(f"See {picked.overview} and {picked.gallery}")
+    say_next(f"holly-triton {'train' if enough_to_train(picked.particles) else 'info'} {quote(str(out))}")

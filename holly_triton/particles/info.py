@@ -61,6 +61,16 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
     return screen | {"can be trained on": _verdict(data, reading, every)}
 
 
+def classified_into(rows: dict[str, str]) -> int:
+    """Into how many structures ``train`` can classify the particles that ``describe`` found, of a simulation of several; else 1."""
+    from .run.enough import enough_to_classify  # imports all of train
+
+    if "structures" not in rows or rows["third dimension"] != "yes":
+        return 1
+    structures, particles = int(rows["structures"].split()[0]), int(rows["particles"].split()[-1])
+    return structures if enough_to_classify(particles, structures) else 1
+
+
 def _verdict(data: Localisations | Pictures, reading: Reading, every: int) -> str:
     """Whether data, of which one row in ``every`` was kept, can be used for training, and why not or with what in doubt."""
     if lacking := lacking_in(data, reading, every):

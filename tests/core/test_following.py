@@ -1,26 +1,31 @@
 """The last line of a command: what to do next."""
 
+import re
 import shlex
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
 import pytest
-import tifffile
 from click.testing import CliRunner
 
 from holly_triton.cli import main
-from holly_triton.commands.following import DRIFTING, LAST, NEXT, OWN, _followed, _say
+from holly_triton.commands.following import DRIFT, LAST, NEXT, OWN, Line, _followed, _say
 from holly_triton.commands.tomo.simulate import what_follows
+from holly_triton.io.particle_lists import ParticleList, joined, write_particles
+from holly_triton.io.volumes import write_volume
 from holly_triton.tomography.config.simulation import SimulationSettings
 
 
 def lines_of(words: str) -> dict[str, str]:
-    """What follows a command, by the option on which it depends."""
+    """What follows a command, by the option on which it depends, and by "instead" where the file is refused."""
     lines = NEXT[words]
+    if isinstance(lines, Line):
+        return {"": lines.says} | ({"instead": lines.instead} if lines.instead else {})
     return {"": lines} if isinstance(lines, str) else lines
 
 
@@ -37,10 +42,12 @@ def test_what_follows_is_a_command_with_options_that_exist(words: str, option: s
     line = lines_of(words)[option]
     following, rest = command(line.split()[1:])
     known = {option for parameter in following.params for option in parameter.opts}
-    assert {word for word in rest if word.startswith("--")} <= known
+    assert {word.partition("{")[0] for word in rest if word.startswith("--")} <= known
     names = {parameter.name or "": "a" for parameter in command(words.split())[0].params}
-    assert "{" not in line.format_map(names)
-    assert not option or option in names
+    repeated = {name: "" for parameter in command(words.split())[0].params for name in parameter.opts}
+    assert "{" not in line.format_map(names | repeated)
+    assert {word for word in re.findall("{(--[a-z-]+)}", line)} <= known
+    assert option in ("", "instead") or option in names
 
 
 def test_every_command_says_what_follows_or_is_the_last() -> None:
@@ -61,7 +68,8 @@ def test_it_depends_on_an_option_where_it_must(given: str, said: str) -> None:
     @click.argument("out")
     @click.option("--train", "training", is_flag=True)
     @click.option("--seed")
-    def work(data: str, out: str, training: bool, seed: str | None) -> None:
+    @click.option("--voxel-size")
+    def work(data: str, out: str, training: bool, seed: str | None, voxel_size: str | None) -> None:
         pass
 
     work.callback = _followed(work.callback, NEXT["tomo classify"])
@@ -105,21 +113,98 @@ def test_it_is_left_out_where_its_argument_is_not_known() -> None:
     assert CliRunner().invoke(work, []).output == "done\n"
 
 
-@pytest.mark.parametrize("frames", [1, 3])
-def test_drift_is_corrected_of_a_movie_and_not_of_a_single_frame(frames: int, tmp_path: Path) -> None:
-    movie = tmp_path / "movie.tif"
-    tifffile.imwrite(movie, np.zeros((frames, 16, 16), np.uint16), photometric="minisblack")
+def said_after(words: str, given: dict[str, Any], capsys: pytest.CaptureFixture[str]) -> str:
+    """The line after the command of these words with these arguments."""
+    _say(NEXT[words], given)
+    return capsys.readouterr().out.strip().removeprefix("Next: holly-triton ")
 
-    @click.command()
-    @click.argument("movie")
-    @click.argument("out")
-    @click.option("--channel", type=int)
-    def work(movie: str, out: str, channel: int | None) -> None:
-        pass
 
-    work.callback = _followed(work.callback, DRIFTING)
-    ran = CliRunner().invoke(work, [str(movie), "table.csv"])
-    assert ran.exit_code == 0 and ("undrift" in ran.output) is (frames > 1) and "Next: holly-triton" in ran.output
+@pytest.mark.parametrize(("rows", "frames"), [(5000, 100), (4999, 100), (5000, 4), (0, 1)])
+def test_drift_is_measured_where_localisations_and_frames_suffice(
+    rows: int, frames: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.csv"
+    numbers = np.column_stack([np.arange(rows) % frames + 1, np.random.default_rng(1).uniform(0, 1e4, (rows, 2))])
+    np.savetxt(table, numbers, delimiter=",", header='"frame","x [nm]","y [nm]"', comments="", fmt="%g")
+    _say(DRIFT, {"out": table})
+    said = capsys.readouterr().out
+    if not rows:  # nothing reads an empty table
+        assert not said
+        return
+    following, rest = command(next_words(said))
+    assert following.name == ("undrift" if (rows, frames) == (5000, 100) else "info")
+    ran = CliRunner().invoke(following, [word.replace("still.csv", str(tmp_path / "still.csv")) for word in rest])
+    assert ran.exit_code == 0, ran.exception
+
+
+def test_the_drift_of_evaluated_localisations_is_measured_in_their_unit(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = tmp_path / "table.csv"
+    rows = np.column_stack([np.arange(5000) % 100 + 1, np.random.default_rng(1).uniform(0, 100, (5000, 2))])
+    np.savetxt(table, rows, delimiter=",", header="frame,x,y", comments="", fmt="%g")
+    given = {"localisations": table, "unit": "px", "pixel_size": 100.0}
+    assert (
+        said_after("frames evaluate", given, capsys) == f"frames undrift {table} still.csv --unit px --pixel-size 100.0"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [("tomo render", "picks"), ("tomo evaluate", "picks"), ("tomo combine", "out")]
+)
+@pytest.mark.parametrize("count", [0, 3, 4])
+def test_an_average_is_named_where_there_are_picks_for_one(
+    words: str, name: str, count: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    picks = tmp_path / "picks.csv"
+    picks.write_text("class,x,y,z\nb,1,2,3\n" + "a,1,2,3\n" * count)
+    given = {name: picks, "tomogram": "t.mrc", "voxel_size": 13.0}
+    said = said_after(words, given, capsys)
+    assert said.startswith("tomo average") is (count == 4)
+    assert not said or said.endswith("--voxel-size 13.0")
+
+
+@pytest.mark.parametrize(("name", "read"), [("picks.star", True), ("picks.cmm", False), ("picks.json", False)])
+def test_picks_are_drawn_and_averaged_where_their_file_can_be_read(
+    name: str, read: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    places, out = np.random.default_rng(1).uniform(0, 100, (8, 3)), tmp_path / name
+    # Of two classes copick has two files, of which none is called as was asked.
+    write_particles(out, joined([ParticleList.of(one, places, tomogram="t") for one in ("a", "b")]))
+    given = {"tomogram": "t.mrc", "out": out, "voxel_size": None}
+    for words in ("tomo pick", "tomo match", "tomo combine"):
+        assert bool(said_after(words, given, capsys)) is read
+
+
+def test_a_density_in_em_is_no_list(tmp_path: Path) -> None:
+    volume = tmp_path / "t.em"
+    write_volume(volume, np.random.default_rng(1).normal(size=(16, 16, 16)).astype(np.float32), 10.0)
+    ran = CliRunner().invoke(main, ["tomo", "info", str(volume), "--voxel-size", "12"])
+    assert next_words(ran.output)[:3] == ["tomo", "pick", str(volume)]
+    assert next_words(ran.output)[-2:] == ["--voxel-size", "12.0"]
+
+
+@pytest.mark.parametrize(
+    ("words", "wanted"),
+    [
+        ("--images 7", "info {out}"),
+        ("--images 8", "train {out}"),
+        ("--images 40 --also torus 0.4 --dimensions 3", "train {out}"),
+        ("--images 52 --also torus 0.4 --dimensions 3", "train {out} --structures 2"),
+        ("--images 200 --also torus 0.4 --also tripod 0.2 --dimensions 3", "train {out} --structures 3"),
+        ("--images 40 --stretch 8 --dimensions 3", "train {out}"),
+        ("--images 60 --stretch 8 --dimensions 3", "train {out} --deformation --held-out 0.1"),
+    ],
+)
+def test_what_is_named_after_a_simulation_is_what_its_particles_suffice_for(
+    words: str, wanted: str, tmp_path: Path
+) -> None:
+    out = tmp_path / "data"
+    ran = CliRunner().invoke(main, ["simulate", "nuclear-pore", str(out), *words.split()])
+    assert " ".join(next_words(ran.output)) == wanted.format(out=out)
+    if "stretch" not in words and "info" not in wanted:  # info sees what was simulated, but for a stretch
+        ran = CliRunner().invoke(main, ["info", str(out)])
+        assert " ".join(next_words(ran.output)) == wanted.format(out=out)
 
 
 def test_after_several_structures_the_most_frequent_one_is_named(
@@ -181,7 +266,7 @@ def test_what_follows_repeats_the_options_that_are_used(repeated: bool, tmp_path
 
 def test_a_simulation_in_a_folder_with_a_space_names_it_as_a_shell_takes_it(tmp_path: Path) -> None:
     out = tmp_path / "my pores"
-    ran = CliRunner().invoke(main, ["simulate", "nuclear-pore", str(out), "--images", "2"])
+    ran = CliRunner().invoke(main, ["simulate", "nuclear-pore", str(out), "--images", "8"])
     assert ran.exit_code == 0 and next_words(ran.output) == ["train", str(out)]
 
 

@@ -6,7 +6,7 @@ from shlex import quote
 import click
 
 from ..following import say_next
-from ..options import ABOVE_ZERO, SOME_PATH
+from ..options import ABOVE_ZERO, SOME_PATH, spelt
 
 
 @click.command()
@@ -31,7 +31,8 @@ def info(file: Path, voxel_size: float | None, picks: Path | None) -> None:
     rows = describe(file, voxel_size=voxel_size, picks=picks)
     width = max(len(name) for name, _ in rows)
     click.echo("\n".join(f"{name:<{width}}  {said}" for name, said in rows))
-    if is_list(file):
-        say_next(f"holly-triton tomo render TOMOGRAM {quote(str(file))} picks.html")
-    elif dict(rows).get("content") == "density":  # not labels or a mask, in which there is nothing to pick
-        say_next(f"holly-triton tomo pick {quote(str(file))} picks.star --model MODEL")
+    content, known = dict(rows).get("content"), spelt({"voxel_size": voxel_size})
+    if content == "density":  # not labels or a mask, in which there is nothing to pick
+        say_next(f"holly-triton tomo pick {quote(str(file))} picks.star --model MODEL{known}")
+    elif content is None and is_list(file):  # .em is of volumes and of motive lists
+        say_next(f"holly-triton tomo render TOMOGRAM {quote(str(file))} picks.html{known}")

@@ -34,6 +34,10 @@ class Drifting(Settings):
     seed: Annotated[int, Bounds(0)] = 0
     """Of the random halves by which the error is estimated."""
 
+    def segments(self, localisations: int, frames: int) -> int:
+        """Segments of a movie with so many localisations and frames; below ``fewest_segments`` there are too few of either."""
+        return min(self.most_segments, localisations // self.localisations, frames)
+
 
 TILE_BINS = 256
 """Side of the squares in which a field is correlated, bins. Memory then does not depend on the field."""

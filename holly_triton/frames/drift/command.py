@@ -92,7 +92,8 @@ def _write(out: Path, table: Array, pixel_nm: float, frames: int, form: str | No
 
 def _with_width(table: Array) -> Array:
     """The table with the column of widths that a table in 2D has, whose values are not known here."""
-    wide = np.full(len(table), np.nan, dtype=[*table.dtype.descr, ("width", np.float64)])
+    wide = np.empty(len(table), dtype=[*table.dtype.descr, ("width", np.float64)])
+    wide["width"] = np.nan
     for name in table.dtype.names or ():
         wide[name] = table[name]
     return wide

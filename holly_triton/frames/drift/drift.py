@@ -67,7 +67,7 @@ def find_drift(table: Array, frames: int, settings: Drifting | None = None) -> D
         InsufficientError: There are too few localisations or frames for ``fewest_segments``.
     """
     settings = settings or Drifting()
-    segments = min(settings.most_segments, len(table) // settings.localisations, frames)
+    segments = settings.segments(len(table), frames)
     if segments < settings.fewest_segments:
         raise InsufficientError(
             f"{counted(len(table), 'localisation')} in {counted(frames, 'frame')} are too few to measure a drift: at least "

@@ -209,6 +209,12 @@ def explain_fit(fit: Fit, kind: str, dimensions: int | None) -> str:
     )
 
 
+def held_out_of(particles: int, share: float) -> int:
+    """How many of the particles are held out: none where the share of them would be too few for a comparison."""
+    count = round(share * particles)
+    return count if count >= FEWEST_HELD_OUT else 0
+
+
 def evenly(count: int, wanted: int) -> Array:
     """Indices of ``wanted`` items, evenly spaced over all of them, ``[wanted]`` int64."""
     return np.linspace(0, count - 1, wanted).astype(np.int64)
@@ -236,9 +242,6 @@ def _choose(dataset: Dataset, share: float) -> Array:
     """Which pictures ``[P]`` are held out; none where these, or the remaining ones, would be too few."""
     particles = _particles(dataset)
     distinct = sorted(set(particles), key=lambda name: blake2b(name.encode(), digest_size=8).digest())
-    count = round(share * len(distinct))
-    if count < FEWEST_HELD_OUT:
-        return np.zeros(len(dataset), dtype=bool)
-    chosen = {*distinct[:count]}
+    chosen = {*distinct[: held_out_of(len(distinct), share)]}
     held_out = np.array([name in chosen for name in particles])
     return held_out if len(held_out) - held_out.sum() >= FEWEST_PICTURES else np.zeros_like(held_out)
