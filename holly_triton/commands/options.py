@@ -8,9 +8,12 @@ from typing import Any, get_args
 
 import click
 
+from holly_triton.core.config import Bounds
 from holly_triton.core.jobs import Cluster, Where
+from holly_triton.frames.config.common import PIXEL
 from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
 from holly_triton.io.units import UNIT_NM, unit_word
+from holly_triton.tomography.config.common import VOXEL
 
 SOME_PATH = click.Path(path_type=Path)
 SEED = click.IntRange(0, 2**63 - 1)
@@ -44,6 +47,16 @@ class Renamed(click.Option):
 
 
 ABOVE_ZERO = Number(min=0, min_open=True)
+
+
+def within(bounds: Bounds) -> Number:
+    """A number within the bounds of a setting."""
+    most = bounds.most if math.isfinite(bounds.most) else None
+    return Number(bounds.least, most, min_open=bounds.open_least, max_open=bounds.open_most)
+
+
+CAMERA_PIXEL = within(PIXEL)
+VOXEL_SIDE = within(VOXEL)
 
 
 def tilt_range(ctx: click.Context, parameter: click.Parameter, value: str) -> tuple[float, float]:

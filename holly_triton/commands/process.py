@@ -12,7 +12,7 @@ from holly_triton.particles.config import FEWEST_POINTS, MOST_POINTS, Device
 from holly_triton.project.config import FOLDERS, Asked
 
 from .following import say_next
-from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, unit_option, words
+from .options import ABOVE_ZERO, CAMERA_PIXEL, SEED, SOME_PATH, Number, unit_option, words
 
 
 @click.command()
@@ -26,7 +26,7 @@ from .options import ABOVE_ZERO, SEED, SOME_PATH, Number, unit_option, words
 @click.option("--step", type=float, metavar="NM", help="Distance of its planes in nm; negative if the first plane has the largest z.")  # fmt: skip
 @click.option("--psf", type=SOME_PATH, metavar="FILE", help="A measured PSF, in place of beads.")
 @click.option("--camera", metavar="CAMERA", help="Camera of the movie: photons, scmos or challenge, with changes such as scmos,offset_adu=98, or a file.")  # fmt: skip
-@click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of a camera pixel in nm, where the files do not state it.")  # fmt: skip
+@click.option("--pixel-size", type=CAMERA_PIXEL, metavar="NM", help="Size of a camera pixel in nm, where the files do not state it.")  # fmt: skip
 @unit_option
 @click.option("--model", metavar="MODEL|default", help="A trained localiser. [default: one is trained]")
 @click.option("--minutes", type=ABOVE_ZERO, metavar="M", help=f"Time for the training of the localiser. [default: {Asked.minutes:g}]")  # fmt: skip

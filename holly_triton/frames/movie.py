@@ -18,7 +18,7 @@ from holly_triton.core.types import Array
 
 from .beads import write_beads
 from .camera import Camera, MapFiles, write_maps
-from .config.simulation import BLOCK_PIXELS, MovieSettings
+from .config.simulation import BLOCK_PIXELS, DENSITY, MovieSettings
 from .drift.walk import drift_walk, write_drift
 from .emitters import Emitters
 from .psf import Psf, write_psf
@@ -101,7 +101,7 @@ def write_movie(
         What was written.
 
     Raises:
-        HollyError: The folder is in use, the camera stores more than 16 bits, a structure can't be read, or a file can't be
+        HollyError: The folder is in use, there would be too many emitters, the camera stores more than 16 bits, a structure can't be read, or a file can't be
             written.
     """
     if camera.saturation_adu > LARGEST_ADU:
@@ -109,6 +109,7 @@ def write_movie(
             f"saturation_adu is {camera.saturation_adu:g}; frames are stored in 16 bits, up to {LARGEST_ADU}"
         )
     shape = (settings.height_px, settings.width_px)
+    _check_number(settings, math.prod(shape) * psf.pixel_nm**2 / 1e6)
     generator = torch.Generator().manual_seed(settings.seed)
     seeing = camera.seeing(1, shape, generator)
     scene = Scene(settings, (shape[1] * psf.pixel_nm, shape[0] * psf.pixel_nm), psf.z_range_nm, generator)
@@ -129,6 +130,16 @@ def write_movie(
         write_drift(out / DRIFT, walk)
     write_config(out / SETTINGS, Written(psf.pixel_nm, settings, camera, write_maps(out, seeing)))
     return movie.summary
+
+
+def _check_number(settings: MovieSettings, field_um2: float) -> None:
+    """Refuse more emitters than the largest density has in such a field."""
+    most = DENSITY.most * field_um2
+    if settings.emitters is not None and settings.emitters > most:
+        raise HollyError(
+            f"--emitters {settings.emitters:g}: are {settings.emitters / field_um2:.3g} per um2 of these frames; give {most:g} at "
+            f"most, {DENSITY.most} per um2"
+        )
 
 
 class _Movie:

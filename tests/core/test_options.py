@@ -74,3 +74,17 @@ def test_an_option_has_one_kind_of_value(option: str) -> None:
 @pytest.mark.parametrize("option", HOMONYMS)
 def test_what_is_listed_as_different_is(option: str) -> None:
     assert len(KINDS[option]) > 1
+
+
+def test_sides_of_camera_pixels_and_voxels_are_bounded_in_every_command() -> None:
+    sides = [
+        option.type
+        for words, command in commands(main)
+        for option in command.params
+        if ("--pixel-size" in option.opts and words.startswith(("frames ", "process")))
+        or ({"--voxel-size", "--template-voxel-size"} & {*option.opts} and words.startswith("tomo "))
+    ]
+    assert len(sides) > 12
+    for side in sides:
+        assert isinstance(side, click.FloatRange)
+        assert side.min is not None and side.min >= 0.1 and side.max is not None and side.max <= 1000

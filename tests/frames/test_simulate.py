@@ -436,3 +436,12 @@ def test_the_maps_of_a_camera_are_beside_its_movie(side, tmp_path, seed):
             camera.maps, (maps["offset"], 1 / maps["gain"], maps["variance"] ** 0.5 / maps["gain"]), strict=True
         ):
             np.testing.assert_allclose(mine, theirs, rtol=1e-5)
+
+
+def test_more_emitters_than_the_largest_density_has_are_refused_and_a_number_that_fits_is_named(tmp_path):
+    settings = MovieSettings(frames=1, width_px=16, height_px=16, density=None, emitters=1e6)
+    with pytest.raises(HollyError, match="give 256 at most"):
+        write_movie(tmp_path / "out", settings, default_psf(), camera_preset("photons"))
+    assert not (tmp_path / "out").exists()
+    settings = dataclasses.replace(settings, emitters=256)
+    assert write_movie(tmp_path / "out", settings, default_psf(), camera_preset("photons")).emitters > 200

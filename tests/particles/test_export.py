@@ -147,6 +147,11 @@ def test_voxels_too_small_to_hold_are_refused_and_a_size_that_fits_is_named(
     named = re.search(r"voxels of ([0-9.]+) nm or more", str(error.value))
     assert named
     export_run(run, tmp_path / "out.mrc", voxel_nm=float(named[1]))
+    with pytest.raises(HollyError, match="show nothing") as error:
+        export_run(run, tmp_path / "out.mrc", voxel_nm=1e6)
+    named = re.search(r"voxels of ([0-9.]+) nm or less", str(error.value))
+    assert named
+    export_run(run, tmp_path / "out.mrc", voxel_nm=float(named[1]))
     for voxel_nm in (0.0, -1.0, float("nan")):
         with pytest.raises(HollyError, match="above 0 nm"):
             export_run(run, tmp_path / "out.mrc", voxel_nm=voxel_nm)

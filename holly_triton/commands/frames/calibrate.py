@@ -5,14 +5,14 @@ from typing import Any
 
 import click
 
-from ..options import ABOVE_ZERO, SOME_PATH, overwrite_out_option
+from ..options import CAMERA_PIXEL, SOME_PATH, overwrite_out_option
 
 
 @click.command()
 @click.argument("beads", type=SOME_PATH)
 @click.argument("out", type=SOME_PATH)
 @click.option("--step", type=float, required=True, metavar="NM", help="Distance of the planes in nm; negative if the first plane has the largest z.")  # fmt: skip
-@click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of a camera pixel in nm, where the file does not state it.")  # fmt: skip
+@click.option("--pixel-size", type=CAMERA_PIXEL, metavar="NM", help="Size of a camera pixel in nm, where the file does not state it.")  # fmt: skip
 @click.option("--camera", metavar="CAMERA", help="Camera whose noise the bound has, such as challenge, or scmos,offset_adu=100, or a file. [default: ideal counting]")  # fmt: skip
 @click.option("--model", type=click.Choice(["spline", "gaussian"]), default="spline", show_default=True, help="Measured table, or astigmatic Gaussian.")  # fmt: skip
 @click.option("--roi", type=click.IntRange(9, 127), metavar="PX", help="Side of the region about a bead, odd. [default: 29]")  # fmt: skip

@@ -6,7 +6,7 @@ import click
 
 from holly_triton.frames.config.scoring import FIELD_NM, Scoring
 
-from ..options import ABOVE_ZERO, SOME_PATH, Number, unit_option
+from ..options import ABOVE_ZERO, CAMERA_PIXEL, SOME_PATH, Number, unit_option
 
 DEFAULT = Scoring()
 
@@ -27,7 +27,7 @@ def sides(ctx: click.Context, parameter: click.Parameter, value: str | None) -> 
 @click.option("--border", type=Number(min=0), default=DEFAULT.border_nm, show_default=True, metavar="NM", help="Leave out what is this near to an edge of the field.")  # fmt: skip
 @click.option("--fov", callback=sides, metavar="NM", help=f"Field of view: a side, or WIDTHxHEIGHT. [default: from settings.toml beside TRUTH, else {FIELD_NM:g}]")  # fmt: skip
 @click.option("--dim-quantile", type=Number(0, 1, max_open=True), default=DEFAULT.dim_quantile, show_default=True, metavar="Q", help="Set this share of the emitters, the dimmest, aside.")  # fmt: skip
-@click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help=f"Side of a camera pixel. [default: from the files, else {DEFAULT.pixel_nm:g}]")  # fmt: skip
+@click.option("--pixel-size", type=CAMERA_PIXEL, metavar="NM", help=f"Side of a camera pixel. [default: from the files, else {DEFAULT.pixel_nm:g}]")  # fmt: skip
 @unit_option
 @click.option("--frames", type=(int, int), metavar="FIRST LAST", help="Compare these frames only. [default: all]")
 @click.option("--bound", is_flag=True, help="Also compare the errors with the Cramér-Rao bound: for a movie of frames simulate.")  # fmt: skip

@@ -7,7 +7,7 @@ import click
 
 from holly_triton.frames.config.fitting import Fitting
 
-from ..options import ABOVE_ZERO, SOME_PATH, given_options, overwrite_out_option
+from ..options import ABOVE_ZERO, CAMERA_PIXEL, SOME_PATH, given_options, overwrite_out_option
 
 DEFAULT = Fitting()
 
@@ -18,7 +18,7 @@ DEFAULT = Fitting()
 @click.option("--psf", type=SOME_PATH, metavar="FILE", help="PSF with astigmatism, for a movie in 3D: from frames calibrate, or of SMAP, Picasso or ThunderSTORM.")  # fmt: skip
 @click.option("--width", type=ABOVE_ZERO, metavar="NM", help="In place of --psf for a movie in 2D: standard deviation of a spot in focus, such as 130.")  # fmt: skip
 @click.option("--camera", metavar="CAMERA", help="Camera of the movie: scmos or challenge, with changes such as scmos,offset_adu=98, or a file. [default: from settings.toml beside MOVIE]")  # fmt: skip
-@click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of a camera pixel in nm. [default: from the file, else the PSF's]")  # fmt: skip
+@click.option("--pixel-size", type=CAMERA_PIXEL, metavar="NM", help="Size of a camera pixel in nm. [default: from the file, else the PSF's]")  # fmt: skip
 @click.option("--threshold", type=ABOVE_ZERO, default=DEFAULT.threshold, show_default=True, metavar="T", help="Least height of a spot, in standard deviations of the noise after a band-pass.")  # fmt: skip
 @click.option("--max-misfit", type=ABOVE_ZERO, default=DEFAULT.max_misfit, show_default=True, metavar="M", help="Leave out spots with a larger log-likelihood ratio (deviance per degree of freedom); 1 is a perfect fit.")  # fmt: skip
 @click.option("--max-sigma", type=ABOVE_ZERO, default=DEFAULT.max_sigma_nm, show_default=True, metavar="NM", help="Leave out localisations with a larger lateral standard deviation.")  # fmt: skip

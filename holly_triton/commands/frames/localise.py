@@ -7,7 +7,7 @@ import click
 
 from holly_triton.frames.config.network import Device
 
-from ..options import ABOVE_ZERO, SOME_PATH, Number, given_options, overwrite_out_option, words
+from ..options import ABOVE_ZERO, CAMERA_PIXEL, SOME_PATH, Number, given_options, overwrite_out_option, words
 
 
 @click.command()
@@ -15,7 +15,7 @@ from ..options import ABOVE_ZERO, SOME_PATH, Number, given_options, overwrite_ou
 @click.argument("out", type=SOME_PATH)
 @click.option("--model", type=SOME_PATH, metavar="MODEL|default", help="What frames train has written; default: the model that ships, for the default PSF of frames simulate and pixels of 100 nm. [default: default, for a movie of frames simulate]")  # fmt: skip
 @click.option("--camera", metavar="CAMERA", help="Camera of the movie: scmos or challenge, with changes such as scmos,offset_adu=98, or a file. [default: from settings.toml beside MOVIE, else the model's]")  # fmt: skip
-@click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of a camera pixel in nm. [default: from the file, else the model's]")  # fmt: skip
+@click.option("--pixel-size", type=CAMERA_PIXEL, metavar="NM", help="Size of a camera pixel in nm. [default: from the file, else the model's]")  # fmt: skip
 @click.option("--threshold", type=Number(0.1, 1), metavar="P", help="Least probability of a localisation. [default: the model's]")  # fmt: skip
 @click.option("--max-sigma", type=ABOVE_ZERO, metavar="NM", help="Leave out localisations with a larger lateral standard deviation.")  # fmt: skip
 @click.option("--channel", type=click.IntRange(min=1), metavar="N", help="Channel to read, where there are several.")

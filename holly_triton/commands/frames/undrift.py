@@ -6,7 +6,7 @@ import click
 
 from holly_triton.frames.config.drift import Drifting
 
-from ..options import ABOVE_ZERO, SOME_PATH, overwrite_out_option, unit_option
+from ..options import ABOVE_ZERO, CAMERA_PIXEL, SOME_PATH, overwrite_out_option, unit_option
 
 DEFAULT = Drifting()
 
@@ -18,7 +18,7 @@ DEFAULT = Drifting()
 @click.option("--segment", type=click.IntRange(min=100), default=DEFAULT.localisations, show_default=True, metavar="N", help="Localisations of a segment on average; fewer follow a faster drift, with a larger error.")  # fmt: skip
 @click.option("--largest", type=ABOVE_ZERO, default=DEFAULT.largest_nm, show_default=True, metavar="NM", help="Largest lateral drift that is looked for.")  # fmt: skip
 @unit_option
-@click.option("--pixel-size", type=ABOVE_ZERO, metavar="NM", help="Size of a camera pixel in nm.")
+@click.option("--pixel-size", type=CAMERA_PIXEL, metavar="NM", help="Size of a camera pixel in nm.")
 @click.option("--form", metavar="NAME", help="Format, where the suffix of OUT stands for several.")
 @overwrite_out_option
 def undrift(

@@ -9,7 +9,7 @@ import click
 from holly_triton.tomography.config.averaging import Averaging
 from holly_triton.tomography.config.network import Device
 
-from ..options import ABOVE_ZERO, SEED, SOME_PATH, words
+from ..options import ABOVE_ZERO, SEED, SOME_PATH, VOXEL_SIDE, words
 from .imaging import imaging_options, optics_of
 
 
@@ -29,7 +29,7 @@ from .imaging import imaging_options, optics_of
 )
 @click.option("--symmetry", default=Averaging().symmetry, show_default=True, metavar="GROUP", help="Imposed on the average: C2, D7, O, ..., its main axis along z.")  # fmt: skip
 @imaging_options
-@click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of the tomograms' voxels in Å, where the files do not state it.")  # fmt: skip
+@click.option("--voxel-size", type=VOXEL_SIDE, metavar="A", help="Side of the tomograms' voxels in Å, where the files do not state it.")  # fmt: skip
 @click.option("--mask", type=SOME_PATH, metavar="FILE", help="For alignment and FSC: a volume of the box's size, 0 outside, 1 inside, with soft edges. [default: a sphere of 0.4 of the box]")  # fmt: skip
 @click.option("--control", type=click.IntRange(4, 100_000), metavar="N", help="Also treat N random positions alike: what they give shows the bias of the reference.")  # fmt: skip
 @click.option("--truth", metavar="NAME|FILE", help="A structure to compare the average with.")

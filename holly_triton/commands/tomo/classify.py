@@ -16,7 +16,7 @@ from holly_triton.tomography.config.classification import (
     Training,
 )
 
-from ..options import ABOVE_ZERO, SEED, SOME_PATH, Number, words
+from ..options import ABOVE_ZERO, SEED, SOME_PATH, VOXEL_SIDE, Number, words
 
 
 @click.command()
@@ -31,7 +31,7 @@ from ..options import ABOVE_ZERO, SEED, SOME_PATH, Number, words
 @click.option("--quick", is_flag=True, help=f"A first impression: {QUICK_EPOCHS} epochs.")
 @click.option("--aligned", is_flag=True, help="The subtomograms have been aligned, and classes may differ in how they lie: our own network then sees them as they are, not turned by 180 degrees and shifted.")  # fmt: skip
 @click.option(
-    "--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of a voxel in Å, where the files do not state it."
+    "--voxel-size", type=VOXEL_SIDE, metavar="A", help="Side of a voxel in Å, where the files do not state it."
 )
 @click.option("--seed", type=SEED, metavar="I", help="Seed of every random choice. [default: 0]")
 @click.option("--device", type=words(Device), help="[default: auto]")

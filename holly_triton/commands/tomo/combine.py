@@ -6,7 +6,7 @@ import click
 
 from holly_triton.tomography.config.scoring import Scoring
 
-from ..options import ABOVE_ZERO, SOME_PATH, overwrite_out_option
+from ..options import ABOVE_ZERO, SOME_PATH, VOXEL_SIDE, overwrite_out_option
 
 HOWS = ("union", "intersection", "only-a", "only-b")
 
@@ -17,7 +17,7 @@ HOWS = ("union", "intersection", "only-a", "only-b")
 @click.argument("out", type=SOME_PATH)
 @click.option("--tolerance", type=ABOVE_ZERO, default=Scoring().tolerance_angstrom, show_default=True, metavar="A", help="Largest distance of two picks of one particle in Å.")  # fmt: skip
 @click.option("--how", type=click.Choice(HOWS), default="union", show_default=True, help="Which picks are written.")
-@click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of a voxel in Å, for files whose positions are in voxels. [default: as the files state it]")  # fmt: skip
+@click.option("--voxel-size", type=VOXEL_SIDE, metavar="A", help="Side of a voxel in Å, for files whose positions are in voxels. [default: as the files state it]")  # fmt: skip
 @click.option("--json", is_flag=True, help="Print the counts as JSON.")
 @overwrite_out_option
 def combine(

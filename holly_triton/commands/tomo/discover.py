@@ -9,7 +9,7 @@ import click
 from holly_triton.tomography.config.discovery import CLUSTERS, Discovery, Embedding
 from holly_triton.tomography.config.network import Device
 
-from ..options import ABOVE_ZERO, SEED, SOME_PATH, words
+from ..options import ABOVE_ZERO, SEED, SOME_PATH, VOXEL_SIDE, words
 from .imaging import imaging_options, optics_of
 
 DEFAULT = Discovery()
@@ -30,7 +30,7 @@ DEFAULT = Discovery()
 @imaging_options
 @click.option("--truth", "truths", multiple=True, metavar="NAME|FILE", help="A structure to compare every average with: a map, a model, a cloud or a name; may be given several times.")  # fmt: skip
 @click.option("--embedding", type=words(Embedding), help=f"Of the picture of the features. [default: {DEFAULT.embedding}]")  # fmt: skip
-@click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of a voxel in Å, where the files do not state it.")  # fmt: skip
+@click.option("--voxel-size", type=VOXEL_SIDE, metavar="A", help="Side of a voxel in Å, where the files do not state it.")  # fmt: skip
 @click.option("--seed", type=SEED, metavar="I", help="Of the clusters, first rotations and halves. [default: 0]")
 @click.option("--quick", is_flag=True, help="A first impression: fewer clusters are averaged, with fewer subtomograms.")
 @click.option("--device", type=words(Device), default="auto", show_default=True)

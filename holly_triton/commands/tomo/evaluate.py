@@ -6,7 +6,7 @@ import click
 
 from holly_triton.tomography.config.scoring import Scoring
 
-from ..options import ABOVE_ZERO, SOME_PATH
+from ..options import ABOVE_ZERO, SOME_PATH, VOXEL_SIDE
 
 DEFAULT = Scoring()
 
@@ -36,7 +36,7 @@ def groups(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.option("--classes", callback=names, metavar="LIST", help="Compare these classes only.")
 @click.option("--tomograms", callback=names, metavar="LIST", help="Compare these tomograms, also where one has no picks. [default: those in both files]")  # fmt: skip
 @click.option("--symmetry", callback=groups, metavar="LIST", help="Point groups up to which angles are compared, such as GroEL=D7,20S=D7. [default: those of the structures that ship, by name]")  # fmt: skip
-@click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of a voxel in Å, for files whose positions are in voxels.")  # fmt: skip
+@click.option("--voxel-size", type=VOXEL_SIDE, metavar="A", help="Side of a voxel in Å, for files whose positions are in voxels.")  # fmt: skip
 @click.option("--out", type=SOME_PATH, metavar="FOLDER", help="Also write the confusion matrix and the figures over the threshold of the score.")  # fmt: skip
 @click.option("--json", is_flag=True, help="Print the figures as JSON.")
 def evaluate(

@@ -6,12 +6,12 @@ from shlex import quote
 import click
 
 from ..following import say_next
-from ..options import ABOVE_ZERO, SOME_PATH, spelt
+from ..options import SOME_PATH, VOXEL_SIDE, spelt
 
 
 @click.command()
 @click.argument("file", type=SOME_PATH)
-@click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of a voxel in Å, where FILE does not state it or states a wrong one.")  # fmt: skip
+@click.option("--voxel-size", type=VOXEL_SIDE, metavar="A", help="Side of a voxel in Å, where FILE does not state it or states a wrong one.")  # fmt: skip
 @click.option("--picks", type=SOME_PATH, metavar="LIST", help="Also count how many particles of LIST lie in the volume FILE.")  # fmt: skip
 def info(file: Path, voxel_size: float | None, picks: Path | None) -> None:
     """Say in one screen what is in FILE: a volume, a list of particles or an atomic model.

@@ -11,7 +11,7 @@ from holly_triton.tomography.config.network import Device
 from holly_triton.tomography.config.optics import Optics
 from holly_triton.tomography.config.training import Contrast
 
-from ..options import ABOVE_ZERO, SOME_PATH, Number, overwrite_out_option, words
+from ..options import ABOVE_ZERO, SOME_PATH, VOXEL_SIDE, Number, overwrite_out_option, words
 
 DEFAULT, OPTICS = Matching(), Optics()
 
@@ -23,8 +23,8 @@ DEFAULT, OPTICS = Matching(), Optics()
 @click.option("--angle", type=Number(0.5, 90), metavar="DEG", help="Angle between rotations. [default: 2.5 voxels of the search over the template's diameter]")  # fmt: skip
 @click.option("--tilt", metavar="DEG|LEAST,MOST", default="60", show_default=True, help="Last tilt of a symmetric series about y, or first and last, such as -42,60; 90 is no missing wedge.")  # fmt: skip
 @click.option("--contrast", type=words(Contrast), default=DEFAULT.contrast, show_default=True, help="Of macromolecules in the tomogram; they are positive in a template always.")  # fmt: skip
-@click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of the tomogram's voxels in Å, where the file does not state it.")  # fmt: skip
-@click.option("--template-voxel-size", type=ABOVE_ZERO, metavar="A", help="The same of the templates that are maps.")
+@click.option("--voxel-size", type=VOXEL_SIDE, metavar="A", help="Side of the tomogram's voxels in Å, where the file does not state it.")  # fmt: skip
+@click.option("--template-voxel-size", type=VOXEL_SIDE, metavar="A", help="The same of the templates that are maps.")
 @click.option("--defocus", type=Number(-100, 100), metavar="UM", help="Underfocus in µm; the templates then get the CTF. Leave it out for a tomogram whose CTF was corrected.")  # fmt: skip
 @click.option("--voltage", type=ABOVE_ZERO, default=OPTICS.voltage_kv, show_default=True, metavar="KV")
 @click.option("--cs", type=Number(0), default=OPTICS.cs_mm, show_default=True, metavar="MM", help="Spherical aberration.")  # fmt: skip

@@ -10,7 +10,7 @@ from holly_triton.tomography.config.network import Device
 from holly_triton.tomography.config.picking import Cluster
 from holly_triton.tomography.config.training import Contrast
 
-from ..options import ABOVE_ZERO, SOME_PATH, Number, overwrite_out_option, words
+from ..options import SOME_PATH, VOXEL_SIDE, Number, overwrite_out_option, words
 
 
 @click.command()
@@ -22,7 +22,7 @@ from ..options import ABOVE_ZERO, SOME_PATH, Number, overwrite_out_option, words
 @click.option("--scores", type=SOME_PATH, metavar="FILE", help="Also write the share of all classes together in each voxel (.mrc, .em, .h5).")  # fmt: skip
 @click.option("--averaged/--not-averaged", default=True, show_default=True, help="Average the answers for the tomogram turned by 180 degrees about x, y and z; four times the work.")  # fmt: skip
 @click.option("--contrast", type=words(Contrast), help="Of protein in the tomogram. [default: the model's]")
-@click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of a voxel in Å, where the file does not state it.")  # fmt: skip
+@click.option("--voxel-size", type=VOXEL_SIDE, metavar="A", help="Side of a voxel in Å, where the file does not state it.")  # fmt: skip
 @click.option("--device", type=words(Device), default="auto", show_default=True)
 @overwrite_out_option
 def pick(tomogram: Path, out: Path, model_file: Path, **given: Any) -> None:

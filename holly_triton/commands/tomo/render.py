@@ -6,7 +6,7 @@ import click
 
 from holly_triton.tomography.config.scoring import Scoring
 
-from ..options import ABOVE_ZERO, SOME_PATH
+from ..options import ABOVE_ZERO, SOME_PATH, VOXEL_SIDE
 
 
 @click.command()
@@ -15,7 +15,7 @@ from ..options import ABOVE_ZERO, SOME_PATH
 @click.argument("out", type=SOME_PATH)
 @click.option("--truth", type=SOME_PATH, metavar="TRUTH", help="Also draw the true particles, and compare the picks with them.")  # fmt: skip
 @click.option("--tolerance", type=ABOVE_ZERO, default=Scoring().tolerance_angstrom, show_default=True, metavar="A", help="Largest distance of a pick from its particle in Å.")  # fmt: skip
-@click.option("--voxel-size", type=ABOVE_ZERO, metavar="A", help="Side of a voxel in Å, for a tomogram that states none, and lists in voxels.")  # fmt: skip
+@click.option("--voxel-size", type=VOXEL_SIDE, metavar="A", help="Side of a voxel in Å, for a tomogram that states none, and lists in voxels.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace an existing picture or page.")
 def render(
     tomogram: Path, picks: Path, out: Path, truth: Path | None, tolerance: float, voxel_size: float | None,

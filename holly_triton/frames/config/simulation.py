@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 from holly_triton.core.config import Bounds, Settings
 
 POSITIVE = Bounds(0, open_least=True)
+DENSITY = Bounds(0, 100, open_least=True)
+"""Of nominal emitters per square micrometre: ten times as many as a network is trained on, and beyond any localisation."""
 BLOCK_PIXELS = 2**22
 """Pixels of the frames that are drawn at once while a movie is written."""
 NODE_PX = 8
@@ -26,8 +28,8 @@ BEAD_PHOTONS, BEAD_SPREAD, BEAD_ROOM_PX = 30000.0, 0.1, 40
 class FrameSettings(Settings):
     """What differs from frame to frame: drawn log-uniformly between least and most, and fixed where these are equal."""
 
-    density_least: Annotated[float, POSITIVE] = 0.05
-    density_most: Annotated[float, POSITIVE] = 10.0
+    density_least: Annotated[float, DENSITY] = 0.05
+    density_most: Annotated[float, DENSITY] = 10.0
     """Nominal emitters per square micrometre."""
     photons_least: Annotated[float, POSITIVE] = 700.0
     photons_most: Annotated[float, POSITIVE] = 25000.0
@@ -60,7 +62,7 @@ class MovieSettings(Settings):
     orientation: Literal["any", "upright"] | None = None
     unit_nm: Annotated[float, POSITIVE] | None = None
     """nm per unit of a cloud that states none."""
-    density: Annotated[float, POSITIVE] | None = 0.2
+    density: Annotated[float, DENSITY] | None = 0.2
     """Nominal emitters per square micrometre; None where their number is given."""
     emitters: Annotated[float, POSITIVE] | None = None
     """Mean emitters of a frame."""

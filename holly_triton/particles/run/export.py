@@ -48,6 +48,8 @@ MARGIN = 5.0
 """Margin about the outermost point, in sigma: 1e-6 of a Gaussian lies beyond it."""
 LARGEST_SIDE = 400
 """Largest side of a volume in voxels, which gives 244 MiB."""
+SMALLEST_SIDE = 8
+"""Smallest one, below which no structure is seen."""
 SMALLEST_VOXEL_NM = 1e-3
 """Smallest voxel, nm: the density in points per nm^3 grows with its inverse cube, and its square must fit float32."""
 PICASSO_PIXEL_NM = 100.0
@@ -192,7 +194,7 @@ def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | N
     appears ten times smaller. The cloud's origin is the centre of a voxel, the one about which RELION rotates a volume.
 
     Raises:
-        HollyError: The voxel size is not above 0 or gives too many voxels, or the file can't be written.
+        HollyError: The voxel size is not above 0, gives too many or too few voxels, or the file can't be written.
     """
     import mrcfile
 
@@ -205,6 +207,11 @@ def write_volume(path: Path, points: Array, sigma_nm: float, voxel_nm: float | N
         raise HollyError(
             f"{path}: voxels of {voxel_nm:.3g} nm would be {2 * reach / voxel_nm:.0f} a side of {2 * reach:.0f} nm, "
             f"more than {LARGEST_SIDE}; use voxels of {math.ceil(100 * least) / 100:g} nm or more"
+        )
+    if voxel_nm > (most := 2 * reach / SMALLEST_SIDE):
+        raise HollyError(
+            f"{path}: voxels of {voxel_nm:.4g} nm show nothing of a structure of {2 * reach:.4g} nm with its margin; use voxels of "
+            f"{math.floor(100 * most) / 100:g} nm or less"
         )
     if voxel_nm < SMALLEST_VOXEL_NM:
         raise HollyError(

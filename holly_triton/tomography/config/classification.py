@@ -7,6 +7,8 @@ from typing import Annotated, Literal, Self
 from holly_triton.core.config import Bounds, Settings
 from holly_triton.core.errors import HollyError
 
+from .common import VOXEL
+
 NetworkName = Literal["own", "inception3d", "dsrf3d", "rif-svm"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -97,7 +99,7 @@ class Training(Settings):
 
     data: str = ""
     """A set of labelled subtomograms, or the settings of simulated ones."""
-    voxel_size: Annotated[float, Bounds(0, open_least=True)] | None = None
+    voxel_size: Annotated[float, VOXEL] | None = None
     """Å, where the set does not state it."""
     epochs: Annotated[int, Bounds(1)] | None = None
     """Times that each subtomogram is seen; where neither this nor ``minutes`` is given, as ``EPOCHS`` has it."""
