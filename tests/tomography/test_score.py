@@ -126,10 +126,31 @@ def test_nothing_to_compare_is_undefined_and_no_error() -> None:
 
 def test_axes_and_units_that_differ_are_noticed(seed: int) -> None:
     truth = crowd(60, seed)
+    narrow = Scoring(60.0)  # within the default of 136.8 Å a fifth of so dense particles are found by chance
     swapped = ParticleList.of(truth.labels, truth.positions[:, ::-1], tomogram="t0")
-    assert any("z, y, x" in doubt for doubt in doubts(swapped, truth, evaluate(swapped, truth)))
+    assert any("z, y, x" in doubt for doubt in doubts(swapped, truth, evaluate(swapped, truth, narrow)))
     voxels = ParticleList.of(truth.labels, truth.positions / 13.68, tomogram="t0")
     assert any("--voxel-size 13.68" in doubt for doubt in doubts(voxels, truth, evaluate(voxels, truth)))
     assert doubts(truth, truth, evaluate(truth, truth)) == []
-    other = ParticleList.of(truth.labels, crowd(60, seed + 1000).positions + 1e5, tomogram="t0")
-    assert "are both lists of the same tomogram" in doubts(other, truth, evaluate(other, truth))[-1]
+
+
+@pytest.mark.parametrize("count", [1, 5, 60])
+@pytest.mark.parametrize("label", ["70S", "other"])
+def test_picks_of_another_tomogram_are_noticed_whatever_their_class(count: int, label: str, seed: int) -> None:
+    truth = crowd(60, seed)
+    other = ParticleList.of(label, crowd(60, seed + 1000).positions[:count] + 1e5, tomogram="t0")
+    assert "same tomogram" in doubts(other, truth, evaluate(other, truth))[-1]
+    # Two tomograms of one extent: some picks lie near a particle by chance.
+    rng = np.random.default_rng(seed)
+    first, second = (
+        ParticleList.of("70S", rng.uniform(0, (5000, 5000, 2000), (60, 3)), tomogram="t0") for _ in range(2)
+    )
+    assert "same tomogram" in doubts(first, second, evaluate(first, second))[-1]
+
+
+def test_poor_picks_that_find_more_than_chance_does_are_not_called_unrelated(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    truth = ParticleList.of("70S", rng.uniform(0, (5000, 5000, 2000), (100, 3)), tomogram="t0")
+    poor = np.concatenate([truth.positions[:18], rng.uniform(0, (5000, 5000, 2000), (40, 3))])
+    picks = ParticleList.of("70S", poor, tomogram="t0")
+    assert not doubts(picks, truth, evaluate(picks, truth, Scoring(60.0)))

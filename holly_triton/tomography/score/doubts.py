@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import permutations
+from itertools import permutations, product
 
 import numpy as np
 
+from holly_triton.core.words import counted
 from holly_triton.io.particle_lists.particle_list import ParticleList
 from holly_triton.tomography.config.scoring import FEWEST_TO_JUDGE, GOOD, POOR
 
@@ -13,20 +14,25 @@ from .evaluate import Score
 from .matching import match
 
 AXES = "xyz"
+UNRELATED = (
+    ": check that both lists are of the same tomogram, that their positions have the same unit (--voxel-size) and origin, and that "
+    "their axes have the same order (tomo info shows the extent of each)"
+)
 
 
 def doubts(picks: ParticleList, truth: ParticleList, score: Score) -> list[str]:
     """Sentences about what may be wrong with the picks, beside what the figures show."""
     said = list(_classes(picks, truth))
-    if min(len(picks), len(truth)) < FEWEST_TO_JUDGE or score.blind.recall > POOR:
+    if not min(len(picks), len(truth)) or score.blind.recall > POOR:
         return said
-    said += _conventions(picks, truth, score.settings.tolerance_angstrom)
-    if not score.blind.matched and not said:
-        said.append(
-            f"No pick lies within {score.settings.tolerance_angstrom:.4g} Å of a particle of the truth: are both lists of the same "
-            "tomogram, with the same voxel size?"
-        )
-    return said
+    tolerance, judged = score.settings.tolerance_angstrom, min(len(picks), len(truth)) >= FEWEST_TO_JUDGE
+    differing = [*_conventions(picks, truth, tolerance)] if judged else []
+    if not differing and not score.blind.matched:
+        differing.append(f"No pick lies within {tolerance:.4g} Å of a particle of the truth{UNRELATED}")
+    elif not differing and judged and score.blind.matched <= _by_chance(picks, truth, tolerance):
+        near = f"Only {score.blind.matched} of {counted(len(picks), 'pick')} are within {tolerance:.4g} Å of a particle"
+        differing.append(f"{near}, no more than by chance{UNRELATED}")
+    return said + differing
 
 
 def _classes(picks: ParticleList, truth: ParticleList) -> Iterator[str]:
@@ -51,6 +57,14 @@ def _conventions(picks: ParticleList, truth: ParticleList, tolerance: float) -> 
     voxel = _scale(picks, truth)
     if voxel > 1 and recall(picks.positions * voxel) > GOOD:
         yield f"The picks appear to be in voxels and not in Å: --voxel-size {voxel:.4g} would fit"
+
+
+def _by_chance(picks: ParticleList, truth: ParticleList, tolerance: float) -> float:
+    """Particles that are found by chance at most: where the picks are mirrored about their middle, and three standard deviations."""
+    middle = np.nanmean(picks.positions, axis=0)
+    mirrored = [middle + (picks.positions - middle) * signs for signs in product((1, -1), repeat=3) if min(signs) < 0]
+    found = [len(match(replace(picks, positions=places), truth, tolerance, by_class=False).pick) for places in mirrored]
+    return float(np.mean(found) + 3 * np.sqrt(np.mean(found)))
 
 
 def _scale(picks: ParticleList, truth: ParticleList) -> float:
