@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 
-from holly_triton.core.config import Bounds
+from holly_triton.core.config import LARGEST, Bounds, Settings, kinds
 from holly_triton.core.jobs import Cluster, Where
 from holly_triton.frames.config.common import PIXEL
 from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
@@ -53,6 +53,15 @@ def within(bounds: Bounds) -> Number:
     """A number within the bounds of a setting."""
     most = bounds.most if math.isfinite(bounds.most) else None
     return Number(bounds.least, most, min_open=bounds.open_least, max_open=bounds.open_most)
+
+
+def of_setting(settings: type[Settings], name: str) -> click.ParamType[Any]:
+    """The values of a numeric setting, so that one out of its bounds is refused by the name of the option."""
+    kind = kinds(settings)[name]
+    bounds = kind.bounds or Bounds(-math.inf)
+    if kind.plain is int:
+        return click.IntRange(math.ceil(bounds.least), int(min(bounds.most, LARGEST)))
+    return within(bounds)
 
 
 CAMERA_PIXEL = within(PIXEL)

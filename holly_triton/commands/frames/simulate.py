@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from holly_triton.frames.config.camera import CAMERAS
-from holly_triton.frames.config.simulation import DENSITY, MovieSettings
+from holly_triton.frames.config.simulation import MovieSettings
 
-from ..options import ABOVE_ZERO, SEED, SOME_PATH, Number, within
+from ..options import ABOVE_ZERO, SEED, SOME_PATH, Number, of_setting
 
 DEFAULT = MovieSettings()
 
@@ -35,7 +35,7 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.option("--unit-nm", type=ABOVE_ZERO, metavar="NM", help="nm per unit of a cloud that states no unit. [default: 1]")  # fmt: skip
 @click.option("--frames", type=click.IntRange(min=1), default=DEFAULT.frames, show_default=True, metavar="N", help="Frames.")  # fmt: skip
 @click.option("--size", type=Size(), default=f"{DEFAULT.width_px}", show_default=True, metavar="PX|WIDTHxHEIGHT", help="Of a frame, pixels.")  # fmt: skip
-@click.option("--density", type=within(DENSITY), metavar="PER_UM2", help=f"Nominal emitters per square micrometre of a frame: crowded as so many random ones. [default: {DEFAULT.density}]")  # fmt: skip
+@click.option("--density", type=of_setting(MovieSettings, "density"), metavar="PER_UM2", help=f"Nominal emitters per square micrometre of a frame: crowded as so many random ones. [default: {DEFAULT.density}]")  # fmt: skip
 @click.option("--emitters", type=ABOVE_ZERO, metavar="N", help="Mean emitters of a frame, in place of --density.")
 @click.option("--photons", type=ABOVE_ZERO, default=DEFAULT.photons, show_default=True, metavar="N", help="Mean photons of an emitter in a frame, as they arrive at the camera.")  # fmt: skip
 @click.option("--spread", type=Number(min=0), default=DEFAULT.spread, show_default=True, metavar="S", help="Their relative standard deviation.")  # fmt: skip

@@ -6,7 +6,7 @@ import click
 
 from holly_triton.frames.config.drift import Drifting
 
-from ..options import ABOVE_ZERO, CAMERA_PIXEL, SOME_PATH, overwrite_out_option, unit_option
+from ..options import CAMERA_PIXEL, SOME_PATH, of_setting, overwrite_out_option, unit_option
 
 DEFAULT = Drifting()
 
@@ -15,8 +15,8 @@ DEFAULT = Drifting()
 @click.argument("localisations", type=SOME_PATH)
 @click.argument("out", type=SOME_PATH)
 @click.option("--frames", type=click.IntRange(min=1), metavar="N", help="Frames of the movie. [default: the last one with a localisation]")  # fmt: skip
-@click.option("--segment", type=click.IntRange(min=100), default=DEFAULT.localisations, show_default=True, metavar="N", help="Localisations of a segment on average; fewer follow a faster drift, with a larger error.")  # fmt: skip
-@click.option("--largest", type=ABOVE_ZERO, default=DEFAULT.largest_nm, show_default=True, metavar="NM", help="Largest lateral drift that is looked for.")  # fmt: skip
+@click.option("--segment", type=of_setting(Drifting, "localisations"), default=DEFAULT.localisations, show_default=True, metavar="N", help="Localisations of a segment on average; fewer follow a faster drift, with a larger error.")  # fmt: skip
+@click.option("--largest", type=of_setting(Drifting, "largest_nm"), default=DEFAULT.largest_nm, show_default=True, metavar="NM", help="Largest lateral drift that is looked for.")  # fmt: skip
 @unit_option
 @click.option("--pixel-size", type=CAMERA_PIXEL, metavar="NM", help="Size of a camera pixel in nm.")
 @click.option("--form", metavar="NAME", help="Format, where the suffix of OUT stands for several.")

@@ -7,14 +7,14 @@ import click
 
 from holly_triton.tomography.config.optics import Optics
 
-from ..options import ABOVE_ZERO, Number, tilt_range, words
+from ..options import Number, of_setting, tilt_range, words
 
 DEFAULT = Optics()
 Contrast = Literal["dark", "bright"]
 
 OPTIONS = (
     click.option("--defocus", type=Number(-100, 100), metavar="UM", help="Underfocus in µm, to restore the sign of the CTF. Leave it out for a tomogram whose CTF was corrected."),
-    click.option("--voltage", type=ABOVE_ZERO, default=DEFAULT.voltage_kv, show_default=True, metavar="KV"),
+    click.option("--voltage", type=of_setting(Optics, "voltage_kv"), default=DEFAULT.voltage_kv, show_default=True, metavar="KV"),
     click.option("--cs", type=Number(0), default=DEFAULT.cs_mm, show_default=True, metavar="MM", help="Spherical aberration."),
     click.option("--amplitude-contrast", type=Number(0, 1), default=DEFAULT.amplitude_contrast, show_default=True, metavar="SHARE"),
     click.option("--phase-shift", type=Number(-360, 360), default=DEFAULT.phase_shift_deg, show_default=True, metavar="DEG", help="Of a phase plate."),

@@ -11,7 +11,7 @@ from holly_triton.tomography.config.network import Device
 from holly_triton.tomography.config.optics import Optics
 from holly_triton.tomography.config.training import Contrast
 
-from ..options import ABOVE_ZERO, SOME_PATH, VOXEL_SIDE, Number, overwrite_out_option, words
+from ..options import ABOVE_ZERO, SOME_PATH, VOXEL_SIDE, Number, of_setting, overwrite_out_option, words
 
 DEFAULT, OPTICS = Matching(), Optics()
 
@@ -26,7 +26,9 @@ DEFAULT, OPTICS = Matching(), Optics()
 @click.option("--voxel-size", type=VOXEL_SIDE, metavar="A", help="Side of the tomogram's voxels in Å, where the file does not state it.")  # fmt: skip
 @click.option("--template-voxel-size", type=VOXEL_SIDE, metavar="A", help="The same of the templates that are maps.")
 @click.option("--defocus", type=Number(-100, 100), metavar="UM", help="Underfocus in µm; the templates then get the CTF. Leave it out for a tomogram whose CTF was corrected.")  # fmt: skip
-@click.option("--voltage", type=ABOVE_ZERO, default=OPTICS.voltage_kv, show_default=True, metavar="KV")
+@click.option(
+    "--voltage", type=of_setting(Optics, "voltage_kv"), default=OPTICS.voltage_kv, show_default=True, metavar="KV"
+)
 @click.option("--cs", type=Number(0), default=OPTICS.cs_mm, show_default=True, metavar="MM", help="Spherical aberration.")  # fmt: skip
 @click.option("--phase-shift", type=Number(-360, 360), default=OPTICS.phase_shift_deg, show_default=True, metavar="DEG", help="Of a phase plate.")  # fmt: skip
 @click.option("--symmetry", "symmetries", multiple=True, metavar="GROUP", help="C2, D7, O, ... of the templates, their main axis along z; once for all, or once for each. [default: the structure's, C1 for a map]")  # fmt: skip

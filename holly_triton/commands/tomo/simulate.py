@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from holly_triton.tomography.config.network import Device
-from holly_triton.tomography.config.simulation import QUICK, SimulationSettings, TomogramSettings
+from holly_triton.tomography.config.simulation import BOX, QUICK, SimulationSettings, TomogramSettings
 
 from ..following import say_next
-from ..options import ABOVE_ZERO, SEED, SOME_PATH, Number, check_length, words
+from ..options import SEED, SOME_PATH, Number, check_length, of_setting, words
 
 DEFAULT, TOMOGRAM = SimulationSettings(), TomogramSettings()
 SIZE = f"{TOMOGRAM.size_x}x{TOMOGRAM.size_y}x{TOMOGRAM.size_z}"
@@ -40,16 +40,23 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
 @click.argument("out", type=SOME_PATH)
 @click.option("--structures", metavar="LIST", help=f"Names or files with commas between them, each optionally with a number: groel:30. [default: {TOMOGRAM.structures}]")  # fmt: skip
 @click.option("--tomograms", type=click.IntRange(min=1), metavar="N", help="[default: 1]")
-@click.option("--particles", type=click.IntRange(min=0), metavar="N", help=f"Of each structure without a number of its own. [default: {TOMOGRAM.particles}]")  # fmt: skip
-@click.option("--membranes", type=click.IntRange(min=0), metavar="N", help=f"Vesicles and sheets. [default: {TOMOGRAM.membranes}]")  # fmt: skip
-@click.option("--gold", type=click.IntRange(min=0), metavar="N", help="Gold beads of 100 Å. [default: 0]")
+@click.option("--particles", type=of_setting(TomogramSettings, "particles"), metavar="N", help=f"Of each structure without a number of its own. [default: {TOMOGRAM.particles}]")  # fmt: skip
+@click.option("--membranes", type=of_setting(TomogramSettings, "membranes"), metavar="N", help=f"Vesicles and sheets. [default: {TOMOGRAM.membranes}]")  # fmt: skip
+@click.option(
+    "--gold", type=of_setting(TomogramSettings, "gold"), metavar="N", help="Gold beads of 100 Å. [default: 0]"
+)
 @click.option("--size", type=Size(), metavar="N|XxYxZ", help=f"Voxels. [default: {SIZE}]")
-@click.option("--voxel-size", type=Number(0.5, 100), metavar="A", help=f"Å. [default: {TOMOGRAM.voxel_size:g}]")
-@click.option("--resolution", type=ABOVE_ZERO, metavar="A", help="At which structures are drawn, Å. [default: 2 voxels]")  # fmt: skip
-@click.option("--snr", type=ABOVE_ZERO, metavar="X", help=f"Var(signal) / Var(noise) in the particles' boxes. [default: {TOMOGRAM.snr}]")  # fmt: skip
+@click.option(
+    "--voxel-size",
+    type=of_setting(TomogramSettings, "voxel_size"),
+    metavar="A",
+    help=f"Å. [default: {TOMOGRAM.voxel_size:g}]",
+)
+@click.option("--resolution", type=of_setting(TomogramSettings, "resolution"), metavar="A", help="At which structures are drawn, Å. [default: 2 voxels]")  # fmt: skip
+@click.option("--snr", type=of_setting(TomogramSettings, "snr"), metavar="X", help=f"Var(signal) / Var(noise) in the particles' boxes. [default: {TOMOGRAM.snr}]")  # fmt: skip
 @click.option("--no-noise", is_flag=True, help="Add no noise.")
-@click.option("--tilt", type=Number(0, 90, min_open=True, max_open=True), metavar="DEG", help=f"Tilts run from -DEG to DEG. [default: {TOMOGRAM.tilt:g}]")  # fmt: skip
-@click.option("--step", type=Number(0, 60, min_open=True), metavar="DEG", help=f"Between tilts. [default: {TOMOGRAM.step:g}]")  # fmt: skip
+@click.option("--tilt", type=of_setting(TomogramSettings, "tilt"), metavar="DEG", help=f"Tilts run from -DEG to DEG. [default: {TOMOGRAM.tilt:g}]")  # fmt: skip
+@click.option("--step", type=of_setting(TomogramSettings, "step"), metavar="DEG", help=f"Between tilts. [default: {TOMOGRAM.step:g}]")  # fmt: skip
 @click.option("--defocus", type=Number(0, 100), metavar="UM", help=f"Underfocus in um. [default: {TOMOGRAM.optics.defocus_um:g}]")  # fmt: skip
 @click.option("--dose", type=Number(0), metavar="E", help="Of the whole series, e/Å2, which fades fine detail. [default: none]")  # fmt: skip
 @click.option("--contrast", type=click.Choice(["dark", "bright"]), help="Of protein on its ground. [default: dark]")
@@ -122,6 +129,8 @@ def changed(base: SimulationSettings, given: dict[str, Any]) -> SimulationSettin
         if said.get("subtomograms") or base.subtomograms:
             if not x == y == z:
                 raise click.UsageError("subtomograms are cubes: give --size one side")
+            if not BOX.hold(x):
+                raise click.BadParameter(f"the side of a subtomogram is {BOX} voxels, not {x}.", param_hint="--size")
             whole["box"] = x
         else:
             scene |= {"size_x": x, "size_y": y, "size_z": z}

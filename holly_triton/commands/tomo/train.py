@@ -9,13 +9,20 @@ import click
 
 from holly_triton.core.stop import DONE
 from holly_triton.tomography.config.network import Device, Preset
-from holly_triton.tomography.config.training import Contrast, Target, Training
+from holly_triton.tomography.config.training import SIDE_MULTIPLE, Contrast, Target, Training
 
 from ..following import say_next
 from ..options import ABOVE_ZERO, SEED, SOME_PATH, check_length, words
 
 MINUTES, QUICK_STEPS = 10.0, 200
 """Budget where neither minutes nor steps are given; steps of a quick training."""
+
+
+def whole_side(ctx: click.Context, parameter: click.Parameter, side: int | None) -> int | None:
+    """The side of a patch, or a usage error where networks can't halve it twice."""
+    if side is not None and (over := side % SIDE_MULTIPLE):
+        raise click.BadParameter(f"{side} is no multiple of {SIDE_MULTIPLE}, as {side - over} is.", ctx, parameter)
+    return side
 
 
 @click.command()
@@ -31,7 +38,7 @@ MINUTES, QUICK_STEPS = 10.0, 200
 @click.option("--radii", metavar="LIST", help="Radii of the classes in Å, such as 70S=125,FAS=130, or one for all. [default: measured in the label volumes of DATA]")  # fmt: skip
 @click.option("--validation", type=SOME_PATH, metavar="FOLDER", help="Tomograms for thresholds and progress. [default: the last one of DATA]")  # fmt: skip
 @click.option("--contrast", type=words(Contrast), help="Of protein in the tomograms. [default: dark]")
-@click.option("--patch", type=click.IntRange(16, 256), metavar="N", help="Side of a training patch, voxels, a multiple of 4. [default: about five radii of the largest class, or 56 for deepfinder]")  # fmt: skip
+@click.option("--patch", type=click.IntRange(16, 256), callback=whole_side, metavar="N", help="Side of a training patch, voxels, a multiple of 4. [default: about five radii of the largest class, or 56 for deepfinder]")  # fmt: skip
 @click.option("--batch", type=click.IntRange(min=1), metavar="N", help="Patches of a step. [default: 8, or 25 on a GPU]")  # fmt: skip
 @click.option("--seed", type=SEED, metavar="I", help="Seed of every random choice. [default: 0]")
 @click.option("--device", type=words(Device), help="[default: auto]")

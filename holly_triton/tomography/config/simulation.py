@@ -48,6 +48,9 @@ LEAST_WEIGHT = 1e-3
 ROWS_AT_ONCE = 32
 """Planes at a right angle to the tilt axis that Fourier inversion treats at once."""
 
+BOX = Bounds(4, 512)
+"""Of the side of a simulated subtomogram, voxels."""
+
 
 @dataclass(frozen=True)
 class TomogramSettings(Settings):
@@ -65,7 +68,7 @@ class TomogramSettings(Settings):
     size_z: Annotated[int, Bounds(8, 8192)] = 100
     voxel_size: Annotated[float, Bounds(0.5, 100)] = 13.68
     """Å."""
-    resolution: Annotated[float, POSITIVE] | None = None
+    resolution: Annotated[float, Bounds(1, 1000)] | None = None
     """Of the structures, Å; ``RESOLUTION_VOXELS`` voxels without one."""
     tilt: Annotated[float, Bounds(0, 90, open_least=True, open_most=True)] = 60.0
     """Tilts run from the negative of this to this, degrees."""
@@ -110,7 +113,7 @@ class SimulationSettings(Settings):
     tomograms: Annotated[int, Bounds(1)] = 1
     subtomograms: Annotated[int, Bounds(1)] | None = None
     """Of each class, in place of tomograms."""
-    box: Annotated[int, Bounds(4, 512)] = 40
+    box: Annotated[int, BOX] = 40
     """Side of a subtomogram, voxels."""
     seed: Annotated[int, Bounds(0)] = 0
     classes: str = ""

@@ -53,6 +53,8 @@ class Patching(Settings):
 SIDE_RADII = 5.0
 """Side of a training patch over the radius of the largest class. With nine classes and voxels of 20 Å, 76 s of one core gave
 F1 0.68 with patches of 32 voxels, 5 radii, and 0.58 with those of 40."""
+SIDE_MULTIPLE = 4
+"""Sides of patches are a multiple of it: networks halve them twice."""
 SIDE_DEEPFINDER = 56
 """Voxels, as published."""
 
@@ -138,8 +140,8 @@ class Training(Settings):
         super().__post_init__()
         if (self.steps is None) == (self.minutes is None):
             raise HollyError("a training has a number of steps or a number of minutes; set one of the two")
-        if (self.patches.side or 0) % 4:
-            raise HollyError(f"patches.side is {self.patches.side}; it must be a multiple of 4")
+        if (self.patches.side or 0) % SIDE_MULTIPLE:
+            raise HollyError(f"patches.side is {self.patches.side}; it must be a multiple of {SIDE_MULTIPLE}")
 
     def side(self, largest: float) -> int:
         """Side of a training patch, voxels, where the largest class has this radius in voxels."""
@@ -147,4 +149,4 @@ class Training(Settings):
             return self.patches.side
         if self.network.preset == "deepfinder":
             return SIDE_DEEPFINDER
-        return max(16, 4 * math.ceil(SIDE_RADII * largest / 4))
+        return max(16, SIDE_MULTIPLE * math.ceil(SIDE_RADII * largest / SIDE_MULTIPLE))
