@@ -174,6 +174,10 @@ def _has_movie(asked: Asked) -> bool:
 
 
 def _check_files(asked: Asked) -> None:
+    if (data := Path(asked.data)).is_dir():
+        from holly_triton.io.movies.tiff import tiffs_of
+
+        tiffs_of(data)
     for name in FILES:
         given = getattr(asked, name)
         if given is not None and not (name == "model" and given == SHIPPED) and not Path(given).exists():

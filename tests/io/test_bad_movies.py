@@ -96,7 +96,7 @@ INF = "frame dimensions = 24 x 16\nnumber of frames = 12\n"
 YAML = "Data Type: uint16\nFrames: 12\nHeight: 16\nWidth: 24\n"
 BAD: dict[str, tuple[Callable[[Path], Path], str]] = {
     "nothing there": (lambda p: p / "none.tif", "no such file"),
-    "empty folder": (lambda p: sizes(p / "empty"), "holds no TIFF"),
+    "empty folder": (lambda p: sizes(p / "empty"), "is an empty folder"),
     "folder of two sizes": (lambda p: sizes(p / "two", FRAMES[0], FRAMES[1, :8]), "1.tif: is 24 x 8 px but 0.tif is 24 x 16"),
     "folder of two types": (lambda p: sizes(p / "two", FRAMES[0], FRAMES[1].astype("f4")), "float32 pixels but 0.tif"),
     "table": (lambda p: text(p / "a.csv", "x [nm],y [nm]\n1,2\n3,4\n"), "holds a table"),

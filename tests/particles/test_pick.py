@@ -191,6 +191,17 @@ def test_a_field_whose_candidates_all_fall_is_explained(tmp_path: Path, field: t
     assert not (tmp_path / "out.hdf5").exists()
 
 
+@pytest.mark.parametrize("marked", [True, False])
+def test_a_table_whose_particles_are_marked_needs_no_picking(marked: bool, tmp_path: Path) -> None:
+    table, rng = tmp_path / "table.csv", np.random.default_rng(1)
+    columns = [rng.normal(0, 40, (2000, 2)), *([np.repeat(np.arange(40), 50)] if marked else [])]
+    header = "x [nm],y [nm]" + (",particle" if marked else "")
+    np.savetxt(table, np.column_stack(columns), delimiter=",", header=header, comments="")
+    with pytest.raises(HollyError, match="table.csv: ") as error:
+        pick(table, tmp_path / "out.hdf5", Reading(), PickSettings())
+    assert ("holly-triton train" in str(error.value)) is marked
+
+
 def test_another_ending_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HollyError, match="must end in .hdf5"):
         pick(tmp_path / "field.csv", tmp_path / "out.csv", Reading(), PickSettings())

@@ -133,6 +133,19 @@ def test_a_movie_that_is_not_there_is_said_before_its_psf_is_asked_for(tmp_path:
         start_project(tmp_path / "project", Asked.of({"data": str(tmp_path / "movie.tif")}, "test"))
 
 
+@pytest.mark.parametrize(("held", "said"), [(None, "empty folder"), ("notes.txt", "holds no TIFF")])
+def test_a_folder_without_a_movie_is_said_before_its_psf_is_asked_for(
+    held: str | None, said: str, tmp_path: Path
+) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    if held is not None:
+        (data / held).write_text("x")
+    with pytest.raises(HollyError, match=said):
+        start_project(tmp_path / "project", Asked.of({"data": str(data)}, "test"))
+    assert not (tmp_path / "project").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "movie", "names"),
     [

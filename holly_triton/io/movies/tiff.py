@@ -49,18 +49,28 @@ def read_tiff(path: Path, channel: int | None = None, *, alone: bool = False) ->
     return _movie(pages, order, kind, stated, [*notes, *said])
 
 
+def tiffs_of(folder: Path) -> list[Path]:
+    """The TIFFs of a folder, in natural order.
+
+    Raises:
+        HollyError: There is none.
+    """
+    with foreign(folder, "a folder"):
+        held = [file for file in folder.iterdir() if not file.name.startswith(".")]
+    files = [file for file in held if file.is_file() and file.suffix.lower() in SUFFIXES]
+    if not files:
+        lacking = "holds no TIFF" if held else "is an empty folder"
+        raise HollyError(f"{folder}: {lacking}; give a folder of TIFFs, or one file that holds a movie")
+    return sorted(files, key=natural_order)
+
+
 def read_folder(folder: Path, channel: int | None = None) -> Movie:
     """Read the TIFFs of a folder one behind the other, in natural order: single frames, or the parts of a movie.
 
     Raises:
         HollyError: There is no TIFF, one can't be read, or they differ in size or in the type of pixels.
     """
-    with foreign(folder, "a folder"):
-        visible = (file for file in folder.iterdir() if not file.name.startswith(".") and file.is_file())
-        files = sorted((file for file in visible if file.suffix.lower() in SUFFIXES), key=natural_order)
-    if not files:
-        raise HollyError(f"{folder}: holds no TIFF; give a folder of TIFFs, or one file that holds a movie")
-    parts = []
+    files, parts = tiffs_of(folder), []
     with in_parts(len(files)) as begin:
         for file in files:
             begin(file.name)

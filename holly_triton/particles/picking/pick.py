@@ -137,11 +137,20 @@ def _pick(path: Path, out: Path, reading: Reading, settings: PickSettings, begin
         raise HollyError(f"{path}: holds {counted(len(finite), 'localisation')}; give a whole field")
     xy = field.xyz[finite, :2]
     begin(f"finding particles among {counted(len(xy), 'localisation')}")
-    found = find_particles(xy, settings, _rows(field.frame, finite))
-    if not found.picked.any():
-        raise HollyError(
-            f"{path}: no particle was found. {' '.join(found.said)} Give the size of the particles with --diameter NM"
+    try:
+        found = find_particles(xy, settings, _rows(field.frame, finite))
+        if not found.picked.any():
+            raise HollyError(
+                f"no particle was found. {' '.join(found.said)} Give the size of the particles with --diameter NM"
+            )
+    except HollyError as error:
+        marked = any("particle" in file.roles for file in files)
+        train = (
+            ". Its particles are marked already, so that they need no picking: holly-triton train reads it"
+            if marked
+            else ""
         )
+        raise HollyError(f"{path}: {error}{train}") from None
     taken = np.flatnonzero(found.group >= 0)
     taken = taken[np.argsort(found.group[taken], kind="stable")]
     rows = finite[taken]
