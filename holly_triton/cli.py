@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +57,19 @@ class _Commands(InOrder):
     def _own_first(self, args: list[str], *, resilient_parsing: bool = False, **_: Any) -> list[str]:
         """The arguments with the group's own options first, so that these may also stand behind the name of a command.
 
-        Where a shell asks for completions, ``resilient_parsing``, an option may lack its value.
+        A word behind another option is the value of that, also where it looks like one of them. Where a shell asks for
+        completions, ``resilient_parsing``, an option may lack its value.
         """
         flags = {name: param.is_flag for param in self.params if isinstance(param, click.Option) for name in param.opts}
         end = args.index("--") if "--" in args else len(args)
         own: list[str] = []
         rest: list[str] = []
+        command: click.Command = self
         words = iter(args[:end])
         for word in words:
-            if flags.get(word) or ("=" in word and word.partition("=")[0] in flags):
+            if command is not self and (values := _values_behind(command, word)):
+                rest += [word, *islice(words, values)]
+            elif flags.get(word) or ("=" in word and word.partition("=")[0] in flags):
                 own.append(word)
             elif word in flags and (value := next(words, None)) is not None:
                 own += [word, value]
@@ -72,6 +77,8 @@ class _Commands(InOrder):
                 raise click.BadOptionUsage(word, f"Option {word!r} requires an argument.")
             else:
                 rest.append(word)
+                if isinstance(command, click.Group) and word in command.commands:
+                    command = command.commands[word]
         return [*own, *rest, *args[end:]]
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -84,6 +91,13 @@ class _Commands(InOrder):
         except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
             LOG.error("%s: %s; check the path and its permissions", error.filename, error.strerror)
             ctx.exit(1)
+
+
+def _values_behind(command: click.Command, word: str) -> int:
+    """How many words are the values of this one, an option of a command; 0 where it is none, or a flag."""
+    options = (option for option in command.params if isinstance(option, click.Option))
+    found = next((option for option in options if word in (*option.opts, *option.secondary_opts)), None)
+    return 0 if found is None or found.is_flag or found.count else found.nargs
 
 
 def renamed(command: click.Command, name: str) -> click.Command:

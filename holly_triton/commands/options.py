@@ -80,10 +80,11 @@ def tilt_range(ctx: click.Context, parameter: click.Parameter, value: str) -> tu
     return least, most
 
 
-def check_length(quick: bool, config: Path | None) -> None:
-    """Refuse --quick beside a file of settings, which states how long the work is."""
-    if quick and config is not None:
-        raise click.UsageError("--quick changes settings that --config may state; give one of them")
+def check_length(quick: bool, config: Path | None, preset: str | None = None) -> None:
+    """Refuse --quick beside settings of a file or a preset, which state how long the work is."""
+    for option, given in (("--config", config), ("--preset", preset)):
+        if quick and given is not None:
+            raise click.UsageError(f"--quick changes settings that {option} may state; give one of them")
 
 
 def words(kind: Any) -> click.Choice[str]:

@@ -68,7 +68,7 @@ def demo(quick: bool, out: Path, overwrite: bool) -> None:
 @click.option("--deformation", is_flag=True, default=None, help="Then fit a deformation of the structure, from 3D localisations, and its amplitude in each particle: a stretch, a bend or an opening in which they differ.")  # fmt: skip
 @click.option("--half-sets", is_flag=True, default=None, help="Two runs on half of the particles each, for the resolution (FSC).")  # fmt: skip
 @click.option("--prune", is_flag=True, default=None, help="Merge points closer than the final sigma.")
-@click.option("--quick", is_flag=True, help="A fraction of the steps, for smoke tests; not with --config.")
+@click.option("--quick", is_flag=True, help="A fraction of the steps, for smoke tests; not with --config or --preset.")
 @click.option("--resume", type=SOME_PATH, metavar="RUN", help="Continue a run that was stopped.")
 @cluster_options
 @overwrite_option
@@ -95,7 +95,7 @@ def train(
         )
     if config_file is not None and preset is not None:
         raise click.UsageError("--config and --preset both give the settings; use one of them")
-    check_length(quick, config_file)
+    check_length(quick, config_file, preset)
     from holly_triton.core.distributed import joined, leads
     from holly_triton.particles.run.training import resume_training, start_training
 

@@ -58,3 +58,8 @@ class _Single(dict[str, str]):
 
     def __missing__(self, verb: str) -> str:
         return verb + "s"
+
+
+def in_capitals(name: str, initials: str) -> str:
+    """A name of which the letters may be small; one with another initial stays as it was typed, for the message on it."""
+    return name.upper() if name[:1].upper() in initials else name

@@ -23,9 +23,8 @@ def point_group(name: str) -> Tensor:
     Raises:
         ValueError: No such group is known; the message lists those that are.
     """
-    name = name.upper()
-    if not NAME.fullmatch(name):
+    if not NAME.fullmatch(name.upper()):
         raise ValueError(f"{name!r} is no known symmetry; known are {KNOWN}")
-    group = Rotation.create_group(name)
+    group = Rotation.create_group(name.upper())
     order = group.magnitude().argsort(kind="stable")
     return torch.from_numpy(group[order].as_matrix()).float()

@@ -78,9 +78,9 @@ def is_unfinished(folder: Path) -> bool:
     return False
 
 
-def unfinished(folder: Path) -> str:
-    """What is said of such a folder."""
-    return f"is not finished; go on with: holly-triton train --resume {quote(str(folder))}"
+def unfinished(folder: Path) -> HollyError:
+    """The error on such a folder."""
+    return HollyError(f"{folder}: is not finished; go on with: holly-triton train --resume {quote(str(folder))}")
 
 
 def read_run_cloud(folder: Path) -> Array:
@@ -99,7 +99,7 @@ def read_run_cloud(folder: Path) -> Array:
         )
     if not (folder / "cloud.ply").is_file():
         if is_unfinished(folder):
-            raise HollyError(f"{folder}: {unfinished(folder)}")
+            raise unfinished(folder)
         raise HollyError(f"{folder}: holds no cloud.ply; pass the folder of a run that train has finished or saved")
     return read_cloud(folder / "cloud.ply").points
 

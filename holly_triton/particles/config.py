@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from holly_triton.core.config import LARGEST, Bounds, Settings
 from holly_triton.core.errors import HollyError
+from holly_triton.core.words import in_capitals
 from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
 
 from .annealed import Amortised, Direct
@@ -331,7 +332,7 @@ class Config(Settings):
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.symmetry is not None:
-            object.__setattr__(self, "symmetry", self.symmetry.upper())
+            object.__setattr__(self, "symmetry", in_capitals(self.symmetry, "CDTOI"))
 
     def quick(self) -> "Config":
         """The same run at a fraction of the steps, for smoke tests."""

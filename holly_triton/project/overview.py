@@ -70,7 +70,7 @@ def _of_structures(folder: Path) -> Rows:
 def _classes(folder: Path) -> Mapping[str, Any]:
     metrics = read_metrics(folder)
     if metrics.classes is None or not metrics.finished:
-        raise HollyError(f"{folder}: {unfinished(folder)}")
+        raise unfinished(folder)
     return metrics.classes
 
 
@@ -198,11 +198,11 @@ def write_overview(results: Sequence[Path], out: Path) -> Path:
 
 def _kind(folder: Path) -> Kind:
     found = next((kind for kind in KINDS if all((folder / mark).is_file() for mark in kind.marks)), None)
+    if found is None and is_unfinished(folder):
+        raise unfinished(folder)
     if found is None:
         raise HollyError(
-            f"{folder}: {unfinished(folder)}"
-            if is_unfinished(folder)
-            else f"{folder}: is no folder of a result that is known; give that of process, train, tomo average, tomo classify, "
+            f"{folder}: is no folder of a result that is known; give that of process, train, tomo average, tomo classify, "
             "tomo discover, or of the pictures of an evaluation"
         )
     return found

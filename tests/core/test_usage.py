@@ -1,5 +1,7 @@
 """Errors of usage are one line that names the command and the option, with exit code 2."""
 
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner
 
@@ -34,6 +36,7 @@ from holly_triton.cli import main
         ("tomo simulate out --resolution 1e-9", "holly-triton tomo simulate", "--resolution"),
         ("train x --quick --config f.toml", "holly-triton train", "give one of them"),
         ("tomo train x net.pt --quick --config f.toml", "holly-triton tomo train", "give one of them"),
+        ("train x --quick --preset bunny", "holly-triton train", "give one of them"),
         ("tomo simulate out --quick --config f.toml", "holly-triton tomo simulate", "give one of them"),
     ],
 )
@@ -48,3 +51,15 @@ def test_an_error_of_usage_is_one_line(words: str, command: str, named: str) -> 
 def test_a_group_alone_shows_its_commands(words: str) -> None:
     ran = CliRunner().invoke(main, words.split(), prog_name="holly-triton")
     assert ran.exit_code == 2 and "Commands:" in ran.output
+
+
+@pytest.mark.parametrize(
+    "words", ["train {file} --preset -q", "tomo match {file} b c.csv --symmetry -q", "frames demo --out -q"]
+)
+def test_a_value_that_looks_like_an_option_of_all_commands_is_that_value(words: str, tmp_path: Path) -> None:
+    asked = words.format(file=tmp_path / "missing").split()
+    context = main.make_context("holly-triton", [*asked])
+    assert context.params["quiet"] is False
+    assert context.args == asked[1:]
+    also = main.make_context("holly-triton", [*asked, "-q"])
+    assert also.params["quiet"] is True and also.args == asked[1:]

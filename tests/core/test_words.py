@@ -1,6 +1,6 @@
 import pytest
 
-from holly_triton.core.words import counted, enumerated, part_of, rounded, spanned
+from holly_triton.core.words import counted, enumerated, in_capitals, part_of, rounded, spanned
 
 
 @pytest.mark.parametrize(("number", "said"), [(0, "0 pictures"), (1, "1 picture"), (2, "2 pictures")])
@@ -41,3 +41,7 @@ def test_the_last_of_several_is_joined_by_and(texts: list[str], said: str) -> No
 )
 def test_a_range_of_one_figure_is_that_figure(ends: tuple[float, float], form: str, said: str) -> None:
     assert spanned(*ends, form) == said
+
+
+def test_a_name_with_another_initial_stays_as_it_was_typed() -> None:
+    assert [in_capitals(name, "CD") for name in ("c8", "D3", "q5", "")] == ["C8", "D3", "q5", ""]

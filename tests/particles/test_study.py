@@ -5,6 +5,7 @@ import dataclasses
 import json
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 from holly_triton.cli import main
 from holly_triton.core.config import read_config, write_config
 from holly_triton.core.errors import HollyError
+from holly_triton.core.stop import Stop
 from holly_triton.io.clouds import read_cloud, write_cloud
 from holly_triton.io.metrics import read_metrics
 from holly_triton.particles.config import Config
@@ -20,7 +22,7 @@ from holly_triton.particles.data import open_dataset
 from holly_triton.particles.run import run as run_of_particles
 from holly_triton.particles.run import training
 from holly_triton.particles.run.run import start_run
-from holly_triton.particles.run.study import check_begun, make_study, members
+from holly_triton.particles.run.study import Member, check_begun, make_study, members
 
 pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 
@@ -156,3 +158,22 @@ def test_settings_that_earlier_versions_left_to_each_run_are_not_changed_ones(tm
     for change in ({"points": 21}, {"views": "random"}, {"pose": "direct"}):
         with pytest.raises(HollyError, match=f"since repeat-1 was begun: {next(iter(change))}; set"):
             check_begun(tmp_path, members(dataclasses.replace(config, **change), tmp_path))  # type: ignore[arg-type]
+
+
+def test_a_note_on_the_consensus_is_not_said_again_of_a_structure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    config = Config(structures=2)
+    parts = [Member(tmp_path / name, config) for name in ("consensus", "structure-1", "structure-2")]
+    runs = {part.folder: SimpleNamespace(notes=["shared", f"of {part.folder.name}"]) for part in parts}
+    for name in ("open_member", "open_structure"):
+        monkeypatch.setattr(training, name, lambda member: runs[member.folder])
+    monkeypatch.setattr(training, "consensus_of", lambda *_: parts[0])
+    monkeypatch.setattr(training, "structures_of", lambda *_: parts[1:])
+    for name, result in (("follow", True), ("_classify", True), ("conclude_classes", [])):
+        monkeypatch.setattr(training, name, lambda *_, result=result: result)
+    with caplog.at_level("INFO", "holly_triton"):
+        training._follow_classes(config, tmp_path, Stop())
+    said = [message.strip() for message in caplog.messages]
+    assert said.count("shared") == 1
+    assert {"of consensus", "of structure-1", "of structure-2"} <= {*said}

@@ -257,5 +257,5 @@ def finished_classes(folder: Path) -> Config:
     if not is_classified(config):
         raise HollyError(f"{folder}: is of one structure")
     if not are_classified(folder) or not read_metrics(folder).finished:
-        raise HollyError(f"{folder}: {unfinished(folder)}")
+        raise unfinished(folder)
     return config

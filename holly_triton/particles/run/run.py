@@ -113,7 +113,7 @@ def check_place(folder: Path, overwrite: bool) -> None:
     """
     if not overwrite and is_unfinished(folder):
         check_idle(folder)
-        raise HollyError(f"{folder}: holds a run that {unfinished(folder)}, or pass --overwrite to replace it")
+        raise HollyError(f"{unfinished(folder)}, or pass --overwrite to replace it")
     check_free(folder, overwrite)
 
 

@@ -137,7 +137,7 @@ def finished_run(folder: Path) -> Run:
         raise HollyError(f"{folder}: holds several runs; pass the folder of one of them, such as {folder / one}")
     run = resume_run(folder)
     if not run.finished:
-        raise HollyError(f"{folder}: {unfinished(folder)}")
+        raise unfinished(folder)
     return run
 
 

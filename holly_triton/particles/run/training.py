@@ -135,12 +135,11 @@ def _check_here(config: Config, cluster: Cluster | None) -> None:
 
 def _follow_classes(config: Config, folder: Path, stop: Stop) -> int:
     """Carry out what is left of the consensus, of the classification and of the run of each structure, then compare these."""
-    consensus = [consensus_of(config, folder)]
-    if not (
-        _follow_members(consensus, stop, open_member, after=1 + config.structures) and _classify(config, folder, stop)
-    ):
+    consensus, told = [consensus_of(config, folder)], set[str]()
+    after = 1 + config.structures
+    if not (_follow_members(consensus, stop, open_member, after=after, told=told) and _classify(config, folder, stop)):
         return _say_stopped(folder)
-    if not _follow_members(structures_of(config, folder), stop, open_structure, before=2):
+    if not _follow_members(structures_of(config, folder), stop, open_structure, before=2, told=told):
         return _say_stopped(folder)
     with in_parts(1) as begin:
         begin("comparing the structures")
@@ -177,16 +176,16 @@ def _say_stopped(folder: Path) -> int:
 
 def _follow_members(
     members: Sequence[Member], stop: Stop, opened: Callable[[Member], Run], cluster: Cluster | None = None,
-    *, before: int = 0, after: int = 0,
+    *, before: int = 0, after: int = 0, told: set[str] | None = None,
 ) -> bool:  # fmt: skip
     """Carry out what is left of some runs, one after the other here or all on a cluster; False when stopped before the end.
 
-    The study has so many other parts ``before`` and ``after`` them.
+    The study has so many other parts ``before`` and ``after`` them; notes that it has ``told`` are not said again.
     """
     if cluster is not None:
         work = {member.folder: partial(finish_member, member) for member in members if not member.finished}
         return run_all(work, cluster, finished=is_finished, say=say, should_stop=lambda: stop.asked)
-    told = set[str]()
+    told = set[str]() if told is None else told
     for number, member in enumerate(members, before + 1):
         if member.finished:
             continue

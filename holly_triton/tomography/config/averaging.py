@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated
 
 from holly_triton.core.config import Bounds, Settings
+from holly_triton.core.words import in_capitals
 
 POSITIVE = Bounds(0, open_least=True)
 
@@ -64,4 +65,4 @@ class Averaging(Settings):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        object.__setattr__(self, "symmetry", self.symmetry.upper())
+        object.__setattr__(self, "symmetry", in_capitals(self.symmetry, "CDTOI"))
