@@ -156,7 +156,7 @@ def info(data: Path, **settings: Any) -> None:
     )  # of a folder, other files may need them
     used = {name: value for name, value in settings.items() if name not in unused}
     if movie:
-        known = spelt({name: used[name] for name in ("pixel_size", "channel")})
+        known = spelt({"pixel_size": used["pixel_size"], "channel": number})
         say_next(f"holly-triton frames localise {quote(str(data))} localisations.csv --model MODEL{known}")
     elif str(rows.get("can be trained on")).startswith("yes"):  # else that line says what to do
         classes = f" --structures {structures}" if (structures := classified_into(rows)) > 1 else ""

@@ -35,9 +35,9 @@ DRIFT = Line(
 DRAW = Line("holly-triton tomo render {tomogram} {out} picks.html{--voxel-size}", lambda given: is_read_as_list(given["out"]))  # fmt: skip
 
 
-def _average(picks: str, tomogram: str = "TOMOGRAM", instead: str = "") -> Line:
+def _average(picks: str, tomogram: str = "TOMOGRAM", instead: str = "", repeated: str = "{--voxel-size}") -> Line:
     """What averages the picks of the argument ``picks``."""
-    says = f"holly-triton tomo average {{{picks}}} average --tomogram {tomogram} --class CLASS --box ANGSTROM{{--voxel-size}}"
+    says = f"holly-triton tomo average {{{picks}}} average --tomogram {tomogram} --class CLASS --box ANGSTROM{repeated}"
     return Line(says, lambda given: enough_for_an_average(given[picks]), instead)
 
 
@@ -63,7 +63,7 @@ NEXT: dict[str, str | Line | dict[str, str]] = {
     "tomo match": DRAW,
     "tomo render": _average("picks", "{tomogram}", "holly-triton tomo info {tomogram} --picks {picks}{--voxel-size}"),
     "tomo evaluate": _average("picks"),
-    "tomo combine": _average("out"),
+    "tomo combine": _average("out", repeated=""),  # its option is of the lists that were read
     "tomo classify": {
         "training": "holly-triton tomo discover DATA found --model {out}/model.pt",
         "": "holly-triton tomo discover {data} found --features {out}/features.h5{--voxel-size}",

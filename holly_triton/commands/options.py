@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import click
 
-from holly_triton.core.config import LARGEST, Bounds, Settings, kinds
+from holly_triton.core.config import Bounds, Settings, kinds
 from holly_triton.core.jobs import Cluster, Where
 from holly_triton.frames.config.common import PIXEL
 from holly_triton.io.tables.reading import Axis, Background, Contrast, Unit, Weights
@@ -60,7 +60,7 @@ def of_setting(settings: type[Settings], name: str) -> click.ParamType[Any]:
     kind = kinds(settings)[name]
     bounds = kind.bounds or Bounds(-math.inf)
     if kind.plain is int:
-        return click.IntRange(math.ceil(bounds.least), int(min(bounds.most, LARGEST)))
+        return click.IntRange(math.ceil(bounds.least), int(bounds.most) if math.isfinite(bounds.most) else None)
     return within(bounds)
 
 

@@ -137,8 +137,8 @@ def _check_number(settings: MovieSettings, field_um2: float) -> None:
     most = DENSITY.most * field_um2
     if settings.emitters is not None and settings.emitters > most:
         raise HollyError(
-            f"--emitters {settings.emitters:g}: are {settings.emitters / field_um2:.3g} per um2 of these frames; give {most:g} at "
-            f"most, {DENSITY.most} per um2"
+            f"{settings.emitters:g} emitters in a frame are {settings.emitters / field_um2:.3g} per um2; give {math.floor(most)} at most, "
+            f"which are {DENSITY.most} per um2"
         )
 
 

@@ -154,3 +154,13 @@ def test_poor_picks_that_find_more_than_chance_does_are_not_called_unrelated(see
     poor = np.concatenate([truth.positions[:18], rng.uniform(0, (5000, 5000, 2000), (40, 3))])
     picks = ParticleList.of("70S", poor, tomogram="t0")
     assert not doubts(picks, truth, evaluate(picks, truth, Scoring(60.0)))
+
+
+def test_correct_picks_of_a_part_are_not_called_unrelated(seed: int) -> None:
+    """A filament of several, a part of a sheet, whose mirror images lie on particles too, and a few of a dense crowd."""
+    along, across = np.meshgrid(np.arange(20) * 250.0, np.arange(8) * 600.0)
+    filaments = np.stack([along.ravel(), across.ravel(), np.zeros(160)], axis=1)
+    dense = np.random.default_rng(seed).uniform(0, (5120, 5120, 2000), (2000, 3))
+    for places, count in ((filaments, 20), (dense, 8), (dense, 12)):
+        truth, picks = (ParticleList.of("70S", some, tomogram="t0") for some in (places, places[:count]))
+        assert not doubts(picks, truth, evaluate(picks, truth))

@@ -22,6 +22,7 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
     """Sides in voxels: one for a cube, or ``XxYxZ``."""
 
     name = "size"
+    least, most = 8, 8192
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, int, int]:
         """(x, y, z), or a usage error."""
@@ -29,9 +30,9 @@ class Size(click.ParamType):  # type: ignore[type-arg, unused-ignore]
             return value
         sides = str(value).lower().split("x")
         if len(sides) not in (1, 3) or not all(
-            side.isascii() and side.isdecimal() and 8 <= int(side) <= 8192 for side in sides
+            side.isascii() and side.isdecimal() and self.least <= int(side) <= self.most for side in sides
         ):
-            self.fail(f"{value} is neither a side nor XxYxZ in voxels, from 8 to 8192.", param, ctx)
+            self.fail(f"{value} is neither a side nor XxYxZ in voxels, from {self.least} to {self.most}.", param, ctx)
         x, y, z = (int(side) for side in (sides if len(sides) == 3 else 3 * sides))
         return x, y, z
 
@@ -130,7 +131,9 @@ def changed(base: SimulationSettings, given: dict[str, Any]) -> SimulationSettin
             if not x == y == z:
                 raise click.UsageError("subtomograms are cubes: give --size one side")
             if not BOX.hold(x):
-                raise click.BadParameter(f"the side of a subtomogram is {BOX} voxels, not {x}.", param_hint="--size")
+                raise click.BadParameter(
+                    f"the side of a subtomogram is {Size.least} to {BOX.most} voxels, not {x}.", param_hint="--size"
+                )
             whole["box"] = x
         else:
             scene |= {"size_x": x, "size_y": y, "size_z": z}

@@ -5,7 +5,7 @@ from typing import Annotated
 
 from holly_triton.core.config import Bounds, Settings
 
-from .common import PIXEL, PIXEL_NM
+from .common import PIXEL_NM
 
 FIELD_NM = 6400.0
 """Side of the challenge's field of view, nm: the field where neither an option nor a settings.toml states one."""
@@ -28,7 +28,7 @@ class Scoring(Settings):
     lateral_per_nm: Annotated[float, Bounds(0)] = 1.0
     axial_per_nm: Annotated[float, Bounds(0)] = 0.5
     """Per cent of efficiency that each nm of error costs beside the Jaccard index: alpha of the challenge."""
-    pixel_nm: Annotated[float, PIXEL] = PIXEL_NM
+    pixel_nm: Annotated[float, Bounds(0, open_least=True)] = PIXEL_NM
     """Side of a camera pixel, for the bias within a pixel."""
     isolated_nm: Annotated[float, Bounds(0)] = 1000.0
     """An emitter is isolated if no other of its frame is this near laterally."""

@@ -29,7 +29,7 @@ def doubts(picks: ParticleList, truth: ParticleList, score: Score) -> list[str]:
     differing = [*_conventions(picks, truth, tolerance)] if judged else []
     if not differing and not score.blind.matched:
         differing.append(f"No pick lies within {tolerance:.4g} Å of a particle of the truth{UNRELATED}")
-    elif not differing and judged and score.blind.matched <= _by_chance(picks, truth, tolerance):
+    elif not differing and judged and _is_chance(picks, truth, score):
         near = f"Only {score.blind.matched} of {counted(len(picks), 'pick')} are within {tolerance:.4g} Å of a particle"
         differing.append(f"{near}, no more than by chance{UNRELATED}")
     return said + differing
@@ -59,12 +59,18 @@ def _conventions(picks: ParticleList, truth: ParticleList, tolerance: float) -> 
         yield f"The picks appear to be in voxels and not in Å: --voxel-size {voxel:.4g} would fit"
 
 
-def _by_chance(picks: ParticleList, truth: ParticleList, tolerance: float) -> float:
-    """Particles that are found by chance at most: where the picks are mirrored about their middle, and three standard deviations."""
+def _is_chance(picks: ParticleList, truth: ParticleList, score: Score) -> bool:
+    """Whether few of the picks are near a particle, and no more than three deviations above their mirror images about their middle.
+
+    Where many are, they lie where the particles do; the images of picks in a line or a sheet find as many.
+    """
+    if score.blind.precision > POOR:
+        return False
     middle = np.nanmean(picks.positions, axis=0)
     mirrored = [middle + (picks.positions - middle) * signs for signs in product((1, -1), repeat=3) if min(signs) < 0]
+    tolerance = score.settings.tolerance_angstrom
     found = [len(match(replace(picks, positions=places), truth, tolerance, by_class=False).pick) for places in mirrored]
-    return float(np.mean(found) + 3 * np.sqrt(np.mean(found)))
+    return bool(score.blind.matched <= np.mean(found) + 3 * np.sqrt(np.mean(found)))
 
 
 def _scale(picks: ParticleList, truth: ParticleList) -> float:
