@@ -68,7 +68,7 @@ def test_channels_that_are_pooled_are_said_to_be(tmp_path: Path, xyz: np.ndarray
 def test_a_simulated_mixture_is_classified(tmp_path: Path) -> None:
     data, flat = tmp_path / "mixed", tmp_path / "flat"
     for folder, dimensions in ((data, 3), (flat, 2)):
-        invoke("simulate", "nuclear-pore", folder, "--also", "torus", 0.4, "--images", 20, "--dimensions", dimensions)
+        invoke("simulate", "nuclear-pore", folder, "--also", "torus", 0.4, "--images", 60, "--dimensions", dimensions)
     assert [truth.name for truth in truths_beside(data / "localisations.csv")] == ["truth-1.ply", "truth-2.ply"]
     assert invoke("info", data).endswith("--structures 2\n")
     assert "--structures" not in invoke("info", flat).splitlines()[-1]

@@ -56,7 +56,7 @@ def test_the_folder_holds_the_truth_about_each_particle(clouds: Path) -> None:
         clouds / "arc.ply",
         0.25,
         "--images",
-        40,
+        80,
         "--dimensions",
         3,
     ]
@@ -66,7 +66,7 @@ def test_the_folder_holds_the_truth_about_each_particle(clouds: Path) -> None:
     assert len(read_cloud(out / "truth-2.ply").points) == len(ARC)
     with (out / "truth_poses.csv").open() as file:
         structure = [int(row["structure"]) for row in csv.DictReader(file)]
-    assert np.bincount(structure).tolist() == [0, 30, 10]
+    assert np.bincount(structure).tolist() == [0, 60, 20]
     counts = open_dataset(out).counts
     assert counts is not None and counts.tolist() == [len((PLUS, ARC)[one - 1]) for one in structure]
 
