@@ -20,6 +20,7 @@ from holly_triton.particles.simulated_files import write_simulation
 from holly_triton.particles.sparse.config import Sparse
 from holly_triton.particles.spatial.config import Spatial
 from holly_triton.particles.spatial.state import SpatialState
+from holly_triton.particles.spatial.symmetry import rotations_of
 from holly_triton.particles.spatial.train import SpatialTrainer
 
 CONFIG = Config(points=32, device="cpu", spatial=Spatial(steps=6, batch=20))
@@ -70,6 +71,22 @@ def test_poses_that_were_drawn_count_alike() -> None:
     assert found.poses.score.std(dim=1).min() > 0
     held = trainer.find(trainer.plan.at(trainer.plan.steps), index, trainer.plan.settings.last)
     assert not held.drawn and held.weighed(0.02).weight.unique().numel() > 1
+
+
+def test_poses_are_drawn_near_the_true_ones_at_last() -> None:
+    """In the median over 60 particles and draws, one of the 32 orientations in which the rings look alike is near the drawn one."""
+    simulated = particles(60, 0.7, 4)
+    trainer = trainer_of(simulated.localisations, dataclasses.replace(CONFIG, spatial=Spatial(steps=100)))
+    trainer.state.points.copy_(torch.from_numpy(rings()))
+    trainer.state.log_blur.zero_()
+    alike = torch.einsum("bij,gjk->bgik", simulated.rotation.float(), rotations_of("D16"))
+    apart = []
+    for step in (79, 80):  # the blur is the same, and only then are candidates from everywhere no longer wanted
+        found = trainer.find(trainer.plan.at(step), torch.arange(60), trainer.plan.settings.search)
+        cosine = (torch.einsum("bqij,bgij->bqg", found.poses.rotation, alike).amax(dim=2) - 1) / 2
+        apart.append(float(torch.rad2deg(cosine.clamp(-1, 1).acos()).median()))
+    coarse, fine = apart
+    assert fine < 0.8 * coarse < 8
 
 
 def test_rings_keep_their_distance_where_most_labels_are_missing() -> None:

@@ -11,8 +11,8 @@ from holly_triton.particles.bounds import Amount, Count, Positive, Whole
 class Sparse(Settings):
     """Particles of few localisations, whose poses are drawn by the likelihood of each localisation (``posterior``).
 
-    2D localisations follow these settings (``poses``). 3D ones follow those about when poses are drawn, and how, but for their number;
-    the steps of the cloud are those of ``[spatial]``. Lengths are relative to the radius of gyration of the structure.
+    2D localisations follow these settings (``poses``). 3D ones follow those about when poses are drawn, and how, but for their number
+    and for the last steps; the steps of the cloud, and these, are those of ``[spatial]``. Lengths are relative to the radius of gyration of the structure.
     """
 
     most: Whole = 40

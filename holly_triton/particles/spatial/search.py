@@ -147,7 +147,9 @@ def find_poses(
     return Found(poses.best(kept), batch.padded, group)
 
 
-def sample_poses(plan: Plan, model: Model, particles: Particles, index: Tensor, generator: torch.Generator) -> Found:
+def sample_poses(
+    plan: Plan, model: Model, particles: Particles, index: Tensor, generator: torch.Generator, *, refined: bool
+) -> Found:
     """Poses of some particles ``[B]`` of few labels, drawn from their posterior.
 
     Args:
@@ -156,11 +158,15 @@ def sample_poses(plan: Plan, model: Model, particles: Particles, index: Tensor, 
         particles: All particles.
         index: Which of them.
         generator: Of all random choices.
+        refined: Whether they are drawn with the effort of the last steps.
     """
     assert plan.power is not None
     data = particles.batch(index, plan.settings.search.localisations, generator).padded
     scales = Scales(plan.gyration_nm, plan.half_nm, plan.power)
-    settings = dataclasses.replace(plan.config.sparse, samples=plan.settings.samples)
-    drawn = draw_poses(model, data, scales, settings, generator).spaced(plan.settings.kept)
-    poses = Kept(drawn.rotation, drawn.shift, drawn.score).best(plan.settings.kept)
+    spatial = plan.settings
+    settings = dataclasses.replace(plan.config.sparse, samples=spatial.samples)
+    if refined:
+        settings = dataclasses.replace(settings, levels=spatial.refined_levels, moves=spatial.refined_moves)
+    drawn = draw_poses(model, data, scales, settings, generator).spaced(spatial.kept)
+    poses = Kept(drawn.rotation, drawn.shift, drawn.score).best(spatial.kept)
     return Found(poses, data, plan.group.to(index.device), drawn=True)

@@ -257,7 +257,7 @@ class SpatialTrainer:
         state, plan = self.state, self.plan
         model = state.model(stage.sigma_nm)
         if self.draws and stage.name in MOVING:
-            found = sample_poses(plan, model, self.particles, index, self.generator)
+            found = sample_poses(plan, model, self.particles, index, self.generator, refined=not stage.everywhere)
         else:
             known = Kept(state.rotations[index], state.shifts[index], state.scores[index])
             found = find_poses(
