@@ -38,14 +38,25 @@ def trainer_of(data: Localisations, config: Config = CONFIG) -> SpatialTrainer:
     return make_spatial_trainer(config, data)
 
 
+def without_precision(data: Localisations) -> Localisations:
+    """The same, of which it is not known what comes of one label."""
+    return dataclasses.replace(data, precision=None, precision_z=None)
+
+
 @pytest.mark.parametrize(("fluorophores", "power"), [(1, 1.0), (4, 1 / 2.8)])
 def test_localisations_of_one_label_count_together(fluorophores: int, power: float) -> None:
     """Of a Bernoulli number of labels the dispersion is the share that is missing times the localisations of each."""
-    assert trainer_of(particles(2000, 0.7, fluorophores).localisations).plan.power == pytest.approx(power, rel=0.1)
+    data = without_precision(particles(2000, 0.7, fluorophores).localisations)
+    assert trainer_of(data).plan.power == pytest.approx(power, rel=0.1)
+
+
+def test_labels_whose_localisations_are_merged_are_independent() -> None:
+    assert trainer_of(particles(200, 0.7, 4).localisations).plan.power == 1.0
 
 
 def test_particles_count_as_eight_localisations_at_least() -> None:
-    data = particles(2000, 0.9, 8).localisations  # 24 in the median; one over the dispersion of 7.2 would leave three
+    # 24 in the median; one over the dispersion of 7.2 would leave three
+    data = without_precision(particles(2000, 0.9, 8).localisations)
     assert trainer_of(data).plan.power == pytest.approx(8 / float(data.counts.median()))
 
 

@@ -31,7 +31,6 @@ from holly_triton.particles.config import Config
 from holly_triton.particles.data import Localisations
 from holly_triton.particles.data.dataset import FEWEST_PICTURES
 from holly_triton.particles.spatial.choice import check_spatial
-from holly_triton.particles.spatial.particles import Particles
 from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.particles.spatial.train import SpatialTrainer
 
@@ -176,7 +175,7 @@ def conclude_classification(work: Classification) -> None:
     weight, preferred = state.weight.cpu(), None
     if pictures.held_out is not None:
         assert isinstance(pictures.held_out, Localisations)
-        others, preferred = work.trainer.score(Particles.of(pictures.held_out, work.trainer.particles.channels))
+        others, preferred = work.trainer.score(work.trainer.particles.others(pictures.held_out))
         weight = pictures.join(weight, others.cpu())
     ordered, order = in_order(weight.double().numpy(), state.share.tolist())
     table = Assignment(pictures.names, ordered, pictures.is_held_out)

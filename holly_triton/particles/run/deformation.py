@@ -25,7 +25,6 @@ from holly_triton.particles.cloud.train import Progress
 from holly_triton.particles.data import Localisations
 from holly_triton.particles.deformation.state import DeformationState
 from holly_triton.particles.deformation.train import DeformationTrainer, first_state
-from holly_triton.particles.spatial.particles import Particles
 from holly_triton.particles.spatial.train import SpatialTrainer
 from holly_triton.view import render_cloud
 from holly_triton.view.orientation import upright
@@ -77,7 +76,7 @@ def conclude_deformation(run: Run, trainer: DeformationTrainer) -> Figures:
     mean, deviation = state.mean.cpu(), state.deviation.cpu()
     if pictures.held_out is not None:
         assert isinstance(pictures.held_out, Localisations)
-        others = trainer.score(Particles.of(pictures.held_out, trainer.particles.channels))
+        others = trainer.score(trainer.particles.others(pictures.held_out))
         mean, deviation = pictures.join(mean, others.mean.cpu()), pictures.join(deviation, others.deviation.cpu())
         preferred = others.preferred
     spread = trainer.spread_nm

@@ -26,7 +26,6 @@ from holly_triton.particles.data import Dataset, Drawable, Localisations
 from holly_triton.particles.data.dataset import FEWEST_PICTURES
 from holly_triton.particles.poses.refine import Poses
 from holly_triton.particles.poses.rescue import find_poses, unexplained_of
-from holly_triton.particles.spatial.particles import Particles
 from holly_triton.particles.spatial.poses import Chosen
 from holly_triton.particles.spatial.train import SpatialTrainer
 
@@ -164,7 +163,7 @@ def compare_in_space(trainer: SpatialTrainer, dataset: Dataset, most: int) -> tu
     if not isinstance(dataset, Localisations) or not dataset.has_z:
         raise HollyError(f"{dataset.source}: has no z; this run is of 3D localisations, and needs more of these")
     own = evenly(len(trainer.particles), min(len(dataset), len(trainer.particles), most))
-    others = Particles.of(dataset, trainer.particles.channels).to(trainer.state.points.device)
+    others = trainer.particles.others(dataset)
     parts = others, trainer.particles.select(torch.from_numpy(own))
     found, again = (trainer.search(part) for part in parts)
     return Found(found.poses, found.unexplained), Found(again.poses, again.unexplained)

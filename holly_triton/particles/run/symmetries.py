@@ -57,7 +57,7 @@ def held_out_particles(run: Run) -> Particles | None:
     dataset = run.pictures.held_out
     if not isinstance(dataset, Localisations) or not isinstance(run.trainer, SpatialTrainer):
         return None
-    return Particles.of(dataset, run.trainer.particles.channels).to(run.trainer.state.points.device)
+    return run.trainer.particles.others(dataset)
 
 
 def mean_gain(gain: Tensor) -> tuple[float, float]:

@@ -15,6 +15,7 @@ from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import DEFAULT_POINTS, Config
 from holly_triton.particles.data import Dataset, Localisations, Pictures
+from holly_triton.particles.sparse.choice import has_few_labels
 from holly_triton.particles.spatial.choice import (
     channels_of,
     check_spatial,
@@ -148,7 +149,9 @@ def make_spatial_trainer(config: Config, dataset: Localisations, state: SpatialS
     config = dataclasses.replace(config, points=config.points or default_points(dataset, config))
     assert config.points is not None
     channels = dataset.channels if config.channels == "separate" else ()
-    particles = Particles.of(dataset, channels)
+    particles = Particles.of(dataset, channels, None if state is None else state.merging)
+    if state is None and has_few_labels(dataset, config.points, config.sparse, config.sparse.least_dispersion_in_space):
+        particles = particles.by_label()
     plan = SpatialPlan.of(config, particles)
     if state is None:
         sizes = sizes_of(config.points, dataset, 3) if channels else [config.points]

@@ -20,12 +20,12 @@ def has_few_labels(data: Localisations, points: int, settings: Sparse, least_dis
     return noisy_counts(data.counts, least_dispersion) is not None
 
 
-def power_of(data: Localisations, settings: Sparse) -> float:
+def power_of(counts: Tensor, settings: Sparse) -> float:
     """Power of the likelihood of a particle's localisations, which are not independent where several come of each label.
 
     It is one over the variance of their numbers over its mean, the dispersion of quasi-likelihood, which is the number of
     localisations of a label where few are seen. Numbers that vary for other reasons do not make localisations count as fewer than
     ``settings.independent``.
     """
-    least = settings.independent / float(data.counts.double().median())
-    return min(1.0, max(least, 1 / max(1.0, dispersion_of(data.counts))))
+    least = settings.independent / float(counts.double().median())
+    return min(1.0, max(least, 1 / max(1.0, dispersion_of(counts))))

@@ -11,6 +11,7 @@ from holly_triton.particles.data import Localisations
 from holly_triton.particles.data.localisations import LARGEST
 from holly_triton.particles.data.ragged import offsets_from_counts, runs
 
+from .labels import Blinks, Labels, find_blinks, merged
 from .mixture import Padded
 
 OUTLYING = 0.98
@@ -44,6 +45,7 @@ class Particles:
         middle: ``[P, 3]`` nm: each particle's median, relative to its centroid.
         channels: Names of the channels that have a cloud each; () where all localisations are of one.
         channel: ``[E]`` int64: which of these each localisation is of, or -1.
+        blinks: How often labels are localised, where those localisations were merged that are of one label: rows are labels then.
     """
 
     data: Localisations
@@ -53,16 +55,18 @@ class Particles:
     middle: Tensor
     channels: tuple[str, ...]
     channel: Tensor
+    blinks: Blinks | None = None
 
     @staticmethod
-    def of(data: Localisations, channels: tuple[str, ...] = ()) -> "Particles":
+    def of(data: Localisations, channels: tuple[str, ...] = (), blinks: Blinks | None = None) -> "Particles":
         """The particles of a data set that has z, with a cloud for each of some channels.
+
+        With ``blinks`` the localisations of a label are merged; the data have to state a precision.
 
         Raises:
             HollyError: The data lack one of the channels.
         """
         xyz, offsets = data.emitters(torch.arange(len(data), device=data.starts.device))
-        middle = torch.stack([part.median(dim=0).values for part in torch.split(xyz, data.counts.tolist())])
         rows = runs(data.starts, data.counts).rows
         nothing = xyz.new_zeros(len(xyz))
         lateral = variances(data.precision, rows)
@@ -70,8 +74,25 @@ class Particles:
         axial = variances(data.precision_z, rows)
         along = {"x": lateral, "y": lateral, "z": lateral if axial is None else axial}
         variance = torch.stack([along[axis] for axis in data.axes], dim=1)
-        centred = xyz - middle.repeat_interleave(data.counts, dim=0)
-        return Particles(data, centred, variance, offsets, middle, channels, data.channel_among(channels, rows))
+        found = Labels(xyz, variance, offsets, data.channel_among(channels, rows))
+        if blinks is not None:
+            found = merged(found, blinks)
+        counts = found.offsets.diff()
+        middle = torch.stack([part.median(dim=0).values for part in torch.split(found.xyz, counts.tolist())])
+        centred = found.xyz - middle.repeat_interleave(counts, dim=0)
+        return Particles(data, centred, found.variance, found.offsets, middle, channels, found.kind, blinks)
+
+    def others(self, data: Localisations) -> "Particles":
+        """Those of other data, treated as these are and on their device."""
+        return Particles.of(data, self.channels, self.blinks).to(self.xyz.device)
+
+    def by_label(self) -> "Particles":
+        """The same with the localisations of a label merged, where labels are localised repeatedly and a precision is stated."""
+        if self.data.precision_nm is None:
+            return self
+        localisations = Labels(self.xyz, self.variance, self.offsets, self.channel)
+        blinks = find_blinks(localisations, self.gyration_nm())
+        return self if blinks is None else replace(self, blinks=blinks).others(self.data)
 
     def to(self, device: torch.device | str) -> "Particles":
         """The same particles on another device."""
@@ -83,7 +104,12 @@ class Particles:
 
     def select(self, index: Tensor) -> "Particles":
         """Some particles ``[B]``, in the order of the index."""
-        return Particles.of(self.data.select(index.to(self.data.starts.device)), self.channels).to(self.xyz.device)
+        return self.others(self.data.select(index.to(self.data.starts.device)))
+
+    @property
+    def counts(self) -> Tensor:
+        """Localisations, or labels, of each particle ``[P]``."""
+        return self.offsets.diff()
 
     @property
     def notes(self) -> list[str]:
@@ -104,6 +130,12 @@ class Particles:
                 "The data state no usable localisation precision along z: it was taken to be that along x and y, and the label scatter "
                 "that is fitted along z includes what is missing."
             )
+        if self.blinks is not None:
+            each, seen = self.blinks.localisations, self.blinks.labels
+            said.append(
+                f"Labels are localised repeatedly, {each:.1f} times in the mean: their localisations were merged, about {seen:.0f} labels "
+                "a particle. Likelihoods are of a label."
+            )
         return said
 
     @property
@@ -114,7 +146,7 @@ class Particles:
     @property
     def by_size(self) -> Tensor:
         """Indices of the particles by their number of localisations ``[P]``: those of a batch are padded to its largest."""
-        return self.offsets.diff().argsort(stable=True)
+        return self.counts.argsort(stable=True)
 
     @property
     def typical_variance(self) -> float:

@@ -11,6 +11,7 @@ from holly_triton.particles.config import DEFAULT_POINTS, Config
 from holly_triton.particles.sparse.choice import has_few_labels, power_of
 
 from .config import Spatial
+from .labels import Blinks
 from .particles import Particles
 from .poses import Reach
 from .symmetry import rotations_of
@@ -45,6 +46,7 @@ class Plan:
     localisations: float  # of a particle, mean
     fewest: int  # points
     power: float | None  # of the likelihood by which poses are drawn; None where the best ones are taken
+    blinks: Blinks | None  # as ``Particles`` has them
 
     @staticmethod
     def of(config: Config, particles: Particles) -> "Plan":
@@ -54,8 +56,8 @@ class Plan:
         return Plan(
             config, len(particles), particles.gyration_nm(), MARGIN * particles.reach_nm(),
             config.schedule.field_of_view * particles.data.radius_nm, particles.typical_variance,
-            float(particles.data.counts.double().mean()), DEFAULT_POINTS.fewest_of_channel * max(1, len(particles.channels)),
-            power_of(particles.data, sparse) if few else None,
+            float(particles.counts.double().mean()), DEFAULT_POINTS.fewest_of_channel * max(1, len(particles.channels)),
+            power_of(particles.counts, sparse) if few else None, particles.blinks,
         )  # fmt: skip
 
     @property

@@ -10,6 +10,7 @@ from torch import Tensor
 from holly_triton.geometry import orthonormality_error, random_rotations
 from holly_triton.particles.state import ORTHONORMAL, State, gaussian_cloud
 
+from .labels import Blinks
 from .mixture import Expected, Model
 from .plan import Plan
 from .symmetry import spread_
@@ -38,6 +39,8 @@ class SpatialState(State):
     draws: bool = (
         True  # whether poses are drawn where particles have few labels; not in runs that an earlier version began
     )
+    blinks: list[float] = field(default_factory=list)
+    """As ``Particles`` has them; empty where no localisations were merged."""
     number: dict[str, Any] = field(default_factory=dict)
     """What was found of the number of points so far; empty until it is chosen by the likelihood (``number``)."""
 
@@ -66,7 +69,13 @@ class SpatialState(State):
             entropy=torch.full((P,), torch.nan, device=device),
             order=torch.randperm(P, generator=generator, device=device),
             generator=generator.get_state(),
+            blinks=list(plan.blinks or ()),
         )
+
+    @property
+    def merging(self) -> Blinks | None:
+        """How localisations were merged; None where none were."""
+        return Blinks(*self.blinks) if self.blinks else None
 
     @property
     def rotation(self) -> Tensor:
@@ -101,7 +110,7 @@ class SpatialState(State):
             KeyError, TypeError, ValueError: As for any ``State``.
         """
         # Earlier versions had one channel, the number of points that a run began with, one blur, and the best poses alone.
-        earlier = {"sizes": [len(payload["points"])], "number": {}, "draws": False}
+        earlier = {"sizes": [len(payload["points"])], "number": {}, "draws": False, "blinks": []}
         if "log_axial" not in payload:
             payload = {**payload, "log_axial": torch.zeros_like(payload["log_blur"]), "optimiser": {}}
         return super().from_payload({**earlier, **payload})
