@@ -153,7 +153,7 @@ def report(folder: Path) -> str:
     lines = [
         "# Particles of few labels", "",
         f"Two rings of {SITES} sites, of radius {RADIUS_NM:g} nm and {APART_NM:g} nm apart; particles, each with its own part of the labels. Labels scatter by "
-        f"{SCATTER_NM:g} nm along each axis in 2D; in 3D, where a scatter is fitted besides, each localisation states that as its precision. Localisations: of a particle, in the median. Medians over seeds, with "
+        f"{SCATTER_NM:g} nm along each axis in 2D; in 3D, where a scatter is fitted besides, each localisation states that as its precision, by which those of a label are merged where poses are drawn. Localisations: of a particle, in the median. Medians over seeds, with "
         "the values of all seeds in brackets; one thread. RMSD: root-mean-square distance of nearest neighbours, both ways, in the better handedness.", "",
         f"| {' | '.join(COLUMNS)} |", f"|{' --- |' * len(COLUMNS)}",
     ]  # fmt: skip

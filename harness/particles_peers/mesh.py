@@ -41,10 +41,13 @@ class Scene(NamedTuple):
         return float(2 * np.linalg.norm(centred, axis=1).max() / self.pixel_nm)
 
 
-def make_scene(structure: Path, seed: int, pictures: int = PICTURES) -> Scene:
-    """Pictures with scattered and missing labels, each label a Gaussian of one pixel."""
+def make_scene(
+    structure: Path, seed: int, pictures: int = PICTURES, *, scatter: float = SCATTER, missing: float = MISSING
+) -> Scene:
+    """Pictures with scattered and missing labels, each label a Gaussian of one pixel; ``scatter`` in units of the paper."""
     points = read_structure(structure, UNIT_NM).points
-    simulation = simulate(points, pictures, scatter_nm=SCATTER * UNIT_NM, missing=MISSING, generator=torch.Generator().manual_seed(seed))  # fmt: skip
+    generator = torch.Generator().manual_seed(seed)
+    simulation = simulate(points, pictures, scatter_nm=scatter * UNIT_NM, missing=missing, generator=generator)
     grid = Grid(SIDE, simulation.grid.field_nm)
     drawn = splat_emitters(grid.to_pixels(simulation.positions), simulation.offsets, 1.0, grid.shape).numpy()
     return Scene(structure.stem, points, drawn, grid.pixel_nm, seed)
@@ -56,15 +59,21 @@ def run_ours(scene: Scene, folder: Path) -> MeshRow:
     Raises:
         UnavailableError: It fails or takes too long.
     """
+    data = write_pictures(scene, folder)
+    cloud, seconds = train(data, folder / "run", scene.seed, LIMIT_S)
+    fit, middle = align(cloud, scene.truth), scene.truth.mean(0)
+    volume = drawn(fit.aligned - middle, SIDE, scene.pixel_nm)
+    return _row("holly-triton", holly_triton.__version__, scene, fit, volume, scene.truth - middle, seconds)
+
+
+def write_pictures(scene: Scene, folder: Path) -> Path:
+    """The file of the pictures, as ``train`` reads it."""
     data = folder / "pictures.mrcs"
     with mrcfile.new(data, overwrite=True) as file:
         file.set_data(scene.pictures)
         file.set_image_stack()
         file.voxel_size = 10 * scene.pixel_nm
-    cloud, seconds = train(data, folder / "run", scene.seed, LIMIT_S)
-    fit, middle = align(cloud, scene.truth), scene.truth.mean(0)
-    volume = drawn(fit.aligned - middle, SIDE, scene.pixel_nm)
-    return _row("holly-triton", holly_triton.__version__, scene, fit, volume, scene.truth - middle, seconds)
+    return data
 
 
 def run_relion(scene: Scene, folder: Path) -> MeshRow:

@@ -6,13 +6,17 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import mrcfile
+import numpy as np
 import pytest
 
 from holly_triton.core.errors import HollyError
 from holly_triton.harness import trainings
 from holly_triton.harness.steps import StepCase
+from holly_triton.io.clouds import write_cloud
 from holly_triton.io.metrics import Metrics, write_metrics
-from holly_triton.structures import tetrahedron
+from holly_triton.io.units import UNIT_NM
+from holly_triton.structures import read_structure, tetrahedron
 
 SMALL = StepCase("demo", "tetrahedron", tetrahedron().tolist(), pictures=12, points=4)
 
@@ -55,6 +59,34 @@ def test_pictures_of_a_seed_are_the_same_and_of_another_others(tmp_path: Path) -
         for turn, seed in enumerate((0, 0, 1))
     ]
     assert tables[0] == tables[1] != tables[2]
+
+
+def test_pictures_of_a_mesh_are_judged_by_it_and_this_commit_is_quick(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[Sequence[str]] = []
+
+    def together(asked: Mapping[Path, Sequence[str]]) -> list[float]:
+        for log, command in asked.items():
+            commands.append(command)
+            log.with_suffix("").mkdir()
+            write_cloud(log.with_suffix("") / "cloud.ply", np.array(mesh.points))
+        return [30.0, 100.0]
+
+    path = tmp_path / "mesh.xyz"
+    path.write_text("0 0 0\n1 0 0\n0 1 0\n0 0 1\n1 1 0.5\n")
+    mesh = read_structure(path, UNIT_NM)
+    monkeypatch.setattr(trainings, "environment_of", lambda commit: nullcontext("another/python"))
+    monkeypatch.setattr(trainings, "together", together)
+    report = tmp_path / "trainings.md"
+    words = ["abc", str(tmp_path / "runs"), "--cases", "--mesh", str(path), "--seeds", "0", "--report", str(report)]
+    assert trainings.main(words) == 0
+    ours, other = commands
+    assert "--quick" in ours and "--quick" not in other and "--points 5 " in " ".join([*other, ""])
+    with mrcfile.open(ours[5], permissive=True) as file:
+        assert file.data.shape == (2000, 64, 64)
+    text = report.read_text()
+    assert "## mesh, pictures" in text and "RMSD, nm" in text and "| 0 | 30 | 100 | 0.30 | " in text
 
 
 def test_a_row_for_each_seed_and_medians() -> None:
