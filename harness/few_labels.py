@@ -80,6 +80,7 @@ CASES = (
     *(Case(2, 2000, missing, 1) for missing in (0.75, 0.5, 0.3)),
     Case(2, 1000, 0.7, 4),
     Case(3, 1000, 0.7, 4),
+    Case(3, 400, 0.7, 10),
 )
 
 

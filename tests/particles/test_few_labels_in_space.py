@@ -70,7 +70,18 @@ def test_the_best_poses_are_taken_where_labels_are_seen() -> None:
     assert (
         trainer_of(particles(200, 0.2).localisations).plan.power is None
     )  # 26 localisations, of which few are missing
-    assert trainer_of(particles(200, 0.7, 8).localisations).plan.power is None  # 80 localisations
+    assert trainer_of(without_precision(particles(200, 0.7, 8).localisations)).plan.power is None  # 80 localisations
+    config = dataclasses.replace(CONFIG, sparse=Sparse(most_repeated=60))
+    assert trainer_of(particles(200, 0.7, 8).localisations, config).plan.power is None
+    trainer = trainer_of(particles(200, 0.2, 4).localisations)  # 26 labels, of which few are missing
+    assert trainer.plan.power is None and trainer.particles.blinks is None
+
+
+def test_ten_labels_are_few_however_often_each_is_localised() -> None:
+    trainer = trainer_of(particles(200, 0.7, 8).localisations)
+    assert (
+        trainer.draws and trainer.particles.blinks is not None and float(trainer.particles.counts.double().mean()) < 12
+    )
 
 
 def test_poses_that_were_drawn_count_alike() -> None:

@@ -324,4 +324,4 @@ def is_sparse(config: Config, dataset: Dataset) -> bool:
     """Whether particles have so few localisations, and in such varying numbers, that their poses are drawn by each localisation."""
     if not isinstance(dataset, Localisations) or dataset.by_photons or config.tilt is not None or config.prune:
         return False
-    return has_few_labels(dataset, config.points or 0, config.sparse, config.sparse.least_dispersion)
+    return has_few_labels(dataset.counts, config.points or 0, config.sparse, config.sparse.least_dispersion)

@@ -15,7 +15,6 @@ from holly_triton.particles.cloud.state import TrainingState
 from holly_triton.particles.cloud.train import Trainer
 from holly_triton.particles.config import DEFAULT_POINTS, Config
 from holly_triton.particles.data import Dataset, Localisations, Pictures
-from holly_triton.particles.sparse.choice import has_few_labels
 from holly_triton.particles.spatial.choice import (
     channels_of,
     check_spatial,
@@ -27,6 +26,7 @@ from holly_triton.particles.spatial.choice import (
 from holly_triton.particles.spatial.number import explain_number
 from holly_triton.particles.spatial.particles import Particles, own_clouds
 from holly_triton.particles.spatial.plan import Plan as SpatialPlan
+from holly_triton.particles.spatial.plan import by_label
 from holly_triton.particles.spatial.state import SpatialState
 from holly_triton.particles.spatial.symmetry import check_points, nearest_count
 from holly_triton.particles.spatial.train import SpatialTrainer
@@ -150,8 +150,8 @@ def make_spatial_trainer(config: Config, dataset: Localisations, state: SpatialS
     assert config.points is not None
     channels = dataset.channels if config.channels == "separate" else ()
     particles = Particles.of(dataset, channels, None if state is None else state.merging)
-    if state is None and has_few_labels(dataset, config.points, config.sparse, config.sparse.least_dispersion_in_space):
-        particles = particles.by_label()
+    if state is None:
+        particles = by_label(config, particles)
     plan = SpatialPlan.of(config, particles)
     if state is None:
         sizes = sizes_of(config.points, dataset, 3) if channels else [config.points]

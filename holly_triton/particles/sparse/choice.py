@@ -2,7 +2,6 @@
 
 from torch import Tensor
 
-from holly_triton.particles.data import Localisations
 from holly_triton.particles.data.counts import dispersion_of, noisy_counts
 
 from .config import Sparse
@@ -13,11 +12,18 @@ def are_few(counts: Tensor, settings: Sparse) -> bool:
     return float(counts.double().median()) <= settings.most
 
 
-def has_few_labels(data: Localisations, points: int, settings: Sparse, least_dispersion: float) -> bool:
-    """Whether particles have so few localisations, and in such varying numbers, that their poses are drawn by each localisation."""
-    if not are_few(data.counts, settings) or float(data.counts.double().median()) * points > settings.most_pairs:
+def has_few_labels(counts: Tensor, points: int, settings: Sparse, least_dispersion: float) -> bool:
+    """Whether particles have so few localisations, and in such varying numbers, that their poses are drawn by each localisation.
+
+    Args:
+        counts: Localisations of each particle, or labels where their localisations were merged ``[P]``.
+        points: Of the cloud.
+        settings: The bounds.
+        least_dispersion: Of the numbers.
+    """
+    if not are_few(counts, settings) or float(counts.double().median()) * points > settings.most_pairs:
         return False
-    return noisy_counts(data.counts, least_dispersion) is not None
+    return noisy_counts(counts, least_dispersion) is not None
 
 
 def power_of(counts: Tensor, settings: Sparse) -> float:

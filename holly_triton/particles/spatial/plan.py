@@ -33,6 +33,20 @@ class Stage(NamedTuple):
     rate: float  # factor on the length of the points' step
 
 
+def are_of_few_labels(config: Config, particles: Particles) -> bool:
+    """Whether the poses of particles are drawn."""
+    sparse = config.sparse
+    return has_few_labels(particles.counts, config.points or 0, sparse, sparse.least_dispersion_in_space)
+
+
+def by_label(config: Config, particles: Particles) -> Particles:
+    """The particles with the localisations of a label merged, where labels are few; else as they are."""
+    if float(particles.counts.double().median()) > config.sparse.most_repeated:
+        return particles
+    merged = particles.by_label()
+    return merged if any(are_of_few_labels(config, some) for some in (particles, merged)) else particles
+
+
 @dataclass(frozen=True)
 class Plan:
     """The scales of one data set and the run's settings, which together determine the stage of every step."""
@@ -51,13 +65,12 @@ class Plan:
     @staticmethod
     def of(config: Config, particles: Particles) -> "Plan":
         """The plan for some particles."""
-        sparse = config.sparse
-        few = has_few_labels(particles.data, config.points or 0, sparse, sparse.least_dispersion_in_space)
+        few = particles.blinks is not None or are_of_few_labels(config, particles)
         return Plan(
             config, len(particles), particles.gyration_nm(), MARGIN * particles.reach_nm(),
             config.schedule.field_of_view * particles.data.radius_nm, particles.typical_variance,
             float(particles.counts.double().mean()), DEFAULT_POINTS.fewest_of_channel * max(1, len(particles.channels)),
-            power_of(particles.counts, sparse) if few else None, particles.blinks,
+            power_of(particles.counts, config.sparse) if few else None, particles.blinks,
         )  # fmt: skip
 
     @property
