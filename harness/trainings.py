@@ -146,7 +146,7 @@ def _trainings(options: argparse.Namespace) -> list[Training]:
     given += drawn
     names = [training.name for training in (*simulated, *given)]
     if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise HollyError(f"--data: two files are named {twice[0]}; rename one, since runs are kept by this name")
+        raise HollyError(f"two files are named {twice[0]}; rename one, since runs are kept by this name")
     return [*simulated, *given]
 
 

@@ -54,13 +54,13 @@ def make_scene(
 
 
 def run_ours(scene: Scene, folder: Path) -> MeshRow:
-    """``holly-triton train`` with its defaults.
+    """``holly-triton train`` with its defaults and, as RELION's volume is divided into points, the true number of them.
 
     Raises:
         UnavailableError: It fails or takes too long.
     """
     data = write_pictures(scene, folder)
-    cloud, seconds = train(data, folder / "run", scene.seed, LIMIT_S)
+    cloud, seconds = train(data, folder / "run", scene.seed, LIMIT_S, "--points", str(len(scene.truth)))
     fit, middle = align(cloud, scene.truth), scene.truth.mean(0)
     volume = drawn(fit.aligned - middle, SIDE, scene.pixel_nm)
     return _row("holly-triton", holly_triton.__version__, scene, fit, volume, scene.truth - middle, seconds)

@@ -101,6 +101,11 @@ class Metrics:
     dimensions: int | None = None
     """3: localisations in 3D. The losses are then exp of the mean negative log-likelihood of a localisation, nm^3, and what is
     unexplained is the share of the localisations in the background."""
+    labels: float | None = None
+    """Labels of a particle that are seen, mean, where the localisations of each were merged: what is said of localisations, in losses,
+    likelihoods and the background, is of labels then."""
+    localisations_a_label: float | None = None
+    """How many were merged, mean."""
     pose_entropy: float | None = None
     """Median entropy of the weights of a particle's orientations, natural logarithm; of 3D localisations."""
     points_outside: int | None = None
@@ -115,7 +120,7 @@ class Metrics:
     loss_of_ball: float | None = None
     """Masked L1 of the structure, and of a structureless control of its size, for the same pictures."""
     few_labels: bool | None = None
-    """Whether particles of 2D localisations have so few that the masked L1 is high for the right structure too."""
+    """Whether particles of 2D localisations have so few that the masked L1 is high for the right structure too; None in 3D."""
     sigma_nm: float | None = None
     blur_nm: float | None = None
     axial_blur_nm: float | None = None

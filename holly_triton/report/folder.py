@@ -91,6 +91,11 @@ class Contents:
         return "particle" if self.in_space else "picture"
 
     @property
+    def seen(self) -> str:
+        """What likelihoods of 3D particles are of."""
+        return "localisation" if self.member.labels is None else "label"
+
+    @property
     def in_space(self) -> bool:
         """Whether the structure is from 3D localisations, which determine its handedness and its extent along every axis."""
         return self.member.dimensions == 3

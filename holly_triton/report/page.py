@@ -135,7 +135,7 @@ def _about(run: Path, contents: Contents, views: Views | None) -> dict[str, Any]
         "measurements": [] if figures is None else _measurements(figures),
         "held_out": None
         if contents.member.held_out is None
-        else _held_out_in_words(contents.member.held_out, contents.in_space),
+        else _held_out_in_words(contents.member.held_out, contents.seen if contents.in_space else None),
         "deformation": explain_deformation(metrics.deformation) if metrics.deformation else None,
         "cloud": None if points is None else _drawn(points, contents.spread_nm, contents.channels),
         "tables": list(tables(metrics.recorded())),
@@ -159,12 +159,12 @@ def _measurements(figures: Figures) -> list[tuple[str, str]]:
     return [row for row in measurements.rows(figures) if row[0] not in elsewhere]
 
 
-def _held_out_in_words(held: HeldOut, in_space: bool) -> str:
-    """The fit of particles that the structure was not made from, beside that of others."""
-    if in_space:
+def _held_out_in_words(held: HeldOut, seen: str | None) -> str:
+    """The fit of particles that the structure was not made from, beside that of others; ``seen`` in 3D is what they consist of."""
+    if seen is not None:
         return (
-            f"Held-out particles ({held.pictures}, not used for the structure): mean log-likelihood of a localisation "
-            f"{-log(held.loss):.3f} (density in nm^-3, natural logarithm), {held.unexplained:.1%} of the localisations in the "
+            f"Held-out particles ({held.pictures}, not used for the structure): mean log-likelihood of a {seen} "
+            f"{-log(held.loss):.3f} (density in nm^-3, natural logarithm), {held.unexplained:.1%} of the {seen}s in the "
             "background; as many training particles, whose poses were searched in the same way: "
             f"{-log(held.loss_training):.3f}, {held.unexplained_training:.1%}. A much smaller log-likelihood of held-out "
             "particles indicates overfitting."

@@ -27,6 +27,8 @@ LABELS = {
     "steps": "Steps planned",
     "step": "Steps done",
     "dimensions": "Dimensions",
+    "labels": "Labels of a particle that are seen, mean",
+    "localisations_a_label": "Localisations of a label that were merged, mean",
     "pose_entropy": "Median entropy of a particle's orientations",
     "points_outside": "Points outside the field of view",
     "rmsd": "Nearest-neighbour RMSD, both directions, nm",

@@ -109,7 +109,7 @@ def _stopped(metrics: Metrics) -> str:
 
 def _measure(contents: Contents) -> str:
     """What a loss is shown as."""
-    return "mean log-likelihood of a localisation" if contents.in_space else "masked L1"
+    return f"mean log-likelihood of a {contents.seen}" if contents.in_space else "masked L1"
 
 
 def _value(loss: float | None, contents: Contents, digits: str) -> str:

@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
+from holly_triton.cli import main
 from holly_triton.core.lock import CHECKPOINTS
 from holly_triton.harness.few_labels import rings
+from holly_triton.io.metrics import read_metrics
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import Localisations
 from holly_triton.particles.run.checkpoints import save_state
@@ -82,6 +85,16 @@ def test_ten_labels_are_few_however_often_each_is_localised() -> None:
     assert (
         trainer.draws and trainer.particles.blinks is not None and float(trainer.particles.counts.double().mean()) < 12
     )
+
+
+def test_a_run_states_its_labels(tmp_path: Path) -> None:
+    write_simulation(tmp_path / "data", particles(60, 0.7, 4))
+    words = ["train", str(tmp_path / "data"), "--quick", "--points", "12", "--held-out", "0.2", "--device", "cpu"]
+    assert CliRunner().invoke(main, [*words, "--out", str(tmp_path / "run")], catch_exceptions=False).exit_code == 0
+    metrics = read_metrics(tmp_path / "run")
+    assert metrics.labels == pytest.approx(9.6, rel=0.1) and metrics.localisations_a_label == pytest.approx(4, rel=0.1)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "likelihood of a label" in page and "likelihood of a localisation" not in page
 
 
 def test_poses_that_were_drawn_count_alike() -> None:

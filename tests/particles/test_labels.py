@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from holly_triton.core.errors import HollyError
 from holly_triton.harness.few_labels import rings
 from holly_triton.particles.config import Config
 from holly_triton.particles.data import Localisations
@@ -103,6 +104,52 @@ def test_nothing_is_merged_without_a_stated_precision() -> None:
     data = dataclasses.replace(particles(100, 0.7, 4).localisations, precision=None, precision_z=None)
     trainer = make_spatial_trainer(CONFIG, data)
     assert trainer.particles.blinks is None and trainer.plan.power == pytest.approx(1 / 2.8, rel=0.2)
+
+
+def test_labels_of_few_missing_sites_are_found_too() -> None:
+    """The numbers of localisations vary by less than chance there."""
+    data = simulate(
+        rings()[::3], 200, missing=0.2, max_spawn=4, precision=Precision(5.0, 5.0), dimensions=3,
+        generator=torch.Generator().manual_seed(0),
+    ).localisations  # fmt: skip
+    assert dispersion_of(data.counts) < 1
+    found = Particles.of(data).by_label()
+    assert found.blinks is not None and found.blinks.labels == pytest.approx(0.8 * 11, rel=0.1)
+
+
+def test_labels_of_two_channels_stay_apart_where_these_are_pooled() -> None:
+    data = particles(50, 0.5, 4).localisations
+    twice = dataclasses.replace(data, channel=torch.arange(len(data.xyz)) % 2.0, channels=("a", "b"))
+    pooled = dataclasses.replace(Particles.of(twice), blinks=OFTEN).others(twice)
+    assert not pooled.channels and pooled.channel.unique().tolist() == [-1]
+    alone = dataclasses.replace(Particles.of(data), blinks=OFTEN).others(data)
+    assert len(pooled.xyz) > 1.7 * len(alone.xyz)
+    apart = dataclasses.replace(Particles.of(twice, ("b", "a")), blinks=OFTEN).others(twice)
+    assert torch.equal(apart.counts, pooled.counts) and apart.channel.unique().tolist() == [0, 1]
+
+
+def test_nothing_is_merged_where_the_axial_precision_is_unknown() -> None:
+    data = dataclasses.replace(particles(100, 0.7, 4).localisations, precision_z=None)
+    assert Particles.of(data).by_label().blinks is None
+
+
+def test_others_need_the_precision_by_which_labels_were_merged() -> None:
+    data = particles(40, 0.7, 4).localisations
+    trainer = make_spatial_trainer(CONFIG, data)
+    with pytest.raises(HollyError, match="states no usable localisation precision along each axis.*--columns"):
+        trainer.particles.others(dataclasses.replace(data, precision_z=None))
+
+
+def test_a_precision_that_is_missing_is_the_median_of_all_rows() -> None:
+    data = particles(30, 0.7, 4).localisations
+    assert data.precision is not None
+    precision = data.precision.clone()
+    precision[: int(data.counts[0])] = torch.nan
+    precision[1] = 1e-24  # whose square is no float32
+    lacking = dataclasses.replace(data, precision=precision)
+    whole = dataclasses.replace(Particles.of(lacking), blinks=OFTEN).others(lacking)
+    first = whole.select(torch.tensor([0]))
+    assert whole.xyz.isfinite().all() and torch.equal(first.xyz, whole.xyz[: int(whole.counts[0])])
 
 
 def _notes(data: Localisations, state: SpatialState | None = None) -> str:

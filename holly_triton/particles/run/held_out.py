@@ -191,11 +191,18 @@ def fit_of(found: Found, training: Found) -> Fit:
     )
 
 
-def explain_fit(fit: Fit, kind: str, dimensions: int | None) -> str:
-    """The fit in a sentence; ``kind`` says which pictures it is about, ``dimensions`` what the run was made from."""
+def explain_fit(fit: Fit, kind: str, dimensions: int | None, *, by_label: bool = False) -> str:
+    """The fit in a sentence.
+
+    Args:
+        fit: The figures.
+        kind: Which pictures it is about.
+        dimensions: What the run was made from.
+        by_label: Whether localisations of a label were merged.
+    """
     if dimensions == 3:
         return (
-            f"{counted(fit.pictures, f'{kind} particle')}: mean log-likelihood of a localisation {-math.log(fit.loss):.3f} "
+            f"{counted(fit.pictures, f'{kind} particle')}: mean log-likelihood of a {'label' if by_label else 'localisation'} {-math.log(fit.loss):.3f} "
             f"(density in nm^-3, natural logarithm), {fit.unexplained:.1%} of them in the background; "
             f"{counted(fit.pictures_training, 'training particle')}, their poses searched in the same way: "
             f"{-math.log(fit.loss_training):.3f}, {fit.unexplained_training:.1%}. A much smaller log-likelihood of {kind} "

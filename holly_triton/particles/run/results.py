@@ -119,6 +119,7 @@ def report_run(folder: Path) -> None:
 def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
     state, trainer = run.trainer.state, run.trainer
     points = state.points.detach()
+    blinks = trainer.particles.blinks if isinstance(trainer, SpatialTrainer) else None
     return Metrics(
         step=state.step,
         steps=trainer.plan.total_steps,
@@ -133,6 +134,8 @@ def _metrics(run: Run, held_out: HeldOut | None) -> Metrics:
         points_tried=state.number.get("tried") if isinstance(state, SpatialState) else None,
         channels=_channels(trainer),
         dimensions=run.config.dimensions,
+        labels=None if blinks is None else blinks.labels,
+        localisations_a_label=None if blinks is None else blinks.localisations,
         pose_entropy=_entropy(run.dataset, state),
         points_outside=int((state.points.norm(dim=1) > trainer.final_stage.grid.field_nm / 2).sum()),
         pictures=len(run.dataset),
@@ -161,10 +164,10 @@ def _axial_blur(trainer: AnyTrainer) -> float | None:
     return trainer.state.axial_blur_nm() if fits and isinstance(trainer.state, SpatialState) else None
 
 
-def _shows_few(run: Run) -> bool:
-    """Whether particles of 2D localisations have few: most of a picture's intensity is then where these happen to be."""
+def _shows_few(run: Run) -> bool | None:
+    """Whether particles of 2D localisations have few: most of a picture's intensity is then where these happen to be; None in 3D."""
     counts = run.dataset.counts
-    return run.config.dimensions != 3 and counts is not None and are_few(counts, run.config.sparse)
+    return None if run.config.dimensions == 3 else counts is not None and are_few(counts, run.config.sparse)
 
 
 def _entropy(dataset: Dataset, state: AnyState) -> float | None:

@@ -153,7 +153,8 @@ def score_pictures(folder: Path, data: Path, **options: Any) -> Figures:
 
     Returns:
         ``pictures``, ``loss`` and ``unexplained``, the share of the intensity that is in the wrong place; and the same with
-        ``_training``, of training pictures, whose poses are searched again in the same way.
+        ``_training``, of training pictures, whose poses are searched again in the same way. ``by_label``: whether they are of labels
+        in place of localisations.
 
     Raises:
         HollyError: The run or its data are missing, it is not finished, or the new data can't be read.
@@ -171,8 +172,13 @@ def score_pictures(folder: Path, data: Path, **options: Any) -> Figures:
             begin(f"searching the poses of training {dataset.noun}s, to compare with")
             again = _search(trainer, trainer.dataset, min(len(dataset), len(trainer.dataset), COMPARED))
     write_poses(folder / f"poses_{data.stem}.csv", dataset.names, found.poses, point_sigma_nm(trainer))
-    dimensions = 3 if isinstance(trainer, SpatialTrainer) else 2
-    return {**dataclasses.asdict(fit_of(found, again)), "dimensions": dimensions, "doubts": dataset.doubts}
+    space = trainer if isinstance(trainer, SpatialTrainer) else None
+    said = {
+        "dimensions": 2 if space is None else 3,
+        "by_label": space is not None and space.particles.blinks is not None,
+        "doubts": dataset.doubts,
+    }
+    return {**dataclasses.asdict(fit_of(found, again)), **said}
 
 
 def _search(trainer: Trainer, dataset: Dataset, count: int) -> Found:
@@ -183,8 +189,8 @@ def _search(trainer: Trainer, dataset: Dataset, count: int) -> Found:
 
 def explain_pictures(figures: Figures) -> str:
     """The result of ``score_pictures`` in a sentence."""
-    fit = Fit(**{name: figures[name] for name in figures.keys() - {"doubts", "dimensions"}})
-    return explain_fit(fit, "new", figures["dimensions"]) + "".join(
+    fit = Fit(**{name: figures[name] for name in figures.keys() - {"doubts", "dimensions", "by_label"}})
+    return explain_fit(fit, "new", figures["dimensions"], by_label=figures["by_label"]) + "".join(
         f"\nWarning: {doubt}" for doubt in figures["doubts"]
     )
 

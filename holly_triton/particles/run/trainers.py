@@ -194,7 +194,11 @@ def notes_of(trainer: AnyTrainer) -> list[str]:
         imposed, count = trainer.plan.config.symmetry, len(trainer.state.points)
         said = [*trainer.particles.notes, *channels]
         if trainer.draws:
-            said.append(_of_drawn_poses(trainer.plan.power or 1.0))
+            said.append(
+                _of_drawn_poses(
+                    trainer.plan.power or 1.0, "localisation" if trainer.particles.blinks is None else "label"
+                )
+            )
         if trainer.plan.numbers:
             said.append(explain_number(trainer.state, trainer.plan.numbers[0]))
         if imposed is not None:
@@ -208,11 +212,11 @@ def notes_of(trainer: AnyTrainer) -> list[str]:
     return channels
 
 
-def _of_drawn_poses(power: float) -> str:
+def _of_drawn_poses(power: float, noun: str = "localisation") -> str:
     """The sentence about particles of few labels; the power is that of the likelihood."""
-    said = "Particles have few localisations: their poses are drawn by the likelihood of each localisation"
+    said = f"Particles have few {noun}s: their poses are drawn by the likelihood of each {noun}"
     if power < 1:
-        said += f", which counts as {power:.2f} of one, as several come of each label"
+        said += f", which counts as {power:.2f} of one, as their numbers vary by more than chance"
     return said + "."
 
 

@@ -323,7 +323,7 @@ def _conclude(run: Run, finished: bool) -> int:
     if metrics.deformation is not None:
         print(explain_deformation(metrics.deformation))
     if metrics.held_out is not None:
-        print(explain_fit(metrics.held_out, "held-out", run.config.dimensions))
+        print(explain_fit(metrics.held_out, "held-out", run.config.dimensions, by_label=metrics.labels is not None))
     for warning in find_warnings(folder):
         print(f"Warning: {warning}")
     if run.config.views == "random":

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor
 
 from holly_triton.particles.data.counts import dispersion_of
-from holly_triton.particles.data.ragged import offsets_from_counts
+from holly_triton.particles.data.ragged import runs
 
 MOST_PAIRS = 2**22
 """Pairs of localisations that are compared at a time; a particle of more, of 2048 localisations, is left as it is."""
 ROUNDS, TOLERANCE = 6, 0.01
 """Most rounds in which the number of labels is found, and its relative change with which they end."""
+LEAST = 1.5
+"""Mean number of localisations of a label below which nothing is merged: some labels lie beside one another by chance."""
 SAMPLE = 300
 """Particles, evenly spaced over the data, from which it is found."""
 
@@ -40,18 +42,15 @@ class Labels(NamedTuple):
 
     def select(self, index: Tensor) -> "Labels":
         """Those of some particles ``[B]``."""
-        counts = self.offsets.diff()[index]
-        offsets = offsets_from_counts(counts)
-        rows = torch.arange(int(offsets[-1]), device=index.device)
-        rows = rows + (self.offsets[index] - offsets[:-1]).repeat_interleave(counts)
-        return Labels(self.xyz[rows], self.variance[rows], offsets, self.kind[rows])
+        found = runs(self.offsets[index], self.offsets.diff()[index])
+        return Labels(self.xyz[found.rows], self.variance[found.rows], found.offsets, self.kind[found.rows])
 
 
 def merged(found: Labels, blinks: Blinks) -> Labels:
     """The labels of which there are these localisations, whose variance is above 0.
 
-    Again and again the two are merged that are likeliest to be of one label, until no two are likelier to be of one than of two.
-    The number of labels of a particle is a Poisson number, that of the localisations of a label a geometric one.
+    Again and again any two are merged that are each other's likeliest to be of one label, until no two are likelier to be of one than
+    of two. The number of labels of a particle is a Poisson number, that of the localisations of a label a geometric one.
     """
     xyz, variance, kept = found.xyz.clone(), found.variance.clone(), torch.ones_like(found.kind, dtype=torch.bool)
     for rows, there in _padded(found.offsets):
@@ -65,8 +64,8 @@ def merged(found: Labels, blinks: Blinks) -> Labels:
 def find_blinks(found: Labels, gyration_nm: float) -> Blinks | None:
     """How often labels are localised, by their localisations; None where they are not localised repeatedly.
 
-    They are if the numbers of the particles' localisations vary by more than chance. From that a first value follows, and then the
-    labels that are found say how many there are, until they no longer change.
+    The numbers of the particles' localisations vary the more, the more come of a label, which gives a first value. Then the labels that
+    are found say how many there are, until that no longer changes.
 
     Args:
         found: All localisations, whose variance is above 0.
@@ -75,19 +74,14 @@ def find_blinks(found: Labels, gyration_nm: float) -> Blinks | None:
     P = len(found.offsets) - 1
     some = found.select(torch.linspace(0, P - 1, min(P, SAMPLE), device=found.offsets.device).long())
     counts = some.offsets.diff()
-    mean, dispersion = float(counts.double().mean()), dispersion_of(counts)
-    if dispersion <= 1:
-        return None
-    each = max(
-        2.0, (1 + dispersion) / 2
-    )  # of a Poisson number of labels, each with a geometric number of localisations
+    mean = float(counts.double().mean())
+    # Of a Poisson number of labels, each with a geometric number of localisations; too small where few labels are missing.
+    each = max(2.0, (1 + dispersion_of(counts)) / 2)
     volume = (4 * math.pi * gyration_nm**2 / 3) ** 1.5  # of a Gaussian of this radius of gyration
     for _ in range(ROUNDS):
-        before, each = (
-            each,
-            mean / float(merged(some, Blinks(mean / each, each, volume)).offsets.diff().double().mean()),
-        )
-        if each == 1:
+        before, labels = each, merged(some, Blinks(mean / each, each, volume)).offsets.diff()
+        each = mean / float(labels.double().mean())
+        if each < LEAST:
             return None
         if abs(each / before - 1) < TOLERANCE:
             break
@@ -118,7 +112,6 @@ def _merge_(xyz: Tensor, variance: Tensor, alive: Tensor, kind: Tensor, blinks: 
         odds = _log_odds(xyz, variance, size, blinks)
         odds.masked_fill_(barred | ~(alive[:, :, None] & alive[:, None]), -torch.inf)
         best, other = odds.max(dim=2)
-        # Any two that are each other's likeliest: others that are merged at the same time do not change that.
         pair = (best > 0) & (place < other) & (other.gather(1, other) == place)
         if not pair.any():
             return

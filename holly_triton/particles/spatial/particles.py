@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from holly_triton.core.errors import HollyError
 from holly_triton.core.words import part_of
 from holly_triton.particles.data import Localisations
 from holly_triton.particles.data.localisations import LARGEST
@@ -74,24 +75,41 @@ class Particles:
         axial = variances(data.precision_z, rows)
         along = {"x": lateral, "y": lateral, "z": lateral if axial is None else axial}
         variance = torch.stack([along[axis] for axis in data.axes], dim=1)
-        found = Labels(xyz, variance, offsets, data.channel_among(channels, rows))
+        channel = data.channel_among(channels, rows)
         if blinks is not None:
-            found = merged(found, blinks)
-        counts = found.offsets.diff()
-        middle = torch.stack([part.median(dim=0).values for part in torch.split(found.xyz, counts.tolist())])
-        centred = found.xyz - middle.repeat_interleave(counts, dim=0)
-        return Particles(data, centred, found.variance, found.offsets, middle, channels, found.kind, blinks)
+            # A label is of one channel, also where all are pooled.
+            xyz, variance, offsets, kind = merged(
+                Labels(xyz, variance, offsets, data.channel_among(data.channels, rows)), blinks
+            )
+            place = [channels.index(name) if name in channels else -1 for name in data.channels]
+            channel = torch.tensor([*place, -1], device=xyz.device)[kind]
+        counts = offsets.diff()
+        middle = torch.stack([part.median(dim=0).values for part in torch.split(xyz, counts.tolist())])
+        centred = xyz - middle.repeat_interleave(counts, dim=0)
+        return Particles(data, centred, variance, offsets, middle, channels, channel, blinks)
 
     def others(self, data: Localisations) -> "Particles":
-        """Those of other data, treated as these are and on their device."""
+        """Those of other data, treated as these are and on their device.
+
+        Raises:
+            HollyError: They lack one of the channels, or the precision by which localisations of a label are merged.
+        """
+        if self.blinks is not None and (data.precision_nm is None or data.precision_z_nm is None):
+            raise HollyError(
+                f"{data.source}: states no usable localisation precision along each axis, by which the run merged the localisations of "
+                "each label; --columns precision=NAME,precision_z=NAME names its columns"
+            )
         return Particles.of(data, self.channels, self.blinks).to(self.xyz.device)
 
     def by_label(self) -> "Particles":
-        """The same with the localisations of a label merged, where labels are localised repeatedly and a precision is stated."""
-        if self.data.precision_nm is None:
+        """The same with the localisations of a label merged, where labels are localised repeatedly and a precision is stated.
+
+        It has to be along z too: with that of x and y in its place, labels would be left in parts.
+        """
+        if self.data.precision_nm is None or self.axial_unknown:
             return self
-        localisations = Labels(self.xyz, self.variance, self.offsets, self.channel)
-        blinks = find_blinks(localisations, self.gyration_nm())
+        kind = self.data.channel_among(self.data.channels, runs(self.data.starts, self.data.counts).rows)
+        blinks = find_blinks(Labels(self.xyz, self.variance, self.offsets, kind), self.gyration_nm())
         return self if blinks is None else replace(self, blinks=blinks).others(self.data)
 
     def to(self, device: torch.device | str) -> "Particles":
@@ -204,7 +222,12 @@ def variances(column: Tensor | None, rows: Tensor) -> Tensor | None:
     if column is None:
         return None
     value = column[rows]
-    usable = (value > 0) & (value < LARGEST)
-    if not usable.any():
-        return None
-    return torch.where(usable, value, value[usable].median()).square()
+    usable = _usable(value)
+    if usable.all():
+        return value.square()
+    known = column[_usable(column)]  # of all rows, so that one has the same value in any company
+    return torch.where(usable, value, known.median()).square() if len(known) else None
+
+
+def _usable(precision: Tensor) -> Tensor:
+    return (precision > 1 / LARGEST) & (precision < LARGEST)
