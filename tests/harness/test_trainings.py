@@ -1,7 +1,7 @@
 """Whole trainings beside those of another commit: what is compared, and the table."""
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -24,17 +24,7 @@ SMALL = StepCase("demo", "tetrahedron", tetrahedron().tolist(), pictures=12, poi
 def test_a_seed_is_measured_once_and_stands_in_the_report(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    commands: list[Sequence[str]] = []
-
-    def together(asked: Mapping[Path, Sequence[str]]) -> list[float]:
-        for log, command in asked.items():
-            commands.append(command)
-            log.with_suffix("").mkdir()
-            write_metrics(log.with_suffix(""), Metrics(loss_of_structure=40.0 + len(commands)))
-        return [50.0, 100.0]
-
-    monkeypatch.setattr(trainings, "environment_of", lambda commit: nullcontext("another/python"))
-    monkeypatch.setattr(trainings, "together", together)
+    commands = _pretended(monkeypatch, lambda run, number: write_metrics(run, Metrics(loss_of_structure=40.0 + number)))
     report, particles = tmp_path / "trainings.md", tmp_path / "pore.mat"
     words = ["abc", str(tmp_path / "runs"), "--cases", "--data", str(particles), "--options", "--views random"]
     for _ in range(2):
@@ -64,20 +54,10 @@ def test_pictures_of_a_seed_are_the_same_and_of_another_others(tmp_path: Path) -
 def test_pictures_of_a_mesh_are_judged_by_it_and_this_commit_is_quick(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commands: list[Sequence[str]] = []
-
-    def together(asked: Mapping[Path, Sequence[str]]) -> list[float]:
-        for log, command in asked.items():
-            commands.append(command)
-            log.with_suffix("").mkdir()
-            write_cloud(log.with_suffix("") / "cloud.ply", np.array(mesh.points))
-        return [30.0, 100.0]
-
     path = tmp_path / "mesh.xyz"
     path.write_text("0 0 0\n1 0 0\n0 1 0\n0 0 1\n1 1 0.5\n")
     mesh = read_structure(path, UNIT_NM)
-    monkeypatch.setattr(trainings, "environment_of", lambda commit: nullcontext("another/python"))
-    monkeypatch.setattr(trainings, "together", together)
+    commands = _pretended(monkeypatch, lambda run, _: write_cloud(run / "cloud.ply", np.array(mesh.points)))
     report = tmp_path / "trainings.md"
     words = ["abc", str(tmp_path / "runs"), "--cases", "--mesh", str(path), "--seeds", "0", "--report", str(report)]
     assert trainings.main(words) == 0
@@ -86,7 +66,7 @@ def test_pictures_of_a_mesh_are_judged_by_it_and_this_commit_is_quick(
     with mrcfile.open(ours[5], permissive=True) as file:
         assert file.data.shape == (2000, 64, 64)
     text = report.read_text()
-    assert "## mesh, pictures" in text and "RMSD, nm" in text and "| 0 | 30 | 100 | 0.30 | " in text
+    assert "## mesh, pictures" in text and "RMSD, nm" in text and "| 0 | 50 | 100 | 0.50 | " in text
 
 
 def test_a_row_for_each_seed_and_medians() -> None:
@@ -106,6 +86,22 @@ def test_both_run_at_the_same_time_and_one_that_fails_is_named(tmp_path: Path) -
     ends = [*python, "print('no such particles'); raise SystemExit(3)"]
     with pytest.raises(HollyError, match=r"2\.log: exit code 3; no such particles$"):
         trainings.together({logs[0]: [*python, "pass"], logs[1]: ends})
+
+
+def _pretended(monkeypatch: pytest.MonkeyPatch, write: Callable[[Path, int], None]) -> list[Sequence[str]]:
+    """The commands that would be run, each of which writes its results into a folder, given its number from 1."""
+    commands: list[Sequence[str]] = []
+
+    def together(asked: Mapping[Path, Sequence[str]]) -> list[float]:
+        for log, command in asked.items():
+            commands.append(command)
+            log.with_suffix("").mkdir()
+            write(log.with_suffix(""), len(commands))
+        return [50.0, 100.0]
+
+    monkeypatch.setattr(trainings, "environment_of", lambda commit: nullcontext("another/python"))
+    monkeypatch.setattr(trainings, "together", together)
+    return commands
 
 
 def _figures(seed: int) -> dict[str, Any]:
