@@ -30,8 +30,9 @@ MESH = f"""
 
 Pictures of {SIDE} px, labels scattered by {SCATTER:g} units (of {UNIT_NM:g} nm) and {100 * MISSING:.0f} % of the sites without one, in random
 orientations. RELION: initial model, refinement over all orientations, then about the best; no CTF; the true diameter was given for its
-mask, and its volume was turned into points in five ways of which the best counts. Distances are symmetric and nearest-neighbour (root mean
-square); the resolution is where the Fourier shell correlation with the truth falls to {FSC:g}. Time is of a processor, one thread, all steps.
+mask, and its volume was turned into points in five ways of which the best counts. Both have as many points as there are sites. Distances
+are symmetric and nearest-neighbour (root mean square); the resolution is where the Fourier shell correlation with the truth falls to
+{FSC:g}, and is left out where it does not at any resolution of the pictures. Time is of a processor, one thread, all steps.
 
 | structure | pictures | program | seeds | distance, units | resolution, nm | seconds | points by |
 |---|---|---|---|---|---|---|---|
