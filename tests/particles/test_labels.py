@@ -145,7 +145,7 @@ def test_a_precision_that_is_missing_is_the_median_of_all_rows() -> None:
     assert data.precision is not None
     precision = data.precision.clone()
     precision[: int(data.counts[0])] = torch.nan
-    precision[1] = 1e-24  # whose square is no float32
+    precision[int(data.counts[0])] = 1e-24  # whose square is no float32
     lacking = dataclasses.replace(data, precision=precision)
     whole = dataclasses.replace(Particles.of(lacking), blinks=OFTEN).others(lacking)
     first = whole.select(torch.tensor([0]))

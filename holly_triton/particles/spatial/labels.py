@@ -21,7 +21,7 @@ ROUNDS, TOLERANCE = 6, 0.01
 LEAST = 1.5
 """Mean number of localisations of a label below which nothing is merged: some labels lie beside one another by chance."""
 SAMPLE = 300
-"""Particles, evenly spaced over the data, from which it is found."""
+"""Particles, evenly spaced over the data, from which the numbers of ``Blinks`` are found."""
 
 
 class Blinks(NamedTuple):

@@ -122,7 +122,8 @@ class Particles:
 
     def select(self, index: Tensor) -> "Particles":
         """Some particles ``[B]``, in the order of the index."""
-        return self.others(self.data.select(index.to(self.data.starts.device)))
+        some = self.data.select(index.to(self.data.starts.device))
+        return Particles.of(some, self.channels, self.blinks).to(self.xyz.device)
 
     @property
     def counts(self) -> Tensor:
