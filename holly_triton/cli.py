@@ -17,6 +17,7 @@ import click
 import holly_triton
 from holly_triton.core.errors import HollyError
 from holly_triton.core.log import LOG, configure
+from holly_triton.core.memory import keep_freed
 from holly_triton.core.threads import wait_briefly
 
 from .commands import data, doctor, experiments, frames, process, results, tomo, train
@@ -178,6 +179,7 @@ def main(verbose: bool, quiet: bool, log: Path | None) -> None:
     if verbose and quiet:
         raise click.UsageError("--verbose and --quiet contradict each other; give one of them")
     configure(verbose=verbose, quiet=quiet, file=log)
+    keep_freed()
     if verbose or log:
         LOG.debug("holly-triton %s, %s", holly_triton.__version__, _versions())
 

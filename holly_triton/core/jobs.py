@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from .errors import HollyError
 from .log import configure
+from .memory import keep_freed
 from .optional import require
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class _Work:
         if self.where == "local":  # submitit has it ignored, as Slurm warns with it
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         configure()  # a job has no command line
+        keep_freed()
         self.call()
 
     def checkpoint(self) -> "DelayedSubmission":

@@ -6,7 +6,6 @@ from typing import Protocol, TypeVar
 
 from .lock import alone
 from .log import LOG
-from .memory import keep_freed
 from .progress import in_parts
 from .stop import DONE, STOPPED, Stop, stoppable
 from .training import Step, Trains
@@ -69,7 +68,6 @@ def carried_out(
         words: The main figures of a validation, in words.
         carry_out: Trains, calling what it is given after every step and asking whether to stop.
     """
-    keep_freed()
     with alone(run.folder):
         return under_bar(run.trainer.state, words, lambda callback: carry_out(run, callback, lambda: stop.asked))
 

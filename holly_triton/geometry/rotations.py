@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import torch
-from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from holly_triton.core.types import Array
@@ -95,6 +94,8 @@ def _turned(rotation: Tensor, real: Tensor, twice: Tensor) -> Tensor:
 
 def axis_angle_from_rotation(rotation: Array) -> Array:
     """Matrices ``[P, 3, 3]`` to axis-angle ``[P, 3]`` in radians, for files."""
+    from scipy.spatial.transform import Rotation  # takes longer to import than info for a table of 10 MB
+
     axis_angle: Array = Rotation.from_matrix(np.asarray(rotation, dtype=np.float64)).as_rotvec()
     return axis_angle
 

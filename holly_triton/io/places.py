@@ -48,7 +48,10 @@ class Misplaced:
 
 def has_place(positions: Array, largest: float) -> Array:
     """Which rows ``[E]`` have finite coordinates up to ``largest``."""
-    return np.asarray((np.abs(positions) <= largest).all(axis=1))  # not met by NaN
+    near = np.ones(len(positions), dtype=bool)
+    for along in positions.T:  # much faster than numpy's reduction of short rows
+        near &= np.abs(along) <= largest  # not met by NaN
+    return near
 
 
 def misplaced_words(files: Sequence[Misplaced], rows: int, one: str, left: str, *, numbered: bool) -> list[str]:

@@ -63,10 +63,10 @@ def describe(path: str | Path, **options: Any) -> dict[str, str]:
 
 def classified_into(rows: dict[str, str]) -> int:
     """Into how many structures ``train`` can classify the particles that ``describe`` found, of a simulation of several; else 1."""
-    from .run.enough import enough_to_classify  # imports all of train
-
     if "structures" not in rows or rows["third dimension"] != "yes":
         return 1
+    from .run.enough import enough_to_classify  # imports all of train
+
     structures, particles = int(rows["structures"].split()[0]), int(rows["particles"].split()[-1])
     return structures if enough_to_classify(particles, structures) else 1
 

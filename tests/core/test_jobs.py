@@ -33,7 +33,10 @@ pytestmark = pytest.mark.usefixtures("quick_alignment", "quick_drawing")
 ROOT = Path(__file__).resolve().parents[2]
 BRIEF = "[schedule]\nsearch_steps = 20\nrescue_passes = 0\npolish_steps = 4\nrefine_steps = 1\n"
 SLURM = {
-    "sbatch": "#!/bin/bash\ncp $1 $SUBMITTED\necho Submitted batch job 7\n(SLURM_JOB_ID=7 bash $1 >/dev/null 2>&1 &)\n",
+    "sbatch": (
+        "#!/bin/bash\ncp $1 $SUBMITTED\nown=$(mktemp $SUBMITTED.XXXX)\ncp $1 $own\n"  # submitit renames its own at once
+        "echo Submitted batch job 7\n(SLURM_JOB_ID=7 bash $own >/dev/null 2>&1 &)\n"
+    ),
     "srun": '#!/bin/bash\nexec "${@:6}"\n',  # after --unbuffered, --output FILE and --error FILE
     "sacct": "#!/bin/bash\n",
 }

@@ -4,8 +4,15 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from holly_triton import cli
+from holly_triton.core import jobs
 
 FAULTS = """
 import resource
@@ -39,3 +46,20 @@ def test_memory_of_a_freed_array_serves_the_next_one() -> None:
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the option is one of the GNU C library")
 def test_choice_of_the_user_stands() -> None:
     assert _page_faults(MALLOC_ARENA_MAX="2") == pytest.approx(15_625, rel=0.1)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        lambda: CliRunner().invoke(cli.main, ["info", str(Path(__file__).with_name("missing"))]),
+        jobs._Work(partial(str), "slurm"),
+    ],
+    ids=["a command", "a job"],
+)
+def test_commands_and_jobs_keep_it(start: Callable[[], object], monkeypatch: pytest.MonkeyPatch) -> None:
+    called: list[bool] = []
+    for module in (cli, jobs):
+        monkeypatch.setattr(module, "keep_freed", lambda: called.append(True))
+        monkeypatch.setattr(module, "configure", lambda **_: None)
+    start()
+    assert called == [True]

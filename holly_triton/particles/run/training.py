@@ -10,7 +10,6 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.jobs import Cluster, run_all
 from holly_triton.core.lock import alone
 from holly_triton.core.log import LOG
-from holly_triton.core.memory import keep_freed
 from holly_triton.core.progress import in_parts
 from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.types import Figures
@@ -240,7 +239,6 @@ def follow(run: Run, stop: Stop, part: str = "") -> bool:
     Raises:
         HollyError: Another process is working on it, a file can't be written, or a loss isn't finite.
     """
-    keep_freed()
     with alone(run.folder):
         finished = run.finished or under_bar(
             run.trainer.state,
