@@ -17,6 +17,8 @@ from holly_triton.core.types import Figures
 METRICS = "metrics.json"
 CONTRADICTED = 2.5
 """Standard errors that held-out particles must lose by a symmetry to contradict it."""
+SEEN = "localisation"
+"""What likelihoods are of where a file does not say it; the other is a label."""
 SCHEMA = 2
 """Files of the first one do not say which they are of; all that they hold is here too."""
 
@@ -57,6 +59,8 @@ class Imposed:
     """Mean log-likelihood of a localisation, less that under the structure from the same run without the symmetry."""
     gain_error: float | None = None
     """Its standard error, over the particles."""
+    seen: str = SEEN
+    """What the likelihood is of: a localisation, or a label where those of one were merged."""
 
     @property
     def is_contradicted(self) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 
 from holly_triton.core.types import Figures
 from holly_triton.core.words import counted, enumerated
+from holly_triton.io.metrics import SEEN
 
 from .numbers import length
 from .page import REPORT
@@ -47,7 +48,7 @@ def explain_preference(found: Mapping[str, Any]) -> str:
     else:
         verdict = f"do not prefer {several} structures over one; take the run of all particles, consensus"
     return (
-        f"{counted(held['particles'], 'held-out particle')} {verdict}: the mean log-likelihood of a localisation is "
+        f"{counted(held['particles'], 'held-out particle')} {verdict}: the mean log-likelihood of a {held.get('seen', SEEN)} is "
         f"{held['log_likelihood']:.3f} with {several} and {held['log_likelihood_single']:.3f} with one, a difference of "
         f"{held['difference']:.3f} with a standard error of {held['standard_error']:.3f}."
         + (

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from holly_triton.core.words import counted
+from holly_triton.io.metrics import SEEN
 
 from .numbers import length
 
@@ -32,6 +33,6 @@ def deformation_in_words(found: Mapping[str, Any]) -> str:
     else:
         verdict = "do not prefer the deformation over a rigid structure"
     return (
-        f"{said} {counted(held['particles'], 'held-out particle')} {verdict}: it {'raises' if held['gain'] > 0 else 'lowers'} the mean log-likelihood of a localisation by "
+        f"{said} {counted(held['particles'], 'held-out particle')} {verdict}: it {'raises' if held['gain'] > 0 else 'lowers'} the mean log-likelihood of a {held.get('seen', SEEN)} by "
         f"{abs(held['gain']):.3f} (natural logarithm), with a standard error of {held['standard_error']:.3f}."
     )

@@ -89,7 +89,7 @@ def explain_imposed(imposed: Imposed) -> str:
     verdict = "the data contradict the symmetry" if imposed.is_contradicted else "they do not contradict it"
     return (
         f"{said} {counted(imposed.held_out, 'held-out particle')} {change} {abs(imposed.gain):.3f} ± {imposed.gain_error:.3f} "
-        f"by it in the mean log-likelihood of a localisation, compared with the same run without it: {verdict}."
+        f"by it in the mean log-likelihood of a {imposed.seen}, compared with the same run without it: {verdict}."
     )
 
 

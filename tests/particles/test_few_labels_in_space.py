@@ -97,6 +97,22 @@ def test_a_run_states_its_labels(tmp_path: Path) -> None:
     assert "likelihood of a label" in page and "likelihood of a localisation" not in page
 
 
+@pytest.mark.parametrize("words", [["--structures", "2"], ["--deformation"], ["--symmetry", "C2"]], ids=" ".join)
+def test_what_held_out_particles_prefer_is_stated_of_labels(words: list[str], tmp_path: Path) -> None:
+    """Every way in which held-out particles judge, where labels were merged."""
+    write_simulation(tmp_path / "data", particles(80, 0.7, 4))
+    config = tmp_path / "short.toml"
+    config.write_text("[spatial]\nsteps = 6\n[classes]\nsteps = 4\n[deforming]\nsteps = 4\n")
+    command = ["train", str(tmp_path / "data"), "--config", str(config), "--points", "12", "--held-out", "0.2", *words]
+    result = CliRunner().invoke(
+        main, [*command, "--device", "cpu", "--out", str(tmp_path / "run")], catch_exceptions=False
+    )
+    assert result.exit_code == 0, result.output
+    pages = "".join(page.read_text() for page in (tmp_path / "run").glob("*.html"))
+    for said in (result.output, pages):
+        assert "log-likelihood of a label" in said and "likelihood of a localisation" not in said
+
+
 def test_poses_that_were_drawn_count_alike() -> None:
     trainer = trainer_of(particles(40, 0.7).localisations)
     index = torch.arange(10)

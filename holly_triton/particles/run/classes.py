@@ -186,14 +186,15 @@ def conclude_classification(work: Classification) -> None:
         "particles": table.particles,
         "clouds": order,
         "sure": table.sure,
-        "held_out": preferred and _figures(preferred),
+        "held_out": preferred and _figures(preferred, work.trainer.particles.seen),
         "history": state.history,
     }
     write_metrics(work.folder, Metrics(finished=False, seconds=state.seconds, classes=figures))
 
 
-def _figures(found: Preference) -> dict[str, float | int | bool]:
+def _figures(found: Preference, seen: str) -> dict[str, float | int | bool | str]:
     return {
+        "seen": seen,
         "particles": found.particles,
         "log_likelihood": found.several,
         "log_likelihood_single": found.single,

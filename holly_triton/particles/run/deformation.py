@@ -94,13 +94,14 @@ def conclude_deformation(run: Run, trainer: DeformationTrainer) -> Figures:
         "error_nm": float(np.median(found.error_nm)),
         "particles": len(state.mean),
         "seconds": state.seconds,
-        "held_out": preferred and _figures(preferred),
+        "held_out": preferred and _figures(preferred, trainer.particles.seen),
         "history": state.history,
     }
 
 
-def _figures(found: Preference) -> Figures:
+def _figures(found: Preference, seen: str) -> Figures:
     return {
+        "seen": seen,
         "particles": found.particles,
         "gain": found.difference,
         "standard_error": found.error,

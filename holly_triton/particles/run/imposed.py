@@ -39,4 +39,4 @@ def compare_imposed(run: Run, should_stop: Callable[[], bool]) -> Imposed:
             return Imposed(name)
     free, imposed = (one.search(others).log_likelihood.double() for one in (trainer, run.trainer))
     gain, error = mean_gain(imposed - free)
-    return Imposed(name, len(free), gain, error)
+    return Imposed(name, len(free), gain, error, run.trainer.particles.seen)

@@ -58,6 +58,11 @@ class Particles:
     channel: Tensor
     blinks: Blinks | None = None
 
+    @property
+    def seen(self) -> str:
+        """What a row is of, and likelihoods with it: a localisation or a label."""
+        return "localisation" if self.blinks is None else "label"
+
     @staticmethod
     def of(data: Localisations, channels: tuple[str, ...] = (), blinks: Blinks | None = None) -> "Particles":
         """The particles of a data set that has z, with a cloud for each of some channels.
