@@ -53,9 +53,11 @@ class _Commands(InOrder):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         with _in_one_line():
-            return super().make_context(info_name, self._own_first(args, **extra), parent, **extra)
+            return super().make_context(info_name, self._own_first(info_name, args, **extra), parent, **extra)
 
-    def _own_first(self, args: list[str], *, resilient_parsing: bool = False, **_: Any) -> list[str]:
+    def _own_first(
+        self, info_name: str | None, args: list[str], *, resilient_parsing: bool = False, **_: Any
+    ) -> list[str]:
         """The arguments with the group's own options first, so that these may also stand behind the name of a command.
 
         A word behind another option is the value of that, also where it looks like one of them. Where a shell asks for
@@ -66,20 +68,25 @@ class _Commands(InOrder):
         own: list[str] = []
         rest: list[str] = []
         command: click.Command = self
+        ctx = click.Context(self, info_name=info_name)
         words = iter(args[:end])
         for word in words:
             if command is not self and (values := _values_behind(command, word)):
-                rest += [word, *islice(words, values)]
+                given = [*islice(words, values)]
+                if len(given) < values and not resilient_parsing:  # click would not say of which command
+                    raise _lacks_value(word, ctx)
+                rest += [word, *given]
             elif flags.get(word) or ("=" in word and word.partition("=")[0] in flags):
                 own.append(word)
             elif word in flags and (value := next(words, None)) is not None:
                 own += [word, value]
             elif word in flags and not resilient_parsing:
-                raise click.BadOptionUsage(word, f"Option {word!r} requires an argument.")
+                raise _lacks_value(word)
             else:
                 rest.append(word)
                 if isinstance(command, click.Group) and word in command.commands:
                     command = command.commands[word]
+                    ctx = click.Context(command, parent=ctx, info_name=word)
         return [*own, *rest, *args[end:]]
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -92,6 +99,10 @@ class _Commands(InOrder):
         except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
             LOG.error("%s: %s; check the path and its permissions", error.filename, error.strerror)
             ctx.exit(1)
+
+
+def _lacks_value(option: str, ctx: click.Context | None = None) -> click.BadOptionUsage:
+    return click.BadOptionUsage(option, f"Option {option!r} requires an argument.", ctx)
 
 
 def _values_behind(command: click.Command, word: str) -> int:

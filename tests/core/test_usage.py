@@ -13,6 +13,8 @@ from holly_triton.cli import main
     [
         ("train x --points abc", "holly-triton train", "--points"),
         ("train x --bogus", "holly-triton train", "--bogus"),
+        ("train x --points", "holly-triton train", "--points"),
+        ("frames localise a b --model", "holly-triton frames localise", "--model"),
         ("train x --pose guess", "holly-triton train", "--pose"),
         ("frames evaluate x", "holly-triton frames evaluate", "--truth"),
         ("frames bogus", "holly-triton frames", "bogus"),
