@@ -17,7 +17,7 @@ from holly_triton.geometry.sampling import rotation_grid
 from holly_triton.geometry.volumes import measured, wedge
 from holly_triton.tomography.average import alignment, refinement
 from holly_triton.tomography.average.extraction import extract, moved, random_positions
-from holly_triton.tomography.average.fsc import Fsc, next_to_zeros, shell_correlation, soft_sphere
+from holly_triton.tomography.average.fsc import Fsc, next_to_zeros, noise_deviation, shell_correlation, soft_sphere
 from holly_triton.tomography.average.imaging import Imaging
 from holly_triton.tomography.average.particles import Particles, Poses, normalised
 from holly_triton.tomography.average.reconstruction import add_up, expected_agreement, volume_of
@@ -181,6 +181,16 @@ def test_shells_beside_zeros_of_the_ctf_are_known() -> None:
     assert not next_to_zeros(frequency, Imaging(9.2)).any()
     # In a box half as large zeros are 2.5 shells apart, so that no shell is without signal.
     assert not next_to_zeros(torch.arange(1, 11).double() / 184, Imaging(9.2, optics=optics)).any()
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_how_much_noise_correlates_in_a_shell(masked: bool) -> None:
+    mask = soft_sphere(14) if masked else torch.ones(14, 14, 14)
+    pairs = torch.randn(200, 2, 14, 14, 14, generator=torch.Generator().manual_seed(0))
+    curves = torch.stack([shell_correlation(*pair, Imaging(10.0), mask).correlation for pair in pairs])
+    expected = torch.tensor([noise_deviation(mask, shell + 1) for shell in range(curves.shape[1])])
+    # Of 200 pairs the deviation is known to a twentieth.
+    assert (curves.std(dim=0) / expected - 1).abs().max() < 0.2
 
 
 def test_the_mask_is_soft_and_of_its_radius() -> None:

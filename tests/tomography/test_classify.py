@@ -317,7 +317,31 @@ def test_copies_and_unusable_ones_are_not_trained_on(tmp_path, seed):
     volumes, labels = blobs(seed, 4)
     volumes[6], volumes[2] = volumes[0], 1.0
     labels[5] = ""
-    assert trainable(open_set(written(tmp_path / "set.h5", volumes, labels))).tolist() == [0, 1, 3, 4, 7]
+    assert trainable(open_set(written(tmp_path / "set.h5", volumes, labels))).rows.tolist() == [0, 1, 3, 4, 7]
+
+
+def test_of_copies_the_labelled_one_is_trained_on_and_none_whose_labels_differ(tmp_path, seed, caplog):
+    volumes, labels = blobs(seed, 5)
+    labels[0], volumes[2] = "", volumes[0]
+    volumes[5], labels[5] = volumes[4], "hollow"
+    assert trainable(open_set(written(tmp_path / "set.h5", volumes, labels))).rows.tolist() == [1, 2, 3, 6, 7, 8, 9]
+    assert "labels that differ and left out, such as 5 and 6" in caplog.text
+
+
+def test_copies_of_what_was_trained_on_are_not_validated_on(tmp_path, seed):
+    """Noise, each box twice: nothing can be learned of it, and a network remembers what it saw."""
+    random = np.random.default_rng(seed)
+    volumes = np.repeat(random.normal(size=(40, SIZE, SIZE, SIZE)), 2, axis=0)
+    labels = np.repeat(random.permutation(["a", "b"] * 20), 2).tolist()
+    path = written(tmp_path / "set.h5", volumes, labels)
+    code, said = run(path, tmp_path / "out", "--train", "--epochs", 2)
+    assert code == 0, said
+    rows = table(tmp_path / "out")
+    assert json.loads((tmp_path / "out" / "metrics.json").read_text())["subtomograms"] == 6
+    assert [row["trained_on"] for row in rows[::2]] == [row["trained_on"] for row in rows[1::2]]
+    code, said = run(path, tmp_path / "again", "--model", tmp_path / "out" / "model.pt")
+    assert code == 0 and "was trained on a part of these" in said
+    assert "80 of all whose class the model knows" in said
 
 
 def test_a_model_refuses_other_voxels_and_other_boxes(tmp_path, seed):

@@ -16,8 +16,10 @@ from holly_triton.cli import main
 from holly_triton.core.errors import HollyError
 from holly_triton.geometry import random_rotations
 from holly_triton.io.volumes import read_volume, write_volume
+from holly_triton.tomography.average.fsc import Fsc, soft_sphere
+from holly_triton.tomography.average.imaging import Imaging
 from holly_triton.tomography.average.particles import Particles, Poses, normalised
-from holly_triton.tomography.average.refinement import StoppedError, begin
+from holly_triton.tomography.average.refinement import Plan, StoppedError, begin
 from holly_triton.tomography.average.results import average_of
 from holly_triton.tomography.classify.features import Activations, read_features, start_features
 from holly_triton.tomography.classify.gaussians import Gaussians
@@ -25,11 +27,12 @@ from holly_triton.tomography.classify.model import Model, write_model
 from holly_triton.tomography.classify.networks import build
 from holly_triton.tomography.classify.opening import open_set
 from holly_triton.tomography.classify.set_hdf5 import SetWriter
+from holly_triton.tomography.config.averaging import Averaging
 from holly_triton.tomography.config.classification import Network, Training
-from holly_triton.tomography.config.discovery import Discovery
+from holly_triton.tomography.config.discovery import BEYOND_SHELLS, Discovery
 from holly_triton.tomography.config.optics import Optics
 from holly_triton.tomography.discover import command, pictures, sorting
-from holly_triton.tomography.discover.averaging import Given, plan_for
+from holly_triton.tomography.discover.averaging import Given, _is_consistent, plan_for
 from holly_triton.tomography.discover.clustering import NONE, find_clusters
 from holly_triton.tomography.discover.embedding import embedded
 from holly_triton.tomography.discover.merging import grouped, laid
@@ -272,6 +275,17 @@ def test_an_average_of_noise_is_not_consistent(folder: Path, tmp_path: Path, no_
     assert [row["label"] for row in rows if row["consistent"] == "0"] == ["noise"]
     assert rows[-1]["label"] == "noise" and rows[0]["label"] == "fork"
     assert [row["same_as"] for row in rows] == ["", "", ""]
+
+
+def test_small_boxes_need_a_larger_agreement() -> None:
+    """A shell of few coefficients, in which noise correlates by chance up to 0.3."""
+    plan = Plan(Averaging(reach_angstrom=10.0), soft_sphere(24), None, False, Imaging(5.0))
+    decides = int(plan.first_highest * 24 + BEYOND_SHELLS)
+    frequency = torch.arange(1, 13) / (24 * 5.0)
+    for agreement, consistent in ((0.25, False), (0.35, True)):
+        correlation = torch.where(torch.arange(1, 13) <= decides + 1, agreement, 0.0).double()
+        curve = Fsc(frequency, correlation, torch.zeros(12, dtype=torch.bool))
+        assert _is_consistent(curve, plan) is consistent
 
 
 def test_two_clusters_of_one_structure_are_said_to_be_so(tmp_path: Path, no_surfaces: None, seed: int) -> None:

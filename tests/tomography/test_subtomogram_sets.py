@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import torch
@@ -116,7 +117,7 @@ def test_a_particle_named_twice_in_hdf5(tmp_path, seed):
 
 
 def test_hdf5_of_something_else_or_with_too_few_labels(tmp_path, seed):
-    with pytest.raises(HollyError, match="6 volumes and 4 labels"):
+    with pytest.raises(HollyError, match="of shape \\(4,\\); with 6 volumes"):
         with SetWriter(tmp_path / "set.h5", SIZE, VOXEL) as writer:
             writer.append(boxes(seed)[:4], labels=["a"] * 4)
             writer.append(boxes(seed)[4:])
@@ -124,6 +125,18 @@ def test_hdf5_of_something_else_or_with_too_few_labels(tmp_path, seed):
     (tmp_path / "text.h5").write_text("no HDF5")
     with pytest.raises(HollyError, match=r"text.h5"):
         open_set(tmp_path / "text.h5")
+
+
+def test_labels_of_several_columns_are_refused_and_nan_is_no_label(tmp_path, seed):
+    path = hdf5(tmp_path / "set.h5", boxes(seed, 3))
+    with h5py.File(path, "a") as file:
+        file["labels"] = np.array([1.0, np.nan, 2.0])
+    assert open_set(path).labels.tolist() == ["1.0", "", "2.0"]
+    with h5py.File(path, "a") as file:
+        del file["labels"]
+        file["labels"] = np.zeros((3, 2))
+    with pytest.raises(HollyError, match=r"'labels' is of shape \(3, 2\)"):
+        open_set(path)
 
 
 def test_nothing_there(tmp_path):
@@ -136,11 +149,12 @@ def test_nothing_there(tmp_path):
         open_set(hdf5(tmp_path / "set.h5", boxes(0, 0)))
 
 
-def test_standardised_leaves_out_what_holds_nothing(seed):
+@pytest.mark.parametrize("scale", [1e-25, 1.0, 1e38 / 10])
+def test_standardised_leaves_out_what_holds_nothing(seed, scale):
     volumes = torch.from_numpy(boxes(seed, 4))
     volumes[1] = 7.0
     volumes[2, 0, 0, 0] = float("nan")
-    volumes[3] *= 1e-20
+    volumes[3] *= scale
     assert usable(volumes).tolist() == [True, False, False, True]
     found = standardised(volumes)
     assert found[[1, 2]].abs().max() == 0

@@ -109,6 +109,24 @@ def shell_correlation(first: Tensor, second: Tensor, imaging: Imaging, mask: Ten
     return Fsc(frequency[1:], correlation[1:], next_to_zeros(frequency[1:], imaging))
 
 
+def noise_deviation(mask: Tensor, shell: int) -> float:
+    """Standard deviation of the correlation of independent noise in a shell of ``shell_correlation``.
+
+    Without a mask it is ``1 / sqrt(k)`` for k coefficients. A mask correlates those of white noise by C, the transform of its
+    square, so that it is ``sqrt(sum |C(q - q')|^2) / (k C(0))`` over all pairs q, q' of the shell; the sum is found in space, where
+    it is one over products.
+
+    Args:
+        mask: What both volumes are multiplied with ``[n, n, n]``.
+        shell: Its number, of which 0 holds the mean only.
+    """
+    size, squared = len(mask), mask.double().square()
+    chosen = shell_of(grid(size, mask.device), size) == shell
+    wave = torch.fft.irfftn(chosen.double(), s=(size,) * 3)
+    overlap = torch.fft.irfftn(torch.fft.rfftn(squared).abs().square(), s=(size,) * 3)
+    return float((wave.square() * overlap).sum().sqrt() / (wave[0, 0, 0] * squared.sum()))
+
+
 def soft_sphere(
     size: int, radius: float | None = None, edge: float | None = None, device: torch.device | str = "cpu"
 ) -> Tensor:

@@ -157,15 +157,18 @@ def _conclude(out: Path, job: Job, model: Model, subtomograms: SubtomogramSet, f
     good = linear.isfinite().all(1).numpy()
     if sentence := say_unusable(subtomograms.source, subtomograms.names, good):
         LOG.warning("%s", sentence)
-    trained_on = _trained_on(subtomograms, model) if job.trained_in(out) else None
-    write_classes(out / CLASSES, subtomograms, model, linear, trained_on)
     rows, truth = truth_of(subtomograms, model, linear)
-    if trained_on is not None:
-        judged = ~trained_on[rows]
+    trained_on = None
+    if job.trained_in(out):
+        trained_on, validation = _parts(subtomograms, model)
+        judged = np.isin(rows, validation)
         rows, truth = rows[judged], truth[judged]
+    elif len(rows) and Path(model.training.data).resolve() == Path(job.data).resolve():
+        LOG.warning("%s: %s was trained on a part of these, so that the accuracy says little of others", job.data, job.model)  # fmt: skip
+    write_classes(out / CLASSES, subtomograms, model, linear, trained_on)
     metrics = _metrics(model, features, good, subtomograms)
     if len(rows):
-        metrics["judged_on"] = "validation" if trained_on is not None else "all with a known class"
+        metrics["judged_on"] = "validation" if trained_on is not None else "all whose class the model knows"
         metrics |= figures_of(linear[rows], truth, model.temperature, model.classes)
         title = f"{_words(metrics)}, {len(rows)} subtomograms"
         draw_matrices(out / CONFUSION, {title: (model.classes, np.array(metrics["confusion"]))}, "classified as")
@@ -196,9 +199,8 @@ def _summary(metrics: dict[str, Any], subtomograms: SubtomogramSet) -> str:
     return f"{reason}, so that there is no accuracy"
 
 
-def _trained_on(subtomograms: SubtomogramSet, model: Model) -> Array:
-    """Which subtomograms the model was trained on, not validated."""
-    training, _ = split(subtomograms, trainable(subtomograms), model.training)
-    marks = np.zeros(len(subtomograms), dtype=bool)
-    marks[training] = True
-    return marks
+def _parts(subtomograms: SubtomogramSet, model: Model) -> tuple[Array, Array]:
+    """Which subtomograms the model was trained on ``[N]``, copies of them as well, and the rows it was validated on."""
+    found = trainable(subtomograms)
+    training, validation = split(subtomograms, found.rows, model.training)
+    return np.isin(found.content, found.content[training]), validation

@@ -18,11 +18,13 @@ from holly_triton.core.errors import HollyError
 from holly_triton.core.files import foreign
 from holly_triton.core.types import Array
 
-from .sets import SubtomogramSet
+from .sets import UNLABELLED, SubtomogramSet
 
 SUFFIXES = (".h5", ".hdf5", ".hdf")
 VOLUMES, VOXEL = "volumes", "voxel_size"
 NAMES, LABELS, ROTATIONS, POSITIONS = "names", "labels", "rotations", "positions"
+SHAPES = {NAMES: (), LABELS: (), ROTATIONS: (3, 3), POSITIONS: (3,)}
+"""Of what there is of one volume."""
 FORMAT = "holly-triton subtomograms 1"
 CUBIC_AXES = 4
 
@@ -118,8 +120,14 @@ def _column(path: Path, file: Any, name: str, count: int) -> Array | None:
     if name not in file:
         return None
     dataset = file[name]
-    if len(dataset) != count:
-        raise HollyError(f"{path}: has {count} volumes and {len(dataset)} {name}; there must be one for each volume")
+    shape = (count, *SHAPES[name])
+    if dataset.shape != shape:
+        raise HollyError(
+            f"{path}: its data set {name!r} is of shape {dataset.shape}; with {count} volumes it must be of shape {shape}"
+        )
     if dataset.dtype.kind in "OS":
         return np.asarray(dataset.asstr()[:], dtype=np.str_)
-    return np.asarray(dataset[:]).astype(np.str_ if name in (NAMES, LABELS) else np.float64)
+    values = np.asarray(dataset[:])
+    if name not in (NAMES, LABELS):
+        return values.astype(np.float64)
+    return np.where(values == values, values.astype(np.str_), UNLABELLED)  # noqa: PLR0124  # NaN alone differs from itself

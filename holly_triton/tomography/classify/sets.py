@@ -18,6 +18,10 @@ UNLABELLED = ""
 """Class of a subtomogram whose class is not known."""
 
 
+SQUARED = 1e-12, 1e12
+"""Values whose squares float32 holds exactly enough; others are divided by the largest of their box before they are squared."""
+
+
 @dataclass(frozen=True)
 class SubtomogramSet:
     """Subtomograms, which stay in their files until they are asked for.
@@ -88,6 +92,9 @@ def standardised(volumes: Tensor) -> Tensor:
     """Each of the volumes ``[B, n, n, n]`` with mean 0 and standard deviation 1; where it is not ``usable``, 0."""
     good = usable(volumes)[:, None, None, None]
     values = torch.where(good, volumes, 0.0)
+    largest = values.abs().amax(dim=(1, 2, 3), keepdim=True)
+    least, most = SQUARED
+    values = values / torch.where(good & ((largest < least) | (largest > most)), largest, 1.0)
     centred = values - values.mean(dim=(1, 2, 3), keepdim=True)
     deviation = centred.square().mean(dim=(1, 2, 3), keepdim=True).sqrt()
     return torch.where(good, centred / deviation.clamp(min=torch.finfo(torch.float32).tiny), 0.0)

@@ -1,7 +1,7 @@
 """What a classifier is trained on: a labelled set, split into a part to train on and a part to validate on."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from holly_triton.core.types import Array
 from holly_triton.core.words import counted
 from holly_triton.tomography.config.classification import FEWEST_OF_A_CLASS, MOST_IN_MEMORY, Training
 
-from .sets import SubtomogramSet, fingerprint, say_unusable, standardised, usable
+from .sets import UNLABELLED, SubtomogramSet, fingerprint, say_unusable, standardised, usable
 
 SPLIT, ORDER, CHANGES, NOISE = 0, 1, 2, 3
 """Purposes of random numbers, which are independent of each other."""
@@ -134,7 +134,7 @@ class Fixed:
         Raises:
             HollyError: Labels are missing, there is one class only, or a class has too few subtomograms.
         """
-        rows = trainable(subtomograms)
+        rows = trainable(subtomograms).rows
         classes = classes_to_learn(subtomograms, rows)
         training, validation = split(subtomograms, rows, settings)
         kinds = Kinds(classes, subtomograms.size, subtomograms.voxel)
@@ -151,36 +151,56 @@ class Fixed:
         return self.training.read(epoch_rows(self.epoch, step, count, self.seed))
 
 
-def trainable(subtomograms: SubtomogramSet) -> Array:
-    """Rows that can be trained on: labelled, not empty, every value finite, and of equal ones the first.
+class Trainable(NamedTuple):
+    """What of a labelled set can be trained on."""
+
+    rows: Array
+    """Labelled, not empty, every value finite, and of equal ones the first that is labelled, in rising order."""
+    content: Array
+    """A number for each subtomogram of the set ``[N]``, which copies have in common; -1 for what is not usable."""
+
+
+def trainable(subtomograms: SubtomogramSet) -> Trainable:
+    """What can be trained on; what is left out is reported.
 
     Raises:
         HollyError: No subtomogram has a label.
     """
-    source = subtomograms.source
-    if subtomograms.labels is None or not subtomograms.classes:
+    source, labels = subtomograms.source, subtomograms.labels
+    if labels is None or not subtomograms.classes:
         raise HollyError(
             f"{source}: has no labels to train on; give a set with labels: in HDF5 a data set 'labels', beside a folder's "
             "files a CSV with the columns particle and label"
         )
-    labelled = subtomograms.labels != ""
-    good, seen, copies = np.zeros(len(subtomograms), dtype=bool), set[bytes](), 0
+    content = _contents(subtomograms)
+    if sentence := say_unusable(source, subtomograms.names, content >= 0):
+        LOG.warning("%s", sentence)
+    if unlabelled := int((labels == UNLABELLED).sum()):
+        LOG.warning("%s: %s no label and cannot be trained on", source, counted(unlabelled, "subtomogram has", "subtomograms have"))  # fmt: skip
+    known = np.flatnonzero((content >= 0) & (labels != UNLABELLED))
+    first = known[np.unique(content[known], return_index=True)[1]]
+    pairs = np.unique(np.stack([content[known], np.unique(labels[known], return_inverse=True)[1]], axis=1), axis=0)
+    contents, classes = np.unique(pairs[:, 0], return_counts=True)
+    doubtful = np.isin(content[first], contents[classes > 1])
+    if doubtful.any():
+        one = first[doubtful][0]
+        alike = known[content[known] == content[one]]
+        names = [subtomograms.names[one], subtomograms.names[alike[labels[alike] != labels[one]][0]]]
+        LOG.warning("%s: %s labels that differ and left out, such as %s and %s", source, counted(int(doubtful.sum()), "subtomogram has copies with", "subtomograms have copies with"), *names)  # fmt: skip
+    if copies := len(known) - len(first):
+        LOG.warning("%s: %s of another one and left out", source, counted(copies, "subtomogram is a copy", "subtomograms are copies"))  # fmt: skip
+    return Trainable(np.sort(first[~doubtful]), content)
+
+
+def _contents(subtomograms: SubtomogramSet) -> Array:
+    """``Trainable.content``."""
+    content, seen = np.full(len(subtomograms), -1), dict[bytes, int]()
     with in_parts(1) as begin:
         begin("reading subtomograms")
         for first, volumes in subtomograms.chunks():
-            good[first : first + len(volumes)] = usable(volumes).numpy()
-            for row in np.flatnonzero(good[first : first + len(volumes)]):
-                content = fingerprint(volumes[row])
-                copies += content in seen
-                good[first + row] = content not in seen
-                seen.add(content)
-    if copies:
-        LOG.warning("%s: %s of another one and left out", source, counted(copies, "subtomogram is a copy", "subtomograms are copies"))  # fmt: skip
-    elif not good.all() and (sentence := say_unusable(source, subtomograms.names, good)):
-        LOG.warning("%s", sentence)
-    if not labelled.all():
-        LOG.warning("%s: %s no label and left out", source, counted(int((~labelled).sum()), "subtomogram has", "subtomograms have"))  # fmt: skip
-    return np.flatnonzero(good & labelled)
+            for place in np.flatnonzero(usable(volumes).numpy()):
+                content[first + place] = seen.setdefault(fingerprint(volumes[place]), len(seen))
+    return content
 
 
 def split(subtomograms: SubtomogramSet, rows: Array, settings: Training) -> tuple[Array, Array]:

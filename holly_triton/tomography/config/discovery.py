@@ -26,6 +26,8 @@ COMPONENTS = 8
 BEYOND_SHELLS = 2
 """Shells of frequency, beyond those that took part in the classification, up to which the halves must agree for an average to count
 as consistent: the two share those, and the mask spreads them by about one."""
+NOISE_DEVIATIONS = 3.0
+"""Standard deviations of the correlation of noise that the halves must exceed there: small boxes have few coefficients in a shell."""
 SAME_STRUCTURE = 0.8
 """Correlation of two averages, as a share of what is expected of averages of one structure, from which on they are of one. In
 boxes of 28 voxels of 13.1 Å, at SNR 0.1 and 0.05, it was 0.86 to 1.02 for 14 pairs of one structure, and at most 0.71, that of GroEL

@@ -10,14 +10,14 @@ from torch import Tensor
 from holly_triton.core.log import LOG
 from holly_triton.core.types import Array
 from holly_triton.core.words import counted
-from holly_triton.tomography.average.fsc import soft_sphere
+from holly_triton.tomography.average.fsc import Fsc, noise_deviation, soft_sphere
 from holly_triton.tomography.average.imaging import Imaging
 from holly_triton.tomography.average.particles import Particles, Poses, normalised
 from holly_triton.tomography.average.refinement import Plan, begin, iterate
 from holly_triton.tomography.average.results import Average, against_truth, average_of
 from holly_triton.tomography.classify.sets import SubtomogramSet, fingerprint
 from holly_triton.tomography.config.averaging import FEWEST, TRUTH_CRITERION, Averaging
-from holly_triton.tomography.config.discovery import BEYOND_SHELLS, REACH_OF_BOX, Discovery
+from holly_triton.tomography.config.discovery import BEYOND_SHELLS, NOISE_DEVIATIONS, REACH_OF_BOX, Discovery
 from holly_triton.tomography.structures import Density
 
 from .merging import grouped, joined_poses, laid
@@ -35,7 +35,8 @@ class Averaged(NamedTuple):
     resolution: float
     """Detail to which the halves agree (FSC 0.143), Å."""
     consistent: bool
-    """Whether that is finer than what the two halves share: the detail of the classification, and the leak of the mask."""
+    """Whether that is finer than what the two halves share: the detail of the classification, and the leak of the mask; and they
+    agree there more than noise would."""
     joined: int
     """Classes of the sorting that turned out to be one structure, and are one here."""
     structure: str | None
@@ -154,12 +155,22 @@ def _refined(
 
 
 def _averaged(given: Given, rows: Array, part: _Part, poses: Poses, average: Average, plan: Plan) -> Averaged:
-    resolution, size = average.curve.resolution(), given.subtomograms.size
-    beyond = size * plan.voxel / (plan.first_highest * size + BEYOND_SHELLS)
     nearest = _nearest(average, given.structures, plan)
     return Averaged(
-        rows[part.some.cpu().numpy()], poses, average, resolution, resolution < beyond, part.classes, *nearest
-    )
+        rows[part.some.cpu().numpy()], poses, average, average.curve.resolution(), _is_consistent(average.curve, plan),
+        part.classes, *nearest,
+    )  # fmt: skip
+
+
+def _is_consistent(curve: Fsc, plan: Plan) -> bool:
+    """Whether the halves agree in what they do not share, more than noise would."""
+    size = len(plan.mask)
+    shells = plan.first_highest * size + BEYOND_SHELLS
+    # A shell next to a zero of the CTF holds no signal: the next one decides.
+    later = range(int(shells), len(curve.correlation))
+    decides = next((shell for shell in later if not curve.at_zero[shell - 1]), len(curve.correlation))
+    least = NOISE_DEVIATIONS * noise_deviation(plan.mask, decides)
+    return curve.resolution() < size * plan.voxel / shells and bool(curve.correlation[decides - 1] > least)
 
 
 def _nearest(average: Average, structures: Sequence[Density], plan: Plan) -> tuple[str | None, float | None]:

@@ -36,7 +36,7 @@ def draw_pictures(
     if averaged:
         volumes = {_title(entry): read_map(out, entry.number) for entry in averaged}
         draw_averages(out / SURVEY, volumes, subtomograms.voxel)
-        curves = {f"cluster {entry.number}": _curve(out, entry) for entry in averaged[:CURVES_SHOWN]}
+        curves = {f"cluster {entry.number}{_doubt(entry)}": _curve(out, entry) for entry in averaged[:CURVES_SHOWN]}
         draw_fsc(out / CORRELATIONS, curves)
     rows, places = embedded(found, settings)
     names = np.array([f"cluster {number}" for number in clusters.of[rows]])
@@ -58,7 +58,12 @@ def _shown(labels: Array) -> Array:
 
 def _title(entry: Entry) -> str:
     assert entry.main is not None
-    return f"{entry.number}: {entry.main['particles']} particles"
+    return f"{entry.number}: {entry.main['particles']} particles{_doubt(entry)}"
+
+
+def _doubt(entry: Entry) -> str:
+    """What a picture says of an average whose halves agree no better than noise."""
+    return "" if entry.consistent else ", no evidence"
 
 
 def _curve(out: Path, entry: Entry) -> Shells:
