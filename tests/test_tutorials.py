@@ -3,6 +3,7 @@
 With HOLLY_TRITON_TUTORIALS=whole, as at night, nothing is made brief.
 """
 
+import csv
 import os
 import re
 import shlex
@@ -18,8 +19,12 @@ from click.testing import CliRunner
 from scipy.spatial.transform import Rotation
 
 from holly_triton.cli import main
+from holly_triton.geometry import random_rotations
+from holly_triton.io.volumes import write_volume
 from holly_triton.particles.simulate import simulate
 from holly_triton.particles.simulated_files import write_simulation
+from holly_triton.tomography.simulate.whole import simulate_subtomograms
+from holly_triton.tomography.structures import read_density
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 WHOLE = os.environ.get("HOLLY_TRITON_TUTORIALS") == "whole"
@@ -87,7 +92,9 @@ def commands(page: str) -> list[str]:
 TUTORIALS = ("tutorials/particles", "tutorials/frames", "tutorials/tomography")
 GIVEN = ("how-to/special-data", "how-to/many-runs", "how-to/other-programs")
 """Pages for a reader who has data: localisations.csv, new.csv and field.csv."""
-PAGES = (*TUTORIALS, *GIVEN)
+BOXES = "how-to/subtomograms"
+"""For a reader who has a folder of subtomograms, of which some have a class."""
+PAGES = (*TUTORIALS, *GIVEN, BOXES)
 LINES = [(page, line) for page in PAGES for line in commands(page)]
 
 
@@ -103,6 +110,8 @@ def reader(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequ
         (folder / "network.toml").write_text(BRIEF_NETWORK)
         if page in GIVEN:
             _give(folder)
+        if page == BOXES:
+            _give_subtomograms(folder / "subtomograms")
     return made
 
 
@@ -118,6 +127,23 @@ def _give(folder: Path) -> None:
     background = rng.uniform((0, 0, -100), (4000, 2500, 100), size=(300, 3))
     field = np.concatenate([particles + rng.normal(size=particles.shape) * 3, background])
     np.savetxt(folder / "field.csv", field, delimiter=",", header="x [nm],y [nm],z [nm]", comments="")
+
+
+def _give_subtomograms(folder: Path) -> None:
+    """Boxes of two structures and of a third one whose class is not stated, in MRC files, and the table of classes."""
+    folder.mkdir()
+    rows = ["particle,label"]
+    for number, structure in enumerate(("ribosome", "groel", "rubisco")):
+        generator = torch.Generator().manual_seed(number)
+        rotations = random_rotations(12, generator)
+        boxes = simulate_subtomograms(
+            read_density(structure), rotations, size=20, voxel=18.0, snr=0.5, generator=generator
+        )
+        for box, values in enumerate(boxes.numpy()):
+            name = f"{structure}_{box + 1}.mrc"
+            write_volume(folder / name, values, 18.0)
+            rows.append(f"{name},{'' if structure == 'rubisco' else structure}")
+    (folder / "labels.csv").write_text("\n".join(rows) + "\n")
 
 
 @pytest.mark.parametrize(("page", "line"), LINES, ids=[f"{page}: {line}" for page, line in LINES])
@@ -140,6 +166,20 @@ def test_the_commands_of_the_tutorials_work_in_their_order(
     assert ran.exit_code == 0, ran.output
     if not WHOLE and name == "tomo pick":
         shutil.copy("new/truth.star", words[3])
+
+
+def test_a_folder_of_subtomograms_becomes_classes_and_averages_with_their_fsc(reader: dict[str, Path]) -> None:
+    """What the page says is there; its commands are tested before."""
+    folder = reader[BOXES]
+    with (folder / "classes" / "classes.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == 36 and {row["class"] for row in rows} <= {"ribosome", "groel"}
+    assert {row["trained_on"] for row in rows if row["label"] == ""} == {"0"}
+    with (folder / "found" / "clusters.csv").open() as file:
+        assert {"novelty", "resolution_angstrom", "consistent"} <= set(next(csv.DictReader(file)))
+    averages = list((folder / "found" / "clusters").glob("*/class_1.mrc"))
+    assert averages and all((path.parent / "fsc.csv").is_file() for path in averages)
+    assert all((folder / "found" / name).is_file() for name in ("gallery.png", "fsc.png", "embedding.png"))
 
 
 def test_several_processes_work_as_the_page_has_it(reader: dict[str, Path]) -> None:
