@@ -173,6 +173,12 @@ def test_subtomograms(tmp_path: Path) -> None:
         (("--subtomograms", "2", "--size", "20x20x30"), 2, "cubes"),
         (("--snr", "0.1", "--no-noise"), 2, "contradict"),
         (("--size", "8192", "--structures", "sphere"), 1, "GiB of memory"),
+        (
+            ("--subtomograms", "3", "--voxel-size", "0.5", "--structures", "sphere"),
+            1,
+            "--voxel-size 0.5: boxes of 40 voxels",
+        ),
+        (("--subtomograms", "1000000000", "--structures", "sphere"), 1, "--subtomograms 1000000000: they take"),
         (("--config", "gone.toml"), 1, "cannot be read"),
     ],
 )

@@ -100,8 +100,8 @@ BOXES_AT_ONCE = 32
 """Subtomograms simulated at a time."""
 NULL = "null"
 """Class of the subtomograms that hold no structure."""
-BYTES_A_VOXEL = 40
-"""About the memory that simulating a tomogram takes."""
+BYTES_A_VOXEL, BYTES_A_BOX_VOXEL = 40, 20
+"""About the memory that simulating a tomogram takes, and a subtomogram with the room around it."""
 QUICK = {"size_x": 96, "size_y": 96, "size_z": 56, "particles": 5, "membranes": 1, "step": 4.0, "voxel_size": 16.0}
 """What differs in a quick simulation."""
 

@@ -2,6 +2,7 @@
 
 import math
 import os
+import shutil
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -21,6 +22,8 @@ from holly_triton.io.particle_lists.particle_list import joined
 from holly_triton.io.particle_lists.writing import write_particles
 from holly_triton.io.volumes.writing import write_volume
 from holly_triton.tomography.config.simulation import (
+    BOXES_AT_ONCE,
+    BYTES_A_BOX_VOXEL,
     BYTES_A_VOXEL,
     NULL,
     SimulationSettings,
@@ -30,6 +33,7 @@ from holly_triton.tomography.structures import Density
 from .boxes import SUBTOMOGRAMS, UNFINISHED, write_subtomograms
 from .progress import PROGRESS, Finished, StoppedError, is_unfinished, read_progress, save_progress
 from .tomogram import MEMBRANE, Tomogram, read_classes, simulate_tomogram
+from .whole import room_around
 
 SETTINGS, TRUTH = "settings.toml", ("truth.star", "truth.csv")
 WRITTEN = ("tomogram_*.mrc", "labels_*.mrc", *TRUTH, SUBTOMOGRAMS, UNFINISHED, PROGRESS)
@@ -52,7 +56,7 @@ def simulate(
         Sentences about what was written.
 
     Raises:
-        HollyError: The folder is in use, a structure can't be read, there is too little memory, or a file can't be written.
+        HollyError: The folder is in use, a structure can't be read, memory or disk do not suffice, or a file can't be written.
         StoppedError: A signal requested a stop; what was finished is kept.
     """
     if resume and not is_unfinished(out) and (out / SETTINGS).is_file():
@@ -65,6 +69,7 @@ def simulate(
     _check_memory(settings)
     require("mrcfile", "writing MRC")  # known before the work, not after it
     if not resume:
+        _check_disk(out, settings, len(classes))
         _make_place(out)
     if settings.subtomograms is not None:
         generator = generator_of(settings.seed, 0, device)
@@ -127,14 +132,41 @@ def _in_words(name: str, made: Tomogram) -> str:
 
 
 def _check_memory(settings: SimulationSettings) -> None:
-    wanted = BYTES_A_VOXEL * math.prod(settings.tomogram.shape)
+    seen = settings.tomogram
     present = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if settings.subtomograms is None and wanted > present:
-        x, y, z = reversed(settings.tomogram.shape)
-        raise HollyError(
-            f"--size {x}x{y}x{z}: simulating it takes about {wanted / 2**30:.0f} GiB of memory and this machine has "
-            f"{present / 2**30:.0f}; choose a smaller tomogram or larger voxels"
+    if settings.subtomograms is None:
+        wanted = BYTES_A_VOXEL * math.prod(seen.shape)
+        x, y, z = reversed(seen.shape)
+        what, remedy = f"--size {x}x{y}x{z}: simulating it", "choose a smaller tomogram or larger voxels"
+    else:
+        side = settings.box + 2 * room_around(seen.optics, seen.voxel_size)
+        wanted = BYTES_A_BOX_VOXEL * min(BOXES_AT_ONCE, settings.subtomograms) * side**3
+        what = (
+            f"--voxel-size {seen.voxel_size:g}: boxes of {settings.box} voxels, with the room to which the CTF spreads detail, "
+            f"have {side}, and simulating {min(BOXES_AT_ONCE, settings.subtomograms)} at once"
         )
+        remedy = "choose larger voxels, less --defocus or a smaller --size"
+    if wanted > present:
+        raise HollyError(
+            f"{what} takes about {wanted / 2**30:.0f} GiB of memory and this machine has {present / 2**30:.0f}; {remedy}"
+        )
+
+
+def _check_disk(out: Path, settings: SimulationSettings, classes: int) -> None:
+    """Refuse a set of subtomograms, whose file has its whole size from the start, for which there is no room."""
+    wanted = 4 * settings.box**3 * (settings.subtomograms or 0) * (classes + 1)
+    near = next(place for place in (out, *out.absolute().parents) if place.exists())
+    free = shutil.disk_usage(near).free + sum(path.stat().st_size for path in _left(out))
+    if wanted > free:
+        raise HollyError(
+            f"--subtomograms {settings.subtomograms}: they take {wanted / 2**30:.0f} GiB and {out} has room for {free / 2**30:.0f}; "
+            "choose fewer or smaller ones, or another folder"
+        )
+
+
+def _left(out: Path) -> list[Path]:
+    """What an earlier simulation left in a folder, besides its settings."""
+    return [path for pattern in WRITTEN for path in out.glob(pattern)]
 
 
 def _check_folder(out: Path, overwrite: bool) -> None:
@@ -150,7 +182,7 @@ def _make_place(out: Path) -> None:
             (
                 out / SETTINGS
             ).unlink()  # without it, a simulation that was only half replaced can't be taken for a whole one
-        for old in (path for pattern in WRITTEN for path in out.glob(pattern)):
+        for old in _left(out):
             old.unlink()
     except OSError as error:
         raise HollyError(f"{out}: cannot be written ({error.strerror}); choose another folder") from error

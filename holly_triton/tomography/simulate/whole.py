@@ -68,8 +68,7 @@ def simulate_subtomograms(
     """
     optics = Optics() if optics is None else optics
     resolution = RESOLUTION_VOXELS * voxel if resolution is None else resolution
-    # The CTF and the wedge spread detail beyond the box, and a transform of the box alone would wrap it around.
-    room = math.ceil(spread(optics, voxel) / voxel)
+    room = room_around(optics, voxel)
     large = size + 2 * room
     response = transfer((large,) * 3, voxel, optics, tilt, device=rotation.device)
     clean = draw_spectrum(density, large, voxel, resolution, rotation=rotation, shift=shift)
@@ -84,13 +83,18 @@ def simulate_subtomograms(
     return boxes + scale * noise
 
 
+def room_around(optics: Optics, voxel: float) -> int:
+    """Voxels beyond each face of a box, to which the CTF spreads detail; a transform of the box alone would wrap it around."""
+    return math.ceil(spread(optics, voxel) / voxel)
+
+
 def noise_boxes(
     count: int, *, size: int, voxel: float, optics: Optics | None = None, tilt: tuple[float, float] = TILT_DEG,
     noise_after: float = 0.0, generator: torch.Generator | None = None, device: torch.device | str = "cpu",
 ) -> Tensor:  # fmt: skip
     """Subtomograms of noise alone, of variance 1 ``[count, n, n, n]``; the arguments are those of ``simulate_subtomograms``."""
     optics = Optics() if optics is None else optics
-    room = math.ceil(spread(optics, voxel) / voxel)
+    room = room_around(optics, voxel)
     large = size + 2 * room
     total = torch.zeros(count, large, large, large // 2 + 1, dtype=torch.complex64, device=device)
     for share, response in (
