@@ -51,7 +51,7 @@ def test_a_map_and_a_name_find_the_same(folder):
 @pytest.mark.parametrize(
     ("more", "code", "words"),
     [
-        (["--symmetry", "Q3"], 1, "no known symmetry"),
+        (["--symmetry", "Q3"], 1, "--symmetry: 'Q3' is no known symmetry"),
         (["--symmetry", "C1", "--symmetry", "C2"], 1, "1 template"),
         (["--tilt", "60,-60"], 2, "no range"),
         (["--tilt", "sixty"], 2, "neither an angle"),

@@ -121,7 +121,7 @@ def match_tomogram(
         try:
             point_group(template.symmetry)
         except ValueError as error:
-            raise HollyError(f"{template.name}: {error}") from None
+            raise HollyError(f"--symmetry: {error}") from None
     chosen = _checked_mask(values, mask)
     ready = centred(values)
     hands = [(template, hand) for template in templates for hand in ((False, True) if settings.mirror else (False,))]
