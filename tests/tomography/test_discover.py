@@ -371,6 +371,11 @@ def test_sets_that_do_not_suit_leave_no_folder(folder: Path, tmp_path: Path) -> 
     said = run(folder / "set.h5", out, "--features", folder / "features.h5", "--truth", "no-such-structure")
     assert said.exit_code == 1 and not out.exists()
     assert run(folder / "none.h5", out, "--features", folder / "features.h5").exit_code == 1
+    with SetWriter(tmp_path / "empty.h5", SIZE, VOXEL) as writer:
+        writer.append(np.zeros((3, SIZE, SIZE, SIZE)))
+    write_model(tmp_path / "model.pt", a_model())
+    said = run(tmp_path / "empty.h5", out, "--model", tmp_path / "model.pt")
+    assert said.exit_code == 1 and "no subtomogram can be used" in said.output and not out.exists()
     for options in (("--clusters", 10_000), ("--cluster", 10_000)):
         said = run(folder / "set.h5", out, "--features", folder / "features.h5", *options)
         assert said.exit_code == 1 and "10000" in said.output and not out.exists()

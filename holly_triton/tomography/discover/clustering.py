@@ -11,6 +11,7 @@ from torch import Tensor
 from holly_triton.core.errors import HollyError
 from holly_triton.core.optional import require
 from holly_triton.core.types import Array
+from holly_triton.core.words import counted
 from holly_triton.tomography.classify.features import Activations
 from holly_triton.tomography.config.discovery import STARTS, Discovery
 
@@ -70,8 +71,8 @@ def find_clusters(source: Path, found: Activations, settings: Discovery) -> Clus
     different = len(np.unique(features, axis=0)) if len(features) else 0
     if different < count:
         raise HollyError(
-            f"{source}: has {different} different subtomograms that can be used, and {count} clusters were asked for; give "
-            "fewer with --clusters, or more subtomograms"
+            f"{source}: has {counted(different, 'different subtomogram')} that can be used, too few for "
+            f"{counted(count, 'cluster')}; give fewer with --clusters, or more subtomograms"
         )
     cluster = require("sklearn.cluster", "Discovering structures")
     with warnings.catch_warnings(action="ignore"):  # of clusters that stay empty, which are left out below

@@ -22,7 +22,7 @@ from holly_triton.tomography.average.refinement import StoppedError
 from holly_triton.tomography.classify.features import Activations, extend_watched, read_features, start_features
 from holly_triton.tomography.classify.model import Model, digest, read_model
 from holly_triton.tomography.classify.opening import open_set
-from holly_triton.tomography.classify.sets import SubtomogramSet, say_unusable
+from holly_triton.tomography.classify.sets import SubtomogramSet, say_unusable, usable
 from holly_triton.tomography.config.discovery import LEAST_AVERAGED, Discovery
 from holly_triton.tomography.config.optics import Optics
 from holly_triton.tomography.structures import read_density
@@ -103,6 +103,7 @@ def discover(out: Path, job: Job, chosen: Sequence[int], *, overwrite: bool) -> 
     if model is None:
         _features_of(job, subtomograms)
     _check_numbers(subtomograms, job.discovery, chosen)
+    _check_usable(subtomograms)
     with stoppable() as stop:
         _prepare(out, job)
         return _carry_out(out, job, given, model, chosen, stop, resume=False)
@@ -141,6 +142,15 @@ def _check_numbers(subtomograms: SubtomogramSet, settings: Discovery, chosen: Se
         )
     if above := [number for number in chosen if number > most]:
         raise HollyError(f"--cluster {above[0]}: there are at most {counted(most, 'cluster')}; choose one of these")
+
+
+def _check_usable(subtomograms: SubtomogramSet) -> None:
+    """Refuse a set of which nothing can be used; as a rule its first chunk shows that something can."""
+    if not any(bool(usable(volumes).any()) for _, volumes in subtomograms.chunks()):
+        raise HollyError(
+            f"{subtomograms.source}: no subtomogram can be used, as each is empty or has values that are not finite; give a set "
+            "with particles in its boxes"
+        )
 
 
 def _prepare(out: Path, job: Job) -> None:
