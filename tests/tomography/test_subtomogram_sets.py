@@ -50,11 +50,12 @@ def test_hdf5_written_in_parts_is_read_whole_and_in_chunks(tmp_path, seed):
     assert np.array_equal(found.read(np.array([5, 0, 5])), volumes[[5, 0, 5]])
 
 
-def test_a_folder_with_its_table(tmp_path, seed):
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_a_folder_with_its_table(tmp_path, seed, mark):
     volumes = boxes(seed, 12)
     folder = folder_of_files(tmp_path / "boxes", volumes)
     (folder / "notes.csv").write_text("a,b\n1,2\n")
-    (folder / "truth.csv").write_text("particle,label\nbox_10.mrc,ring\nbox_2,rod\n")
+    (folder / "truth.csv").write_text("particle,label\nbox_10.mrc,ring\nbox_2,rod\n".replace(",", mark))
     found = open_set(folder)
     assert found.names[2] == "box_2.mrc" and found.names[10] == "box_10.mrc"  # in natural order
     assert found.labels is not None and found.labels[[2, 10, 3]].tolist() == ["rod", "ring", ""]

@@ -11,6 +11,7 @@ from holly_triton.core.files import foreign, natural_order
 from holly_triton.core.types import Array
 from holly_triton.io.particle_lists.star import CLASSES
 from holly_triton.io.particle_lists.star_table import read_star
+from holly_triton.io.text_table import DELIMITERS
 from holly_triton.io.volumes.raw import RawVolume
 from holly_triton.io.volumes.reading import format_of, read_raw, stated_voxel
 from holly_triton.tomography.config.classification import SAME_VOXEL
@@ -139,7 +140,9 @@ def _labels(folder: Path, names: Array) -> Array | None:
 def _table(path: Path) -> list[tuple[str, str]] | None:
     """Names and classes of a CSV; None where it has no such columns."""
     with foreign(path, "CSV"), path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
+        first = file.readline()
+        file.seek(0)
+        reader = csv.DictReader(file, delimiter=next((mark for mark in DELIMITERS if mark in first), ","))
         columns = reader.fieldnames or []
         label = next((name for name in LABEL if name in columns), None)
         if PARTICLE not in columns or label is None:
