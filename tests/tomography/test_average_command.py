@@ -164,6 +164,19 @@ def test_what_does_not_fit_ends_in_one_line(
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--phase-shift", 90),
+        *(("--no-align", option, 2) for option in ("--iterations", "--start", "--reach", "--reference")),
+    ],
+    ids=lambda options: options[-2],
+)
+def test_options_without_a_use_are_refused(folder: Path, tmp_path: Path, options: tuple[Any, ...]) -> None:
+    done = run(folder, tmp_path / "out", "--box", 240, *options, picks="true.star")
+    assert done.exit_code == 2 and options[-2] in done.output, done.output
+
+
 def test_an_empty_list_is_refused(folder: Path, tmp_path: Path) -> None:
     (folder / "empty.csv").write_text("class,x,y,z\n")
     done = run(folder, tmp_path / "out", "--box", 240, picks="empty.csv")

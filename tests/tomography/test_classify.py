@@ -359,7 +359,9 @@ def test_a_model_refuses_other_voxels_and_other_boxes(tmp_path, seed):
 
 
 @pytest.mark.parametrize(
-    "options", [(), ("--train", "--model", "m"), ("--resume", "--seed", "1"), ("--model", "m", "--epochs", "3"), ("--train", "--epochs", "3", "--quick")],
+    "options", [(), ("--train", "--model", "m"), ("--resume", "--seed", "1"), ("--model", "m", "--epochs", "3"), ("--train", "--epochs", "3", "--quick"),
+        ("--train", "--network", "rif-svm", "--epochs", "3"), ("--train", "--network", "rif-svm", "--dropout", "0.1"),
+        ("--train", "--network", "rif-svm", "--aligned")],
 )  # fmt: skip
 def test_options_that_contradict(tmp_path, options):
     assert run(tmp_path, tmp_path / "out", *options)[0] == 2

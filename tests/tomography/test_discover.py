@@ -432,7 +432,8 @@ def test_one_class_of_a_training_and_one_cluster(folder: Path, tmp_path: Path, n
 
 @pytest.mark.parametrize(
     "options",
-    [(), ("--model", "m", "--features", "f"), ("--resume", "--seed", "1"), ("--model", "m", "--average", "2", "--cluster", "1")],
+    [(), ("--model", "m", "--features", "f"), ("--resume", "--seed", "1"), ("--model", "m", "--average", "2", "--cluster", "1"),
+     ("--model", "m", "--voltage", "200")],
 )  # fmt: skip
 def test_options_that_contradict(tmp_path: Path, options: tuple[str, ...]) -> None:
     assert run(tmp_path / "set.h5", tmp_path / "out", *options).exit_code == 2

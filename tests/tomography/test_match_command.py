@@ -53,6 +53,7 @@ def test_a_map_and_a_name_find_the_same(folder):
     [
         (["--symmetry", "Q3"], 1, "--symmetry: 'Q3' is no known symmetry"),
         (["--symmetry", "C1", "--symmetry", "C2"], 1, "1 template"),
+        (["--voltage", "200"], 2, "needs --defocus"),
         (["--tilt", "60,-60"], 2, "no range"),
         (["--tilt", "sixty"], 2, "neither an angle"),
         (["--template-mask", "tomogram.mrc"], 1, "mask"),

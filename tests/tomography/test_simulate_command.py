@@ -171,6 +171,8 @@ def test_subtomograms(tmp_path: Path) -> None:
         (("--structures", "spere"), 1, "did you mean sphere"),
         (("--size", "12x40"), 2, "neither a side nor"),
         (("--subtomograms", "2", "--size", "20x20x30"), 2, "cubes"),
+        (("--subtomograms", "2", "--membranes", "1"), 2, "--membranes is for tomograms"),
+        (("--subtomograms", "2", "--path", "whole"), 2, "--path is for tomograms"),
         (("--snr", "0.1", "--no-noise"), 2, "contradict"),
         (("--size", "8192", "--structures", "sphere"), 1, "GiB of memory"),
         (

@@ -57,6 +57,15 @@ def average(
       holly-triton tomo average picks.star ribosome --tomogram tomogram.mrc --class 70S --box 420 --defocus 5
       holly-triton tomo average picks.csv out --tomogram a.mrc --tomogram b.mrc --reference 70s.mrc --control 100
     """
+    # A reference also gives the side of boxes for which there is no other.
+    aligning = {
+        "iterations": iterations,
+        "start": start,
+        "reach": reach,
+        "reference": given["reference"] if box else None,
+    }
+    if not align and (unused := [option for option, value in aligning.items() if value is not None]):
+        raise click.UsageError(f"--{unused[0]} is for an alignment; leave out --no-align or --{unused[0]}")
     from holly_triton.tomography.average.command import Options, average_files
     from holly_triton.tomography.average.gathering import Source
 

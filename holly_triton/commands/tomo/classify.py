@@ -78,6 +78,12 @@ def classify(
 def _settings(data: Path, options: dict[str, Any]) -> Training:
     if sum(name in options for name in ("epochs", "minutes", "quick")) > 1:
         raise click.UsageError("--epochs, --minutes and --quick are three ways to say how long; give one of them")
+    if options.get("network") == "rif-svm":
+        unused = [name for name in ("epochs", "minutes", "dropout", "aligned") if name in options]
+        if unused:
+            raise click.UsageError(
+                f"--{unused[0]} is for networks; rif-svm is fitted at once, and to features without directions"
+            )
     network = Network(options.pop("network", "own"), dropout=options.pop("dropout", None))
     if options.pop("aligned", False):
         options["augmentation"] = Augmentation(turned=False, shift=0)

@@ -7,7 +7,7 @@ import click
 
 from holly_triton.tomography.config.optics import Optics
 
-from ..options import Number, of_setting, tilt_range, words
+from ..options import Number, given_options, of_setting, tilt_range, words
 
 DEFAULT = Optics()
 Contrast = Literal["dark", "bright"]
@@ -23,6 +23,10 @@ OPTIONS = (
 )  # fmt: skip
 
 
+OF_THE_CTF = {"voltage": "voltage_kv", "cs": "cs_mm", "amplitude_contrast": "amplitude_contrast", "phase_shift": "phase_shift_deg"}  # fmt: skip
+"""Options that change the CTF, which a defocus switches on, and their names in ``Optics``."""
+
+
 def imaging_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """What ``optics_of`` and the range of tilts need."""
     for option in reversed(OPTIONS):
@@ -30,8 +34,17 @@ def imaging_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+def check_defocus(defocus: float | None) -> None:
+    """Refuse options of the CTF without a defocus, without which none is applied."""
+    asked = [name for name in given_options(click.get_current_context()) if name in OF_THE_CTF]
+    if defocus is None and asked:
+        raise click.UsageError(
+            f"--{asked[0].replace('_', '-')} is of the CTF, which needs --defocus; give both or neither"
+        )
+
+
 def optics_of(given: dict[str, Any]) -> Optics | None:
     """The optics of a command's options, which are taken out of ``given``, all but the contrast; None without a defocus."""
-    names = {"defocus": "defocus_um", "voltage": "voltage_kv", "cs": "cs_mm", "amplitude_contrast": "amplitude_contrast", "phase_shift": "phase_shift_deg"}  # fmt: skip
-    values = {renamed: given.pop(name) for name, renamed in names.items()}
+    check_defocus(given["defocus"])
+    values = {"defocus_um": given.pop("defocus")} | {renamed: given.pop(name) for name, renamed in OF_THE_CTF.items()}
     return None if values["defocus_um"] is None else Optics(**values, contrast=given["contrast"])

@@ -12,6 +12,7 @@ from holly_triton.tomography.config.optics import Optics
 from holly_triton.tomography.config.training import Contrast
 
 from ..options import ABOVE_ZERO, SOME_PATH, VOXEL_SIDE, Number, of_setting, overwrite_out_option, words
+from .imaging import check_defocus
 
 DEFAULT, OPTICS = Matching(), Optics()
 
@@ -55,6 +56,7 @@ def match(
       holly-triton tomo match tomogram.mrc ribosome.mrc picks.star --angle 10 --tilt 60
       holly-triton tomo match tomogram.mrc 70s.mrc groel.mrc picks.csv --symmetry C1 --symmetry D7 --defocus 5 --mirror
     """
+    check_defocus(defocus)
     least, most = _tilts(tilt)
     settings = Matching(
         angle_deg=angle, tilt_least_deg=least, tilt_most_deg=most, contrast=contrast, ctf=defocus is not None,

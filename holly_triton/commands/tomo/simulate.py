@@ -125,9 +125,12 @@ def changed(base: SimulationSettings, given: dict[str, Any]) -> SimulationSettin
     whole: dict[str, Any] = {name: said[name] for name in ("tomograms", "subtomograms", "seed") if name in said}
     optics = {field: said[name] for name, field in OPTICS.items() if name in said}
     scene = {name: said[name] for name in SCENE if name in said}
+    boxes = said.get("subtomograms") or base.subtomograms
+    if boxes and (unused := [name for name in OF_TOMOGRAMS if name in said]):
+        raise click.UsageError(f"--{unused[0]} is for tomograms; leave it out for subtomograms")
     if "size" in said:
         x, y, z = said["size"]
-        if said.get("subtomograms") or base.subtomograms:
+        if boxes:
             if not x == y == z:
                 raise click.UsageError("subtomograms are cubes: give --size one side")
             if not BOX.hold(x):
@@ -145,3 +148,5 @@ def changed(base: SimulationSettings, given: dict[str, Any]) -> SimulationSettin
 
 OPTICS = {"defocus": "defocus_um", "dose": "dose", "contrast": "contrast"}
 SCENE = ("structures", "particles", "membranes", "gold", "voxel_size", "resolution", "snr", "tilt", "step", "path")
+OF_TOMOGRAMS = ("tomograms", "particles", "membranes", "gold", "step", "path")
+"""Options that subtomograms have no use for."""
