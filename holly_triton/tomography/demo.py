@@ -28,6 +28,7 @@ from .config.simulation import SimulationSettings, TomogramSettings
 from .match.command import Options as MatchOptions
 from .match.command import match_file
 from .pictures.confusion import draw_confusion
+from .pictures.page import DOTS
 from .pictures.slices import draw_slices
 from .score.combine import combine
 from .score.evaluate import evaluate
@@ -208,7 +209,7 @@ def _write_page(folder: Path, made: Made) -> None:
     sections = [
         Section(
             "Picks of the network in the tomogram",
-            ["Marks are picks, dots are true particles: a mark without a dot is false, a dot without a mark was missed."],
+            ["Marks are picks." + DOTS],
             pictures=[Shown(folder / PICTURES[0], "Slabs of the tomogram in x and y, and in x and z, where most particles are.")],
         ),
         Section(

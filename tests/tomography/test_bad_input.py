@@ -222,7 +222,7 @@ def test_picks_outside_are_counted(folder: Path, caplog: pytest.LogCaptureFixtur
     refused(run(folder, "train"), "tomogram_1", "2 of its 9 particles")
     picks.positions[:] += 5000
     write_particles(folder / "picks.csv", picks)
-    refused(run(folder, "average", "--overwrite"), "0 picks of 9", "tomo info")
+    refused(run(folder, "average", "--overwrite"), "0 of 9 picks have a box", "tomo info")
 
 
 def test_picks_of_another_tomogram_are_drawn_with_a_note(folder: Path) -> None:
@@ -266,7 +266,7 @@ def test_a_tomogram_of_a_few_sections(folder: Path) -> None:
     assert run(folder, "render").exit_code == 0
     trained = run(folder, "train", "--overwrite", "--patch", 32)
     assert trained.exit_code == 0, trained.output
-    refused(run(folder, "average"), "0 picks of 9", "--box")
+    refused(run(folder, "average"), "0 of 9 picks have a box", "--box")
 
 
 @pytest.fixture
@@ -320,4 +320,5 @@ def test_pictures_are_not_replaced_unasked(folder: Path) -> None:
         (folder / taken).unlink()
     (folder / "out.png").write_text("mine")
     assert CliRunner().invoke(main, [*given, "--overwrite"]).exit_code == 0
+    assert "a mark without a dot of its class" in page.read_text(encoding="utf-8")
     assert (folder / "out.png").read_bytes()[:4] == b"\x89PNG"

@@ -187,8 +187,8 @@ def gather(source: Source, opened: Opened, device: torch.device) -> Gathered:
     outside = len(opened.picks) - len(rows)
     if len(rows) < FEWEST:
         raise HollyError(
-            f"{source.picks}: {counted(len(rows), 'pick')} of {len(opened.picks)} have their box in the tomogram, and an average takes "
-            f"{FEWEST}; check the unit of the positions with tomo info, or give a smaller --box"
+            f"{source.picks}: {part_of(len(rows), len(opened.picks), 'pick', '{have}')} a box in the tomogram, and an average takes {FEWEST}; "
+            f"check the unit of the positions with tomo info, or give a smaller --box"
         )
     if outside:
         LOG.warning("%s: %s", source.picks, part_of(outside, len(opened.picks), "pick", "{are} too near to an edge for the box and {were} left out"))  # fmt: skip

@@ -27,7 +27,10 @@ SLICES = (
     "Two slabs of the tomogram with the picks whose centre lies in them, where most of the picks are. Colour and shape of a mark "
     "are its class."
 )
-DOTS = " A mark without a dot is a false pick, a dot without a mark a missed particle."
+DOTS = (
+    " Dots are the true particles: a mark without a dot of its class is a pick that is false or of the wrong class, a dot without a "
+    "mark of its class a particle that was missed or named wrongly."
+)
 
 
 class Drawn(NamedTuple):

@@ -86,8 +86,7 @@ def draw_slices(
 ) -> None:
     """Write a PNG of two slabs with open marks at the picks and, where the truth is given, dots at the particles.
 
-    A mark without a dot is a false pick, a dot without a mark a missed particle: where only one of a matched pair lies in a slab,
-    the other one is drawn as well.
+    Where only one of a matched pair lies in a slab, the other one is drawn as well, so that a mark without a dot is a false pick.
 
     Args:
         path: Its name.
