@@ -25,7 +25,14 @@ from holly_triton.tomography.classify.opening import open_set
 from holly_triton.tomography.classify.run import resume_run, start_run
 from holly_triton.tomography.classify.set_hdf5 import SetWriter
 from holly_triton.tomography.classify.sources import Fixed, trainable
-from holly_triton.tomography.config.classification import Augmentation, Network, NetworkName, Training
+from holly_triton.tomography.config.classification import (
+    QUICK_EPOCHS,
+    QUICK_STEPS,
+    Augmentation,
+    Network,
+    NetworkName,
+    Training,
+)
 from holly_triton.tomography.structures import Density, draw_map
 
 DATA = Path(__file__).parents[2].parent / "shared" / "data"
@@ -346,7 +353,8 @@ def test_copies_of_what_was_trained_on_are_not_validated_on(tmp_path, seed):
 
 def test_a_model_refuses_other_voxels_and_other_boxes(tmp_path, seed):
     volumes, labels = blobs(seed, 4)
-    assert run(written(tmp_path / "train.h5", volumes, labels), tmp_path / "out", "--train", "--epochs", 1)[0] == 0
+    code, said = run(written(tmp_path / "train.h5", volumes, labels), tmp_path / "out", "--train", "--epochs", 1)
+    assert code == 0 and "model.pt: 1 step in" in said, said
     model = read_model(tmp_path / "out/model.pt")
     with pytest.raises(HollyError, match=r"voxels of 10 Å, and m was trained on 20 Å"):
         model.check_suits(open_set(written(tmp_path / "fine.h5", volumes, None, 10.0)), Path("m"))
@@ -358,9 +366,14 @@ def test_a_model_refuses_other_voxels_and_other_boxes(tmp_path, seed):
     assert not (tmp_path / "other").exists()
 
 
+def test_help_states_the_length_of_a_quick_training():
+    said = CliRunner().invoke(main, ["tomo", "classify", "--help"]).output
+    assert f"{QUICK_EPOCHS} epochs, and at least {QUICK_STEPS} steps" in " ".join(said.split())
+
+
 @pytest.mark.parametrize(
     "options", [(), ("--train", "--model", "m"), ("--resume", "--seed", "1"), ("--model", "m", "--epochs", "3"), ("--train", "--epochs", "3", "--quick"),
-        ("--train", "--network", "rif-svm", "--epochs", "3"), ("--train", "--network", "rif-svm", "--dropout", "0.1"),
+        ("--train", "--network", "rif-svm", "--epochs", "3"), ("--train", "--network", "rif-svm", "--dropout", "0"),
         ("--train", "--network", "rif-svm", "--aligned")],
 )  # fmt: skip
 def test_options_that_contradict(tmp_path, options):

@@ -9,6 +9,7 @@ import click
 from holly_triton.tomography.config.classification import (
     EPOCHS,
     QUICK_EPOCHS,
+    QUICK_STEPS,
     Augmentation,
     Device,
     Network,
@@ -28,7 +29,11 @@ from ..options import ABOVE_ZERO, SEED, SOME_PATH, VOXEL_SIDE, Number, words
 @click.option("--dropout", type=Number(0, 1, max_open=True), metavar="P", help="Share of the last layer's inputs that are dropped in training. [default: 0.2; 0.7 for inception3d, as in the code of its authors, where their text reads as 0.3]")  # fmt: skip
 @click.option("--epochs", type=click.IntRange(min=1), metavar="N", help=f"Times that each subtomogram is seen. [default: {EPOCHS['own']}; {EPOCHS['inception3d']} for published networks]")  # fmt: skip
 @click.option("--minutes", type=ABOVE_ZERO, metavar="M", help="Time for the training, in place of a number of epochs.")
-@click.option("--quick", is_flag=True, help=f"A first impression: {QUICK_EPOCHS} epochs.")
+@click.option(
+    "--quick",
+    is_flag=True,
+    help=f"A first impression: {QUICK_EPOCHS} epochs, and at least {QUICK_STEPS} steps of our own network.",
+)
 @click.option("--aligned", is_flag=True, help="The subtomograms have been aligned, and classes may differ in how they lie: our own network then sees them as they are, not turned by 180 degrees and shifted.")  # fmt: skip
 @click.option(
     "--voxel-size", type=VOXEL_SIDE, metavar="A", help="Side of a voxel in Å, where the files do not state it."
@@ -52,7 +57,7 @@ def classify(
       holly-triton tomo classify training.h5 classes --train
       holly-triton tomo classify others.h5 found --model classes/model.pt
     """
-    options = {name: value for name, value in given.items() if value not in (None, False)}
+    options = {name: value for name, value in given.items() if value is not None and value is not False}
     if [training, model is not None, resume].count(True) != 1:
         raise click.UsageError("give one of --train, --model FILE and --resume")
     if resume and (options or overwrite):

@@ -18,6 +18,7 @@ from holly_triton.core.stop import DONE, STOPPED, Stop, stoppable
 from holly_triton.core.training import folder_of
 from holly_triton.core.training_command import carried_out, ended
 from holly_triton.core.types import Array, Figures
+from holly_triton.core.words import counted
 from holly_triton.tomography.config.classification import Training
 from holly_triton.tomography.pictures.confusion import draw_matrices
 
@@ -123,7 +124,7 @@ def _train(run: Run, stop: Stop) -> int:
     )  # fmt: skip
     figures = carried_out(run, stop, _words, carry_out).figures
     print(
-        f"{run.model}: {figures['steps']} steps in {figures['seconds']:.0f} s; on validation {_words(figures['validation'])}"
+        f"{run.model}: {counted(figures['steps'], 'step')} in {figures['seconds']:.0f} s; on validation {_words(figures['validation'])}"
     )
     return ended(run, f"holly-triton tomo classify {quote(settings.data)} {quote(str(run.model.parent))} --resume")
 
