@@ -332,7 +332,7 @@ def test_of_copies_the_labelled_one_is_trained_on_and_none_whose_labels_differ(t
     labels[0], volumes[2] = "", volumes[0]
     volumes[5], labels[5] = volumes[4], "hollow"
     assert trainable(open_set(written(tmp_path / "set.h5", volumes, labels))).rows.tolist() == [1, 2, 3, 6, 7, 8, 9]
-    assert "labels that differ and left out, such as 5 and 6" in caplog.text
+    assert "1 subtomogram has copies with other labels and cannot be trained on, such as 5 and 6" in caplog.text
 
 
 def test_copies_of_what_was_trained_on_are_not_validated_on(tmp_path, seed):

@@ -186,7 +186,7 @@ def trainable(subtomograms: SubtomogramSet) -> Trainable:
         one = first[doubtful][0]
         alike = known[content[known] == content[one]]
         names = [subtomograms.names[one], subtomograms.names[alike[labels[alike] != labels[one]][0]]]
-        LOG.warning("%s: %s labels that differ and left out, such as %s and %s", source, counted(int(doubtful.sum()), "subtomogram has copies with", "subtomograms have copies with"), *names)  # fmt: skip
+        LOG.warning("%s: %s other labels and cannot be trained on, such as %s and %s", source, counted(int(doubtful.sum()), "subtomogram has copies with", "subtomograms have copies with"), *names)  # fmt: skip
     if copies := len(known) - len(first):
         LOG.warning("%s: %s of another one and left out", source, counted(copies, "subtomogram is a copy", "subtomograms are copies"))  # fmt: skip
     return Trainable(np.sort(first[~doubtful]), content)
